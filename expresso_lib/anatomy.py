@@ -1,0 +1,158 @@
+"""The face in names: 68 landmarks, regions, action units, factors, and the colour of each.
+
+Sides are the participant's own (the *right* eye appears on the left of an unmirrored image).
+Landmarks follow the iBUG 300-W scheme (Sagonas et al., 2016); action units follow FACS
+(Ekman, Friesen & Hager, 2002) in the subset that OpenFace 2 measures (Baltrušaitis et al., 2018).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+N_LANDMARKS = 68
+
+JAW = tuple(range(0, 17))
+RIGHT_EYEBROW = tuple(range(17, 22))
+LEFT_EYEBROW = tuple(range(22, 27))
+NOSE_BRIDGE = tuple(range(27, 31))
+NOSE_BASE = tuple(range(31, 36))
+RIGHT_EYE = tuple(range(36, 42))
+LEFT_EYE = tuple(range(42, 48))
+OUTER_LIP = tuple(range(48, 60))
+INNER_LIP = tuple(range(60, 68))
+INNER_POINTS = tuple(range(17, 68))
+
+# Outer eye corners: their distance is the unit of landmark error (Sagonas et al., 2016).
+OUTER_EYE_CORNERS = (36, 45)
+
+LANDMARK_GROUPS: dict[str, tuple[int, ...]] = {
+    "jaw": JAW,
+    "right_eyebrow": RIGHT_EYEBROW,
+    "left_eyebrow": LEFT_EYEBROW,
+    "nose": NOSE_BRIDGE + NOSE_BASE,
+    "right_eye": RIGHT_EYE,
+    "left_eye": LEFT_EYE,
+    "mouth": OUTER_LIP + INNER_LIP,
+}
+
+# Disjoint regions that together cover the picture; the order is the order of every mask stack.
+REGIONS = (
+    "right_eyebrow",
+    "left_eyebrow",
+    "right_eye",
+    "left_eye",
+    "nose",
+    "mouth",
+    "face_rest",
+    "background",
+)
+# Regions about which a claim can be made; the other two are what they are compared with.
+FEATURE_REGIONS = REGIONS[:6]
+
+
+def _mirror_permutation() -> np.ndarray:
+    order = np.arange(N_LANDMARKS)
+    pairs = [(i, 16 - i) for i in range(8)]
+    pairs += [(17 + i, 26 - i) for i in range(5)]
+    pairs += [(31, 35), (32, 34)]
+    pairs += [(36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
+    pairs += [(48, 54), (49, 53), (50, 52), (55, 59), (56, 58)]
+    pairs += [(60, 64), (61, 63), (65, 67)]
+    for left, right in pairs:
+        order[left], order[right] = right, left
+    return order
+
+
+# landmarks[MIRROR] relabels left and right after the x axis was flipped.
+MIRROR = _mirror_permutation()
+
+
+@dataclass(frozen=True)
+class ActionUnit:
+    """One FACS action unit: number, name, and the factor it belongs to."""
+
+    number: int
+    name: str
+    factor: str
+
+    @property
+    def code(self) -> str:
+        """Two-digit code as OpenFace writes it, e.g. ``AU04``."""
+        return f"AU{self.number:02d}"
+
+
+ACTION_UNITS = (
+    ActionUnit(1, "inner brow raiser", "brows"),
+    ActionUnit(2, "outer brow raiser", "brows"),
+    ActionUnit(4, "brow lowerer", "brows"),
+    ActionUnit(5, "upper lid raiser", "lids_gaze"),
+    ActionUnit(6, "cheek raiser", "cheeks_nose"),
+    ActionUnit(7, "lid tightener", "lids_gaze"),
+    ActionUnit(9, "nose wrinkler", "cheeks_nose"),
+    ActionUnit(10, "upper lip raiser", "speech_mouth"),
+    ActionUnit(12, "lip corner puller", "smile"),
+    ActionUnit(14, "dimpler", "smile"),
+    ActionUnit(15, "lip corner depressor", "speech_mouth"),
+    ActionUnit(17, "chin raiser", "speech_mouth"),
+    ActionUnit(20, "lip stretcher", "speech_mouth"),
+    ActionUnit(23, "lip tightener", "speech_mouth"),
+    ActionUnit(25, "lips part", "speech_mouth"),
+    ActionUnit(26, "jaw drop", "speech_mouth"),
+    ActionUnit(45, "blink", "lids_gaze"),
+)
+# Column names of every AU table: the 17 intensities of OpenFace, in its order.
+AU_CODES = tuple(unit.code for unit in ACTION_UNITS)
+AU_TITLES = {unit.code: unit.name for unit in ACTION_UNITS}
+
+# Groups of AUs that place alone cannot tell apart: explanations are scored per factor.
+FACTORS: dict[str, tuple[str, ...]] = {}
+for _unit in ACTION_UNITS:
+    FACTORS[_unit.factor] = FACTORS.get(_unit.factor, ()) + (_unit.code,)
+FACTORS["head_motion"] = ()
+
+# AUs that speech moves: an association with them is not separable from talking.
+SPEECH_AUS = ("AU10", "AU20", "AU25", "AU26")
+
+# Where a factor is looked for when only regions are known.
+FACTOR_REGIONS: dict[str, tuple[str, ...]] = {
+    "brows": ("right_eyebrow", "left_eyebrow"),
+    "lids_gaze": ("right_eye", "left_eye"),
+    "cheeks_nose": ("nose",),
+    "smile": ("mouth",),
+    "speech_mouth": ("mouth",),
+    "head_motion": FEATURE_REGIONS + ("face_rest",),
+}
+
+# One colour per meaning across the whole book. Regions: Okabe & Ito (2008), safe for
+# colour-blind readers; left and right share a hue, the left is drawn hatched or dashed.
+REGION_COLORS: dict[str, str] = {
+    "right_eyebrow": "#CC79A7",
+    "left_eyebrow": "#CC79A7",
+    "right_eye": "#0072B2",
+    "left_eye": "#0072B2",
+    "nose": "#009E73",
+    "mouth": "#D55E00",
+    "face_rest": "#8C8C8C",
+    "background": "#C8C8C8",
+}
+REGION_TITLES: dict[str, str] = {name: name.replace("_", " ") for name in REGIONS} | {
+    "face_rest": "rest of face"
+}
+FACTOR_COLORS: dict[str, str] = {
+    "brows": "#CC79A7",
+    "lids_gaze": "#0072B2",
+    "cheeks_nose": "#009E73",
+    "smile": "#D55E00",
+    "speech_mouth": "#B8860B",
+    "head_motion": "#555555",
+}
+FACTOR_TITLES: dict[str, str] = {
+    "brows": "brows",
+    "lids_gaze": "lids and gaze",
+    "cheeks_nose": "cheeks and nose",
+    "smile": "smile",
+    "speech_mouth": "speech and mouth",
+    "head_motion": "head motion",
+}
