@@ -1,0 +1,81 @@
+"""Argument checks in one voice: what came, what fits, what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+
+def one_of(value: object, allowed: Iterable[object], what: str) -> None:
+    """Raise unless `value` is one of `allowed`, naming the nearest.
+
+    Raises
+    ------
+    ValueError
+        With the allowed values and, for strings, a did-you-mean.
+    """
+    options = list(allowed)
+    if value in options:
+        return
+    raise ValueError(f"{what} {value!r} is unknown{nearest(str(value), map(str, options))}.")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean …?" and the known names, as the tail of an error message.
+
+    >>> nearest("frams", ["frames", "step"])
+    "; did you mean 'frames'? Known: frames, step"
+    """
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else "."
+    return f"{hint} Known: {', '.join(names)}"
+
+
+def shape(array: np.ndarray, expected: tuple[int | None, ...], what: str) -> None:
+    """Raise unless `array` has the `expected` shape; None fits any length.
+
+    Raises
+    ------
+    ValueError
+        With both shapes.
+    """
+    fits = array.ndim == len(expected) and all(
+        want is None or got == want for got, want in zip(array.shape, expected, strict=True)
+    )
+    if not fits:
+        wanted = tuple("any" if want is None else want for want in expected)
+        raise ValueError(f"{what} has shape {array.shape}; it must be {wanted}.")
+
+
+def finite(array: np.ndarray, what: str) -> None:
+    """Raise if `array` holds NaN or infinity, with their count.
+
+    Raises
+    ------
+    ValueError
+        With how many values are not finite.
+    """
+    bad = int(array.size - np.isfinite(array).sum())
+    if bad:
+        raise ValueError(
+            f"{what} has {bad} of {array.size} values that are not finite; "
+            "leave those frames out or interpolate them first."
+        )
+
+
+def existing_file(path: str | Path, what: str) -> Path:
+    """Return `path` as a Path, or raise if no file is there.
+
+    Raises
+    ------
+    FileNotFoundError
+        Naming the path and the remedy.
+    """
+    found = Path(path)
+    if not found.is_file():
+        raise FileNotFoundError(f"{what} {str(found)!r} is not there; check the path.")
+    return found
