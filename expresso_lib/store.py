@@ -14,6 +14,7 @@ import importlib.util
 import json
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
@@ -304,7 +305,8 @@ def source_hash(module: str) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(reached_modules(module)):
-        digest.update(name.encode() + code_of(module_path(name)).encode())
+        path = module_path(name) or _foreign_path(name, name == module)
+        digest.update(name.encode() + code_of(path).encode())
     return digest.hexdigest()
 
 
@@ -314,7 +316,7 @@ def reached_modules(module: str) -> set[str]:
     stack = [module]
     while stack:
         name = stack.pop()
-        path = module_path(name)
+        path = module_path(name) or _foreign_path(name, name == module)
         if name in seen or path is None:
             continue
         seen.add(name)
@@ -325,8 +327,8 @@ def reached_modules(module: str) -> set[str]:
 def imported_names(code: str, module: str = "") -> list[str]:
     """Return the dotted names of this package's modules that a piece of code imports.
 
-    >>> imported_names("from expresso_lib import stats, clips as c\\nimport numpy")
-    ['expresso_lib.stats', 'expresso_lib.clips']
+    >>> imported_names("from expresso_lib import anatomy, engine as e\\nimport numpy")
+    ['expresso_lib.anatomy', 'expresso_lib.engine']
     """
     package = __name__.split(".")[0]
     found = []
@@ -337,8 +339,8 @@ def imported_names(code: str, module: str = "") -> list[str]:
             base = importlib.util.resolve_name("." * node.level + (node.module or ""),
                                                _package_of(module)) if node.level else node.module
             for alias in node.names:
+                # What a package hands on comes from its __init__, which reaches the rest.
                 inner = f"{base}.{alias.name}"
-                # Importing a name out of a package runs the package's __init__, which counts.
                 found.append(inner if module_path(inner) else str(base))
     return [name for name in found if name.startswith(package + ".")]
 
@@ -351,17 +353,21 @@ def _package_of(module: str) -> str:
 @lru_cache(maxsize=1024)
 def module_path(module: str) -> Path | None:
     """Return the source file of a module of this package, or None."""
-    package = __name__.split(".")[0]
-    parts = module.split(".")
-    if parts[0] != package:
-        # A test or a script maps its own function: hash that file too, if it can be found.
-        spec = importlib.util.find_spec(module) if module != "__main__" else None
-        return Path(spec.origin) if spec and spec.origin and spec.origin.endswith(".py") else None
-    base = Path(__file__).parent.joinpath(*parts[1:])
+    package, *parts = module.split(".")
+    if package != __name__.split(".")[0] or not parts:
+        return None
+    base = Path(__file__).parent.joinpath(*parts)
     for candidate in (base.with_suffix(".py"), base / "__init__.py"):
-        if len(parts) > 1 and candidate.is_file():
+        if candidate.is_file():
             return candidate
     return None
+
+
+def _foreign_path(module: str, is_root: bool) -> Path | None:
+    """Return the file of a test's or script's own function; what else it imports is not ours."""
+    loaded = sys.modules.get(module) if is_root else None
+    file = getattr(loaded, "__file__", None)
+    return Path(file) if file and file.endswith(".py") else None
 
 
 def code_of(path: Path | None) -> str:
