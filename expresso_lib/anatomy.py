@@ -145,7 +145,7 @@ FACTOR_COLORS: dict[str, str] = {
     "lids_gaze": "#0072B2",
     "cheeks_nose": "#009E73",
     "smile": "#D55E00",
-    "speech_mouth": "#B8860B",
+    "speech_mouth": "#7A5200",
     "head_motion": "#555555",
 }
 FACTOR_TITLES: dict[str, str] = {

@@ -1,0 +1,1 @@
+"""Figures: one module per room below, all in the visual language of `style`."""

@@ -1,0 +1,318 @@
+"""The one visual language: sizes, type, colours, notes, and how a figure is saved.
+
+Colours mean one thing each in the whole book. Regions and factors take theirs from `anatomy`;
+signs and severity bands are defined here. Figures stand on white paper in light and dark pages
+alike: a translucent figure would put black type on a dark page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
+from matplotlib.figure import Figure
+
+from expresso_lib import anatomy, store
+
+# Type sizes in points; SMALL is the smallest that may appear (readable in print at full width).
+SMALL, BODY, TITLE = 8.0, 9.5, 11.0
+DPI = 160
+# The text column of the book is about 7.2 inches wide; a figure is never drawn wider.
+WIDTHS = {"full": 7.2, "wide": 7.2, "half": 3.5, "two_thirds": 4.8, "square": 4.4}
+HEIGHTS = {"full": 3.6, "wide": 2.4, "half": 2.8, "two_thirds": 3.2, "square": 4.4}
+
+INK, GREY, PALE, PAPER = "#1F2328", "#57606A", "#D0D7DE", "#FFFFFF"
+
+# Attribution signs: the ends of ColorBrewer's RdBu (Harrower & Brewer, 2003), which readers with
+# any common colour-vision deficiency tell apart; white is zero.
+SIGN_COLORS = {"positive": "#B2182B", "zero": "#FFFFFF", "negative": "#2166AC"}
+SIGN_TITLES = {"positive": "raises the score", "negative": "lowers the score"}
+DIVERGING = LinearSegmentedColormap.from_list(
+    "expresso_diverging",
+    ["#053061", "#2166AC", "#92C5DE", "#FFFFFF", "#F4A582", "#B2182B", "#67001F"],
+)
+SEQUENTIAL = mpl.colormaps["cividis"]
+
+# Severity bands darken with severity, so that their order survives print in grey; the marker
+# repeats what the colour says.
+BAND_COLORS = {
+    "minimal": "#4FA59A",
+    "mild": "#3D7DAE",
+    "moderate": "#6A4C9C",
+    "severe": "#3B0F3D",
+}
+BAND_MARKERS = {"minimal": "o", "mild": "s", "moderate": "^", "severe": "D"}
+
+# Models, baselines and controls: what is ours, what it is compared with.
+ROLE_COLORS = {
+    "model": "#0072B2",
+    "null": "#8C8C8C",
+    "control": "#8C8C8C",
+    "truth": "#1F2328",
+    "paper": "#D55E00",
+}
+
+RC: dict[str, Any] = {
+    "figure.facecolor": PAPER,
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "savefig.facecolor": PAPER,
+    "savefig.dpi": DPI,
+    "axes.facecolor": PAPER,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.titlesize": TITLE,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "semibold",
+    "axes.labelsize": BODY,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E6E9ED",
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL,
+    "legend.frameon": False,
+    "font.size": BODY,
+    "font.family": "sans-serif",
+    # DejaVu ships with matplotlib, so every machine draws the same figure.
+    "font.sans-serif": ["DejaVu Sans"],
+    "lines.linewidth": 1.6,
+    "lines.markersize": 5,
+    "patch.linewidth": 0.6,
+    "hatch.linewidth": 0.6,
+    # Text stays text in SVG: small, searchable, read aloud by screen readers.
+    "svg.fonttype": "none",
+    "svg.hashsalt": "expresso",
+    "image.interpolation": "nearest",
+}
+
+
+def use() -> None:
+    """Make the book's style matplotlib's default for this process."""
+    mpl.rcParams.update(RC)
+
+
+@contextmanager
+def context() -> Iterator[None]:
+    """Apply the book's style within a ``with`` block only."""
+    with mpl.rc_context(RC):
+        yield
+
+
+def figure(
+    kind: str = "full",
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    height: float | None = None,
+    **options: Any,
+) -> tuple[Figure, Any]:
+    """Open a figure of one of the book's sizes.
+
+    Parameters
+    ----------
+    kind : {"full", "wide", "half", "two_thirds", "square"}
+        Size name; see ``WIDTHS`` and ``HEIGHTS`` (inches).
+    rows, columns : int
+        Panels. The figure grows with the rows, never beyond the text column.
+    height : float, optional
+        Total height in inches instead of the default.
+    **options
+        Passed to ``matplotlib.pyplot.subplots``.
+
+    Returns
+    -------
+    figure, axes
+        As ``plt.subplots`` gives them.
+
+    Raises
+    ------
+    ValueError
+        If ``kind`` is unknown.
+
+    Examples
+    --------
+    >>> fig, axes = figure("half", rows=2)
+    >>> [round(float(side), 1) for side in fig.get_size_inches()]
+    [3.5, 4.8]
+    """
+    if kind not in WIDTHS:
+        raise ValueError(f"figure kind {kind!r} is unknown; choose one of {', '.join(WIDTHS)}.")
+    # Further rows share the axis labels of the first, so they need a little less height.
+    total = height or HEIGHTS[kind] * (1 + 0.7 * (rows - 1))
+    with context():
+        fig, axes = plt.subplots(rows, columns, figsize=(WIDTHS[kind], total), **options)
+    # A notebook shows a figure when run.figure displays it, not a second time at cell end.
+    plt.close(fig)
+    return fig, axes
+
+
+def region_style(region: str) -> dict[str, Any]:
+    """Colour, line and hatch of one region: sides share a hue, the left is dashed or hatched.
+
+    Examples
+    --------
+    >>> region_style("left_eye")["linestyle"], region_style("mouth")["color"]
+    ('--', '#D55E00')
+    """
+    if region not in anatomy.REGION_COLORS:
+        raise ValueError(
+            f"region {region!r} is unknown; choose one of {', '.join(anatomy.REGION_COLORS)}."
+        )
+    left = region.startswith("left_")
+    return {
+        "color": anatomy.REGION_COLORS[region],
+        "linestyle": "--" if left else "-",
+        "hatch": "///" if left else "",
+        "label": anatomy.REGION_TITLES[region],
+    }
+
+
+def au_color(code: str) -> str:
+    """Colour of an action unit: that of its factor (e.g. every brow AU shares one).
+
+    Examples
+    --------
+    >>> au_color("AU04") == anatomy.FACTOR_COLORS["brows"]
+    True
+    """
+    for unit in anatomy.ACTION_UNITS:
+        if unit.code == code[:4]:
+            return anatomy.FACTOR_COLORS[unit.factor]
+    raise ValueError(
+        f"action unit {code!r} is unknown; choose one of {', '.join(anatomy.AU_CODES)}."
+    )
+
+
+def sign_color(value: float) -> str:
+    """Colour of a signed number: red raises the predicted score, blue lowers it, grey is zero.
+
+    Examples
+    --------
+    >>> sign_color(0.4), sign_color(-2), sign_color(0)
+    ('#B2182B', '#2166AC', '#57606A')
+    """
+    if value == 0 or not np.isfinite(value):
+        return GREY
+    return SIGN_COLORS["positive" if value > 0 else "negative"]
+
+
+def signed_norm(values: np.ndarray, *, quantile: float = 0.995) -> TwoSlopeNorm:
+    """Symmetric colour scale whose white is exactly zero.
+
+    Parameters
+    ----------
+    values : ndarray
+        Signed values of any shape; non-finite ones are ignored.
+    quantile : float
+        Share of ``|values|`` inside the scale, so that one voxel cannot bleach the rest.
+
+    Returns
+    -------
+    TwoSlopeNorm
+        From ``-limit`` to ``limit``.
+
+    Examples
+    --------
+    >>> norm = signed_norm(np.array([-1.0, 3.0]), quantile=1.0)
+    >>> norm.vmin, norm.vmax, float(norm(0.0))
+    (-3.0, 3.0, 0.5)
+    """
+    finite = np.abs(np.asarray(values, dtype=float))
+    finite = finite[np.isfinite(finite)]
+    limit = float(np.quantile(finite, quantile)) if finite.size else 0.0
+    limit = limit or 1.0
+    return TwoSlopeNorm(vcenter=0.0, vmin=-limit, vmax=limit)
+
+
+def zero_line(axes: Axes, *, axis: str = "y") -> None:
+    """Draw the line that separates raising from lowering the score."""
+    draw = axes.axhline if axis == "y" else axes.axvline
+    draw(0.0, color=GREY, linewidth=0.9, zorder=0.5)
+
+
+def panel(axes: Axes, letter: str) -> None:
+    """Put a panel letter outside the upper left corner, where captions can refer to it."""
+    axes.annotate(
+        letter, (0, 1), xytext=(-28, 6), xycoords="axes fraction", textcoords="offset points",
+        fontsize=TITLE, fontweight="bold", annotation_clip=False,
+    )  # fmt: skip
+
+
+def note(figure: Figure, text: str) -> None:
+    """State below the figure what it was computed on (e.g. the demo cohort); once per figure."""
+    if text and not any(label.get_gid() == "expresso-note" for label in figure.texts):
+        # The layout leaves a strip free at the bottom, so the note covers nothing.
+        engine = figure.get_layout_engine()
+        if engine is not None:
+            engine.set(rect=(0, 0.04, 1, 0.96))
+        label = figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=SMALL, color=GREY)
+        label.set_gid("expresso-note")
+
+
+def save(
+    figure: Figure,
+    folder: Path,
+    name: str,
+    *,
+    caption: str,
+    alt: str,
+    data: str = "",
+) -> Path:
+    """Save one figure as PNG and SVG, with its caption and alternative text beside it.
+
+    Parameters
+    ----------
+    figure : Figure
+        What to save; it is closed afterwards.
+    folder : Path
+        Where to; made if missing.
+    name : str
+        File name without extension.
+    caption, alt : str
+        What the figure shows, so that it stands alone; what it looks like, for those who cannot
+        see it. Both are required.
+    data : str
+        What it was computed on, printed below the figure.
+
+    Returns
+    -------
+    Path
+        The PNG. ``<name>.svg`` and ``<name>.json`` (caption, alt, data) lie beside it.
+
+    Raises
+    ------
+    ValueError
+        If caption or alternative text is empty.
+    """
+    if not caption.strip() or not alt.strip():
+        raise ValueError(f"figure {name!r} lacks a caption or alternative text; write both.")
+    folder = Path(folder)
+    store.make_folder(folder)
+    note(figure, data)
+    with context():
+        for kind in ("png", "svg"):
+            # No date in the file: the same figure is the same bytes.
+            metadata = {"Date": None} if kind == "svg" else {}
+            with store.atomic(folder / f"{name}.{kind}") as path:
+                figure.savefig(path, format=kind, metadata=metadata)
+    words = {"caption": caption, "alt": alt, "data": data}
+    store.write_text(folder / f"{name}.json", json.dumps(words, indent=1))
+    plt.close(figure)
+    return folder / f"{name}.png"
