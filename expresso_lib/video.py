@@ -1,0 +1,279 @@
+"""Recordings as streams of frames: exact seek, true time stamps, files that browsers play.
+
+Frame `f` is the f-th picture in display order, however the file stores it. Which picture that is,
+is read from the packets' time stamps without decoding any, so that a window late in a recording
+costs one jump to the key frame before it. Memory does not grow with the recording's length.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import numpy as np
+
+from expresso_lib import store
+
+log = logging.getLogger(__name__)
+
+
+class VideoError(ValueError):
+    """A recording that cannot be read or written; the message names the file and the remedy."""
+
+
+class Frame(NamedTuple):
+    """One picture of a recording."""
+
+    index: int  # 0-based, in display order
+    time: float  # seconds from the first frame
+    image: np.ndarray  # uint8 (H, W, 3) RGB, upright
+
+
+@dataclass(frozen=True, eq=False)
+class VideoInfo:
+    """What the container says about a recording, checked against its packets."""
+
+    path: Path
+    width: int  # pixels, after rotation
+    height: int
+    fps: float  # frames per second: the header's where it fits the time stamps, else the mean
+    times: np.ndarray  # (F,) float64 seconds from the first frame
+    codec: str
+    rotation: int  # degrees counter-clockwise applied to make the picture upright
+    declared: int  # frames the header promises, 0 where it does not say
+    pts: np.ndarray  # (F,) int64 time stamps in the stream's unit; empty where the file has none
+    keys: np.ndarray  # frames at which decoding may start
+
+    @property
+    def n_frames(self) -> int:
+        """Frames that the file holds."""
+        return len(self.times)
+
+    @property
+    def seconds(self) -> float:
+        """Length of the recording, the last frame included."""
+        return float(self.times[-1] + 1 / self.fps)
+
+    @property
+    def variable(self) -> bool:
+        """Whether frame intervals differ by more than a tenth of their median."""
+        gaps = np.diff(self.times)
+        return bool(len(gaps) and np.abs(gaps - np.median(gaps)).max() > 0.1 * np.median(gaps))
+
+
+def probe(path: str | Path) -> VideoInfo:
+    """Describe a recording: size, rate, frames, time stamps.
+
+    Raises
+    ------
+    VideoError
+        Where the file is missing, empty, no video, or without a decodable frame.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise VideoError(f"{path} is not a file; check the name and the folder.")
+    stat = path.stat()
+    if stat.st_size == 0:
+        raise VideoError(f"{path} is empty (0 bytes); copy it again from its source.")
+    return _scan(path, stat.st_mtime_ns, stat.st_size)
+
+
+def read_frames(path: str | Path, frames: Iterable[int] | None = None) -> Iterator[Frame]:
+    """Stream a recording's frames in display order.
+
+    Parameters
+    ----------
+    path : recording in any format FFmpeg reads.
+    frames : increasing 0-based frame numbers; all frames by default.
+
+    Yields
+    ------
+    Frame
+        Frames that cannot be decoded (a damaged file) are left out, counted and logged; their
+        numbers are never given to another frame.
+
+    Raises
+    ------
+    VideoError
+        Where nothing can be read or a number lies outside the recording.
+    """
+    info = probe(path)
+    wanted = list(range(info.n_frames)) if frames is None else [int(f) for f in frames]
+    if any(b <= a for a, b in zip(wanted, wanted[1:])):
+        raise VideoError(f"frames of {path} must increase; sort them, or use read_array.")
+    if wanted and (wanted[0] < 0 or wanted[-1] >= info.n_frames):
+        raise VideoError(
+            f"{path} has frames 0 to {info.n_frames - 1}, {wanted[0]} to {wanted[-1]} were asked."
+        )
+    lost = len(wanted)
+    with _opened(info.path) as (container, stream):
+        for frame in _decoded(container, stream, info, wanted):
+            lost -= 1
+            yield frame
+    if lost:
+        log.warning("%s: %d of %d frames could not be decoded", path, lost, len(wanted))
+
+
+def read_array(path: str | Path, frames: Sequence[int]) -> np.ndarray:
+    """Read frames in any order, repeats allowed, as uint8 (T, H, W, 3); a lost frame is an error."""
+    order = sorted({int(f) for f in frames})
+    images = {frame.index: frame.image for frame in read_frames(path, order)}
+    lost = [f for f in order if f not in images]
+    if lost:
+        raise VideoError(f"frames {lost} of {path} cannot be decoded; leave their window out.")
+    return np.stack([images[int(f)] for f in frames])
+
+
+def write_video(
+    path: str | Path, frames: Iterable[np.ndarray], fps: float, *, crf: int = 18, key_every: int = 50
+) -> Path:
+    """Write H.264 (yuv420p, index first) that every browser plays; the file is whole or absent.
+
+    Parameters
+    ----------
+    frames : uint8 (H, W, 3) RGB each; an odd last row or column is repeated, as H.264 needs.
+    fps : frames per second.
+    crf : quality, 0 (best) to 51.
+    key_every : frames between key frames, the cost of a jump.
+
+    Raises
+    ------
+    VideoError
+        Where there is no frame, a frame changes shape, or the disk refuses.
+    """
+    path = Path(path)
+    if not fps > 0:
+        raise VideoError(f"{path} cannot be written at {fps} frames/s; give the recording's rate.")
+    try:
+        with store.atomic(path) as temporary:
+            _encode(temporary, frames, Fraction(fps).limit_denominator(1001), crf, key_every)
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(f"{path} cannot be written: {error}; check space and rights.") from error
+    return path
+
+
+def _encode(path: Path, frames: Iterable[np.ndarray], rate: Fraction, crf: int, key: int) -> None:
+    options = {"crf": str(crf), "g": str(key), "threads": "1"}
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        stream: Any = container.add_stream("libx264", rate=rate, options=options)
+        stream.pix_fmt, shape = "yuv420p", None
+        for image in frames:
+            if shape is None:
+                shape = image.shape
+                stream.height, stream.width = (side + side % 2 for side in shape[:2])
+            if image.shape != shape or image.dtype != np.uint8 or shape[2:] != (3,):
+                raise VideoError(
+                    f"{path}: a frame is {image.dtype} {image.shape}, the first is {shape}; "
+                    "give uint8 (H, W, 3) frames of one size."
+                )
+            padding = ((0, shape[0] % 2), (0, shape[1] % 2), (0, 0))
+            picture = np.ascontiguousarray(np.pad(image, padding, mode="edge"))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        if shape is None:
+            raise VideoError(f"{path}: no frames to write; check what was to be shown.")
+        container.mux(stream.encode(None))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise VideoError(f"{path} holds no video (sound only?); give the video file.")
+            stream = container.streams.video[0]
+            # Recordings are the unit of parallel work: threads inside one would compete with it.
+            stream.codec_context.thread_count = 1
+            yield container, stream
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(
+            f"{path} cannot be read: {error}; it may be cut short or no video: copy it again."
+        ) from error
+
+
+@lru_cache(maxsize=64)
+def _scan(path: Path, modified: int, size: int) -> VideoInfo:
+    with _opened(path) as (container, stream):
+        # Packets to be dropped by an edit list never become frames.
+        packets = [p for p in container.demux(stream) if p.size and not p.is_discard]
+        stamps = [p.pts for p in packets]
+        known = bool(stamps) and None not in stamps and len(set(stamps)) == len(stamps)
+        order = np.argsort(stamps) if known else np.arange(len(packets))
+        pts = np.array(stamps, np.int64)[order] if known else np.empty(0, np.int64)
+        keys = np.flatnonzero(np.array([p.is_keyframe for p in packets], bool)[order])
+        base, declared = float(stream.time_base or 0), int(stream.frames)
+        header = float(stream.average_rate or 0)
+        codec = stream.codec_context.name
+    with _opened(path) as (container, stream):
+        first = next(_pictures(container, stream), None)
+        if first is None:
+            raise VideoError(f"{path} holds no decodable frame; copy it again from its source.")
+        rotation = int(round(first.rotation / 90) * 90) % 360
+        width, height = first.width, first.height
+    if rotation % 180:
+        width, height = height, width
+    if known:
+        times = (pts - pts[0]) * base
+    else:
+        times = np.arange(len(packets)) / (header or 25.0)
+    fps = _rate(path, header, times)
+    return VideoInfo(path, width, height, fps, times, codec, rotation, declared, pts, keys)
+
+
+def _rate(path: Path, header: float, times: np.ndarray) -> float:
+    measured = (len(times) - 1) / times[-1] if len(times) > 1 and times[-1] > 0 else 0.0
+    if not header and not measured:
+        log.warning("%s states no frame rate and has one frame: 25 frames/s assumed", path)
+        return 25.0
+    # Containers round time stamps (to 1 ms in Matroska), headers are sometimes plainly wrong.
+    return header if header and (not measured or abs(header / measured - 1) < 0.005) else measured
+
+
+def _pictures(container: Any, stream: Any) -> Iterator[Any]:
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except av.error.InvalidDataError:
+            continue  # a damaged packet: its frame is missing, and is counted by its number
+
+
+def _decoded(container: Any, stream: Any, info: VideoInfo, wanted: list[int]) -> Iterator[Frame]:
+    seekable = len(info.pts) > 0
+    pictures, position, waiting = _pictures(container, stream), -1, list(reversed(wanted))
+    from_start = False
+    while waiting:
+        key = info.keys[info.keys <= waiting[-1]].max(initial=0)
+        if seekable and key > position + 1 and not from_start:
+            container.seek(int(info.pts[key]), stream=stream)
+            pictures = _pictures(container, stream)
+        jump = False
+        for picture in pictures:
+            position = _number(picture, info.pts) if seekable else position + 1
+            if position > waiting[-1] and not from_start and seekable:
+                # The container jumped too far: decode from the start, which always works.
+                container.seek(0, stream=stream, backward=True)
+                pictures, from_start, jump = _pictures(container, stream), True, True
+                position = -1
+                break
+            while waiting and waiting[-1] < position:
+                waiting.pop()
+            if waiting and waiting[-1] == position:
+                waiting.pop()
+                image = picture.to_ndarray(format="rgb24")
+                turned = np.ascontiguousarray(np.rot90(image, info.rotation // 90))
+                yield Frame(position, float(info.times[position]), turned)
+            if not waiting or info.keys[info.keys <= waiting[-1]].max(initial=0) > position + 1:
+                jump = True
+                break
+        if not jump:
+            return
+
+
+def _number(picture: Any, pts: np.ndarray) -> int:
+    return int(np.searchsorted(pts, picture.pts))
