@@ -1,0 +1,317 @@
+"""Typed parameters: the one owner of their names, units, ranges and defaults.
+
+`Parameters` has a section per room. A profile in ``notebooks/params`` holds only what differs
+from the defaults; a notebook's ``parameters`` cell is generated from here (`parameters_cell`)
+and read back (`collect`), so that a wrong name, type or range is refused before anything runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from . import _checks
+
+
+class ParameterError(ValueError):
+    """A parameter has the wrong name, type or range."""
+
+
+class Section(BaseModel):
+    """Parameters of one room; unknown names and silent conversions are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class CohortSection(Section):
+    """Who is analysed."""
+
+    source: Literal["rendered", "avec2014", "cremad", "ravdess", "folder"] = Field(
+        "rendered", description="data set, as data_manifest.yaml names its reader")
+    folder: str = Field("", description="folder of the data; empty: the data set's own place")
+    participants: int = Field(24, ge=1, le=10_000, description="participants to render")
+    recordings: int = Field(3, ge=1, le=100, description="recordings per participant to render")
+    seconds: float = Field(10.0, gt=0, le=3600, description="s; length of a rendered recording")
+    fps: float = Field(25.0, gt=0, le=240, description="frames/s of a rendered recording")
+    size: int = Field(224, ge=48, le=1024, description="px; side of a rendered picture")
+    seed: int = Field(0, ge=0, description="seed of the rendered cohort")
+    variant: str = Field("default", pattern=r"^(default|null|headset|region:\w+|au:\d+)$",
+                         description="what is planted: default, null, headset, region:NAME, au:N")
+
+
+class FacesSection(Section):
+    """How faces and landmarks are found."""
+
+    backend: Literal["auto", "s3fd_fan", "openface", "simulated"] = Field(
+        "auto", description="auto: s3fd_fan with weights at hand, else simulated (demo only)")
+    detector: Literal["sfd", "blazeface", "dlib", "folder"] = Field(
+        "sfd", description="face detector of face-alignment")
+    detect_every: int = Field(10, ge=1, le=1000, description="frames between detections")
+    detect_side: int = Field(320, ge=64, le=4096, description="px; longest side for detection")
+    smoothing: float = Field(0.0, ge=0, le=30, description="frames; sd of landmark smoothing")
+    min_share: float = Field(0.8, ge=0, le=1, description="least share of frames with a face")
+    min_confidence: float = Field(0.5, ge=0, le=1, description="least mean confidence")
+    max_jitter: float = Field(0.05, gt=0, le=1,
+                              description="outer-eye distances; most jitter allowed")
+    weights_folder: str = Field("", description="folder with S3FD and FAN weights; empty: cache")
+    weights_mirror: str = Field("", description="base address to download weights from instead")
+
+
+class ClipsSection(Section):
+    """What the model is fed."""
+
+    frames: int = Field(32, ge=2, le=512, description="frames per clip; the paper: 16, 32, 64")
+    step: int = Field(32, ge=1, le=512, description="frames between windows")
+    dilation: int = Field(1, ge=1, le=16, description="frames between frames of a clip")
+    fps: float = Field(12.5, gt=0, le=240, description="frames/s of the clips")
+    size: int = Field(64, ge=16, le=512, description="px; side of a clip")
+    input: Literal["face", "composite"] = Field(
+        "face", description="aligned face, or the paper's tiled composite of crops")
+
+
+class TrainingSection(Section):
+    """Which model, how it is fitted and judged."""
+
+    model: str = Field("small", description="backbone of the default recipe")
+    weights: Literal["facial-actions", "kinetics400", "none"] = Field(
+        "facial-actions", description="what the backbone was pre-trained on")
+    grid: bool = Field(False, description="run every cell of the grid, not three")
+    folds: int = Field(5, ge=2, le=50, description="participant-grouped, band-stratified folds")
+    repeats: int = Field(1, ge=1, le=100, description="repeats of the folds")
+    seed: int = Field(0, ge=0, description="seed of folds and optimiser")
+    epochs: int = Field(20, ge=1, le=1000, description="most epochs of fine-tuning")
+    batch: int = Field(8, ge=1, le=1024, description="clips per step")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="first learning rate")
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="optimiser of fine-tuning")
+    bootstrap: int = Field(2000, ge=100, le=100_000, description="bootstrap draws of participants")
+    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="cpu or cuda")
+
+
+class AttributionSection(Section):
+    """How predictions are explained."""
+
+    method: str = Field("DeepLift", description="attribution method of the chapters")
+    baselines: tuple[str, ...] = Field(
+        ("own_neutral", "blur", "zero"),
+        description="reference inputs: dynamics, artefacts, the paper's")
+    randomised: int = Field(10, ge=0, le=100, description="randomised networks to compare with")
+    trust_clips: int = Field(48, ge=2, le=10_000, description="clips re-rendered in chapter 7")
+    steps: int = Field(32, ge=8, le=500, description="steps of integrated gradients")
+    seed: int = Field(0, ge=0, description="seed of noise and randomisation")
+    batch: int = Field(4, ge=1, le=256, description="clips per attribution call")
+
+
+class StatisticsSection(Section):
+    """How evidence is weighed (declared before the results)."""
+
+    window: int = Field(64, ge=8, le=4096, description="frames of a correlation window")
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="family-wise error rate")
+    permutations: int = Field(10_000, ge=100, le=1_000_000,
+                              description="sign flips or permutations")
+    bootstrap: int = Field(5000, ge=100, le=100_000, description="bootstrap draws")
+    margin_z: float = Field(0.10, gt=0, lt=1, description="equivalence margin of mean z")
+    margin_rho: float = Field(0.30, gt=0, lt=1, description="equivalence margin of rho")
+    correct_within: float = Field(5.0, ge=0, description="score points; 'correct' is |error| <=")
+    misestimated_beyond: float = Field(15.5, ge=0,
+                                       description="score points; over- or underestimated beyond")
+    seed: int = Field(0, ge=0, description="seed of permutations and bootstrap")
+
+
+class RunSection(Section):
+    """Where results go and what computes them."""
+
+    name: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+                      description="the run's folder under build/")
+    engine: Literal["process", "loky", "dask"] = Field("loky", description="what runs the work")
+    workers: int = Field(0, ge=0, le=4096, description="worker processes; 0: one per core")
+    threads: int = Field(1, ge=1, le=256, description="threads per worker")
+    scheduler: str = Field("", description="Dask scheduler address; empty starts one here")
+
+
+class Parameters(BaseModel):
+    """All parameters of a run."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    cohort: CohortSection = CohortSection()
+    faces: FacesSection = FacesSection()
+    clips: ClipsSection = ClipsSection()
+    training: TrainingSection = TrainingSection()
+    attribution: AttributionSection = AttributionSection()
+    statistics: StatisticsSection = StatisticsSection()
+    run: RunSection = RunSection()
+
+
+SECTIONS: dict[str, type[Section]] = {
+    name: field.annotation for name, field in Parameters.model_fields.items()
+    if field.annotation is not None
+}
+
+
+def load_profile(name: str, folder: Path, overrides: Iterable[str] = ()) -> Parameters:
+    """Return the parameters of profile `name`, with ``section.name=value`` overrides.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown profile, name, type or range: what came, what fits.
+    """
+    known = sorted(path.stem for path in folder.glob("*.yaml"))
+    if name not in known:
+        raise ParameterError(f"profile {name!r} is unknown{_checks.nearest(name, known)}.")
+    try:
+        values = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ParameterError(f"profile {name!r} is not plain YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ParameterError(f"profile {name!r} must map sections to parameters.")
+    values.setdefault("run", {}).setdefault("name", name)
+    for text in overrides:
+        _override(values, text)
+    return validate(values)
+
+
+def _override(values: dict[str, Any], text: str) -> None:
+    target, equals, value = text.partition("=")
+    section, dot, name = target.strip().partition(".")
+    if not (equals and dot):
+        raise ParameterError(f"override {text!r} must read section.name=value.")
+    _field(section, name)
+    values.setdefault(section, {})[name] = _literal(section, name, value)
+
+
+def _literal(section: str, name: str, text: str) -> Any:
+    value = yaml.safe_load(text)
+    field = _field(section, name)
+    # YAML reads 1e-3 as text; where a number is wanted, say so in the number's own terms.
+    if field.annotation is float and isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return text if field.annotation is str and value is not None else value
+
+
+def _field(section: str, name: str) -> Any:
+    if section not in SECTIONS:
+        raise ParameterError(
+            f"parameter section {section!r} is unknown{_checks.nearest(section, SECTIONS)}.")
+    fields = SECTIONS[section].model_fields
+    if name not in fields:
+        elsewhere = [f"{other}.{name}" for other, model in SECTIONS.items()
+                     if name in model.model_fields]
+        hint = f" (there is {elsewhere[0]})" if elsewhere else ""
+        raise ParameterError(
+            f"parameter {section}.{name} is unknown{_checks.nearest(name, fields)}{hint}.")
+    return fields[name]
+
+
+def validate(values: Mapping[str, Mapping[str, Any]]) -> Parameters:
+    """Return typed parameters, or raise one error that names every fault.
+
+    Raises
+    ------
+    ParameterError
+        With each parameter's value, what fits and the nearest known name.
+    """
+    for section, content in values.items():
+        if section not in SECTIONS:
+            raise ParameterError(
+                f"parameter section {section!r} is unknown{_checks.nearest(section, SECTIONS)}.")
+        for name in content or {}:
+            _field(section, name)
+    cleaned = {section: {name: _plain(section, name, value) for name, value in (body or {}).items()}
+               for section, body in values.items()}
+    try:
+        return Parameters.model_validate(cleaned)
+    except ValidationError as error:
+        raise ParameterError(_faults(error)) from None
+
+
+def _plain(section: str, name: str, value: Any) -> Any:
+    """Accept what a literal cannot say otherwise: a list for a tuple, an integer for a float."""
+    annotation = _field(section, name).annotation
+    if get_origin(annotation) is tuple and isinstance(value, list):
+        return tuple(value)
+    if annotation is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    return value
+
+
+def _faults(error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors():
+        place = ".".join(str(part) for part in fault["loc"][:2])
+        lines.append(f"{place} = {fault['input']!r}: {fault['msg'].lower()}")
+    return "these parameters do not fit:\n  " + "\n  ".join(lines)
+
+
+def flat_name(section: str, name: str) -> str:
+    """Return a parameter's name in a notebook, e.g. ``clips_frames``."""
+    return f"{section}_{name}"
+
+
+def flatten(parameters: Parameters, sections: Iterable[str]) -> dict[str, Any]:
+    """Return the parameters of `sections` under their notebook names, as papermill takes them."""
+    flat: dict[str, Any] = {}
+    for section in sections:
+        for name, value in getattr(parameters, section).model_dump().items():
+            flat[flat_name(section, name)] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def collect(namespace: Mapping[str, Any], sections: Iterable[str]) -> Parameters:
+    """Return the parameters that a notebook's cell defined, checked.
+
+    A name that starts with a section's prefix but is no parameter is refused, for papermill
+    itself only logs it.
+
+    Raises
+    ------
+    ParameterError
+        For an unknown name, a wrong type or range.
+    """
+    values: dict[str, dict[str, Any]] = {}
+    for section in sections:
+        prefix = section + "_"
+        found = {key.removeprefix(prefix): value for key, value in namespace.items()
+                 if key.startswith(prefix) and isinstance(value, (bool, int, float, str, list,
+                                                                  tuple, type(None)))}
+        values[section] = found
+    return validate(values)
+
+
+def parameters_cell(sections: Iterable[str]) -> str:
+    """Return the code of a notebook's parameters cell: a literal and a comment per parameter."""
+    lines = []
+    for section in sections:
+        for name, field in SECTIONS[section].model_fields.items():
+            value = list(field.default) if isinstance(field.default, tuple) else field.default
+            text = f'"{value}"' if isinstance(value, str) else repr(value).replace("'", '"')
+            lines.append(f"{flat_name(section, name)} = {text}  # {describe(section, name)}")
+    return "\n".join(lines)
+
+
+def describe(section: str, name: str) -> str:
+    """Return a parameter's meaning, unit and range in one line.
+
+    >>> describe("clips", "frames")
+    'frames per clip; the paper: 16, 32, 64 (2 to 512)'
+    """
+    field = _field(section, name)
+    limits: dict[str, Any] = {}
+    for item in field.metadata:
+        for key in ("ge", "gt", "le", "lt"):
+            if getattr(item, key, None) is not None:
+                limits[key] = getattr(item, key)
+    if get_origin(field.annotation) is Literal:
+        return f"{field.description} ({', '.join(get_args(field.annotation))})"
+    low = limits.get("ge", limits.get("gt"))
+    high = limits.get("le", limits.get("lt"))
+    if low is not None and high is not None:
+        return f"{field.description} ({low:g} to {high:g})"
+    return str(field.description) + (f" ({low:g} or more)" if low is not None else "")
