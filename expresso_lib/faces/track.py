@@ -1,0 +1,112 @@
+"""The face track of one recording, and what can be said of it without looking at a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from expresso_lib import _checks, anatomy, store
+
+
+@dataclass(frozen=True, eq=False)
+class FaceTrack:
+    """Faces of one recording; row f is frame f, NaN where none was found."""
+
+    boxes: np.ndarray  # float32 (F, 4) x, y, width, height; pixels
+    landmarks: np.ndarray  # float32 (F, 68, 2) x, y; pixels
+    confidence: np.ndarray  # float32 (F,) 0 to 1
+    fps: float  # frames per second
+    source: str = "unknown"  # back end that made it: s3fd_fan, openface, pyfeat, simulated
+
+    def __post_init__(self) -> None:
+        _checks.shape(self.landmarks, (None, anatomy.N_LANDMARKS, 2), "landmarks")
+        _checks.shape(self.boxes, (len(self.landmarks), 4), "boxes")
+        _checks.shape(self.confidence, (len(self.landmarks),), "confidence")
+        if not self.fps > 0:
+            raise ValueError(f"fps is {self.fps}; give the recording's frames per second.")
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of the recording, F."""
+        return len(self.landmarks)
+
+    @property
+    def found(self) -> np.ndarray:
+        """Bool (F,), True where the face was found."""
+        return np.isfinite(self.landmarks).all(axis=(1, 2))
+
+    def save(self, path: str | Path) -> Path:
+        """Write NPZ atomically."""
+        with store.atomic(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(
+                file, boxes=self.boxes, landmarks=self.landmarks, confidence=self.confidence,
+                fps=self.fps, source=self.source,
+            )
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> FaceTrack:
+        """Read what `save` wrote."""
+        with np.load(_checks.existing_file(path, "face track"), allow_pickle=False) as file:
+            return cls(file["boxes"], file["landmarks"], file["confidence"], float(file["fps"]),
+                       str(file["source"]))
+
+
+def from_landmarks(landmarks: np.ndarray, confidence: np.ndarray, fps: float, source: str
+                   ) -> FaceTrack:
+    """Make a track from (F, 68, 2) landmarks; a frame with any value not finite is lost whole."""
+    points = np.array(landmarks, np.float32)
+    _checks.shape(points, (None, anatomy.N_LANDMARKS, 2), "landmarks")
+    lost = ~np.isfinite(points).all(axis=(1, 2))
+    points[lost] = np.nan
+    trust = np.where(lost, 0.0, np.nan_to_num(confidence, nan=0.0)).astype(np.float32)
+    return FaceTrack(boxes_of(points), points, trust, float(fps), source)
+
+
+def boxes_of(landmarks: np.ndarray) -> np.ndarray:
+    """Tight boxes x, y, width, height (F, 4) around landmarks (F, 68, 2); NaN stays NaN."""
+    low, high = landmarks.min(axis=1), landmarks.max(axis=1)
+    return np.concatenate([low, high - low], axis=1).astype(np.float32)
+
+
+def smooth(track: FaceTrack, seconds: float) -> FaceTrack:
+    """Smooth landmarks in time with a Gaussian of standard deviation `seconds`; 0 changes nothing.
+
+    Lost frames stay lost and lend no weight to their neighbours.
+    """
+    if seconds < 0:
+        raise ValueError(f"smoothing is {seconds} s; give 0 (off) or more.")
+    if seconds == 0:
+        return track
+    sigma, found = seconds * track.fps, track.found.astype(np.float64)
+    filled = np.nan_to_num(track.landmarks.astype(np.float64))
+    weight = ndimage.gaussian_filter1d(found, sigma, mode="constant")
+    total = ndimage.gaussian_filter1d(filled, sigma, axis=0, mode="constant")
+    points = np.full(track.landmarks.shape, np.nan, np.float32)
+    points[track.found] = (total / np.maximum(weight, 1e-12)[:, None, None])[track.found]
+    return replace(track, boxes=boxes_of(points), landmarks=points)
+
+
+def jitter(track: FaceTrack) -> float:
+    """Frame-to-frame noise of the landmarks, as a share of the outer-eye distance.
+
+    Independent noise of standard deviation s gives second differences x[f-1] - 2 x[f] + x[f+1]
+    of variance 6 s², while steady movement cancels. The variance is averaged over the landmarks
+    and the median over frames is taken, so that blinks and speech count little.
+    NaN with fewer than three neighbouring frames.
+    """
+    bend = np.diff(track.landmarks.astype(np.float64), n=2, axis=0)
+    power = (bend**2).mean(axis=(1, 2))
+    power = power[np.isfinite(power)]
+    if not len(power):
+        return float("nan")
+    return float(np.sqrt(np.median(power) / 6) / np.nanmedian(eye_distance(track.landmarks)))
+
+
+def eye_distance(landmarks: np.ndarray) -> np.ndarray:
+    """Distance of the outer eye corners (F,), pixels."""
+    right, left = anatomy.OUTER_EYE_CORNERS
+    return np.linalg.norm(landmarks[:, right] - landmarks[:, left], axis=-1)
