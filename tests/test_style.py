@@ -4,6 +4,7 @@ import itertools
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import colors
 
@@ -157,3 +158,12 @@ def test_save_refuses_a_figure_without_alternative_text(tmp_path):
     figure, _ = style.figure("half")
     with pytest.raises(ValueError, match="alternative text"):
         style.save(figure, tmp_path, "line", caption="A line.", alt=" ")
+
+
+def test_table_html_escapes_what_it_is_given():
+    """A file name or label can never become markup."""
+    text = style.table_html(pd.DataFrame({"name": ["<script>"], "n": [np.nan]}), caption='a "b"')
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+    assert ">–<" in text
+    assert 'aria-label="a &quot;b&quot;"' in text

@@ -7,6 +7,7 @@ alike: a translucent figure would put black type on a dark page.
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
@@ -316,3 +318,62 @@ def save(
     store.write_text(folder / f"{name}.json", json.dumps(words, indent=1))
     plt.close(figure)
     return folder / f"{name}.png"
+
+
+def number(value: Any, digits: int = 2) -> str:
+    """Write one table cell: a true minus sign, no false precision, a dash for what is missing.
+
+    Examples
+    --------
+    >>> number(-0.004), number(0.00012, 2), number(12), number(None), number(True)
+    ('−0.00', '0.00', '12', '–', 'yes')
+    """
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if value is None or (isinstance(value, (float, np.floating)) and np.isnan(value)):
+        return "–"
+    if isinstance(value, (float, np.floating)):
+        return f"{value:.{digits}f}".replace("-", "−")
+    return str(value).replace("-", "−") if isinstance(value, (int, np.integer)) else str(value)
+
+
+def table_html(table: pd.DataFrame, *, caption: str = "", digits: int = 2) -> str:
+    """Write a table that a screen reader can follow and a phone can scroll.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Its columns become headers (underscores read as spaces); the index is left out.
+    caption : str
+        What the table shows.
+    digits : int
+        Decimals of floating-point numbers.
+
+    Returns
+    -------
+    str
+        HTML with every cell escaped.
+
+    Examples
+    --------
+    >>> print(table_html(pd.DataFrame({"mean_z": [0.126], "au": ["AU12 <c>"]}), caption="One."))
+    <div class="ex-scroll" tabindex="0" role="region" aria-label="One."><table class="ex-table">...
+    """
+    heads = "".join(f'<th scope="col">{html.escape(str(c)).replace("_", " ")}</th>' for c in table)
+    numeric = [pd.api.types.is_numeric_dtype(table[column]) for column in table]
+    rows = []
+    for row in table.itertuples(index=False):
+        cells = (
+            f'<td class="num">{html.escape(number(value, digits))}</td>'
+            if right
+            else f"<td>{html.escape(number(value, digits))}</td>"
+            for value, right in zip(row, numeric, strict=True)
+        )
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    label = html.escape(caption or "table", quote=True)
+    return (
+        f'<div class="ex-scroll" tabindex="0" role="region" aria-label="{label}">'
+        f'<table class="ex-table">{title}<thead><tr>{heads}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
