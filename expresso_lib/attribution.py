@@ -24,23 +24,23 @@ from captum import attr
 from torch import Tensor, nn
 from torch.nn import functional
 
-from expresso_lib import anatomy
+from expresso_lib import _checks, anatomy
 
 log = logging.getLogger(__name__)
 
 METHODS = (
-    "deeplift",
-    "integrated_gradients",
-    "saliency",
-    "input_x_gradient",
-    "gradient_shap",
-    "noise_tunnel",
-    "ablation",
-    "grad_cam",
+    "DeepLift",
+    "IntegratedGradients",
+    "Saliency",
+    "InputXGradient",
+    "GradientShap",
+    "NoiseTunnel",
+    "Ablation",
+    "LayerGradCam",
 )
 BASELINES = ("zero", "blur", "temporal_mean")
 # The methods that promise sum(A) = f(x) - f(x0).
-COMPLETE_METHODS = ("deeplift", "integrated_gradients")
+COMPLETE_METHODS = ("DeepLift", "IntegratedGradients")
 TOLERANCE = 1e-3
 # A DeepLift that misses more than this share of f(x) - f(x0) does not know the model's layers.
 REFUSAL = 0.05
@@ -107,15 +107,15 @@ def attribute(
         One of ``METHODS``.
     baseline : str or Tensor
         One of ``BASELINES``, or frames in the clips' units that broadcast to (N, C, T, H, W),
-        as ``own_neutral`` gives. ``saliency`` and ``grad_cam`` use it for f(x0) only.
+        as ``own_neutral`` gives. ``Saliency`` and ``LayerGradCam`` use it for f(x0) only.
     seed : int
-        For ``gradient_shap`` and ``noise_tunnel``.
+        For ``GradientShap`` and ``NoiseTunnel``.
     internal_batch_size : int, optional
         Most clips in one forward pass (8); halved, and said, where memory does not allow it.
     **options
         ``steps`` of integrated gradients (50), ``samples`` and ``noise`` (sd, in the clips' units)
         of the two random methods (16, 0.02), ``regions`` (N, T, H, W) label map and ``time_blocks``
-        (8) of ``ablation``.
+        (8) of ``Ablation``.
 
     Returns
     -------
@@ -136,11 +136,12 @@ def attribute(
     ...     def forward(self, clips):
     ...         return clips.mean(dim=(1, 2, 3, 4))
     >>> clips = torch.ones(2, 3, 4, 5, 6)
-    >>> attribute(Mean().eval(), clips, "input_x_gradient", "zero").values.sum(dim=(1, 2, 3, 4))
+    >>> attribute(Mean().eval(), clips, "InputXGradient", "zero").values.sum(dim=(1, 2, 3, 4))
     tensor([1., 1.])
     """
     chosen = _options(seed, options)
-    _check_request(model, clips, method)
+    method = method_name(method)
+    _check_request(model, clips)
     reference = baseline_clips(clips, baseline)
     _check_labels(chosen.regions, clips)
     limit = DEFAULT_PASSES if internal_batch_size is None else int(internal_batch_size)
@@ -152,9 +153,24 @@ def attribute(
     values, output, output_baseline = (torch.cat(column) for column in zip(*parts))
     name = baseline if isinstance(baseline, str) else "tensor"
     result = _judged(values, output, output_baseline, clips, reference, (method, name))
-    if method == "deeplift":
+    if method == "DeepLift":
         _refuse_incomplete(result, type(model).__name__)
     return result
+
+
+def method_name(name: str) -> str:
+    """Return a method's name as ``METHODS`` spells it, whatever the case and underscores.
+
+    Examples
+    --------
+    >>> method_name("integrated_gradients")
+    'IntegratedGradients'
+    """
+    known = {method.lower(): method for method in METHODS}
+    found = known.get(str(name).lower().replace("_", "").replace(" ", ""))
+    if found is None:
+        raise ValueError(f"method {name!r} is unknown{_checks.nearest(str(name), METHODS)}.")
+    return found
 
 
 def baseline_clips(clips: Tensor, baseline: str | Tensor) -> Tensor:
@@ -314,9 +330,7 @@ def _options(seed: int, options: dict) -> _Options:
     return _Options(seed=int(seed), **(values | options))
 
 
-def _check_request(model: nn.Module, clips: Tensor, method: str) -> None:
-    if method not in METHODS:
-        raise ValueError(f"method {method!r} is none of {', '.join(METHODS)}.")
+def _check_request(model: nn.Module, clips: Tensor) -> None:
     if clips.ndim != 5 or not len(clips):
         raise ValueError(f"clips {tuple(clips.shape)} must be (N, C, T, H, W) with N of at least 1.")
     if not clips.is_floating_point():
@@ -509,20 +523,23 @@ def _blocks(chosen: _Options, x: Tensor, start: int) -> Tensor:
 def _grad_cam(model, x, x0, limit, extra) -> Tensor:
     layer = _last_map(model, x[:1])
     explainer = attr.LayerGradCam(lambda clips: _score(model, clips), layer)
-    coarse = explainer.attribute(x)
-    fine = functional.interpolate(coarse.detach(), size=x.shape[2:], mode="trilinear")
+    coarse = explainer.attribute(x).detach()
+    if coarse.ndim == 4:  # an image layer: its batch is every frame of every clip
+        coarse = coarse.reshape(len(x), -1, *coarse.shape[-2:])[:, None]
+    fine = functional.interpolate(coarse, size=x.shape[2:], mode="trilinear")
     return (fine / x.shape[1]).expand_as(x).contiguous()
 
 
 def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
-    """Return the last Conv3d whose output still has a place: more than one pixel each way."""
+    """Return the last convolution whose output still has a place: more than one pixel each way."""
     found: list[nn.Module] = []
 
     def note(module: nn.Module, _: tuple, output: Tensor) -> None:
-        if output.ndim == 5 and min(output.shape[-2:]) > 1:
+        per_frame = output.ndim == 4 and len(output) == clip.shape[2]
+        if (output.ndim == 5 or per_frame) and min(output.shape[-2:]) > 1:
             found.append(module)
 
-    layers = [module for module in model.modules() if isinstance(module, nn.Conv3d)]
+    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)]
     hooks = [layer.register_forward_hook(note) for layer in layers]
     try:
         with torch.no_grad():
@@ -532,20 +549,20 @@ def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
             hook.remove()
     if not found:
         raise ValueError(
-            "grad_cam needs a Conv3d layer that keeps a map; use deeplift or integrated_gradients."
+            "LayerGradCam needs a convolution that keeps a map; use DeepLift or IntegratedGradients."
         )
     return found[-1]
 
 
 _EXPLAINERS: dict[str, Callable[..., Tensor]] = {
-    "deeplift": _deeplift,
-    "integrated_gradients": _integrated_gradients,
-    "saliency": _saliency,
-    "input_x_gradient": _input_x_gradient,
-    "gradient_shap": _gradient_shap,
-    "noise_tunnel": _noise_tunnel,
-    "ablation": _ablation,
-    "grad_cam": _grad_cam,
+    "DeepLift": _deeplift,
+    "IntegratedGradients": _integrated_gradients,
+    "Saliency": _saliency,
+    "InputXGradient": _input_x_gradient,
+    "GradientShap": _gradient_shap,
+    "NoiseTunnel": _noise_tunnel,
+    "Ablation": _ablation,
+    "LayerGradCam": _grad_cam,
 }
 
 
@@ -554,7 +571,7 @@ def _judged(values, output, output_baseline, clips, reference, names) -> Attribu
     method, baseline = names
     difference = (output - output_baseline).double()
     delta = values.double().sum(dim=(1, 2, 3, 4)) - difference
-    if method == "gradient_shap":
+    if method == "GradientShap":
         delta = torch.full_like(delta, float("nan"))
     complete = delta.abs() <= TOLERANCE * difference.abs()
     degenerate = (clips == reference).flatten(1).all(dim=1).cpu()
@@ -571,7 +588,7 @@ def _refuse_incomplete(result: Attribution, model: str) -> None:
     rounding = 1e-5 * (result.output.abs() + result.output_baseline.abs()).sum()
     if gap > REFUSAL * difference and gap > rounding:
         raise IncompleteModelError(
-            f"deeplift on {model} misses {float(gap / difference):.0%} of f(x) - f(x0): the model "
+            f"DeepLift on {model} misses {float(gap / difference):.0%} of f(x) - f(x0): the model "
             "has layers it has no rule for (attention, max pooling, reused or functional activations). "
-            "Use method 'integrated_gradients' or 'ablation'."
+            "Use method 'IntegratedGradients' or 'Ablation'."
         )
