@@ -1,0 +1,21 @@
+# Every target is one line, so that it can be typed where make is missing.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: book test check study bench export clean
+book: .venv/ready  ## the published book, about ten minutes on two cores
+	$(BIN)/expresso book --params demo
+test: .venv/ready  ## every test, the quick profile of the whole book included
+	$(BIN)/python -m pytest
+check: .venv/ready  ## style, types, layers
+	$(BIN)/ruff check expresso_lib tests benchmarks notebooks && $(BIN)/mypy && $(BIN)/lint-imports
+study: .venv/ready  ## the whole grid, every seed and variant; hours, resumable
+	$(BIN)/expresso book --params study
+bench: .venv/ready  ## the goals of the book's benchmark page; GOAL=4 for one, QUICK=1 for a minute
+	$(BIN)/expresso bench $(if $(GOAL),--goal $(GOAL)) $(if $(QUICK),--quick)
+export: .venv/ready  ## one zip that opens by double click
+	$(BIN)/expresso export --params demo
+clean:  ## everything a run made
+	rm -rf build
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --upgrade pip && $(BIN)/python -m pip install --quiet -e '.[all]' && touch $@

@@ -1,0 +1,10 @@
+"""From parameters to a book: chapters, their runs, and what is up to date.
+
+A notebook calls `open_run` and gets a `Run`: its typed parameters, the run's folders, tables
+in and out. `book.make` (used by the command line) executes every chapter that is not up to
+date through papermill, one pytask task each, and has the book built.
+"""
+
+from .run import MissingRun, Run, open_run, project_root
+
+__all__ = ["MissingRun", "Run", "open_run", "project_root"]

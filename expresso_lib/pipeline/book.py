@@ -1,0 +1,135 @@
+"""Every chapter that is not up to date, one after another, then the book."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytask
+from pytask import PathNode, PythonNode, TaskWithoutPath
+
+from .. import config, publishing, store
+from . import chapters, execution
+
+logger = logging.getLogger(__name__)
+
+
+def make(parameters: config.Parameters, root: Path, *, only: Sequence[str] = (),
+         student: bool = False, force: bool = False) -> tuple[Path, list[str]]:
+    """Execute what is not up to date and build the book.
+
+    Parameters
+    ----------
+    parameters : config.Parameters
+        Of the run.
+    root : Path
+        The project.
+    only : sequence of str
+        Chapters to execute (with those they rest on); empty means all.
+    student : bool
+        Leave the exercises' solutions out.
+    force : bool
+        Execute chapters even if they are up to date (finished pieces of work are still reused).
+
+    Returns
+    -------
+    index : Path
+        The book's first page.
+    failed : list of str
+        Chapters that failed; they are in the book, as failed.
+    """
+    run_folder = root / "build" / parameters.run.name
+    _write_settings(run_folder)
+    wanted = with_needs(only) if only else list(chapters.CHAPTERS)
+    failed = run_chapters(wanted, parameters, root, force=force)
+    executed = {chapter.name: run_folder / "notebooks" / f"{chapter.name}.ipynb"
+                for chapter in chapters.CHAPTERS
+                if (run_folder / "notebooks" / f"{chapter.name}.ipynb").is_file()}
+    index = _build_pages(run_folder, root, executed, student)
+    return index, failed
+
+
+def run_chapters(wanted: Sequence[chapters.Chapter], parameters: config.Parameters, root: Path, *,
+                 force: bool = False) -> list[str]:
+    """Execute the chapters that are not up to date; return the names of those that failed."""
+    run_folder = root / "build" / parameters.run.name
+    _write_settings(run_folder)
+    failed: list[str] = []
+    tasks = [_chapter_task(chapter, parameters, root, failed) for chapter in wanted]
+    _pytask(tasks, run_folder, force)
+    finished = [c.name for c in wanted if chapters.outputs_path(c.name, run_folder).is_file()]
+    return [c.name for c in wanted if c.name not in finished or c.name in failed]
+
+
+def _chapter_task(chapter: chapters.Chapter, parameters: config.Parameters, root: Path,
+                  failed: list[str]) -> TaskWithoutPath:
+    run_folder = root / "build" / parameters.run.name
+
+    def run(**_: Any) -> None:
+        logger.info("chapter %d, %s", chapter.number, chapter.title)
+        try:
+            execution.execute(chapter, parameters, root)
+        except execution.ChapterFailed:
+            failed.append(chapter.name)
+            raise
+
+    depends = {f"after_{name}": PathNode(path=chapters.outputs_path(name, run_folder),
+                                         name=f"outputs of {name}")
+               for name in chapter.needs}
+    print_of = PythonNode(name=f"fingerprint of {chapter.name}", hash=True, value=chapters.text_hash(
+        chapters.fingerprint(chapter, parameters, root)))
+    return _task(chapter.name, run, depends | {"fingerprint": print_of}, {
+        "notebook": run_folder / "notebooks" / f"{chapter.name}.ipynb",
+        "outputs": chapters.outputs_path(chapter.name, run_folder)})
+
+
+def _build_pages(run_folder: Path, root: Path, executed: dict[str, Path], student: bool) -> Path:
+    index = run_folder / "html" / "index.html"
+    inputs = publishing.inputs(root, run_folder)
+
+    def build(**_: Any) -> None:
+        publishing.build(run_folder, executed, student=student)
+
+    depends: dict[str, Any] = {name: PathNode(path=path, name=f"notebook {name}")
+                               for name, path in executed.items()}
+    depends["inputs"] = PythonNode(name="inputs of the book", hash=True, value=chapters.text_hash(
+        [[str(path.relative_to(root)), store.file_hash(path)] for path in inputs]
+        + [store.source_hash("expresso_lib.publishing"), student, sorted(executed)]))
+    session = _pytask([_task("book", build, depends, {"index": index})], run_folder, False)
+    if session.exit_code != pytask.ExitCode.OK:
+        raise RuntimeError("the pages could not be built; the messages above say why.")
+    return index
+
+
+def _task(name: str, function: Callable[..., None], depends: dict[str, Any],
+          produces: dict[str, Path]) -> TaskWithoutPath:
+    return TaskWithoutPath(
+        name=name, function=function, depends_on=depends,
+        produces={key: PathNode(path=path, name=f"{key} of {name}")
+                  for key, path in produces.items()})
+
+
+def _pytask(tasks: list[TaskWithoutPath], run_folder: Path, force: bool) -> pytask.Session:
+    return pytask.build(tasks=tasks, config=run_folder / "pyproject.toml", paths=[run_folder / "data"],
+                        force=force, capture="no", show_traceback=False, verbose=1,
+                        show_errors_immediately=False, disable_warnings=True)
+
+
+def _write_settings(run_folder: Path) -> None:
+    """Make the run's folder pytask's root, so that its lock file lies with the run."""
+    store.make_folder(run_folder / "data")
+    settings = run_folder / "pyproject.toml"
+    if not settings.is_file():
+        store.write_text(settings, "[tool.pytask.ini_options]\n")
+
+
+def with_needs(names: Sequence[str]) -> list[chapters.Chapter]:
+    wanted: set[str] = set()
+    stack = [chapters.find(name).name for name in names]
+    while stack:
+        name = stack.pop()
+        wanted.add(name)
+        stack += chapters.BY_NAME[name].needs
+    return [chapter for chapter in chapters.CHAPTERS if chapter.name in wanted]

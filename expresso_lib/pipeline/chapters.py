@@ -1,0 +1,126 @@
+"""The chapters: what each reads from its parameters, from whom, and how to tell it is fresh."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+from .. import _checks, config, store
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One notebook: its parameter sections, the chapters it rests on, and a title."""
+
+    name: str
+    title: str
+    sections: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> int:
+        """Chapter number, as in the file name."""
+        return int(self.name[:2])
+
+
+CHAPTERS = (
+    Chapter("01_cohort", "Cohort", ("cohort", "statistics", "run")),
+    Chapter("02_faces", "Faces", ("faces", "clips", "run"), ("01_cohort",)),
+    Chapter("03_finetune", "Fine-tuning", ("cohort", "clips", "training", "run"),
+            ("01_cohort", "02_faces")),
+    Chapter("04_regions", "Regions", ("clips", "training", "attribution", "statistics", "run"),
+            ("01_cohort", "02_faces", "03_finetune")),
+    Chapter("05_time", "Time", ("clips", "training", "attribution", "statistics", "run"),
+            ("01_cohort", "02_faces", "03_finetune", "04_regions")),
+    Chapter("06_action_units", "Action units", ("attribution", "statistics", "run"),
+            ("01_cohort", "02_faces", "03_finetune", "05_time")),
+    Chapter("07_trust", "Trust",
+            ("cohort", "clips", "training", "attribution", "statistics", "run"),
+            ("01_cohort", "02_faces", "03_finetune", "04_regions")),
+    Chapter("08_participant", "One participant", ("clips", "attribution", "statistics", "run"),
+            ("01_cohort", "02_faces", "03_finetune", "04_regions", "05_time")),
+    Chapter("09_your_data", "Bring your own data", ("clips", "attribution", "run"),
+            ("03_finetune",)),
+)
+BY_NAME = {chapter.name: chapter for chapter in CHAPTERS}
+
+
+def find(name: str) -> Chapter:
+    """Return a chapter by its name, its number or the start of its name.
+
+    >>> find("3").name, find("04").name, find("05_time").number
+    ('03_finetune', '04_regions', 5)
+
+    Raises
+    ------
+    ValueError
+        Naming the known chapters.
+    """
+    wanted = name.removesuffix(".ipynb")
+    for chapter in CHAPTERS:
+        if wanted in (chapter.name, str(chapter.number), chapter.name[:2], chapter.name[3:]):
+            return chapter
+    raise ValueError(f"chapter {name!r} is unknown{_checks.nearest(name, BY_NAME)}.")
+
+
+def notebook_path(chapter: Chapter, root: Path) -> Path:
+    """Return the source notebook of a chapter."""
+    return root / "notebooks" / f"{chapter.name}.ipynb"
+
+
+def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> dict[str, str]:
+    """Return the hashes that decide whether a chapter is fresh.
+
+    Keys: ``notebook`` (its cells), ``library`` (the code it reaches), ``parameters`` (those of
+    its sections, where it runs left out) and ``manifest``.
+    """
+    path = notebook_path(chapter, root)
+    flat = config.flatten(parameters, (s for s in chapter.sections if s != "run"))
+    return {
+        "notebook": cells_hash(path),
+        "library": library_hash(path),
+        "parameters": text_hash(flat),
+        "manifest": store.file_hash(root / "data_manifest.yaml"),
+    }
+
+
+def cells_hash(path: Path) -> str:
+    """Return a hash of a notebook's cells, whatever its outputs and metadata."""
+    notebook = nbformat.read(path, as_version=4)
+    return text_hash([[cell.cell_type, cell.source] for cell in notebook.cells])
+
+
+@lru_cache(maxsize=64)
+def library_hash(path: Path) -> str:
+    """Return a hash of the library code that a notebook reaches."""
+    notebook = nbformat.read(path, as_version=4)
+    code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
+    reached: set[str] = set()
+    for name in store.imported_names(code):
+        # The pipeline runs chapters; what it publishes with does not change what they compute.
+        reached |= store.reached_modules("expresso_lib.pipeline.run"
+                                         if name.startswith("expresso_lib.pipeline") else name)
+    return text_hash([[name, store.code_of(store.module_path(name))] for name in sorted(reached)])
+
+
+def text_hash(value: Any) -> str:
+    """Return the sha256 of a JSON-able value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def outputs_path(chapter: str, run_folder: Path) -> Path:
+    """Return the file in which a finished chapter lists its tables with their hashes."""
+    return run_folder / "tables" / f"{chapter}.outputs.json"
+
+
+def read_outputs(chapter: str, run_folder: Path) -> Mapping[str, str]:
+    """Return the tables and models a chapter made, name to hash; empty if it never finished."""
+    path = outputs_path(chapter, run_folder)
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

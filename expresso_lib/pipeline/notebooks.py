@@ -1,0 +1,52 @@
+"""The notebooks' parameters cells, generated from the schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+
+from .. import config, store
+from . import chapters
+
+
+def expected_cell(chapter: chapters.Chapter) -> str:
+    """Return the code that a chapter's parameters cell must hold."""
+    return config.parameters_cell(chapter.sections)
+
+
+def current_cell(path: Path) -> str:
+    """Return the code of a notebook's parameters cell.
+
+    Raises
+    ------
+    ValueError
+        If it has none, or several.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    return _parameters_cell(notebook, path).source
+
+
+def sync(root: Path) -> list[Path]:
+    """Rewrite the parameters cells that differ from the schema; return their notebooks."""
+    rewritten = []
+    for chapter in chapters.CHAPTERS:
+        path = chapters.notebook_path(chapter, root)
+        if not path.is_file():
+            continue
+        notebook = nbformat.read(path, as_version=4)
+        cell = _parameters_cell(notebook, path)
+        if cell.source != expected_cell(chapter):
+            cell.source = expected_cell(chapter)
+            with store.atomic(path) as temporary:
+                nbformat.write(notebook, temporary)
+            rewritten.append(path)
+    return rewritten
+
+
+def _parameters_cell(notebook: nbformat.NotebookNode, path: Path) -> nbformat.NotebookNode:
+    found = [cell for cell in notebook.cells
+             if "parameters" in cell.metadata.get("tags", []) and cell.cell_type == "code"]
+    if len(found) != 1:
+        raise ValueError(f"{path.name} has {len(found)} cells tagged 'parameters'; it needs one.")
+    return found[0]

@@ -1,0 +1,269 @@
+"""What a chapter holds in its hands: parameters, folders, tables, figures, numbers for its prose."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from .. import cohort as cohorts
+from .. import config, engine, manifest, stats, store
+from ..plotting import style
+from . import chapters
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+logger = logging.getLogger(__name__)
+
+
+class MissingRun(FileNotFoundError):
+    """An earlier chapter of this run has not been executed yet."""
+
+
+def project_root() -> Path:
+    """Return the folder that holds ``data_manifest.yaml``: here, above, or ``$EXPRESSO_ROOT``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    named = os.environ.get("EXPRESSO_ROOT")
+    here = Path(named) if named else Path.cwd()
+    for folder in (here, *here.parents, Path(__file__).resolve().parents[2]):
+        if (folder / "data_manifest.yaml").is_file():
+            return folder.resolve()
+    raise FileNotFoundError(
+        "no data_manifest.yaml here or above; run from inside the project, or name its folder "
+        "in the environment variable EXPRESSO_ROOT.")
+
+
+def open_run(chapter: str, namespace: Mapping[str, Any]) -> Run:
+    """Return the run a notebook works in, after checking its parameters.
+
+    Parameters
+    ----------
+    chapter : str
+        The notebook's name, e.g. ``03_finetune``.
+    namespace : mapping
+        The notebook's ``globals()`` right after its parameters cell.
+
+    Raises
+    ------
+    config.ParameterError
+        For a wrong name, type or range.
+    MissingRun
+        If a chapter this one rests on has not run, naming it and how to run it.
+    """
+    this = chapters.find(chapter)
+    parameters = config.collect(namespace, this.sections)
+    run = Run(this, parameters, project_root())
+    for earlier in this.needs:
+        if not chapters.outputs_path(earlier, run.folder).is_file():
+            raise MissingRun(
+                f"this chapter rests on {earlier}, which has not finished in run "
+                f"{run.name!r}; execute it first: expresso run {earlier} --params {run.name}")
+    run.prepare()
+    return run
+
+
+@dataclass
+class Run:
+    """One chapter in one run; results go to ``build/<run>/``."""
+
+    chapter: chapters.Chapter
+    parameters: config.Parameters
+    root: Path
+    _figures: dict[str, int] = field(default_factory=dict)
+    _made: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return self.parameters.run.name
+
+    @property
+    def folder(self) -> Path:
+        """``build/<run>``."""
+        return self.root / "build" / self.name
+
+    @property
+    def data(self) -> Path:
+        """Folder of arrays: tracks, clips, attributions."""
+        return self.folder / "data"
+
+    @property
+    def models(self) -> Path:
+        """Folder of checkpoints."""
+        return self.folder / "models"
+
+    @property
+    def tables(self) -> Path:
+        """Folder of tables (Parquet, and CSV beside it)."""
+        return self.folder / "tables"
+
+    @property
+    def figures(self) -> Path:
+        """Folder of figures (PNG and SVG)."""
+        return self.folder / "figures"
+
+    def prepare(self) -> None:
+        """Make the run's folders, withdraw this chapter's stamp and set the figures' style."""
+        for folder in (self.data, self.models, self.tables, self.figures):
+            store.make_folder(folder)
+        chapters.outputs_path(self.chapter.name, self.folder).unlink(missing_ok=True)
+        style.use()
+
+    # Data
+
+    @cached_property
+    def _cohort(self) -> cohorts.Cohort:
+        return cohorts.Cohort.load(self.data / "cohort")
+
+    def cohort(self) -> cohorts.Cohort:
+        """Return who is analysed, as chapter 1 wrote it down."""
+        return self._cohort
+
+    @property
+    def demo(self) -> bool:
+        """Whether the participants are rendered."""
+        return self._cohort.demo
+
+    @property
+    def note(self) -> str:
+        """What every figure says of its data."""
+        return "Demo cohort (rendered faces)" if self.demo else self._cohort.name
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return a table of this run.
+
+        Raises
+        ------
+        MissingRun
+            If no chapter has made it yet.
+        """
+        path = self.tables / f"{name}.parquet"
+        if not path.is_file():
+            known = sorted(p.stem for p in self.tables.glob("*.parquet"))
+            raise MissingRun(f"run {self.name!r} has no table {name!r}; execute the chapter that "
+                             f"makes it first. There are: {', '.join(known) or 'none'}")
+        return pd.read_parquet(path)
+
+    def write_table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
+        """Write a table as Parquet and CSV; return it."""
+        with store.atomic(self.tables / f"{name}.parquet") as temporary:
+            table.to_parquet(temporary, index=False)
+        with store.atomic(self.tables / f"{name}.csv") as temporary:
+            table.to_csv(temporary, index=False)
+        self._made[f"{name}.parquet"] = store.file_hash(self.tables / f"{name}.parquet")
+        return table
+
+    def record(self, **facts: Any) -> None:
+        """Add facts to ``run.json``, e.g. ``default_recipe``."""
+        path = self.folder / "run.json"
+        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        known.setdefault("name", self.name)
+        store.write_text(path, json.dumps(known | facts, indent=1, sort_keys=True, default=str))
+
+    def fact(self, name: str) -> Any:
+        """Return a fact of ``run.json``.
+
+        Raises
+        ------
+        MissingRun
+            If no chapter has recorded it.
+        """
+        path = self.folder / "run.json"
+        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if name not in known:
+            raise MissingRun(f"run {self.name!r} has not recorded {name!r}; execute the earlier "
+                             "chapters first.")
+        return known[name]
+
+    # Work
+
+    @cached_property
+    def executor(self) -> Executor:
+        """Where pieces of work run."""
+        section = self.parameters.run
+        return engine.executor(section.engine, workers=section.workers, threads=section.threads,
+                               scheduler=section.scheduler)
+
+    def map(self, function: Callable[[store.Item, Path], None], items: Iterable[store.Item], *,
+            out: str | Path, **options: Any) -> list[store.Outcome]:
+        """Run pieces of work through `store.map` with this run's executor, below ``data/``."""
+        folder = Path(out) if Path(out).is_absolute() else self.data / out
+        return store.map(function, items, out=folder, executor=self.executor, **options)
+
+    # What the reader sees
+
+    def figure(self, name: str, figure: Figure, *, caption: str, alt: str) -> None:
+        """Save a figure and show it, numbered, with its caption and a text alternative.
+
+        The caption names the data the figure rests on, so that it can stand alone.
+        """
+        png, svg = self.figures / f"{name}.png", self.figures / f"{name}.svg"
+        for path in (png, svg):
+            with store.atomic(path) as temporary:
+                figure.savefig(temporary)
+        picture = base64.b64encode(png.read_bytes()).decode()
+        self._show_figure(name, f'<img src="data:image/png;base64,{picture}" '
+                                f'alt="{html.escape(alt, quote=True)}">', caption)
+        import matplotlib.pyplot as plt
+
+        plt.close(figure)
+
+    def movie(self, name: str, path: Path, *, caption: str, alt: str) -> None:
+        """Show a video file, numbered, with its caption and a text alternative."""
+        data = base64.b64encode(Path(path).read_bytes()).decode()
+        self._show_figure(name, f'<video controls loop muted playsinline preload="metadata" '
+                                f'aria-label="{html.escape(alt, quote=True)}" '
+                                f'src="data:video/mp4;base64,{data}"></video>', caption)
+
+    def _show_figure(self, name: str, content: str, caption: str) -> None:
+        from IPython.display import HTML, display
+
+        number = self._figures.setdefault(name, len(self._figures) + 1)
+        label = f"Figure {self.chapter.number}.{number}."
+        display(HTML(
+            f'<figure class="expresso-figure" id="fig-{html.escape(name)}">{content}'
+            f"<figcaption><strong>{label}</strong> {caption} "
+            f'<span class="expresso-note">{html.escape(self.note)}.</span></figcaption></figure>'))
+
+    def show(self, table: pd.DataFrame | str, *, caption: str = "", digits: int = 2) -> None:
+        """Show a table (or a piece of HTML), scrolling sideways where the page is narrow."""
+        from IPython.display import HTML, display
+
+        content = table if isinstance(table, str) else style.table_html(
+            table, caption=caption, digits=digits)
+        display(HTML(content))
+
+    def glue(self, name: str, value: Any) -> None:
+        """Keep a number or a text for the prose: ``{glue:text}`name:.2f` ``."""
+        from myst_nb import glue
+
+        glue(name, value.item() if hasattr(value, "item") else value, display=False)
+
+    def close(self) -> None:
+        """Stamp the chapter as finished: its tables and models with their hashes.
+
+        The last cell of every chapter; without the stamp the chapter counts as not run.
+        """
+        made = dict(self._made)
+        for path in sorted(self.models.glob("*.safetensors")):
+            made[f"models/{path.name}"] = store.file_hash(path)
+        store.write_text(chapters.outputs_path(self.chapter.name, self.folder),
+                         json.dumps(made, indent=1, sort_keys=True))
+        if "executor" in self.__dict__:
+            self.executor.shutdown(wait=False)
