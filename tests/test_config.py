@@ -1,0 +1,104 @@
+"""Parameters have one owner; what does not fit is refused before anything runs."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from expresso_lib import config
+
+PROFILES = Path(__file__).parents[1] / "notebooks" / "params"
+
+
+@pytest.mark.parametrize("path", sorted(PROFILES.glob("*.yaml")), ids=lambda p: p.stem)
+def test_load_profile_reads_every_profile(path):
+    """Every committed profile fits the schema and names its own run."""
+    assert config.load_profile(path.stem, PROFILES).run.name == path.stem
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("clips.frams=32", "did you mean 'frames'"),
+    ("clip.frames=32", "did you mean 'clips'"),
+    ("clips.frames=many", "clips.frames = 'many'"),
+    ("clips.frames=1", "greater than or equal to 2"),
+    ("clips.frames=true", "clips.frames = True"),
+    ("clips.frames=2.5", "clips.frames = 2.5"),
+    ("training.weights=imagenet", "'facial-actions', 'kinetics400' or 'none'"),
+    ("frames=32", "section.name=value"),
+    ("clips.alpha=0.1", "statistics.alpha"),
+])
+def test_load_profile_refuses_what_does_not_fit(text, message):
+    """A wrong name, type or range says what came and what fits."""
+    with pytest.raises(config.ParameterError, match=message):
+        config.load_profile("demo", PROFILES, [text])
+
+
+def test_load_profile_refuses_an_unknown_profile():
+    """The nearest profile is named."""
+    with pytest.raises(config.ParameterError, match="did you mean 'quick'"):
+        config.load_profile("quik", PROFILES)
+
+
+def test_load_profile_reads_numbers_in_any_notation():
+    """1e-3 is text to YAML and a number to us; an integer does for a float."""
+    parameters = config.load_profile("demo", PROFILES, ["training.learning_rate=1e-3",
+                                                        "cohort.seconds=4"])
+    assert parameters.training.learning_rate == 1e-3
+    assert parameters.cohort.seconds == 4.0
+
+
+def test_load_profile_refuses_yaml_tags(tmp_path):
+    """YAML that would run code is not read."""
+    (tmp_path / "evil.yaml").write_text("run: !!python/object/apply:os.system ['true']\n")
+    with pytest.raises(config.ParameterError, match="not plain YAML"):
+        config.load_profile("evil", tmp_path)
+
+
+@pytest.mark.parametrize("section", config.SECTIONS)
+def test_parameters_cell_gives_the_defaults_back(section):
+    """What the schema writes into a notebook, `collect` reads as the same parameters."""
+    namespace = {}
+    exec(config.parameters_cell([section]), namespace)
+    assert config.collect(namespace, [section]) == config.Parameters()
+
+
+def test_collect_refuses_a_misspelt_notebook_parameter():
+    """papermill only logs an unknown parameter; the notebook refuses it."""
+    with pytest.raises(config.ParameterError, match="clips.frams"):
+        config.collect({"clips_frams": 3}, ["clips"])
+
+
+def test_flatten_and_collect_are_inverse():
+    """Parameters survive the way through a notebook."""
+    parameters = config.load_profile("quick", PROFILES)
+    sections = list(config.SECTIONS)
+    assert config.collect(config.flatten(parameters, sections), sections) == parameters
+
+
+@given(st.text(min_size=1, max_size=12))
+def test_validate_never_lets_an_unknown_name_pass(name):
+    """Whatever the name, it is a parameter or an error of ours."""
+    if name in config.SECTIONS["clips"].model_fields:
+        return
+    with pytest.raises(config.ParameterError):
+        config.validate({"clips": {name: 1}})
+
+
+def test_every_parameter_says_what_it_means():
+    """Each field has a description, and notebooks show it in one line."""
+    for section, model in config.SECTIONS.items():
+        for name in model.model_fields:
+            assert config.describe(section, name).strip()
+            assert "\n" not in config.describe(section, name)
+
+
+def test_profiles_hold_only_what_differs():
+    """A profile that repeats a default hides what it changes."""
+    for path in PROFILES.glob("*.yaml"):
+        for section, body in (yaml.safe_load(path.read_text()) or {}).items():
+            for name, value in body.items():
+                if (section, name) != ("run", "name"):
+                    default = config.SECTIONS[section].model_fields[name].default
+                    assert value != default, f"{path.name}: {section}.{name} is the default"

@@ -1,0 +1,209 @@
+"""Finished work is never redone, and nothing half-written is ever seen."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from expresso_lib import engine, store
+
+
+def square(item: store.Item, path: Path) -> None:
+    """Write the square of the recipe's number, and leave a trace of having run."""
+    with (path.parent / "trace.log").open("a") as log:
+        log.write(f"{item.name}\n")
+    np.savez(path, value=item.recipe["number"] ** 2)
+
+
+def picky(item: store.Item, path: Path) -> None:
+    """Fail on odd numbers."""
+    if item.recipe["number"] % 2:
+        raise ValueError(f"{item.recipe['number']} is odd; take an even number.")
+    square(item, path)
+
+
+def kills_itself_once(item: store.Item, path: Path) -> None:
+    """Die like a killed worker the first time number 2 is tried."""
+    mark = Path(item.payload) / f"{item.name}.died"
+    if item.recipe["number"] == 2 and not mark.exists():
+        mark.write_text("")
+        os._exit(9)
+    square(item, path)
+
+
+def too_large(item: store.Item, path: Path) -> None:
+    """Write more than the file-size limit of the test allows."""
+    path.write_bytes(b"x" * 3_000_000)
+
+
+def items(count: int, **more) -> list[store.Item]:
+    return [store.Item(f"n{i}", {"number": i}, **more) for i in range(count)]
+
+
+def runs(folder: Path) -> list[str]:
+    log = folder / "trace.log"
+    return log.read_text().split() if log.exists() else []
+
+
+def test_map_runs_each_item_once(tmp_path):
+    """A second call with the same recipes computes nothing."""
+    first = store.map(square, items(3), out=tmp_path)
+    second = store.map(square, items(3), out=tmp_path)
+    assert [int(np.load(o.path)["value"]) for o in first] == [0, 1, 4]
+    assert runs(tmp_path) == ["n0", "n1", "n2"]
+    assert [o.reused for o in first] == [False] * 3
+    assert [o.reused for o in second] == [True] * 3
+
+
+def test_map_redoes_only_what_changed(tmp_path):
+    """A changed recipe or a changed input redoes that item and no other."""
+    source = tmp_path / "input.txt"
+    source.write_text("one")
+    out = tmp_path / "out"
+    store.map(square, items(3, inputs=(source,)), out=out)
+    changed = items(3, inputs=(source,))
+    changed[1] = store.Item("n1", {"number": 7}, (source,))
+    store.map(square, changed, out=out)
+    assert runs(out) == ["n0", "n1", "n2", "n1"]
+    source.write_text("other")
+    store.map(square, changed, out=out)
+    assert len(runs(out)) == 7
+
+
+def test_map_keeps_finished_items_when_one_fails(tmp_path):
+    """An error names the item and the cause; the others stay and are not repeated."""
+    with pytest.raises(store.WorkFailed, match=r"1 of 3.*\nn1: ValueError: 1 is odd"):
+        store.map(picky, items(3), out=tmp_path)
+    assert runs(tmp_path) == ["n0", "n2"]
+    outcomes = store.map(picky, items(3), out=tmp_path, collect_errors=True)
+    assert runs(tmp_path) == ["n0", "n2"]
+    assert [o.error is None for o in outcomes] == [True, False, True]
+
+
+@pytest.mark.parametrize("name", ["process", "loky"])
+def test_map_gives_the_same_files_whoever_runs_it(tmp_path, name):
+    """In this process or in workers, the results are equal."""
+    with engine.executor(name, workers=2) as executor:
+        outcomes = store.map(square, items(4), out=tmp_path, executor=executor)
+    assert [int(np.load(o.path)["value"]) for o in outcomes] == [0, 1, 4, 9]
+
+
+@pytest.mark.slow
+def test_map_survives_a_killed_worker(tmp_path):
+    """A worker that dies takes its item with it; the item is tried again, the others are not."""
+    out = tmp_path / "out"
+    with engine.executor("loky", workers=2) as executor:
+        outcomes = store.map(kills_itself_once, items(4, payload=str(tmp_path)), out=out,
+                             executor=executor)
+    assert [o.error for o in outcomes] == [None] * 4
+    assert (tmp_path / "n2.died").exists()
+    assert not list(out.glob(".tmp-*.key.json"))
+
+
+@pytest.mark.slow
+def test_map_resumes_after_a_killed_run(tmp_path):
+    """A killed run leaves whole files only; the next run makes the rest."""
+    script = tmp_path / "work.py"
+    script.write_text(textwrap.dedent("""
+        import os, sys
+        from pathlib import Path
+        from expresso_lib import store
+
+        def work(item, path):
+            with (path.parent / "trace.log").open("a") as log:
+                log.write(item.name + "\\n")
+            path.write_text("half")
+            if item.name == "n2" and len(sys.argv) > 2:
+                os._exit(9)
+            path.write_text("whole")
+
+        items = [store.Item(f"n{i}") for i in range(4)]
+        store.map(work, items, out=Path(sys.argv[1]), suffix=".txt")
+        """))
+    out = tmp_path / "out"
+    killed = subprocess.run([sys.executable, script, out, "die"], check=False)
+    assert killed.returncode == 9
+    assert sorted(p.read_text() for p in out.glob("n*.txt")) == ["whole", "whole"]
+    subprocess.run([sys.executable, script, out], check=True)
+    assert runs(out) == ["n0", "n1", "n2", "n2", "n3"]
+    assert all((out / f"n{i}.txt").read_text() == "whole" for i in range(4))
+
+
+def test_atomic_leaves_nothing_behind_on_failure(tmp_path):
+    """A failed write changes neither the old file nor the folder."""
+    target = tmp_path / "table.csv"
+    target.write_text("old")
+    with pytest.raises(RuntimeError, match="broken"), store.atomic(target) as temporary:
+        temporary.write_text("new")
+        raise RuntimeError("broken")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.slow
+def test_map_says_that_the_disk_is_full(tmp_path):
+    """A full disk (here a file-size limit) is named as such, and nothing half-written stays."""
+    import signal
+
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, old[1]))
+        outcomes = store.map(too_large, items(1), out=tmp_path, suffix=".bin", collect_errors=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert "disk is full" in outcomes[0].error
+    assert not list(tmp_path.glob("*.bin"))
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "new\nline"])
+def test_map_refuses_names_that_are_no_file_names(tmp_path, name):
+    """An item cannot write outside its folder."""
+    with pytest.raises(ValueError, match="rename it"):
+        store.map(square, [store.Item(name)], out=tmp_path)
+
+
+def test_map_refuses_two_items_of_one_name(tmp_path):
+    """Two items of one name would overwrite each other."""
+    with pytest.raises(ValueError, match="its own name"):
+        store.map(square, [store.Item("a"), store.Item("a")], out=tmp_path)
+
+
+def test_is_finished_reads_a_damaged_key_as_unfinished(tmp_path):
+    """A key file cut short means: do it again."""
+    path = tmp_path / "a.npz"
+    path.write_bytes(b"1")
+    (tmp_path / "a.npz.key.json").write_text('{"key": "1')
+    assert not store.is_finished(path, "1")
+    (tmp_path / "a.npz.key.json").write_text(json.dumps({"key": "1"}))
+    assert store.is_finished(path, "1")
+
+
+def test_source_hash_ignores_docstrings_and_comments(tmp_path):
+    """Editing a sentence redoes nothing; editing a statement does."""
+    path = tmp_path / "module.py"
+    path.write_text('"""One."""\n\ndef f(x):\n    """Two."""\n    return x  # three\n')
+    before = store.code_of(path)
+    path.write_text('"""Uno."""\n# four\ndef f(x):\n    """Due."""\n\n    return x\n')
+    assert store.code_of(path) == before
+    path.write_text("def f(x):\n    return x + 1\n")
+    assert store.code_of(path) != before
+
+
+def test_reached_modules_follow_imports_downwards():
+    """What a module imports, and what that imports, counts."""
+    assert store.reached_modules("expresso_lib.engine") >= {
+        "expresso_lib.engine", "expresso_lib._checks"}
+
+
+def test_executor_refuses_an_unknown_engine():
+    """The error names the engines."""
+    with pytest.raises(ValueError, match="did you mean 'loky'"):
+        engine.executor("lokky")
