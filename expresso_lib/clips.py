@@ -1,0 +1,366 @@
+"""Clips: which frames, cut how, and who is tested when.
+
+`windows` is the one function that says which frames make a clip; every table and every tensor
+asks it. `prepare` cuts a recording into a `ClipArchive`: aligned faces (or the paper's composite)
+at the clips' frame rate, with landmarks, regions and the way back to the recording.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from expresso_lib import _checks, regions, store, synthetic, video
+
+log = logging.getLogger(__name__)
+
+INPUTS = ("face", "composite")
+# Points that expression moves least: eye corners, root and base of the nose. Where they come to
+# lie in the crop, as shares of its side: a tight face from above the brows to the chin.
+STABLE = (36, 39, 42, 45, 27, 31, 33, 35)
+TEMPLATE = np.array([
+    (0.22, 0.335), (0.395, 0.34), (0.605, 0.34), (0.78, 0.335),
+    (0.5, 0.335), (0.415, 0.61), (0.5, 0.63), (0.585, 0.61),
+])
+# The composite magnifies: it is sampled from a crop this much finer than the face input.
+OVERSAMPLING = 3
+
+
+class ClipError(ValueError):
+    """A recording, track or window that does not fit; the message says which and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClipArchive:
+    """What a model may see of one recording; row g is the g-th frame at the clips' rate."""
+
+    frames: np.ndarray  # uint8 (F', H, W, 3) RGB; black where the frame could not be read
+    source: np.ndarray  # int64 (F',) frame number in the recording
+    landmarks: np.ndarray  # float32 (F', 68, 2) pixels of the aligned face, NaN where lost
+    transform: np.ndarray  # float32 (F', 2, 3) pixels of the recording -> of the aligned face
+    regions: np.ndarray  # uint8 (F', H, W) indexes of anatomy.REGIONS, on `frames`
+    fps: float  # frames per second of this series
+    input: str = "face"  # or composite
+    maps: np.ndarray | None = None  # float32 (F', H, W, 2) composite -> aligned face, pixels
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of the series, F'."""
+        return len(self.frames)
+
+    @property
+    def lost(self) -> np.ndarray:
+        """Bool (F',), True where no face was found."""
+        return ~np.isfinite(self.landmarks).all(axis=(1, 2))
+
+    def save(self, path: str | Path) -> Path:
+        """Write NPZ atomically."""
+        arrays = {name: value for name, value in vars(self).items() if value is not None}
+        with store.atomic(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> ClipArchive:
+        """Read what `save` wrote."""
+        with np.load(_checks.existing_file(path, "clip archive"), allow_pickle=False) as file:
+            arrays: dict[str, Any] = {name: file[name] for name in file.files}
+        return cls(**arrays | {"fps": float(arrays["fps"]), "input": str(arrays["input"])})
+
+
+def windows(n_frames: int, length: int, *, step: int, dilation: int = 1) -> np.ndarray:
+    """Say which frames make each clip.
+
+    Parameters
+    ----------
+    n_frames : frames in the series, F.
+    length : frames in a clip, T.
+    step : frames between the starts of neighbouring windows.
+    dilation : frames between neighbouring frames of a clip.
+
+    Returns
+    -------
+    ndarray
+        int64 (N, T), row n the frames of clip n; no window is padded, so N is 0 where F is less
+        than one span of (T - 1) * dilation + 1 frames.
+
+    Examples
+    --------
+    >>> windows(7, 3, step=2)
+    array([[0, 1, 2],
+           [2, 3, 4],
+           [4, 5, 6]])
+    """
+    if n_frames < 0 or min(length, step, dilation) < 1:
+        raise ClipError(
+            f"n_frames {n_frames}, length {length}, step {step}, dilation {dilation}: "
+            "give 0 or more frames, and at least 1 of the others."
+        )
+    span = (length - 1) * dilation + 1
+    starts = np.arange(0, n_frames - span + 1, step, dtype=np.int64)
+    return starts[:, None] + np.arange(length, dtype=np.int64) * dilation
+
+
+def resample(times: np.ndarray, rate: float) -> np.ndarray:
+    """Say which frames make a series at `rate` frames/s: the nearest in time, int64 (F',).
+
+    A recording slower than `rate` keeps all its frames. Time stamps decide, so that variable
+    frame rates come out even.
+
+    Examples
+    --------
+    >>> resample(np.arange(6) / 25, 12.5)
+    array([0, 2, 4])
+    """
+    if not rate > 0:
+        raise ClipError(f"rate is {rate}; give frames per second above 0.")
+    if len(times) < 2:
+        return np.arange(len(times), dtype=np.int64)
+    grid = np.arange(int(times[-1] * rate + 1e-6) + 1) / rate
+    after = np.clip(np.searchsorted(times, grid), 1, len(times) - 1)
+    earlier = grid - times[after - 1] <= times[after] - grid
+    return np.unique(after - earlier).astype(np.int64)
+
+
+def align(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Similarity transforms that bring faces to the same place, float32 (F, 2, 3).
+
+    Least squares over points that expression moves least (Umeyama 1991, without reflection). Lost
+    frames take the transform that lies between their neighbours', so that the crop stays steady.
+
+    Parameters
+    ----------
+    landmarks : (F, 68, 2) pixels, NaN where lost.
+    size : side of the crop, pixels.
+
+    Raises
+    ------
+    ClipError
+        Where no frame has a face.
+    """
+    points = landmarks[:, list(STABLE)].astype(np.float64)
+    found = np.isfinite(landmarks).all(axis=(1, 2))
+    if not found.any():
+        raise ClipError("no frame has a face; leave this recording out and report it.")
+    # As complex numbers a similarity is one product and one sum: target = turn * point + shift.
+    target = (TEMPLATE * size - 0.5) @ np.array([1, 1j])
+    here = points[found] @ np.array([1, 1j])
+    centre = here.mean(axis=1, keepdims=True)
+    away = here - centre
+    turn = (away.conj() * (target - target.mean())).sum(axis=1) / (np.abs(away) ** 2).sum(axis=1)
+    shift = target.mean() - turn * centre[:, 0]
+    at = np.flatnonzero(found)
+    parts = [np.interp(np.arange(len(found)), at, part)
+             for part in (turn.real, turn.imag, shift.real, shift.imag)]
+    cos, sin, x, y = parts
+    return np.stack([np.stack([cos, -sin, x], -1), np.stack([sin, cos, y], -1)], 1).astype(
+        np.float32)
+
+
+def transform_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    """Map points (F, K, 2) by transforms (F, 2, 3); NaN stays NaN."""
+    moved = np.einsum("fij,fkj->fki", transform[:, :, :2], points) + transform[:, None, :, 2]
+    return moved.astype(np.float32)
+
+
+def prepare(
+    path: str | Path, track: Any, *, size: int = 64, rate: float = 12.5, input: str = "face"
+) -> ClipArchive:
+    """Cut one recording for the model, streaming.
+
+    Parameters
+    ----------
+    path : the recording.
+    track : its `faces.FaceTrack` (row f is frame f).
+    size : side of the model's input, pixels.
+    rate : frames per second of the series; a slower recording keeps its own.
+    input : ``face`` (aligned) or ``composite`` (the paper's tiles).
+
+    Raises
+    ------
+    ClipError
+        Where the track was made for another recording, or no frame has a face.
+    """
+    _checks.one_of(input, INPUTS, "input")
+    info = video.probe(path)
+    if track.n_frames != info.n_frames:
+        raise ClipError(
+            f"{path} has {info.n_frames} frames, its face track {track.n_frames}; "
+            "make the track from this file, or read its table with n_frames."
+        )
+    source = resample(info.times, rate)
+    points = track.landmarks[source].copy()
+    try:
+        transform = align(points, size)
+    except ClipError as error:
+        raise ClipError(f"{path}: {error}") from None
+    # A lost frame's regions and tiles follow its neighbours; its landmarks stay NaN.
+    aligned, filled = transform_points(points, transform), _filled(points, transform)
+    maps = None
+    if input == "composite":
+        maps = np.stack([regions.composite_map(one, size) for one in filled])
+    frames, read = _cut(path, source, transform, size, maps)
+    aligned[~read] = np.nan
+    labels = regions.label_map(filled, (size, size))
+    if maps is not None:
+        labels = np.stack([regions.compose(one, way, labels=True)
+                           for one, way in zip(labels, maps)])
+    fps = min(rate, info.fps) if len(source) > 1 else info.fps
+    return ClipArchive(frames, source, aligned, transform, labels, float(fps), input, maps)
+
+
+def _cut(path: str | Path, source: np.ndarray, transform: np.ndarray, size: int,
+         maps: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    frames = np.zeros((len(source), size, size, 3), np.uint8)
+    read = np.zeros(len(source), bool)
+    for frame in video.read_frames(path, source):
+        row = int(np.searchsorted(source, frame.index))
+        read[row] = True
+        if maps is None:
+            frames[row] = warp(frame.image, transform[row], size)
+        else:
+            fine = warp(frame.image, _finer(transform[row]), OVERSAMPLING * size)
+            way = (maps[row] + 0.5) * OVERSAMPLING - 0.5
+            frames[row] = regions.compose(fine, way.astype(np.float32))
+    return frames, read
+
+
+def _finer(transform: np.ndarray) -> np.ndarray:
+    fine = transform * OVERSAMPLING
+    fine[:, 2] += (OVERSAMPLING - 1) / 2  # whole numbers are centres of pixels
+    return fine
+
+
+def _filled(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    aligned = transform_points(points, transform).reshape(len(points), -1)
+    at = np.flatnonzero(np.isfinite(aligned).all(axis=1))
+    every = np.arange(len(aligned))
+    columns = [np.interp(every, at, column) for column in aligned[at].T]
+    return np.stack(columns, axis=-1).reshape(points.shape)
+
+
+def warp(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
+    """Cut an aligned square from a picture, averaging where it shrinks; black beyond the edge.
+
+    Parameters
+    ----------
+    image : uint8 (H, W, 3).
+    transform : (2, 3) pixels of the picture -> of the crop.
+    size : side of the crop, pixels.
+    """
+    matrix = np.vstack([transform.astype(np.float64), [0, 0, 1]])
+    corners = np.array([(0, 0, 1), (size, 0, 1), (0, size, 1), (size, size, 1)], float)
+    back = (np.linalg.inv(matrix) @ corners.T)[:2]
+    shrink = max(int(1 / np.sqrt(abs(np.linalg.det(matrix[:2, :2])))), 1)
+    # Only the part that is seen is averaged down: a 4K frame costs no more than its face.
+    left, top = np.maximum(np.floor(back.min(axis=1)).astype(int) - 2 * shrink, 0)
+    right, bottom = np.ceil(back.max(axis=1)).astype(int) + 2 * shrink
+    part = image[top:max(bottom, 0), left:max(right, 0)]
+    part = part[:len(part) - len(part) % shrink, :part.shape[1] - part.shape[1] % shrink]
+    if not part.size:
+        return np.zeros((size, size, 3), np.uint8)
+    if shrink > 1:
+        smaller = (part.shape[1] // shrink, part.shape[0] // shrink)
+        part = cv2.resize(part, smaller, interpolation=cv2.INTER_AREA)
+    offset = (shrink - 1) / 2
+    to_full = np.array([[shrink, 0, left + offset], [0, shrink, top + offset], [0, 0, 1]])
+    return cv2.warpAffine(part, (matrix @ to_full)[:2], (size, size), flags=cv2.INTER_LINEAR)
+
+
+def rerender(
+    script: Any, frames: Sequence[int], transforms: np.ndarray, size: int, *,
+    render_size: int = 224,
+) -> np.ndarray:
+    """Render frames of a script and cut them as the archive was cut, uint8 (T, size, size, 3).
+
+    For interventions: the same crop of the same moment, with one thing changed in the script.
+
+    Parameters
+    ----------
+    script : `synthetic.Script`, changed by `synthetic.without` for instance.
+    frames : frame numbers in the recording, a part of `ClipArchive.source`.
+    transforms : (T, 2, 3) of the archive for the same frames.
+    size : side of the crop, pixels.
+    render_size : side of the rendered picture that the transforms speak of, pixels.
+    """
+    if len(frames) != len(transforms):
+        raise ClipError(f"{len(frames)} frames but {len(transforms)} transforms; give one each.")
+    rendered = synthetic.render(script, size=render_size, frames=[int(f) for f in frames])
+    cut = [warp(frame.image, way, size) for frame, way in zip(rendered, transforms)]
+    return np.stack(cut) if cut else np.empty((0, size, size, 3), np.uint8)
+
+
+def stack(archive: ClipArchive, frames: np.ndarray) -> np.ndarray:
+    """Clips as a model takes them, float32 (N, 3, T, H, W) in 0 to 1, of windows (N, T)."""
+    return np.ascontiguousarray(
+        archive.frames[frames].transpose(0, 4, 1, 2, 3).astype(np.float32) / 255)
+
+
+def clip_table(
+    archive: ClipArchive, frames: np.ndarray, *, participant: str, recording: str
+) -> pd.DataFrame:
+    """One row per clip: clip, participant, recording, its frames in archive and recording, lost.
+
+    `first` and `last` count the archive's frames, `source_first` and `source_last` the
+    recording's; `lost` is the share of the clip's frames without a face.
+    """
+    first, last = frames[:, 0], frames[:, -1]
+    return pd.DataFrame({
+        "clip": [f"{recording}_{start:05d}" for start in first],
+        "participant": participant, "recording": recording, "first": first, "last": last,
+        "source_first": archive.source[first], "source_last": archive.source[last],
+        "lost": archive.lost[frames].mean(axis=1) if len(frames) else np.empty(0),
+    })
+
+
+def folds(participants: pd.DataFrame, n_folds: int, *, seed: int) -> pd.DataFrame:
+    """Deal participants into folds, each with its share of every severity band.
+
+    Parameters
+    ----------
+    participants : columns participant, score, band; one row each.
+    n_folds : number of folds.
+    seed : of the dealing; another seed is another repeat.
+
+    Returns
+    -------
+    DataFrame
+        participant, fold (0 to n_folds - 1). All recordings of a participant go with them, so
+        nobody is on two sides of a split; sizes differ by at most one, in all and per band.
+    """
+    if participants["participant"].duplicated().any():
+        raise ClipError("a participant has two rows; give one row per participant.")
+    if not 2 <= n_folds <= len(participants):
+        raise ClipError(f"{n_folds} folds of {len(participants)} participants; give 2 or more, "
+                        "at most one per participant.")
+    rng = np.random.default_rng(seed)
+    order = participants.assign(draw=rng.permutation(len(participants)))
+    severity = order.groupby("band")["score"].transform("mean")
+    order = order.assign(severity=severity).sort_values(["severity", "band", "draw"])
+    # Dealing goes on from band to band: the folds stay level in every band and in all.
+    dealt = rng.permutation(n_folds)[np.arange(len(order)) % n_folds]
+    return pd.DataFrame({"participant": order["participant"].to_numpy(), "fold": dealt}
+                        ).sort_values("participant", ignore_index=True)
+
+
+def landmark_motion(archive: ClipArchive) -> np.ndarray:
+    """Head movement that the alignment took out: turn, scale and shift by frame, float32 (F', 4).
+
+    Turn in radians, scale as a log ratio to the recording's median, shift of the face's centre
+    in crop sides from its median. A model that may use head movement is given these.
+    """
+    way = archive.transform.astype(np.float64)
+    scale = np.hypot(way[:, 0, 0], way[:, 1, 0])
+    turn = np.arctan2(way[:, 1, 0], way[:, 0, 0])
+    size = archive.frames.shape[1]
+    centre = (np.linalg.inv(way[:, :, :2]) @ (size / 2 - way[:, :, 2])[..., None])[..., 0]
+    shift = (centre - np.median(centre, axis=0)) * np.median(scale) / size
+    log_scale = -np.log(scale / np.median(scale))
+    return np.column_stack([-turn, log_scale, shift]).astype(np.float32)
