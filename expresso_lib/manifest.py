@@ -1,0 +1,551 @@
+"""The data manifest: every data set and weight file, where it is from, and what it allows.
+
+`load` reads `data_manifest.yaml` against a schema; `locate` says where an entry lies, `verify`
+whether it is whole, `fetch` brings it (resumable, checked, unpacked safely). Nothing is fetched
+unless `fetch` is called, and a copy that somebody put in place by hand is as good as a download.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import itertools
+import json
+import logging
+import os
+import re
+import shutil
+import stat
+import zipfile
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Annotated, Any, Literal
+from urllib.parse import urljoin
+
+import pandas as pd
+import pooch
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from tqdm import tqdm
+
+from expresso_lib import _checks, store
+
+log = logging.getLogger(__name__)
+
+PATH = Path(__file__).parents[1] / "data_manifest.yaml"
+PACKAGE = Path(__file__).parent
+# Variables a laboratory sets once for all its users.
+ENV_FOLDER, ENV_MIRROR = "EXPRESSO_DATA", "EXPRESSO_MIRROR"
+# Largest data set known here unpacks to 26 GB in 1,440 files; far more means a hostile archive.
+MAX_FILES, MAX_BYTES = 100_000, 60 * 2**30
+HASH = re.compile(r"(sha256:[0-9a-f]{64}|sha256-prefix:[0-9a-f]{8,63}|md5:[0-9a-f]{32})")
+
+
+class ManifestError(ValueError):
+    """The manifest, a file it names, or an archive is not as it must be."""
+
+
+class FetchError(ManifestError):
+    """A file could not be brought; the message says what to get and where to put it."""
+
+
+def _inside(path: str) -> str:
+    """Check that a relative path stays inside its folder on every system."""
+    posix, windows = PurePosixPath(path), PureWindowsPath(path)
+    steps = (*posix.parts, *windows.parts)
+    if not path or posix.is_absolute() or windows.drive or windows.root or ".." in steps:
+        raise ValueError(f"path {path!r} leaves its folder; use a plain relative path.")
+    if not path.isprintable() or "\\" in path or ":" in path:
+        raise ValueError(f"path {path!r} has characters that are unsafe in a file name.")
+    return path
+
+
+def _hash_form(text: str | None) -> str | None:
+    if text is not None and not HASH.fullmatch(text):
+        raise ValueError(f"hash {text!r} is no sha256:<64>, sha256-prefix:<8 or more> or md5:<32>.")
+    return text
+
+
+def _combinations(file: Any) -> list[Any]:
+    """Return a file's variants: ``each: {part: "01..24"}`` puts 01 to 24 in for ``{part}``."""
+    each = file.get("each") if isinstance(file, dict) else None
+    if not isinstance(each, dict):
+        return [file]
+    choices = []
+    for values in each.values():
+        if isinstance(values, str) and (bounds := re.fullmatch(r"(\d+)\.\.(\d+)", values)):
+            width = len(bounds[1])
+            values = [f"{i:0{width}d}" for i in range(int(bounds[1]), int(bounds[2]) + 1)]
+        choices.append([str(value) for value in values])
+    rest = {key: value for key, value in file.items() if key != "each"}
+    found = []
+    for combination in itertools.product(*choices):
+        names = dict(zip(each, combination))
+        filled = {
+            key: _fill(value, names) if isinstance(value, str) else value
+            for key, value in rest.items()
+        }
+        found.append(filled | {"part": names.get("part")})
+    return found
+
+
+def _fill(text: str, names: dict[str, str]) -> str:
+    for name, value in names.items():
+        text = text.replace(f"{{{name}}}", value)
+    return text
+
+
+class File(BaseModel):
+    """One file of an entry. A hash that nobody here has checked says ``verified: false``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    path: Annotated[str, AfterValidator(_inside)]
+    url: str | None = None
+    size: int | None = Field(None, ge=0, description="bytes; approximate where not verified")
+    hash: Annotated[str | None, AfterValidator(_hash_form)] = None
+    # Where the hash is learnt at fetch time: a Zenodo record's JSON or a Git-LFS pointer.
+    hash_from: str | None = None
+    verified: bool = False
+    unpack: bool = False
+    # Not every combination of names was published: where the server says 404, it is passed over.
+    optional: bool = False
+    part: str | None = None
+
+
+class Entry(BaseModel):
+    """One data set or weight file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str = ""
+    title: str
+    kind: Literal["data", "weights"]
+    tier: Literal["demo", "open", "licensed"]
+    licence: str
+    source: str
+    obtain: str
+    redistribution: str
+    faces_may_be_shown: bool
+    reader: str | None = None
+    shipped: Annotated[str | None, AfterValidator(lambda p: p and _inside(p))] = None
+    files: tuple[File, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, values: Any) -> Any:
+        """Write a file with ``each`` out once per combination."""
+        if isinstance(values, dict) and isinstance(values.get("files") or [], list):
+            files = [one for file in values.get("files") or [] for one in _combinations(file)]
+            return values | {"files": files}
+        return values
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Entry:
+        if self.tier == "licensed" and self.faces_may_be_shown:
+            raise ValueError("a licensed entry may not show faces; set faces_may_be_shown: false.")
+        if self.tier == "licensed" and any(file.url for file in self.files):
+            raise ValueError("a licensed entry has no public address; describe `obtain` instead.")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files whose size is known."""
+        return sum(file.size or 0 for file in self.files)
+
+
+@lru_cache(maxsize=8)
+def load(path: str | Path | None = None) -> dict[str, Entry]:
+    """Read and check the manifest.
+
+    Parameters
+    ----------
+    path : path, optional
+        Another manifest than the book's own.
+
+    Returns
+    -------
+    dict
+        Entry name to `Entry`.
+
+    Raises
+    ------
+    ManifestError
+        With every fault at once: YAML tags, unknown keys, unsafe paths, malformed hashes.
+    """
+    found = _checks.existing_file(path or PATH, "data manifest")
+    try:
+        raw = yaml.safe_load(found.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ManifestError(f"{found} is no plain YAML: {error}; tags are not allowed.") from error
+    if not isinstance(raw, dict) or not isinstance(raw.get("entries"), dict):
+        raise ManifestError(f"{found} has no mapping `entries`; see the comments in the original.")
+    entries, faults = {}, []
+    for name, values in raw["entries"].items():
+        try:
+            entries[str(name)] = Entry.model_validate(dict(values or {}) | {"name": str(name)})
+        except ValidationError as error:
+            where = [".".join(str(step) for step in fault["loc"]) for fault in error.errors()]
+            faults += [f"{name}.{at}: {f['msg']}" for at, f in zip(where, error.errors())]
+    if faults:
+        raise ManifestError(f"{found} does not fit its schema:\n" + "\n".join(faults))
+    return entries
+
+
+def entry(name: str, *, path: str | Path | None = None) -> Entry:
+    """Return one entry; an unknown name raises with the nearest known one."""
+    entries = load(path)
+    if name not in entries:
+        hint = _checks.nearest(name, entries)
+        raise ManifestError(f"{name!r} is not in the data manifest{hint}.")
+    return entries[name]
+
+
+def locate(name: str, *, folder: str | Path | None = None) -> Path:
+    """Return the folder where an entry's files belong (whether or not they are there).
+
+    Order: `folder`; the copy that ships with this library; ``$EXPRESSO_DATA/<name>``; torch's own
+    cache for weights (other programs share it); the user's cache folder.
+    """
+    known = entry(name)
+    if folder is not None:
+        return Path(folder).expanduser()
+    if known.shipped is not None:
+        return PACKAGE / known.shipped
+    if os.environ.get(ENV_FOLDER):
+        return Path(os.environ[ENV_FOLDER]).expanduser() / name
+    if known.kind == "weights":
+        cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+        return Path(os.environ.get("TORCH_HOME", cache / "torch")) / "hub" / "checkpoints"
+    return Path(pooch.os_cache("expresso")) / name
+
+
+def path_of(name: str, *, folder: str | Path | None = None) -> Path:
+    """Return what is used of an entry: the file where it is a single one, else the folder."""
+    known, root = entry(name), locate(name, folder=folder)
+    single = known.kind == "weights" and len(known.files) == 1
+    return root / known.files[0].path if single else root
+
+
+def verify(
+    name: str, *, folder: str | Path | None = None, parts: Iterable[str] | None = None
+) -> pd.DataFrame:
+    """Compare what lies in place with the manifest.
+
+    Returns
+    -------
+    DataFrame
+        file, part, size (bytes), state (``verified``, ``matches`` a hash that nobody here has
+        checked, ``present`` without a known hash, ``unpacked``, ``missing``, ``damaged``), detail.
+    """
+    root = locate(name, folder=folder)
+    rows = []
+    for file in _chosen(entry(name), parts):
+        state, detail = _state(root / file.path, file)
+        rows.append((file.path, file.part, file.size, state, detail))
+    return pd.DataFrame(rows, columns=["file", "part", "size", "state", "detail"])
+
+
+def status(*, hashes: bool = False) -> pd.DataFrame:
+    """List every entry at a glance: tier, size, how much is in place, licence, where it is from.
+
+    With `hashes` every file is read and compared; without, only looked for.
+    """
+    rows = []
+    for known in load().values():
+        root = locate(known.name)
+        found = sum((root / f.path).is_file() or _receipt(root / f.path).is_file()
+                    for f in known.files)  # fmt: skip
+        state = f"{found} of {len(known.files)} files" if known.files else _folder_state(root)
+        if hashes and found:
+            counts = verify(known.name)["state"].value_counts()
+            state = ", ".join(f"{count} {what}" for what, count in counts.items())
+        rows.append((known.name, known.tier, known.kind, round(known.size / 1e6, 1) or None, state,
+                     known.faces_may_be_shown, known.licence, str(root), known.source))  # fmt: skip
+    columns = ["name", "tier", "kind", "megabytes", "state", "faces_may_be_shown", "licence",
+               "folder", "source"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def fetch(
+    name: str,
+    *,
+    folder: str | Path | None = None,
+    mirror: str | None = None,
+    parts: Iterable[str] | None = None,
+    progress: bool = True,
+) -> Path:
+    """Bring an entry into place; what is there and whole is not brought again.
+
+    Parameters
+    ----------
+    name : str
+        Entry of the manifest.
+    folder : path, optional
+        Where to; default as `locate` says.
+    mirror : str, optional
+        Address or folder to take the files from instead, by their names; default
+        ``$EXPRESSO_MIRROR``.
+    parts : iterable of str, optional
+        Only these parts or patterns, e.g. ``["01", "02"]`` for two RAVDESS actors.
+    progress : bool
+        Show a bar per file.
+
+    Returns
+    -------
+    Path
+        As `path_of`.
+
+    Raises
+    ------
+    FetchError
+        If a file cannot be had: names file, source, hash, and where to put it by hand.
+    ManifestError
+        If a file arrives with another hash, or an archive is unsafe.
+    """
+    known, root = entry(name), locate(name, folder=folder)
+    if not known.files and not (root.is_dir() and any(root.iterdir())):
+        raise FetchError(f"{known.title} cannot be downloaded: {known.obtain} Put it in {root}.")
+    for file in _chosen(known, parts):
+        target = root / file.path
+        if _state(target, file)[0] in ("verified", "matches", "present", "unpacked"):
+            continue
+        if target.exists():
+            raise ManifestError(f"{_state(target, file)[1]}; move {target} away and fetch again.")
+        _bring(known, file, target, mirror or os.environ.get(ENV_MIRROR), progress)
+        if file.unpack and target.is_file():
+            _unpack_once(target)
+    return path_of(name, folder=folder)
+
+
+def unpack(
+    archive: str | Path,
+    folder: str | Path,
+    *,
+    max_files: int = MAX_FILES,
+    max_bytes: int = MAX_BYTES,
+) -> list[str]:
+    """Unpack a zip safely and return the names of its files.
+
+    Nothing is written unless every member stays inside `folder`, is a plain file, and the whole
+    keeps within the limits; files that lie there with other contents are never overwritten.
+
+    Raises
+    ------
+    ManifestError
+        Naming the member and what is wrong with it.
+    """
+    root = Path(folder)
+    try:
+        with zipfile.ZipFile(archive) as bundle:
+            members = _safe_members(bundle, max_files, max_bytes)
+            for member in members:
+                _unpack_member(bundle, member, root)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ManifestError(f"{archive} cannot be unpacked: {error}; fetch it again.") from error
+    return [member.filename for member in members]
+
+
+def relist(name: str, *, path: str | Path | None = None) -> int:
+    """Write size and sha256 of every file of a shipped entry into the manifest; return how many.
+
+    Only the lines between ``# begin <name>`` and ``# end <name>`` change.
+    """
+    manifest = Path(path or PATH)
+    root = locate(name)
+    files = sorted(f for f in root.rglob("*") if f.is_file() and not f.name.startswith("."))
+    lines = [
+        f"      - {{path: {json.dumps(f.relative_to(root).as_posix())}, size: {f.stat().st_size},"
+        f" hash: sha256:{store.file_hash(f)}, verified: true}}\n"
+        for f in files
+    ]
+    text = manifest.read_text(encoding="utf-8")
+    block = re.compile(rf"(# begin {re.escape(name)}\n).*?( *# end {re.escape(name)}\n)", re.S)
+    if not block.search(text):
+        raise ManifestError(f"{manifest} has no block `# begin {name}`; add it to the entry.")
+    store.write_text(manifest, block.sub(lambda m: m[1] + "".join(lines) + m[2], text))
+    load.cache_clear()
+    return len(files)
+
+
+def _chosen(known: Entry, parts: Iterable[str] | None) -> list[File]:
+    if parts is None:
+        return list(known.files)
+    wanted, names = list(parts), sorted({f.part for f in known.files if f.part})
+    for part in wanted:
+        if not fnmatch.filter(names, part):
+            raise ManifestError(
+                f"{known.name} has no part {part!r}; its parts: {', '.join(names) or 'none'}."
+            )
+    return [f for f in known.files if not f.part or any(fnmatch.fnmatch(f.part, p) for p in wanted)]
+
+
+def _folder_state(root: Path) -> str:
+    return "in place" if root.is_dir() and any(root.iterdir()) else "not here"
+
+
+def _state(target: Path, file: File) -> tuple[str, str]:
+    if not target.is_file():
+        receipt = _receipt(target)
+        return _unpacked_state(target, receipt) if receipt.is_file() else ("missing", "not there")
+    if file.hash is None:
+        short = file.verified and file.size is not None and target.stat().st_size != file.size
+        return ("damaged", f"{target} has another size") if short else ("present", "no hash known")
+    if not _hash_fits(target, file.hash):
+        return "damaged", f"{target} does not have the hash {file.hash}"
+    return ("verified", file.hash) if file.verified else ("matches", f"{file.hash}, unverified")
+
+
+def _hash_fits(path: Path, expected: str) -> bool:
+    kind, _, digits = expected.partition(":")
+    if kind == "md5":
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "md5").hexdigest() == digits
+    return store.file_hash(path).startswith(digits)
+
+
+def _receipt(target: Path) -> Path:
+    return target.with_name(f".{target.name}.unpacked.json")
+
+
+def _unpack_once(target: Path) -> None:
+    """Unpack beside the archive, keep a receipt, and free the archive's disk space."""
+    digest = store.file_hash(target)
+    names = unpack(target, target.parent)
+    sizes = {name: (target.parent / name).stat().st_size for name in names}
+    store.write_text(_receipt(target), json.dumps({"sha256": digest, "files": sizes}, indent=1))
+    target.unlink()
+
+
+def _unpacked_state(target: Path, receipt: Path) -> tuple[str, str]:
+    files = json.loads(receipt.read_text(encoding="utf-8"))["files"]
+    for name, size in files.items():
+        path = target.parent / name
+        if not path.is_file() or path.stat().st_size != size:
+            return "damaged", f"{path} is gone or was changed (delete {receipt} to fetch again)"
+    return "unpacked", f"{len(files)} files"
+
+
+def _bring(known: Entry, file: File, target: Path, mirror: str | None, progress: bool) -> None:
+    """Copy from a mirror folder or download, check the hash, and only then name the file."""
+    store.make_folder(target.parent)
+    try:
+        expected = file.hash or _learn_hash(file, mirror)
+        if mirror and Path(mirror).is_dir():
+            source = _checks.existing_file(Path(mirror) / Path(file.path).name, "mirrored file")
+            with store.atomic(target) as temporary:
+                shutil.copyfile(source, temporary)
+        else:
+            url = urljoin(mirror.rstrip("/") + "/", Path(file.path).name) if mirror else file.url
+            if not url:
+                raise OSError("it has no public address")
+            pooch.retrieve(url, None, fname=target.name, path=target.parent,
+                           downloader=_Resuming(target, progress))  # fmt: skip
+    except OSError as error:  # requests' exceptions are OSErrors too
+        if file.optional and getattr(getattr(error, "response", None), "status_code", 0) == 404:
+            log.info("%s does not exist at its source; passed over", file.path)
+            return
+        raise FetchError(_by_hand(known, file, target, error)) from error
+    if expected and not _hash_fits(target, expected):
+        target.unlink()
+        raise ManifestError(f"{target.name} arrived with another hash than {expected}; removed.")
+
+
+def _by_hand(known: Entry, file: File, target: Path, error: OSError) -> str:
+    return (
+        f"{file.path} of {known.title} could not be fetched ({error}). Get it from "
+        f"{file.url or known.source} ({known.obtain}), hash {file.hash or 'not known'}, and put "
+        f"it at {target}, or name a mirror: fetch(..., mirror=ADDRESS_OR_FOLDER) or ${ENV_MIRROR}."
+    )
+
+
+def _learn_hash(file: File, mirror: str | None) -> str | None:
+    """Ask the publisher for the hash: a Zenodo record's JSON, or the text of a Git-LFS pointer."""
+    if file.hash_from is None or mirror:
+        return None
+    import requests  # comes with pooch; costs a tenth of a second that most runs never need
+
+    reply = requests.get(file.hash_from, timeout=30)
+    reply.raise_for_status()
+    if pointer := re.search(r"^oid (sha256:[0-9a-f]{64})$", reply.text, re.M):
+        return pointer[1]
+    sums = {f.get("key"): f.get("checksum") for f in reply.json().get("files", [])}
+    found = sums.get(Path(file.path).name)
+    if not found or not HASH.fullmatch(found):
+        raise ManifestError(f"{file.hash_from} lists no hash of {file.path}; verify it by hand.")
+    return str(found)
+
+
+class _Resuming:
+    """A pooch downloader that continues where an earlier attempt stopped (``<name>.part``)."""
+
+    def __init__(self, target: Path, progress: bool) -> None:
+        self.part = target.with_name(f".{target.name}.part")
+        self.progress = progress
+
+    def __call__(self, url: str, output: str, _: Any, check_only: bool = False) -> None:
+        import requests
+
+        done = self.part.stat().st_size if self.part.is_file() else 0
+        headers = {"Range": f"bytes={done}-", "Accept-Encoding": "identity"} if done else {}
+        with requests.get(url, headers=headers, stream=True, timeout=30) as reply:
+            if reply.status_code == 416:  # nothing is left to send
+                os.replace(self.part, output)
+                return
+            reply.raise_for_status()
+            resumed = reply.status_code == 206
+            total = int(reply.headers.get("Content-Length", 0)) + (done if resumed else 0)
+            bar = tqdm(total=total or None, initial=done if resumed else 0, unit="B",
+                       unit_scale=True, desc=self.part.name[1:-5], disable=not self.progress)
+            with bar, open(self.part, "ab" if resumed else "wb") as stream:
+                for chunk in reply.iter_content(2**20):
+                    stream.write(chunk)
+                    bar.update(len(chunk))
+        if total and self.part.stat().st_size != total:
+            raise OSError(f"the connection broke after {self.part.stat().st_size} of {total} bytes")
+        os.replace(self.part, output)
+
+
+def _safe_members(bundle: zipfile.ZipFile, max_files: int, max_bytes: int) -> list[zipfile.ZipInfo]:
+    members = [member for member in bundle.infolist() if not member.is_dir()]
+    seen: set[str] = set()
+    for member in bundle.infolist():
+        try:
+            _inside(member.filename)
+        except ValueError as error:
+            raise ManifestError(f"{bundle.filename}: {error}") from error
+        mode = member.external_attr >> 16
+        if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+            raise ManifestError(f"{bundle.filename}: {member.filename!r} is a link or device.")
+        # Two names that differ in case only are one file on Windows and macOS.
+        if member.filename.casefold() in seen:
+            raise ManifestError(f"{bundle.filename}: {member.filename!r} stands in it twice.")
+        seen.add(member.filename.casefold())
+    size = sum(member.file_size for member in members)
+    if len(members) > max_files or size > max_bytes:
+        raise ManifestError(f"{bundle.filename}: {len(members)} files, {size} bytes unpacked; the "
+                            f"limits are {max_files} and {max_bytes}.")  # fmt: skip
+    return members
+
+
+def _unpack_member(bundle: zipfile.ZipFile, member: zipfile.ZipInfo, root: Path) -> None:
+    target = root / member.filename
+    if not target.resolve().is_relative_to(root.resolve()):
+        raise ManifestError(f"{bundle.filename}: {target} passes through a link to elsewhere.")
+    if target.exists() or target.is_symlink():
+        if target.is_file() and target.stat().st_size == member.file_size:
+            return
+        raise ManifestError(f"{target} is there with other contents; move it away first.")
+    with store.atomic(target) as temporary, bundle.open(member) as source:
+        with open(temporary, "wb") as stream:  # noqa: SIM117
+            # The size in the header may lie: what is written is counted, whatever it promises.
+            for chunk in _counted(source, member.file_size, member.filename):
+                stream.write(chunk)
+
+
+def _counted(source: Any, limit: int, name: str) -> Iterator[bytes]:
+    written = 0
+    while chunk := source.read(2**20):
+        written += len(chunk)
+        if written > limit:
+            raise ManifestError(f"{name!r} unpacks to more than the {limit} bytes it promises.")
+        yield chunk
