@@ -1,0 +1,33 @@
+"""Fitting a model to scores, and saying honestly how well it reads them.
+
+Data flow: clips and a model give features, computed once (`features`); features, scores and a
+scheme of folds give predictions of participants that no fit has seen (`cross_validate` with
+`ridge_fit`, `null_fit`, or `finetune`); predictions give scores and differences with intervals
+over participants (`model_scores`, `model_differences`). A model is given to every function
+here; none is built.
+"""
+
+from expresso_lib.training.evaluation import by_level, model_differences, model_scores
+from expresso_lib.training.finetuning import FineTuning, finetune
+from expresso_lib.training.heads import Clips, LinearHead, features, fit_ridge
+from expresso_lib.training.recipes import Recipe, recipe_name, recipes_table
+from expresso_lib.training.validation import cross_validate, leaks, null_fit, ridge_fit
+
+__all__ = [
+    "Clips",
+    "FineTuning",
+    "LinearHead",
+    "Recipe",
+    "by_level",
+    "cross_validate",
+    "features",
+    "finetune",
+    "fit_ridge",
+    "leaks",
+    "model_differences",
+    "model_scores",
+    "null_fit",
+    "recipe_name",
+    "recipes_table",
+    "ridge_fit",
+]

@@ -1,0 +1,141 @@
+"""How well scores are read: per clip and per participant, with intervals over participants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+METRICS = ("mae", "rmse", "ccc", "pearson")
+LEVELS = ("clip", "participant")
+Statistic = Callable[[np.ndarray], np.ndarray]
+
+
+def by_level(predictions: pd.DataFrame, level: str) -> pd.DataFrame:
+    """One row per clip or per participant: predictions averaged over repeats (and clips)."""
+    clip = predictions.groupby(["participant", "recording", "clip"], as_index=False)
+    rows = clip[["prediction", "score"]].mean()
+    if level == "clip":
+        return rows
+    if level != "participant":
+        raise ValueError(f"level {level!r} is unknown; choose clip or participant.")
+    return rows.groupby("participant", as_index=False)[["prediction", "score"]].mean()
+
+
+def _sums(rows: pd.DataFrame) -> np.ndarray:
+    """(P, 8) per participant: n, Σ|e|, Σe², Σx, Σy, Σx², Σy², Σxy; every metric follows."""
+    x, y = rows["prediction"].to_numpy(float), rows["score"].to_numpy(float)
+    error = x - y
+    terms = np.stack([np.ones_like(x), abs(error), error**2, x, y, x * x, y * y, x * y], axis=1)
+    _, index = np.unique(rows["participant"].to_numpy(), return_inverse=True)
+    sums = np.zeros((index.max() + 1, terms.shape[1]))
+    np.add.at(sums, index, terms)
+    return sums
+
+
+def _metrics(sums: np.ndarray) -> np.ndarray:
+    """(..., 8) sums to (..., 4) metrics in the order of ``METRICS``."""
+    n = sums[..., 0]
+    absolute, squared, x, y, xx, yy, xy = (sums[..., i] / n for i in range(1, 8))
+    cov, var_x, var_y = xy - x * y, np.maximum(xx - x * x, 0), np.maximum(yy - y * y, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ccc = 2 * cov / (var_x + var_y + (x - y) ** 2)
+        pearson = cov / np.sqrt(var_x * var_y)
+    return np.stack([absolute, np.sqrt(np.maximum(squared, 0)), ccc, pearson], axis=-1)
+
+
+def _to_line(metrics: np.ndarray) -> np.ndarray:
+    """Errors by their logarithm, correlations by Fisher's z: scales on which spread is even."""
+    bounded = np.arctanh(np.clip(metrics[..., 2:], -0.9999, 0.9999))
+    return np.concatenate([np.log(np.maximum(metrics[..., :2], 1e-12)), bounded], axis=-1)
+
+
+def _from_line(values: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.exp(values[..., :2]), np.tanh(values[..., 2:])], axis=-1)
+
+
+def _jackknife(sums: np.ndarray, counts: np.ndarray, statistic: Statistic) -> np.ndarray:
+    """Standard error of a statistic of total sums when one participant at a time is left out."""
+    p = counts.sum(axis=-1, keepdims=True)
+    left = statistic((counts @ sums)[..., None, :] - sums)
+    weights = (counts / p)[..., None]
+    spread = (weights * (left - (weights * left).sum(axis=-2, keepdims=True)) ** 2).sum(axis=-2)
+    return np.sqrt((p - 1) * spread)
+
+
+def _studentised(
+    sums: np.ndarray, statistic: Statistic, *, draws: int, seed: int, level: float = 0.95
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Estimate and interval by the studentised bootstrap over participants (Efron, 1982)."""
+    p = len(sums)
+    ones = np.ones(p)
+    estimate, error = statistic(sums.sum(axis=0)), _jackknife(sums, ones, statistic)
+    counts = np.random.default_rng(seed).multinomial(p, ones / p, size=draws).astype(float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        t = (statistic(counts @ sums) - estimate) / _jackknife(sums, counts, statistic)
+    t[~np.isfinite(t)] = np.nan
+    tail = (1 - level) / 2
+    low, high = np.nanquantile(t, [1 - tail, tail], axis=0)
+    return estimate, estimate - low * error, estimate - high * error
+
+
+def model_scores(predictions: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """Table ``model_scores``: MAE, RMSE, CCC and Pearson's r of every recipe, with intervals.
+
+    Per clip and per participant (mean over clips); 95 % by the studentised bootstrap over
+    participants, on the log scale for errors and Fisher's z for correlations.
+
+    Returns
+    -------
+    DataFrame
+        recipe, level, metric, estimate, ci_low, ci_high, n_participants.
+    """
+    rows = []
+    for recipe, part in predictions.groupby("recipe", sort=False):
+        for level in LEVELS:
+            sums = _sums(by_level(part, level))
+            values = _studentised(sums, lambda s: _to_line(_metrics(s)), draws=draws, seed=seed)
+            estimate, low, high = (_from_line(value) for value in values)
+            for i, metric in enumerate(METRICS):
+                row = {"recipe": recipe, "level": level, "metric": metric}
+                row |= {"estimate": estimate[i], "ci_low": low[i], "ci_high": high[i]}
+                rows.append(row | {"n_participants": len(sums)})
+    return pd.DataFrame(rows)
+
+
+def model_differences(
+    predictions: pd.DataFrame, pairs: Sequence[tuple[str, str]], *, draws: int = 2000, seed: int = 0
+) -> pd.DataFrame:
+    """Table ``model_differences``: a − b for pairs of recipes, the same participants in both.
+
+    Returns
+    -------
+    DataFrame
+        recipe_a, recipe_b, level, metric, estimate, ci_low, ci_high.
+
+    Raises
+    ------
+    ValueError
+        A recipe without predictions, or two that were not tested on the same participants.
+    """
+    known = {recipe: part for recipe, part in predictions.groupby("recipe")}
+    rows = []
+    for a, b in pairs:
+        for missing in {a, b} - set(known):
+            raise ValueError(f"recipe {missing!r} has no predictions; run it first.")
+        for level in LEVELS:
+            one, two = by_level(known[a], level), by_level(known[b], level)
+            if set(one["participant"]) != set(two["participant"]):
+                raise ValueError(f"{a} and {b} were tested on different participants.")
+            sums = np.concatenate([_sums(one), _sums(two)], axis=1)
+            values = _studentised(sums, _difference, draws=draws, seed=seed)
+            for i, metric in enumerate(METRICS):
+                row = {"recipe_a": a, "recipe_b": b, "level": level, "metric": metric}
+                numbers = (value[i] for value in values)
+                rows.append(row | dict(zip(("estimate", "ci_low", "ci_high"), numbers)))
+    return pd.DataFrame(rows)
+
+
+def _difference(sums: np.ndarray) -> np.ndarray:
+    return _metrics(sums[..., :8]) - _metrics(sums[..., 8:])

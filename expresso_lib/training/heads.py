@@ -1,0 +1,137 @@
+"""Features computed once at the freeze boundary, and a regularised head on top of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+# Multiples of the number of rows; from hardly any shrinkage to nearly the null model.
+PENALTIES = tuple(float(value) for value in np.logspace(-2, 4, 13))
+
+
+class Clips(Protocol):
+    """What training needs of a data set: clips by index, and the table that says whose they are."""
+
+    table: pd.DataFrame
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Tensor: ...
+
+
+def features(
+    model: nn.Module,
+    clips: Clips,
+    *,
+    until: str = "head",
+    batch: int = 8,
+    dtype: torch.dtype = torch.float32,
+    device: str = "cpu",
+) -> np.ndarray:
+    """Features of every clip at a freeze boundary, computed once (the model is in ``eval``).
+
+    Parameters
+    ----------
+    model : models.VideoRegressor
+    clips : Clips
+        N clips.
+    until : {"head", "last"}
+        The boundary.
+    dtype : torch.dtype
+        ``torch.bfloat16`` runs the trunk under autocast.
+
+    Returns
+    -------
+    ndarray
+        float32 (N, D) for the head, (N, ...) for the last block.
+    """
+    model.eval().to(device)
+    parts = []
+    with torch.inference_mode(), torch.autocast(device, dtype, enabled=dtype != torch.float32):
+        for start in range(0, len(clips), batch):
+            chosen = [clips[i] for i in range(start, min(start + batch, len(clips)))]
+            values = model.features(torch.stack(chosen).to(device), until=until)
+            parts.append(values.float().cpu().numpy())
+    return np.concatenate(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class LinearHead:
+    """score = features @ weight + bias; `penalty` is the λ chosen inside the training set."""
+
+    weight: np.ndarray  # (D,) score points per unit
+    bias: float
+    penalty: float
+
+    def predict(self, values: np.ndarray) -> np.ndarray:
+        """Score points (N,) of features (N, D)."""
+        return values @ self.weight + self.bias
+
+    def write_to(self, model: nn.Module) -> nn.Module:
+        """Put the head into a model; returns it."""
+        with torch.no_grad():
+            model.head.weight.copy_(torch.from_numpy(self.weight[None]).float())
+            model.head.bias.fill_(float(self.bias))
+        return model
+
+
+def fit_ridge(
+    values: np.ndarray,
+    scores: np.ndarray,
+    groups: Sequence[str],
+    *,
+    penalties: Sequence[float] = PENALTIES,
+) -> LinearHead:
+    """Ridge regression on standardised features, λ by leave-one-participant-out inside.
+
+    A participant's rows are averaged first: the score is the participant's, and more clips of
+    one do not make them count more.
+
+    Parameters
+    ----------
+    values : ndarray
+        (N, D) features.
+    scores : ndarray
+        (N,) score points.
+    groups : sequence of str
+        (N,) participants.
+    penalties : sequence of float
+        λ to choose from, per participant.
+    """
+    x, y = _by_group(values, scores, groups)
+    errors = np.zeros(len(penalties))
+    for left_out in range(len(y)):
+        kept = np.arange(len(y)) != left_out
+        for column, head in enumerate(_ridge_path(x[kept], y[kept], penalties)):
+            errors[column] += (head.predict(x[left_out : left_out + 1])[0] - y[left_out]) ** 2
+    best = penalties[int(np.argmin(errors))]
+    return _ridge_path(x, y, [best])[0]
+
+
+def _by_group(
+    values: np.ndarray, scores: np.ndarray, groups: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    names, index = np.unique(np.asarray(groups), return_inverse=True)
+    counts = np.bincount(index)
+    x = np.zeros((len(names), values.shape[1]))
+    np.add.at(x, index, values)
+    return x / counts[:, None], np.bincount(index, weights=scores) / counts
+
+
+def _ridge_path(x: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> list[LinearHead]:
+    center, scale = x.mean(axis=0), x.std(axis=0)
+    # A unit that never moves says nothing; dividing by its tiny spread would make it shout.
+    scale = np.where(scale > 1e-6 * max(float(scale.max()), 1e-12), scale, np.inf)
+    u, s, vt = np.linalg.svd((x - center) / scale, full_matrices=False)
+    projected = u.T @ (y - y.mean())
+    heads = []
+    for penalty in penalties:
+        weight = vt.T @ (s * projected / (s**2 + penalty * len(y))) / scale
+        heads.append(LinearHead(weight, float(y.mean() - center @ weight), float(penalty)))
+    return heads

@@ -1,0 +1,52 @@
+"""What decides a cross-validated result, and the name it stands under in every table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a cross-validated result; its name is the key of every table."""
+
+    model: str = "small"
+    weights: str = "facial-actions"
+    input: str = "face"
+    frames: int = 32
+    cohort: str = "rendered"
+    variant: str = "default"
+    seed: int = 0
+    fit: str = "ridge"
+    folds: int = 5
+    repeats: int = 3
+
+    @property
+    def name(self) -> str:
+        """Short unique name, e.g. ``small-facial-actions-face-32-default-s0``."""
+        return recipe_name(self)
+
+
+def recipe_name(recipe: Recipe) -> str:
+    """The name under which a recipe stands in every table.
+
+    >>> recipe_name(Recipe())
+    'small-facial-actions-face-32-default-s0'
+    >>> recipe_name(Recipe(fit="all", cohort="crema-d"))
+    'small-facial-actions-face-32-default-s0-all-crema-d'
+    """
+    parts = [recipe.model, recipe.weights, recipe.input, str(recipe.frames), recipe.variant]
+    parts.append(f"s{recipe.seed}")
+    parts += [recipe.fit] if recipe.fit != "ridge" else []
+    parts += [recipe.cohort] if recipe.cohort != "rendered" else []
+    return "-".join(parts)
+
+
+def recipes_table(recipes: Sequence[Recipe]) -> pd.DataFrame:
+    """Table ``recipes``: one row per recipe."""
+    rows = [{"recipe": recipe.name} | asdict(recipe) for recipe in recipes]
+    table = pd.DataFrame(rows).rename(columns={"folds": "n_folds", "repeats": "n_repeats"})
+    scheme = table["n_repeats"].astype(str) + " x " + table["n_folds"].astype(str)
+    return table.assign(fold_scheme=scheme + "-fold, grouped by participant, stratified by band")
