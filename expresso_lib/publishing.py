@@ -1,0 +1,414 @@
+"""From executed chapters to a book that opens by double click, and to one zip.
+
+The pages in ``book/`` are MyST Markdown; what differs from run to run stands in them as
+``[[ ... ]]`` (Jinja) and comes from `Facts`: tables, chapters, benchmarks. A fact that is not
+there reads "not measured" and never stops the book. Sphinx builds offline; its warnings are errors.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nbformat
+import pandas as pd
+import yaml
+from nbformat import NotebookNode
+
+from . import store
+from .plotting import style
+
+ROOT = Path(__file__).resolve().parents[1]
+MISSING = "not measured"
+# Bytes; a zip that still goes onto any stick and through most hospitals' file servers.
+LARGEST_EXPORT = 60_000_000
+# Cells that are read once, if at all, are folded away.
+FOLDED = {"parameters", "injected-parameters"}
+
+
+class BuildFailed(RuntimeError):
+    """Sphinx refused the pages; the message holds its warnings."""
+
+
+@dataclass(frozen=True)
+class ChapterFacts:
+    """What is known of one chapter: `state` is "done", "failed" or "not run".
+
+    `stamp` is the provenance that the pipeline wrote into the executed notebook, `current` the
+    fingerprint of its sources now.
+    """
+
+    name: str
+    title: str
+    state: str
+    command: str
+    stamp: Mapping[str, Any] = field(default_factory=dict)
+    current: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def stale(self) -> list[str]:
+        """What has changed since the chapter ran."""
+        ran = self.stamp.get("fingerprint", {})
+        return [key for key, value in self.current.items() if ran.get(key) != value]
+
+    @property
+    def freshness(self) -> str:
+        """One word, or a short reason, as the status page shows it."""
+        if self.state != "done":
+            return self.state
+        if not self.current:
+            return "not proven"
+        return f"stale ({', '.join(self.stale)} changed)" if self.stale else "fresh"
+
+    @property
+    def took(self) -> str:
+        """Seconds it took, as text."""
+        return f"{self.stamp['seconds']:.0f} s" if "seconds" in self.stamp else MISSING
+
+    @property
+    def parameters(self) -> pd.DataFrame:
+        """Each parameter with its type, its default, this run's value and whether they differ."""
+        defaults = self.stamp.get("defaults", {})
+        rows = [(name, type(value).__name__, repr(defaults.get(name)), repr(value),
+                 "changed" if defaults.get(name) != value else "")
+                for name, value in sorted(self.stamp.get("parameters", {}).items())]
+        return pd.DataFrame(rows, columns=["parameter", "type", "default", "this run", "differs"])
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that a page may say about one run."""
+
+    folder: Path
+    chapters: tuple[ChapterFacts, ...] = ()
+    student: bool = False
+    bench_hash: str = ""
+    built: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return self.folder.name
+
+    @cached_property
+    def run(self) -> dict[str, Any]:
+        """What the pipeline recorded in ``run.json``."""
+        return _read_json(self.folder / "run.json", {})
+
+    @property
+    def freshness(self) -> str:
+        """State of the whole run in one line."""
+        not_fresh = [chapter.name for chapter in self.chapters if chapter.freshness != "fresh"]
+        return f"not fresh: {', '.join(not_fresh)}" if not_fresh else "every chapter is fresh"
+
+    def table(self, name: str, **where: Any) -> pd.DataFrame:
+        """Return the rows of a table that fit `where`; empty where no chapter has made it."""
+        path = self.folder / "tables" / f"{name}.parquet"
+        table = pd.read_parquet(path) if path.is_file() else pd.DataFrame()
+        for column, value in where.items():
+            table = table[table[column].eq(value)] if column in table else table.iloc[:0]
+        return table
+
+    def show(self, name: str, *columns: str, caption: str, digits: int = 2, **where: Any) -> str:
+        """Write chosen columns and rows of a table as HTML, or that it was not measured."""
+        table = self.table(name, **where)
+        return show_table(table[[c for c in columns if c in table]] if columns else table,
+                          caption=caption, digits=digits)
+
+    def number(self, name: str, column: str, *, digits: int = 2, **where: Any) -> str:
+        """Write the first number of a table that fits `where`, or that it was not measured."""
+        rows = self.table(name, **where)
+        known = len(rows) and column in rows
+        return style.number(rows[column].iloc[0], digits) if known else MISSING
+
+    def bench(self, kind: str, caption: str, **where: Any) -> str:
+        """Write benchmarks (`kind` "goal") or calibrations ("test"); those of other code go out."""
+        rows = [row for row in _read_json(self.folder.parent / "bench.json", []) if kind in row
+                and all(row.get(key) == value for key, value in where.items())]
+        table = pd.DataFrame(rows)
+        for column in {"value", "rate"} & {*table.columns}:
+            fits = table["source_hash"].eq(self.bench_hash)
+            table[column] = table[column].astype(object).where(fits, MISSING)
+        return show_table(table, caption=caption, digits=3)
+
+    def others(self) -> list[Facts]:
+        """Return the other runs that lie beside this one."""
+        folders = sorted(path.parent for path in self.folder.parent.glob("*/run.json"))
+        return [Facts(folder) for folder in folders if folder != self.folder]
+
+    def differences(self, other: Facts) -> str:
+        """Write this run and another side by side: parameters, scores, verdicts."""
+        sides = (self, other)
+        flat = [_flat(side.run.get("parameters", {})) for side in sides]
+        rows = [(name, *(repr(side.get(name)) for side in flat))
+                for name in sorted({*flat[0], *flat[1]})
+                if flat[0].get(name) != flat[1].get(name) and not name.startswith("run.")]
+        parts = [show_table(pd.DataFrame(rows, columns=["parameter", *(s.name for s in sides)]),
+                            caption="Parameters that differ", empty="no parameter differs")]
+        for name, keys, values in (
+                ("model_scores", ["recipe", "level", "metric"], ["estimate", "ci_low", "ci_high"]),
+                ("results", ["hypothesis", "au", "region", "sign"], ["estimate", "p_max"]),
+                ("claims", ["claim"], ["found", "verdict"])):
+            tables = [side.table(name) for side in sides]
+            shared = [c for c in keys + values if all(c in table for table in tables)]
+            on = [key for key in keys if key in shared]
+            if on:
+                both = tables[0][shared].merge(tables[1][shared], on=on, how="outer",
+                                               suffixes=[f" ({side.name})" for side in sides])
+                parts.append(show_table(both, caption=f"{name.replace('_', ' ').capitalize()}"))
+        return "\n".join(parts)
+
+
+def _flat(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {f"{section}.{name}": value for section, body in parameters.items()
+            for name, value in body.items()}
+
+
+def show_table(table: pd.DataFrame, *, caption: str, digits: int = 2, empty: str = MISSING) -> str:
+    """Write a table as a fenced block of HTML, so that Markdown leaves it alone."""
+    if table.empty:
+        return f"*{caption}: {empty}.*"
+    return raw(style.table_html(table, caption=caption, digits=digits))
+
+
+def raw(text: str) -> str:
+    """Fence HTML for MyST."""
+    return f"\n````{{raw}} html\n{text}\n````\n"
+
+
+def _read_json(path: Path, otherwise: Any) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else otherwise
+
+
+# Chapters
+
+
+def read_chapter(name: str, path: Path | None, *, run: str,
+                 current: Mapping[str, str] | None = None) -> tuple[ChapterFacts, NotebookNode]:
+    """Return what is known of a chapter, and its executed notebook (empty if it has not run)."""
+    command = f"expresso run {name} --params {run}"
+    if path is None or not path.is_file():
+        title = name[3:].replace("_", " ").capitalize()
+        return ChapterFacts(name, title, "not run", command), nbformat.v4.new_notebook()
+    notebook = nbformat.read(path, as_version=4)
+    found = re.search(r"^#\s+(.+)$", notebook.cells[0].source if notebook.cells else "", re.M)
+    stamp = notebook.metadata.get("expresso", {})
+    errors = any(output.output_type == "error" for cell in notebook.cells
+                 for output in cell.get("outputs", []))
+    state = "failed" if errors or stamp.get("error") else "done"
+    return ChapterFacts(name, found.group(1) if found else name, state, command, stamp,
+                        current or {}), notebook
+
+
+def dress(notebook: NotebookNode, facts: ChapterFacts, templates: jinja2.Environment, *,
+          student: bool = False) -> NotebookNode:
+    """Return the notebook as its page shows it: links above, run card below, switches folded."""
+    cells = [cell for cell in notebook.cells
+             if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
+    for cell in cells:
+        tags = set(cell.metadata.get("tags", []))
+        cell.metadata["tags"] = sorted(tags | {"hide-input"} if tags & FOLDED else tags)
+    table = style.table_html(facts.parameters, caption=f"Parameters of {facts.name}")
+    above, below = (nbformat.v4.new_markdown_cell(raw(
+        templates.get_template(f"parts/{part}.html").render(chapter=facts, table=table)))
+        for part in ("chapter_links", "run_card"))
+    if not cells:
+        cells = [nbformat.v4.new_markdown_cell(f"# {facts.title}\n\nThis chapter has **not been "
+                                               "run** in this run, so its page shows nothing.")]
+    page = nbformat.v4.new_notebook(metadata=notebook.metadata)
+    page.cells = [cells[0], above, *cells[1:], below]
+    page.cells = without_solutions(page.cells) if student else page.cells
+    return page
+
+
+def without_solutions(cells: list[NotebookNode]) -> list[NotebookNode]:
+    """Return the cells without solutions: tagged cells, gated runs of cells, fenced directives."""
+    fenced = re.compile(r"^(`{3,}|:{3,})\{solution\}.*?^\1[ \t]*$", re.M | re.S)
+    kept, inside = [], False
+    for cell in cells:
+        inside = inside or "{solution-start}" in cell.source
+        text = fenced.sub("", cell.source).strip()
+        if text and not inside and "solution" not in cell.metadata.get("tags", []):
+            kept.append(nbformat.from_dict({**cell, "source": text}))
+        inside = inside and "{solution-end}" not in cell.source
+    return kept
+
+
+# The book
+
+
+def inputs(root: Path, run_folder: Path) -> list[Path]:
+    """Return the files that the pages depend on, besides the executed chapters."""
+    text = [path for path in (root / "book").rglob("*") if path.is_file()]
+    made = [*run_folder.glob("tables/*.parquet"), run_folder / "run.json",
+            run_folder.parent / "bench.json", *root.glob("notebooks/[0-9][0-9]_*.ipynb")]
+    return sorted(path for path in text + made
+                  if path.is_file() and "__pycache__" not in path.parts)
+
+
+def build(run_folder: Path, notebooks: Mapping[str, Path], *, student: bool = False,
+          current: Mapping[str, Mapping[str, str]] | None = None, bench_hash: str = "",
+          root: Path = ROOT) -> Path:
+    """Build the static book of one run.
+
+    Parameters
+    ----------
+    run_folder : Path
+        ``build/<run>`` with ``tables/`` and ``run.json``.
+    notebooks : mapping of str to Path
+        Executed notebook per chapter name; a missing chapter gets a page that says so.
+    student : bool
+        Leave the solutions out, of the pages and of the notebooks offered for download.
+    current : mapping, optional
+        Per chapter the fingerprint of its sources now; without it freshness is "not proven".
+    bench_hash : str
+        Hash that a row of ``bench.json`` must carry for its value to be shown.
+    root : Path
+        Folder that holds ``book/`` and ``notebooks/``.
+
+    Returns
+    -------
+    Path
+        ``index.html`` below ``html/``, or ``student/``.
+
+    Raises
+    ------
+    BuildFailed
+        If Sphinx warns of anything.
+    """
+    run_folder = Path(run_folder).resolve()
+    edition = "student" if student else "html"
+    source, out = run_folder / "pages" / edition, run_folder / edition
+    toc = yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    names = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
+    read = [read_chapter(name, notebooks.get(name), run=run_folder.name,
+                         current=(current or {}).get(name))
+            for name in names if re.match(r"\d\d_", name)]
+    facts = Facts(run_folder, tuple(chapter for chapter, _ in read), student, bench_hash)
+    templates = _templates(root / "book")
+    written = set(_write_pages(root / "book", source, facts, templates))
+    for chapter, notebook in read:
+        page = dress(notebook, chapter, templates, student=student)
+        written.add(_refresh(source / f"{chapter.name}.ipynb", nbformat.writes(page)))
+    for path in [path for path in source.rglob("*") if path.is_file() and path not in written]:
+        path.unlink()
+    _write_conf(source, facts)
+    _sphinx(source, out)
+    _offer_downloads(root / "notebooks", out / "downloads", student)
+    return out / "index.html"
+
+
+def _templates(folder: Path) -> jinja2.Environment:
+    # Square brackets, because Markdown, LaTeX and MyST already use every other pair.
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined,
+        autoescape=lambda name: str(name).endswith(".html"), keep_trailing_newline=True,
+        trim_blocks=True, lstrip_blocks=True, variable_start_string="[[",
+        variable_end_string="]]", block_start_string="[%", block_end_string="%]",
+        comment_start_string="[#", comment_end_string="#]")
+
+
+def _write_pages(book: Path, source: Path, facts: Facts, templates: jinja2.Environment
+                 ) -> Iterator[Path]:
+    for path in sorted(path for path in book.rglob("*") if path.is_file()):
+        name = path.relative_to(book)
+        if path.suffix == ".md":
+            text = templates.get_template(name.as_posix()).render(facts=facts)
+            yield _refresh(source / name, text)
+        elif "__pycache__" not in path.parts:
+            yield _refresh(source / name, path.read_bytes())
+
+
+def _refresh(path: Path, content: str | bytes) -> Path:
+    """Write only what has changed: Sphinx reads a page again when its file is newer."""
+    data = content.encode() if isinstance(content, str) else content
+    if not path.is_file() or path.read_bytes() != data:
+        store.make_folder(path.parent)
+        path.write_bytes(data)
+    return path
+
+
+def _write_conf(source: Path, facts: Facts) -> None:
+    from jupyter_book.config import get_final_config
+
+    settings, _ = get_final_config(user_yaml=source / "_config.yml", sourcedir=source,
+                                   cli_config={"latex_individualpages": False})
+    # These three ask the network; a clinic has none.
+    unwanted = {"sphinx_thebe", "sphinx_comments", "sphinx.ext.intersphinx"}
+    settings["extensions"] = [name for name in settings["extensions"] if name not in unwanted]
+    settings["html_theme_options"]["extra_footer"] = (
+        f'<p class="ex-fresh">Run <strong>{html.escape(facts.name)}</strong>, built {facts.built}: '
+        f'{html.escape(facts.freshness)}. <a href="status.html">What that means</a></p>')
+    _refresh(source / "conf.json", json.dumps(settings, indent=1, default=str))
+    _refresh(source / "conf.py", "import json, pathlib, sys\n"
+             "here = pathlib.Path(__file__).parent\nsys.path.insert(0, str(here / 'extensions'))\n"
+             "globals().update(json.loads((here / 'conf.json').read_text(encoding='utf-8')))\n")
+
+
+def _sphinx(source: Path, out: Path) -> None:
+    doctrees = source.with_name(f"{source.name}-doctrees")
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-b", "html", "-q", "-W", "--keep-going",
+         "-d", str(doctrees), str(source), str(out)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        # Kept, they would hide the warning of a page that has not changed.
+        shutil.rmtree(doctrees, ignore_errors=True)
+        raise BuildFailed(f"the book was not built; mend these pages:\n{done.stderr.strip()}")
+
+
+def _offer_downloads(notebooks: Path, out: Path, student: bool) -> None:
+    for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        if student:
+            notebook.cells = without_solutions(notebook.cells)
+        _refresh(out / path.name, nbformat.writes(notebook))
+
+
+def compare(first: Path, second: Path) -> Path:
+    """Set two runs side by side on one page, ``compare-<other>.html`` in the first's folder."""
+    a, b = Facts(Path(first).resolve()), Facts(Path(second).resolve())
+    for side in (a, b):
+        if not side.run:
+            raise FileNotFoundError(f"run {side.name!r} has no run.json; make it first: "
+                                    f"expresso book --params {side.name}")
+    body = re.sub(r"`{4}(\{raw\} html)?", "", a.differences(b))
+    page = _templates(ROOT / "book").get_template("parts/compare.html").render(a=a, b=b, body=body)
+    return store.write_text(a.folder / f"compare-{b.name}.html", page)
+
+
+def export(run_folder: Path, *, student: bool = False) -> Path:
+    """Pack the built book into one zip that opens by double click; return it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the book has not been built.
+    ValueError
+        If the zip would have more than ``LARGEST_EXPORT`` bytes.
+    """
+    pages = Path(run_folder) / ("student" if student else "html")
+    if not (pages / "index.html").is_file():
+        raise FileNotFoundError(f"{pages / 'index.html'} is missing; build the book: make book")
+    name = f"expresso-{Path(run_folder).resolve().name}{'-student' if student else ''}"
+    target = Path(run_folder) / f"{name}.zip"
+    with store.atomic(target) as temporary:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(path for path in pages.rglob("*") if path.is_file()):
+                if path.name != ".buildinfo":
+                    archive.write(path, Path(name) / path.relative_to(pages))
+        if (size := temporary.stat().st_size) > LARGEST_EXPORT:
+            raise ValueError(f"the zip would have {size / 1e6:.0f} MB, more than "
+                             f"{LARGEST_EXPORT / 1e6:.0f}; show fewer or shorter videos.")
+    return target
