@@ -1,0 +1,70 @@
+"""Statistics that hold: estimands, tests, intervals, corrections. Tables in, `results` out.
+
+attribution_frames + action_units → window_couplings → participant_couplings   (unit: participant)
+    → h1_coupling (sign-flip max-T)   h2_severity (max-|rho|)   h4_bands   sensitivity
+attribution_regions + participants → h3_regions (given f(x) − f(x0))   h3b_two_slopes
+one recording → h5_recording (circular shift)
+all rows → results (q over everything)
+power_curve, detectable: what N participants can tell; lessons: the traps, simulated live.
+
+Degenerate data get answers: estimates stay, tests are withheld, and the column ``note`` says why.
+"""
+
+from expresso_lib.stats.couplings import (
+    model_couplings,
+    participant_couplings,
+    undefined_windows,
+    wide_action_units,
+    window_couplings,
+)
+from expresso_lib.stats.hypotheses import (
+    COLUMNS,
+    band_contrasts,
+    h1_coupling,
+    h2_severity,
+    h3_regions,
+    h3b_two_slopes,
+    h4_bands,
+    h5_recording,
+    participant_regions,
+    results,
+)
+from expresso_lib.stats.intervals import (
+    MARGIN_RHO,
+    MARGIN_Z,
+    MIN_PARTICIPANTS,
+    false_discovery,
+    mean_interval,
+    rho_interval,
+)
+from expresso_lib.stats.permutations import circular_shift, max_rho, sign_flip_max_t
+from expresso_lib.stats.simulation import SimulatedTables, simulate_tables
+
+__all__ = [
+    "COLUMNS",
+    "MARGIN_RHO",
+    "MARGIN_Z",
+    "MIN_PARTICIPANTS",
+    "SimulatedTables",
+    "band_contrasts",
+    "circular_shift",
+    "false_discovery",
+    "h1_coupling",
+    "h2_severity",
+    "h3_regions",
+    "h3b_two_slopes",
+    "h4_bands",
+    "h5_recording",
+    "max_rho",
+    "mean_interval",
+    "model_couplings",
+    "participant_couplings",
+    "participant_regions",
+    "results",
+    "rho_interval",
+    "sign_flip_max_t",
+    "simulate_tables",
+    "undefined_windows",
+    "wide_action_units",
+    "window_couplings",
+]

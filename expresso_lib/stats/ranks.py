@@ -1,0 +1,118 @@
+"""Ranks and what is built on them: rank correlation, Fisher's z, residuals given covariates.
+
+Everything here takes the observations on the last axis and any number of leading axes, so that
+one call serves every window of a recording and every cohort of a calibration.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import rankdata
+
+# A rank correlation of 1 has an infinite z; beyond this the window says no more than "perfect".
+Z_CLIP = 0.999
+
+
+def standard_ranks(values: np.ndarray) -> np.ndarray:
+    """Rank the last axis and scale each row to mean 0 and length 1.
+
+    Parameters
+    ----------
+    values : ndarray, float, shape (..., n)
+        NaN marks an observation that is missing; it is left out of its row.
+
+    Returns
+    -------
+    ndarray, float64, shape (..., n)
+        Mid-ranks, centred, divided by their length; 0 where missing, and a row of zeros where
+        the row is constant. The dot product of two complete rows is Spearman's rho.
+
+    Examples
+    --------
+    >>> a, b = standard_ranks(np.array([[1.0, 5, 3, 3], [2, 9, 1, 4]]))
+    >>> round(float(a @ b), 4)
+    0.6325
+    """
+    values = np.asarray(values, dtype=float)
+    missing = np.isnan(values)
+    ranks = rankdata(values, axis=-1, nan_policy="omit") if missing.any() else rankdata(values, axis=-1)
+    counts = np.maximum((~missing).sum(axis=-1, keepdims=True), 1)
+    ranks = np.where(missing, 0.0, ranks - np.nansum(ranks, axis=-1, keepdims=True) / counts)
+    length = np.sqrt((ranks**2).sum(axis=-1, keepdims=True))
+    return np.divide(ranks, length, out=np.zeros_like(ranks), where=length > 1e-9)
+
+
+def fisher_z(rho: np.ndarray) -> np.ndarray:
+    """Fisher's z of a correlation, ``atanh(rho)``, with rho clipped at ±0.999.
+
+    Correlations near ±1 have a skewed spread; z is nearly normal with variance 1 / (n - 3)
+    whatever rho is (Fisher, 1921), so z may be averaged and rho may not.
+
+    Examples
+    --------
+    >>> fisher_z(np.array([0.0, 0.5, 1.0])).round(3)
+    array([0.   , 0.549, 3.8  ])
+    """
+    return np.arctanh(np.clip(rho, -Z_CLIP, Z_CLIP))
+
+
+def residual_ranks(values: np.ndarray, covariates: np.ndarray | None) -> np.ndarray:
+    """What is left of the ranks of ``values`` once the ranks of the covariates are known.
+
+    Parameters
+    ----------
+    values : ndarray, float, shape (..., n)
+    covariates : ndarray, float, shape (..., C, n), optional
+        None or ``C = 0``: the ranks are only centred and scaled.
+
+    Returns
+    -------
+    ndarray, float64, shape (..., n)
+        Residuals of a least-squares fit on ranks, scaled to length 1 (zeros if nothing is left).
+        The dot product of two such rows is the partial Spearman correlation.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.normal(size=30)
+    >>> left = residual_ranks(x + 0.1, x[None] ** 3)       # a monotone copy: nothing is left
+    >>> float(np.abs(left).max())
+    0.0
+    """
+    ranks = standard_ranks(values)
+    if covariates is None or np.shape(covariates)[-2] == 0:
+        return ranks
+    basis = standard_ranks(covariates)
+    # The pseudo-inverse copes with a covariate that is constant or repeats another.
+    weights = np.linalg.pinv(basis @ np.swapaxes(basis, -1, -2)) @ (basis @ ranks[..., None])
+    left = ranks - (np.swapaxes(basis, -1, -2) @ weights)[..., 0]
+    length = np.sqrt((left**2).sum(axis=-1, keepdims=True))
+    return np.divide(left, length, out=np.zeros_like(left), where=length > 1e-7)
+
+
+def spearman(x: np.ndarray, y: np.ndarray, covariates: np.ndarray | None = None) -> float:
+    """Spearman correlation of two series, partial if covariates are given.
+
+    Parameters
+    ----------
+    x, y : ndarray, float, shape (n,)
+    covariates : ndarray, float, shape (n, C), optional
+
+    Returns
+    -------
+    float
+        NaN if fewer than ``4 + C`` complete observations remain or one series is constant.
+
+    Examples
+    --------
+    >>> round(spearman(np.arange(6.0), np.arange(6.0) ** 2), 6)
+    1.0
+    """
+    columns = [x, y] if covariates is None else [x, y, *np.atleast_2d(np.asarray(covariates).T)]
+    data = np.stack([np.asarray(c, dtype=float) for c in columns])
+    data = data[:, np.isfinite(data).all(axis=0)]
+    given = data[2:]
+    if data.shape[1] < 4 + len(given):
+        return float("nan")
+    a, b = residual_ranks(data[0], given), residual_ranks(data[1], given)
+    return float(np.clip(a @ b, -1, 1)) if a.any() and b.any() else float("nan")
