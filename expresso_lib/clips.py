@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 
@@ -26,11 +25,12 @@ INPUTS = ("face", "composite")
 # lie in the crop, as shares of its side: a tight face from above the brows to the chin.
 STABLE = (36, 39, 42, 45, 27, 31, 33, 35)
 TEMPLATE = np.array([
-    (0.22, 0.335), (0.395, 0.34), (0.605, 0.34), (0.78, 0.335),
-    (0.5, 0.335), (0.415, 0.61), (0.5, 0.63), (0.585, 0.61),
+    (0.24, 0.315), (0.40, 0.32), (0.60, 0.32), (0.76, 0.315),
+    (0.5, 0.315), (0.42, 0.57), (0.5, 0.59), (0.58, 0.57),
 ])
-# The composite magnifies: it is sampled from a crop this much finer than the face input.
-OVERSAMPLING = 3
+# The composite magnifies and its tiles reach beyond the face: it is sampled from a picture this
+# much finer than the aligned face and wider by this share of its side on each side.
+FINER, WIDER = 3, 0.25
 
 
 class ClipError(ValueError):
@@ -208,10 +208,7 @@ def prepare(
         maps = np.stack([regions.composite_map(one, size) for one in filled])
     frames, read = _cut(path, source, transform, size, maps)
     aligned[~read] = np.nan
-    labels = regions.label_map(filled, (size, size))
-    if maps is not None:
-        labels = np.stack([regions.compose(one, way, labels=True)
-                           for one, way in zip(labels, maps)])
+    labels = _labels(filled, size, maps)
     fps = min(rate, info.fps) if len(source) > 1 else info.fps
     return ClipArchive(frames, source, aligned, transform, labels, float(fps), input, maps)
 
@@ -224,18 +221,29 @@ def _cut(path: str | Path, source: np.ndarray, transform: np.ndarray, size: int,
         row = int(np.searchsorted(source, frame.index))
         read[row] = True
         if maps is None:
-            frames[row] = warp(frame.image, transform[row], size)
+            frames[row] = video.warp(frame.image, transform[row], size)
         else:
-            fine = warp(frame.image, _finer(transform[row]), OVERSAMPLING * size)
-            way = (maps[row] + 0.5) * OVERSAMPLING - 0.5
-            frames[row] = regions.compose(fine, way.astype(np.float32))
+            frames[row] = _composite(frame.image, transform[row], size, maps[row])
     return frames, read
 
 
-def _finer(transform: np.ndarray) -> np.ndarray:
-    fine = transform * OVERSAMPLING
-    fine[:, 2] += (OVERSAMPLING - 1) / 2  # whole numbers are centres of pixels
-    return fine
+def _composite(image: np.ndarray, transform: np.ndarray, size: int, way: np.ndarray) -> np.ndarray:
+    edge = round(WIDER * size)
+    wide = transform.copy()
+    wide[:, 2] += edge
+    wide *= FINER
+    wide[:, 2] += (FINER - 1) / 2  # whole numbers are centres of pixels
+    fine = video.warp(image, wide, FINER * (size + 2 * edge))
+    return regions.compose(fine, ((way + edge + 0.5) * FINER - 0.5).astype(np.float32))
+
+
+def _labels(points: np.ndarray, size: int, maps: np.ndarray | None) -> np.ndarray:
+    if maps is None:
+        return regions.label_map(points, (size, size))
+    edge = round(WIDER * size)
+    wide = regions.label_map(points + edge, (size + 2 * edge,) * 2)
+    return np.stack([regions.compose(one, way + edge, labels=True)
+                     for one, way in zip(wide, maps)])
 
 
 def _filled(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
@@ -244,34 +252,6 @@ def _filled(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
     every = np.arange(len(aligned))
     columns = [np.interp(every, at, column) for column in aligned[at].T]
     return np.stack(columns, axis=-1).reshape(points.shape)
-
-
-def warp(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
-    """Cut an aligned square from a picture, averaging where it shrinks; black beyond the edge.
-
-    Parameters
-    ----------
-    image : uint8 (H, W, 3).
-    transform : (2, 3) pixels of the picture -> of the crop.
-    size : side of the crop, pixels.
-    """
-    matrix = np.vstack([transform.astype(np.float64), [0, 0, 1]])
-    corners = np.array([(0, 0, 1), (size, 0, 1), (0, size, 1), (size, size, 1)], float)
-    back = (np.linalg.inv(matrix) @ corners.T)[:2]
-    shrink = max(int(1 / np.sqrt(abs(np.linalg.det(matrix[:2, :2])))), 1)
-    # Only the part that is seen is averaged down: a 4K frame costs no more than its face.
-    left, top = np.maximum(np.floor(back.min(axis=1)).astype(int) - 2 * shrink, 0)
-    right, bottom = np.ceil(back.max(axis=1)).astype(int) + 2 * shrink
-    part = image[top:max(bottom, 0), left:max(right, 0)]
-    part = part[:len(part) - len(part) % shrink, :part.shape[1] - part.shape[1] % shrink]
-    if not part.size:
-        return np.zeros((size, size, 3), np.uint8)
-    if shrink > 1:
-        smaller = (part.shape[1] // shrink, part.shape[0] // shrink)
-        part = cv2.resize(part, smaller, interpolation=cv2.INTER_AREA)
-    offset = (shrink - 1) / 2
-    to_full = np.array([[shrink, 0, left + offset], [0, shrink, top + offset], [0, 0, 1]])
-    return cv2.warpAffine(part, (matrix @ to_full)[:2], (size, size), flags=cv2.INTER_LINEAR)
 
 
 def rerender(
@@ -293,7 +273,7 @@ def rerender(
     if len(frames) != len(transforms):
         raise ClipError(f"{len(frames)} frames but {len(transforms)} transforms; give one each.")
     rendered = synthetic.render(script, size=render_size, frames=[int(f) for f in frames])
-    cut = [warp(frame.image, way, size) for frame, way in zip(rendered, transforms)]
+    cut = [video.warp(frame.image, way, size) for frame, way in zip(rendered, transforms)]
     return np.stack(cut) if cut else np.empty((0, size, size, 3), np.uint8)
 
 

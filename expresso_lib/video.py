@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import av
+import cv2
 import numpy as np
 
 from expresso_lib import store
@@ -157,6 +158,34 @@ def write_video(
     except (av.FFmpegError, OSError) as error:
         raise VideoError(f"{path} cannot be written: {error}; check space and rights.") from error
     return path
+
+
+def warp(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
+    """Cut an aligned square from a picture, averaging where it shrinks; black beyond the edge.
+
+    Parameters
+    ----------
+    image : uint8 (H, W, 3).
+    transform : (2, 3) pixels of the picture -> of the crop.
+    size : side of the crop, pixels.
+    """
+    matrix = np.vstack([transform.astype(np.float64), [0, 0, 1]])
+    corners = np.array([(0, 0, 1), (size, 0, 1), (0, size, 1), (size, size, 1)], float)
+    back = (np.linalg.inv(matrix) @ corners.T)[:2]
+    shrink = max(int(1 / np.sqrt(abs(np.linalg.det(matrix[:2, :2])))), 1)
+    # Only the part that is seen is averaged down: a 4K frame costs no more than its face.
+    left, top = np.maximum(np.floor(back.min(axis=1)).astype(int) - 2 * shrink, 0)
+    right, bottom = np.ceil(back.max(axis=1)).astype(int) + 2 * shrink
+    part = image[top:max(bottom, 0), left:max(right, 0)]
+    part = part[:len(part) - len(part) % shrink, :part.shape[1] - part.shape[1] % shrink]
+    if not part.size:
+        return np.zeros((size, size, 3), np.uint8)
+    if shrink > 1:
+        smaller = (part.shape[1] // shrink, part.shape[0] // shrink)
+        part = cv2.resize(part, smaller, interpolation=cv2.INTER_AREA)
+    offset = (shrink - 1) / 2
+    to_full = np.array([[shrink, 0, left + offset], [0, shrink, top + offset], [0, 0, 1]])
+    return cv2.warpAffine(part, (matrix @ to_full)[:2], (size, size), flags=cv2.INTER_LINEAR)
 
 
 def _encode(path: Path, frames: Iterable[np.ndarray], rate: Fraction, crf: int, key: int) -> None:

@@ -72,19 +72,18 @@ def boxes_of(landmarks: np.ndarray) -> np.ndarray:
     return np.concatenate([low, high - low], axis=1).astype(np.float32)
 
 
-def smooth(track: FaceTrack, seconds: float) -> FaceTrack:
-    """Smooth landmarks in time with a Gaussian of standard deviation `seconds`; 0 changes nothing.
+def smooth(track: FaceTrack, frames: float) -> FaceTrack:
+    """Smooth landmarks in time with a Gaussian of standard deviation `frames`; 0 changes nothing.
 
     Lost frames stay lost and lend no weight to their neighbours.
     """
-    if seconds < 0:
-        raise ValueError(f"smoothing is {seconds} s; give 0 (off) or more.")
-    if seconds == 0:
+    if not frames >= 0:
+        raise ValueError(f"smoothing is {frames} frames; give 0 (off) or more.")
+    if frames == 0:
         return track
-    sigma, found = seconds * track.fps, track.found.astype(np.float64)
     filled = np.nan_to_num(track.landmarks.astype(np.float64))
-    weight = ndimage.gaussian_filter1d(found, sigma, mode="constant")
-    total = ndimage.gaussian_filter1d(filled, sigma, axis=0, mode="constant")
+    weight = ndimage.gaussian_filter1d(track.found.astype(np.float64), frames, mode="constant")
+    total = ndimage.gaussian_filter1d(filled, frames, axis=0, mode="constant")
     points = np.full(track.landmarks.shape, np.nan, np.float32)
     points[track.found] = (total / np.maximum(weight, 1e-12)[:, None, None])[track.found]
     return replace(track, boxes=boxes_of(points), landmarks=points)

@@ -1,0 +1,333 @@
+"""S3FD finds the face, FAN places 68 points (Zhang et al. 2017; Bulat & Tzimiropoulos 2017).
+
+The networks are face-alignment's own classes; how they are run is ours. A recording streams through
+in bounded memory. Detection sees a scaled frame every few frames; in between the box comes from the
+last landmarks, standing to them as the detected box stood, and detection is called early when the
+landmarks are unsure or the box jumps. One person is followed: a newcomer never takes over a box.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import nn
+
+from expresso_lib import _checks, anatomy, manifest, video
+from expresso_lib.faces import track as tracks
+
+log = logging.getLogger(__name__)
+
+DETECTORS = ("sfd", "blazeface", "dlib", "retinaface", "scrfd", "yunet")
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+CROP, HEATMAP = 256, 64  # pixels of FAN's input, cells of its output
+# The square that FAN sees: its centre above the box's by this share of its height, its side this
+# share of width + height (constants of face-alignment 1.5, as the weights were trained).
+LIFT, SIDE = 0.12, 200.0
+MEAN_BGR = (104.0, 117.0, 123.0)
+SMALLEST = 64  # S3FD halves six times: smaller pictures are padded
+
+
+class WeightsError(ValueError):
+    """A weight file that does not fit; the message names it and the remedy."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How the networks are run; the defaults suit a CPU."""
+
+    every: int = 10  # frames between detections, at most
+    side: int = 320  # pixels; longest side of the picture that detection sees
+    hold: int = 1  # frames that share a box and go through FAN together (a GPU likes `every`)
+    flip: bool = True  # average with the mirrored face: half the speed, less noise
+    min_score: float = 0.5  # detections below are no faces
+    min_confidence: float = 0.5  # mean peak of the heat maps below: detect again
+    max_jump: float = 0.25  # shift of the box between frames, in sides, above: detect again
+    forget: float = 1.0  # seconds; lost for longer, the largest face anywhere is followed
+
+
+class Networks:
+    """S3FD (or another detector of face-alignment) and FAN on one device."""
+
+    def __init__(self, detector: Any, fan: nn.Module, device: str = "cpu",
+                 precision: str = "float32") -> None:
+        _checks.one_of(precision, PRECISIONS, "precision")
+        self.device, self.dtype = torch.device(device), PRECISIONS[precision]
+        self._detector, self._fan = self._placed(detector), self._placed(fan)
+        self.reference = float(getattr(detector, "reference_scale", 195))
+
+    def _placed(self, network: Any) -> Any:
+        if not isinstance(network, nn.Module):
+            return network
+        network = network.to(self.device, self.dtype, memory_format=torch.channels_last)
+        return network.eval().requires_grad_(False)
+
+    def _input(self, pictures: np.ndarray) -> torch.Tensor:
+        # NHWC memory seen as NCHW is channels_last already: no copy is made.
+        return torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).to(self.dtype)
+
+    @torch.inference_mode()
+    def detect(self, image: np.ndarray, *, side: int = 320, min_score: float = 0.5) -> np.ndarray:
+        """Find faces in uint8 (H, W, 3) RGB: float32 (K, 5) left, top, right, bottom, score.
+
+        `side` is the longest side, pixels, of the picture that the network sees.
+        """
+        scale = min(side / max(image.shape[:2]), 1.0)
+        small = image if scale == 1 else cv2.resize(
+            image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        if isinstance(self._detector, nn.Module):
+            found = self._s3fd(small, min_score)
+        else:
+            rows = self._detector.detect_from_image(np.ascontiguousarray(small))
+            found = np.array([row[:5] for row in rows], np.float32).reshape(-1, 5)
+            found = found[found[:, 4] >= min_score]
+        back = np.array([image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]])
+        found[:, :4] *= np.tile(back, 2).astype(np.float32)
+        return found
+
+    def _s3fd(self, image: np.ndarray, min_score: float) -> np.ndarray:
+        short = [max(SMALLEST - n, 0) for n in image.shape[:2]]
+        padded = np.pad(image, ((0, short[0]), (0, short[1]), (0, 0)))
+        bgr = padded[None, ..., ::-1].astype(np.float32) - np.float32(MEAN_BGR)
+        maps = self._detector(self._input(bgr))
+        boxes, scores = [], []
+        for level, (classes, shifts) in enumerate(zip(maps[::2], maps[1::2])):
+            score = classes.float().softmax(dim=1)[0, 1]
+            row, column = torch.nonzero(score > min_score, as_tuple=True)
+            step = 2.0 ** (level + 2)
+            # Anchors are squares of four steps; shifts are in variances of SSD (0.1, 0.2).
+            shift = shifts.float()[0, :, row, column]
+            centre = torch.stack([column, row]) * step + step / 2 + 0.1 * 4 * step * shift[:2]
+            half = 2 * step * torch.exp(0.2 * shift[2:])
+            boxes.append(torch.cat([centre - half, centre + half]).T)
+            scores.append(score[row, column])
+        found = torch.cat([torch.cat(boxes), torch.cat(scores)[:, None]], dim=1).cpu().numpy()
+        return _distinct(found[np.isfinite(found).all(axis=1)], overlap=0.3)
+
+    @torch.inference_mode()
+    def place(self, crops: np.ndarray, *, flip: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Place points in FAN's crops, uint8 (B, 256, 256, 3).
+
+        Returns
+        -------
+        ndarray, ndarray
+            float32 (B, 68, 2) cells of the heat map (0 to 64), and (B,) mean height of the peaks,
+            0 to 1.
+        """
+        pictures = self._input(crops) / 255
+        maps = self._fan(pictures)[-1].float()
+        if flip:
+            mirrored = self._fan(pictures.flip(-1))[-1].float()
+            maps = (maps + mirrored.flip(-1)[:, anatomy.MIRROR]) / 2
+        peak, place = maps.flatten(2).max(dim=2)
+        x, y = place % HEATMAP, place // HEATMAP
+        inside = (x > 0) & (x < HEATMAP - 1) & (y > 0) & (y < HEATMAP - 1)
+        flat, at = maps.flatten(2), torch.where(inside, place, HEATMAP + 1)
+        # The higher neighbour says on which side of the cell's centre the peak lies.
+        right, left, below, above = (
+            flat.gather(2, (at + move)[..., None])[..., 0] for move in (1, -1, HEATMAP, -HEATMAP))
+        lean = 0.25 * torch.stack([(right - left).sign(), (below - above).sign()], dim=-1)
+        cells = torch.stack([x, y], dim=-1) + 0.5 + lean * inside[..., None]
+        return cells.cpu().numpy(), peak.mean(dim=1).clamp(0, 1).cpu().numpy()
+
+
+def load(
+    detector: str = "sfd", *, folder: str | Path | None = None, mirror: str | None = None,
+    files: Mapping[str, str | Path] | None = None, device: str = "cpu",
+    precision: str = "float32",
+) -> Networks:
+    """Load the networks; weights are fetched on first use and their hash is checked.
+
+    Parameters
+    ----------
+    detector : ``sfd`` (S3FD), or another of face-alignment's, which bring their own weights.
+    folder : where the weights lie or are put; the manifest's place by default.
+    mirror : address or folder to take them from instead of their own host.
+    files : paths under the names ``sfd`` and ``fan``, used as they are (own training: no hash).
+    device : ``cpu`` or ``cuda``.
+    precision : ``float32``, ``bfloat16`` or ``float16``.
+
+    Raises
+    ------
+    FetchError
+        Offline without weights: names the file, its source, its hash and where to put it.
+    WeightsError
+        Where a file is no weights of this network.
+    """
+    _checks.one_of(detector, DETECTORS, "detector")
+    models = importlib.import_module("face_alignment.models")
+    given = dict(files or {})
+    place = {"folder": folder or None, "mirror": mirror or None}
+    fan = _filled(models.FAN(4), given.get("fan") or manifest.fetch("weights_fan", **place))
+    finder: Any
+    if detector == "sfd":
+        network = importlib.import_module("face_alignment.detection.sfd.net_s3fd").s3fd()
+        finder = _filled(network, given.get("sfd") or manifest.fetch("weights_s3fd", **place))
+    else:
+        module = importlib.import_module(f"face_alignment.detection.{detector}")
+        own = {"path_to_detector": str(given[detector])} if detector in given else {}
+        finder = module.FaceDetector(device=device, **own)
+    return Networks(finder, fan, device, precision)
+
+
+def track(
+    path: str | Path, networks: Networks, options: Options | None = None, *, smoothing: float = 0.0
+) -> tracks.FaceTrack:
+    """Follow one person's face through a recording, in memory that does not grow with it.
+
+    Parameters
+    ----------
+    path : the recording.
+    networks : of `load`.
+    options : how they are run.
+    smoothing : standard deviation of the smoothing in time, frames; 0 is off.
+    """
+    info, how = video.probe(path), options or Options()
+    points = np.full((info.n_frames, anatomy.N_LANDMARKS, 2), np.nan, np.float32)
+    confidence = np.zeros(info.n_frames, np.float32)
+    follower = _Follower(networks, how, info.fps)
+    for chunk in _chunks(video.read_frames(path), how.hold):
+        placed = follower.follow([frame.image for frame in chunk])
+        for frame, (found, trust) in zip(chunk, placed):
+            points[frame.index], confidence[frame.index] = found, trust
+    log.info("%s: %d detections in %d frames", path, follower.detections, info.n_frames)
+    made = tracks.from_landmarks(points, confidence, info.fps, "s3fd_fan")
+    return tracks.smooth(made, smoothing)
+
+
+class _Follower:
+    """The state between frames: where the face was, and how its box stands to its landmarks."""
+
+    def __init__(self, networks: Networks, options: Options, fps: float) -> None:
+        self.networks, self.options = networks, options
+        self.patience = options.forget * fps
+        self.box: np.ndarray | None = None  # left, top, right, bottom for the next frame
+        self.last: np.ndarray | None = None  # the last box that held the face
+        self.previous = np.empty((0, anatomy.N_LANDMARKS, 2))  # the last frame's landmarks
+        self.relation = np.zeros(4)  # detected box against landmark box, in the latter's sides
+        self.since = self.lost = self.detections = 0
+
+    def follow(self, images: list[np.ndarray]) -> list[tuple[np.ndarray, float]]:
+        """Place landmarks in neighbouring frames: (68, 2) and confidence each, NaN where lost."""
+        out: list[tuple[np.ndarray, float]] = []
+        while images:
+            fresh = self.box is None or self.since >= self.options.every
+            if fresh:
+                self.box, self.since = self._detect(images[0]), 0
+            if self.box is None:
+                out.append((np.full((anatomy.N_LANDMARKS, 2), np.nan, np.float32), 0.0))
+                self.lost += 1
+                images = images[1:]
+                continue
+            points, trust = self._place(images, self.box)
+            kept = self._kept(points, trust, fresh)
+            out += list(zip(points[:kept], trust[:kept].tolist()))
+            if kept:
+                self._advance(points[:kept], fresh)
+            if kept < len(images):
+                self.since = self.options.every  # something is wrong: look again
+            images = images[kept:]
+        return out
+
+    def _detect(self, image: np.ndarray) -> np.ndarray | None:
+        self.detections += 1
+        found = self.networks.detect(
+            image, side=self.options.side, min_score=self.options.min_score)
+        chosen = choose(found, self.last if self.lost <= self.patience else None, self.lost)
+        return None if chosen is None else found[chosen, :4].astype(np.float64)
+
+    def _place(self, images: list[np.ndarray], box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        centre, side = _square(box, self.networks.reference)
+        scale = CROP / side
+        shift = CROP / 2 - 0.5 - (centre - 0.5) * scale
+        matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+        crops = np.stack([video.warp(image, matrix, CROP) for image in images])
+        cells, trust = self.networks.place(crops, flip=self.options.flip)
+        # Cells count from the crop's edge, our pixels from the centre of the first.
+        points = centre - side / 2 + cells * (side / HEATMAP) - 0.5
+        return points.astype(np.float32), trust
+
+    def _kept(self, points: np.ndarray, trust: np.ndarray, fresh: bool) -> int:
+        """How many leading frames need no new detection; one just detected is always kept."""
+        series = np.concatenate([points[:1] if fresh else self.previous, points])
+        boxes = tracks.boxes_of(series)
+        middle, sides = boxes[:, :2] + boxes[:, 2:] / 2, np.sqrt(boxes[:, 2:].prod(axis=1) + 1e-9)
+        jump = np.linalg.norm(np.diff(middle, axis=0), axis=1) / sides[:-1]
+        growth = np.abs(np.log(sides[1:] / sides[:-1]))
+        bad = (trust < self.options.min_confidence) | (np.maximum(jump, growth)
+                                                       > self.options.max_jump)
+        bad[0] &= not fresh
+        return int(np.argmax(bad)) if bad.any() else len(points)
+
+    def _advance(self, points: np.ndarray, fresh: bool) -> None:
+        boxes = tracks.boxes_of(points)
+        if fresh and self.box is not None:
+            self.relation = (self.box - _corners(boxes[0])) / np.tile(boxes[0, 2:], 2)
+        self.box = _corners(boxes[-1]) + self.relation * np.tile(boxes[-1, 2:], 2)
+        self.last, self.previous = self.box, points[-1:]
+        self.since, self.lost = self.since + len(points), 0
+
+
+def choose(found: np.ndarray, last: np.ndarray | None, lost: int = 0) -> int | None:
+    """Say which detection is the person followed, or None.
+
+    Parameters
+    ----------
+    found : (K, 5) left, top, right, bottom, score.
+    last : (4,) box where the face was last; None to take the largest times score.
+    lost : frames since; the face may have moved a tenth of its side in each.
+    """
+    if not len(found):
+        return None
+    sides = np.sqrt(np.maximum(found[:, 2:4] - found[:, :2], 0).prod(axis=1))
+    if last is None:
+        return int(np.argmax(sides * found[:, 4]))
+    size = float(np.sqrt(np.maximum((last[2:] - last[:2]).prod(), 1e-9)))
+    away = np.linalg.norm((found[:, :2] + found[:, 2:4] - last[:2] - last[2:]) / 2, axis=1) / size
+    away = away + np.abs(np.log(np.maximum(sides, 1e-9) / size))
+    nearest = int(np.argmin(away))
+    return nearest if away[nearest] < 0.75 + 0.1 * lost else None
+
+
+def _square(box: np.ndarray, reference: float) -> tuple[np.ndarray, float]:
+    width, height = np.maximum(box[2:] - box[:2], 1.0)
+    centre = (box[:2] + box[2:]) / 2 - np.array([0.0, LIFT * height])
+    return centre, float(SIDE * (width + height) / reference)
+
+
+def _corners(box: np.ndarray) -> np.ndarray:
+    return np.concatenate([box[:2], box[:2] + box[2:]]).astype(np.float64)
+
+
+def _distinct(found: np.ndarray, overlap: float) -> np.ndarray:
+    import torchvision  # slow to import, and only needed where networks run
+
+    keep = torchvision.ops.nms(torch.from_numpy(found[:, :4]), torch.from_numpy(found[:, 4]),
+                               overlap)
+    return found[keep.numpy()]
+
+
+def _chunks(frames: Iterable[video.Frame], length: int) -> Iterator[list[video.Frame]]:
+    stream = iter(frames)
+    while chunk := list(islice(stream, length)):
+        yield chunk
+
+
+def _filled(network: nn.Module, path: str | Path) -> nn.Module:
+    path = _checks.existing_file(path, "weights")
+    try:
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # torch raises many kinds on a file that is no checkpoint
+        raise WeightsError(
+            f"{path} is no weights of {type(network).__name__} ({type(error).__name__}); "
+            "delete it and fetch it again."
+        ) from error
+    return network
