@@ -1,0 +1,100 @@
+"""How things are measured: interleaved rounds, process time, medians, and what they rest on."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from expresso_lib import store
+
+
+def interleave(ways: Mapping[str, Callable[[], Any]], *, rounds: int = 3,
+               clock: Callable[[], float] = time.process_time) -> dict[str, float]:
+    """Return the median seconds of each way, run in turn so that a busy machine hits all alike.
+
+    One round of each is run first and not counted.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for round_number in range(rounds + 1):
+        for name, way in ways.items():
+            start = clock()
+            way()
+            if round_number:
+                seconds[name].append(clock() - start)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def goal(number: int, what: str, value: float, bar: float, better: Literal["higher", "lower"],
+         module: str, *, gate: bool = True, note: str = "") -> dict[str, Any]:
+    """Return one line of the table; `gate` says whether the faster way gave the same answer."""
+    return {"goal": number, "what": what, "value": round(float(value), 4), "bar": bar,
+            "better": better, "gate": bool(gate), "note": note, "device": device(),
+            "source_hash": source_hash(module)}
+
+
+def calibration(test: str, scenario: str, n: int, rate: float, naive: bool, module: str
+                ) -> dict[str, Any]:
+    """Return one line of the calibration table: how often `test` rejects in `scenario`."""
+    return {"test": test, "scenario": scenario, "n": n, "rate": round(float(rate), 4),
+            "naive": naive, "device": device(), "source_hash": source_hash(module)}
+
+
+def holds(line: Mapping[str, Any]) -> bool:
+    """Return whether a goal's value reaches its bar, computed here and never stored."""
+    reached = (line["value"] >= line["bar"] if line["better"] == "higher"
+               else line["value"] <= line["bar"])
+    return bool(reached and line.get("gate", True))
+
+
+def source_hash(module: str) -> str:
+    """Return a hash of a benchmark's code and of all library code that it reaches."""
+    path = Path(__file__).with_name(module.rpartition(".")[2] + ".py")
+    code = store.code_of(path)
+    reached: set[str] = set()
+    for name in store.imported_names(path.read_text(encoding="utf-8")):
+        reached |= store.reached_modules(name)
+    parts = [code] + [store.code_of(store.module_path(name)) for name in sorted(reached)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1)
+def device() -> str:
+    """Return what computes: the GPU's name, or the processor with its cores and features."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    tiles = "bf16 tiles" if has_tiles() else "no bf16 tiles"
+    return f"CPU {platform.machine()}, {os.cpu_count()} cores, {tiles}"
+
+
+def has_tiles() -> bool:
+    """Return whether this CPU multiplies bf16 matrices in hardware (AMX)."""
+    try:
+        return "amx_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
+def matmul_rate(dtype: str = "float32", *, size: int = 1536, rounds: int = 5) -> float:
+    """Return the machine's own matrix-product rate in GFLOP/s: the yardstick beside every time."""
+    import torch
+
+    target = "cuda" if torch.cuda.is_available() else "cpu"
+    a = torch.randn(size, size, device=target).to(getattr(torch, dtype))
+    b = torch.randn(size, size, device=target).to(getattr(torch, dtype))
+
+    def once() -> None:
+        torch.mm(a, b)
+        if target == "cuda":
+            torch.cuda.synchronize()
+
+    seconds = interleave({"mm": once}, rounds=rounds, clock=time.perf_counter)["mm"]
+    return 2 * size**3 / seconds / 1e9
