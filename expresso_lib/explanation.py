@@ -1,0 +1,270 @@
+"""One recording explained: clip archive and model in, attributions pooled to tables and maps out.
+
+``explain`` runs every channel (a method with a baseline) over a recording's clips, pools at full
+precision, and keeps one map per frame for pictures. ``explain_item`` is the same as a piece of
+work for ``store.map``; chapters 4, 5, 7, 8 and ``expresso explain`` read the files it leaves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from expresso_lib import attribution, clips, models, pooling, regions, store
+
+# The two channels that are read together, and the paper's.
+CHANNELS = (("DeepLift", "own_neutral"), ("DeepLift", "blur"), ("DeepLift", "zero"))
+# Maps are kept for pictures only: 8 bits, scaled to this share of a recording's |values|.
+MAP_QUANTILE = 0.9995
+
+
+@dataclass(frozen=True, eq=False)
+class Channel:
+    """What one method with one baseline says about a recording's clips."""
+
+    method: str
+    baseline: str
+    mass: pooling.RegionMass  # (N, T, R) score points
+    output: np.ndarray  # (N,) f(x), score points
+    output_baseline: np.ndarray  # (N,) f(x0), score points
+    delta: np.ndarray  # (N,) sum(A) - (f(x) - f(x0)), score points
+    complete: np.ndarray  # (N,) bool
+    degenerate: np.ndarray  # (N,) bool, clip equals baseline
+    map: np.ndarray  # (F', H, W) float32 score points, on the aligned face; NaN where no clip
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """A recording's clips and every channel's account of them."""
+
+    rows: np.ndarray  # (N, T) int, rows of the clip archive
+    frames: np.ndarray  # (N, T) int, frame numbers in the recording
+    neutral: int  # row of the archive that served as the own neutral frame
+    fps: float  # rows per second
+    channels: tuple[Channel, ...]
+
+    def channel(self, method: str, baseline: str) -> Channel:
+        """Return one channel; ValueError names those there are."""
+        wanted = (attribution.method_name(method), baseline)
+        for channel in self.channels:
+            if (channel.method, channel.baseline) == wanted:
+                return channel
+        known = ", ".join(f"{c.method}/{c.baseline}" for c in self.channels)
+        raise ValueError(f"no channel {'/'.join(wanted)}; this explanation has {known}.")
+
+    def region_table(self) -> pd.DataFrame:
+        """One row per channel, clip and region: `pooling.region_table` with f(x), f(x0), delta."""
+        parts = []
+        for channel in self.channels:
+            table = pooling.region_table(channel.mass)
+            row = table["clip"].to_numpy()
+            facts = {"method": channel.method, "baseline": channel.baseline}
+            for name in ("output", "output_baseline", "delta", "complete"):
+                facts[name] = getattr(channel, name)[row]
+            table["clip"] = self.rows[row, 0]
+            parts.append(table.assign(**facts))
+        return pd.concat(parts, ignore_index=True)
+
+    def frame_table(self) -> pd.DataFrame:
+        """One row per channel and frame of the recording, stitched: `pooling.frame_table`."""
+        tables = [
+            pooling.frame_table(c.mass, self.frames).assign(method=c.method, baseline=c.baseline)
+            for c in self.channels
+        ]
+        return pd.concat(tables, ignore_index=True)
+
+    def save(self, path: str | Path) -> Path:
+        """Write NPZ; maps are rounded to 8 bits (for pictures), everything else is exact."""
+        arrays: dict[str, np.ndarray] = {"rows": self.rows, "frames": self.frames}
+        head = {"neutral": self.neutral, "fps": self.fps, "channels": []}
+        for number, channel in enumerate(self.channels):
+            arrays |= {f"{number}_{k}": v for k, v in _channel_arrays(channel).items()}
+            head["channels"].append([channel.method, channel.baseline])
+        arrays["head"] = np.array(json.dumps(head))
+        with store.atomic(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Explanation:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            head = json.loads(str(file["head"]))
+            channels = tuple(
+                _channel_of(names, {key: file[f"{number}_{key}"] for key in _STORED})
+                for number, names in enumerate(head["channels"])
+            )
+            return cls(file["rows"], file["frames"], head["neutral"], head["fps"], channels)
+
+
+_MASS = ("positive", "negative", "area")
+_FACTS = ("output", "output_baseline", "delta", "complete", "degenerate")
+_STORED = (*_MASS, *_FACTS, "map", "scale")
+
+
+def _channel_arrays(channel: Channel) -> dict[str, np.ndarray]:
+    arrays = {name: getattr(channel.mass, name) for name in _MASS}
+    arrays |= {name: getattr(channel, name) for name in _FACTS}
+    seen = np.abs(channel.map[np.isfinite(channel.map)])
+    scale = (float(np.quantile(seen, MAP_QUANTILE)) if seen.size else 0.0) or 1.0
+    levels = np.round(np.nan_to_num(np.clip(channel.map / scale, -1, 1), nan=-128 / 127) * 127)
+    return arrays | {"map": levels.astype(np.int8), "scale": np.array(scale)}
+
+
+def _channel_of(names: Sequence[str], arrays: dict[str, np.ndarray]) -> Channel:
+    levels = arrays["map"].astype(np.float32)
+    levels[levels == -128] = np.nan
+    mass = pooling.RegionMass(*(arrays[name] for name in _MASS))
+    facts = {name: arrays[name] for name in _FACTS}
+    return Channel(*names, mass=mass, map=levels * (float(arrays["scale"]) / 127), **facts)
+
+
+def explain(
+    archive: clips.ClipArchive,
+    model: nn.Module,
+    rows: np.ndarray,
+    *,
+    channels: Sequence[Sequence[str]] = CHANNELS,
+    seed: int = 0,
+    internal_batch_size: int | None = None,
+    **options,
+) -> Explanation:
+    """Explain the clips of one recording.
+
+    Parameters
+    ----------
+    archive : clips.ClipArchive
+        The recording as the model sees it. A composite is mapped back onto the face.
+    model : nn.Module
+        In ``eval()``.
+    rows : np.ndarray
+        (N, T) int rows of the archive, as ``clips.windows`` gives them.
+    channels : sequence of (method, baseline)
+        ``own_neutral`` is built from this recording; other names as in ``attribution``.
+    seed, internal_batch_size, **options
+        Handed to ``attribution.attribute``.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    ValueError
+        Where there is no clip, or for anything ``attribute`` refuses.
+    """
+    if not len(rows):
+        raise ValueError(
+            f"no clip of the asked length fits {archive.n_frames} frames; take shorter clips."
+        )
+    inputs = torch.from_numpy(clips.stack(archive, rows))
+    neutral = attribution.neutral_frame(archive.landmarks)
+    labels = _face_labels(archive)[rows]
+    options = options | {"seed": seed, "internal_batch_size": internal_batch_size}
+    found = []
+    for method, baseline in channels:
+        reference = own_neutral(archive, neutral) if baseline == "own_neutral" else baseline
+        if attribution.method_name(method) == "Ablation":
+            options = options | {"regions": torch.from_numpy(archive.regions[rows])}
+        result = attribution.attribute(model, inputs, method, reference, **options)
+        found.append(_pooled(result, baseline, archive, rows, labels))
+    return Explanation(rows, archive.source[rows], neutral, archive.fps, tuple(found))
+
+
+def own_neutral(archive: clips.ClipArchive, row: int) -> Tensor:
+    """One row of an archive as a baseline: (3, 1, H, W) float32 in 0 to 1."""
+    return torch.from_numpy(clips.stack(archive, np.array([[row]]))[0])
+
+
+def _face_labels(archive: clips.ClipArchive) -> np.ndarray:
+    """Region labels on the aligned face, whatever the model sees."""
+    if archive.maps is None:
+        return archive.regions
+    shape = archive.frames.shape[1:3]
+    return regions.label_map(archive.landmarks, shape)
+
+
+def on_face(values: np.ndarray, archive: clips.ClipArchive, rows: np.ndarray) -> np.ndarray:
+    """Attributions (N, C, T, H, W) where the model saw them, carried to the aligned face.
+
+    For the ``face`` input they are there already; a composite's tiles are mapped back, and the
+    sum is kept.
+    """
+    if archive.maps is None:
+        return values
+    shape = archive.frames.shape[1:3]
+    carried = np.empty_like(values)
+    for clip, frame in np.ndindex(rows.shape):
+        way = archive.maps[rows[clip, frame]]
+        carried[clip, :, frame] = regions.decompose(values[clip, :, frame], way, shape)
+    return carried
+
+
+def _pooled(result, baseline, archive, rows, labels) -> Channel:
+    values = on_face(result.values.numpy(), archive, rows)
+    row, mean, _ = pooling.stitch(pooling.pixel_map(values), rows)
+    full = np.full((archive.n_frames, *mean.shape[1:]), np.nan, np.float32)
+    full[row] = mean
+    facts = {name: getattr(result, name).numpy() for name in _FACTS}
+    return Channel(result.method, baseline, pooling.pool(values, labels), map=full, **facts)
+
+
+def item(
+    recording: str,
+    archive: str | Path,
+    model: str | Path,
+    *,
+    length: int,
+    step: int,
+    dilation: int = 1,
+    **options,
+) -> store.Item:
+    """One recording as a piece of work for ``explain_item``.
+
+    ``options`` are those of ``explain`` (``channels``, ``seed``, ``internal_batch_size``, ...).
+    """
+    recipe = {"windows": {"step": step, "dilation": dilation}, "length": length} | options
+    return store.Item(recording, recipe, (Path(archive), Path(model)))
+
+
+def explain_item(work: store.Item, path: Path) -> None:
+    """Explain the recording of an ``item`` and write its `Explanation` to ``path``."""
+    archive = clips.ClipArchive.load(work.inputs[0])
+    model, _ = models.load(work.inputs[1])
+    options = dict(work.recipe)
+    rows = clips.windows(archive.n_frames, options.pop("length"), **options.pop("windows"))
+    explain(archive, model, rows, **options).save(path)
+
+
+def tables(
+    files: Iterable[tuple[str, str, str | Path]], *, recipe: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Join explained recordings to ``attribution_regions`` and ``attribution_frames``.
+
+    Parameters
+    ----------
+    files : iterable of (participant, recording, path)
+        The files that ``explain_item`` wrote.
+    recipe : str
+        The model's recipe, a column of both tables.
+    """
+    by_region, by_frame = [], []
+    for participant, recording, path in files:
+        explained = Explanation.load(path)
+        keys = {"recipe": recipe, "participant": participant, "recording": recording}
+        table = explained.region_table()
+        # The name of a clip is that of `clips.clip_table`.
+        table["clip"] = [f"{recording}_{start:05d}" for start in table["clip"]]
+        by_region.append(table.assign(**keys))
+        by_frame.append(explained.frame_table().assign(**keys))
+    first = ["recipe", "participant", "recording", "method", "baseline"]
+    joined = [pd.concat(parts, ignore_index=True) for parts in (by_region, by_frame)]
+    ordered = [t[first + [c for c in t.columns if c not in first]] for t in joined]
+    return ordered[0], ordered[1]
