@@ -1,0 +1,26 @@
+"""What several test files share: the quick book, made once a session."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def project() -> Path:
+    """The project's folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def quick_run(project) -> Path:
+    """``build/quick`` after ``expresso book --params quick``; unchanged chapters are not redone."""
+    done = subprocess.run([sys.executable, "-m", "expresso_lib.cli", "book", "--params", "quick"],
+                          cwd=project, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.fail(f"the quick book failed:\n{done.stdout[-6000:]}\n{done.stderr[-4000:]}",
+                    pytrace=False)
+    return project / "build" / "quick"
