@@ -11,14 +11,24 @@ from expresso_lib.training.evaluation import by_level, model_differences, model_
 from expresso_lib.training.finetuning import FineTuning, finetune
 from expresso_lib.training.heads import Clips, LinearHead, features, fit_ridge
 from expresso_lib.training.recipes import Recipe, recipe_name, recipes_table
-from expresso_lib.training.validation import cross_validate, leaks, null_fit, ridge_fit
+from expresso_lib.training.validation import (
+    Fit,
+    conformal_interval,
+    cross_validate,
+    leaks,
+    null_fit,
+    permutation_test,
+    ridge_fit,
+)
 
 __all__ = [
     "Clips",
     "FineTuning",
+    "Fit",
     "LinearHead",
     "Recipe",
     "by_level",
+    "conformal_interval",
     "cross_validate",
     "features",
     "finetune",
@@ -27,6 +37,7 @@ __all__ = [
     "model_differences",
     "model_scores",
     "null_fit",
+    "permutation_test",
     "recipe_name",
     "recipes_table",
     "ridge_fit",

@@ -74,7 +74,9 @@ def _studentised(
     counts = np.random.default_rng(seed).multinomial(p, ones / p, size=draws).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
         t = (statistic(counts @ sums) - estimate) / _jackknife(sums, counts, statistic)
+    # A statistic that cannot vary (a model against itself) has an interval of width zero.
     t[~np.isfinite(t)] = np.nan
+    t[:, np.isnan(t).all(axis=0)] = 0.0
     tail = (1 - level) / 2
     low, high = np.nanquantile(t, [1 - tail, tail], axis=0)
     return estimate, estimate - low * error, estimate - high * error

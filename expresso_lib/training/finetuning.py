@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 from expresso_lib import _checks, store
-from expresso_lib.training.heads import Clips, features
+from expresso_lib.training.heads import Clips, LinearHead, features
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ def finetune(
     stop: np.ndarray,
     *,
     options: FineTuning | None = None,
+    head: LinearHead | None = None,
     resume: Path | None = None,
 ) -> pd.DataFrame:
     """Fit a model in place: mean squared error, one part after another, the best epoch kept.
@@ -59,6 +60,8 @@ def finetune(
     train, stop : ndarray
         Rows of ``clips.table`` to learn from, and of other participants to stop by.
     options : FineTuning
+    head : LinearHead, optional
+        Where the head starts, e.g. from `fit_ridge`; None starts near the mean score.
     resume : Path, optional
         State after every epoch; a killed run goes on from there.
 
@@ -75,9 +78,9 @@ def finetune(
     options = options or FineTuning()
     _check(clips, train, stop, options)
     scores = torch.tensor(clips.table["score"].to_numpy(float), dtype=torch.float32)
-    with torch.no_grad():
-        model.head.weight.mul_(0.1)
-        model.head.bias.fill_(float(scores[train].mean()))
+    if head is None:
+        head = LinearHead(np.zeros(model.head.in_features), float(scores[train].mean()), np.inf)
+    head.write_to(model)
     saved = _read(resume)
     if saved:
         model.load_state_dict(saved["model"])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
+from expresso_lib.training.evaluation import by_level
 from expresso_lib.training.heads import PENALTIES, fit_ridge
 
 # Fits on the training rows (a mask) and predicts the test rows (a mask) of one fold.
@@ -99,3 +100,73 @@ def leaks(table: pd.DataFrame) -> pd.DataFrame:
         }
     )
     return report[grouped["split"].nunique() > 1].reset_index()
+
+
+def conformal_interval(predictions: pd.DataFrame, *, level: float = 0.9) -> dict[str, float]:
+    """Half width of a participant-level interval around a new participant's prediction.
+
+    Cross-conformal (Vovk, 2015): the ⌈(P + 1) level⌉-th smallest absolute error of participants
+    predicted by fits that had not seen them; infinite where P is too small for the level.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Cross-validated, one recipe.
+
+    Returns
+    -------
+    dict
+        level, half_width (score points), participants.
+    """
+    rows = by_level(predictions, "participant")
+    errors = np.sort((rows["prediction"] - rows["score"]).abs().to_numpy())
+    rank = int(np.ceil((len(errors) + 1) * level))
+    width = float(errors[rank - 1]) if rank <= len(errors) else float("inf")
+    return {"level": level, "half_width": width, "participants": float(len(errors))}
+
+
+def permutation_test(
+    values: np.ndarray,
+    table: pd.DataFrame,
+    schemes: pd.DataFrame,
+    *,
+    draws: int = 200,
+    seed: int = 0,
+    penalties: Sequence[float] = PENALTIES,
+) -> tuple[float, np.ndarray, float]:
+    """Is participant-level r better than chance? Scores permuted within folds, all refitted.
+
+    Returns
+    -------
+    r : float
+        With the true scores.
+    null : ndarray
+        (draws,) r with permuted ones.
+    p : float
+        (1 + those ≥ r) / (1 + draws).
+    """
+    first = schemes[schemes["repeat"] == schemes["repeat"].min()]
+    rng = np.random.default_rng(seed)
+    own = table.groupby("participant")["score"].first()
+    found = [_pearson(values, table, first, own, penalties)]
+    for _ in range(draws):
+        shuffled = own.copy()
+        for _, fold in first.groupby("fold"):
+            names = fold["participant"].to_numpy()
+            shuffled[names] = own[rng.permutation(names)].to_numpy()
+        found.append(_pearson(values, table, first, shuffled, penalties))
+    r, null = found[0], np.array(found[1:])
+    return r, null, float((1 + (null >= r).sum()) / (1 + draws))
+
+
+def _pearson(
+    values: np.ndarray,
+    table: pd.DataFrame,
+    schemes: pd.DataFrame,
+    scores: pd.Series,
+    penalties: Sequence[float],
+) -> float:
+    scored = table.assign(score=table["participant"].map(scores))
+    fit = ridge_fit(values, scored, penalties=penalties)
+    rows = by_level(cross_validate(scored, schemes, "", fit), "participant")
+    return float(np.corrcoef(rows["prediction"], rows["score"])[0, 1])

@@ -1,0 +1,271 @@
+"""One recipe carried out: clips of prepared recordings, a model, folds, predictions.
+
+The grid of chapter 3 is a list of recipes; each is one piece of work for `store.map`, so that it
+runs anywhere, resumes, and is never done twice. Features are cached apart from the fits: recipes
+that differ only above the freeze boundary share them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from expresso_lib import clips, models, store, training
+from expresso_lib.training import Recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class ClipSet:
+    """Clips of many recordings, read from their archives when they are asked for."""
+
+    table: pd.DataFrame  # participant, recording, clip, first, last, score; one row per clip
+    windows: np.ndarray  # int64 (N, T) frames in the archive
+    archives: Mapping[str, Path]  # of each recording
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        archive = _archive(self.archives[self.table["recording"].iat[index]])
+        return torch.from_numpy(clips.stack(archive, self.windows[index][None])[0])
+
+
+@lru_cache(maxsize=4)
+def _archive(path: Path) -> clips.ClipArchive:
+    return clips.ClipArchive.load(path)
+
+
+def clip_set(
+    archives: Mapping[str, Path],
+    recordings: pd.DataFrame,
+    participants: pd.DataFrame,
+    *,
+    frames: int,
+    step: int | None = None,
+) -> ClipSet:
+    """All clips of a cohort.
+
+    Parameters
+    ----------
+    archives : mapping
+        Recording to the file that `clips.prepare` made.
+    recordings : DataFrame
+        ``recording``, ``participant`` (and ``task``).
+    participants : DataFrame
+        ``participant``, ``score``.
+    frames : int
+        T.
+    step : int, optional
+        Frames between windows; None spreads the fewest windows that cover a recording evenly.
+
+    Raises
+    ------
+    ValueError
+        No recording is as long as one clip.
+    """
+    score_of = participants.set_index("participant")["score"]
+    tables, windows = [], []
+    for row in recordings.sort_values(["participant", "recording"]).itertuples():
+        archive = _archive(archives[row.recording])
+        chosen = clips.windows(
+            archive.n_frames, frames, step=step or covering_step(archive.n_frames, frames)
+        )
+        if not len(chosen):
+            log.warning("%s is shorter than one clip and left out", row.recording)
+            continue
+        table = clips.clip_table(
+            archive, chosen, participant=row.participant, recording=row.recording
+        )
+        tables.append(table.assign(score=float(score_of[row.participant])))
+        windows.append(chosen)
+    if not tables:
+        raise ValueError(f"no recording has {frames} frames at the clips' rate; use fewer.")
+    return ClipSet(pd.concat(tables, ignore_index=True), np.concatenate(windows), dict(archives))
+
+
+def covering_step(n_frames: int, length: int) -> int:
+    """Step of the fewest windows that reach from a recording's first frame to its last.
+
+    >>> covering_step(125, 32)
+    31
+    """
+    count = int(np.ceil(n_frames / length))
+    return max(1, (n_frames - length) // (count - 1)) if count > 1 else length
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What every recipe of a grid shares: who, which files, which folds."""
+
+    participants: pd.DataFrame  # participant, score, band
+    recordings: pd.DataFrame  # recording, participant
+    archives: Mapping[str, Mapping[str, Path]]  # input -> recording -> archive
+    schemes: pd.DataFrame  # repeat, participant, fold
+    size: int = 64
+    step: int | None = None
+    tuning: training.FineTuning = field(default_factory=training.FineTuning)
+    device: str = "cpu"
+
+    def clip_set(self, recipe: Recipe) -> ClipSet:
+        """The clips a recipe is fed."""
+        return clip_set(
+            self.archives[recipe.input],
+            self.recordings,
+            self.participants,
+            frames=recipe.frames,
+            step=self.step,
+        )
+
+    def model(self, recipe: Recipe) -> models.VideoRegressor:
+        """The network of a recipe, before any fit."""
+        return models.build(
+            recipe.model,
+            weights=recipe.weights,
+            frames=recipe.frames,
+            size=self.size,
+            input=recipe.input,
+            seed=recipe.seed,
+        )
+
+    def inputs(self, recipe: Recipe) -> tuple[Path, ...]:
+        """Files whose contents decide a recipe's result."""
+        return tuple(Path(path) for _, path in sorted(self.archives[recipe.input].items()))
+
+
+def schemes(participants: pd.DataFrame, *, folds: int, repeats: int, seed: int) -> pd.DataFrame:
+    """Folds of every repeat: repeat, participant, fold; grouped and stratified by `clips.folds`."""
+    dealt = [
+        clips.folds(participants, folds, seed=1000 * seed + repeat).assign(repeat=repeat)
+        for repeat in range(repeats)
+    ]
+    return pd.concat(dealt, ignore_index=True)
+
+
+def grid(default: Recipe, *, full: bool) -> list[Recipe]:
+    """The recipes of chapter 3: the default first, then one thing changed at a time.
+
+    Three more cells answer its questions in minutes (image, from scratch frozen, composite);
+    ``full`` adds clip lengths, the image model with spread, and fits beyond the frozen trunk.
+    """
+    cells = [
+        default,
+        replace(default, model="small_image"),
+        replace(default, weights="none"),
+        replace(default, input="composite"),
+    ]
+    if full:
+        cells += [replace(default, frames=frames) for frames in (16, 64)]
+        cells += [replace(default, model="small_image_sd")]
+        cells += [replace(default, fit="last"), replace(default, weights="none", fit="all")]
+        cells += [replace(default, seed=default.seed + extra) for extra in (1, 2)]
+    return list(dict.fromkeys(cells))
+
+
+def run_recipes(
+    recipes: Sequence[Recipe], study: Study, *, out: Path, executor: Executor | None = None
+) -> pd.DataFrame:
+    """Table ``predictions`` of every recipe and of the null model on the same folds."""
+    shared = {"size": study.size, "step": study.step, "tuning": asdict(study.tuning)}
+    shared["schemes"] = study.schemes.to_dict("list")
+    shared["score"] = study.participants.set_index("participant")["score"].to_dict()
+    items = [
+        store.Item(recipe.name, asdict(recipe) | shared, study.inputs(recipe), (recipe, study))
+        for recipe in recipes
+    ]
+    outcomes = store.map(
+        predict, items, out=out, executor=executor, suffix=".parquet", describe="recipes"
+    )
+    parts = [pd.read_parquet(outcome.path) for outcome in outcomes]
+    table = study.clip_set(recipes[0]).table
+    null = training.cross_validate(table, study.schemes, "null", training.null_fit(table))
+    return pd.concat([*parts, null], ignore_index=True)
+
+
+def predict(item: store.Item, path: Path) -> None:
+    """Carry out one recipe (a `store.map` function): predictions as Parquet."""
+    recipe, study = item.payload
+    data, model = study.clip_set(recipe), study.model(recipe)
+    log.info("%s: %d clips, weights %s", recipe.name, len(data), recipe.weights)
+    values = training.features(model, data, device=study.device)
+    if recipe.fit == "ridge":
+        fit = training.ridge_fit(values, data.table)
+    else:
+        fit = _tuned_fit(recipe, study, data, values)
+    training.cross_validate(data.table, study.schemes, recipe.name, fit).to_parquet(path)
+
+
+def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet, values: np.ndarray) -> training.Fit:
+    """Fine-tune from a ridge head; a fifth of the training participants say when to stop."""
+    parts = {"last": ("last",), "all": ("last", "all")}[recipe.fit]
+    scores, people = data.table["score"].to_numpy(float), data.table["participant"].to_numpy()
+
+    def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        kept = study.participants[study.participants["participant"].isin(people[train])]
+        aside = clips.folds(kept, 5, seed=recipe.seed)
+        stopping = set(aside.loc[aside["fold"] == 0, "participant"])
+        stop = train & np.isin(people, list(stopping))
+        learn = train & ~stop
+        model = study.model(recipe)
+        head = training.fit_ridge(values[learn], scores[learn], people[learn])
+        options = replace(study.tuning, parts=parts, seed=recipe.seed, device=study.device)
+        training.finetune(
+            model, data, np.flatnonzero(learn), np.flatnonzero(stop), options=options, head=head
+        )
+        return _predictions(model, data, np.flatnonzero(test), study.device)
+
+    return fit
+
+
+def _predictions(model, data: ClipSet, rows: np.ndarray, device: str) -> np.ndarray:
+    with torch.inference_mode():
+        found = [model(data[int(row)][None].to(device)) for row in rows]
+    return torch.cat(found).cpu().numpy()
+
+
+def final_model(
+    recipe: Recipe,
+    study: Study,
+    predictions: pd.DataFrame,
+    path: Path,
+    *,
+    domain: Mapping[str, Any],
+) -> Path:
+    """Fit the chosen recipe on all participants and save it for `explain` and chapter 8.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Cross-validated, of this recipe: they give the interval.
+    domain : mapping
+        What the model was trained on, beyond what the study says (cohort, tasks, demo).
+
+    Returns
+    -------
+    Path
+        The checkpoint; its recipe holds ``domain`` and ``interval``.
+    """
+    data, model = study.clip_set(recipe), study.model(recipe)
+    values = training.features(model, data, device=study.device)
+    people, scores = data.table["participant"].to_numpy(), data.table["score"].to_numpy(float)
+    training.fit_ridge(values, scores, people).write_to(model)
+    own = predictions[predictions["recipe"] == recipe.name]
+    record = asdict(recipe) | {"recipe": recipe.name, "size": study.size}
+    record["interval"] = training.conformal_interval(own)
+    record["domain"] = dict(domain) | {
+        "participants": len(study.participants),
+        "score_low": float(scores.min()),
+        "score_high": float(scores.max()),
+        "fps": _archive(next(iter(data.archives.values()))).fps,
+    }
+    return models.save(path, model, record)
