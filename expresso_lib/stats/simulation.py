@@ -67,7 +67,7 @@ def simulate_tables(
     --------
     >>> tables = simulate_tables(participants=4, recordings=1, frames=30)
     >>> tables.attribution_frames.shape[0], tables.participants["band"].tolist()
-    (120, ['minimal', 'minimal', 'severe', 'severe'])
+    (120, ['minimal', 'mild', 'severe', 'severe'])
     """
     rng = np.random.default_rng(seed)
     scores = np.linspace(2, 44, participants).round()
