@@ -15,9 +15,9 @@ import pandas as pd
 
 from expresso_lib import _checks, anatomy, tables
 
-_INTENSITY = re.compile(r"AU(\d\d)_r$")
-_PRESENCE = re.compile(r"AU(\d\d)_c$")
-_PYFEAT = re.compile(r"AU(\d\d)$")
+_INTENSITY = re.compile(r"AU\d\d_r$")
+_PRESENCE = re.compile(r"AU\d\d_c$")
+_PYFEAT = re.compile(r"AU\d\d$")
 
 
 def read_openface(
@@ -44,8 +44,8 @@ def read_openface(
         Where the table holds no action units.
     """
     rows = tables.by_frame(tables.read_openface(path), n_frames, face=face)
-    names = {c: "AU" + m[1] for c in rows if (m := _INTENSITY.match(c))}
-    names |= {c: c for c in rows if _PRESENCE.match(c)}
+    names = {c: c[:4] for c in map(str, rows) if _INTENSITY.match(c)}
+    names |= {c: c for c in map(str, rows) if _PRESENCE.match(c)}
     if not names:
         raise tables.TableError(f"{path} holds no action units; run OpenFace with -aus.")
     return _series(rows, names, "openface", "intensity, 0 to 5")
@@ -56,7 +56,7 @@ def read_pyfeat(
 ) -> pd.DataFrame:
     """Read a Py-Feat table by frame number: its AUs are 0 to 1, kept as they are."""
     rows = tables.by_frame(tables.read_pyfeat(path), n_frames, face=face)
-    names = {c: c for c in rows if _PYFEAT.match(c)}
+    names = {c: c for c in map(str, rows) if _PYFEAT.match(c)}
     if not names:
         raise tables.TableError(f"{path} holds no action units; run Py-Feat with an AU model.")
     return _series(rows, names, "pyfeat", "probability, 0 to 1")

@@ -218,7 +218,7 @@ def _cut(path: str | Path, source: np.ndarray, transform: np.ndarray, size: int,
     frames = np.zeros((len(source), size, size, 3), np.uint8)
     read = np.zeros(len(source), bool)
     for frame in video.read_frames(path, source):
-        row = int(np.searchsorted(source, frame.index))
+        row = int(np.searchsorted(source, frame.number))
         read[row] = True
         if maps is None:
             frames[row] = video.warp(frame.image, transform[row], size)
@@ -328,19 +328,3 @@ def folds(participants: pd.DataFrame, n_folds: int, *, seed: int) -> pd.DataFram
     dealt = rng.permutation(n_folds)[np.arange(len(order)) % n_folds]
     return pd.DataFrame({"participant": order["participant"].to_numpy(), "fold": dealt}
                         ).sort_values("participant", ignore_index=True)
-
-
-def landmark_motion(archive: ClipArchive) -> np.ndarray:
-    """Head movement that the alignment took out: turn, scale and shift by frame, float32 (F', 4).
-
-    Turn in radians, scale as a log ratio to the recording's median, shift of the face's centre
-    in crop sides from its median. A model that may use head movement is given these.
-    """
-    way = archive.transform.astype(np.float64)
-    scale = np.hypot(way[:, 0, 0], way[:, 1, 0])
-    turn = np.arctan2(way[:, 1, 0], way[:, 0, 0])
-    size = archive.frames.shape[1]
-    centre = (np.linalg.inv(way[:, :, :2]) @ (size / 2 - way[:, :, 2])[..., None])[..., 0]
-    shift = (centre - np.median(centre, axis=0)) * np.median(scale) / size
-    log_scale = -np.log(scale / np.median(scale))
-    return np.column_stack([-turn, log_scale, shift]).astype(np.float32)

@@ -98,7 +98,8 @@ def by_frame(table: pd.DataFrame, n_frames: int | None = None, *, face: int | No
     _checks.one_of(face, [None, *sorted(set(table["face"]))], "face")
     if face is None:
         trust = table["confidence"].where(table["usable"], 0.0)
-        face = int(trust.groupby(table["face"]).sum().idxmax()) if len(table) else 0
+        sums = trust.groupby(table["face"]).sum()
+        face = int(sums.index.to_numpy()[sums.to_numpy().argmax()]) if len(table) else 0
     rows = table[table["face"] == face]
     others = len(table) - len(rows)
     rows = rows.sort_values("confidence", kind="stable").drop_duplicates("frame", keep="last")

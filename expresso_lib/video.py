@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ class VideoError(ValueError):
 class Frame(NamedTuple):
     """One picture of a recording."""
 
-    index: int  # 0-based, in display order
+    number: int  # 0-based, in display order
     time: float  # seconds from the first frame
     image: np.ndarray  # uint8 (H, W, 3) RGB, upright
 
@@ -107,7 +108,7 @@ def read_frames(path: str | Path, frames: Iterable[int] | None = None) -> Iterat
     """
     info = probe(path)
     wanted = list(range(info.n_frames)) if frames is None else [int(f) for f in frames]
-    if any(b <= a for a, b in zip(wanted, wanted[1:])):
+    if any(b <= a for a, b in pairwise(wanted)):
         raise VideoError(f"frames of {path} must increase; sort them, or use read_array.")
     if wanted and (wanted[0] < 0 or wanted[-1] >= info.n_frames):
         raise VideoError(
@@ -123,9 +124,9 @@ def read_frames(path: str | Path, frames: Iterable[int] | None = None) -> Iterat
 
 
 def read_array(path: str | Path, frames: Sequence[int]) -> np.ndarray:
-    """Read frames in any order, repeats allowed, as uint8 (T, H, W, 3); a lost frame is an error."""
+    """Read frames in any order, repeats allowed: uint8 (T, H, W, 3); a lost one is an error."""
     order = sorted({int(f) for f in frames})
-    images = {frame.index: frame.image for frame in read_frames(path, order)}
+    images = {frame.number: frame.image for frame in read_frames(path, order)}
     lost = [f for f in order if f not in images]
     if lost:
         raise VideoError(f"frames {lost} of {path} cannot be decoded; leave their window out.")
@@ -133,7 +134,8 @@ def read_array(path: str | Path, frames: Sequence[int]) -> np.ndarray:
 
 
 def write_video(
-    path: str | Path, frames: Iterable[np.ndarray], fps: float, *, crf: int = 18, key_every: int = 50
+    path: str | Path, frames: Iterable[np.ndarray], fps: float, *, crf: int = 18,
+    key_every: int = 50,
 ) -> Path:
     """Write H.264 (yuv420p, index first) that every browser plays; the file is whole or absent.
 

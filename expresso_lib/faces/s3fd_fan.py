@@ -12,6 +12,7 @@ import importlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ CROP, HEATMAP = 256, 64  # pixels of FAN's input, cells of its output
 # The square that FAN sees: its centre above the box's by this share of its height, its side this
 # share of width + height (constants of face-alignment 1.5, as the weights were trained).
 LIFT, SIDE = 0.12, 200.0
-MEAN_BGR = (104.0, 117.0, 123.0)
+MEAN_BGR = np.array([104, 117, 123], np.float32)
 SMALLEST = 64  # S3FD halves six times: smaller pictures are padded
 
 
@@ -67,7 +68,7 @@ class Networks:
     def _placed(self, network: Any) -> Any:
         if not isinstance(network, nn.Module):
             return network
-        network = network.to(self.device, self.dtype, memory_format=torch.channels_last)
+        network = network.to(self.device, self.dtype).to(memory_format=torch.channels_last)
         return network.eval().requires_grad_(False)
 
     def _input(self, pictures: np.ndarray) -> torch.Tensor:
@@ -96,7 +97,7 @@ class Networks:
     def _s3fd(self, image: np.ndarray, min_score: float) -> np.ndarray:
         short = [max(SMALLEST - n, 0) for n in image.shape[:2]]
         padded = np.pad(image, ((0, short[0]), (0, short[1]), (0, 0)))
-        bgr = padded[None, ..., ::-1].astype(np.float32) - np.float32(MEAN_BGR)
+        bgr = padded[None, ..., ::-1].astype(np.float32) - MEAN_BGR
         maps = self._detector(self._input(bgr))
         boxes, scores = [], []
         for level, (classes, shifts) in enumerate(zip(maps[::2], maps[1::2])):
@@ -165,12 +166,12 @@ def load(
     _checks.one_of(detector, DETECTORS, "detector")
     models = importlib.import_module("face_alignment.models")
     given = dict(files or {})
-    place = {"folder": folder or None, "mirror": mirror or None}
-    fan = _filled(models.FAN(4), given.get("fan") or manifest.fetch("weights_fan", **place))
+    fetch = partial(manifest.fetch, folder=folder or None, mirror=mirror or None)
+    fan = _filled(models.FAN(4), given.get("fan") or fetch("weights_fan"))
     finder: Any
     if detector == "sfd":
         network = importlib.import_module("face_alignment.detection.sfd.net_s3fd").s3fd()
-        finder = _filled(network, given.get("sfd") or manifest.fetch("weights_s3fd", **place))
+        finder = _filled(network, given.get("sfd") or fetch("weights_s3fd"))
     else:
         module = importlib.import_module(f"face_alignment.detection.{detector}")
         own = {"path_to_detector": str(given[detector])} if detector in given else {}
@@ -197,7 +198,7 @@ def track(
     for chunk in _chunks(video.read_frames(path), how.hold):
         placed = follower.follow([frame.image for frame in chunk])
         for frame, (found, trust) in zip(chunk, placed):
-            points[frame.index], confidence[frame.index] = found, trust
+            points[frame.number], confidence[frame.number] = found, trust
     log.info("%s: %d detections in %d frames", path, follower.detections, info.n_frames)
     made = tracks.from_landmarks(points, confidence, info.fps, "s3fd_fan")
     return tracks.smooth(made, smoothing)

@@ -1,0 +1,127 @@
+"""Can a recording's track be trusted? One row per recording, judged by stated thresholds."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from expresso_lib.faces import track as tracks
+
+log = logging.getLogger(__name__)
+
+# Rigid points of an average adult face, mm: x to the image's right, y down, z to the camera.
+# Round numbers of ours, good for an angle within some five degrees.
+RIGID = {
+    27: (0, -2, 6), 28: (0, 9, 14), 29: (0, 20, 21), 30: (0, 32, 28), 31: (-14, 42, 10),
+    33: (0, 44, 17), 35: (14, 42, 10), 36: (-44, 0, -18), 39: (-17, 1, -8), 42: (17, 1, -8),
+    45: (44, 0, -18),
+}
+MEASURES = ("found", "confidence", "jitter", "eye_distance", "yaw", "pitch", "gaps", "longest_gap")
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a recording must reach to be analysed."""
+
+    min_share: float = 0.8  # share of frames with a face
+    min_confidence: float = 0.5  # mean over frames with a face
+    max_jitter: float = 0.05  # outer-eye distances
+    min_eye_distance: float = 20.0  # pixels, median: below, an eye is a few pixels
+    max_turn: float = 45.0  # degrees of yaw or pitch, 95th percentile: beyond, half a face
+    max_gap: float = 5.0  # seconds, the longest bout without a face
+
+
+def pose(landmarks: np.ndarray) -> np.ndarray:
+    """Estimate yaw, pitch and roll in degrees, float64 (F, 3), NaN where lost.
+
+    A scaled orthographic camera is fitted to rigid points of an average face (POS, DeMenthon &
+    Davis 1995). Yaw is positive where the nose turns to the image's right, pitch where it turns
+    down, roll clockwise as seen. An individual's own face shifts the zero by some degrees; use
+    differences.
+    """
+    model = np.array(list(RIGID.values()), float)
+    points = landmarks[:, list(RIGID)].astype(np.float64)
+    points = points - points.mean(axis=1, keepdims=True)
+    camera = np.einsum("fkc,kd->fcd", points, np.linalg.pinv(model - model.mean(axis=0)).T)
+    first, second = (camera[:, i] / np.linalg.norm(camera[:, i], axis=1, keepdims=True)
+                     for i in (0, 1))
+    depth = np.cross(first, second)
+    yaw = np.arcsin(np.clip(first[:, 2], -1, 1))
+    pitch = np.arctan2(second[:, 2], depth[:, 2])
+    roll = np.arctan2(-first[:, 1], first[:, 0])
+    return np.degrees(np.stack([yaw, pitch, roll], axis=-1))
+
+
+def measure(track: tracks.FaceTrack) -> dict[str, float]:
+    """Measure one track: see `MEASURES`; jitter in outer-eye distances, turns in degrees."""
+    found = track.found
+    edges = np.flatnonzero(np.diff(np.concatenate([[True], found, [True]]).astype(int)))
+    gaps = (edges[1::2] - edges[::2]) / track.fps
+    values = {"frames": float(len(found)), "found": float(found.mean()) if len(found) else 0.0,
+              "gaps": float(len(gaps)), "longest_gap": float(gaps.max(initial=0.0))}
+    if not found.any():
+        return values | dict.fromkeys(
+            ("confidence", "jitter", "eye_distance", "yaw", "pitch"), float("nan"))
+    turns = np.nanpercentile(np.abs(pose(track.landmarks)), 95, axis=0)
+    return values | {
+        "confidence": float(track.confidence[found].mean()), "jitter": tracks.jitter(track),
+        "eye_distance": float(np.nanmedian(tracks.eye_distance(track.landmarks))),
+        "yaw": float(turns[0]), "pitch": float(turns[1]),
+    }
+
+
+def assess(
+    found: Mapping[str, tracks.FaceTrack | str], thresholds: Thresholds | None = None
+) -> pd.DataFrame:
+    """Measure and judge every recording; none is dropped.
+
+    Parameters
+    ----------
+    found : recording -> its track, or the error that kept it from having one.
+    thresholds : what must be reached.
+
+    Returns
+    -------
+    DataFrame
+        recording, frames, the `MEASURES`, passed (bool), reasons (text, empty where it passed).
+    """
+    limits, rows = thresholds or Thresholds(), []
+    for name, one in found.items():
+        values = {} if isinstance(one, str) else measure(one)
+        reasons = [one] if isinstance(one, str) else _reasons(values, limits)
+        if reasons:
+            log.warning("%s is left out: %s", name, "; ".join(reasons))
+        rows.append({"recording": name} | values
+                    | {"passed": not reasons, "reasons": "; ".join(reasons)})
+    columns = ["recording", "frames", *MEASURES, "passed", "reasons"]
+    return pd.DataFrame(rows).reindex(columns=columns)
+
+
+def summary(report: pd.DataFrame) -> pd.DataFrame:
+    """Summarise a cohort's report: median, worst tenth and number of recordings per measure."""
+    values = report[list(MEASURES)].astype(float)
+    # The worst tenth is low for what should be high and high for the rest.
+    good_high = ["found", "confidence", "eye_distance"]
+    worst = {name: values[name].quantile(0.1 if name in good_high else 0.9) for name in values}
+    return pd.DataFrame({"measure": list(values), "median": values.median().to_numpy(),
+                         "worst_tenth": list(worst.values()),
+                         "recordings": values.notna().sum().to_numpy()})
+
+
+def _reasons(values: Mapping[str, float], limits: Thresholds) -> list[str]:
+    rules = (
+        ("found", -1, limits.min_share, "face in {:.0%} of frames, {:.0%} needed"),
+        ("confidence", -1, limits.min_confidence, "confidence {:.2f}, {:.2f} needed"),
+        ("jitter", 1, limits.max_jitter, "jitter {:.3f} eye distances, {:.3f} allowed"),
+        ("eye_distance", -1, limits.min_eye_distance, "eyes {:.0f} px apart, {:.0f} needed"),
+        ("yaw", 1, limits.max_turn, "turned by {:.0f} degrees, {:.0f} allowed"),
+        ("pitch", 1, limits.max_turn, "nodded by {:.0f} degrees, {:.0f} allowed"),
+        ("longest_gap", 1, limits.max_gap, "no face for {:.1f} s, {:.1f} allowed"),
+    )
+    # NaN (no face at all, two frames) fails no comparison here: the share of frames says it.
+    return [text.format(values[name], limit) for name, sign, limit, text in rules
+            if sign * (values[name] - limit) > 0]
