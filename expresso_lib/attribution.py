@@ -48,7 +48,7 @@ REFUSAL = 0.05
 BLUR_SIGMA = 1 / 8
 DEFAULT_PASSES = 8
 
-# Points that expression hardly moves: they carry the pose (bridge and base of the nose, eye corners).
+# Points that expression hardly moves, so that they carry the pose: nose and eye corners.
 _RIGID = anatomy.NOSE_BRIDGE + anatomy.NOSE_BASE + (36, 39, 42, 45)
 
 
@@ -332,7 +332,7 @@ def _options(seed: int, options: dict) -> _Options:
 
 def _check_request(model: nn.Module, clips: Tensor) -> None:
     if clips.ndim != 5 or not len(clips):
-        raise ValueError(f"clips {tuple(clips.shape)} must be (N, C, T, H, W) with N of at least 1.")
+        raise ValueError(f"clips {tuple(clips.shape)} must be (N, C, T, H, W), at least one.")
     if not clips.is_floating_point():
         raise ValueError(f"clips are {clips.dtype}; give float32 in 0 to 1 (divide uint8 by 255).")
     lost = torch.nonzero(~torch.isfinite(clips).all(dim=4).all(dim=3).all(dim=1))
@@ -424,9 +424,9 @@ def _deeplift(model, x, x0, limit, extra) -> Tensor:
 
 def _integrated_gradients(model, x, x0, limit, extra) -> Tensor:
     explainer = attr.IntegratedGradients(lambda clips: _score(model, clips))
-    steps = extra[1].steps
     return explainer.attribute(
-        x, baselines=x0, n_steps=steps, method="gausslegendre", internal_batch_size=max(limit, len(x))
+        x, baselines=x0, n_steps=extra[1].steps, method="gausslegendre",
+        internal_batch_size=max(limit, len(x)),
     )
 
 
@@ -549,7 +549,7 @@ def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
             hook.remove()
     if not found:
         raise ValueError(
-            "LayerGradCam needs a convolution that keeps a map; use DeepLift or IntegratedGradients."
+            "LayerGradCam needs a convolution that keeps a map; use IntegratedGradients instead."
         )
     return found[-1]
 
@@ -589,6 +589,6 @@ def _refuse_incomplete(result: Attribution, model: str) -> None:
     if gap > REFUSAL * difference and gap > rounding:
         raise IncompleteModelError(
             f"DeepLift on {model} misses {float(gap / difference):.0%} of f(x) - f(x0): the model "
-            "has layers it has no rule for (attention, max pooling, reused or functional activations). "
-            "Use method 'IntegratedGradients' or 'Ablation'."
+            "has layers it has no rule for (attention, max pooling, reused activations). Use "
+            " method 'IntegratedGradients' or 'Ablation'."
         )

@@ -215,7 +215,9 @@ def frame_table(mass: RegionMass, frames: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"frame": number} | columns | {"n_clips": count})
 
 
-def top_frames(values: np.ndarray, count: int, *, apart: int = 1, lowest: bool = False) -> np.ndarray:
+def top_frames(
+    values: np.ndarray, count: int, *, apart: int = 1, lowest: bool = False
+) -> np.ndarray:
     """Rows of the most extreme values, at least ``apart`` rows from one another.
 
     Fewer than ``count`` come back where the series is too short for that distance.

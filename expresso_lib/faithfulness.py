@@ -1,0 +1,531 @@
+"""Is an explanation true? Scores against what the model does when the thing explained is removed.
+
+The truth of an explanation is the *model's* use of a factor, not the way the cohort was planted:
+a clip is rendered again without the factor (its AUs at the level of the own neutral frame) and
+``effect`` = f(x) - f(x without it). An explanation is right where its sum over the factor's
+pixels says the same. Re-rendered clips come as arrays; nothing is rendered here.
+
+Several of these metrics are passed by maps that never saw the model (edges, motion, the
+difference from the baseline): ``controls`` makes them, and no score is reported without theirs.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from captum import metrics as captum_metrics
+from scipy import stats as distributions
+from torch import Tensor, nn
+
+from expresso_lib import anatomy, pooling
+
+# A pixel counts as changed from two grey levels on: less is rounding.
+CHANGED = 2.5 / 255
+# A frame shows a factor where one of its AUs is this far (share of full intensity) from neutral.
+ACTIVE = 0.3
+# Effects below one score point have no sign worth asking for.
+SIGN_POINTS = 1.0
+DRAWS = 1000
+COLUMNS = ("factor", "metric", "support", "estimate", "ci_low", "ci_high")
+
+
+@dataclass(frozen=True, eq=False)
+class Intervention:
+    """One factor taken out of N clips, and what the model made of that."""
+
+    factor: str
+    effect: np.ndarray  # (N,) f(x) - f(x without the factor), score points
+    changed: np.ndarray  # (N, T, H, W) bool, pixels that the removal changes
+    region: np.ndarray  # (N, T, H, W) bool, the factor's regions in frames where it is active
+    active: np.ndarray  # (N, T) bool
+    amount: np.ndarray  # (N,) mean activity in the clip, share of full intensity
+
+
+def scores(model: nn.Module, clips: Tensor, *, batch: int = 8) -> np.ndarray:
+    """Predicted scores (N,) float64 of clips (N, 3, T, H, W), without gradients."""
+    with torch.no_grad():
+        parts = [model(part).reshape(-1) for part in clips.split(batch)]
+    return torch.cat(parts).double().cpu().numpy()
+
+
+def intervene(
+    model: nn.Module,
+    clips: Tensor,
+    without: Tensor,
+    factor: str,
+    *,
+    regions: np.ndarray,
+    activity: np.ndarray,
+    elsewhere: np.ndarray | None = None,
+) -> Intervention:
+    """Measure what the model loses with one factor.
+
+    Parameters
+    ----------
+    clips, without : Tensor
+        (N, 3, T, H, W) float32 in 0 to 1: the clips, and the same rendered without the factor.
+    factor : str
+        A name in ``anatomy.FACTORS``, or anything else that was removed ("headset").
+    regions : np.ndarray
+        (N, T, H, W) label map.
+    activity : np.ndarray
+        (N, T) distance of the factor's strongest AU from the neutral frame, 0 to 1.
+    elsewhere : np.ndarray, optional
+        (N, T) bool, frames in which another factor of the same regions is active: they are left
+        out, for place cannot tell the two apart.
+
+    Raises
+    ------
+    ValueError
+        Where the shapes differ.
+    """
+    if clips.shape != without.shape:
+        raise ValueError(
+            f"clips {tuple(clips.shape)} and clips without {factor} {tuple(without.shape)} differ; "
+            "render the same frames at the same size."
+        )
+    if regions.shape != (len(clips), *clips.shape[2:]) or activity.shape != regions.shape[:2]:
+        raise ValueError(
+            f"regions {regions.shape} or activity {activity.shape} do not fit clips "
+            f"{tuple(clips.shape)}; they are (N, T, H, W) and (N, T)."
+        )
+    alone = np.ones_like(activity, bool) if elsewhere is None else ~elsewhere
+    active = (activity > ACTIVE) & alone
+    names = anatomy.FACTOR_REGIONS.get(factor, ("background",))
+    inside = np.isin(regions, [anatomy.REGIONS.index(name) for name in names])
+    changed = (clips - without).abs().amax(dim=1).cpu().numpy() > CHANGED
+    effect = scores(model, clips) - scores(model, without)
+    where = active[..., None, None]
+    return Intervention(
+        factor, effect, changed & alone[..., None, None], inside & where, active, activity.mean(1)
+    )
+
+
+def contribution(maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Signed sum of maps (N, T, H, W) over a mask of the same shape: (N,), score points."""
+    if maps.shape != mask.shape:
+        raise ValueError(f"maps {maps.shape} and mask {mask.shape} differ; cut the same clips.")
+    return np.einsum("nthw,nthw->n", maps, mask.astype(maps.dtype))
+
+
+def controls(
+    clips: np.ndarray, reference: np.ndarray, *, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Maps (N, T, H, W) that know nothing of the model: what any explanation has to beat.
+
+    Parameters
+    ----------
+    clips, reference : np.ndarray
+        (N, 3, T, H, W) the clips and their baseline.
+
+    Returns
+    -------
+    dict
+        ``random``, ``edge`` (spatial gradient), ``motion`` (change since the frame before),
+        ``difference`` (|x - baseline|), ``zero_map``.
+    """
+    grey = clips.mean(axis=1)
+    down, right = np.gradient(grey, axis=(2, 3))
+    motion = np.abs(np.diff(grey, axis=1, prepend=grey[:, :1]))
+    noise = np.random.default_rng(seed).standard_normal(grey.shape)
+    return {
+        "random": noise,
+        "edge": np.hypot(down, right),
+        "motion": motion,
+        "difference": np.abs(clips - reference).mean(axis=1),
+        "zero_map": np.zeros_like(noise),
+    }
+
+
+def judge(
+    maps: np.ndarray | None,
+    interventions: Sequence[Intervention],
+    participants: Sequence[str],
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Score one explanation against every intervention.
+
+    Parameters
+    ----------
+    maps : np.ndarray or None
+        (N, T, H, W) attributions summed over channels. None judges the factor's *amount* in the
+        clip instead: the control that knows how much the face moved and nothing of the model.
+    interventions : sequence of Intervention
+        On the same N clips. ``head_motion`` has no place and is left out of ``pooled``.
+    participants : sequence of str
+        (N,) whose clip it is: intervals come from a bootstrap over participants.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``factor, metric, support, estimate, ci_low, ci_high``; NaN where not defined.
+    """
+    groups = np.unique(np.asarray(participants), return_inverse=True)[1]
+    resampled = _resamples(groups, draws, seed)
+    rows: list[dict] = []
+    for support in ("changed", "region"):
+        said = np.stack([
+            i.amount if maps is None else contribution(maps, getattr(i, support))
+            for i in interventions
+        ])
+        rows += _contribution_rows(said, interventions, resampled, support)
+    if maps is not None:
+        rows += _place_and_time_rows(maps, interventions, resampled)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _contribution_rows(said, interventions, resampled, support) -> list[dict]:
+    effect = np.stack([i.effect for i in interventions])
+    amount = np.stack([i.amount for i in interventions])
+    pooled = [k for k, i in enumerate(interventions) if i.factor in _PLACED]
+    sets = {i.factor: [k] for k, i in enumerate(interventions)} | {"pooled": pooled}
+    rows = []
+    for factor, chosen in sets.items():
+        data = (said[chosen], effect[chosen], amount[chosen])
+        for metric, statistic in _FIDELITY.items():
+            values = [statistic(*(x[:, draw] for x in data)) for draw in resampled]
+            rows.append(_row(factor, metric, support, values))
+    return rows
+
+
+def _place_and_time_rows(maps, interventions, resampled) -> list[dict]:
+    rows = []
+    every: dict[str, list[np.ndarray]] = {"time_auroc": [], "relevance_mass": []}
+    for one in interventions:
+        found = {"time_auroc": time_auroc(maps, one), "relevance_mass": relevance_mass(maps, one)}
+        support = {"time_auroc": "region", "relevance_mass": "changed"}
+        for metric, values in found.items():
+            means = [_nanmean(values[draw]) for draw in resampled]
+            rows.append(_row(one.factor, metric, support[metric], means))
+            if one.factor in _PLACED:
+                every[metric].append(values)
+    for metric, lists in every.items():
+        stacked = np.stack(lists) if lists else np.full((1, len(maps)), np.nan)
+        means = [_nanmean(stacked[:, draw]) for draw in resampled]
+        rows.append(_row("pooled", metric, "changed" if metric[0] == "r" else "region", means))
+    return rows
+
+
+_PLACED = tuple(name for name in anatomy.FACTORS if name != "head_motion")
+
+
+def _resamples(groups: np.ndarray, draws: int, seed: int) -> list[np.ndarray]:
+    """Clip indices: all of them first, then ``draws`` bootstrap samples of whole participants."""
+    rng = np.random.default_rng(seed)
+    members = [np.flatnonzero(groups == g) for g in range(groups.max() + 1)]
+    picks = rng.integers(0, len(members), (draws, len(members)))
+    return [np.arange(len(groups))] + [np.concatenate([members[g] for g in p]) for p in picks]
+
+
+def _row(factor: str, metric: str, support: str, values: Sequence[float]) -> dict:
+    draws = np.asarray(values[1:], float)
+    draws = draws[np.isfinite(draws)]
+    # An interval from a handful of usable draws would look precise and be noise.
+    enough = len(draws) >= 0.5 * max(1, len(values) - 1) and np.isfinite(values[0])
+    low, high = np.quantile(draws, [0.025, 0.975]) if enough and len(draws) else (np.nan, np.nan)
+    return dict(zip(COLUMNS, (factor, metric, support, float(values[0]), float(low), float(high))))
+
+
+def _nanmean(values: np.ndarray) -> float:
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else float("nan")
+
+
+def pearson(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of two arrays of the same shape; NaN where one is constant."""
+    a, b = a.ravel() - a.mean(), b.ravel() - b.mean()
+    scale = np.sqrt((a @ a) * (b @ b))
+    return float(a @ b / scale) if scale > 1e-12 else float("nan")
+
+
+def _fidelity(said: np.ndarray, effect: np.ndarray, amount: np.ndarray) -> float:
+    return pearson(said, effect)
+
+
+def _slope(said: np.ndarray, effect: np.ndarray, amount: np.ndarray) -> float:
+    """Points said per point of effect."""
+    centred = effect - effect.mean()
+    spread = float((centred**2).sum())
+    return float((centred * said).sum() / spread) if spread > 1e-12 else float("nan")
+
+
+def _given_amount(said: np.ndarray, effect: np.ndarray, amount: np.ndarray) -> float:
+    """Correlation of what is left of both after a line on the amount, factor by factor."""
+    left = []
+    for values in (said, effect):
+        x = amount - amount.mean(axis=1, keepdims=True)
+        y = values - values.mean(axis=1, keepdims=True)
+        spread = (x**2).sum(axis=1, keepdims=True)
+        slope = np.divide((x * y).sum(axis=1, keepdims=True), spread, where=spread > 1e-12,
+                          out=np.zeros_like(spread))
+        left.append(y - slope * x)
+    # Rounding is no remainder: the amount itself has none.
+    left = [np.where(np.abs(rest) < 1e-9, 0.0, rest) for rest in left]
+    return pearson(*left)
+
+
+def _sign(side: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray], float]:
+    def share(said: np.ndarray, effect: np.ndarray, amount: np.ndarray) -> float:
+        asked = np.abs(effect) > SIGN_POINTS if side == 0 else side * effect > SIGN_POINTS
+        hits = np.sign(said[asked]) == np.sign(effect[asked])
+        return float(hits.mean()) if hits.size else float("nan")
+
+    return share
+
+
+_FIDELITY: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], float]] = {
+    "interventional_fidelity": _fidelity,
+    "interventional_slope": _slope,
+    "fidelity_given_amount": _given_amount,
+    "sign": _sign(0),
+    "sign_positive": _sign(1),
+    "sign_negative": _sign(-1),
+}
+
+
+def time_auroc(maps: np.ndarray, one: Intervention) -> np.ndarray:
+    """Does attribution rise when the factor is there? AUROC per clip, (N,).
+
+    The clip's attribution in the factor's regions, signed by its effect, against the frames in
+    which the factor is active. NaN for clips in which it always or never is.
+    """
+    inside = one.region.any(axis=1, keepdims=True)
+    series = np.where(inside, maps, 0).sum(axis=(2, 3)) * np.sign(one.effect)[:, None]
+    return np.array([auroc(s, a) for s, a in zip(series, one.active)])
+
+
+def auroc(values: np.ndarray, positive: np.ndarray) -> float:
+    """Chance that a positive outranks a negative, ties counted half; NaN without both.
+
+    Examples
+    --------
+    >>> auroc(np.array([1.0, 2.0, 3.0]), np.array([False, True, True]))
+    1.0
+    """
+    count = int(positive.sum())
+    if count in (0, len(positive)):
+        return float("nan")
+    ranks = distributions.rankdata(values)
+    wins = ranks[positive].sum() - count * (count + 1) / 2
+    return float(wins / (count * (len(positive) - count)))
+
+
+def relevance_mass(maps: np.ndarray, one: Intervention) -> np.ndarray:
+    """Share of |attribution| on the changed pixels over their share of the area, (N,)."""
+    axes = (1, 2, 3)
+    size = np.abs(maps)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = (size * one.changed).sum(axis=axes) / size.sum(axis=axes)
+        return share / one.changed.mean(axis=axes)
+
+
+def factor_recovery(
+    maps: np.ndarray, interventions: Sequence[Intervention], *, used_points: float = 1.0
+) -> float:
+    """AUROC of mean |C_k| per pixel, factors the model uses against those it does not.
+
+    A factor is used where its effects have a standard deviation of ``used_points`` or more.
+    """
+    areas = [np.maximum(i.changed.sum(axis=(1, 2, 3)), 1) for i in interventions]
+    said = [np.abs(contribution(maps, i.changed)) for i in interventions]
+    density = [(mass / area).mean() for mass, area in zip(said, areas)]
+    used = np.array([i.effect.std() >= used_points for i in interventions])
+    return auroc(np.array(density), used)
+
+
+def randomised(model: nn.Module, *, seed: int = 0) -> Iterator[tuple[int, nn.Module]]:
+    """Yield copies of the model with 1, 2, ... all layers randomised, from the output down.
+
+    Every weight tensor is shuffled within itself: its distribution stays, what it learned goes
+    (the cascade of Adebayo et al., 2018).
+    """
+    changed = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(seed)
+    layers = [m for m in changed.modules() if list(m.parameters(recurse=False))]
+    for number, layer in enumerate(reversed(layers), start=1):
+        with torch.no_grad():
+            for weights in layer.parameters(recurse=False):
+                order = torch.randperm(weights.numel(), generator=generator)
+                weights.copy_(weights.flatten()[order].reshape(weights.shape))
+        yield number, copy.deepcopy(changed)
+
+
+def rank_agreement(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Spearman correlation of signed maps, clip by clip: (N, ...) twice to (N,)."""
+    pairs = zip(a.reshape(len(a), -1), b.reshape(len(b), -1))
+    return np.array([pearson(distributions.rankdata(x), distributions.rankdata(y))
+                     for x, y in pairs])
+
+
+def agreement(maps: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Mean Spearman correlation between the signed maps of any two explanations, (M, M)."""
+    names = list(maps)
+    flat = {n: distributions.rankdata(m.reshape(len(m), -1), axis=1) for n, m in maps.items()}
+    values = [[_nanmean(np.array([pearson(x, y) for x, y in zip(flat[a], flat[b])]))
+               for b in names] for a in names]
+    return pd.DataFrame(values, index=names, columns=names)
+
+
+def blocks(regions: np.ndarray, *, time_blocks: int = 4) -> np.ndarray:
+    """Number every region x time block of (N, T, H, W) label maps: int (N, T, H, W)."""
+    frames = regions.shape[1]
+    parts = min(time_blocks, frames)
+    times = np.arange(frames) * parts // frames
+    return regions.astype(np.int64) * parts + times[None, :, None, None]
+
+
+def deletion_insertion(
+    model: nn.Module,
+    clips: Tensor,
+    reference: Tensor,
+    maps: np.ndarray,
+    labels: np.ndarray,
+    *,
+    points: int = 8,
+    orders: int = 3,
+    seed: int = 0,
+) -> dict[str, np.ndarray]:
+    """Take blocks out (put them in) as an explanation ranks them, against random order.
+
+    Parameters
+    ----------
+    clips, reference : Tensor
+        (N, 3, T, H, W) clips and baseline.
+    maps : np.ndarray
+        (N, T, H, W) signed attributions; blocks go from most positive to most negative.
+    labels : np.ndarray
+        (N, T, H, W) block numbers, as ``blocks`` gives them.
+    points, orders : int
+        Points on a curve; random orders to compare with.
+
+    Returns
+    -------
+    dict
+        ``deletion`` and ``insertion``, each (N,): mean gap to random order in score points, above
+        zero where the explanation knows better than chance what raises the score.
+    """
+    rng = np.random.default_rng(seed)
+    found: dict[str, list[float]] = {"deletion": [], "insertion": []}
+    for x, x0, one, label in zip(clips, reference, maps, labels):
+        names = np.unique(label)
+        mass = np.bincount(label.ravel(), weights=one.ravel(), minlength=names.max() + 1)[names]
+        # Ties (a map of zeros) go in random order: they know nothing.
+        order = names[np.lexsort((rng.random(len(names)), -mass))]
+        chance = [rng.permutation(names) for _ in range(orders)]
+        for metric, ends in (("deletion", (x, x0)), ("insertion", (x0, x))):
+            curves = [_curve(model, *ends, label, o, points) for o in (order, *chance)]
+            gap = np.mean(curves[1:], axis=0) - curves[0]
+            found[metric].append(float(gap.mean() if metric == "deletion" else -gap.mean()))
+    return {metric: np.array(values) for metric, values in found.items()}
+
+
+def _curve(model, start, end, label, order, points) -> np.ndarray:
+    """Scores while the blocks of ``order`` go over from start to end."""
+    cuts = np.unique(np.linspace(0, len(order), points + 2).round().astype(int)[1:-1])
+    steps = [torch.from_numpy(np.isin(label, order[:cut]))[None] for cut in cuts]
+    return scores(model, torch.stack([torch.where(mask, end, start) for mask in steps]))
+
+
+def infidelity(
+    model: nn.Module, clips: Tensor, reference: Tensor, values: Tensor, labels: np.ndarray,
+    *, samples: int = 8, seed: int = 0,
+) -> np.ndarray:
+    """Captum's infidelity, normalised, for random halves of the blocks set to the baseline: (N,).
+
+    The squared gap between what the attributions (N, C, T, H, W) of the half say and what the
+    score does, after the best common scale (Yeh et al., 2019). Low is good, and a map of zeros
+    does well where nothing matters much: report it beside.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    label = torch.from_numpy(labels)[:, None].repeat_interleave(samples, dim=0)
+    base = reference.repeat_interleave(samples, dim=0)
+
+    def remove_half(inputs: Tensor) -> tuple[Tensor, Tensor]:
+        drawn = torch.rand(len(inputs), int(label.max()) + 1, generator=generator) < 0.5
+        rows = torch.arange(len(inputs))[:, None, None, None, None]
+        mask = drawn[rows, label].expand_as(inputs)
+        return mask.float(), torch.where(mask, base, inputs)
+
+    found = captum_metrics.infidelity(
+        lambda x: model(x).reshape(-1), remove_half, clips, values,
+        n_perturb_samples=samples, normalize=True,
+    )
+    return found.detach().double().cpu().numpy()
+
+
+def sensitivity(
+    explain: Callable[[Tensor], Tensor], clips: Tensor, *, samples: int = 3, seed: int = 0
+) -> np.ndarray:
+    """Captum's max-sensitivity: largest relative change of the map under noise of 0.02, (N,)."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        found = captum_metrics.sensitivity_max(explain, clips, n_perturb_samples=samples)
+    return found.detach().double().cpu().numpy()
+
+
+def time_use(model: nn.Module, clips: Tensor, *, seed: int = 0) -> dict[str, np.ndarray]:
+    """Does the model use time at all? f(x) - f(x with its frames disturbed), each (N,), points.
+
+    ``freeze`` repeats the middle frame, ``shuffle`` puts the frames in random order, ``reverse``
+    plays them backwards.
+    """
+    frames = clips.shape[2]
+    order = torch.randperm(frames, generator=torch.Generator().manual_seed(seed))
+    disturbed = {
+        "freeze": clips[:, :, [frames // 2]].expand_as(clips),
+        "shuffle": clips[:, :, order],
+        "reverse": clips.flip(2),
+    }
+    whole = scores(model, clips)
+    return {name: whole - scores(model, x) for name, x in disturbed.items()}
+
+
+def border_mask(shape: Sequence[int], *, share: float = 1 / 8) -> np.ndarray:
+    """Bool (H, W), True within ``share`` of the shorter side from the edge of the picture."""
+    width = max(1, round(share * min(shape)))
+    mask = np.ones(tuple(shape), bool)
+    mask[width:-width, width:-width] = False
+    return mask
+
+
+def audit(maps: np.ndarray, regions: np.ndarray) -> pd.DataFrame:
+    """Where no face should be: shares of |attribution| on background and border, by clip.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``clip, place, share, area, ratio, points``: ``ratio`` = share over area, 1 for a map that
+        does not care; ``points`` the signed sum. A ratio above 1 asks for a look and a swap test.
+    """
+    places = {
+        "background": regions == pooling.BACKGROUND,
+        "border": np.broadcast_to(border_mask(maps.shape[2:]), maps.shape),
+    }
+    rows = []
+    for place, mask in places.items():
+        area = mask.mean(axis=(1, 2, 3))
+        size = np.abs(maps)
+        total = np.maximum(size.sum(axis=(1, 2, 3)), 1e-30)
+        share = (size * mask).sum(axis=(1, 2, 3)) / total
+        rows.append(pd.DataFrame({
+            "clip": np.arange(len(maps)), "place": place, "share": share, "area": area,
+            "ratio": share / np.maximum(area, 1e-30), "points": contribution(maps, mask),
+        }))
+    return pd.concat(rows, ignore_index=True)
+
+
+def swap(model: nn.Module, clips: Tensor, donors: Tensor, masks: np.ndarray) -> np.ndarray:
+    """Change of the score, (N,) points, when masked pixels are taken from another recording.
+
+    f(x) - f(x with the donor's pixels): large where the model reads what should not matter. It
+    needs no renderer, so it works on real recordings.
+    """
+    mask = torch.from_numpy(np.ascontiguousarray(masks))[:, None].to(clips.device)
+    return scores(model, clips) - scores(model, torch.where(mask, donors, clips))
