@@ -62,6 +62,13 @@ def read_pyfeat(
     return _series(rows, names, "pyfeat", "probability, 0 to 1")
 
 
+def read(path: str | Path, *, n_frames: int | None = None, face: int | None = None
+         ) -> pd.DataFrame:
+    """Read an OpenFace or a Py-Feat table, told apart by its columns."""
+    known = "FaceScore" in tables.read_csv(path)
+    return (read_pyfeat if known else read_openface)(path, n_frames=n_frames, face=face)
+
+
 def from_truth(path: str | Path) -> pd.DataFrame:
     """Read the planted intensities (0 to 5) of a demo recording's NPZ."""
     with np.load(_checks.existing_file(path, "truth"), allow_pickle=False) as file:

@@ -33,6 +33,16 @@ class CohortSection(Section):
     source: Literal["rendered", "avec2014", "cremad", "ravdess", "folder"] = Field(
         "rendered", description="data set, as data_manifest.yaml names its reader")
     folder: str = Field("", description="folder of the data; empty: the data set's own place")
+    table: str = Field("", description="table of your folder; empty: its only CSV")
+    score: str = Field("score", description="column of your table that holds the score")
+    score_low: float = Field(0.0, description="lowest possible score; as score_high: see there")
+    score_high: float = Field(0.0, description="highest possible score; equal to score_low: that "
+                                               "of a known scale, else the table's own")
+    bands: tuple[str, ...] = Field((), description="such as 'mild 14-19'; none: those of a known "
+                                                   "scale, else thirds of the cohort")
+    emotion: str = Field("", description="cremad, ravdess: intensity of this emotion; empty: any")
+    tables: str = Field("", description="folder of OpenFace tables; empty: beside the videos")
+    show_faces: bool = Field(False, description="your folder: participants consented to be shown")
     participants: int = Field(24, ge=1, le=10_000, description="participants to render")
     recordings: int = Field(3, ge=1, le=100, description="recordings per participant to render")
     seconds: float = Field(10.0, gt=0, le=3600, description="s; length of a rendered recording")
@@ -48,7 +58,7 @@ class FacesSection(Section):
 
     backend: Literal["auto", "s3fd_fan", "openface", "simulated"] = Field(
         "auto", description="auto: s3fd_fan with weights at hand, else simulated (demo only)")
-    detector: Literal["sfd", "blazeface", "dlib", "folder"] = Field(
+    detector: Literal["sfd", "blazeface", "dlib", "retinaface", "scrfd", "yunet"] = Field(
         "sfd", description="face detector of face-alignment")
     detect_every: int = Field(10, ge=1, le=1000, description="frames between detections")
     detect_side: int = Field(320, ge=64, le=4096, description="px; longest side for detection")
@@ -57,6 +67,16 @@ class FacesSection(Section):
     min_confidence: float = Field(0.5, ge=0, le=1, description="least mean confidence")
     max_jitter: float = Field(0.05, gt=0, le=1,
                               description="outer-eye distances; most jitter allowed")
+    min_eye_distance: float = Field(20.0, ge=0, le=4096,
+                                    description="px; least median outer-eye distance")
+    max_turn: float = Field(45.0, gt=0, le=90,
+                            description="degrees; most yaw or pitch, 95th percentile")
+    max_gap: float = Field(5.0, gt=0, le=3600, description="s; longest bout without a face")
+    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$",
+                        description="cpu or cuda, for the networks")
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="arithmetic of the networks")
+    flip: bool = Field(True, description="average each face with its mirror image")
     weights_folder: str = Field("", description="folder with S3FD and FAN weights; empty: cache")
     weights_mirror: str = Field("", description="base address to download weights from instead")
 

@@ -1,0 +1,187 @@
+"""One recording, one piece of work: its face track, then its clip archive, by `store.map`.
+
+Recordings are independent of one another, so any executor takes them: this process, worker
+processes, a Dask cluster. A recording that fails keeps its error as text and is left out by name.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from expresso_lib import action_units, clips, faces, manifest, store, tables, video
+
+BACKENDS = ("s3fd_fan", "openface", "simulated")
+
+
+class BackendError(ValueError):
+    """No back end can find faces in these recordings; the message says what to install or give."""
+
+
+def choose_backend(name: str, recordings: pd.DataFrame, *, weights_folder: str = "") -> str:
+    """Resolve ``auto``: the networks where weights are at hand, else what lies by the videos.
+
+    Raises
+    ------
+    BackendError
+        Where there are neither weights nor landmark tables nor, for rendered recordings, a truth.
+    """
+    if name != "auto":
+        return name
+    folder = weights_folder or None
+    if all(manifest.path_of(f"weights_{one}", folder=folder).is_file() for one in ("s3fd", "fan")):
+        return "s3fd_fan"
+    for backend, suffix in (("simulated", ".npz"), ("openface", ".csv")):
+        if all(Path(path).with_suffix(suffix).is_file() for path in recordings["path"]):
+            return backend
+    raise BackendError(
+        "no weights of S3FD and FAN here, and no landmark table beside every video; run "
+        "'expresso data fetch s3fd fan', or put OpenFace tables <recording>.csv by the videos."
+    )
+
+
+def track_items(recordings: pd.DataFrame, backend: str, **recipe: Any) -> list[store.Item]:
+    """List the tracking work: one item per recording.
+
+    Parameters
+    ----------
+    recordings : columns recording, path.
+    backend : one of `BACKENDS`; the truth (NPZ) or the table (CSV) lies beside the video.
+    recipe : smoothing (frames), and for ``s3fd_fan`` detector, every, side, device, precision,
+        hold, weights_folder, weights_mirror.
+    """
+    suffix = {"openface": ".csv", "simulated": ".npz"}.get(backend)
+    items = []
+    for name, path in zip(recordings["recording"], map(Path, recordings["path"])):
+        inputs = (path,) if suffix is None else (path, path.with_suffix(suffix))
+        items.append(store.Item(name, {"backend": backend} | recipe, inputs))
+    return items
+
+
+def make_track(item: store.Item, path: Path) -> None:
+    """Track one recording (work of `track_items`) and save its `faces.FaceTrack`."""
+    recipe = dict(item.recipe)
+    backend, smoothing = recipe.pop("backend"), float(recipe.pop("smoothing", 0.0))
+    info = video.probe(item.inputs[0])
+    if backend == "s3fd_fan":
+        track = _networks_track(item.inputs[0], recipe)
+    elif backend == "openface":
+        track = faces.from_table(item.inputs[1], n_frames=info.n_frames, fps=info.fps)
+    else:
+        with np.load(item.inputs[1], allow_pickle=False) as truth:
+            landmarks = truth["landmarks"]
+        track = faces.simulate(landmarks, info.fps, seed=zlib.crc32(item.name.encode()), **recipe)
+    faces.smooth(track, smoothing).save(path)
+
+
+def _networks_track(path: Path, recipe: Mapping[str, Any]) -> faces.FaceTrack:
+    from expresso_lib.faces import s3fd_fan  # torch: only where networks run
+
+    how = {name: recipe[name] for name in ("every", "side", "hold", "flip") if name in recipe}
+    loaded = _networks(*(recipe.get(name, default) for name, default in (
+        ("detector", "sfd"), ("weights_folder", ""), ("weights_mirror", ""), ("device", "cpu"),
+        ("precision", "float32"))), tuple(sorted(dict(recipe.get("files", {})).items())))
+    return s3fd_fan.track(path, loaded, s3fd_fan.Options(**how))
+
+
+@lru_cache(maxsize=1)
+def _networks(detector: str, folder: str, mirror: str, device: str, precision: str,
+              files: tuple[tuple[str, str], ...]) -> Any:
+    from expresso_lib.faces import s3fd_fan
+
+    return s3fd_fan.load(detector, folder=folder, mirror=mirror, device=device,
+                         precision=precision, files=dict(files))
+
+
+def load_tracks(outcomes: Iterable[store.Outcome]) -> dict[str, faces.FaceTrack | str]:
+    """Read what `store.map` made: recording -> its track, or the error that it ended with."""
+    return {done.item.name: done.error or faces.FaceTrack.load(done.path) for done in outcomes}
+
+
+def archive_items(
+    recordings: pd.DataFrame, tracks: str | Path, *, size: int, rate: float, input: str = "face"
+) -> list[store.Item]:
+    """List the cutting work: one item per recording whose track lies in folder `tracks`."""
+    recipe = {"size": size, "rate": rate, "input": input}
+    return [store.Item(name, recipe, (Path(path), Path(tracks) / f"{name}.npz"))
+            for name, path in zip(recordings["recording"], recordings["path"])]
+
+
+def make_archive(item: store.Item, path: Path) -> None:
+    """Cut one recording (work of `archive_items`) and save its `clips.ClipArchive`."""
+    track = faces.FaceTrack.load(item.inputs[1])
+    clips.prepare(item.inputs[0], track, **item.recipe).save(path)
+
+
+def paths(outcomes: Iterable[store.Outcome]) -> dict[str, Path]:
+    """Give recording -> file of what `store.map` made; failures are left out."""
+    return {done.item.name: done.path for done in outcomes if done.error is None}
+
+
+def frame_table(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack]) -> pd.DataFrame:
+    """One row per frame of every recording: found, confidence, head pose in degrees."""
+    owner = recordings.set_index("recording")["participant"]
+    parts = []
+    for name, track in tracks.items():
+        turn = faces.pose(track.landmarks)
+        parts.append(pd.DataFrame({
+            "participant": owner[name], "recording": name, "frame": np.arange(track.n_frames),
+            "time": np.arange(track.n_frames) / track.fps, "found": track.found,
+            "confidence": track.confidence, "yaw": turn[:, 0], "pitch": turn[:, 1],
+            "roll": turn[:, 2],
+        }))
+    return pd.concat(parts, ignore_index=True)
+
+
+def au_table(
+    recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack], *, source: str = "auto"
+) -> pd.DataFrame:
+    """The book's `action_units` table, from the best source that lies by the videos.
+
+    Parameters
+    ----------
+    recordings : columns participant, recording, path.
+    tracks : recording -> its track, for proxies and the number of frames.
+    source : ``truth`` (NPZ), ``table`` (OpenFace or Py-Feat CSV), ``proxies``, or ``auto`` in that
+        order. The column `source` says what each row is.
+    """
+    parts = []
+    for row in recordings.itertuples():
+        series = _au_series(Path(str(row.path)), tracks[str(row.recording)], source)
+        long = action_units.tidy(series, participant=str(row.participant),
+                                 recording=str(row.recording))
+        parts.append(long.assign(source=series.attrs["source"]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _au_series(path: Path, track: faces.FaceTrack, source: str) -> pd.DataFrame:
+    truth, table = path.with_suffix(".npz"), path.with_suffix(".csv")
+    if source == "truth" or (source == "auto" and truth.is_file()):
+        return action_units.from_truth(truth)
+    if source == "table" or (source == "auto" and table.is_file()):
+        try:
+            return action_units.read(table, n_frames=track.n_frames)
+        except tables.TableError:
+            if source == "table":
+                raise  # landmarks alone do for auto: proxies follow
+    return action_units.proxies(track.landmarks)
+
+
+def proxy_agreement(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack]
+                    ) -> pd.DataFrame:
+    """How well the proxies follow the truth: per AU the median r over recordings and its range."""
+    parts = []
+    for row in recordings.itertuples():
+        series = action_units.proxies(tracks[str(row.recording)].landmarks)
+        truth = action_units.from_truth(Path(str(row.path)).with_suffix(".npz"))
+        parts.append(action_units.agreement(series, truth))
+    grouped = pd.concat(parts).groupby("au", sort=False)["r"]
+    return pd.DataFrame({"r": grouped.median(), "low": grouped.quantile(0.1),
+                         "high": grouped.quantile(0.9), "recordings": grouped.count()}
+                        ).reset_index(names="au")
