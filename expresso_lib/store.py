@@ -336,6 +336,8 @@ def imported_names(code: str, module: str = "") -> list[str]:
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
+            if node.level and not module:
+                continue  # a relative import of a script is none of ours
             base = importlib.util.resolve_name("." * node.level + (node.module or ""),
                                                _package_of(module)) if node.level else node.module
             for alias in node.names:

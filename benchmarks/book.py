@@ -1,0 +1,55 @@
+"""Goal 8: the whole book, a changed statistic, nothing changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from . import measure
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(quick: bool = False) -> list[dict[str, Any]]:
+    """Return the goal's lines; `quick` measures the quick profile, against the same bars."""
+    profile, name = ("quick", "bench-quick") if quick else ("demo", "bench-demo")
+    shutil.rmtree(ROOT / "build" / name, ignore_errors=True)
+    whole, peak = book(profile, name)
+    stages = chapter_seconds(name)
+    changed, _ = book(profile, name, "-p", "statistics.alpha=0.1")
+    book(profile, name)
+    nothing, _ = book(profile, name)
+    shutil.rmtree(ROOT / "build" / name, ignore_errors=True)
+    what = f"the {profile} book"
+    return [
+        measure.goal(8, f"{what} from a clean checkout, minutes", whole / 60, 12.0, "lower",
+                     __name__, note=stages),
+        measure.goal(8, f"{what}, peak memory of its largest process, GB", peak, 4.0, "lower",
+                     __name__),
+        measure.goal(8, f"{what}, a changed statistic, seconds", changed, 60.0, "lower", __name__),
+        measure.goal(8, f"{what}, nothing changed, seconds", nothing, 10.0, "lower", __name__),
+    ]
+
+
+def book(profile: str, name: str, *more: str) -> tuple[float, float]:
+    """Return the seconds that ``expresso book`` takes and the largest process's peak in GB."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "expresso_lib.cli", "book", "--params", profile,
+                    "--run", name, *more], cwd=ROOT, check=True, capture_output=True,
+                   env=os.environ | {"EXPRESSO_ROOT": str(ROOT)})
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2
+    return time.perf_counter() - start, peak
+
+
+def chapter_seconds(name: str) -> str:
+    """Return each chapter's seconds in one line."""
+    facts = json.loads((ROOT / "build" / name / "run.json").read_text(encoding="utf-8"))
+    return "; ".join(f"{chapter}: {values['seconds']:.0f} s"
+                     for chapter, values in sorted(facts["chapters"].items()))
