@@ -10,6 +10,8 @@ power_curve, detectable: what N participants can tell; lessons: the traps, simul
 Degenerate data get answers: estimates stay, tests are withheld, and the column ``note`` says why.
 """
 
+from expresso_lib.stats import lessons
+from expresso_lib.stats.bands import paper_bars, prediction_errors
 from expresso_lib.stats.couplings import (
     model_couplings,
     participant_couplings,
@@ -37,7 +39,9 @@ from expresso_lib.stats.intervals import (
     mean_interval,
     rho_interval,
 )
-from expresso_lib.stats.permutations import circular_shift, max_rho, sign_flip_max_t
+from expresso_lib.stats.permutations import CircularShift, circular_shift, max_rho, sign_flip_max_t
+from expresso_lib.stats.power import detectable, detectable_table, equivalence_power, power, power_curve
+from expresso_lib.stats.sensitivity import sensitivity, silent_frames, speech_separability
 from expresso_lib.stats.simulation import SimulatedTables, simulate_tables
 
 __all__ = [
@@ -45,9 +49,13 @@ __all__ = [
     "MARGIN_RHO",
     "MARGIN_Z",
     "MIN_PARTICIPANTS",
+    "CircularShift",
     "SimulatedTables",
     "band_contrasts",
     "circular_shift",
+    "detectable",
+    "detectable_table",
+    "equivalence_power",
     "false_discovery",
     "h1_coupling",
     "h2_severity",
@@ -55,15 +63,23 @@ __all__ = [
     "h3b_two_slopes",
     "h4_bands",
     "h5_recording",
+    "lessons",
     "max_rho",
     "mean_interval",
     "model_couplings",
+    "paper_bars",
     "participant_couplings",
     "participant_regions",
+    "power",
+    "power_curve",
+    "prediction_errors",
     "results",
     "rho_interval",
+    "sensitivity",
     "sign_flip_max_t",
+    "silent_frames",
     "simulate_tables",
+    "speech_separability",
     "undefined_windows",
     "wide_action_units",
     "window_couplings",
