@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from .. import cohort as cohorts
-from .. import config, engine, manifest, stats, store
+from .. import config, engine, store, synthetic
 from ..plotting import style
 from . import chapters
 
@@ -47,6 +47,11 @@ def project_root() -> Path:
     raise FileNotFoundError(
         "no data_manifest.yaml here or above; run from inside the project, or name its folder "
         "in the environment variable EXPRESSO_ROOT.")
+
+
+def shipped(section: config.CohortSection) -> bool:
+    """Return whether these rendered participants come ready-made with the project."""
+    return section == config.CohortSection()
 
 
 def open_run(chapter: str, namespace: Mapping[str, Any]) -> Run:
@@ -130,6 +135,37 @@ class Run:
     @cached_property
     def _cohort(self) -> cohorts.Cohort:
         return cohorts.Cohort.load(self.data / "cohort")
+
+    def open_cohort(self) -> cohorts.Cohort:
+        """Read the data set that the cohort parameters name, and write down who is in it.
+
+        Rendered participants that do not ship with the project are rendered first.
+        """
+        section = self.parameters.cohort
+        if section.source == "rendered" and not section.folder and not shipped(section):
+            folder = self.render("cohort")
+            found = cohorts.read("rendered", folder)
+        else:
+            found = cohorts.from_parameters(section)
+        found.save(self.data / "cohort")
+        self.__dict__.pop("_cohort", None)
+        return found
+
+    def plan(self, **changes: Any) -> synthetic.Plan:
+        """Return the plan behind the rendered cohort, or behind a variant of it.
+
+        `changes` replace cohort parameters, e.g. ``variant="headset", participants=8``.
+        """
+        section = self.parameters.cohort.model_copy(update=changes)
+        return synthetic.plan_cohort(
+            participants=section.participants, recordings=section.recordings,
+            seconds=section.seconds, fps=section.fps, seed=section.seed, variant=section.variant)
+
+    def render(self, name: str, **changes: Any) -> Path:
+        """Render the cohort of the parameters, with `changes`, into ``data/rendered/<name>``."""
+        return synthetic.write_cohort(self.data / "rendered" / name, self.plan(**changes),
+                                      size=self.parameters.cohort.size, executor=self.executor,
+                                      masks=False)
 
     def cohort(self) -> cohorts.Cohort:
         """Return who is analysed, as chapter 1 wrote it down."""
