@@ -535,11 +535,10 @@ def _unpack_member(bundle: zipfile.ZipFile, member: zipfile.ZipInfo, root: Path)
         if target.is_file() and target.stat().st_size == member.file_size:
             return
         raise ManifestError(f"{target} is there with other contents; move it away first.")
-    with store.atomic(target) as temporary, bundle.open(member) as source:
-        with open(temporary, "wb") as stream:  # noqa: SIM117
-            # The size in the header may lie: what is written is counted, whatever it promises.
-            for chunk in _counted(source, member.file_size, member.filename):
-                stream.write(chunk)
+    with store.atomic(target) as name, bundle.open(member) as source, open(name, "wb") as stream:
+        # The size in the header may lie: what is written is counted, whatever it promises.
+        for chunk in _counted(source, member.file_size, member.filename):
+            stream.write(chunk)
 
 
 def _counted(source: Any, limit: int, name: str) -> Iterator[bytes]:

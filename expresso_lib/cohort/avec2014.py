@@ -1,0 +1,113 @@
+"""Reader of AVEC 2014 in every layout that public loaders know."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from expresso_lib.cohort import core
+
+# {participant}_{session}_{task}_video.mp4 and {participant}_{session}_Depression.csv
+VIDEO = re.compile(r"(\d+)_(\d+)_(Freeform|Northwind)_video", re.I)
+LABEL = re.compile(r"(\d+)_(\d+)_Depression", re.I)
+SPLITS = {"training": "training", "development": "development", "testing": "test"}
+SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".wmv")
+EXPECTED = 300  # 150 recordings of two tasks
+
+
+def read(folder: Path, *, tables: str = "", faces_may_be_shown: bool = False) -> core.Cohort:
+    """Read videos and labels wherever they lie below `folder`.
+
+    One label serves both tasks of a session. Participants recur across sessions and official
+    splits, so that the splits are kept as a column and never used to separate participants.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``AVEC2014_AudioVisual/`` and ``Final_Labels/``, or flattened.
+    tables : str
+        Folder with OpenFace tables named like the videos; empty: below `folder`.
+    faces_may_be_shown : bool
+        As the manifest says.
+
+    Raises
+    ------
+    core.CohortError
+        If no video has a label.
+    """
+    root = core.existing_folder(folder, "AVEC 2014")
+    problems = core.Problems()
+    labels = _labels(root, problems)
+    rows = []
+    for path in core.files_below(root, SUFFIXES):
+        match = VIDEO.fullmatch(Path(path).stem)
+        if match is None:
+            problems.add(path, "its name is not {participant}_{session}_{task}_video",
+                         core.LEFT_OUT, "Restore the name the corpus gave it.")  # fmt: skip
+            continue
+        participant, session, task = match[1], match[2], match[3].capitalize()
+        rows.append({
+            "participant": participant, "recording": f"{participant}_{session}_{task}",
+            "task": task, "session": int(session), "path": path, "split": _split(path),
+            "score": labels.get((participant, session), ""),
+        })  # fmt: skip
+    if not rows:
+        raise core.CohortError(f"{root} holds no video named like 203_1_Freeform_video.mp4.")
+    table = _copies(pd.DataFrame(rows), problems)
+    _incomplete(table, labels, problems)
+    table["au_table"] = core.tables_for(table["recording"] + "_video", root, tables)
+    return core.assemble(table, core.BDI_II, name="AVEC 2014", root=root, problems=problems,
+                         faces_may_be_shown=faces_may_be_shown)  # fmt: skip
+
+
+def _split(path: str) -> str:
+    for part in Path(path).parts:
+        if part.casefold() in SPLITS:
+            return SPLITS[part.casefold()]
+    return ""
+
+
+def _labels(root: Path, problems: core.Problems) -> dict[tuple[str, str], str]:
+    """Return each session's bare number; two files that disagree give none."""
+    found: dict[tuple[str, str], str] = {}
+    clash = set()
+    for path in core.files_below(root, (".csv",)):
+        match = LABEL.fullmatch(Path(path).stem)
+        if match is None:
+            continue
+        text = (root / path).read_bytes()[:64].decode("utf-8-sig", errors="replace").strip()
+        key = (match[1], match[2])
+        if found.setdefault(key, text) != text:
+            clash.add(key)
+            problems.add("_".join(key), "two label files of this session disagree", core.LEFT_OUT,
+                         "Keep the one from the organisers' final release.")  # fmt: skip
+    return {key: text for key, text in found.items() if key not in clash}
+
+
+def _copies(table: pd.DataFrame, problems: core.Problems) -> pd.DataFrame:
+    """Keep one of several copies of a recording, the one whose folder names its split."""
+    table = table.sort_values(["recording", "split", "path"], ascending=[True, False, True])
+    copies = table["recording"].duplicated()
+    for path in table.loc[copies, "path"]:
+        problems.add(path, "a second copy of a recording", core.LEFT_OUT, "One copy is enough.")
+    return table[~copies].reset_index(drop=True)
+
+
+def _incomplete(table: pd.DataFrame, labels: dict[tuple[str, str], str],
+                problems: core.Problems) -> None:  # fmt: skip
+    sessions = set(zip(table["participant"], table["session"].astype(str)))
+    for key in sorted(set(labels) - sessions):
+        problems.add("_".join(key), "a label without a video", core.KEPT, "Copy its videos too.")
+    for key, tasks in table.groupby(["participant", "session"])["task"]:
+        if len(tasks) == 1:
+            problems.add("_".join(map(str, key)), f"only the task {tasks.iloc[0]} is there",
+                         core.KEPT, "Copy the other task's video.")  # fmt: skip
+    if len(table) != EXPECTED:
+        problems.add("AVEC 2014", f"{len(table)} videos instead of {EXPECTED}", core.KEPT,
+                     "A part is enough to try; results are those of the part.")  # fmt: skip
+    shared = table[table["split"] != ""].groupby("participant")["split"].nunique()
+    for participant in shared.index[shared > 1]:
+        problems.add(participant, "stands in more than one official split", core.KEPT,
+                     "Our folds keep all recordings of a participant together.")  # fmt: skip

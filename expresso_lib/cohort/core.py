@@ -1,0 +1,491 @@
+"""What every reader gives: a `Cohort` with its score's scale and a list of all that was odd."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from expresso_lib import _checks, store, video
+
+log = logging.getLogger(__name__)
+
+# Names become file names, table keys and text on a page, so they hold nothing that any of these
+# would read as more than a name.
+SAFE_NAME = re.compile(r"\w[\w .+@-]{0,99}")
+NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
+MAX_TABLE_BYTES = 200 * 2**20
+LEFT_OUT, KEPT = "left out", "kept"
+PROBLEM_COLUMNS = ("item", "problem", "consequence", "remedy")
+
+
+class CohortError(ValueError):
+    """A data set that cannot be analysed; the message lists everything that is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """A named range of the score, both ends included."""
+
+    name: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class ScoreScale:
+    """What the score is: its name, range and bands; the chapters' texts take their words from it.
+
+    Examples
+    --------
+    >>> BDI_II.band([13, 14, 28, 29]).tolist()
+    ['minimal', 'mild', 'moderate', 'severe']
+    >>> BDI_II.title
+    'BDI-II (points, 0 to 63)'
+    """
+
+    name: str
+    low: float
+    high: float
+    bands: tuple[Band, ...] = ()
+    unit: str = "points"
+    construct: str = "severity"
+    # Thirds of the cohort at hand, not ranges that somebody validated.
+    tertiles: bool = False
+
+    @property
+    def title(self) -> str:
+        """Axis label: name, unit, range."""
+        return f"{self.name} ({self.unit}, {self.low:g} to {self.high:g})"
+
+    @property
+    def band_names(self) -> tuple[str, ...]:
+        """Names of the bands, lowest first."""
+        return tuple(band.name for band in self.bands)
+
+    @property
+    def bands_text(self) -> str:
+        """The bands in words, saying what they are."""
+        ranges = ", ".join(f"{band.name} {band.low:g} to {band.high:g}" for band in self.bands)
+        if self.tertiles:
+            return f"thirds of this cohort by {self.name}, not clinical bands ({ranges})"
+        return f"{self.name} bands ({ranges})" if ranges else f"{self.name} without bands"
+
+    def band(self, scores: Any) -> np.ndarray:
+        """Return each score's band; between two bands (13.5) the lower one counts.
+
+        Parameters
+        ----------
+        scores : array_like
+            Score points, any length.
+
+        Returns
+        -------
+        ndarray of object
+            Names; None where the score is NaN or outside the scale, or there are no bands.
+        """
+        values = np.atleast_1d(np.asarray(scores, dtype=float))
+        names = np.full(values.shape, None, dtype=object)
+        for band in self.bands:
+            names[values >= band.low] = band.name
+        names[~((values >= self.low) & (values <= self.high))] = None
+        return names
+
+    def with_tertiles(self, scores: Any) -> ScoreScale:
+        """Return the scale with thirds of `scores` for bands, labelled as such."""
+        values = np.asarray(scores, dtype=float)
+        first, second = np.quantile(values[np.isfinite(values)], [1 / 3, 2 / 3])
+        cuts = [self.low, float(first), float(second), self.high]
+        if not all(a < b for a, b in itertools.pairwise(cuts)):
+            return self  # too few different scores for three bands
+        names = ("lower third", "middle third", "upper third")
+        bands = tuple(Band(n, low, high) for n, low, high in zip(names, cuts, cuts[1:]))
+        return replace(self, bands=bands, tertiles=True)
+
+
+def _bands(*edges: tuple[str, float, float]) -> tuple[Band, ...]:
+    return tuple(Band(*edge) for edge in edges)
+
+
+# Beck, Steer & Brown (1996).
+BDI_II = ScoreScale(
+    "BDI-II", 0, 63, construct="severity of depression",
+    bands=_bands(("minimal", 0, 13), ("mild", 14, 19), ("moderate", 20, 28), ("severe", 29, 63)),
+)  # fmt: skip
+# Kroenke, Spitzer & Williams (2001).
+PHQ_9 = ScoreScale(
+    "PHQ-9", 0, 27, construct="severity of depression",
+    bands=_bands(("minimal", 0, 4), ("mild", 5, 9), ("moderate", 10, 14),
+                 ("moderately severe", 15, 19), ("severe", 20, 27)),
+)  # fmt: skip
+KNOWN_SCALES = {"bdi": BDI_II, "bdiii": BDI_II, "bdi2": BDI_II, "phq9": PHQ_9}
+
+
+@dataclass
+class Problems:
+    """Everything missing or odd, collected before work starts."""
+
+    rows: list[tuple[str, str, str, str]] = field(default_factory=list)
+
+    def add(self, item: object, problem: str, consequence: str, remedy: str) -> None:
+        """Note one problem; control characters in names are shown, not printed."""
+        shown = str(item) if str(item).isprintable() else repr(str(item))
+        self.rows.append((shown, problem, consequence, remedy))
+
+    def table(self) -> pd.DataFrame:
+        """Return item, problem, consequence (left out, kept), remedy."""
+        return pd.DataFrame(self.rows, columns=list(PROBLEM_COLUMNS))
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """Who is analysed.
+
+    Attributes
+    ----------
+    participants : DataFrame
+        One row each: participant, score (mean over the participant's recordings), band, age,
+        sex, n_recordings, and what else the data set says.
+    recordings : DataFrame
+        One row each: participant, recording, task, path, score, band, fps, n_frames, seconds,
+        and `split` where the data set has an official one.
+    scale : ScoreScale
+    name : str
+    faces_may_be_shown : bool
+        False: pictures use the average rendered face (`drawing`).
+    demo : bool
+        Rendered participants.
+    problems : DataFrame
+        item, problem, consequence, remedy.
+    """
+
+    participants: pd.DataFrame
+    recordings: pd.DataFrame
+    scale: ScoreScale
+    name: str
+    faces_may_be_shown: bool
+    demo: bool = False
+    problems: pd.DataFrame = field(default_factory=lambda: Problems().table())
+
+    @property
+    def public_recordings(self) -> pd.DataFrame:
+        """The recordings without their paths, fit for publishing."""
+        return self.recordings.drop(columns=["path", "au_table"], errors="ignore")
+
+    def report(self, *, most: int = 20) -> str:
+        """Say in plain text what was read and all that is missing or odd."""
+        counts = f"{self.name}: {len(self.participants)} participants, "
+        counts += f"{len(self.recordings)} recordings, {self.scale.title}."
+        return counts + "\n" + report_text(self.problems, most=most)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write three tables and a JSON; return the folder."""
+        root = Path(folder)
+        for name in ("participants", "recordings", "problems"):
+            with store.atomic(root / f"{name}.parquet") as temporary:
+                getattr(self, name).to_parquet(temporary, index=False)
+        about = {"name": self.name, "faces_may_be_shown": self.faces_may_be_shown,
+                 "demo": self.demo, "scale": asdict(self.scale)}  # fmt: skip
+        store.write_text(root / "cohort.json", json.dumps(about, indent=1))
+        return root
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Cohort:
+        """Read what `save` wrote."""
+        root = Path(folder)
+        path = _checks.existing_file(root / "cohort.json", "cohort (run chapter 1 first)")
+        about = json.loads(path.read_text(encoding="utf-8"))
+        scale = about.pop("scale")
+        scale["bands"] = tuple(Band(**band) for band in scale["bands"])
+        tables = {name: pd.read_parquet(root / f"{name}.parquet")
+                  for name in ("participants", "recordings", "problems")}  # fmt: skip
+        return cls(**tables, scale=ScoreScale(**scale), **about)
+
+
+def report_text(problems: pd.DataFrame, *, most: int = 20) -> str:
+    """Return the problems as lines, grouped by kind, each group with up to `most` items."""
+    if problems.empty:
+        return "Nothing is missing or odd."
+    lines = []
+    ordered = problems.sort_values("consequence", ascending=False, kind="stable")
+    for keys, group in ordered.groupby(["consequence", "problem", "remedy"], sort=False):
+        consequence, problem, remedy = keys
+        items = ", ".join(group["item"].head(most))
+        more = f" and {len(group) - most} more" if len(group) > most else ""
+        lines.append(f"- {len(group)} {consequence}: {problem}. {remedy} [{items}{more}]")
+    return "\n".join(lines)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a user's CSV as text: any of comma, semicolon, tab; with or without a byte-order mark.
+
+    Returns
+    -------
+    DataFrame of str
+        Names stripped and in lower case; cells stripped.
+
+    Raises
+    ------
+    CohortError
+        Where the file is no table of text, too large, or names a column twice.
+    """
+    found = _checks.existing_file(path, "table")
+    if found.stat().st_size > MAX_TABLE_BYTES:
+        raise CohortError(f"{found} has {found.stat().st_size} bytes; this is no table of scores.")
+    raw = found.read_bytes()
+    try:
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("cp1252", errors="replace")  # what older spreadsheets write
+    header = text.split("\n", 1)[0]
+    if "\0" in text[:4096] or not header.strip():
+        raise CohortError(f"{found} is no text table; save it as CSV.")
+    separator = max(";\t,", key=header.count)
+    try:
+        table = pd.read_csv(StringIO(text), sep=separator, dtype=str, keep_default_na=False,
+                            skipinitialspace=True)  # fmt: skip
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise CohortError(f"{found} cannot be read as CSV ({error}); save it again.") from error
+    table.columns = [str(name).strip().casefold() for name in table.columns]
+    twice = table.columns[table.columns.duplicated()].tolist()
+    if twice:
+        raise CohortError(f"{found} names {twice} twice; keep one column of each.")
+    return table.apply(lambda column: column.str.strip())
+
+
+def numbers(cells: pd.Series) -> pd.Series:
+    """Return cells as floats, NaN where a cell is no plain number; a decimal comma is understood.
+
+    >>> numbers(pd.Series(["7", "12,5", "1.234,5", "n/a"])).tolist()
+    [7.0, 12.5, nan, nan]
+    """
+    plain = cells.astype(str).str.strip()
+    fits = plain.str.fullmatch(NUMBER.pattern)
+    return pd.to_numeric(plain.where(fits).str.replace(",", ".", regex=False), errors="coerce")
+
+
+def inside(root: Path, path: str) -> Path | None:
+    """Return `root / path` where that stays inside `root`, links followed; else None."""
+    if not path or Path(path).is_absolute() or not path.isprintable():
+        return None
+    found = root / path
+    try:
+        return found if found.resolve().is_relative_to(root.resolve()) else None
+    except (OSError, RuntimeError, ValueError):  # a loop of links; a name the system refuses
+        return None
+
+
+def existing_folder(folder: str | Path, what: str) -> Path:
+    """Return `folder`, or raise saying what should be there."""
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise CohortError(f"{what}: {str(root)!r} is no folder; name it with cohort.folder.")
+    return root
+
+
+def assemble(
+    rows: pd.DataFrame,
+    scale: ScoreScale,
+    *,
+    name: str,
+    root: Path,
+    problems: Problems,
+    people: pd.DataFrame | None = None,
+    faces_may_be_shown: bool = False,
+    demo: bool = False,
+) -> Cohort:
+    """Check rows, leave out what cannot be used, and make the cohort.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        participant, recording, path (relative to `root`), score, and further columns. With
+        fps and n_frames the videos are not opened. `au_table` (path or "") where there is one.
+    scale : ScoreScale
+        Where it has no bands, thirds of the participants' scores are used and labelled so.
+    name, root, faces_may_be_shown, demo
+        As in `Cohort`.
+    problems : Problems
+        What the reader found already; completed here.
+    people : DataFrame, optional
+        participant and what is known of each.
+
+    Raises
+    ------
+    CohortError
+        If nothing usable remains, with the whole list.
+    """
+    rows = rows.copy()
+    rows = _named(rows, problems)
+    rows = _single(rows, problems)
+    rows = _scored(rows, scale, problems)
+    rows = _playable(rows, root, problems)
+    rows = _same_content(rows, problems)
+    if rows.empty:
+        raise CohortError(f"{name} in {root} has no usable recording:\n"
+                          + report_text(problems.table(), most=5))  # fmt: skip
+    participants = _participants(rows, people)
+    if not scale.bands:
+        scale = scale.with_tertiles(rows["score"])
+    participants["band"] = scale.band(participants["score"])
+    rows["band"] = scale.band(rows["score"])
+    if len(participants) < 5 or rows["score"].nunique() < 2:
+        problems.add(name, f"{len(participants)} participants with {rows['score'].nunique()} "
+                     "different scores carry no statistics", KEPT,
+                     "Read results as a rehearsal; add participants.")  # fmt: skip
+    order = ["participant", "recording", "task", "path", "score", "band", "fps", "n_frames"]
+    rows["task"] = rows.get("task", "")
+    rows = rows[order + [column for column in rows if column not in order]]
+    found = problems.table()
+    if len(found):
+        log.warning("%s: %d things are missing or odd:\n%s", name, len(found),
+                    report_text(found, most=5))  # fmt: skip
+    return Cohort(participants, rows.reset_index(drop=True), scale, name, faces_may_be_shown,
+                  demo, found)  # fmt: skip
+
+
+def _drop(rows: pd.DataFrame, bad: Any, problems: Problems, problem: str, remedy: str,
+          column: str = "recording") -> pd.DataFrame:  # fmt: skip
+    mask = np.asarray(bad, dtype=bool)
+    for item in rows.loc[mask, column]:
+        problems.add(item, problem, LEFT_OUT, remedy)
+    return rows[~mask]
+
+
+def _named(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
+    for column in ("participant", "recording"):
+        rows[column] = rows[column].astype(str)
+        rows = _drop(rows, rows[column] == "", problems, f"the {column} is not named",
+                     f"Fill the column {column}.", "path")  # fmt: skip
+        bad = [SAFE_NAME.fullmatch(value) is None for value in rows[column]]
+        rows = _drop(rows, bad, problems, f"the {column}'s name has characters that are unsafe in "
+                     "file names and pages", "Use letters, digits, space and . _ + @ -", column)
+    return rows  # fmt: skip
+
+
+def _single(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
+    same = rows.duplicated(keep="first")
+    for item in rows.loc[same, "recording"]:
+        problems.add(item, "its row stands in the table more than once", KEPT, "Once is enough.")
+    rows = rows[~same]
+    # Files on Windows and macOS do not tell A from a.
+    twice = rows["recording"].str.casefold().duplicated(keep=False)
+    return _drop(rows, twice, problems, "rows with different values share this recording's name",
+                 "Decide which is right, or rename one.")  # fmt: skip
+
+
+def _scored(rows: pd.DataFrame, scale: ScoreScale, problems: Problems) -> pd.DataFrame:
+    values = rows["score"]
+    rows["score"] = values.astype(float) if values.dtype.kind in "fiu" else numbers(values)
+    blank = (values.isna() if values.dtype.kind in "fiu" else values.astype(str).str.strip() == "")
+    rows = _drop(rows, blank, problems, "it has no score", "Add its score to the table.")
+    rows = _drop(rows, rows["score"].isna(), problems, "its score is no plain number",
+                 "Write it like 12 or 12.5.")  # fmt: skip
+    outside = (rows["score"] < scale.low) | (rows["score"] > scale.high)
+    return _drop(rows, outside, problems, f"its score is outside {scale.title}",
+                 "Correct it, or state the scale's range.")  # fmt: skip
+
+
+def _playable(rows: pd.DataFrame, root: Path, problems: Problems) -> pd.DataFrame:
+    paths = [inside(root, str(path)) for path in rows["path"]]
+    rows = _drop(rows, [path is None for path in paths], problems,
+                 "its path leaves the data folder (or passes through a link that does)",
+                 "Put the video into the folder and name it relative to it.")  # fmt: skip
+    rows = rows.assign(path=[str(path) for path in paths if path is not None])
+    if {"fps", "n_frames"} <= set(rows):
+        missing = [not Path(path).is_file() for path in rows["path"]]
+        return _drop(rows, missing, problems, "its video is not there", "Copy it again.")
+    found: list[tuple[float, int]] = []
+    for recording, path in tqdm(list(zip(rows["recording"], rows["path"])), "checking videos",
+                                disable=len(rows) < 200):  # fmt: skip
+        try:
+            info = video.probe(path)
+            found.append((info.fps, info.n_frames))
+        except video.VideoError as error:
+            found.append((np.nan, 0))
+            reason = str(error).replace(path, "the video").split(";")[0]
+            problems.add(recording, reason, LEFT_OUT, "Copy it again from its source.")
+    rates, counts = zip(*found) if found else ((), ())
+    rows = rows.assign(fps=np.array(rates, float), n_frames=np.array(counts, int))
+    return rows[rows["n_frames"] > 0].assign(seconds=lambda t: (t["n_frames"] / t["fps"]).round(3))
+
+
+def _same_content(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
+    """Leave out recordings whose very file another participant has too: it would leak."""
+    sizes = pd.Series([Path(path).stat().st_size for path in rows["path"]], rows.index)
+    suspects = sizes[sizes.duplicated(keep=False)].index
+    hashes = pd.Series({i: store.file_hash(rows.at[i, "path"]) for i in suspects}, dtype=object)
+    bad: list[Any] = []
+    for _, group in rows.loc[suspects].groupby(hashes, sort=False):
+        if len(group) > 1 and group["participant"].nunique() > 1:
+            bad += list(group.index)
+        elif len(group) > 1:
+            bad += list(group.index[1:])
+    return _drop(rows, rows.index.isin(bad), problems,
+                 "another recording holds the very same video",
+                 "Find out whose it is; the same video may not count twice.")  # fmt: skip
+
+
+def _participants(rows: pd.DataFrame, people: pd.DataFrame | None) -> pd.DataFrame:
+    table = rows.groupby("participant", as_index=False, sort=True).agg(
+        score=("score", "mean"), n_recordings=("recording", "size"))
+    if people is not None and len(people.columns) > 1:
+        known = people.drop_duplicates("participant").astype({"participant": str})
+        known = known.drop(columns=[c for c in ("score", "band", "n_recordings") if c in known])
+        table = table.merge(known, on="participant", how="left")
+    for column in ("age", "sex"):
+        if column not in table:
+            table[column] = np.nan if column == "age" else ""
+    first = ["participant", "score", "age", "sex", "n_recordings"]
+    table.insert(2, "band", None)
+    return table[["participant", "score", "band", *first[2:],
+                  *[c for c in table if c not in (*first, "band")]]]  # fmt: skip
+
+
+def two_places(rows: pd.DataFrame, problems: Problems) -> None:
+    """Note participants whose videos lie in more than one folder: one person all the same."""
+    places = rows.assign(place=[str(Path(str(p)).parent) for p in rows["path"]])
+    for participant, group in places.groupby("participant")["place"]:
+        if group.nunique() > 1:
+            problems.add(participant, f"videos lie in {group.nunique()} folders "
+                         f"({', '.join(sorted(group.unique())[:4])}); treated as one participant, "
+                         "so never on two sides of a split", KEPT,
+                         "Rename one of them if they are two people.")  # fmt: skip
+
+
+def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:
+    """Return the relative paths of files below `root`; links to folders are not followed."""
+    found = []
+    for folder, _, names in os.walk(root, followlinks=False):
+        for name in sorted(names):
+            if Path(name).suffix.casefold() in suffixes and not name.startswith("."):
+                found.append((Path(folder) / name).relative_to(root).as_posix())
+    return sorted(found)
+
+
+def tables_for(names: pd.Series, root: Path, tables: str) -> list[str]:
+    """Return the AU table of each recording, ``<name>.csv`` below `tables` or `root`, or ""."""
+    base = Path(tables).expanduser() if tables else root
+    found = {Path(p).stem: str(base / p) for p in files_below(base, (".csv",))}
+    return [found.get(name, "") for name in names]
+
+
+def need(table: pd.DataFrame, columns: Iterable[str], path: Path,
+         also: Mapping[str, str] | None = None) -> None:  # fmt: skip
+    """Raise unless `table` has `columns`, with the nearest name it does have."""
+    for column in columns:
+        if column not in table:
+            hint = _checks.nearest(column, table.columns)
+            note = (also or {}).get(column, "")
+            raise CohortError(f"{path.name} has no column {column!r}{hint}. {note}".strip())

@@ -1,0 +1,157 @@
+"""Reader of CREMA-D: acted emotions, with the intensity that raters saw in the face alone."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from expresso_lib.cohort import core
+
+EMOTIONS = {"ANG": "A", "DIS": "D", "FEA": "F", "HAP": "H", "SAD": "S", "NEU": "N"}
+CLIP = re.compile(
+    r"(\d{4})_(IEO|TIE|IOM|IWW|TAI|MTI|IWL|ITH|DFA|ITS|TSI|WSI)_(ANG|DIS|FEA|HAP|SAD|NEU)"
+    r"_(LO|MD|HI|XX?)"
+)
+# Known from public loaders: no or broken picture or sound.
+KNOWN_BAD = ("1076_MTI_NEU_XX", "1076_MTI_SAD_XX", "1064_TIE_SAD_XX", "1064_IEO_DIS_MD")
+SUFFIXES = (".flv", ".mp4", ".mkv", ".avi")
+POINTER = b"version https://git-lfs"
+
+
+def read(folder: Path, *, emotion: str = "", tables: str = "",
+         faces_may_be_shown: bool = False) -> core.Cohort:  # fmt: skip
+    """Read videos, the raters' summary and the demographics below `folder`.
+
+    The score is a clip's intensity (0 to 100) as rated from the face alone (`FaceLevel`), for the
+    emotion that most raters named (`FaceVote`). In a tie it is the mean over the tied emotions.
+    The level of a *neutral* vote says how neutral, not how intense: such clips are left out, and
+    a tie with neutral counts its other emotions only.
+
+    Parameters
+    ----------
+    folder : Path
+        As `manifest.fetch("cremad")` or a clone of the repository leaves it.
+    emotion : {"", "ANG", "DIS", "FEA", "HAP", "SAD"}
+        With an emotion the score is the intensity of that one: its level where raters named it,
+        0 where they named another or neutral.
+    tables : str
+        Folder with OpenFace tables named like the videos; empty: below `folder`.
+    faces_may_be_shown : bool
+        As the manifest says.
+    """
+    root = core.existing_folder(folder, "CREMA-D")
+    if emotion and emotion not in list(EMOTIONS)[:5]:
+        raise core.CohortError(f"emotion {emotion!r} is unknown; ANG, DIS, FEA, HAP, SAD or empty.")
+    problems = core.Problems()
+    rows = _clips(root, problems)
+    summary = _summary(root)
+    rows["score"], reasons = _scores(rows["recording"], summary, emotion)
+    for recording, reason in reasons.items():
+        problems.add(recording, reason, core.LEFT_OUT, "Nothing to do.")
+    rows = rows[~rows["recording"].isin(list(reasons))]
+    absent = len(set(summary.index) - set(rows["recording"]) - set(reasons))
+    if absent:
+        problems.add("CREMA-D", f"{absent} rated clips are not here (a part of the data)",
+                     core.KEPT, "A part is enough to try.")  # fmt: skip
+    rows["au_table"] = core.tables_for(rows["recording"], root, tables)
+    name = f"perceived intensity ({emotion})" if emotion else "perceived intensity"
+    scale = core.ScoreScale(name, 0, 100, construct="perceived intensity of the expression")
+    return core.assemble(rows, scale, name="CREMA-D", root=root, problems=problems,
+                         people=_people(root, problems),
+                         faces_may_be_shown=faces_may_be_shown)  # fmt: skip
+
+
+def _clips(root: Path, problems: core.Problems) -> pd.DataFrame:
+    rows = []
+    for path in core.files_below(root, SUFFIXES):
+        stem = Path(path).stem
+        match = CLIP.fullmatch(stem)
+        with open(root / path, "rb") as stream:
+            pointer = stream.read(len(POINTER)) == POINTER
+        reason, remedy = "", ""
+        if match is None:
+            reason, remedy = "its name is not actor_sentence_emotion_level", "Restore its name."
+        elif stem in KNOWN_BAD:
+            reason, remedy = "known to be damaged in the published data", "Nothing to do."
+        elif pointer:
+            reason, remedy = "a Git-LFS pointer, not the video", "Run `expresso data fetch cremad`."
+        if reason or match is None:
+            problems.add(path, reason, core.LEFT_OUT, remedy)
+            continue
+        rows.append({"participant": match[1], "recording": stem, "task": match[2], "path": path,
+                     "acted_emotion": match[3], "acted_level": match[4]})  # fmt: skip
+    if not rows:
+        raise core.CohortError(f"{root} holds no video named like 1001_DFA_ANG_XX.flv.\n"
+                               + core.report_text(problems.table(), most=5))  # fmt: skip
+    return pd.DataFrame(rows).drop_duplicates("recording")
+
+
+def _find(root: Path, name: str) -> Path | None:
+    found = [root / p for p in core.files_below(root, (".csv",)) if Path(p).name == name]
+    return found[0] if found else None
+
+
+def _summary(root: Path) -> pd.DataFrame:
+    path = _find(root, "summaryTable.csv")
+    if path is None:
+        raise core.CohortError(f"{root} has no processedResults/summaryTable.csv; it holds the "
+                               "raters' votes: run `expresso data fetch cremad`.")  # fmt: skip
+    table = core.read_table(path)
+    core.need(table, ("filename", "facevote", "facelevel"), path)
+    return table.drop_duplicates("filename").set_index("filename")
+
+
+def _scores(recordings: pd.Series, summary: pd.DataFrame, emotion: str
+            ) -> tuple[list[float], dict[str, str]]:  # fmt: skip
+    """Return each clip's intensity, and why a clip has none."""
+    scores, reasons = [], {}
+    for recording in recordings:
+        score = np.nan
+        if recording not in summary.index:
+            reasons[recording] = "raters' votes are missing"
+        else:
+            row = summary.loc[recording]
+            votes = row["facevote"].split(":")
+            levels = core.numbers(pd.Series(row["facelevel"].split(":"))).tolist()
+            score = _score(votes, levels, emotion)
+            if np.isnan(score):
+                neutral = votes == ["N"]
+                reasons[recording] = (
+                    "seen as neutral, so it has no intensity of an emotion" if neutral
+                    else "raters' votes and levels do not fit together"
+                )  # fmt: skip
+        scores.append(score)
+    return scores, reasons
+
+
+def _score(votes: list[str], levels: list[float], emotion: str) -> float:
+    """Return the intensity of a clip.
+
+    >>> _score(["A", "N"], [40.0, 90.0], ""), _score(["A", "D"], [40.0, 60.0], "")
+    (40.0, 50.0)
+    >>> _score(["A", "D"], [40.0, 60.0], "DIS"), _score(["N"], [92.0], "SAD")
+    (60.0, 0.0)
+    """
+    if len(votes) != len(levels) or not set(votes) <= set(EMOTIONS.values()):
+        return float("nan")
+    seen = dict(zip(votes, levels))
+    if emotion:
+        return seen.get(EMOTIONS[emotion], 0.0)
+    real = [level for vote, level in seen.items() if vote != "N"]
+    return float(np.mean(real)) if real else float("nan")
+
+
+def _people(root: Path, problems: core.Problems) -> pd.DataFrame | None:
+    path = _find(root, "VideoDemographics.csv")
+    if path is None:
+        problems.add("VideoDemographics.csv", "is not there: age and sex are unknown", core.KEPT,
+                     "Run `expresso data fetch cremad`.")  # fmt: skip
+        return None
+    table = core.read_table(path).rename(columns={"actorid": "participant"})
+    core.need(table, ("participant", "age", "sex"), path)
+    table["age"] = core.numbers(table["age"])
+    table["sex"] = table["sex"].str.casefold()
+    return table

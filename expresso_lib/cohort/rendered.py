@@ -1,0 +1,48 @@
+"""Reader of rendered participants, as `expresso data render` writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from expresso_lib.cohort import core
+
+
+def read(folder: Path, *, faces_may_be_shown: bool = True) -> core.Cohort:
+    """Read ``participants.csv``, ``recordings.csv`` and the videos beside them.
+
+    Parameters
+    ----------
+    folder : Path
+        As `synthetic.write_cohort` left it.
+    faces_may_be_shown : bool
+        False treats the rendered faces as if a licence forbade showing them (for teaching and
+        for tests).
+
+    Raises
+    ------
+    core.CohortError
+        If it is no folder of rendered participants.
+    """
+    root = core.existing_folder(folder, "the rendered cohort")
+    # Real videos must never pass for rendered ones, whose faces may be shown.
+    for name in ("participants.csv", "recordings.csv", "planted.csv"):
+        if not (root / name).is_file():
+            raise core.CohortError(f"{root} has no {name}; it holds no rendered cohort.")
+    people = pd.read_csv(root / "participants.csv", dtype={"participant": str})
+    rows = pd.read_csv(root / "recordings.csv", dtype={"participant": str, "recording": str})
+    core.need(people, ("participant", "score"), root / "participants.csv")
+    core.need(rows, ("participant", "recording"), root / "recordings.csv")
+    rows["path"] = rows["recording"] + ".mp4"
+    rows = rows.drop(columns=["score", "band"], errors="ignore").merge(
+        people[["participant", "score"]], on="participant", how="left")
+    problems = core.Problems()
+    for recording in rows["recording"]:
+        if not (root / f"{recording}.npz").is_file():
+            problems.add(recording, "its truth (.npz) is not there", core.KEPT,
+                         "Render the cohort again.")  # fmt: skip
+    return core.assemble(
+        rows, core.BDI_II, name="demo cohort", root=root, problems=problems, people=people,
+        faces_may_be_shown=faces_may_be_shown, demo=True,
+    )  # fmt: skip
