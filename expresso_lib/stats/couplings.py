@@ -29,8 +29,8 @@ def wide_action_units(action_units: pd.DataFrame, *, value: str = "intensity") -
         ``participant, recording, frame`` and either AU columns (``AU01`` …) or ``au`` with
         ``intensity`` (0 to 5) and, if measured, ``presence`` (0 or 1).
     value : {"intensity", "presence"}
-        Column of a tidy table to spread. A wide table holds intensities; presence is then
-        intensity of at least 1, OpenFace's own convention for a visible movement.
+        Presence is read from ``AU01_c`` … (wide) or ``presence`` (tidy); where it was not
+        measured it is an intensity of at least 1, the "trace" from which a movement is visible.
 
     Returns
     -------
@@ -45,15 +45,18 @@ def wide_action_units(action_units: pd.DataFrame, *, value: str = "intensity") -
     [0.0, 2.5]
     """
     keys = ["participant", "recording", "frame"]
+    measured = "intensity"
     if "au" in action_units:
-        column = value if value in action_units else "intensity"
-        wide = action_units.pivot(index=keys, columns="au", values=column).reset_index()
+        measured = value if value in action_units else measured
+        wide = action_units.pivot(index=keys, columns="au", values=measured).reset_index()
         wide.columns.name = None
+    elif value == "presence" and any(f"{code}_c" in action_units for code in anatomy.AU_CODES):
+        measured = value
+        codes = {f"{code}_c": code for code in anatomy.AU_CODES if f"{code}_c" in action_units}
+        wide = action_units[[*keys, *codes]].rename(columns=codes)
     else:
-        column, wide = "intensity", action_units
-        aus = [code for code in anatomy.AU_CODES if code in wide]
-        wide = wide[keys + aus]
-    if value == "presence" and column == "intensity":
+        wide = action_units[keys + [code for code in anatomy.AU_CODES if code in action_units]]
+    if value == "presence" and measured == "intensity":
         aus = [name for name in wide if name not in keys]
         wide = wide.assign(**{au: (wide[au] >= 1).where(wide[au].notna()).astype(float) for au in aus})
     return wide
