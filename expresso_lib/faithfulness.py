@@ -461,13 +461,23 @@ def infidelity(
 
 
 def sensitivity(
-    explain: Callable[[Tensor], Tensor], clips: Tensor, *, samples: int = 3, seed: int = 0
+    explain: Callable[[Tensor, int], Tensor], clips: Tensor, *, samples: int = 3, seed: int = 0
 ) -> np.ndarray:
-    """Captum's max-sensitivity: largest relative change of the map under noise of 0.02, (N,)."""
+    """Captum's max-sensitivity: largest relative change of the map under noise of 0.02, (N,).
+
+    ``explain(copies, n)`` gives the attributions of noisy copies of clip ``n``, so that every
+    clip keeps its own baseline.
+    """
+    found = []
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        found = captum_metrics.sensitivity_max(explain, clips, n_perturb_samples=samples)
-    return found.detach().double().cpu().numpy()
+        for n in range(len(clips)):
+            one = captum_metrics.sensitivity_max(
+                lambda x, n=n: (explain(x[0], n),),
+                clips[n : n + 1], n_perturb_samples=samples,
+            )
+            found.append(one.detach().double().cpu())
+    return torch.cat(found).numpy()
 
 
 def time_use(model: nn.Module, clips: Tensor, *, seed: int = 0) -> dict[str, np.ndarray]:

@@ -1,0 +1,299 @@
+"""Claims about `expresso_lib.faithfulness`, on a model whose use of every pixel is known."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from torch import nn
+
+from expresso_lib import anatomy, attribution, faithfulness
+
+N, C, T, H, W = 12, 3, 5, 10, 8
+MOUTH, BROW, BACKGROUND = 5, 0, 7
+PEOPLE = [f"P{i // 2}" for i in range(N)]
+
+
+class Reads(nn.Module):
+    """f(x) = 40 x mean of the mouth's pixels - 20 x mean of the brow's."""
+
+    def __init__(self, labels):
+        super().__init__()
+        weights = 40.0 * (labels == MOUTH) - 20.0 * (labels == BROW)
+        self.weights = nn.Parameter(torch.from_numpy(weights / (C * T * H * W)).float())
+
+    def forward(self, clips):
+        return 400 * (clips * self.weights).flatten(1).sum(dim=1)
+
+
+@pytest.fixture
+def labels():
+    one = np.full((H, W), anatomy.REGIONS.index("face_rest"), np.uint8)
+    one[0], one[1:3, :4], one[7:9, 2:6] = BACKGROUND, BROW, MOUTH
+    return np.broadcast_to(one, (N, T, H, W)).copy()
+
+
+@pytest.fixture
+def model(labels):
+    return Reads(labels[0]).eval()
+
+
+@pytest.fixture
+def scene(labels, model):
+    """Clips in which mouth and brow light up by known amounts in known frames."""
+    rng = np.random.default_rng(0)
+    plain = torch.from_numpy(rng.uniform(0.2, 0.4, (N, C, T, H, W))).float()
+    activity = {f: np.zeros((N, T)) for f in ("smile", "brows")}
+    activity["smile"][:, 3:] = rng.uniform(0.35, 1, (N, 1))
+    activity["brows"][:, :2] = rng.uniform(0.35, 1, (N, 1))
+    clips = plain.clone()
+    lit = {f: torch.zeros_like(plain) for f in activity}
+    for factor, region in (("smile", MOUTH), ("brows", BROW)):
+        mask = (labels == region)[:, None] * activity[factor][:, None, :, None, None]
+        # How bright it gets differs between clips and is no part of the amount.
+        bright = rng.uniform(0.3, 0.5, (N, 1, 1, 1, 1))
+        lit[factor] = torch.from_numpy(bright * mask).float().expand_as(plain)
+        clips = clips + lit[factor]
+    interventions = [
+        faithfulness.intervene(
+            model, clips, clips - lit[f], f, regions=labels, activity=activity[f]
+        )
+        for f in activity
+    ]
+    return clips, plain, interventions
+
+
+def _maps(model, clips, baseline):
+    return attribution.attribute(model, clips, "DeepLift", baseline).values.sum(dim=1).numpy()
+
+
+def _score(table, metric, factor="pooled", support="changed"):
+    rows = table[(table["metric"] == metric) & (table["factor"] == factor)]
+    return rows[rows["support"] == support]["estimate"].item()
+
+
+def test_intervene_measures_what_the_model_loses(model, scene, labels):
+    """Effect, changed pixels and active frames of a removal, by hand."""
+    clips, plain, (smile, brows) = scene
+    lost = faithfulness.scores(model, clips) - faithfulness.scores(model, plain)
+    assert_allclose(smile.effect + brows.effect, lost, rtol=1e-4)
+    assert (smile.effect > 0).all()
+    assert (brows.effect < 0).all()
+    assert smile.active.tolist() == [[False, False, False, True, True]] * N
+    assert (smile.changed == ((labels == MOUTH) & smile.active[..., None, None])).all()
+    assert (smile.region == smile.changed).all()
+
+
+def test_intervene_leaves_out_frames_that_another_factor_shares(model, scene, labels):
+    """Where speech goes on, a smile cannot be told apart by place: those frames are not used."""
+    clips, plain, (smile, _) = scene
+    elsewhere = np.zeros((N, T), bool)
+    elsewhere[:, 4] = True
+    found = faithfulness.intervene(
+        model, clips, plain, "smile", regions=labels, activity=smile.active * 1.0,
+        elsewhere=elsewhere,
+    )
+    assert not found.region[:, 4].any()
+    assert not found.changed[:, 4].any()
+    assert found.active[:, 3].all()
+
+
+def test_a_true_explanation_passes_and_controls_do_not(model, scene):
+    """The exact explanation scores 1 with slope 1; maps that never saw the model score lower."""
+    clips, plain, interventions = scene
+    exact = faithfulness.judge(_maps(model, clips, plain), interventions, PEOPLE, draws=50)
+    for support in ("changed", "region"):
+        assert _score(exact, "interventional_fidelity", support=support) > 0.999
+        assert_allclose(_score(exact, "interventional_slope", support=support), 1, atol=0.02)
+        assert _score(exact, "fidelity_given_amount", support=support) > 0.99
+        assert _score(exact, "sign_positive", support=support) == 1
+        assert _score(exact, "sign_negative", support=support) == 1
+    assert _score(exact, "time_auroc", support="region") == 1
+    assert _score(exact, "relevance_mass") > 3
+    controls = faithfulness.controls(clips.numpy(), plain.numpy(), seed=1)
+    for name in ("random", "edge", "motion", "difference"):
+        table = faithfulness.judge(controls[name], interventions, PEOPLE, draws=50)
+        assert _score(table, "interventional_fidelity") < 0.99, name
+        assert _score(table, "sign_negative") < 0.9, name
+    nothing = faithfulness.judge(controls["zero_map"], interventions, PEOPLE, draws=50)
+    assert np.isnan(_score(nothing, "interventional_fidelity"))
+
+
+def test_the_amount_alone_says_nothing_beyond_the_amount(scene):
+    """Its fidelity within one factor is high, given the amount it is not defined."""
+    _, _, interventions = scene
+    table = faithfulness.judge(None, interventions, PEOPLE, draws=20)
+    assert _score(table, "interventional_fidelity", "smile") > 0.9
+    assert np.isnan(_score(table, "fidelity_given_amount", "smile"))
+    assert set(table["metric"]).isdisjoint({"time_auroc", "relevance_mass"})
+
+
+def test_a_turned_sign_fails(model, scene):
+    """The negative of the right map scores -1 and no sign right: signs are not lost on the way."""
+    clips, plain, interventions = scene
+    table = faithfulness.judge(-_maps(model, clips, plain), interventions, PEOPLE, draws=20)
+    assert _score(table, "interventional_fidelity") < -0.999
+    assert _score(table, "sign") == 0
+
+
+def test_intervals_come_from_participants(model, scene):
+    """Two clips of one person count once: copying every clip leaves the interval as it is."""
+    clips, plain, interventions = scene
+    rng = np.random.default_rng(5)
+    noisy = _maps(model, clips, plain) + rng.normal(0, 0.3, (N, T, H, W))
+    one = faithfulness.judge(noisy, interventions, PEOPLE, draws=200)
+    twice = [
+        faithfulness.Intervention(
+            i.factor, *(np.concatenate([x, x]) for x in (i.effect, i.changed, i.region, i.active,
+                                                         i.amount)))
+        for i in interventions
+    ]
+    two = faithfulness.judge(np.concatenate([noisy] * 2), twice, PEOPLE * 2, draws=200)
+    wide = [t[t["metric"] == "interventional_fidelity"].iloc[0] for t in (one, two)]
+    assert_allclose(wide[0][["ci_low", "ci_high"]].to_numpy(float),
+                    wide[1][["ci_low", "ci_high"]].to_numpy(float), rtol=1e-9)
+
+
+def test_head_motion_is_never_pooled(model, scene):
+    """It has no place of its own, so the pooled row is the same with and without it."""
+    clips, plain, interventions = scene
+    head = faithfulness.Intervention("head_motion", *list(vars(interventions[0]).values())[1:])
+    maps = _maps(model, clips, plain)
+    with_head = faithfulness.judge(maps, [*interventions, head], PEOPLE, draws=5)
+    without = faithfulness.judge(maps, interventions, PEOPLE, draws=5)
+    assert_allclose(_score(with_head, "interventional_slope"),
+                    _score(without, "interventional_slope"))
+    assert "head_motion" in set(with_head["factor"])
+
+
+def test_misfitting_arrays_are_refused(model, scene, labels):
+    """Clips rendered at another size, masks of other clips."""
+    clips, plain, interventions = scene
+    with pytest.raises(ValueError, match="render the same frames"):
+        faithfulness.intervene(model, clips, plain[:, :, :4], "smile", regions=labels,
+                               activity=np.zeros((N, T)))
+    with pytest.raises(ValueError, match="do not fit"):
+        faithfulness.intervene(model, clips, plain, "smile", regions=labels[:3],
+                               activity=np.zeros((N, T)))
+    with pytest.raises(ValueError, match="differ"):
+        faithfulness.contribution(np.zeros((N, T, W, H)), interventions[0].changed)
+
+
+def test_auroc_against_counting():
+    """Wins plus half the ties over all pairs."""
+    rng = np.random.default_rng(1)
+    values, positive = rng.integers(0, 5, 40).astype(float), rng.random(40) < 0.4
+    pairs = values[positive][:, None] - values[~positive][None]
+    expected = ((pairs > 0) + 0.5 * (pairs == 0)).mean()
+    assert_allclose(faithfulness.auroc(values, positive), expected, rtol=1e-12)
+    assert np.isnan(faithfulness.auroc(values, np.ones(40, bool)))
+
+
+def test_factor_recovery_tells_used_factors_from_unused(model, scene, labels):
+    """A change the model does not read has no attribution."""
+    clips, plain, interventions = scene
+    unused = faithfulness.intervene(
+        model, clips, torch.where(torch.from_numpy(labels == BACKGROUND)[:, None], 0.0, clips),
+        "background", regions=labels, activity=np.ones((N, T)),
+    )
+    maps = _maps(model, clips, plain)
+    assert faithfulness.factor_recovery(maps, [*interventions, unused]) == 1
+
+
+def test_randomised_goes_from_the_head_down_and_leaves_the_model_alone():
+    """Each step changes one more layer; distributions stay; the original is untouched."""
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 1))
+    before = [p.clone() for p in model.parameters()]
+    steps = list(faithfulness.randomised(model, seed=1))
+    assert [number for number, _ in steps] == [1, 2]
+    first = steps[0][1]
+    assert torch.equal(first[0].weight, model[0].weight)
+    assert not torch.equal(first[2].weight, model[2].weight)
+    assert_allclose(first[2].weight.detach().sort().values, model[2].weight.detach().sort().values)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
+
+
+def test_agreement_is_one_with_itself_and_minus_one_with_its_negative(scene, model):
+    """Spearman of signed maps."""
+    clips, plain, _ = scene
+    maps = _maps(model, clips, plain) + np.random.default_rng(0).normal(0, 1e-6, (N, T, H, W))
+    table = faithfulness.agreement({"a": maps, "b": -maps, "c": maps * 3})
+    assert_allclose(table.to_numpy(), [[1, -1, 1], [-1, 1, -1], [1, -1, 1]], atol=1e-9)
+    assert_allclose(faithfulness.rank_agreement(maps, maps), 1)
+
+
+def test_deletion_and_insertion_reward_the_right_order(model, scene, labels):
+    """The exact map beats random order, its negative loses to it, no map does neither."""
+    clips, plain, _ = scene
+    cells = faithfulness.blocks(labels, time_blocks=5)
+    maps = _maps(model, clips, plain)
+    right = faithfulness.deletion_insertion(model, clips, plain, maps, cells)
+    wrong = faithfulness.deletion_insertion(model, clips, plain, -maps, cells)
+    none = faithfulness.deletion_insertion(model, clips, plain, 0 * maps, cells)
+    for metric in ("deletion", "insertion"):
+        assert right[metric].min() > 0
+        assert wrong[metric].max() < 0
+        assert abs(none[metric].mean()) < 0.25 * right[metric].mean()
+
+
+def test_infidelity_is_least_for_the_exact_map(model, scene, labels):
+    """On a linear model the exact attributions have none; random ones have."""
+    clips, plain, _ = scene
+    cells = faithfulness.blocks(labels, time_blocks=5)
+    exact = attribution.attribute(model, clips, "DeepLift", plain).values
+    low = faithfulness.infidelity(model, clips, plain, exact, cells)
+    high = faithfulness.infidelity(model, clips, plain, torch.randn_like(exact), cells)
+    assert low.mean() < 0.01 * high.mean()
+
+
+def test_sensitivity_of_a_linear_model_is_small_and_of_noise_is_not(model, scene):
+    """An explanation that answers noise with noise is sensitive."""
+    clips = scene[0][:3]
+
+    def gradient(x, n):
+        return attribution.attribute(model, x, "Saliency", "zero").values
+
+    generator = torch.Generator().manual_seed(0)
+    calm = faithfulness.sensitivity(gradient, clips)
+    wild = faithfulness.sensitivity(lambda x, n: torch.randn(x.shape, generator=generator), clips)
+    assert calm.max() < 1e-4
+    assert wild.min() > 0.5
+
+
+def test_time_use_sees_whether_order_matters():
+    """A mean over time does not care for order; a mean of changes does."""
+
+    class Mean(nn.Module):
+        def forward(self, clips):
+            return clips.mean(dim=(1, 2, 3, 4))
+
+    class Change(nn.Module):
+        def forward(self, clips):
+            return (clips[:, :, 1:] - clips[:, :, :-1]).abs().mean(dim=(1, 2, 3, 4))
+
+    ramp = torch.linspace(0, 1, T)[None, None, :, None, None].expand(2, C, T, H, W)
+    still = faithfulness.time_use(Mean().eval(), ramp)
+    assert_allclose(np.stack(list(still.values())), 0, atol=1e-6)
+    moved = faithfulness.time_use(Change().eval(), ramp)
+    assert (moved["freeze"] > 0.1).all()
+    assert (np.abs(moved["shuffle"]) > 0.05).all()
+    assert_allclose(moved["reverse"], 0, atol=1e-6)
+
+
+def test_audit_points_at_the_background(labels):
+    """Attribution on the background shows as a ratio far above 1."""
+    maps = np.ones((N, T, H, W)) * 0.01
+    even = faithfulness.audit(maps, labels)
+    assert_allclose(even["ratio"], 1, rtol=1e-9)
+    maps[labels == BACKGROUND] = 1
+    found = faithfulness.audit(maps, labels).groupby("place")["ratio"].mean()
+    assert found["background"] > 5
+    assert found["border"] > 1
+
+
+def test_swap_measures_what_the_donor_brings(model, scene, labels):
+    """Swapping pixels that the model ignores changes nothing; the mouth does."""
+    clips = scene[0]
+    ignored = faithfulness.swap(model, clips, clips.flip(0), labels == BACKGROUND)
+    read = faithfulness.swap(model, clips, 0 * clips, labels == MOUTH)
+    assert_allclose(ignored, 0, atol=1e-4)
+    assert read.min() > 1
