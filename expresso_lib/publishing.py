@@ -219,7 +219,11 @@ def dress(notebook: NotebookNode, facts: ChapterFacts, templates: jinja2.Environ
              if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
     for cell in cells:
         tags = set(cell.metadata.get("tags", []))
-        cell.metadata["tags"] = sorted(tags | {"hide-input"} if tags & FOLDED else tags)
+        if tags & FOLDED:
+            tags |= {"hide-input"}
+            cell.metadata["mystnb"] = {"code_prompt_show": "Show the parameters",
+                                       "code_prompt_hide": "Hide the parameters"}
+        cell.metadata["tags"] = sorted(tags)
     table = style.table_html(facts.parameters, caption=f"Parameters of {facts.name}")
     above, below = (nbformat.v4.new_markdown_cell(raw(
         templates.get_template(f"parts/{part}.html").render(chapter=facts, table=table)))

@@ -223,22 +223,23 @@ def _embedded(movies: Mapping[tuple[str, str], Path]) -> dict[str, str]:
 
 def timeline(case: Case, channel: Channel) -> str:
     """Draw predictions of the clips and attribution of the frames over time; a data address."""
-    figure, (top, below) = style.figure("full", rows=2, height=3.8, sharex=True)
-    clips = case.clips()
-    seconds = case.explanation.rows.shape[1] / case.explanation.fps
-    top.hlines(clips["prediction"], clips["starts_at_s"], clips["starts_at_s"] + seconds,
-               color=style.ROLE_COLORS["model"], linewidth=3)
-    top.axhline(case.prediction, color=style.INK, linewidth=1, linestyle="--")
-    top.set(ylabel=case.scale.name, title="Prediction of each clip; dashed: the recording's")
-    values = case.series(channel).sum(axis=1)
-    colors = [style.sign_color(value) for value in values]
-    below.bar(case.frames["seconds"], values, 1 / case.explanation.fps, color=colors)
-    style.zero_line(below)
-    below.set(xlabel="seconds", ylabel="points per frame",
-              title=f"Attribution of each frame ({_key(channel)}); red raises, blue lowers")
-    style.note(figure, case.data)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
+    with style.context():
+        figure, (top, below) = style.figure("full", rows=2, height=3.8, sharex=True)
+        clips = case.clips()
+        seconds = case.explanation.rows.shape[1] / case.explanation.fps
+        top.hlines(clips["prediction"], clips["starts_at_s"], clips["starts_at_s"] + seconds,
+                   color=style.ROLE_COLORS["model"], linewidth=3)
+        top.axhline(case.prediction, color=style.INK, linewidth=1, linestyle="--")
+        top.set(ylabel=case.scale.name, title="Prediction of each clip; dashed: the recording's")
+        values = case.series(channel).sum(axis=1)
+        colors = [style.sign_color(value) for value in values]
+        below.bar(case.frames["seconds"], values, 1 / case.explanation.fps, color=colors)
+        style.zero_line(below)
+        below.set(xlabel="seconds", ylabel="points per frame",
+                  title=f"Attribution of each frame ({_key(channel)}); red raises, blue lowers")
+        style.note(figure, case.data)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png")
     return _address(buffer.getvalue())
 
 

@@ -152,6 +152,9 @@
       video.addEventListener("loadeddata", () => seek(now));
     } else { play.hidden = true; }
     window.addEventListener("resize", draw);
+    // Begin where the model's account is strongest, not at an empty first frame.
+    const first = data.channels[0].attribution.map(v => Math.abs(v || 0));
+    now = first.indexOf(Math.max(...first));
     chooseMethod();
   }
   document.querySelectorAll(".ex-scrubber").forEach(start);

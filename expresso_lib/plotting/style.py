@@ -73,7 +73,7 @@ RC: dict[str, Any] = {
     "axes.labelcolor": INK,
     "axes.titlesize": TITLE,
     "axes.titlelocation": "left",
-    "axes.titleweight": "semibold",
+    "axes.titleweight": "bold",
     "axes.labelsize": BODY,
     "axes.spines.top": False,
     "axes.spines.right": False,
