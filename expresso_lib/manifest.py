@@ -192,8 +192,9 @@ def load(path: str | Path | None = None) -> dict[str, Entry]:
 
 
 def entry(name: str, *, path: str | Path | None = None) -> Entry:
-    """Return one entry; an unknown name raises with the nearest known one."""
+    """Return one entry (``s3fd`` finds ``weights_s3fd``); an unknown name raises."""
     entries = load(path)
+    name = f"weights_{name}" if f"weights_{name}" in entries else name
     if name not in entries:
         hint = _checks.nearest(name, entries)
         raise ManifestError(f"{name!r} is not in the data manifest{hint}.")
@@ -212,11 +213,11 @@ def locate(name: str, *, folder: str | Path | None = None) -> Path:
     if known.shipped is not None:
         return PACKAGE / known.shipped
     if os.environ.get(ENV_FOLDER):
-        return Path(os.environ[ENV_FOLDER]).expanduser() / name
+        return Path(os.environ[ENV_FOLDER]).expanduser() / known.name
     if known.kind == "weights":
         cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
         return Path(os.environ.get("TORCH_HOME", cache / "torch")) / "hub" / "checkpoints"
-    return Path(pooch.os_cache("expresso")) / name
+    return Path(pooch.os_cache("expresso")) / known.name
 
 
 def path_of(name: str, *, folder: str | Path | None = None) -> Path:
@@ -227,22 +228,35 @@ def path_of(name: str, *, folder: str | Path | None = None) -> Path:
 
 
 def verify(
-    name: str, *, folder: str | Path | None = None, parts: Iterable[str] | None = None
+    names: str | Iterable[str] | None = None,
+    *,
+    folder: str | Path | None = None,
+    parts: Iterable[str] | None = None,
 ) -> pd.DataFrame:
     """Compare what lies in place with the manifest.
+
+    Parameters
+    ----------
+    names : str or iterable of str, optional
+        Entries; by default every one of which something is here.
+    folder, parts
+        As for `fetch`.
 
     Returns
     -------
     DataFrame
-        file, part, size (bytes), state (``verified``, ``matches`` a hash that nobody here has
-        checked, ``present`` without a known hash, ``unpacked``, ``missing``, ``damaged``), detail.
+        name, file, size (bytes), status (``verified``; ``matches`` a hash that nobody here has
+        checked; ``present`` without a known hash; ``unpacked``; ``missing``; ``wrong``), detail.
     """
-    root = locate(name, folder=folder)
+    chosen = [names] if isinstance(names, str) else names
     rows = []
-    for file in _chosen(entry(name), parts):
-        state, detail = _state(root / file.path, file)
-        rows.append((file.path, file.part, file.size, state, detail))
-    return pd.DataFrame(rows, columns=["file", "part", "size", "state", "detail"])
+    for name in load() if chosen is None else chosen:
+        root = locate(name, folder=folder)
+        found = [(name, file.path, file.size, *_state(root / file.path, file))
+                 for file in _chosen(entry(name), parts)]  # fmt: skip
+        if chosen is not None or any(row[3] != "missing" for row in found):
+            rows += found
+    return pd.DataFrame(rows, columns=["name", "file", "size", "status", "detail"])
 
 
 def status(*, hashes: bool = False) -> pd.DataFrame:
@@ -257,7 +271,7 @@ def status(*, hashes: bool = False) -> pd.DataFrame:
                     for f in known.files)  # fmt: skip
         state = f"{found} of {len(known.files)} files" if known.files else _folder_state(root)
         if hashes and found:
-            counts = verify(known.name)["state"].value_counts()
+            counts = verify(known.name)["status"].value_counts()
             state = ", ".join(f"{count} {what}" for what, count in counts.items())
         rows.append((known.name, known.tier, known.kind, round(known.size / 1e6, 1) or None, state,
                      known.faces_may_be_shown, known.licence, str(root), known.source))  # fmt: skip
@@ -389,9 +403,9 @@ def _state(target: Path, file: File) -> tuple[str, str]:
         return _unpacked_state(target, receipt) if receipt.is_file() else ("missing", "not there")
     if file.hash is None:
         short = file.verified and file.size is not None and target.stat().st_size != file.size
-        return ("damaged", f"{target} has another size") if short else ("present", "no hash known")
+        return ("wrong", f"{target} has another size") if short else ("present", "no hash known")
     if not _hash_fits(target, file.hash):
-        return "damaged", f"{target} does not have the hash {file.hash}"
+        return "wrong", f"{target} does not have the hash {file.hash}"
     return ("verified", file.hash) if file.verified else ("matches", f"{file.hash}, unverified")
 
 
@@ -421,7 +435,7 @@ def _unpacked_state(target: Path, receipt: Path) -> tuple[str, str]:
     for name, size in files.items():
         path = target.parent / name
         if not path.is_file() or path.stat().st_size != size:
-            return "damaged", f"{path} is gone or was changed (delete {receipt} to fetch again)"
+            return "wrong", f"{path} is gone or was changed (delete {receipt} to fetch again)"
     return "unpacked", f"{len(files)} files"
 
 
