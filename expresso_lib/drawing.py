@@ -115,11 +115,16 @@ class Scene:
         maps : ndarray
             float (K, H, W) on the archive's aligned face, score points; NaN where there is none.
         limit : float, optional
-            |value| of full colour after the map was brought to this size; by default `limit_of`.
+            |value| of full colour; by default `limit_of` the maps. Without leave the blur has
+            made every value smaller, so that these pictures always have a scale of their own.
         """
         carried = self.carry(maps)
-        strongest = limit_of(carried) if limit is None else limit
-        return np.stack([_signed(p, m, strongest) for p, m in zip(self.pictures, carried)])
+        own = limit is None or not self.faces
+        return self.overlaid(carried, limit_of(carried) if own or limit is None else limit)
+
+    def overlaid(self, carried: np.ndarray, limit: float) -> np.ndarray:
+        """As `with_attribution`, with maps that `carry` has brought here."""
+        return np.stack([_signed(p, m, limit) for p, m in zip(self.pictures, carried)])
 
     def carry(self, maps: np.ndarray) -> np.ndarray:
         """Bring maps (K, H, W) of the archive onto the pictures, float32 (K, S, S).
@@ -279,11 +284,11 @@ def write_overlay(
             rows = np.arange(start, min(start + chunk, len(archive.frames)))
             yield scene(archive, rows, permission, path=recording, size=size), maps[rows]
 
-    if limit is None:
+    if limit is None or not permission.faces:
         # On a sample: the scale needs no second pass over a long recording.
         rows = np.unique(np.linspace(0, len(archive.frames) - 1, 48).astype(int))
         limit = limit_of(scene(archive, rows, permission, size=size).carry(maps[rows]))
-    frames = (one for part, values in parts() for one in part.with_attribution(values, limit=limit))
+    frames = (one for part, values in parts() for one in part.overlaid(part.carry(values), limit))
     return video.write_video(path, frames, archive.fps)
 
 
@@ -354,7 +359,7 @@ def _aligned(
 
 
 def _piecewise(values: np.ndarray, here: np.ndarray, size: int) -> np.ndarray:
-    """Warp a map, triangle by triangle, from landmarks `here` to the average face's; zero beyond."""
+    """Warp a map, triangle by triangle, from landmarks `here` to the average face's."""
     corners, weights = _triangles(size)
     source = np.einsum("yxk,yxkc->yxc", weights, here[corners]).astype(np.float32)
     warped = cv2.remap(values, source[..., 0], source[..., 1], cv2.INTER_LINEAR)
