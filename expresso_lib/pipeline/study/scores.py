@@ -1,0 +1,239 @@
+"""How well scores are read, over many cohorts: scores, differences, and what chance would do.
+
+Everything is predicted for participants that no fit has seen. A number of one cohort is noisy, so
+each cohort's own stands beside their mean and beside the *stacked* result: the participants of
+all cohorts together, each predicted inside their own cohort, with intervals by bootstrap over
+these participants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from expresso_lib import clips, experiments, store, training
+from expresso_lib.pipeline.study import rendering
+
+METRICS = ("mae", "pearson", "ccc", "rmse")
+# Cohorts of permuted scores, each tested with this many permutations of its own.
+NULL_BLOCK, NULL_DRAWS = 10, 99
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """What a study varies around: cohorts, the default recipe, folds; and where it works."""
+
+    shape: rendering.Shape
+    recipe: training.Recipe
+    root: Path
+    folds: int = 5
+    repeats: int = 3
+    step: int | None = None
+    tuning: training.FineTuning = training.FineTuning()
+    draws: int = 2000
+    nulls: int = 200
+    clips: int = 48  # explained in faithfulness, per cohort
+    executor: Executor | None = None
+
+    def folder(self, variant: str, seed: int) -> Path:
+        """Where a cohort's files lie; a colon is no part of a folder's name."""
+        return self.root / f"{variant.replace(':', '-')}-s{seed}"
+
+    def study(self, variant: str, seed: int, *, inputs: Sequence[str] = ("face",),
+              repeats: int = 0) -> experiments.Study:  # fmt: skip
+        """Render a cohort and lay out its folds."""
+        plan = self.shape.plan(variant, seed)
+        files = {name: rendering.archives(self.shape, variant, seed, input=name,
+                                          folder=self.folder(variant, seed),
+                                          executor=self.executor) for name in inputs}
+        dealt = experiments.schemes(plan.participants, folds=self.folds,
+                                    repeats=repeats or self.repeats, seed=seed)
+        return experiments.Study(plan.participants, plan.recordings, files, dealt,
+                                 size=self.shape.size, step=self.step, tuning=self.tuning)
+
+    def cells(self, part: str) -> list[training.Recipe]:
+        """The recipes of a part, the default (where it belongs to it) first."""
+        default = self.recipe
+        scratch = replace(default, weights="none")
+        if part == "headset":
+            return [replace(default, variant="headset")]
+        if part == "scratch":
+            return [replace(scratch, fit="all")]
+        images = [replace(default, model=name) for name in ("small_image", "small_image_sd")]
+        known = list(dict.fromkeys([default, *images, scratch]))
+        if part == "scores":
+            return known
+        slow = (replace(scratch, fit="all"), *known)
+        return [cell for cell in experiments.grid(default, full=True) if cell not in slow]
+
+
+def predictions(design: Design, part: str, seed: int) -> pd.DataFrame:
+    """Predictions of a part's recipes in one cohort; the null model's with part ``scores``.
+
+    Networks fitted beyond the head take minutes per fold, so they get one repeat of the folds.
+    """
+    parts = []
+    for tuned in (False, True):
+        recipes = [cell for cell in design.cells(part) if (cell.fit != "ridge") == tuned]
+        if not recipes:
+            continue
+        study = design.study(recipes[0].variant, seed, repeats=1 if tuned else 0,
+                             inputs=sorted({cell.input for cell in recipes}))
+        out = design.folder(recipes[0].variant, seed) / "recipes"
+        parts.append(experiments.run_recipes(recipes, study, out=out, executor=design.executor))
+    table = pd.concat(parts, ignore_index=True)
+    return table if part == "scores" else table[table["recipe"] != "null"]
+
+
+def stacked(predicted: dict[int, pd.DataFrame]) -> pd.DataFrame:
+    """All cohorts' predictions as one, a participant's name preceded by the cohort's."""
+    parts = [table.assign(participant=f"s{seed}-" + table["participant"],
+                          recording=f"s{seed}-" + table["recording"])
+             for seed, table in predicted.items()]
+    return pd.concat(parts, ignore_index=True)
+
+
+def score_table(predicted: dict[int, pd.DataFrame], *, draws: int) -> pd.DataFrame:
+    """Participant-level scores of every recipe: each cohort, their mean, all stacked.
+
+    Returns
+    -------
+    DataFrame
+        seed (a number, ``mean`` or ``stacked``), recipe, metric (also ``mae_ratio``: over the
+        null model's MAE), estimate, ci_low, ci_high, n_participants.
+    """
+    tables = {str(seed): table for seed, table in predicted.items()}
+    parts = [_scores(table, draws).assign(seed=seed) for seed, table in tables.items()]
+    mean = pd.concat(parts).groupby(["recipe", "metric"], sort=False, as_index=False)
+    whole = _scores(stacked(predicted), draws).assign(seed="stacked")
+    means = mean[["estimate", "n_participants"]].agg(
+        {"estimate": "mean", "n_participants": "sum"}).assign(seed="mean")
+    columns = ["seed", "recipe", "metric", "estimate", "ci_low", "ci_high", "n_participants"]
+    return pd.concat([*parts, means, whole], ignore_index=True)[columns]
+
+
+def _scores(table: pd.DataFrame, draws: int) -> pd.DataFrame:
+    found = training.model_scores(table, draws=draws)
+    found = found[found["level"] == "participant"].drop(columns="level")
+    mae = found[found["metric"] == "mae"]
+    null = mae.loc[mae["recipe"] == "null", "estimate"]
+    if null.empty:
+        return found
+    ratio = mae.assign(metric="mae_ratio", estimate=mae["estimate"] / float(null.iloc[0]),
+                       ci_low=np.nan, ci_high=np.nan)
+    # The null model's r is an accident of its folds.
+    accident = (found["recipe"] == "null") & found["metric"].isin(["pearson", "ccc"])
+    return pd.concat([found[~accident], ratio], ignore_index=True)
+
+
+def difference_table(predicted: dict[int, pd.DataFrame], default: str, *, draws: int
+                     ) -> pd.DataFrame:
+    """The default recipe minus every other, paired by participant, all cohorts stacked.
+
+    Both sides are averaged over the same repeats of the folds, for an average over more of them
+    predicts better.
+    """
+    table = stacked(predicted)
+    parts = []
+    for other in [name for name in table["recipe"].unique() if name != default]:
+        both = table[table["recipe"].isin([default, other])]
+        shared = set.intersection(*(set(part["participant"]) for _, part in
+                                    both.groupby("recipe")))
+        repeats = both.loc[both["recipe"] == other, "repeat"].unique()
+        both = both[both["participant"].isin(shared) & both["repeat"].isin(repeats)]
+        found = training.model_differences(both, [(default, other)], draws=draws)
+        found = found[(found["level"] == "participant") & found["metric"].isin(METRICS)]
+        parts.append(found.drop(columns="level").assign(n_participants=len(shared)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def features(design: Design, study: experiments.Study, recipe: training.Recipe, seed: int) -> Path:
+    """Features of a cohort's clips at the head, kept: NPZ with ``values`` (N, D)."""
+    item = store.Item(f"features-{recipe.name}", {"recipe": recipe.name, "step": study.step},
+                      study.inputs(recipe), (recipe, study))
+    out = design.folder(recipe.variant, seed) / "features"
+    return store.map(keep_features, [item], out=out, executor=design.executor)[0].path
+
+
+def keep_features(item: store.Item, path: Path) -> None:
+    """Compute `features` (a `store.map` function)."""
+    recipe, study = item.payload
+    values = training.features(study.model(recipe), study.clip_set(recipe), device=study.device)
+    np.savez(path, values=values)
+
+
+def null_table(design: Design, seeds: Sequence[int]) -> pd.DataFrame:
+    """How often the permutation test of r rejects where the scores are permuted.
+
+    ``within folds``: scores change hands inside the folds that the test itself permutes in.
+    ``anew``: scores are dealt out to everybody and the folds after them, as in a new cohort whose
+    severity has nothing to do with the faces.
+
+    Returns
+    -------
+    DataFrame
+        seed (or ``all``), scenario, n, rate (share with p ≤ .05), ci_low, ci_high (Wilson 95 %).
+    """
+    found = []
+    blocks = max(1, round(design.nulls / len(seeds) / NULL_BLOCK))
+    for seed in seeds:
+        study = design.study("default", seed)
+        path = features(design, study, design.recipe, seed)
+        items = [store.Item(f"{scenario.replace(' ', '-')}-{block}", {"draws": NULL_DRAWS},
+                            (path,), (scenario, block, study, design.recipe))
+                 for scenario in ("within folds", "anew") for block in range(blocks)]
+        out = design.folder("default", seed) / "null"
+        for done in store.map(null_block, items, out=out, executor=design.executor,
+                              suffix=".parquet", describe=f"null s{seed}"):
+            found.append(pd.read_parquet(done.path).assign(seed=str(seed)))
+    table = pd.concat(found, ignore_index=True)
+    everything = pd.concat([table, table.assign(seed="all")])
+    rates = everything.groupby(["seed", "scenario"], as_index=False)["p"].agg(_rejections)
+    return pd.concat([rates[["seed", "scenario"]], pd.DataFrame(rates["p"].tolist())], axis=1)
+
+
+def _rejections(p: pd.Series) -> dict[str, float]:
+    n, rate, z = len(p), float((p <= 0.05).mean()), 1.96
+    middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return {"n": n, "rate": rate, "ci_low": max(0.0, middle - half), "ci_high": middle + half}
+
+
+def null_block(item: store.Item, path: Path) -> None:
+    """Test cohorts of permuted scores (a `store.map` function): scenario, number, r, p."""
+    scenario, block, study, recipe = item.payload
+    with np.load(item.inputs[0], allow_pickle=False) as file:
+        values = file["values"]
+    clip_table = study.clip_set(recipe).table
+    # The head is linear, so a participant's mean prediction is that of their mean features.
+    people = clip_table.groupby("participant").indices
+    means = np.stack([values[rows].mean(axis=0) for rows in people.values()])
+    own = study.participants.set_index("participant").loc[list(people)].reset_index()
+    rows = []
+    for number in range(block * NULL_BLOCK, (block + 1) * NULL_BLOCK):
+        table, dealt = _permuted(own, study.schemes, scenario, number)
+        r, _, p = training.permutation_test(means, table, dealt, draws=NULL_DRAWS, seed=number)
+        rows.append({"scenario": scenario, "number": number, "r": r, "p": p})
+    pd.DataFrame(rows).to_parquet(path)
+
+
+def _permuted(own: pd.DataFrame, schemes: pd.DataFrame, scenario: str, number: int
+              ) -> tuple[pd.DataFrame, pd.DataFrame]:
+    rng = np.random.default_rng([number, 61])
+    first = schemes[schemes["repeat"] == 0]
+    fold = own["participant"].map(first.set_index("participant")["fold"]).to_numpy()
+    groups = [np.arange(len(own))] if scenario == "anew" else [
+        np.flatnonzero(fold == name) for name in np.unique(fold)]
+    order = np.arange(len(own))
+    for group in groups:
+        order[group] = rng.permutation(group)
+    table = own.assign(score=own["score"].to_numpy()[order], band=own["band"].to_numpy()[order],
+                       recording=own["participant"], clip=own["participant"])
+    if scenario == "anew":
+        first = clips.folds(table, int(fold.max()) + 1, seed=number).assign(repeat=0)
+    return table, first
