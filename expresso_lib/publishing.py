@@ -8,6 +8,7 @@ there reads "not measured" and never stops the book. Sphinx builds offline; its 
 from __future__ import annotations
 
 import html
+import importlib.util
 import json
 import re
 import shutil
@@ -94,7 +95,7 @@ class Facts:
     folder: Path
     chapters: tuple[ChapterFacts, ...] = ()
     student: bool = False
-    bench_hash: str = ""
+    bench_hashes: frozenset[str] = frozenset()
     built: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
 
     @property
@@ -139,9 +140,14 @@ class Facts:
                 and all(row.get(key) == value for key, value in where.items())]
         table = pd.DataFrame(rows)
         for column in {"value", "rate"} & {*table.columns}:
-            fits = table["source_hash"].eq(self.bench_hash)
+            fits = table["source_hash"].isin(self.bench_hashes)
             table[column] = table[column].astype(object).where(fits, MISSING)
         return show_table(table, caption=caption, digits=3)
+
+    def fragment(self, name: str, otherwise: str) -> str:
+        """Return a piece of HTML that a chapter left in ``figures/``, or some words instead."""
+        path = self.folder / "figures" / name
+        return raw(path.read_text(encoding="utf-8")) if path.is_file() else f"*{otherwise}*"
 
     def others(self) -> list[Facts]:
         """Return the other runs that lie beside this one."""
@@ -186,6 +192,17 @@ def show_table(table: pd.DataFrame, *, caption: str, digits: int = 2, empty: str
 def raw(text: str) -> str:
     """Fence HTML for MyST."""
     return f"\n````{{raw}} html\n{text}\n````\n"
+
+
+def bench_hashes(folder: Path) -> frozenset[str]:
+    """Return the hashes of today's benchmarks; a value that carries another one is out of date."""
+    measure = folder / "measure.py"
+    spec = importlib.util.spec_from_file_location("expresso_benchmarks_measure", measure)
+    if not measure.is_file() or spec is None or spec.loader is None:
+        return frozenset()
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return frozenset(module.source_hash(path.stem) for path in folder.glob("[a-z]*.py"))
 
 
 def _read_json(path: Path, otherwise: Any) -> Any:
@@ -256,15 +273,14 @@ def without_solutions(cells: list[NotebookNode]) -> list[NotebookNode]:
 def inputs(root: Path, run_folder: Path) -> list[Path]:
     """Return the files that the pages depend on, besides the executed chapters."""
     text = [path for path in (root / "book").rglob("*") if path.is_file()]
-    made = [*run_folder.glob("tables/*.parquet"), run_folder / "run.json",
-            run_folder.parent / "bench.json", *root.glob("notebooks/[0-9][0-9]_*.ipynb")]
+    made = [*run_folder.glob("tables/*.parquet"), *run_folder.glob("figures/*.html"),
+            run_folder / "run.json", run_folder.parent / "bench.json", *root.glob("notebooks/[0-9][0-9]_*.ipynb")]
     return sorted(path for path in text + made
                   if path.is_file() and "__pycache__" not in path.parts)
 
 
 def build(run_folder: Path, notebooks: Mapping[str, Path], *, student: bool = False,
-          current: Mapping[str, Mapping[str, str]] | None = None, bench_hash: str = "",
-          root: Path = ROOT) -> Path:
+          current: Mapping[str, Mapping[str, str]] | None = None, root: Path = ROOT) -> Path:
     """Build the static book of one run.
 
     Parameters
@@ -277,8 +293,6 @@ def build(run_folder: Path, notebooks: Mapping[str, Path], *, student: bool = Fa
         Leave the solutions out, of the pages and of the notebooks offered for download.
     current : mapping, optional
         Per chapter the fingerprint of its sources now; without it freshness is "not proven".
-    bench_hash : str
-        Hash that a row of ``bench.json`` must carry for its value to be shown.
     root : Path
         Folder that holds ``book/`` and ``notebooks/``.
 
@@ -300,7 +314,8 @@ def build(run_folder: Path, notebooks: Mapping[str, Path], *, student: bool = Fa
     read = [read_chapter(name, notebooks.get(name), run=run_folder.name,
                          current=(current or {}).get(name))
             for name in names if re.match(r"\d\d_", name)]
-    facts = Facts(run_folder, tuple(chapter for chapter, _ in read), student, bench_hash)
+    facts = Facts(run_folder, tuple(chapter for chapter, _ in read), student,
+                  bench_hashes(root / "benchmarks"))
     templates = _templates(root / "book")
     written = set(_write_pages(root / "book", source, facts, templates))
     for chapter, notebook in read:

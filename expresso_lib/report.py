@@ -8,6 +8,7 @@ videos that `drawing` has made: this module never touches a frame.
 from __future__ import annotations
 
 import base64
+import html
 import io
 import json
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from . import action_units, anatomy, pooling, store
+from . import action_units, anatomy, clips, drawing, pooling, store
 from .cohort import ScoreScale
 from .explanation import Channel, Explanation
 from .plotting import style
@@ -241,6 +242,60 @@ def timeline(case: Case, channel: Channel) -> str:
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
     return _address(buffer.getvalue())
+
+
+def illustrate(case: Case, archive: clips.ClipArchive, permission: drawing.Permission, folder: Path,
+               *, path: Path | None = None, size: int = 224, chosen: int = 1) -> dict[str, Any]:
+    """Have `drawing` make the pictures that `card` and `scrubber` take.
+
+    Parameters
+    ----------
+    case : Case
+        What is explained.
+    archive : clips.ClipArchive
+        Of the same recording.
+    permission : drawing.Permission
+        Of its data set; without it the pictures show the average rendered face.
+    folder : Path
+        Where the overlay videos go, ``<recording>-<method>-<baseline>.mp4``.
+    path : Path, optional
+        The recording, for pictures in its own sharpness.
+    size : int
+        Side of the pictures, pixels.
+    chosen : int
+        Number of channels that get a video; the others share the first one's.
+
+    Returns
+    -------
+    dict
+        ``movies`` and ``pictures``, to be handed on as keywords.
+    """
+    movies, shown = {}, case.explanation.channels
+    for channel in shown[:chosen]:
+        name = f"{case.recording}-{channel.method}-{channel.baseline}.mp4"
+        movies[channel.method, channel.baseline] = drawing.write_overlay(
+            folder / name, archive, channel.map, permission, recording=path, size=size)
+    extremes = pd.concat(case.extremes(shown[0]).values())
+    pictures: dict[int, np.ndarray] = {}
+    if len(extremes):
+        rows = extremes["row"].to_numpy()
+        scene = drawing.scene(archive, rows, permission, path=path, size=size)
+        drawn = scene.with_attribution(shown[0].map[rows], limit=drawing.limit_of(shown[0].map))
+        pictures = dict(zip(extremes["frame"].tolist(), drawn, strict=True))
+    return {"movies": movies, "pictures": pictures}
+
+
+def opening(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None) -> str:
+    """Write the sentence and the scrubber with which the book opens."""
+    words = f"The model reads {style.number(case.prediction, 1)} on {case.scale.title} from it"
+    if case.interval:
+        low, high = (style.number(end, 1) for end in case.interval)
+        words += f", {100 * case.level:.0f} % interval {low} to {high}"
+    if case.score is not None:
+        words += f"; the planted answer is {style.number(case.score, 0)}" if (
+            "rendered" in case.data) else f"; observed: {style.number(case.score, 0)}"
+    return f"<p>Recording {html.escape(case.recording)}. {words}.</p>" + scrubber(
+        case, movies=movies)
 
 
 def _address(png: bytes) -> str:
