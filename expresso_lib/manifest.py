@@ -32,6 +32,8 @@ from tqdm import tqdm
 from expresso_lib import _checks, store
 
 log = logging.getLogger(__name__)
+# pooch tells every download's hash as advice to its users; ours have the manifest.
+pooch.get_logger().setLevel("WARNING")
 
 PATH = Path(__file__).parents[1] / "data_manifest.yaml"
 PACKAGE = Path(__file__).parent
@@ -359,14 +361,15 @@ def unpack(
     return [member.filename for member in members]
 
 
-def relist(name: str, *, path: str | Path | None = None) -> int:
-    """Write size and sha256 of every file of a shipped entry into the manifest; return how many.
+def relist(name: str, *, pattern: str = "*", path: str | Path | None = None) -> int:
+    """Write size and sha256 of a shipped entry's files into the manifest; return how many.
 
-    Only the lines between ``# begin <name>`` and ``# end <name>`` change.
+    Files are those below its folder whose name fits `pattern`, hidden ones left out. Only the
+    lines between ``# begin <name>`` and ``# end <name>`` change.
     """
     manifest = Path(path or PATH)
     root = locate(name)
-    files = sorted(f for f in root.rglob("*") if f.is_file() and not f.name.startswith("."))
+    files = sorted(f for f in root.rglob(pattern) if f.is_file() and not f.name.startswith("."))
     lines = [
         f"      - {{path: {json.dumps(f.relative_to(root).as_posix())}, size: {f.stat().st_size},"
         f" hash: sha256:{store.file_hash(f)}, verified: true}}\n"
@@ -511,7 +514,8 @@ class _Resuming:
             bar = tqdm(total=total or None, initial=done if resumed else 0, unit="B",
                        unit_scale=True, desc=self.part.name[1:-5], disable=not self.progress)
             with bar, open(self.part, "ab" if resumed else "wb") as stream:
-                for chunk in reply.iter_content(2**20):
+                # Small pieces: what a broken connection leaves unfinished of one is lost.
+                for chunk in reply.iter_content(2**14):
                     stream.write(chunk)
                     bar.update(len(chunk))
         if total and self.part.stat().st_size != total:
