@@ -20,10 +20,10 @@ from expresso_lib.synthetic import geometry, hair
 PAINT_DENSITY = 2.0  # px/mm at which identities are painted before they are reduced
 
 # Skin in sRGB for Fitzpatrick I to VI, averaged from published reflectance charts by eye.
-_SKIN_SRGB = ((232, 190, 168), (219, 172, 144), (198, 147, 115), (164, 114, 82), (122, 80, 56),
-              (84, 55, 41))
-_IRIS_SRGB = {"brown": (72, 44, 26), "hazel": (104, 78, 42), "green": (92, 104, 68),
-              "blue": (88, 118, 146), "grey": (112, 122, 128)}
+_SKIN_SRGB = ((226, 186, 168), (214, 171, 148), (192, 147, 122), (160, 117, 92), (118, 82, 64),
+              (84, 58, 47))
+_IRIS_SRGB = {"brown": (72, 44, 26), "hazel": (104, 78, 42), "green": (80, 88, 62),
+              "blue": (78, 98, 118), "grey": (92, 100, 106)}
 
 
 def to_linear(srgb: np.ndarray | tuple[float, ...]) -> np.ndarray:
@@ -88,19 +88,25 @@ def paint(identity: geometry.Identity, *, headset: bool = False) -> Canvas:
     cavity *= 1 - .5 * shadow * (1 - layer.opacity)
     cover = layer.opacity[..., None]
     albedo = albedo * (1 - cover) + layer.colour * cover
-    relief_shown = relief + pores * (1 - layer.opacity) + layer.height
+    bald = cv2.GaussianBlur(1 - layer.opacity, (0, 0), 1.2 * density)
+    skin_relief = relief + pores + _age_lines(identity, density)
+    hair_relief = _rounded(opacity, layer.opacity, density) + layer.height
     gloss = gloss * (1 - layer.opacity) + layer.gloss * layer.opacity
     labels[(layer.opacity > .5) & (labels == _FACE_REST)] = _BACKGROUND
-    opacity = np.maximum(opacity * (1 - 0 * layer.opacity), layer.opacity)
+    opacity = np.maximum(opacity, layer.opacity)
+    slope = bald[..., None] * _slopes(skin_relief, density) + (
+        1 - bald[..., None]) * _slopes(hair_relief, density)
     if headset:
-        albedo, relief_shown, opacity, gloss, labels = _headset(
-            identity, density, albedo, relief_shown, opacity, gloss, labels)
-    slope_x = cv2.Sobel(relief_shown, cv2.CV_32F, 1, 0, ksize=3) / 8 * density
-    slope_y = cv2.Sobel(relief_shown, cv2.CV_32F, 0, 1, ksize=3) / 8 * density
+        cover, plastic, height = _headset(identity, density)
+        worn = cover[..., None]
+        albedo, gloss = albedo * (1 - worn) + plastic * worn, gloss * (1 - cover) + .8 * cover
+        slope = slope * (1 - worn) + _slopes(height, density) * worn
+        labels[cover > .5], opacity = _BACKGROUND, np.maximum(opacity, cover)
+        cavity *= 1 - .45 * (cv2.GaussianBlur(cover, (0, 0), 4 * density) * (1 - cover))
     brow = hair.brows(identity, density)
     albedo = albedo * (1 - brow.opacity[..., None]) + brow.colour * brow.opacity[..., None]
     return Canvas(np.dstack([albedo, opacity]).astype(np.float32),
-                  np.dstack([slope_x, slope_y, cavity, gloss]).astype(np.float32),
+                  np.dstack([slope, cavity, gloss]).astype(np.float32),
                   relief.astype(np.float32), labels, skin, density)
 
 
@@ -137,9 +143,9 @@ def lip_colour(identity: geometry.Identity) -> np.ndarray:
     """Return the lips' albedo, linear RGB (3,): skin with less green and blue, or lipstick."""
     skin = skin_tone(identity)
     natural = skin * np.array([.80, .52, .56]) if identity.tone < 4 else skin * np.array(
-        [.92, .66, .72])
-    paint_on = to_linear((158, 46, 58))
-    amount = .55 * identity.traits["lipstick"]
+        [.95, .72, .78])
+    paint_on = skin * np.array([.72, .30, .36])
+    amount = .6 * identity.traits["lipstick"]
     return (natural * (1 - amount) + paint_on * amount).astype(np.float32)
 
 
@@ -169,6 +175,7 @@ def _complexion(identity: geometry.Identity, rng: np.random.Generator, density: 
     change = change + blood[..., None] * np.array([-.03, -.30, -.26]) * (.5 + .5 * fair)
     change -= sallow[..., None] * np.array([.22, .30, .22]) * (.8 + .012 * (identity.age - 30))
     change -= _stubble(identity, rng, density)[..., None] * np.array([1.05, .95, .8])
+    change -= _nostrils(identity, density)[..., None] * np.array([1.25, 1.5, 1.5])
     return change - _spots(identity, rng, density)[..., None] * np.array([.5, .8, .95])
 
 
@@ -179,6 +186,19 @@ def _stubble(identity: geometry.Identity, rng: np.random.Generator, density: flo
     area = beard_area(identity, density)
     grain = 1 + .5 * smooth_noise(rng, (len(y), len(x)), .5 * density)
     return (.42 * amount * area * np.clip(grain, .1, 2)).astype(np.float32)
+
+
+def _nostrils(identity: geometry.Identity, density: float) -> np.ndarray:
+    x, y = geometry.canvas_axes(density)
+    holes = np.zeros((len(y), len(x)), np.float32)
+    base = identity.landmarks[33]
+    for mark, sign in ((31, -1), (35, 1)):
+        wing = identity.landmarks[mark]
+        place = (base + wing) / 2 + (sign * .6, .2)
+        centre = tuple(np.round(geometry.to_canvas(place, density) * 16).astype(int))
+        axes = (int(abs(wing[0] - base[0]) * .25 * density * 16), int(1.5 * density * 16))
+        cv2.ellipse(holes, centre, axes, -14 * sign, 0, 360, 1.0, -1, shift=4)
+    return cv2.GaussianBlur(holes, (0, 0), .9 * density)
 
 
 def beard_area(identity: geometry.Identity, density: float) -> np.ndarray:
@@ -271,30 +291,52 @@ def _labels(identity: geometry.Identity, edge: np.ndarray, density: float) -> np
     return labels
 
 
-def _headset(identity: geometry.Identity, density: float, albedo: np.ndarray, relief: np.ndarray,
-             opacity: np.ndarray, gloss: np.ndarray, labels: np.ndarray
-             ) -> tuple[np.ndarray, ...]:
-    """Return the canvas arrays with a headset: a band over the crown and a cup on each ear."""
-    mask = np.zeros(relief.shape, np.uint8)
-    height = np.zeros(relief.shape, np.float32)
-    band = geometry.to_canvas([[x, -128 * (1 - abs(x / 84) ** 2.4) ** .42 - 6]
-                               for x in np.linspace(-83.9, 83.9, 60)], density)
-    cv2.polylines(mask, [np.round(band * 16).astype(np.int32)], False, 255,
-                  round(9 * density), cv2.LINE_AA, 4)
+def _slopes(height: np.ndarray, density: float) -> np.ndarray:
+    """Return dz/dx and dz/dy of a relief in mm, (Hc, Wc, 2)."""
+    height = height.astype(np.float32)
+    return np.dstack([cv2.Sobel(height, cv2.CV_32F, 1, 0, ksize=3),
+                      cv2.Sobel(height, cv2.CV_32F, 0, 1, ksize=3)]) / 8 * density
+
+
+def _rounded(opacity: np.ndarray, hair_opacity: np.ndarray, density: float) -> np.ndarray:
+    """Return a relief in mm that turns away towards the silhouette, so that hair has volume."""
+    mask = (opacity > .3).astype(np.uint8)
+    distance = cv2.distanceTransform(mask, cv2.DIST_L2, 5) / density
+    radius = 34.0
+    turn = 1 - np.clip(distance / radius, 0, 1)
+    dome = 1.1 * radius * np.sqrt(np.clip(1 - turn**2.2, 0, 1))
+    return cv2.GaussianBlur(dome.astype(np.float32), (0, 0), 2.5 * density)
+
+
+def _age_lines(identity: geometry.Identity, density: float) -> np.ndarray:
+    """Return the folds that remain when the face rests, mm: they come with age."""
+    amount = float(np.clip((identity.age - 34) / 40, 0, 1))
+    lines = (.20 + .55 * amount) * wrinkles(identity, "AU12", density)
+    for code, share in (("AU01", .45), ("AU06", .5), ("AU04", .3), ("AU15", .5)):
+        lines = lines + share * amount * wrinkles(identity, code, density)
+    return lines
+
+
+def _headset(identity: geometry.Identity, density: float
+             ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a headset's opacity, colour and relief: a band over the crown, a cup on each ear."""
+    x, y = geometry.canvas_axes(density)
+    mask = np.zeros((len(y), len(x)), np.uint8)
+    height = np.zeros(mask.shape, np.float32)
+    band = geometry.to_canvas([[t, 4 - 142 * (1 - abs(t / 84) ** 2.4) ** .42]
+                               for t in np.linspace(-83.9, 83.9, 80)], density)
+    pixels = [np.round(band * 16).astype(np.int32)]
+    cv2.polylines(mask, pixels, False, 255, round(9 * density), cv2.LINE_AA, 4)
+    cv2.polylines(height, pixels, False, 4.0, round(6 * density), shift=4)
     for mark, sign in ((0, -1), (16, 1)):
         cx, cy = identity.landmarks[mark] + (sign * 6, 8)
         centre = tuple(np.round(geometry.to_canvas((cx, cy), density) * 16).astype(int))
         axes = (int(15 * density * 16), int(30 * density * 16))
         cv2.ellipse(mask, centre, axes, 0, 0, 360, 255, -1, cv2.LINE_AA, 4)
-        cv2.ellipse(height, centre, axes, 0, 0, 360, 8.0, -1, cv2.LINE_AA, 4)
+        cv2.ellipse(height, centre, tuple(int(.8 * a) for a in axes), 0, 0, 360, 9.0, -1, shift=4)
     cover = mask / np.float32(255)
-    height = cv2.GaussianBlur(np.maximum(height, 4 * cover), (0, 0), 2.2 * density)
-    albedo = albedo * (1 - cover[..., None]) + to_linear((38, 39, 43)) * cover[..., None]
-    base = cv2.GaussianBlur(relief, (0, 0), 3 * density)
-    relief = relief * (1 - cover) + (base + height) * cover
-    labels = np.where(cover > .5, _BACKGROUND, labels).astype(np.uint8)
-    return (albedo, relief, np.maximum(opacity, cover),
-            gloss * (1 - cover) + .8 * cover, labels)
+    plastic = np.broadcast_to(to_linear((40, 41, 45)), (*mask.shape, 3))
+    return cover, plastic, cv2.GaussianBlur(height, (0, 0), 2.6 * density)
 
 
 # AU -> lines: (anchor landmark, points of the right half as offsets outward/down, depth mm,
@@ -315,12 +357,12 @@ _FOLDS: dict[str, tuple[tuple[int, tuple[tuple[float, float], ...], float, float
              (31, ((3, -6), (8, 0), (11, 9)), -1.6, 2.0), (31, ((10, -8), (12, -2)), 1.2, 5)),
     "AU10": ((31, ((3, -5), (9, 3), (14, 14)), -1.8, 2.2), (31, ((13, -6), (16, 2)), 1.4, 6)),
     "AU12": ((31, ((4, -3), (13, 8), (21, 22), (22, 31)), -2.3, 2.2),
-             (41, ((0, 26), (7, 30)), 2.2, 10), (48, ((9, -8), (11, 2)), -1.0, 2.4)),
-    "AU14": ((48, ((4, -5), (5.5, 0), (4.5, 6)), -2.4, 2.0), (48, ((11, -3), (12, 4)), 1.2, 4)),
+             (41, ((0, 26), (7, 30)), 2.2, 10), (48, ((9, -7), (11, 1)), -.7, 4.5)),
+    "AU14": ((48, ((4, -5), (5.5, 0), (4.5, 6)), -2.2, 2.6), (48, ((11, -3), (12, 4)), 1.2, 4)),
     "AU15": ((48, ((3, 5), (5, 12), (5, 18)), -1.4, 2.0),),
     "AU17": ((57, ((0, 6), (9, 8)), -1.5, 2.2), (8, ((0, -16), (6, -15)), 1.5, 6),
              (8, ((3, -20), (6, -14)), -.6, 1.5), (8, ((8, -19), (9, -12)), -.5, 1.4)),
-    "AU20": ((48, ((7, -6), (9, 4), (8, 12)), -1.2, 2.2),),
+    "AU20": ((48, ((7, -6), (9, 4), (8, 12)), -.9, 4.0),),
     "AU23": ((57, ((0, 5), (10, 4)), -.9, 2.0), (48, ((2, -4), (2, 5)), -.8, 1.8)),
     "AU26": ((48, ((8, 2), (10, 14), (8, 24)), -.9, 3.5),),
 }

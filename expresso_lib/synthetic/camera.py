@@ -14,8 +14,8 @@ import numpy as np
 
 from expresso_lib.synthetic import appearance, geometry
 
-FIELD = 318.0      # width of the picture at the face, mm: head and shoulders, like a webcam
-CENTRE_Y = 6.0     # height of the optical axis in the face frame, mm
+FIELD = 302.0      # width of the picture at the face, mm: head and shoulders, like a webcam
+CENTRE_Y = 15.0     # height of the optical axis in the face frame, mm
 DISTANCE = 850.0   # camera to face, mm
 PIVOT = np.array([0.0, 75.0, -85.0])  # the head turns about the top of the neck
 MAX_YAW = 20.0     # degrees; beyond it relief under rotation shows seams
@@ -104,17 +104,17 @@ class Room:
 def furnish(seed: int, identity: geometry.Identity, size: int) -> Room:
     """Draw the room of one recording: light, wall, clothes. Independent of severity."""
     rng = np.random.default_rng([seed, 11])
-    side = rng.choice([-1.0, 1.0]) * rng.uniform(.15, .95)
+    side = rng.choice([-1.0, 1.0]) * rng.uniform(.25, 1.0)
     light = np.array([side, -rng.uniform(.35, .8), 1.0])
     light /= np.linalg.norm(light)
     jitter = rng.normal(0, .012, 3)
-    key_share = rng.uniform(.55, .78)
+    key_share = rng.uniform(.64, .84)
     luminance = float(appearance.skin_tone(identity) @ (.2126, .7152, .0722))
     # A webcam meters on the face, but only partly: dark skin stays darker than light skin.
-    exposure = .36 / luminance ** .55 * rng.uniform(.93, 1.07) * .78
+    exposure = .36 / luminance ** .55 * rng.uniform(.93, 1.07) * .98
     key = exposure * 1.5 * key_share * (1 + np.clip(jitter + (.02, 0, -.03), -.03, .03))
     fill = exposure * .95 * (1 - key_share + .12) * (1 + np.clip(-jitter + (-.01, 0, .03), -.03, .03))
-    backdrop = _wall(rng, size) * exposure * 2.2
+    backdrop = _wall(rng, size) * exposure * 1.9
     body, opacity = _body(rng, identity, light, key, fill, size)
     return Room(light, key.astype(np.float32), fill.astype(np.float32),
                 _over(body, opacity, backdrop), opacity)
@@ -156,22 +156,30 @@ def _body(rng: np.random.Generator, identity: geometry.Identity, light: np.ndarr
     mm = (np.arange(size) - (size - 1) / 2) / scale
     x, y = mm[None, :], mm[:, None] + CENTRE_Y
     jaw = identity.landmarks[[4, 12], 0]
-    neck = (jaw[1] - jaw[0]) / 2 * (.93 if identity.sex == "male" else .84)
+    male = identity.sex == "male"
+    neck = (jaw[1] - jaw[0]) / 2 * (.84 if male else .74)
     chin = identity.landmarks[8, 1]
-    half = neck + 4 * np.clip((y - chin) / 30, 0, 1) ** 2 + np.clip(y - chin - 16, 0, None) ** 1.5 * .35
-    shoulder = chin + 62 - 22 * np.exp(-((np.abs(x) - neck) / 45).clip(0) ** 1.2)
+    # The trapezius sweeps from the neck out to the shoulders.
+    half = neck * (1 - .05 * np.clip((y - chin + 20) / 30, 0, 1)) + 9 * np.clip(
+        (y - chin - 4) / 30, 0, None) ** 2.2
+    slope = (34 if male else 38) - (20 if male else 15) * np.exp(-(np.abs(x) - neck).clip(0) / 34)
+    shoulder = chin + slope + .0006 * x**2
     neck_z = np.sqrt(np.clip(1 - (x / half) ** 2, 0, 1))
-    neck_mask = np.clip((half - np.abs(x)) * scale + .5, 0, 1) * (y > 40)
-    normal_x = (x / half).clip(-1, 1)
-    lit = np.clip((normal_x * light[0] + neck_z * light[2] + .25) / 1.25, 0, 1)
-    shade = .42 + .58 * np.clip((y - chin - 4) / 45, 0, 1)
-    skin = appearance.skin_tone(identity) * np.array([1.0, .93, .9])
-    colour = skin * (lit[..., None] * key * shade[..., None] + fill * shade[..., None] * .8)
+    neck_mask = np.clip((half - np.abs(x)) * scale * .7 + .5, 0, 1) * (y > 40)
+    # Two cords run from behind the ears to the pit of the throat.
+    cord = np.exp(-((np.abs(x) - 52 + .62 * (y - chin + 25).clip(0)) / 6) ** 2)
+    normal_x = (x / half).clip(-1, 1) + .25 * cord * np.sign(x)
+    lit = np.clip((normal_x * light[0] + neck_z * light[2] + .2) / 1.2, 0, 1)
+    under = np.exp(-((x / (neck * .9)) ** 2)) * np.exp(-((y - chin).clip(0) / 26) ** 2)
+    shade = (1 - .62 * under) * (.72 + .28 * neck_z)
+    skin = appearance.skin_tone(identity) * np.array([1.0, .94, .92])
+    texture = 1 + .05 * appearance.smooth_noise(rng, (size, size), 5 * size / 224)
+    colour = skin * texture[..., None] * (lit[..., None] * key * shade[..., None]
+                                          + fill * shade[..., None] * .8)
     tint = appearance.to_linear(_CLOTHES[rng.integers(len(_CLOTHES))])
-    cut = chin + rng.uniform(30, 44)
-    collar = cut - ((np.abs(x) - 2) / (neck + 14)).clip(0) ** 2 * rng.uniform(14, 26)
-    cloth = np.clip((y - np.maximum(collar, shoulder - 40)) * scale + .5, 0, 1)
-    cloth *= np.clip((y - shoulder + 18) * scale * .5 + .5, 0, 1)
+    cut = chin + rng.uniform(24, 40)
+    collar = cut - (np.abs(x) / (neck + 6)) ** 2 * rng.uniform(10, 20)
+    cloth = np.clip((y - np.maximum(collar, shoulder)) * scale * .8 + .5, 0, 1)
     folds = 1 + .07 * appearance.smooth_noise(rng, (size, size), 9 * size / 224) + .05 * (
         appearance.smooth_noise(rng, (size, size), 1.0))
     cloth_lit = np.clip((x / 190 * light[0] * 1.6 + .62), .15, 1)
@@ -195,9 +203,9 @@ def cast_shadow(depth: np.ndarray, light: np.ndarray, density: float) -> np.ndar
         length = float(np.hypot(*across) * reach) + 1e-6
         towards = cv2.warpAffine(reduced, np.float32([[1, 0, -dx], [0, 1, -dy]]),
                                  reduced.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
-        excess = (towards - reduced - reach) / (2.0 + .12 * length)
+        excess = (towards - reduced - reach) / (2.5 + .22 * length)
         blocked = np.maximum(blocked, np.clip(excess, 0, 1))
-    soft = cv2.GaussianBlur(1 - blocked, (0, 0), 1.0)
+    soft = cv2.GaussianBlur(1 - .85 * blocked, (0, 0), 1.4)
     return cv2.resize(soft, depth.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
@@ -244,7 +252,9 @@ def develop(linear: np.ndarray, noise_seed: tuple[int, ...], *, blur: float, noi
     soft = cv2.GaussianBlur(linear, (0, 0), blur) if blur > 0 else linear
     # A shoulder keeps highlights from clipping: Reinhard's curve with white at 2.2.
     curve = soft * (1 + soft * (1 / 4.84)) / (1 + soft) * 1.55
-    picture = np.sqrt(np.clip(curve, 0, 1)) * .96 + .04 * np.clip(curve, 0, 1)
+    picture = np.sqrt(np.clip(curve, 0, 1))
+    # A mild S keeps blacks black, as cameras do.
+    picture = picture + .22 * picture * (1 - picture) * (2 * picture - 1)
     grain = np.random.default_rng([*noise_seed, 17]).standard_normal(
         linear.shape[:2] + (2,), dtype=np.float32)
     luma = noise * grain[..., 0]

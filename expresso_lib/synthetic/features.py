@@ -157,7 +157,7 @@ def draw_eye(picture: np.ndarray, area: Patch, iris_at: np.ndarray, open_lid: np
     reach = np.clip((u - left) / unit + 1.2, 0, 1) * np.clip((right_end - u) / unit + 1.2, 0, 1)
     width = (.55 + .5 * outer) * unit * (.75 + .5 * eye.lashes)
     above = np.exp(-(np.where(v < upper, upper - v, (v - upper) * 1.5) / width) ** 2)
-    darken(picture, area, above * reach * (1.0 + .9 * eye.lashes), (.95, 1.0, 1.0))
+    darken(picture, area, above * reach * (1.35 + 1.0 * eye.lashes), (.95, 1.0, 1.0))
     below = np.exp(-((v - lower - .25 * unit) / (.6 * unit)) ** 2) * reach * np.clip(gap / 3, .3, 1)
     darken(picture, area, below * (.25 + .25 * eye.lashes) * (.4 + .6 * outer), (.8, 1.0, 1.0))
 
@@ -168,10 +168,10 @@ def _lid_folds(picture: np.ndarray, area: Patch, upper: np.ndarray, lower: np.nd
     arch = np.sin(np.pi * (.08 + .84 * along))
     crease = curve(open_lid, area.u) - (1.2 + 3.0 * arch) * unit
     fold = np.exp(-((v - crease) / (.75 * unit)) ** 2) * within
-    darken(picture, area, fold * .38, (.8, 1.0, 1.0))
+    darken(picture, area, fold * .62, (.75, 1.0, 1.0))
     lid = np.clip((v - crease) / np.maximum(upper - crease, .3 * unit), 0, 1)
     curved = within * step(v - crease) * step(upper - v)
-    darken(picture, area, curved * (lid - .55) * .28, (.8, 1.0, 1.0))
+    darken(picture, area, curved * (lid - .5) * .36, (.8, 1.0, 1.0))
     # The upper lid is in its own shade where it turns under.
     bag = np.exp(-((v - lower - 4.2 * unit * arch) / (1.1 * unit)) ** 2) * within * arch
     darken(picture, area, bag * .10, (.9, 1.0, 1.0))
@@ -188,22 +188,24 @@ def _eyeball(area: Patch, upper: np.ndarray, lower: np.ndarray, iris_at: np.ndar
     facing = np.clip((bu * eye.direction[0] + bv * eye.direction[1] + bz * eye.direction[2] + .3)
                      / 1.3, 0, 1)
     corner = np.clip((np.abs(area.u) / unit - 6.5) / 6, 0, 1)[..., None]
-    sclera = np.array([.60, .55, .52]) * (1 - corner) + np.array([.46, .30, .27]) * corner
+    sclera = np.array([.42, .385, .365]) * (1 - corner) + np.array([.33, .22, .20]) * corner
     streak = np.interp(np.arctan2(dv, du), np.linspace(-np.pi, np.pi, len(eye.texture)),
                        eye.texture)
     ring = 1 - .72 * np.clip((radius - 4.3) / 1.5, 0, 1) + .25 * np.exp(-((radius - 2.6) / .7) ** 2)
     iris = eye.iris * (ring * (1 + .22 * streak))[..., None]
     inside = np.clip((5.9 - radius) * unit + .5, 0, 1)[..., None]
-    pupil = np.clip((2.0 - radius) * unit + .5, 0, 1)[..., None]
+    pupil = np.clip((2.3 - radius) * unit + .5, 0, 1)[..., None]
     albedo = (sclera * (1 - inside) + iris * inside) * (1 - pupil) + .006 * pupil
-    hood = 1 - .68 * np.exp(-np.clip(area.v - upper, 0, None) / (1.5 * unit))
+    hood = 1 - .72 * np.exp(-np.clip(area.v - upper, 0, None) / (1.9 * unit))
     hood *= 1 - .25 * np.exp(-np.clip(lower - area.v, 0, None) / (.8 * unit))
     lit = (facing * hood)[..., None] * eye.light * .9 + hood[..., None] * eye.fill
-    colour = albedo * lit
+    # The eye adapts to the light, and a camera's white eyes stay below its white.
+    colour = albedo * lit / (1 + .35 * lit)
     glint = np.exp(-(((du - 2.0 * eye.direction[0]) ** 2 + (dv - 2.2 * eye.direction[1]) ** 2)
                      / (.75 ** 2)))
     wet = .12 * np.exp(-((lower - area.v) / (.5 * unit) - .6) ** 2)
-    return colour + (1.3 * glint + .12 * wet)[..., None] * eye.light
+    bright = .55 / np.sqrt(eye.light.max() + eye.fill.max() + 1e-3)
+    return colour + (bright * glint + .06 * wet)[..., None] * eye.light
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,9 @@ from expresso_lib import anatomy
 
 # Extent of the painted canvas: from above the hair to below long hair, ears and headset included.
 CANVAS_X = (-120.0, 120.0)
-CANVAS_Y = (-150.0, 170.0)
+CANVAS_Y = (-152.0, 192.0)
+SKULL_HEIGHT = 119.0  # mm from the ears' upper edge to the vertex
+SKULL_POWER = 2.5     # a super-ellipse flatter at the temples than an ellipse
 TONES = 6  # Fitzpatrick's skin types I to VI
 
 # Right half of the mean face: landmark -> (distance from the midline, y).
@@ -197,14 +199,14 @@ def _draw_traits(rng: np.random.Generator, sex: str, age: int, tone: int) -> dic
     hair = str(rng.choice(names, p=chance / chance.sum()))
     grey = float(np.clip((age - 42) / 30 + rng.normal(0, .22), 0, 1))
     # Melanin of the hair, 0 blond to 1 black; dark skin comes with dark hair and eyes.
-    melanin = float(np.clip(rng.beta(1.6, 1.6) * .85 + .15 + .2 * tone, 0, 1))
+    melanin = float(np.clip(rng.beta(1.6, 1.6) * .85 + .15 + .24 * tone, 0, 1))
     iris = "brown" if tone >= 3 or rng.random() < .4 else str(
         rng.choice(["blue", "green", "hazel", "grey"]))
     beard = 0.0
     if sex == "male":
         beard = float(rng.choice([.25, .5, .8, 1.4], p=[.3, .35, .17, .18]))
     return {
-        "hair": hair, "grey": grey, "melanin": melanin, "redness": float(rng.random() < .1),
+        "hair": hair, "grey": grey, "melanin": melanin, "redness": float(rng.random() < .14 and tone <= 2),
         "iris": iris, "beard": beard, "glasses": "wire" if rng.random() < .12 else (
             "frame" if rng.random() < .12 else "none"),
         "brow": float(np.clip(rng.normal(.82 + .18 * (sex == "male"), .16), .5, 1.25)),
@@ -241,10 +243,10 @@ def outline(identity: Identity) -> np.ndarray:
     middle = (jaw[16, 0] + jaw[0, 0]) / 2
     top = jaw[[0, 16], 1].mean()
     angle = np.linspace(0, np.pi, 80)[1:-1]
-    # A super-ellipse of exponent 2.35 is flatter at the temples than an ellipse, like a skull.
     cosine, sine = np.cos(angle), np.sin(angle)
-    x = middle + width * 1.0 * np.sign(cosine) * np.abs(cosine) ** (2 / 2.35)
-    y = top - 128 * sine ** (2 / 2.35)
+    # The skull is widest above the ears (parietal), a few mm more than the cheekbones.
+    x = middle + (width + 5.0 * np.sin(2 * angle) ** 2) * np.sign(cosine) * np.abs(cosine) ** (2 / SKULL_POWER)
+    y = top - SKULL_HEIGHT * sine ** (2 / SKULL_POWER)
     return np.vstack([dense, np.column_stack([x, y])])
 
 
@@ -286,10 +288,14 @@ def depth(identity: Identity, density: float) -> np.ndarray:
     x, y = canvas_axes(density)
     points, relief = identity.landmarks, identity.relief
     edge = inside_distance(identity, density)
-    profile = np.interp(y, [-150, -118, -100, -80, -55, -25, 0, 30, 60, 90, 112, 125, 170],
-                        [-95, -72, -44, -22, -8, 0, -2, 0, 2, 1, -7, -14, -24])
+    profile = np.interp(y, [-150, -60, -25, 0, 30, 60, 90, 112, 125, 190],
+                        [-2, -1, 0, -2, 0, 2, 1, -7, -14, -24])
     half = np.interp(y, *_half_width(identity))
-    radius = np.clip(np.abs(x[None]) / half[:, None], 0, .995)
+    across = np.abs(x[None]) / half[:, None]
+    top = points[[0, 16], 1].mean()
+    up = np.clip((top - y) / SKULL_HEIGHT, 0, None)[:, None]
+    # Above the ears the skull is a super-ellipsoid of the outline's exponent.
+    radius = np.clip((across**SKULL_POWER + up**SKULL_POWER) ** (1 / SKULL_POWER), 0, .995)
     rolled = relief["depth"] * (1 - (1 - radius**2.3) ** (1 / 2.3))
     rim = 20 * (1 - np.sqrt(1 - (1 - np.clip(edge / 20, 0, 1)) ** 2)) * np.clip(
         (y[:, None] - 60) / 40, 0, 1)
@@ -305,6 +311,8 @@ def _half_width(identity: Identity) -> tuple[np.ndarray, np.ndarray]:
     right = contour[contour[:, 0] > 0]
     order = np.argsort(right[:, 1])
     y, half = right[order, 1], right[order, 0]
+    # Above the ears the dome narrows by itself, see `depth`.
+    half = np.where(y < 8, half.max(), half)
     # Below the jaw's corner the head keeps its girth: the jaw bone, not the neck, is modelled.
     corner = np.interp(70, y, half)
     return y, np.maximum(half, np.where(y > 70, corner * .94, 20))
@@ -334,19 +342,25 @@ def _nose_forms(x: np.ndarray, y: np.ndarray, points: np.ndarray, relief: dict[s
     root, tip, base = points[27, 1], points[30, 1], points[33, 1]
     wing = (points[35, 0] - points[31, 0]) / 2
     centre = points[30, 0]
-    knots = [root - 12, root, (root + tip) / 2, tip - 2, tip + 6, base + 1, base + 9]
+    knots = [root - 12, root, (root + tip) / 2, tip - 4, tip + 3, base - 1, base + 7]
     tip_height = relief["nose_tip"]
-    ridge = np.interp(y, knots, [1.2, relief["nose_bridge"] * .62,
-                                 (relief["nose_bridge"] + tip_height) * .52 + relief["nose_hump"],
-                                 tip_height * .98, tip_height * .92, tip_height * .34, 0])
-    ridge = np.convolve(np.pad(ridge, 9, "edge"), np.hanning(21)[1:-1] / 10, "same")[9:-9]
-    width = np.interp(y, knots, [6.5, relief["nose_sigma"] - 1.2, relief["nose_sigma"] - .8,
-                                 relief["nose_sigma"] + .4, relief["nose_sigma"] + 1, 8, 8])
-    z = ridge[:, None] * np.exp(-.5 * ((x[None] - centre) / width[:, None]) ** 2)
+    ridge = np.interp(y, knots, [1.2, relief["nose_bridge"] * .6,
+                                 (relief["nose_bridge"] + tip_height * .9) * .5
+                                 + relief["nose_hump"], tip_height * .78, tip_height * .74,
+                                 tip_height * .44, 0])
+    span = max(3, round(5 / (y[1] - y[0])) | 1)
+    ridge = np.convolve(np.pad(ridge, span, "edge"), np.ones(span) / span, "same")[span:-span]
+    sigma = relief["nose_sigma"]
+    width = np.interp(y, knots, [6.5, sigma - .6, sigma + .2, sigma + .4, sigma + .6, 8, 8])
+    # Flatter than a Gaussian on top: a nose has a back and two sides.
+    side_on = np.abs(x[None] - centre) / width[:, None]
+    z = ridge[:, None] * np.exp(-.5 * side_on**2.0)
+    z += .26 * tip_height * bump(x, y, (centre, tip + 2), 6.6, 6.4)
     for side in (-1, 1):
-        z += 7.0 * bump(x, y, (centre + side * (wing - 2.6), base - 5.2), 4.0, 4.6)
-        z -= 1.3 * bump(x, y, (centre + side * (wing + 5), base - 1), 3.5, 6)
-    return z
+        z += 7.4 * bump(x, y, (centre + side * (wing - 3.4), base - 5.0), 4.8, 5.0)
+        z -= 2.0 * bump(x, y, (centre + side * (wing + 4.2), base - 3), 2.6, 6)
+        z -= 1.6 * bump(x, y, (centre + side * wing * .48, base - .5), 3.0, 1.8)
+    return z - 1.0 * bump(x, y, (centre, base + 5.5), 11, 3.2)
 
 
 def _mouth_forms(x: np.ndarray, y: np.ndarray, points: np.ndarray, relief: dict[str, float]

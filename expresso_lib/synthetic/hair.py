@@ -64,10 +64,10 @@ def _crown(identity: geometry.Identity, turns: np.ndarray, volume: float) -> np.
     width = contour[:, 0].max() + volume * .8
     top = contour[:, 1].min() - volume
     angle = np.pi * turns
-    low = 22
-    cosine, sine = np.cos(angle), np.sin(angle)
-    x = -width * np.sign(cosine) * np.abs(cosine) ** (2 / 2.35)
-    return np.column_stack([x, low + (top - low) * sine ** (2 / 2.35)])
+    low = 18
+    cosine, sine = np.cos(angle), np.abs(np.sin(angle))
+    x = -width * np.sign(cosine) * np.abs(cosine) ** (2 / geometry.SKULL_POWER)
+    return np.column_stack([x, low + (top - low) * sine ** (2 / geometry.SKULL_POWER)])
 
 
 def grow(identity: geometry.Identity, density: float) -> HairLayer:
@@ -80,17 +80,21 @@ def grow(identity: geometry.Identity, density: float) -> HairLayer:
     tint = colour(identity)
     style = identity.traits["hair"]
     paint[:] = np.clip(tint * .6, 0, 255).astype(np.uint8)
-    strands, mass = (_combed if style in ("long", "bob", "wavy", "side") else _radial)(
+    strands, shades, mass = (_combed if style in ("long", "bob", "wavy", "side") else _radial)(
         identity, rng)
     for polygon in mass:
         corners = np.round(geometry.to_canvas(polygon, density) * 16).astype(np.int32)
         cv2.fillPoly(opacity, [corners], 255, cv2.LINE_AA, 4)
-    opacity = cv2.GaussianBlur(opacity, (0, 0), 1.6 * density)
-    _draw(paint, opacity, strands, tint, rng, density)
+    opacity = cv2.GaussianBlur(opacity, (0, 0), 3.0 * density)
+    _draw(paint, opacity, strands, tint, rng, density, shades=shades)
+    if style in ("short", "crop", "receding"):
+        _draw(paint, opacity, _strays(identity, rng), tint * .75, rng, density, strength=150)
     if identity.traits["beard"] > .7:
         _draw(paint, opacity, _beard(identity, rng), tint * .8, rng, density, strength=170)
     cover = opacity.astype(np.float32) / 255
     linear = (paint.astype(np.float32) / 255) ** 2.2
+    if style in ("long", "bob", "wavy"):
+        linear *= _behind_cheeks(identity, x, y)[..., None]
     thickness = {"crop": 2.0, "bald": .5, "tied": 4.0, "receding": 3.0}.get(style, 7.0)
     height = cv2.GaussianBlur(cover, (0, 0), 5 * density) * thickness
     luminance = linear.mean(axis=2)
@@ -99,15 +103,16 @@ def grow(identity: geometry.Identity, density: float) -> HairLayer:
 
 
 def _draw(paint: np.ndarray, opacity: np.ndarray, strands: np.ndarray, tint: np.ndarray,
-          rng: np.random.Generator, density: float, *, strength: int = 255) -> None:
+          rng: np.random.Generator, density: float, *, strength: int = 255,
+          shades: np.ndarray | float = 0.0) -> None:
     """Draw strands (K, S, 2) mm into the 8-bit paint and opacity, each with its own tint."""
     pixels = np.round(geometry.to_canvas(strands, density) * 16).astype(np.int32)
     # Locks: strands that start close together share most of their brightness.
     order = np.argsort(strands[:, 0, 0] + .37 * strands[:, 0, 1] + rng.normal(0, 2, len(strands)))
-    locks = np.repeat(rng.normal(0, .26, len(strands) // 12 + 1), 12)[: len(strands)]
+    locks = np.repeat(rng.normal(0, .30, len(strands) // 12 + 1), 12)[: len(strands)]
     shade = np.empty(len(strands))
     shade[order] = locks
-    shade = np.exp(shade + rng.normal(0, .16, len(strands)))
+    shade = np.exp(shade + shades + rng.normal(0, .16, len(strands)))
     for k in rng.permutation(len(strands)):
         value = tuple(float(v) for v in np.clip(tint * shade[k], 4, 245))
         cv2.polylines(paint, [pixels[k]], False, value, 1, cv2.LINE_AA, 4)
@@ -115,38 +120,72 @@ def _draw(paint: np.ndarray, opacity: np.ndarray, strands: np.ndarray, tint: np.
 
 
 def _combed(identity: geometry.Identity, rng: np.random.Generator
-            ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return strands (K, S, 2) and the polygons they fill, for hair that falls from a parting."""
+            ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Return strands (K, S, 2), their shade, and the polygons they fill: hair from a parting."""
     traits = identity.traits
     style = traits["hair"]
-    width = identity.landmarks[16, 0] / 73
-    end = {"side": -6, "bob": 55 + 35 * traits["hair_length"]}.get(
-        style, 118 + 45 * traits["hair_length"])
+    end = {"side": 6, "bob": 78 + 40 * traits["hair_length"]}.get(style, 192)
     part = traits["part"] * traits["part_x"] * (1.0 if style == "side" else .6)
-    volume = traits["volume"] * (9 if style == "side" else 12)
-    strands, mass = [], []
+    strands, shades, mass = [], [], []
     for sign in (-1, 1):
-        inner = np.array([(part, -72 + traits["hairline"]), (sign * 42, -60), (sign * 63, -28),
-                          (sign * 70, 12), (sign * 69, 55), (sign * 63, 95), (sign * 60, 170)],
-                         float)
-        outer = np.array([(part, -119 - volume), (sign * 52, -112 - volume),
-                          (sign * (77 + volume), -58), (sign * (80 + volume), 10),
-                          (sign * (81 + volume), 60), (sign * (80 + volume), 110),
-                          (sign * (78 + volume), 170)], float)
-        inner[:, 0] = np.where(inner[:, 0] == part, part, inner[:, 0] * width)
-        keep = np.clip(end, None, 170)
-        inner_curve, outer_curve = (_until(_curve(c), keep) for c in (inner, outer))
-        count = 1500 if style != "side" else 1100
-        q = rng.random(count)[:, None, None]
-        path = inner_curve[None] * (1 - q) + outer_curve[None] * q
-        path = path + _waver(rng, count, path.shape[1], 5.0 if style == "wavy" else 2.2)
-        first = rng.integers(0, 8, count)
-        last = path.shape[1] - rng.integers(0, 6, count)
+        inner, outer = _edges(identity, part, sign)
+        inner_curve, outer_curve = (_until(geometry._spline(c, 10), end) for c in (inner, outer))
+        count = 1700 if style != "side" else 1300
+        q = rng.random(count)
+        path = inner_curve[None] * (1 - q)[:, None, None] + outer_curve[None] * q[:, None, None]
+        path = path + _waver(rng, count, path.shape[1], 6.0 if style == "wavy" else 2.6)
+        first = rng.integers(0, 10, count)
+        last = path.shape[1] - rng.integers(0, 10 if style != "side" else 14, count)
         strands.append(_trim(path, first, last))
-        mass.append(np.vstack([inner_curve, outer_curve[::-1]]))
+        shades.append(-.25 * (1 - q))
+        cut = 40 if style == "bob" else 42 if style == "side" else 48
+        mass.append(np.vstack([inner_curve[:cut], outer_curve[:cut][::-1]]))
     if traits["fringe"] and style != "side":
         strands.append(_fringe(identity, rng))
-    return np.concatenate(strands), mass
+        shades.append(np.full(len(strands[-1]), .0))
+    return np.concatenate(strands), np.concatenate(shades), mass
+
+
+def _edges(identity: geometry.Identity, part: float, sign: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the inner and outer edge of combed hair on one side, (K, 2) mm each."""
+    traits = identity.traits
+    width, lift = identity.landmarks[16, 0] / 73, traits["hairline"]
+    volume = traits["volume"] * 11
+    mid = part + sign * .45 * (60 - sign * part)
+    if traits["hair"] == "side":
+        inner = [(part, -68 + lift), (mid, -70 + lift), (sign * 56, -50), (sign * 66, -28),
+                 (sign * 70, -8), (sign * 71, 14)]
+        tail = [(sign * 79, -20), (sign * 75, 14)]
+    else:
+        inner = [(part, -73 + lift), (mid, -68 + lift), (sign * 60, -38), (sign * 68, -4),
+                 (sign * 69, 40), (sign * 66, 80), (sign * 60, 130), (sign * 58, 215)]
+        flare = 8 * traits["volume"]
+        tail = [(sign * (80 + volume), 25), (sign * (82 + volume), 80),
+                (sign * (80 + volume + flare), 140), (sign * (80 + volume + flare), 215)]
+    # Over the crown the outer edge is the skull's, pushed out; it then falls.
+    start = .5 + sign * np.arcsin(np.clip(part / 80, -1, 1)) * sign / np.pi
+    turns = np.linspace(start, .5 + sign * .40, 7)
+    outer = [*_crown(identity, turns, .6 * volume) / (width, 1), *tail]
+    return np.array(inner, float) * (width, 1), np.array(outer, float) * (width, 1)
+
+
+def _strays(identity: geometry.Identity, rng: np.random.Generator) -> np.ndarray:
+    """Return fine hairs (K, S, 2) that cross the hairline, so that it is no cut edge."""
+    count = 260
+    turns = rng.uniform(.12, .88, count)
+    line = hairline(identity, turns)
+    root = line + np.column_stack([np.zeros(count), rng.uniform(-9, -1, count)])
+    sway = identity.traits["part"] * rng.normal(.5, .6, count)
+    heading = np.column_stack([sway, rng.uniform(.2, 1.0, count)])
+    t = np.linspace(0, 1, 8)[None, :, None]
+    return root[:, None] + heading[:, None] * rng.uniform(4, 10, (count, 1, 1)) * t
+
+
+def _behind_cheeks(identity: geometry.Identity, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return how much light reaches hair beside the face, (Hc, Wc): less behind cheek and jaw."""
+    half = identity.landmarks[16, 0]
+    depth = np.clip((half + 10 - np.abs(x)) / 22, 0, 1)[None, :]
+    return (1 - .72 * depth * np.clip((y - 5) / 40, 0, 1)[:, None]).astype(np.float32)
 
 
 def _fringe(identity: geometry.Identity, rng: np.random.Generator) -> np.ndarray:
@@ -161,44 +200,45 @@ def _fringe(identity: geometry.Identity, rng: np.random.Generator) -> np.ndarray
 
 
 def _radial(identity: geometry.Identity, rng: np.random.Generator
-            ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return strands and polygons for hair that grows from the hairline outwards."""
+            ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Return strands, shades and polygons for hair that grows from the hairline outwards."""
     traits = identity.traits
     style = traits["hair"]
-    volume = {"crop": 3, "bald": .5, "tied": 3, "receding": 5, "short": 9, "curly": 20}[style]
+    volume, length, count, wander, lean = _RADIAL[style]
     volume *= traits["volume"]
-    length = {"crop": .12, "bald": .06, "tied": .6, "receding": .25, "short": .35,
-              "curly": .3}[style]
-    count = {"crop": 4200, "bald": 900, "curly": 3200}.get(style, 3000)
     turns = rng.random(count)
     if style == "bald":
-        turns = np.where(turns < .5, turns * .3, 1 - (1 - turns) * .3)
-    lean = {"short": .06, "tied": 0.0}.get(style, .02) * traits["part"]
-    q = rng.random(count) ** .8
+        turns = np.where(turns < .5, turns * .34, 1 - (1 - turns) * .34)
+    ragged = np.interp(turns, np.linspace(0, 1, 60), rng.normal(0, .028, 60))
+    q = rng.random(count) ** .8 * 1.02 - .02 + ragged
     t = np.linspace(0, 1, 24)
-    along = np.clip(turns[:, None] + lean * t + rng.normal(0, .012, (count, 1)) * t, 0, 1)
+    # Short hair leans to the side of the parting, each lock a little differently.
+    tilt = lean * traits["part"] * np.sin(np.pi * turns) + rng.normal(0, .05, count)
+    along = np.clip(turns[:, None] + tilt[:, None] * t, 0, 1)
     line = hairline(identity, along.ravel()).reshape(count, 24, 2)
     rim = _crown(identity, along.ravel(), volume).reshape(count, 24, 2)
-    reach = (q[:, None] + length * t * rng.uniform(.5, 1.1, (count, 1)))[..., None]
-    path = line + (rim - line) * np.clip(reach, 0, 1.0 + .03 * rng.standard_normal((count, 1, 1)))
+    reach = q[:, None] + length * t * rng.uniform(.4, 1.15, (count, 1))
+    limit = 1 + (.012 if style == "tied" else .035) * np.abs(rng.standard_normal((count, 1)))
+    path = line + (rim - line) * np.minimum(reach, limit)[..., None]
     if style == "curly":
-        phase = rng.uniform(0, 2 * np.pi, (count, 1))
-        spin = phase + 2 * np.pi * rng.uniform(.8, 1.6, (count, 1)) * t
-        radius = rng.uniform(2.0, 4.5, (count, 1))
+        spin = rng.uniform(0, 2 * np.pi, (count, 1)) + 2 * np.pi * rng.uniform(
+            .8, 1.6, (count, 1)) * t
+        radius = rng.uniform(1.6, 4.2, (count, 1))
         path = path + np.stack([radius * np.cos(spin), radius * np.sin(spin)], axis=2)
     else:
-        path = path + _waver(rng, count, 24, 1.2)
+        path = path + _waver(rng, count, 24, wander)
+    shades = -.35 * np.clip(1 - q / .15, 0, 1) + (.25 * q if style != "tied" else 0 * q)
     steps = np.linspace(0, 1, 60)
     line, rim = hairline(identity, steps), _crown(identity, steps, volume)
-    inset = line + .06 * (rim - line)
     if style == "bald":
-        return path, []
-    return path, [np.vstack([inset, (line + .95 * (rim - line))[::-1]])]
+        return path, shades, []
+    return path, shades, [np.vstack([line + .10 * (rim - line), (line + .95 * (rim - line))[::-1]])]
 
 
-def _curve(points: np.ndarray) -> np.ndarray:
-    dense = geometry._spline(points, 10)
-    return dense
+# style -> volume mm, strand length as a share of hairline to rim, strands, wander mm, lean.
+_RADIAL = {"crop": (2.5, .10, 5200, .5, .0), "bald": (.5, .05, 1100, .4, .0),
+           "tied": (3.5, .8, 3400, .8, .0), "receding": (4, .3, 3200, 1.2, .10),
+           "short": (9, .42, 3600, 2.4, .16), "curly": (19, .12, 4200, 0, .0)}
 
 
 def _until(curve: np.ndarray, y_end: float, count: int = 48) -> np.ndarray:
@@ -254,7 +294,7 @@ def _beard(identity: geometry.Identity, rng: np.random.Generator) -> np.ndarray:
     pick = rng.integers(0, len(rows), 5200)
     root = np.column_stack([x[columns[pick]], y[rows[pick]]]) + rng.uniform(-.5, .5, (5200, 2))
     long = 3.5 + 4 * (identity.traits["beard"] - .7)
-    heading = np.column_stack([root[:, 0] / 90, np.ones(len(root))]) + rng.normal(0, .25,
+    heading = np.column_stack([.2 * root[:, 0] / 90, np.ones(len(root))]) + rng.normal(0, .25,
                                                                                 (5200, 2))
     t = np.linspace(0, 1, 6)[None, :, None]
     return root[:, None] + heading[:, None] * long * t + _waver(rng, 5200, 6, .5)
@@ -265,19 +305,19 @@ def brows(identity: geometry.Identity, density: float) -> HairLayer:
     rng = np.random.default_rng([identity.seed, 7])
     x, y = geometry.canvas_axes(density)
     shape = (len(y), len(x))
-    tint = colour(identity) * (.62 + .2 * identity.traits["grey"])
+    tint = colour(identity) * (.62 + .1 * identity.traits["grey"])
     # Brows stay darker than light hair; they carry AU1, 2 and 4.
-    tint = np.minimum(tint, 96)
+    tint = tint * min(1.0, 62 / float(tint.mean()))
     paint = np.full((*shape, 3), tint.astype(np.uint8), np.uint8)
     opacity = np.zeros(shape, np.uint8)
-    strength = int(np.clip(205 * identity.traits["brow"], 110, 235))
+    strength = int(np.clip(225 * identity.traits["brow"], 150, 250))
     for group, sign in ((anatomy.RIGHT_EYEBROW, -1), (anatomy.LEFT_EYEBROW, 1)):
         line = identity.landmarks[list(group)]
         line = line[np.argsort(sign * line[:, 0])]
         curve = _until(geometry._spline(line, 10), 1e9)
         count = 330
         s = rng.beta(1.25, 1.35, count)
-        thick = np.interp(s, [0, .25, .7, 1], [2.6, 3.2, 2.2, .7]) * identity.traits["brow"]
+        thick = np.interp(s, [0, .25, .7, 1], [3.1, 3.9, 2.9, .9]) * identity.traits["brow"]
         middle = np.column_stack([np.interp(s, np.linspace(0, 1, 48), curve[:, c])
                                   for c in range(2)])
         offset = rng.uniform(-1, 1, count)

@@ -334,7 +334,7 @@ def _draw_features(stage: _Stage, f: int, colour: np.ndarray, points: np.ndarray
             continue
         centre = stage.neutral[index].mean(axis=0)
         sight = np.deg2rad(script.gaze[f])
-        pupil = centre + np.array([11.5 * np.sin(sight[0]), 11.5 * np.sin(sight[1]) - .2, 1.0])
+        pupil = centre + np.array([11.5 * np.sin(sight[0]), 11.5 * np.sin(sight[1]) - .7, 1.0])
         at = camera.project(pupil[None], script.pose[f], script.shift[f], size)
         lids = area.local(rest[[index[k] for k in (0, 1, 2, 3)]])
         eye = replace(stage.eye[name], direction=light)
@@ -366,7 +366,7 @@ def _glasses(stage: _Stage, f: int) -> list[np.ndarray]:
     lines.append(np.array([(inner[0], y, 11), (0, y - 2.5, 13), (inner[1], y, 11)], float))
     for sign, line in ((-1, lines[0]), (1, lines[1])):
         x = sign * np.abs(line[:, 0]).max()
-        lines.append(np.array([(x, y - 3, 4.0), (sign * 74, y - 1, -42.0)]))
+        lines.append(np.array([(x, y - 3, 4.0), (sign * 68, y - 2, -26.0)]))
     return [camera.project(line, script.pose[f], script.shift[f], stage.size) for line in lines]
 
 
