@@ -105,7 +105,7 @@ def test_read_folder_lists_everything_that_is_wrong_at_once(tmp_path, clips):
     by_item = found.problems.groupby("item")["problem"].apply(" | ".join)
     expected = {
         "a1": "more than once", "b1": "no score", "b2": "no plain number", "b3": "outside",
-        "c1": "share", "C1": "share", "d1": "cannot be read", "d2": "not a file",
+        "c1": "share", "C1": "share", "d1": "cannot be read", "d2": "not there",
         "d3": "leaves the data folder", "eve": "2 folders", "spare.mp4": "not listed",
         "<b>": "unsafe", "a1.mp4": "not named",
     }  # fmt: skip
@@ -145,7 +145,7 @@ def test_read_folder_raises_with_the_list_when_nothing_is_left(tmp_path, clips):
     """No usable recording: the error itself carries the reasons."""
     text = "participant,path,score\nann,a.mp4,3\nbob,b.mp4,5\n"
     root = write_folder(tmp_path, [], text, [])
-    with pytest.raises(cohort.CohortError, match=r"no usable recording.*\n.*not a file"):
+    with pytest.raises(cohort.CohortError, match=r"no usable recording.*\n.*not there"):
         cohort.read("folder", root)
 
 

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ SAFE_NAME = re.compile(r"\w[\w .+@-]{0,99}")
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 MAX_TABLE_BYTES = 200 * 2**20
 LEFT_OUT, KEPT = "left out", "kept"
+GONE = "its video is not there"
 PROBLEM_COLUMNS = ("item", "problem", "consequence", "remedy")
 
 
@@ -277,13 +279,19 @@ def numbers(cells: pd.Series) -> pd.Series:
 
 def inside(root: Path, path: str) -> Path | None:
     """Return `root / path` where that stays inside `root`, links followed; else None."""
-    if not path or Path(path).is_absolute() or not path.isprintable():
+    if not path or os.path.isabs(path) or not path.isprintable():
         return None
-    found = root / path
     try:
-        return found if found.resolve().is_relative_to(root.resolve()) else None
-    except (OSError, RuntimeError, ValueError):  # a loop of links; a name the system refuses
+        real = os.path.realpath(os.path.join(root, path))
+        within = os.path.commonpath([real, _real(root)]) == _real(root)
+    except (OSError, ValueError):  # another drive; a name that the system refuses
         return None
+    return root / path if within else None
+
+
+@lru_cache(maxsize=64)
+def _real(root: Path) -> str:
+    return os.path.realpath(root)
 
 
 def existing_folder(folder: str | Path, what: str) -> Path:
@@ -405,10 +413,14 @@ def _playable(rows: pd.DataFrame, root: Path, problems: Problems) -> pd.DataFram
     rows = rows.assign(path=[str(path) for path in paths if path is not None])
     if {"fps", "n_frames"} <= set(rows):
         missing = [not Path(path).is_file() for path in rows["path"]]
-        return _drop(rows, missing, problems, "its video is not there", "Copy it again.")
+        return _drop(rows, missing, problems, GONE, "Copy it again.")
     found: list[tuple[float, int]] = []
     for recording, path in tqdm(list(zip(rows["recording"], rows["path"])), "checking videos",
                                 disable=len(rows) < 200):  # fmt: skip
+        if not os.path.isfile(path):
+            found.append((np.nan, 0))
+            problems.add(recording, GONE, LEFT_OUT, "Copy it, or correct its path.")
+            continue
         try:
             info = video.probe(path)
             found.append((info.fps, info.n_frames))
