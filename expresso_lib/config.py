@@ -135,9 +135,9 @@ class StatisticsSection(Section):
     bootstrap: int = Field(5000, ge=100, le=100_000, description="bootstrap draws")
     margin_z: float = Field(0.10, gt=0, lt=1, description="equivalence margin of mean z")
     margin_rho: float = Field(0.30, gt=0, lt=1, description="equivalence margin of rho")
-    correct_within: float = Field(5.0, ge=0, description="score points; 'correct' is |error| <=")
+    correct_within: float = Field(5.0, ge=0, description="score points; a prediction this near is correct")
     misestimated_beyond: float = Field(15.5, ge=0,
-                                       description="score points; over- or underestimated beyond")
+                                       description="score points; farther off is misestimated")
     seed: int = Field(0, ge=0, description="seed of permutations and bootstrap")
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytask
-from pytask import PathNode, PythonNode, TaskWithoutPath
+from pytask import PathNode, TaskWithoutPath
 
 from .. import config, publishing, store
 from . import chapters, execution
@@ -75,12 +76,10 @@ def _chapter_task(chapter: chapters.Chapter, parameters: config.Parameters, root
             failed.append(chapter.name)
             raise
 
-    depends = {f"after_{name}": PathNode(path=chapters.outputs_path(name, run_folder),
-                                         name=f"outputs of {name}")
-               for name in chapter.needs}
-    print_of = PythonNode(name=f"fingerprint of {chapter.name}", hash=True, value=chapters.text_hash(
-        chapters.fingerprint(chapter, parameters, root)))
-    return _task(chapter.name, run, depends | {"fingerprint": print_of}, {
+    depends = {f"after_{name}": chapters.outputs_path(name, run_folder) for name in chapter.needs}
+    depends["fingerprint"] = _fingerprint(run_folder, chapter.name,
+                                          chapters.fingerprint(chapter, parameters, root))
+    return _task(chapter.name, run, depends, {
         "notebook": run_folder / "notebooks" / f"{chapter.name}.ipynb",
         "outputs": chapters.outputs_path(chapter.name, run_folder)})
 
@@ -92,28 +91,40 @@ def _build_pages(run_folder: Path, root: Path, executed: dict[str, Path], studen
     def build(**_: Any) -> None:
         publishing.build(run_folder, executed, student=student)
 
-    depends: dict[str, Any] = {name: PathNode(path=path, name=f"notebook {name}")
-                               for name, path in executed.items()}
-    depends["inputs"] = PythonNode(name="inputs of the book", hash=True, value=chapters.text_hash(
-        [[str(path.relative_to(root)), store.file_hash(path)] for path in inputs]
-        + [store.source_hash("expresso_lib.publishing"), student, sorted(executed)]))
+    facts = {str(path.relative_to(root)): store.file_hash(path) for path in inputs}
+    facts |= {"publishing": store.source_hash("expresso_lib.publishing"), "student": str(student),
+              "chapters": " ".join(sorted(executed))}
+    depends = executed | {"fingerprint": _fingerprint(run_folder, "book", facts)}
     session = _pytask([_task("book", build, depends, {"index": index})], run_folder, False)
     if session.exit_code != pytask.ExitCode.OK:
         raise RuntimeError("the pages could not be built; the messages above say why.")
     return index
 
 
-def _task(name: str, function: Callable[..., None], depends: dict[str, Any],
-          produces: dict[str, Path]) -> TaskWithoutPath:
-    return TaskWithoutPath(
-        name=name, function=function, depends_on=depends,
-        produces={key: PathNode(path=path, name=f"{key} of {name}")
-                  for key, path in produces.items()})
+def _fingerprint(run_folder: Path, name: str, facts: Mapping[str, str]) -> Path:
+    """Write down what a task's freshness depends on beside files; touched only when it changes.
+
+    A file, because pytask tells values of different tasks apart only in functions it parses.
+    """
+    path = run_folder / "fingerprints" / f"{name}.json"
+    text = json.dumps(facts, indent=1, sort_keys=True)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        store.write_text(path, text)
+    return path
+
+
+def _task(name: str, function: Callable[..., None], depends: Mapping[str, Path],
+          produces: Mapping[str, Path]) -> TaskWithoutPath:
+    def nodes(paths: Mapping[str, Path]) -> dict[str, PathNode]:
+        return {key: PathNode(path=path, name=str(path)) for key, path in paths.items()}
+
+    return TaskWithoutPath(name=name, function=function, depends_on=nodes(depends),
+                           produces=nodes(produces))
 
 
 def _pytask(tasks: list[TaskWithoutPath], run_folder: Path, force: bool) -> pytask.Session:
-    return pytask.build(tasks=tasks, config=run_folder / "pyproject.toml", paths=[run_folder / "data"],
-                        force=force, capture="no", show_traceback=False, verbose=1,
+    return pytask.build(tasks=tasks, config=run_folder / "pyproject.toml", 
+                        paths=[run_folder / "data"], force=force, capture="no", show_traceback=False, verbose=1,
                         show_errors_immediately=False, disable_warnings=True)
 
 
