@@ -204,6 +204,18 @@ def test_permutation_test_keeps_its_level_without_signal(table, schemes) -> None
     assert p == pytest.approx(1 / 20)
 
 
+def test_ridge_predictions_equal_one_fit_per_score_vector() -> None:
+    """Many score vectors share decompositions and get what `fit_ridge` gives each alone."""
+    rng = np.random.default_rng(5)
+    values, scores = rng.normal(size=(13, 17)), rng.normal(20, 9, (13, 3))
+    values[:, 2] = 1.0  # a unit that never moves
+    new = rng.normal(size=(4, 17))
+    together = training.ridge_predictions(values, scores, new)
+    people = [f"P{number:02d}" for number in range(13)]
+    alone = [training.fit_ridge(values, column, people).predict(new) for column in scores.T]
+    np.testing.assert_allclose(together, np.stack(alone, axis=1), rtol=1e-6)
+
+
 def test_finetune_learns_and_stops_by_other_participants(table) -> None:
     """The stopping participants' error falls below that of the start; the best epoch is kept."""
     model = models.build("small_image", frames=4, size=16)

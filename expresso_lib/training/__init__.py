@@ -9,7 +9,7 @@ here; none is built.
 
 from expresso_lib.training.evaluation import by_level, model_differences, model_scores
 from expresso_lib.training.finetuning import FineTuning, finetune
-from expresso_lib.training.heads import Clips, LinearHead, features, fit_ridge
+from expresso_lib.training.heads import Clips, LinearHead, features, fit_ridge, ridge_predictions
 from expresso_lib.training.recipes import Recipe, recipe_name, recipes_table
 from expresso_lib.training.validation import (
     Fit,
@@ -41,4 +41,5 @@ __all__ = [
     "recipe_name",
     "recipes_table",
     "ridge_fit",
+    "ridge_predictions",
 ]

@@ -114,6 +114,59 @@ def fit_ridge(
     return _ridge_path(x, y, [best])[0]
 
 
+def ridge_predictions(
+    values: np.ndarray,
+    scores: np.ndarray,
+    new: np.ndarray,
+    *,
+    penalties: Sequence[float] = PENALTIES,
+) -> np.ndarray:
+    """Predictions as `fit_ridge` makes them, for many score vectors at once.
+
+    What a fold's features say does not depend on the scores, so permutations share every
+    decomposition.
+
+    Parameters
+    ----------
+    values : ndarray
+        (P, D) features, one row per participant.
+    scores : ndarray
+        (P, B) score points; each column has its own λ.
+    new : ndarray
+        (M, D) features of others.
+
+    Returns
+    -------
+    ndarray
+        (M, B) score points.
+    """
+    errors = np.zeros((len(penalties), scores.shape[1]))
+    for left_out in range(len(values)):
+        kept, own = np.arange(len(values)) != left_out, slice(left_out, left_out + 1)
+        path = _predicted_path(values[kept], scores[kept], values[own], penalties)
+        errors += (path[:, 0] - scores[left_out]) ** 2
+    path = _predicted_path(values, scores, new, penalties)
+    return np.take_along_axis(path, errors.argmin(axis=0)[None, None], axis=0)[0]
+
+
+def _predicted_path(
+    x: np.ndarray, y: np.ndarray, new: np.ndarray, penalties: Sequence[float]
+) -> np.ndarray:
+    """(L, M, B) predictions for `new` of each of L penalties and B columns of y."""
+    center, scale = x.mean(axis=0), _scale(x)
+    u, s, vt = np.linalg.svd((x - center) / scale, full_matrices=False)
+    shrunk = s / (s**2 + np.asarray(penalties)[:, None] * len(y))
+    known = ((new - center) / scale) @ vt.T
+    projected = u.T @ (y - y.mean(axis=0))
+    return y.mean(axis=0) + (known * shrunk[:, None]) @ projected
+
+
+def _scale(x: np.ndarray) -> np.ndarray:
+    """Spread of each unit; infinite for one that never moves, or its tiny spread would shout."""
+    scale = x.std(axis=0)
+    return np.where(scale > 1e-6 * max(float(scale.max()), 1e-12), scale, np.inf)
+
+
 def _by_group(
     values: np.ndarray, scores: np.ndarray, groups: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -125,9 +178,7 @@ def _by_group(
 
 
 def _ridge_path(x: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> list[LinearHead]:
-    center, scale = x.mean(axis=0), x.std(axis=0)
-    # A unit that never moves says nothing; dividing by its tiny spread would make it shout.
-    scale = np.where(scale > 1e-6 * max(float(scale.max()), 1e-12), scale, np.inf)
+    center, scale = x.mean(axis=0), _scale(x)
     u, s, vt = np.linalg.svd((x - center) / scale, full_matrices=False)
     projected = u.T @ (y - y.mean())
     heads = []
