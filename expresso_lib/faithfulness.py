@@ -142,78 +142,93 @@ def controls(
     }
 
 
-def judge(
-    maps: np.ndarray | None,
-    interventions: Sequence[Intervention],
-    participants: Sequence[str],
-    *,
-    draws: int = DRAWS,
-    seed: int = 0,
+def evidence(
+    maps: np.ndarray | None, interventions: Sequence[Intervention], participants: Sequence[str]
 ) -> pd.DataFrame:
-    """Score one explanation against every intervention.
+    """What one explanation says about every clip and factor, beside what the model does.
 
     Parameters
     ----------
     maps : np.ndarray or None
-        (N, T, H, W) attributions summed over channels. None judges the factor's *amount* in the
+        (N, T, H, W) attributions summed over channels. None says the factor's *amount* in the
         clip instead: the control that knows how much the face moved and nothing of the model.
     interventions : sequence of Intervention
-        On the same N clips. ``head_motion`` has no place and is left out of ``pooled``.
+        On the same N clips.
     participants : sequence of str
-        (N,) whose clip it is: intervals come from a bootstrap over participants.
+        (N,) whose clip it is.
+
+    Returns
+    -------
+    pd.DataFrame
+        One row per clip, factor and support: ``participant, clip, factor, support, said, effect,
+        amount, density, time_auroc, relevance_mass``. Tables of several recordings can be joined.
+    """
+    parts = []
+    for one in interventions:
+        known = {"participant": list(participants), "clip": np.arange(len(one.effect))}
+        known |= {"factor": one.factor, "effect": one.effect, "amount": one.amount}
+        for support in ("changed", "region"):
+            mask = getattr(one, support)
+            said = one.amount if maps is None else contribution(maps, mask)
+            size = np.maximum(mask.sum(axis=(1, 2, 3)), 1)
+            table = pd.DataFrame(known | {"support": support, "said": said})
+            parts.append(table.assign(
+                density=np.abs(said) / size,
+                time_auroc=np.nan if maps is None else time_auroc(maps, one),
+                relevance_mass=np.nan if maps is None else relevance_mass(maps, one),
+            ))
+    return pd.concat(parts, ignore_index=True)
+
+
+def judge(found: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:
+    """Score one explanation by its evidence.
+
+    Parameters
+    ----------
+    found : pd.DataFrame
+        From ``evidence``, of one explanation. ``head_motion`` and the headset have no place among
+        the face's regions and are left out of ``pooled``.
+    draws, seed : int
+        Bootstrap over participants.
 
     Returns
     -------
     pd.DataFrame
         ``factor, metric, support, estimate, ci_low, ci_high``; NaN where not defined.
     """
-    groups = np.unique(np.asarray(participants), return_inverse=True)[1]
-    resampled = _resamples(groups, draws, seed)
     rows: list[dict] = []
-    for support in ("changed", "region"):
-        said = np.stack([
-            i.amount if maps is None else contribution(maps, getattr(i, support))
-            for i in interventions
-        ])
-        rows += _contribution_rows(said, interventions, resampled, support)
-    if maps is not None:
-        rows += _place_and_time_rows(maps, interventions, resampled)
+    for support, part in found.groupby("support", sort=False):
+        keys = part[["participant", "clip"]].apply(tuple, axis=1)
+        wide = part.assign(key=keys).set_index(["factor", "key"]).unstack("key")
+        factors = list(wide.index)
+        people = [key[0] for key in wide["said"].columns]
+        resampled = _resamples(np.unique(people, return_inverse=True)[1], draws, seed)
+        sets = {name: [k] for k, name in enumerate(factors)}
+        sets["pooled"] = [k for k, name in enumerate(factors) if name in _PLACED]
+        arrays = {name: wide[name].to_numpy(float) for name in _VALUES}
+        for name, chosen in sets.items():
+            data = {key: values[chosen] for key, values in arrays.items()}
+            rows += _scores_of(name, str(support), data, resampled)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _contribution_rows(said, interventions, resampled, support) -> list[dict]:
-    effect = np.stack([i.effect for i in interventions])
-    amount = np.stack([i.amount for i in interventions])
-    pooled = [k for k, i in enumerate(interventions) if i.factor in _PLACED]
-    sets = {i.factor: [k] for k, i in enumerate(interventions)} | {"pooled": pooled}
-    rows = []
-    for factor, chosen in sets.items():
-        data = (said[chosen], effect[chosen], amount[chosen])
-        for metric, statistic in _FIDELITY.items():
-            values = [statistic(*(x[:, draw] for x in data)) for draw in resampled]
-            rows.append(_row(factor, metric, support, values))
-    return rows
-
-
-def _place_and_time_rows(maps, interventions, resampled) -> list[dict]:
-    rows = []
-    every: dict[str, list[np.ndarray]] = {"time_auroc": [], "relevance_mass": []}
-    for one in interventions:
-        found = {"time_auroc": time_auroc(maps, one), "relevance_mass": relevance_mass(maps, one)}
-        support = {"time_auroc": "region", "relevance_mass": "changed"}
-        for metric, values in found.items():
-            means = [_nanmean(values[draw]) for draw in resampled]
-            rows.append(_row(one.factor, metric, support[metric], means))
-            if one.factor in _PLACED:
-                every[metric].append(values)
-    for metric, lists in every.items():
-        stacked = np.stack(lists) if lists else np.full((1, len(maps)), np.nan)
-        means = [_nanmean(stacked[:, draw]) for draw in resampled]
-        rows.append(_row("pooled", metric, "changed" if metric[0] == "r" else "region", means))
-    return rows
-
-
+_VALUES = ("said", "effect", "amount", "density", "time_auroc", "relevance_mass")
 _PLACED = tuple(name for name in anatomy.FACTORS if name != "head_motion")
+
+
+def _scores_of(factor: str, support: str, data: dict, resampled: list) -> list[dict]:
+    rows = []
+    for metric, statistic in _FIDELITY.items():
+        values = [statistic(*(data[k][:, draw] for k in _VALUES[:3])) for draw in resampled]
+        rows.append(_row(factor, metric, support, values))
+    # Attribution in the region is asked for its timing, on the changed pixels for its mass.
+    metric = "time_auroc" if support == "region" else "relevance_mass"
+    values = [_nanmean(data[metric][:, draw]) for draw in resampled]
+    rows.append(_row(factor, metric, support, values))
+    if factor == "pooled" and support == "changed":
+        values = [factor_recovery(data["density"][:, d], data["effect"][:, d]) for d in resampled]
+        rows.append(_row(factor, "factor_recovery", support, values))
+    return rows
 
 
 def _resamples(groups: np.ndarray, draws: int, seed: int) -> list[np.ndarray]:
@@ -327,17 +342,19 @@ def relevance_mass(maps: np.ndarray, one: Intervention) -> np.ndarray:
 
 
 def factor_recovery(
-    maps: np.ndarray, interventions: Sequence[Intervention], *, used_points: float = 1.0
+    density: np.ndarray, effect: np.ndarray, *, used_points: float = 1.0
 ) -> float:
     """AUROC of mean |C_k| per pixel, factors the model uses against those it does not.
 
-    A factor is used where its effects have a standard deviation of ``used_points`` or more.
+    A factor is used where its effects have a standard deviation of ``used_points`` or more;
+    NaN where all are, or none is.
+
+    Parameters
+    ----------
+    density, effect : np.ndarray
+        (K, N) of K factors in N clips; score points per pixel, score points.
     """
-    areas = [np.maximum(i.changed.sum(axis=(1, 2, 3)), 1) for i in interventions]
-    said = [np.abs(contribution(maps, i.changed)) for i in interventions]
-    density = [(mass / area).mean() for mass, area in zip(said, areas)]
-    used = np.array([i.effect.std() >= used_points for i in interventions])
-    return auroc(np.array(density), used)
+    return auroc(np.nanmean(density, axis=1), np.nanstd(effect, axis=1) >= used_points)
 
 
 def randomised(model: nn.Module, *, seed: int = 0) -> Iterator[tuple[int, nn.Module]]:
