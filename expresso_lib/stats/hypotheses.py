@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import pingouin as pg
-import statsmodels.api as sm
+from scipy import stats as scipy_stats
 
 from expresso_lib import anatomy
 from expresso_lib.stats import couplings as cp
@@ -233,8 +233,8 @@ def h3b_two_slopes(
 ) -> pd.DataFrame:
     """H3b: is the slope of enrichment on severity different below and above a score?
 
-    Least squares with a hinge at the knot, given f(x) − f(x0), HC3 standard errors and t with
-    P − 4 degrees of freedom. Enrichment is the mean over ``regions``.
+    Least squares with a hinge at the knot, given f(x) − f(x0) and its square; HC2 standard
+    errors with Bell–McCaffrey degrees of freedom. Enrichment is the mean over ``regions``.
 
     Returns
     -------
@@ -260,17 +260,34 @@ def _two_slopes(y: np.ndarray, score: np.ndarray, given: np.ndarray, knot: float
     """Slopes below and above the knot and their difference, per 10 score points."""
     usable = np.isfinite(y) & np.isfinite(score) & np.isfinite(given)
     low, high = np.minimum(score - knot, 0) / 10, np.maximum(score - knot, 0) / 10
-    design = np.column_stack([np.ones(len(y)), low, high, given])[usable]
-    names, contrasts = ["below", "above", "difference"], np.array([[0, 1, 0, 0], [0, 0, 1, 0], [0, -1, 1, 0]])
+    centred = (given - given[usable].mean()) / max(float(given[usable].std()), 1e-12) if usable.any() else given
+    # Enrichment bends with f(x) − f(x0); without the square that bend passes for a knee in severity.
+    design = np.column_stack([np.ones(len(y)), low, high, centred, centred**2])[usable]
+    names, contrasts = ("below", "above", "difference"), ([0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, -1, 1, 0, 0])
     empty = pd.DataFrame({"region": names, "n_participants": int(usable.sum())})
-    if usable.sum() < 6 or np.linalg.matrix_rank(design) < 4:
+    if usable.sum() < 7 or np.linalg.matrix_rank(design) < 5:
         return empty.assign(note="both sides of the knot need participants with different scores")
-    test = sm.OLS(y[usable], design).fit(cov_type="HC3", use_t=True).t_test(contrasts)
-    low_high = test.conf_int()
+    found = np.array([_contrast(design, y[usable], np.array(c, dtype=float)) for c in contrasts])
+    half = scipy_stats.t.isf(0.025, found[:, 2]) * found[:, 1]
     return empty.assign(
-        estimate=test.effect, ci_low=low_high[:, 0], ci_high=low_high[:, 1], p=np.asarray(test.pvalue),
-        effect=test.effect, effect_name="slope per 10 points", note="",
+        estimate=found[:, 0], ci_low=found[:, 0] - half, ci_high=found[:, 0] + half, effect=found[:, 0],
+        p=2 * scipy_stats.t.sf(np.abs(found[:, 0] / found[:, 1]), found[:, 2]), effect_name="slope per 10 points", note="",
     )  # fmt: skip
+
+
+def _contrast(design: np.ndarray, y: np.ndarray, contrast: np.ndarray) -> tuple[float, float, float]:
+    """Least-squares contrast, HC2 standard error, Bell–McCaffrey degrees of freedom.
+
+    At 24 participants HC3 with t errs in 3 %, HC2 in 7 %; with these degrees of freedom in 5 %
+    (Bell & McCaffrey, 2002; Imbens & Kolesár, 2016).
+    """
+    solve = np.linalg.pinv(design)
+    annihilator = np.eye(len(y)) - design @ solve
+    weights = (contrast @ solve) / np.sqrt(np.maximum(np.diag(annihilator), 1e-9))
+    error = np.sqrt(np.sum((weights * (annihilator @ y)) ** 2))
+    spread = weights[:, None] * annihilator
+    gram = spread @ spread.T
+    return float(contrast @ solve @ y), max(float(error), 1e-12), float(np.trace(gram) ** 2 / np.sum(gram**2))
 
 
 def h4_bands(windows: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
