@@ -8,12 +8,13 @@ costs one jump to the key frame before it. Memory does not grow with the recordi
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from itertools import pairwise
+from itertools import chain, groupby, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -241,6 +242,12 @@ def _scan(path: Path, modified: int, size: int) -> VideoInfo:
         base, declared = float(stream.time_base or 0), int(stream.frames)
         header = float(stream.average_rate or 0)
         codec = stream.codec_context.name
+    if known and declared > len(pts) > 2:
+        # Cut short: in storage order the last pictures have holes before them, which would
+        # shift their numbers. What follows the first hole is lost with the rest.
+        holes = np.flatnonzero(np.diff(pts) > 1.5 * np.median(np.diff(pts)))
+        pts = pts[: holes[0] + 1] if len(holes) else pts
+        log.warning("%s promises %d frames and holds %d", path, declared, len(pts))
     with _opened(path) as (container, stream):
         first = next(_pictures(container, stream), None)
         if first is None:
@@ -249,6 +256,7 @@ def _scan(path: Path, modified: int, size: int) -> VideoInfo:
         width, height = first.width, first.height
     if rotation % 180:
         width, height = height, width
+    keys = keys[keys < max(len(pts), 1)] if known else keys
     if known:
         times = (pts - pts[0]) * base
     else:
@@ -267,43 +275,51 @@ def _rate(path: Path, header: float, times: np.ndarray) -> float:
 
 
 def _pictures(container: Any, stream: Any) -> Iterator[Any]:
+    damaged = False
     for packet in container.demux(stream):
+        damaged |= packet.is_corrupt
         try:
-            yield from packet.decode()
+            for picture in packet.decode():
+                # Up to the next key frame pictures are patched from what was damaged: lost, too.
+                damaged = damaged and not picture.key_frame
+                if not damaged:
+                    yield picture
         except av.error.InvalidDataError:
-            continue  # a damaged packet: its frame is missing, and is counted by its number
+            damaged = True
 
 
 def _decoded(container: Any, stream: Any, info: VideoInfo, wanted: list[int]) -> Iterator[Frame]:
-    seekable = len(info.pts) > 0
-    pictures, position, waiting = _pictures(container, stream), -1, list(reversed(wanted))
-    from_start = False
-    while waiting:
-        key = info.keys[info.keys <= waiting[-1]].max(initial=0)
-        if seekable and key > position + 1 and not from_start:
+    # Wanted frames in runs that share a jump: a new run begins where a key frame lies between.
+    exact, position, pictures = len(info.pts) > 0, -1, _pictures(container, stream)
+    for key, run in _runs(info.keys, wanted):
+        if exact and key > position + 1:
             container.seek(int(info.pts[key]), stream=stream)
             pictures = _pictures(container, stream)
-        jump = False
-        for picture in pictures:
-            position = _number(picture, info.pts) if seekable else position + 1
-            if position > waiting[-1] and not from_start and seekable:
+            first = next(pictures, None)
+            if first is None or _number(first, info.pts) > key:
                 # The container jumped too far: decode from the start, which always works.
-                container.seek(0, stream=stream, backward=True)
-                pictures, from_start, jump = _pictures(container, stream), True, True
-                position = -1
-                break
-            while waiting and waiting[-1] < position:
-                waiting.pop()
-            if waiting and waiting[-1] == position:
-                waiting.pop()
+                container.seek(0, stream=stream)
+                pictures = _pictures(container, stream)
+            else:
+                pictures = chain([first], pictures)
+        for picture in pictures:
+            position = _number(picture, info.pts) if exact else position + 1
+            while run and run[0] < position:
+                run.popleft()  # it could not be decoded
+            if run and run[0] == position:
+                run.popleft()
                 image = picture.to_ndarray(format="rgb24")
                 turned = np.ascontiguousarray(np.rot90(image, info.rotation // 90))
                 yield Frame(position, float(info.times[position]), turned)
-            if not waiting or info.keys[info.keys <= waiting[-1]].max(initial=0) > position + 1:
-                jump = True
+            if not run:
                 break
-        if not jump:
-            return
+
+
+def _runs(keys: np.ndarray, wanted: list[int]) -> Iterator[tuple[int, deque[int]]]:
+    before = keys[np.maximum(np.searchsorted(keys, wanted, side="right") - 1, 0)] if len(
+        keys) else np.zeros(len(wanted), int)
+    for key, run in groupby(zip(before.tolist(), wanted), key=lambda pair: pair[0]):
+        yield key, deque(frame for _, frame in run)
 
 
 def _number(picture: Any, pts: np.ndarray) -> int:
