@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -232,7 +232,7 @@ def read_chapter(name: str, path: Path | None, *, run: str,
 def dress(notebook: NotebookNode, facts: ChapterFacts, templates: jinja2.Environment, *,
           student: bool = False) -> NotebookNode:
     """Return the notebook as its page shows it: links above, run card below, switches folded."""
-    cells = [cell for cell in notebook.cells
+    cells = [nbformat.from_dict(cell) for cell in notebook.cells
              if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
     for cell in cells:
         tags = set(cell.metadata.get("tags", []))
@@ -241,6 +241,9 @@ def dress(notebook: NotebookNode, facts: ChapterFacts, templates: jinja2.Environ
             cell.metadata["mystnb"] = {"code_prompt_show": "Show the parameters",
                                        "code_prompt_hide": "Hide the parameters"}
         cell.metadata["tags"] = sorted(tags)
+        if facts.state == "failed":
+            # What a chapter never computed is said, not linked to: the book gets built.
+            cell.source = re.sub(r"\{glue:\w+\}`[^`]*`", f"({MISSING})", cell.source)
     table = style.table_html(facts.parameters, caption=f"Parameters of {facts.name}")
     above, below = (nbformat.v4.new_markdown_cell(raw(
         templates.get_template(f"parts/{part}.html").render(chapter=facts, table=table)))
@@ -274,7 +277,8 @@ def inputs(root: Path, run_folder: Path) -> list[Path]:
     """Return the files that the pages depend on, besides the executed chapters."""
     text = [path for path in (root / "book").rglob("*") if path.is_file()]
     made = [*run_folder.glob("tables/*.parquet"), *run_folder.glob("figures/*.html"),
-            run_folder / "run.json", run_folder.parent / "bench.json", *root.glob("notebooks/[0-9][0-9]_*.ipynb")]
+            *root.glob("notebooks/[0-9][0-9]_*.ipynb"), run_folder / "run.json",
+            run_folder.parent / "bench.json"]
     return sorted(path for path in text + made
                   if path.is_file() and "__pycache__" not in path.parts)
 
@@ -325,7 +329,7 @@ def build(run_folder: Path, notebooks: Mapping[str, Path], *, student: bool = Fa
         path.unlink()
     _write_conf(source, facts)
     _sphinx(source, out)
-    _offer_downloads(root / "notebooks", out / "downloads", student)
+    _offer_downloads(root / "notebooks", out / "downloads", read, student)
     return out / "index.html"
 
 
@@ -387,12 +391,22 @@ def _sphinx(source: Path, out: Path) -> None:
         raise BuildFailed(f"the book was not built; mend these pages:\n{done.stderr.strip()}")
 
 
-def _offer_downloads(notebooks: Path, out: Path, student: bool) -> None:
-    for path in sorted(notebooks.glob("[0-9][0-9]_*.ipynb")):
-        notebook = nbformat.read(path, as_version=4)
-        if student:
-            notebook.cells = without_solutions(notebook.cells)
-        _refresh(out / path.name, nbformat.writes(notebook))
+def _offer_downloads(sources: Path, out: Path, read: Sequence[tuple[ChapterFacts, NotebookNode]],
+                     student: bool) -> None:
+    """Offer each chapter as it is committed; where that is not at hand, as it ran, emptied."""
+    for chapter, executed in read:
+        path = sources / f"{chapter.name}.ipynb"
+        notebook = nbformat.read(path, as_version=4) if path.is_file() else executed
+        cells = without_solutions(notebook.cells) if student else notebook.cells
+        cells = [cell for cell in cells
+                 if "injected-parameters" not in cell.metadata.get("tags", [])]
+        for cell in cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        if cells:
+            plain = nbformat.v4.new_notebook(
+                cells=cells, metadata={"kernelspec": notebook.metadata.get("kernelspec", {})})
+            _refresh(out / path.name, nbformat.writes(plain))
 
 
 def compare(first: Path, second: Path) -> Path:
