@@ -187,14 +187,23 @@ def bench(goal: Annotated[str, typer.Option(help="one goal or calibration; defau
 
 
 @data_app.command("list")
-def data_list() -> None:
+def data_list(long: Annotated[bool, typer.Option("--long", help="licence, folder, source too")] = False
+              ) -> None:
     """List data sets and weights: tier, licence, what is here.
 
     Example: `expresso data list`
     """
     from . import manifest
 
-    _print_table(manifest.status(), "Data sets and weights")
+    table = manifest.status()
+    short = ["name", "tier", "kind", "megabytes", "state", "faces_may_be_shown"]
+    if not long:
+        _print_table(table[[name for name in short if name in table]], "Data sets and weights")
+        return
+    for row in table.to_dict("records"):
+        out.rule(str(row.pop("name")), align="left")
+        for name, value in row.items():
+            out.print(f"{name}: {value}", soft_wrap=True, highlight=False, markup=False)
 
 
 @data_app.command("verify")
@@ -279,7 +288,9 @@ def params_show(params: ParamsOption = "demo", set_: SetOption = []) -> None:  #
 
 
 def _print_table(frame, title: str) -> None:
-    table = Table(*map(str, frame.columns), title=title)
+    table = Table(title=title)
+    for index, column in enumerate(frame.columns):
+        table.add_column(str(column).replace("_", " "), no_wrap=index == 0)
     for row in frame.astype(str).itertuples(index=False):
         table.add_row(*row)
     out.print(table)
