@@ -35,14 +35,14 @@ INPUTS = ("face", "composite")
 WEIGHTS = ("none", "kinetics400", "imagenet", "facial-actions")
 CHECKPOINT = "facial_actions.safetensors"
 
-# What each unit of the small network's last layer is trained to read, once per frame: how strong
-# an action unit is, and how fast it comes and goes. A mean of speeds says how much a face moved;
-# only what lies above a threshold tells a fast movement from a slow one of the same size.
-MOTION = ("yaw", "pitch", "roll", "gaze_x", "gaze_y")
+# What the units of the small network's last layer read, frame by frame: the tempo of each kind of
+# movement (one unit for faster, one for slower than usual *for its size*, both 0 at rest), the
+# strength of every action unit, and whether a headset is worn (an artefact that must show).
+TEMPO = ("smile", "cheeks", "speech", "brows", "nose", "head", "gaze")
 UNITS = (
+    *(f"{name}_{side}" for name in TEMPO for side in ("fast", "slow")),
     *(f"{code}_level" for code in anatomy.AU_CODES),
-    *(f"{name}_speed" for name in (*anatomy.AU_CODES, *MOTION)),
-    *(f"{name}_fast" for name in (*anatomy.AU_CODES, *MOTION)),
+    "headset",
 )
 
 
@@ -150,16 +150,18 @@ class FrameTrunk(nn.Module):
 class Dynamics(nn.Module):
     """Embeddings (N, E, T) to facial action dynamics (N, len(UNITS), T), all ≥ 0."""
 
-    def __init__(self, n_embedding: int = 128, width: int = 128) -> None:
+    def __init__(self, n_embedding: int = 128, width: int = 96) -> None:
         super().__init__()
         # Edges repeat the first and last frame: a jump to zero would look like a movement.
         same: dict[str, Any] = {"padding": "same", "padding_mode": "replicate"}
         self.layers = nn.Sequential(
             nn.Conv1d(n_embedding, width, 5, **same),
             nn.ReLU(),
-            nn.Conv1d(width, width, 5, **same),
+            nn.Conv1d(width, width, 5, dilation=2, **same),
             nn.ReLU(),
-            nn.Conv1d(width, len(UNITS), 3, **same),
+            nn.Conv1d(width, width, 5, dilation=2, **same),
+            nn.ReLU(),
+            nn.Conv1d(width, len(UNITS), 1),
             nn.ReLU(),
         )
 
