@@ -277,6 +277,7 @@ def inputs(root: Path, run_folder: Path) -> list[Path]:
     """Return the files that the pages depend on, besides the executed chapters."""
     text = [path for path in (root / "book").rglob("*") if path.is_file()]
     made = [*run_folder.glob("tables/*.parquet"), *run_folder.glob("figures/*.html"),
+            *run_folder.glob("fingerprints/[0-9]*.json"),
             *root.glob("notebooks/[0-9][0-9]_*.ipynb"), run_folder / "run.json",
             run_folder.parent / "bench.json"]
     return sorted(path for path in text + made
@@ -284,19 +285,18 @@ def inputs(root: Path, run_folder: Path) -> list[Path]:
 
 
 def build(run_folder: Path, notebooks: Mapping[str, Path], *, student: bool = False,
-          current: Mapping[str, Mapping[str, str]] | None = None, root: Path = ROOT) -> Path:
+          root: Path = ROOT) -> Path:
     """Build the static book of one run.
 
     Parameters
     ----------
     run_folder : Path
-        ``build/<run>`` with ``tables/`` and ``run.json``.
+        ``build/<run>`` with ``tables/``, ``run.json`` and ``fingerprints/``: per chapter the
+        hashes of its sources now. Without these freshness is "not proven".
     notebooks : mapping of str to Path
         Executed notebook per chapter name; a missing chapter gets a page that says so.
     student : bool
         Leave the solutions out, of the pages and of the notebooks offered for download.
-    current : mapping, optional
-        Per chapter the fingerprint of its sources now; without it freshness is "not proven".
     root : Path
         Folder that holds ``book/`` and ``notebooks/``.
 
@@ -316,7 +316,7 @@ def build(run_folder: Path, notebooks: Mapping[str, Path], *, student: bool = Fa
     toc = yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8"))
     names = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
     read = [read_chapter(name, notebooks.get(name), run=run_folder.name,
-                         current=(current or {}).get(name))
+                         current=_read_json(run_folder / "fingerprints" / f"{name}.json", {}))
             for name in names if re.match(r"\d\d_", name)]
     facts = Facts(run_folder, tuple(chapter for chapter, _ in read), student,
                   bench_hashes(root / "benchmarks"))
@@ -404,8 +404,9 @@ def _offer_downloads(sources: Path, out: Path, read: Sequence[tuple[ChapterFacts
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
         if cells:
-            plain = nbformat.v4.new_notebook(
-                cells=cells, metadata={"kernelspec": notebook.metadata.get("kernelspec", {})})
+            kept = {key: notebook.metadata[key] for key in ("kernelspec", "language_info")
+                    if key in notebook.metadata}
+            plain = nbformat.v4.new_notebook(cells=cells, metadata=kept)
             _refresh(out / path.name, nbformat.writes(plain))
 
 

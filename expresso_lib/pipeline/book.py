@@ -85,7 +85,7 @@ def _chapter_task(chapter: chapters.Chapter, parameters: config.Parameters, root
 
 
 def _build_pages(run_folder: Path, root: Path, executed: dict[str, Path], student: bool) -> Path:
-    index = run_folder / "html" / "index.html"
+    index = run_folder / ("student" if student else "html") / "index.html"
     inputs = publishing.inputs(root, run_folder)
 
     def build(**_: Any) -> None:
