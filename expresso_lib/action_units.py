@@ -167,7 +167,8 @@ def _upright(points: np.ndarray) -> np.ndarray:
     """Turn faces upright, put the nose's root at 0 and the outer eye corners 1 apart."""
     right, left = (points[:, i] @ np.array([1, 1j]) for i in anatomy.OUTER_EYE_CORNERS)
     plane = points @ np.array([1, 1j])
-    turned = (plane - ((right + left) / 2)[:, None]) / (left - right)[:, None]
+    with np.errstate(invalid="ignore"):  # lost frames are NaN and stay so
+        turned = (plane - ((right + left) / 2)[:, None]) / (left - right)[:, None]
     return np.stack([turned.real, turned.imag], axis=-1)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,11 @@ import pandas as pd
 
 from expresso_lib import action_units, clips, faces, manifest, store, tables, video
 
-BACKENDS = ("s3fd_fan", "openface", "simulated")
+BACKENDS = {
+    "s3fd_fan": "S3FD and FAN",
+    "openface": "read from a table",
+    "simulated": "simulated (the truth on a 64-cell heat map, 1 % of frames lost)",
+}
 
 
 class BackendError(ValueError):
@@ -37,13 +42,32 @@ def choose_backend(name: str, recordings: pd.DataFrame, *, weights_folder: str =
     folder = weights_folder or None
     if all(manifest.path_of(f"weights_{one}", folder=folder).is_file() for one in ("s3fd", "fan")):
         return "s3fd_fan"
-    for backend, suffix in (("simulated", ".npz"), ("openface", ".csv")):
-        if all(Path(path).with_suffix(suffix).is_file() for path in recordings["path"]):
+    for backend, beside in (("simulated", _truth_of), ("openface", _table_of)):
+        if all(beside(row).is_file() for _, row in recordings.iterrows()):
             return backend
     raise BackendError(
         "no weights of S3FD and FAN here, and no landmark table beside every video; run "
         "'expresso data fetch s3fd fan', or put OpenFace tables <recording>.csv by the videos."
     )
+
+
+def recipe_of(parameters: Any, backend: str) -> dict[str, Any]:
+    """Take what decides a track from a run's `faces` section."""
+    common = {"smoothing": parameters.smoothing}
+    if backend != "s3fd_fan":
+        return common
+    return common | {
+        "detector": parameters.detector, "every": parameters.detect_every,
+        "side": parameters.detect_side, "flip": parameters.flip, "device": parameters.device,
+        "precision": parameters.precision, "weights_folder": parameters.weights_folder,
+        "weights_mirror": parameters.weights_mirror,
+    }
+
+
+def thresholds_of(parameters: Any) -> faces.Thresholds:
+    """Take the quality thresholds from a run's `faces` section."""
+    names = [field.name for field in fields(faces.Thresholds)]
+    return faces.Thresholds(**{name: getattr(parameters, name) for name in names})
 
 
 def track_items(recordings: pd.DataFrame, backend: str, **recipe: Any) -> list[store.Item]:
@@ -56,12 +80,21 @@ def track_items(recordings: pd.DataFrame, backend: str, **recipe: Any) -> list[s
     recipe : smoothing (frames), and for ``s3fd_fan`` detector, every, side, device, precision,
         hold, weights_folder, weights_mirror.
     """
-    suffix = {"openface": ".csv", "simulated": ".npz"}.get(backend)
+    beside = {"openface": _table_of, "simulated": _truth_of}.get(backend)
     items = []
-    for name, path in zip(recordings["recording"], map(Path, recordings["path"])):
-        inputs = (path,) if suffix is None else (path, path.with_suffix(suffix))
-        items.append(store.Item(name, {"backend": backend} | recipe, inputs))
+    for _, row in recordings.iterrows():
+        inputs = (Path(row["path"]),) + (() if beside is None else (beside(row),))
+        items.append(store.Item(row["recording"], {"backend": backend} | recipe, inputs))
     return items
+
+
+def _truth_of(row: pd.Series) -> Path:
+    return Path(row["path"]).with_suffix(".npz")
+
+
+def _table_of(row: pd.Series) -> Path:
+    given = row.get("au_table")
+    return Path(given) if isinstance(given, str) and given else Path(row["path"]).with_suffix(".csv")
 
 
 def make_track(item: store.Item, path: Path) -> None:
@@ -124,6 +157,63 @@ def paths(outcomes: Iterable[store.Outcome]) -> dict[str, Path]:
     return {done.item.name: done.path for done in outcomes if done.error is None}
 
 
+def kept(recordings: pd.DataFrame, report: pd.DataFrame) -> pd.DataFrame:
+    """Take the recordings that passed `faces.assess`, in their order."""
+    passed = set(report.loc[report["passed"], "recording"])
+    return recordings[recordings["recording"].isin(passed)].reset_index(drop=True)
+
+
+def clip_rows(recordings: pd.DataFrame, archives: Mapping[str, Path], *, frames: int, step: int,
+              dilation: int = 1) -> pd.DataFrame:
+    """The book's `clips` table over all recordings, as `clips.clip_table` says."""
+    parts = []
+    for row in recordings.itertuples():
+        archive = clips.ClipArchive.load(archives[str(row.recording)])
+        spans = clips.windows(archive.n_frames, frames, step=step, dilation=dilation)
+        parts.append(clips.clip_table(archive, spans, participant=str(row.participant),
+                                      recording=str(row.recording)))
+    return pd.concat(parts, ignore_index=True)
+
+
+def smoothing_effect(tracks: Mapping[str, faces.FaceTrack], frames: float) -> pd.DataFrame:
+    """Jitter of every track as it is and smoothed with `frames`: recording, before, after."""
+    return pd.DataFrame([
+        {"recording": name, "before": faces.jitter(track),
+         "after": faces.jitter(faces.smooth(track, frames))} for name, track in tracks.items()])
+
+
+def true_track(path: str | Path, fps: float) -> faces.FaceTrack | None:
+    """The exact landmarks of a rendered recording; None where there are none."""
+    truth = Path(path).with_suffix(".npz")
+    if not truth.is_file():
+        return None
+    with np.load(truth, allow_pickle=False) as file:
+        points = file["landmarks"]
+    return faces.from_landmarks(points, np.ones(len(points)), fps, "truth")
+
+
+def misread_landmarks(
+    archive: clips.ClipArchive, row: int, track: faces.FaceTrack, shown: np.ndarray
+) -> np.ndarray:
+    """Put the landmarks that the paper's indexing reads for a frame onto its picture.
+
+    Parameters
+    ----------
+    archive, row : the frame.
+    track : of the recording; row 1 of it is what a found frame is given.
+    shown : (68, 2) the frame's own landmarks on the picture, of `drawing.Scene`.
+    """
+    wrong = clips.transform_points(track.landmarks[1:2], archive.transform[row : row + 1])[0]
+    own = archive.landmarks[row]
+    scale = np.linalg.norm(np.ptp(shown, axis=0)) / np.linalg.norm(np.ptp(own, axis=0))
+    return shown + (wrong - own) * scale
+
+
+def worst_row(archive: clips.ClipArchive, errors: pd.DataFrame) -> int:
+    """The archive's row whose misread landmarks lie farthest off (of `faces.index_errors`)."""
+    return int(np.nanargmax(np.nan_to_num(errors["by_flag"].to_numpy()[archive.source])))
+
+
 def frame_table(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack]) -> pd.DataFrame:
     """One row per frame of every recording: found, confidence, head pose in degrees."""
     owner = recordings.set_index("recording")["participant"]
@@ -152,16 +242,16 @@ def au_table(
         order. The column `source` says what each row is.
     """
     parts = []
-    for row in recordings.itertuples():
-        series = _au_series(Path(str(row.path)), tracks[str(row.recording)], source)
-        long = action_units.tidy(series, participant=str(row.participant),
-                                 recording=str(row.recording))
+    for _, row in recordings.iterrows():
+        series = _au_series(row, tracks[row["recording"]], source)
+        long = action_units.tidy(series, participant=row["participant"],
+                                 recording=row["recording"])
         parts.append(long.assign(source=series.attrs["source"]))
     return pd.concat(parts, ignore_index=True)
 
 
-def _au_series(path: Path, track: faces.FaceTrack, source: str) -> pd.DataFrame:
-    truth, table = path.with_suffix(".npz"), path.with_suffix(".csv")
+def _au_series(row: pd.Series, track: faces.FaceTrack, source: str) -> pd.DataFrame:
+    truth, table = _truth_of(row), _table_of(row)
     if source == "truth" or (source == "auto" and truth.is_file()):
         return action_units.from_truth(truth)
     if source == "table" or (source == "auto" and table.is_file()):
@@ -175,13 +265,19 @@ def _au_series(path: Path, track: faces.FaceTrack, source: str) -> pd.DataFrame:
 
 def proxy_agreement(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack]
                     ) -> pd.DataFrame:
-    """How well the proxies follow the truth: per AU the median r over recordings and its range."""
+    """How well the proxies follow the truth: per AU the median r over recordings and its range.
+
+    Empty where the recordings have no truth.
+    """
     parts = []
     for row in recordings.itertuples():
+        if not Path(str(row.path)).with_suffix(".npz").is_file():
+            continue
         series = action_units.proxies(tracks[str(row.recording)].landmarks)
         truth = action_units.from_truth(Path(str(row.path)).with_suffix(".npz"))
         parts.append(action_units.agreement(series, truth))
-    grouped = pd.concat(parts).groupby("au", sort=False)["r"]
+    pairs = pd.concat(parts) if parts else pd.DataFrame({"au": [], "r": []})
+    grouped = pairs.groupby("au", sort=False)["r"]
     return pd.DataFrame({"r": grouped.median(), "low": grouped.quantile(0.1),
                          "high": grouped.quantile(0.9), "recordings": grouped.count()}
                         ).reset_index(names="au")

@@ -8,7 +8,7 @@ networks are imported only when it is). `smooth` and `jitter` treat and measure 
 """
 
 from expresso_lib.faces.openface import from_table
-from expresso_lib.faces.quality import Thresholds, assess, pose, summary
+from expresso_lib.faces.quality import Thresholds, assess, index_errors, pose, summary
 from expresso_lib.faces.simulated import simulate
 from expresso_lib.faces.track import (
     FaceTrack,
@@ -27,6 +27,7 @@ __all__ = [
     "eye_distance",
     "from_landmarks",
     "from_table",
+    "index_errors",
     "jitter",
     "pose",
     "simulate",

@@ -112,6 +112,29 @@ def summary(report: pd.DataFrame) -> pd.DataFrame:
                          "recordings": values.notna().sum().to_numpy()})
 
 
+def index_errors(track: tracks.FaceTrack) -> pd.DataFrame:
+    """Two ways to read the wrong landmarks, and how far they land from the face.
+
+    The paper's public code indexes the landmarks with a 0/1 array of found frames as if it were a
+    mask, so that every frame gets row 1 (row 0 where lost); and it drops lost frames' rows and then
+    reads by position, so that all later frames get a neighbour's.
+
+    Returns
+    -------
+    DataFrame
+        frame, found, `by_flag` and `by_position`: mean distance from the frame's own landmarks,
+        in outer-eye distances, NaN where either is lost.
+    """
+    points, found = track.landmarks.astype(np.float64), track.found
+    kept = points[found]
+    shifted = np.full_like(points, np.nan)
+    shifted[: len(kept)] = kept
+    unit = np.nanmedian(tracks.eye_distance(points)) if found.any() else np.nan
+    away = {name: np.linalg.norm(used - points, axis=-1).mean(axis=1) / unit
+            for name, used in (("by_flag", points[found.astype(int)]), ("by_position", shifted))}
+    return pd.DataFrame({"frame": np.arange(len(points)), "found": found} | away)
+
+
 def _reasons(values: Mapping[str, float], limits: Thresholds) -> list[str]:
     rules = (
         ("found", -1, limits.min_share, "face in {:.0%} of frames, {:.0%} needed"),
