@@ -1,0 +1,75 @@
+"""A small, untidy folder, as people have them: for chapter 9 and for the tests."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from expresso_lib import store, tables
+from expresso_lib.cohort import core
+
+# Frames at which OpenFace would have lost the face: its rows say success 0, as in real tables.
+LOST = slice(20, 23)
+
+
+def write_folder(folder: str | Path, recordings: pd.DataFrame) -> Path:
+    """Copy rendered videos into a folder with the faults that real folders have.
+
+    One video is cut short, one score is missing, one participant lies in two folders, one video
+    is in no row; the table has semicolons, decimal commas and a byte-order mark. Beside every
+    video lies a table in OpenFace's form.
+
+    Parameters
+    ----------
+    folder : path
+        Where to; made if missing.
+    recordings : DataFrame
+        participant, recording, path, score of rendered recordings (`Cohort.recordings`) of at
+        least four participants with two recordings each.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    root = Path(folder)
+    chosen = recordings.groupby("participant", sort=True).head(2)
+    people = list(chosen["participant"].unique()[:4])
+    chosen = chosen[chosen["participant"].isin(people)].reset_index(drop=True)
+    if len(chosen) < 8:
+        raise core.CohortError("the example needs four participants with two recordings each.")
+    places = ["2019/clinic A", "2021/clinic B"] + ["2019/clinic A"] * 2 + ["2021/clinic B"] * 4
+    lines = ["\ufeffParticipant;Recording;Path;BDI-II"]
+    for place, row in zip(places, chosen.itertuples()):
+        target = root / place / f"{row.recording}.mp4"
+        store.make_folder(target.parent)
+        shutil.copyfile(row.path, target)
+        _openface(Path(row.path).with_suffix(".npz"), target.with_suffix(".csv"))
+        score = f"{row.score:.1f}".replace(".", ",")
+        lines.append(f"{row.participant};{row.recording};{place}/{row.recording}.mp4;{score}")
+    broken = root / places[5] / f"{chosen['recording'][5]}.mp4"
+    broken.write_bytes(broken.read_bytes()[:500])
+    lines[3 + 1] = lines[3 + 1].rsplit(";", 1)[0] + ";"
+    del lines[7 + 1]
+    store.write_text(root / "scores.csv", "\r\n".join(lines) + "\r\n")
+    return root
+
+
+def _openface(truth: Path, path: Path) -> None:
+    """Write a recording's truth as OpenFace would write its estimate."""
+    with np.load(truth, allow_pickle=False) as arrays:
+        points, units = arrays["landmarks"].round(1), arrays["au"].round(2)
+        names, fps = [str(name) for name in arrays["au_names"]], float(arrays["fps"])
+    frames = np.arange(len(points))
+    found = np.ones(len(points), int)
+    found[LOST] = 0
+    columns = {"frame": frames + 1, "face_id": 0, "timestamp": (frames / fps).round(3),
+               "confidence": np.where(found, 0.98, 0.1), "success": found}  # fmt: skip
+    columns |= dict(zip(tables.X_COLUMNS, points[..., 0].T))
+    columns |= dict(zip(tables.Y_COLUMNS, points[..., 1].T))
+    columns |= {f"{name}_r": values * found for name, values in zip(names, units.T)}
+    text = pd.DataFrame(columns).to_csv(index=False)
+    store.write_text(path, text.replace(",", ", "))
