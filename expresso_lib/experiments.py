@@ -87,7 +87,9 @@ def clip_set(
         table = clips.clip_table(
             archive, chosen, participant=row.participant, recording=row.recording
         )
-        tables.append(table.assign(score=float(score_of[row.participant])))
+        # One person may score differently from session to session.
+        score = getattr(row, "score", score_of[row.participant])
+        tables.append(table.assign(score=float(score)))
         windows.append(chosen)
     if not tables:
         raise ValueError(f"no recording has {frames} frames at the clips' rate; use fewer.")
