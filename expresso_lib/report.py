@@ -61,6 +61,8 @@ class Case:
         Of that interval.
     score : float, optional
         The observed score, where there is one.
+    held_out : float, optional
+        Prediction by a fit that had not seen this participant, where the explained model had.
     outside : str
         Why the recording is not of the kind the model was trained on; empty if it is.
     data : str
@@ -74,6 +76,7 @@ class Case:
     half_width: float | None = None
     level: float = 0.9
     score: float | None = None
+    held_out: float | None = None
     outside: str = ""
     data: str = "Demo cohort (rendered faces)"
     names: tuple[str, ...] = field(default=anatomy.REGIONS)
@@ -88,7 +91,9 @@ class Case:
         """Ends of the interval, cut at the scale's; None outside of the training domain."""
         if self.outside or self.half_width is None or not np.isfinite(self.half_width):
             return None
-        low, high = self.prediction - self.half_width, self.prediction + self.half_width
+        # The width was found on people whom the fit had not seen: so must be the centre.
+        centre = self.prediction if self.held_out is None else self.held_out
+        low, high = centre - self.half_width, centre + self.half_width
         return max(low, self.scale.low), min(high, self.scale.high)
 
     @cached_property
