@@ -56,30 +56,46 @@ def build(tables: Tables, *, planted: pd.DataFrame | None = None, about: str = "
         verdict, planted, recovered, about, chapter, figure, note.
     """
     rows = [_judge(claim, tables, planted) | {"about": about} for claim in CLAIMS]
-    columns = ["claim", "source", "estimand", "estimate", "ci_low", "ci_high", "found", "verdict",
-               "planted", "recovered", "about", "chapter", "figure", "note"]  # fmt: skip
+    columns = [
+        "claim", "source", "estimand", "estimate", "ci_low", "ci_high", "found", "verdict",
+        "planted", "recovered", "about", "chapter", "figure", "note",
+    ]
     return pd.DataFrame(rows)[columns]
 
 
 def _judge(claim: Claim, tables: Tables, planted: pd.DataFrame | None) -> dict[str, object]:
     row = claim.find(tables)
-    fixed = {"claim": claim.claim, "source": claim.source, "estimand": claim.estimand, "chapter": claim.chapter, "figure": claim.figure}
+    fixed = {
+        "claim": claim.claim, "source": claim.source, "estimand": claim.estimand,
+        "chapter": claim.chapter, "figure": claim.figure,
+    }
     truth = _planted_sign(planted, claim.planted_au)
     words = {1: "positive", -1: "negative", 0: "nothing"}
     told = {"planted": words[truth] if truth is not None else "", "recovered": ""}
     if row is None:
         nothing = {"estimate": np.nan, "ci_low": np.nan, "ci_high": np.nan, "found": ""}
-        return fixed | nothing | told | {"verdict": "not testable here", "note": "this run has no such result"}
+        return (
+            fixed
+            | nothing
+            | told
+            | {"verdict": "not testable here", "note": "this run has no such result"}
+        )
     estimate, low, high = (float(row.get(k, np.nan)) for k in ("estimate", "ci_low", "ci_high"))
     sign = decided_sign(row)
     verdict = "undecided" if sign is None else "held" if sign == claim.direction else "not held"
     if truth is not None:
-        told["recovered"] = "undecided" if sign is None else "recovered" if sign == truth else "not recovered"
+        told["recovered"] = (
+            "undecided" if sign is None else "recovered" if sign == truth else "not recovered"
+        )
     found = f"{estimate:.2f} ({low:.2f} to {high:.2f})" if np.isfinite(low) else f"{estimate:.2f}"
-    return fixed | told | {
-        "estimate": estimate, "ci_low": low, "ci_high": high, "found": found.replace("-", "−"),
-        "verdict": verdict, "note": str(row.get("note", "") or ""),
-    }  # fmt: skip
+    return (
+        fixed
+        | told
+        | {
+            "estimate": estimate, "ci_low": low, "ci_high": high, "found": found.replace("-", "−"),
+            "verdict": verdict, "note": str(row.get("note", "") or ""),
+        }
+    )
 
 
 def decided_sign(row: pd.Series) -> int | None:
@@ -154,8 +170,10 @@ def _fidelity(baseline: str) -> Callable[[Tables], pd.Series | None]:
         rows = tables.get("faithfulness")
         if rows is None:
             return None
-        wanted = {"method": "DeepLift", "baseline": baseline, "factor": "pooled",
-                  "metric": "interventional_fidelity", "support": "changed"}  # fmt: skip
+        wanted = {
+            "method": "DeepLift", "baseline": baseline, "factor": "pooled",
+            "metric": "interventional_fidelity", "support": "changed",
+        }
         for column, value in wanted.items():
             rows = rows[rows[column] == value]
         return None if rows.empty else rows.iloc[0]
@@ -171,18 +189,54 @@ _SLOPE = "slope of log R⁺ of both eyes per 10 points, given f(x) − f(x0) (H3
 _06, _04, _03, _07 = "06_action_units", "04_regions", "03_finetune", "07_trust"
 
 CLAIMS = (
-    Claim("Video models beat single-face image models.", PAPER, _MAE, -1, _video_minus_image, _03, "model_differences"),
-    Claim("Nose wrinkling (AU9) stands out.", PAPER, _Z, 1, _result("H1", au="AU09"), _06, "forest", "AU09"),
-    Claim("AU9 is the strongest correlate of severe depression.", README, _RHO, 1, _result("H2", au="AU09"), _06, "severity"),
-    Claim("AU12 is among the most negative at any level.", README, _Z, -1, _result("H1", au="AU12"), _06, "forest", "AU12"),
-    Claim("AU6 is among the most negative at any level.", README, _Z, -1, _result("H1", au="AU06"), _06, "forest", "AU06"),
-    Claim("AU12 is the largest positive bar in severe.", FIGURE, _RHO, 1, _result("H2", au="AU12"), _06, "severity"),
-    Claim("The nose stands out with severity.", PAPER, _PARTIAL, 1, _result("H3", region="nose", sign="positive"), _04, "enrichment"),
-    Claim("The mouth's attribution grows over the bands.", FIGURE, _PARTIAL, 1, _result("H3", region="mouth", sign="positive"), _04, "enrichment"),
-    Claim("Eye attribution rises from moderate to severe.", PAPER, _SLOPE, 1, _result("H3b", region="above", sign="positive"), _04, "two_slopes"),
-    Claim("Eye attribution falls towards the mild band.", PAPER, _SLOPE, -1, _result("H3b", region="below", sign="positive"), _04, "two_slopes"),
-    Claim("DeepLift with a zero baseline shows what the model uses.", "assumption of the paper's method",
-          "correlation of attribution with the effect of re-rendering, pooled", 1, _fidelity("zero"), _07, "fidelity"),
-    Claim("The findings carry over to other data sets.", "named as open by the paper", "the same estimands on another data set", 1,
-          lambda tables: None, "your_data"),
-)  # fmt: skip
+    Claim(
+        "Video models beat single-face image models.", PAPER, _MAE, -1, _video_minus_image, _03,
+        "model_differences",
+    ),
+    Claim(
+        "Nose wrinkling (AU9) stands out.", PAPER, _Z, 1, _result("H1", au="AU09"), _06, "forest",
+        "AU09",
+    ),
+    Claim(
+        "AU9 is the strongest correlate of severe depression.", README, _RHO, 1,
+        _result("H2", au="AU09"), _06, "severity",
+    ),
+    Claim(
+        "AU12 is among the most negative at any level.", README, _Z, -1, _result("H1", au="AU12"),
+        _06, "forest", "AU12",
+    ),
+    Claim(
+        "AU6 is among the most negative at any level.", README, _Z, -1, _result("H1", au="AU06"),
+        _06, "forest", "AU06",
+    ),
+    Claim(
+        "AU12 is the largest positive bar in severe.", FIGURE, _RHO, 1, _result("H2", au="AU12"),
+        _06, "severity",
+    ),
+    Claim(
+        "The nose stands out with severity.", PAPER, _PARTIAL, 1,
+        _result("H3", region="nose", sign="positive"), _04, "enrichment",
+    ),
+    Claim(
+        "The mouth's attribution grows over the bands.", FIGURE, _PARTIAL, 1,
+        _result("H3", region="mouth", sign="positive"), _04, "enrichment",
+    ),
+    Claim(
+        "Eye attribution rises from moderate to severe.", PAPER, _SLOPE, 1,
+        _result("H3b", region="above", sign="positive"), _04, "two_slopes",
+    ),
+    Claim(
+        "Eye attribution falls towards the mild band.", PAPER, _SLOPE, -1,
+        _result("H3b", region="below", sign="positive"), _04, "two_slopes",
+    ),
+    Claim(
+        "DeepLift with a zero baseline shows what the model uses.",
+        "assumption of the paper's method",
+        "correlation of attribution with the effect of re-rendering, pooled", 1, _fidelity("zero"),
+        _07, "fidelity",
+    ),
+    Claim(
+        "The findings carry over to other data sets.", "named as open by the paper",
+        "the same estimands on another data set", 1, lambda tables: None, "your_data",
+    ),
+)

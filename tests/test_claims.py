@@ -11,15 +11,23 @@ from expresso_lib import claims, stats
 def tables():
     data = stats.simulate_tables(coupling={"AU09": 0.6, "AU12": -0.6}, recordings=1, seed=2)
     windows = stats.window_couplings(data.attribution_frames, data.action_units)
+    plan = stats.Plan(permutations=999, bootstrap=500)
     rows = stats.results(
-        stats.h1_coupling(windows, n_flips=999),
-        stats.h2_severity(windows, data.participants, n_permutations=999),
+        stats.h1_coupling(windows, plan=plan),
+        stats.h2_severity(windows, data.participants, plan=plan),
         stats.h3b_two_slopes(data.attribution_regions, data.participants),
     )
     differences = pd.DataFrame(
-        {"recipe_a": ["null", "small_image-x"], "recipe_b": ["small-x", "small-x"], "level": "participant",
-         "metric": "mae", "estimate": [3.0, 2.0], "ci_low": [1.0, 0.5], "ci_high": [5.0, 3.5]}
-    )  # fmt: skip
+        {
+            "recipe_a": ["null", "small_image-x"],
+            "recipe_b": ["small-x", "small-x"],
+            "level": "participant",
+            "metric": "mae",
+            "estimate": [3.0, 2.0],
+            "ci_low": [1.0, 0.5],
+            "ci_high": [5.0, 3.5],
+        }
+    )
     return {"results": rows, "model_differences": differences}
 
 
@@ -32,11 +40,15 @@ def test_build_judges_every_claim_with_a_known_verdict(tables):
 
 
 def test_build_recovers_what_was_planted(tables):
-    """AU9 raises and AU12 lowers the score by construction: held and recovered; AU6: not planted."""
-    planted = pd.DataFrame({"au": ["AU09", "AU12", "AU12"], "sign": [1, -1, 1], "kind": ["amount", "amount", "tempo"]})
+    """AU9 raises and AU12 lowers the score by construction: held and recovered; AU6: nothing."""
+    planted = pd.DataFrame(
+        {"au": ["AU09", "AU12", "AU12"], "sign": [1, -1, 1], "kind": ["amount", "amount", "tempo"]}
+    )
     ledger = claims.build(tables, planted=planted).set_index("claim")
-    for claim, word in (("Nose wrinkling (AU9) stands out.", "positive"),
-                        ("AU12 is among the most negative at any level.", "negative")):  # fmt: skip
+    for claim, word in (
+        ("Nose wrinkling (AU9) stands out.", "positive"),
+        ("AU12 is among the most negative at any level.", "negative"),
+    ):
         assert ledger.loc[claim, "verdict"] == "held"
         assert ledger.loc[claim, "planted"] == word
         assert ledger.loc[claim, "recovered"] == "recovered"

@@ -1,4 +1,4 @@
-"""Figures of inference: power, the paper's bars, forests, slopes, undefined windows, single cases."""
+"""Figures of inference: power, the paper's bars, forests, slopes, windows, single cases."""
 
 from __future__ import annotations
 
@@ -30,12 +30,16 @@ def power_curves(curves: pd.DataFrame, *, target: float = 0.8) -> Figure:
     kinds = list(dict.fromkeys(curves["kind"]))
     figure, panels = style.figure("full", 1, len(kinds), squeeze=False)
     sizes = sorted(curves["n"].unique())
-    colours = [style.SEQUENTIAL(0.05 + 0.75 * i / max(len(sizes) - 1, 1)) for i in range(len(sizes))]
+    colours = [
+        style.SEQUENTIAL(0.05 + 0.75 * i / max(len(sizes) - 1, 1)) for i in range(len(sizes))
+    ]
     for axes, kind in zip(panels[0], kinds):
         part = curves[curves["kind"] == kind]
         for (n, family), line in part.groupby(["n", "family"]):
-            axes.plot(line["effect"], line["power"], color=colours[sizes.index(n)],
-                      linestyle=_LINES[sorted(part["family"].unique()).index(family) % 4])  # fmt: skip
+            axes.plot(
+                line["effect"], line["power"], color=colours[sizes.index(n)],
+                linestyle=_LINES[sorted(part["family"].unique()).index(family) % 4],
+            )
         axes.axhline(target, color=style.GREY, linewidth=0.8)
         axes.set(xlabel=_EFFECTS.get(kind, kind), ylim=(0, 1.02), xlim=(0, part["effect"].max()))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -43,7 +47,10 @@ def power_curves(curves: pd.DataFrame, *, target: float = 0.8) -> Figure:
     for n, colour in zip(sizes, colours):
         panels[0, 0].plot([], [], color=colour, label=f"N = {n}")
     for line, family in zip(_LINES, sorted(curves["family"].unique())):
-        panels[0, 0].plot([], [], color=style.INK, linestyle=line, label="one test" if family == 1 else f"{family} tests")
+        panels[0, 0].plot(
+            [], [], color=style.INK, linestyle=line,
+            label="one test" if family == 1 else f"{family} tests",
+        )
     figure.legend(loc="outside lower center", ncols=6)
     return figure
 
@@ -69,27 +76,36 @@ def band_bars(presence: pd.DataFrame, intensity: pd.DataFrame, *, column: str = 
 
 def _bars(axes: Axes, table: pd.DataFrame) -> None:
     """Grouped bars; a missing bar is a small cross, not a gap that looks like zero."""
-    bands = [b for b in style.BAND_COLORS if b in table] or list(table)
+    bands = [b for b in style.BAND_COLORS if b in table] or [str(b) for b in table]
     aus = [au for au in anatomy.AU_CODES if au in table.index] or list(table.index)
     width, place = 0.8 / max(len(bands), 1), np.arange(len(aus))
     for i, band in enumerate(bands):
         x = place + (i - (len(bands) - 1) / 2) * width
         values = table.loc[aus, band].to_numpy(float)
-        axes.bar(x, np.nan_to_num(values), width, color=style.BAND_COLORS.get(band, style.GREY), label=band)
-        axes.plot(x[np.isnan(values)], np.zeros(int(np.isnan(values).sum())), "x", color=style.GREY, markersize=3)
+        axes.bar(
+            x, np.nan_to_num(values), width, color=style.BAND_COLORS.get(band, style.GREY),
+            label=band,
+        )
+        axes.plot(
+            x[np.isnan(values)], np.zeros(int(np.isnan(values).sum())), "x", color=style.GREY,
+            markersize=3,
+        )
     style.zero_line(axes)
     axes.set_xticks(place, [au.removeprefix("AU").lstrip("0") for au in aus])
     axes.set_xlabel("action unit")
     axes.grid(visible=False, axis="x")
 
 
-def forest(rows: pd.DataFrame, *, label: str, margin: float | None = None, sort: bool = False) -> Figure:
+def forest(
+    rows: pd.DataFrame, *, label: str, margin: float | None = None, alpha: float = 0.05,
+    sort: bool = False,
+) -> Figure:
     """Estimates with their own interval (thick) and the one for the whole family (thin).
 
     Parameters
     ----------
     rows : DataFrame
-        Rows of `results` of one hypothesis. Filled markers: family-wise p ≤ .05; open: not;
+        Rows of `results` of one hypothesis. Filled markers: family-wise p ≤ alpha; open: not;
         crosses: no test was made.
     label : str
         Of the horizontal axis.
@@ -101,29 +117,45 @@ def forest(rows: pd.DataFrame, *, label: str, margin: float | None = None, sort:
     rows = rows.sort_values("estimate", ascending=False, na_position="last") if sort else rows
     figure, axes = style.figure("full", height=0.9 + 0.23 * max(len(rows), 4))
     if margin:
-        axes.axvspan(-margin, margin, color=style.PALE, alpha=0.45, linewidth=0, label="declared too small to matter")
+        axes.axvspan(
+            -margin, margin, color=style.PALE, alpha=0.45, linewidth=0,
+            label="declared too small to matter",
+        )
     style.zero_line(axes, axis="x")
     for y, (_, row) in enumerate(rows.iterrows()):
-        _forest_row(axes, y, row)
+        _forest_row(axes, y, row, alpha)
     axes.set_yticks(range(len(rows)), [_row_title(row) for _, row in rows.iterrows()])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.set_xlabel(label)
     axes.grid(visible=False, axis="y")
-    axes.plot([], [], "o", color=style.INK, label="family-wise p ≤ .05")
+    axes.plot([], [], "o", color=style.INK, label=f"family-wise p ≤ {alpha:g}")
     axes.plot([], [], "o", color=style.INK, markerfacecolor=style.PAPER, label="not significant")
     figure.legend(loc="outside lower center", ncols=3)
     return figure
 
 
-def _forest_row(axes: Axes, y: int, row: pd.Series) -> None:
-    colour = style.au_color(row["au"]) if row["au"] else style.region_style(row["region"])["color"] if row["region"] in anatomy.REGIONS else style.INK
-    axes.plot([row["simultaneous_low"], row["simultaneous_high"]], [y, y], color=colour, linewidth=0.9)
-    axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=colour, linewidth=2.6, solid_capstyle="butt")
+def _forest_row(axes: Axes, y: int, row: pd.Series, alpha: float) -> None:
+    colour = (
+        style.au_color(row["au"])
+        if row["au"]
+        else style.region_style(row["region"])["color"]
+        if row["region"] in anatomy.REGIONS
+        else style.INK
+    )
+    axes.plot(
+        [row["simultaneous_low"], row["simultaneous_high"]], [y, y], color=colour, linewidth=0.9
+    )
+    axes.plot(
+        [row["ci_low"], row["ci_high"]], [y, y], color=colour, linewidth=2.6, solid_capstyle="butt"
+    )
     decisive = row["p_max"] if np.isfinite(row["p_max"]) else row["p"]
     if np.isnan(decisive):
         axes.plot(row["estimate"], y, "x", color=colour)
     else:
-        axes.plot(row["estimate"], y, "o", color=colour, markerfacecolor=colour if decisive <= 0.05 else style.PAPER)
+        axes.plot(
+            row["estimate"], y, "o", color=colour,
+            markerfacecolor=colour if decisive <= alpha else style.PAPER,
+        )
 
 
 def _row_title(row: pd.Series) -> str:
@@ -136,7 +168,9 @@ def _row_title(row: pd.Series) -> str:
     return f"{name}{sign}"
 
 
-def severity_scatter(couplings: pd.DataFrame, participants: pd.DataFrame, aus: Sequence[str]) -> Figure:
+def severity_scatter(
+    couplings: pd.DataFrame, participants: pd.DataFrame, aus: Sequence[str]
+) -> Figure:
     """Participant z over severity for a few AUs; one marker per participant, shaped by band.
 
     Parameters
@@ -150,12 +184,17 @@ def severity_scatter(couplings: pd.DataFrame, participants: pd.DataFrame, aus: S
     """
     aus = list(aus)[:4]
     figure, panels = style.figure("wide", 1, len(aus), squeeze=False, sharey=True)
-    table = couplings.merge(participants[["participant", "score", "band"]], on="participant").dropna(subset=["z", "score"])
+    table = couplings.merge(
+        participants[["participant", "score", "band"]], on="participant"
+    ).dropna(subset=["z", "score"])
     for axes, au in zip(panels[0], aus):
         part = table[table["au"] == au]
         for band, points in part.groupby("band", observed=True):
-            axes.plot(points["score"], points["z"], linestyle="", marker=style.BAND_MARKERS.get(band, "o"),
-                      color=style.BAND_COLORS.get(band, style.GREY), markersize=4, label=str(band))  # fmt: skip
+            axes.plot(
+                points["score"], points["z"], linestyle="",
+                marker=style.BAND_MARKERS.get(band, "o"),
+                color=style.BAND_COLORS.get(band, style.GREY), markersize=4, label=str(band),
+            )
         if part["score"].nunique() > 2:
             slope = np.polyfit(part["score"], part["z"], 1)
             ends = np.array([part["score"].min(), part["score"].max()])
@@ -181,7 +220,10 @@ def undefined_windows(intensity: pd.DataFrame, presence: pd.DataFrame | None = N
     for i, (name, table) in enumerate(tables.items()):
         share = table.set_index("au")["undefined"].reindex(aus)
         x = np.arange(len(aus)) + (i - (len(tables) - 1) / 2) * width
-        axes.bar(x, share, width, label=name, color=(style.ROLE_COLORS["model"], style.ROLE_COLORS["null"])[i])
+        axes.bar(
+            x, share, width, label=name,
+            color=(style.ROLE_COLORS["model"], style.ROLE_COLORS["null"])[i],
+        )
     axes.set_xticks(range(len(aus)), [au.removeprefix("AU").lstrip("0") for au in aus])
     axes.set(xlabel="action unit", ylabel="windows without\na correlation", ylim=(0, 1))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
@@ -190,7 +232,9 @@ def undefined_windows(intensity: pd.DataFrame, presence: pd.DataFrame | None = N
     return figure
 
 
-def single_case(rows: pd.DataFrame, found: stats.CircularShift, aus: Sequence[str], au: str) -> Figure:
+def single_case(
+    rows: pd.DataFrame, found: stats.CircularShift, aus: Sequence[str], au: str
+) -> Figure:
     """One recording: mean z of one AU at every circular shift, and where it is without a shift.
 
     Parameters
@@ -210,7 +254,10 @@ def single_case(rows: pd.DataFrame, found: stats.CircularShift, aus: Sequence[st
     colour = style.au_color(au)
     axes.axvline(null[0], color=colour, linewidth=2.2, label="as recorded")
     p = rows.set_index("au").loc[au, "p"]
-    axes.set(title=f"{au}: p = {p:.3f} over {len(null)} shifts", xlabel="mean z over windows", ylabel="shifts")
+    axes.set(
+        title=f"{au}: p = {p:.3f} over {len(null)} shifts", xlabel="mean z over windows",
+        ylabel="shifts",
+    )
     axes.legend()
     return figure
 
@@ -229,18 +276,26 @@ def error_rates(table: pd.DataFrame, *, nominal: float = 0.05) -> Figure:
     colours = [style.ROLE_COLORS["paper" if naive else "model"] for naive in table["naive"]]
     axes.barh(range(len(table)), table[rate], color=colours, height=0.65)
     for y, value in enumerate(table[rate]):
-        axes.annotate(f"{value:.0%}", (value, y), xytext=(3, 0), textcoords="offset points", va="center", fontsize=style.SMALL)
+        axes.annotate(
+            f"{value:.0%}", (value, y), xytext=(3, 0), textcoords="offset points", va="center",
+            fontsize=style.SMALL,
+        )
     axes.axvline(nominal, color=style.INK, linewidth=0.9)
     axes.set_yticks(range(len(table)), table.iloc[:, 0])
-    axes.set(xlim=(0, max(1.08 * float(table[rate].max()), 0.12)), xlabel="finds something that is not there")
+    axes.set(
+        xlim=(0, max(1.08 * float(table[rate].max()), 0.12)),
+        xlabel="finds something that is not there",
+    )
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     return figure
 
 
-def two_slopes(regions: pd.DataFrame, participants: pd.DataFrame, *, names: Sequence[str] = ("right_eye", "left_eye"),
-               knot: float = 20.0) -> Figure:  # fmt: skip
+def two_slopes(
+    regions: pd.DataFrame, participants: pd.DataFrame, *,
+    names: Sequence[str] = ("right_eye", "left_eye"), knot: float = 20.0,
+) -> Figure:
     """Enrichment of a few regions over severity with a line on either side of the knot.
 
     Parameters
@@ -256,13 +311,18 @@ def two_slopes(regions: pd.DataFrame, participants: pd.DataFrame, *, names: Sequ
     for axes, sign in zip(panels, ("positive", "negative")):
         y = wide[[(sign, name) for name in names if (sign, name) in wide]].mean(axis=1)
         for band, members in people.groupby("band", observed=True).groups.items():
-            axes.plot(people.loc[members, "score"], y.loc[members], linestyle="", markersize=4,
-                      marker=style.BAND_MARKERS.get(band, "o"), color=style.BAND_COLORS.get(band, style.GREY))  # fmt: skip
+            axes.plot(
+                people.loc[members, "score"], y.loc[members], linestyle="", markersize=4,
+                marker=style.BAND_MARKERS.get(band, "o"),
+                color=style.BAND_COLORS.get(band, style.GREY),
+            )
         for side in (people["score"] < knot, people["score"] >= knot):
             usable = side & y.notna()
             if people.loc[usable, "score"].nunique() > 1:
                 slope = np.polyfit(people.loc[usable, "score"], y[usable], 1)
-                ends = np.array([people.loc[usable, "score"].min(), people.loc[usable, "score"].max()])
+                ends = np.array(
+                    [people.loc[usable, "score"].min(), people.loc[usable, "score"].max()]
+                )
                 axes.plot(ends, np.polyval(slope, ends), color=style.SIGN_COLORS[sign])
         axes.axvline(knot, color=style.GREY, linestyle=":", linewidth=0.9)
         style.zero_line(axes)

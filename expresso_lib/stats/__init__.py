@@ -33,15 +33,20 @@ from expresso_lib.stats.hypotheses import (
     results,
 )
 from expresso_lib.stats.intervals import (
-    MARGIN_RHO,
-    MARGIN_Z,
     MIN_PARTICIPANTS,
     false_discovery,
     mean_interval,
     rho_interval,
 )
 from expresso_lib.stats.permutations import CircularShift, circular_shift, max_rho, sign_flip_max_t
-from expresso_lib.stats.power import detectable, detectable_table, equivalence_power, power, power_curve
+from expresso_lib.stats.plan import MARGIN_RHO, MARGIN_Z, Plan, plan_table
+from expresso_lib.stats.power import (
+    detectable,
+    detectable_table,
+    equivalence_power,
+    power,
+    power_curve,
+)
 from expresso_lib.stats.sensitivity import sensitivity, silent_frames, speech_separability
 from expresso_lib.stats.simulation import SimulatedTables, simulate_tables
 
@@ -51,6 +56,7 @@ __all__ = [
     "MARGIN_Z",
     "MIN_PARTICIPANTS",
     "CircularShift",
+    "Plan",
     "SimulatedTables",
     "band_contrasts",
     "circular_shift",
@@ -73,6 +79,7 @@ __all__ = [
     "paper_bars",
     "participant_couplings",
     "participant_regions",
+    "plan_table",
     "power",
     "power_curve",
     "prediction_errors",

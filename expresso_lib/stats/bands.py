@@ -1,4 +1,4 @@
-"""The paper's view: correlations averaged per severity band over "correct" predictions. No inference.
+"""The paper's view: correlations averaged per band over "correct" predictions. No inference.
 
 Kept so that its figure can be redrawn and looked at beside the same data done properly.
 """
@@ -23,7 +23,9 @@ def prediction_errors(predictions: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         ``participant, recording, prediction, score, error``; score points.
     """
-    table = predictions.groupby(["participant", "recording"], as_index=False)[["prediction", "score"]].mean()
+    table = predictions.groupby(["participant", "recording"], as_index=False)[
+        ["prediction", "score"]
+    ].mean()
     return table.assign(error=table["prediction"] - table["score"])
 
 
@@ -55,16 +57,21 @@ def paper_bars(
     table = table.merge(errors[["recording", "error"]], on="recording", how="left")
     present = [b for b in BANDS if b in set(table["band"].astype(str))]
     bands = present or sorted(table["band"].astype(str).unique())
-    right = table[table["error"].abs() <= within].dropna(subset="rho").groupby(["au", "band"], observed=True)
+    right = (
+        table[table["error"].abs() <= within]
+        .dropna(subset="rho")
+        .groupby(["au", "band"], observed=True)
+    )
     bars = pd.DataFrame(
         {
-            "mean": right["rho"].mean(),
-            "n_windows": right.size(),
+            "mean": right["rho"].mean(), "n_windows": right.size(),
             "n_participants": right["participant"].nunique(),
         }
     )
     full = pd.MultiIndex.from_product([sorted(table["au"].unique()), bands], names=["au", "band"])
     bars = bars.reindex(full)
     bars["everyone"] = table.groupby(["au", "band"], observed=True)["rho"].mean().reindex(full)
-    bars[["n_windows", "n_participants"]] = bars[["n_windows", "n_participants"]].fillna(0).astype(int)
+    bars[["n_windows", "n_participants"]] = (
+        bars[["n_windows", "n_participants"]].fillna(0).astype(int)
+    )
     return bars.reset_index()

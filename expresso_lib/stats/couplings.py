@@ -16,7 +16,7 @@ import pandas as pd
 from expresso_lib import anatomy
 from expresso_lib.stats import ranks
 
-# What tells one attribution series of a recording from another; those that a table lacks are skipped.
+# What tells one attribution series of a recording from another, where a table has it.
 SERIES = ("recipe", "method", "baseline", "model", "repeat", "fold")
 
 
@@ -58,18 +58,15 @@ def wide_action_units(action_units: pd.DataFrame, *, value: str = "intensity") -
         wide = action_units[keys + [code for code in anatomy.AU_CODES if code in action_units]]
     if value == "presence" and measured == "intensity":
         aus = [name for name in wide if name not in keys]
-        wide = wide.assign(**{au: (wide[au] >= 1).where(wide[au].notna()).astype(float) for au in aus})
+        wide = wide.assign(
+            **{au: (wide[au] >= 1).where(wide[au].notna()).astype(float) for au in aus}
+        )
     return wide
 
 
 def window_couplings(
-    attribution_frames: pd.DataFrame,
-    action_units: pd.DataFrame,
-    *,
-    window: int = 64,
-    step: int | None = None,
-    value: str = "intensity",
-    covariates: pd.DataFrame | None = None,
+    attribution_frames: pd.DataFrame, action_units: pd.DataFrame, *, window: int = 64,
+    step: int | None = None, value: str = "intensity", covariates: pd.DataFrame | None = None,
     keep: pd.Series | None = None,
 ) -> pd.DataFrame:
     """Correlate every AU with the frame attribution in every window of every recording.
@@ -114,12 +111,14 @@ def window_couplings(
     data = attribution_frames.merge(wide.drop(columns="participant"), on=["recording", "frame"])
     if data.empty:
         raise ValueError(
-            "attributions and action units share no (recording, frame); compare their recording names."
+            "attributions and action units share no (recording, frame); compare their names."
         )
     extra: list[str] = []
     if covariates is not None:
         extra = [c for c in covariates if c not in ("participant", "recording", "frame")]
-        data = data.merge(covariates[["recording", "frame", *extra]], on=["recording", "frame"], how="left")
+        data = data.merge(
+            covariates[["recording", "frame", *extra]], on=["recording", "frame"], how="left"
+        )
     if keep is not None:
         kept = keep.reindex(pd.MultiIndex.from_frame(data[["recording", "frame"]])).to_numpy()
         data.loc[kept != True, aus] = np.nan  # noqa: E712 - a frame that `keep` lacks is NaN here
@@ -160,11 +159,8 @@ def _series_couplings(
     return pd.DataFrame(
         {
             "window": np.repeat(frames, len(aus)),
-            "au": np.tile(np.asarray(aus, dtype=object), len(starts)),
-            "rho": rho.ravel(),
-            "z": ranks.fisher_z(rho).ravel(),
-            "n_frames": counts.ravel(),
-            "reason": reason.ravel(),
+            "au": np.tile(np.asarray(aus, dtype=object), len(starts)), "rho": rho.ravel(),
+            "z": ranks.fisher_z(rho).ravel(), "n_frames": counts.ravel(), "reason": reason.ravel(),
         }
     )
 
@@ -190,8 +186,12 @@ def participant_couplings(windows: pd.DataFrame, *, against_random: bool = True)
         without a correlation). ``z`` is NaN where every window is undefined.
     """
     runs = [k for k in ("model", "repeat", "fold") if k in windows]
-    recording = windows.groupby(["participant", "recording", "au", *runs], dropna=False, sort=True)["z"].mean()
-    person = recording.groupby(["participant", "au", *[k for k in runs if k == "model"]], dropna=False).mean()
+    recording = windows.groupby(["participant", "recording", "au", *runs], dropna=False, sort=True)[
+        "z"
+    ].mean()
+    person = recording.groupby(
+        ["participant", "au", *[k for k in runs if k == "model"]], dropna=False
+    ).mean()
     trained = windows[windows["model"] == "trained"] if "model" in windows else windows
     grouped = trained.groupby(["participant", "au"])
     table = pd.DataFrame(
@@ -199,8 +199,9 @@ def participant_couplings(windows: pd.DataFrame, *, against_random: bool = True)
             "z": np.nan,
             "z_trained": person.xs("trained", level="model") if "model" in windows else person,
             "n_recordings": grouped["recording"].nunique(),
-            "n_windows": trained.drop_duplicates(["recording", "window", "au"]).groupby(["participant", "au"]).size(),
-            "undefined": grouped["z"].agg(lambda z: float(z.isna().mean())),
+            "n_windows": trained.drop_duplicates(["recording", "window", "au"])
+            .groupby(["participant", "au"])
+            .size(), "undefined": grouped["z"].agg(lambda z: float(z.isna().mean())),
         }
     )
     table["z"] = table["z_trained"]
@@ -227,8 +228,15 @@ def model_couplings(windows: pd.DataFrame) -> pd.DataFrame:
     if "model" in windows:
         random = windows[windows["model"] != "trained"]
         if len(random):
-            level = random.groupby(["participant", "au", "recording"])["z"].mean().groupby(["participant", "au"]).mean()
-            table["z"] -= level.reindex(pd.MultiIndex.from_frame(table[["participant", "au"]])).to_numpy()
+            level = (
+                random.groupby(["participant", "au", "recording"])["z"]
+                .mean()
+                .groupby(["participant", "au"])
+                .mean()
+            )
+            table["z"] -= level.reindex(
+                pd.MultiIndex.from_frame(table[["participant", "au"]])
+            ).to_numpy()
     return table
 
 
@@ -240,7 +248,9 @@ def undefined_windows(windows: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         ``au, n_windows, undefined`` (share), and one column per reason (share).
     """
-    reasons = pd.crosstab(windows["au"], windows["reason"].replace("", "defined"), normalize="index")
+    reasons = pd.crosstab(
+        windows["au"], windows["reason"].replace("", "defined"), normalize="index"
+    )
     names = ("constant AU", "constant attribution", "too few frames")
     table = reasons.reindex(columns=names, fill_value=0.0)
     table.insert(0, "n_windows", windows.groupby("au").size())

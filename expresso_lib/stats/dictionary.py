@@ -65,8 +65,14 @@ def describe(name: str, table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for column in table:
         # AU04 is described by AU01, AU04_c by AU01_c.
-        like = f"AU01{str(column)[4:]}" if name == "action_units" and str(column).startswith("AU") else column
+        like = (
+            f"AU01{str(column)[4:]}"
+            if name == "action_units" and str(column).startswith("AU")
+            else column
+        )
         found = own if like in own.index else shared if like in shared.index else None
         meaning, unit = found.loc[like, ["meaning", "unit"]] if found is not None else ("", "")
-        rows.append({"column": column, "type": str(table[column].dtype), "meaning": meaning, "unit": unit})
+        rows.append(
+            {"column": column, "type": str(table[column].dtype), "meaning": meaning, "unit": unit}
+        )
     return pd.DataFrame(rows)

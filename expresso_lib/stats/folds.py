@@ -1,4 +1,4 @@
-"""Shared fold models: participants of one fold are explained by one model, so they are not independent.
+"""Shared fold models: participants of one fold are explained by one model: not independent.
 
 With a fold effect of sd .05 beside personal couplings of sd .15 the participant t test errs in 9 %
 (24 participants) to 22 % (80 participants, one repeat of 5 folds). Repeating the cross-validation
@@ -39,12 +39,16 @@ def model_variance(z: np.ndarray, folds: np.ndarray) -> np.ndarray:
     if repeats < 2:
         return np.zeros((*z.shape[:-3], z.shape[-1]))
     present = np.isfinite(z)
-    person = np.nansum(z, axis=-3, keepdims=True) / np.maximum(present.sum(axis=-3, keepdims=True), 1)
+    person = np.nansum(z, axis=-3, keepdims=True) / np.maximum(
+        present.sum(axis=-3, keepdims=True), 1
+    )
     deviation = np.where(present, z - person, 0.0)
     flat = deviation.reshape(*z.shape[:-3], repeats * people, z.shape[-1])
     labels = (folds + np.arange(repeats)[:, None] * (folds.max() + 1)).ravel()
     member = (labels[:, None] == np.unique(labels)).astype(float)  # (R P, models)
-    centring = np.eye(repeats * people) - np.kron(np.ones((repeats, repeats)) / repeats, np.eye(people))
+    centring = np.eye(repeats * people) - np.kron(
+        np.ones((repeats, repeats)) / repeats, np.eye(people)
+    )
     averaging = (member / member.sum(axis=0)).T
     means = averaging @ centring
     expected = np.array(
@@ -96,7 +100,9 @@ def fold_aware_t(z: np.ndarray, folds: np.ndarray) -> np.ndarray:
     tail = scipy_stats.t.logsf(widened, freedom)
     same = np.maximum(scipy_stats.t.isf(np.maximum(np.exp(tail), 1e-300), n - 1), 0)
     # Far in the tail isf loses its digits; there the widened t itself is large beyond any doubt.
-    return np.sign(plain) * np.where(extra == 0, np.abs(plain), np.where(tail < -600, widened, same))
+    return np.sign(plain) * np.where(
+        extra == 0, np.abs(plain), np.where(tail < -600, widened, same)
+    )
 
 
 def _mean_over_repeats(z: np.ndarray) -> np.ndarray:

@@ -13,13 +13,12 @@ import pingouin as pg
 from scipy import stats as scipy_stats
 
 from expresso_lib.stats import ranks
+from expresso_lib.stats.plan import MARGIN_RHO, MARGIN_Z
 
 # Below this many participants no interval of ours covers its 95 % and no population test is made.
 MIN_PARTICIPANTS = 10
 # From here on the bootstrap of a rank correlation covers what it says (see benchmarks).
 BOOTSTRAP_RHO = 20
-# Declared before the results: what is too small to matter (mean Fisher z; correlation).
-MARGIN_Z, MARGIN_RHO = 0.10, 0.30
 
 
 class Interval(NamedTuple):
@@ -62,7 +61,9 @@ def mean_interval(
     """
     values = np.asarray(values, dtype=float)
     people = values.shape[-2]
-    counts = np.random.default_rng(seed).multinomial(people, np.full(people, 1 / people), n_resamples)
+    counts = np.random.default_rng(seed).multinomial(
+        people, np.full(people, 1 / people), n_resamples
+    )
     present = np.isfinite(values).astype(float)
     n = present.sum(axis=-2)
     mean = np.nansum(values, axis=-2) / np.where(n > 0, n, np.nan)
@@ -99,7 +100,7 @@ def simultaneous_interval(values: np.ndarray, critical: np.ndarray) -> Interval:
 def rho_interval(
     x: np.ndarray, y: np.ndarray, *, covariates: np.ndarray | None = None, confidence: float = 0.95,
     n_resamples: int = 2000, seed: int = 0,
-) -> Interval:  # fmt: skip
+) -> Interval:
     """(Partial) Spearman correlation with a studentised bootstrap interval over participants.
 
     On the scale of Fisher's z with the standard error of Bonett and Wright,
@@ -144,8 +145,12 @@ def rho_interval(
     draws = np.random.default_rng(seed).integers(0, people, (n_resamples, people))
     sample = data[:, draws]
     others = np.moveaxis(sample[2:], 0, 1) if given else None
-    resampled = (ranks.residual_ranks(sample[0], others) * ranks.residual_ranks(sample[1], others)).sum(axis=-1)
-    pivot = np.abs(ranks.fisher_z(resampled) - ranks.fisher_z(rho)) / _z_error(resampled, people, given)
+    resampled = (
+        ranks.residual_ranks(sample[0], others) * ranks.residual_ranks(sample[1], others)
+    ).sum(axis=-1)
+    pivot = np.abs(ranks.fisher_z(resampled) - ranks.fisher_z(rho)) / _z_error(
+        resampled, people, given
+    )
     half = np.quantile(pivot, confidence) * _z_error(rho, people, given)
     return Interval(np.float64(rho), np.tanh(z - half), np.tanh(z + half))
 
@@ -172,7 +177,9 @@ def mean_equivalence(values: np.ndarray, *, margin: float = MARGIN_Z) -> float:
     return float(pg.tost(values, 0, bound=margin)["pval"].iloc[0])
 
 
-def rho_equivalence(rho: float, n: int, *, margin: float = MARGIN_RHO, n_covariates: int = 0) -> float:
+def rho_equivalence(
+    rho: float, n: int, *, margin: float = MARGIN_RHO, n_covariates: int = 0
+) -> float:
     """p of two one-sided z tests: is a rank correlation closer to 0 than the margin?
 
     Examples

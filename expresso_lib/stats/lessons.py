@@ -11,12 +11,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats as scipy_stats
 
+from expresso_lib.stats import folds as fm
 from expresso_lib.stats import permutations as pm
 from expresso_lib.stats import ranks
 from expresso_lib.stats.simulation import smooth_noise
 
 
-def window_z(units: np.ndarray, attribution: np.ndarray, *, window: int = 64, step: int = 32) -> np.ndarray:
+def window_z(
+    units: np.ndarray, attribution: np.ndarray, *, window: int = 64, step: int = 32
+) -> np.ndarray:
     """Fisher z in every window of many series at once.
 
     Parameters
@@ -28,6 +31,7 @@ def window_z(units: np.ndarray, attribution: np.ndarray, *, window: int = 64, st
     ndarray, float64, shape (..., windows)
         0 where a window is constant.
     """
+
     def cut(series: np.ndarray) -> np.ndarray:
         return np.lib.stride_tricks.sliding_window_view(series, window, axis=-1)[..., ::step, :]
 
@@ -35,7 +39,9 @@ def window_z(units: np.ndarray, attribution: np.ndarray, *, window: int = 64, st
     return ranks.fisher_z(np.einsum("...i,...i->...", *pairs))
 
 
-def windows_are_not_independent(*, participants: int = 24, simulations: int = 200, seed: int = 0) -> pd.DataFrame:
+def windows_are_not_independent(
+    *, participants: int = 24, simulations: int = 200, seed: int = 0
+) -> pd.DataFrame:
     """One AU, one attribution, no relation: how often does each unit of analysis see one?
 
     Personal couplings of sd .15 around a mean of zero: people differ, the population does not.
@@ -51,19 +57,28 @@ def windows_are_not_independent(*, participants: int = 24, simulations: int = 20
     personal = rng.normal(0, 0.15, (*shape[:2], 1))
     attribution = noise + personal * units
     z = window_z(units, attribution)
-    flat = ranks.standard_ranks(attribution.reshape(simulations, -1)), ranks.standard_ranks(units.reshape(simulations, -1))
+    flat = (
+        ranks.standard_ranks(attribution.reshape(simulations, -1)),
+        ranks.standard_ranks(units.reshape(simulations, -1)),
+    )
     rho = np.einsum("si,si->s", *flat)
     n = shape[1] * shape[2]
     rates = {
-        "frames, pooled": _rate(2 * scipy_stats.norm.sf(np.abs(ranks.fisher_z(rho)) * np.sqrt(n - 3))),
+        "frames, pooled": _rate(
+            2 * scipy_stats.norm.sf(np.abs(ranks.fisher_z(rho)) * np.sqrt(n - 3))
+        ),
         "p of one window": _rate(2 * scipy_stats.norm.sf(np.abs(z[..., 0]) * np.sqrt(61))),
-        "windows, pooled": _rate(scipy_stats.ttest_1samp(z.reshape(simulations, -1), 0, axis=1).pvalue),
+        "windows, pooled": _rate(
+            scipy_stats.ttest_1samp(z.reshape(simulations, -1), 0, axis=1).pvalue
+        ),
         "participants": _rate(scipy_stats.ttest_1samp(z.mean(axis=-1), 0, axis=1).pvalue),
     }
     return _rates(rates, "unit", ours="participants")
 
 
-def raw_sums_must_grow(*, participants: int = 24, simulations: int = 300, seed: int = 0) -> pd.DataFrame:
+def raw_sums_must_grow(
+    *, participants: int = 24, simulations: int = 300, seed: int = 0
+) -> pd.DataFrame:
     """Shares of the regions never change; does "the region grows with severity" come out anyway?
 
     A complete method's attributions sum to f(x) − f(x0), which follows severity. A part of every
@@ -117,13 +132,22 @@ def selecting_correct_invents_a_gradient(
     rows = []
     for band, (low, high) in edges.items():
         inside = (score >= low) & (score < high)
-        rows.append({"band": band, "correct": mouth[inside & correct].mean(), "everyone": mouth[inside].mean()})
+        rows.append(
+            {
+                "band": band, "correct": mouth[inside & correct].mean(),
+                "everyone": mouth[inside].mean(),
+            }
+        )
     found = _rate(_rho_p(np.where(correct, mouth, np.nan), np.where(correct, score, np.nan)))
-    rows.append({"band": "significant in", "correct": found, "everyone": _rate(_rho_p(mouth, score))})
+    rows.append(
+        {"band": "significant in", "correct": found, "everyone": _rate(_rho_p(mouth, score))}
+    )
     return pd.DataFrame(rows)
 
 
-def speech_is_a_common_cause(*, participants: int = 24, simulations: int = 100, seed: int = 0) -> pd.DataFrame:
+def speech_is_a_common_cause(
+    *, participants: int = 24, simulations: int = 100, seed: int = 0
+) -> pd.DataFrame:
     """Speech moves the jaw and, by another way, the attribution; the jaw itself does nothing.
 
     Returns
@@ -142,7 +166,9 @@ def speech_is_a_common_cause(*, participants: int = 24, simulations: int = 100, 
     silent = np.where(talk, np.nan, 1.0)
 
     def cohort_p(values: np.ndarray) -> np.ndarray:
-        return scipy_stats.ttest_1samp(np.nanmean(values, axis=-1), 0, axis=1, nan_policy="omit").pvalue
+        return scipy_stats.ttest_1samp(
+            np.nanmean(values, axis=-1), 0, axis=1, nan_policy="omit"
+        ).pvalue
 
     given = _partial_z(jaw, attribution, lips)
     quiet = ranks.standard_ranks(jaw * silent), ranks.standard_ranks(attribution * silent)
@@ -163,9 +189,10 @@ def _partial_z(x: np.ndarray, y: np.ndarray, given: np.ndarray) -> np.ndarray:
 
 
 def one_model_is_shared(
-    *, participants: int = 24, folds: int = 5, repeats: int = 3, simulations: int = 2000, seed: int = 0
+    *, participants: int = 24, folds: int = 5, repeats: int = 3, simulations: int = 2000,
+    seed: int = 0,
 ) -> pd.DataFrame:
-    """Participants of a fold share a model with its own quirk; nobody's mean coupling differs from 0.
+    """Participants of a fold share a model with its own quirk; the mean coupling is 0.
 
     Returns
     -------
@@ -173,23 +200,27 @@ def one_model_is_shared(
         ``analysis, false_positives, naive``: one run of the folds, the mean over repeats, and
         the fold-aware t.
     """
-    from expresso_lib.stats import folds as fm
-
     rng = np.random.default_rng(seed)
     assigned = np.stack([rng.permutation(np.arange(participants) % folds) for _ in range(repeats)])
     quirk = rng.normal(0, 0.05, (simulations, repeats, folds))
-    z = rng.normal(0, 0.15, (simulations, 1, participants)) + rng.normal(0, 0.03, (simulations, repeats, participants))
+    z = rng.normal(0, 0.15, (simulations, 1, participants)) + rng.normal(
+        0, 0.03, (simulations, repeats, participants)
+    )
     z = z + np.stack([quirk[:, r, assigned[r]] for r in range(repeats)], axis=1)
     aware = fm.fold_aware_t(z[..., None], assigned)[:, 0]
     rates = {
         "one run of the folds": _rate(scipy_stats.ttest_1samp(z[:, 0], 0, axis=1).pvalue),
-        f"mean over {repeats} repeats": _rate(scipy_stats.ttest_1samp(z.mean(axis=1), 0, axis=1).pvalue),
+        f"mean over {repeats} repeats": _rate(
+            scipy_stats.ttest_1samp(z.mean(axis=1), 0, axis=1).pvalue
+        ),
         "repeats, fold-aware": _rate(2 * scipy_stats.t.sf(np.abs(aware), participants - 1)),
     }
     return _rates(rates, "analysis", ours="repeats, fold-aware")
 
 
-def seventeen_tests(*, participants: int = 24, simulations: int = 500, n_flips: int = 999, seed: int = 0) -> pd.DataFrame:
+def seventeen_tests(
+    *, participants: int = 24, simulations: int = 500, n_flips: int = 999, seed: int = 0
+) -> pd.DataFrame:
     """Seventeen AUs, none of which goes with anything: how often is at least one "significant"?
 
     Returns
@@ -200,7 +231,10 @@ def seventeen_tests(*, participants: int = 24, simulations: int = 500, n_flips: 
     z = np.random.default_rng(seed).normal(0, 0.17, (simulations, participants, 17))
     test = pm.sign_flip_max_t(z, n_flips=n_flips, seed=seed)
     single = scipy_stats.ttest_1samp(z, 0, axis=1).pvalue.min(axis=1)
-    rates = {"none": _rate(single), "Bonferroni": _rate(single * 17), "sign-flip max-T": _rate(test.p_max.min(axis=1))}
+    rates = {
+        "none": _rate(single), "Bonferroni": _rate(single * 17),
+        "sign-flip max-T": _rate(test.p_max.min(axis=1)),
+    }
     return _rates(rates, "correction", ours="sign-flip max-T").assign(naive=[True, False, False])
 
 

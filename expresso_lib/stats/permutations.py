@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats as scipy_stats
 from scipy.stats import rankdata
 
 from expresso_lib.stats import ranks
@@ -28,7 +27,7 @@ class Permutation:
     statistic: np.ndarray  # (..., A) t or rho
     p: np.ndarray  # (..., A) of each member alone
     p_max: np.ndarray  # (..., A) family-wise
-    critical: np.ndarray  # (...,) |statistic| needed at family-wise 5 %
+    critical: np.ndarray  # (...,) |statistic| needed at family-wise alpha
     n_permutations: int
 
 
@@ -76,7 +75,10 @@ def _t_from_sums(mean: np.ndarray, squares: np.ndarray, n: np.ndarray) -> np.nda
     return np.divide(mean, np.sqrt(variance), out=np.sign(mean) * 1e6 * (n > 1), where=usable)
 
 
-def sign_flip_max_t(z: np.ndarray, *, n_flips: int = 9999, seed: int = 0, observed: np.ndarray | None = None) -> Permutation:
+def sign_flip_max_t(
+    z: np.ndarray, *, n_flips: int = 9999, seed: int = 0, alpha: float = 0.05,
+    observed: np.ndarray | None = None,
+) -> Permutation:
     """Test that participants' mean z is 0, for a family of AUs at once.
 
     If an AU had nothing to do with the attribution, a participant's z would be as likely
@@ -89,6 +91,8 @@ def sign_flip_max_t(z: np.ndarray, *, n_flips: int = 9999, seed: int = 0, observ
     n_flips : int
         Random sign patterns beside the observed one.
     seed : int
+    alpha : float
+        Of ``critical``.
     observed : ndarray, shape (..., A), optional
         Statistics to be judged instead of the t of ``z`` (see `hypotheses.fold_aware_t`).
 
@@ -106,7 +110,7 @@ def sign_flip_max_t(z: np.ndarray, *, n_flips: int = 9999, seed: int = 0, observ
     Notes
     -----
     Assumes symmetry about 0 under the null. ``critical`` turns into simultaneous intervals:
-    ``mean ± critical · se`` excludes 0 exactly where ``p_max`` is at most .05.
+    ``mean ± critical · se`` excludes 0 exactly where ``p_max`` is at most alpha.
 
     Examples
     --------
@@ -129,10 +133,10 @@ def sign_flip_max_t(z: np.ndarray, *, n_flips: int = 9999, seed: int = 0, observ
     means = np.swapaxes(x, -1, -2) @ patterns.T / np.maximum(n, 1)[..., None]
     null = np.abs(_t_from_sums(means, squares[..., None], n[..., None]))
     statistic = t_statistic(z) if observed is None else np.asarray(observed, dtype=float)
-    return _judge(statistic, null)
+    return _judge(statistic, null, alpha)
 
 
-def _judge(statistic: np.ndarray, null: np.ndarray) -> Permutation:
+def _judge(statistic: np.ndarray, null: np.ndarray, alpha: float = 0.05) -> Permutation:
     """p of each member and of the family from the null distribution (..., A, B), identity first."""
     # Ties count against us; a flip that equals the data up to rounding is a tie.
     bound = np.abs(statistic) * (1 - 1e-9)
@@ -141,8 +145,8 @@ def _judge(statistic: np.ndarray, null: np.ndarray) -> Permutation:
     p_max = (largest[..., None, :] >= bound[..., None]).sum(axis=-1)
     total = null.shape[-1]
     everything = np.concatenate([np.abs(statistic).max(axis=-1)[..., None], largest], axis=-1)
-    # The k-th largest, k = floor(.05 (1 + B)), so that interval and p agree exactly.
-    rank = max(1, int(np.floor(0.05 * total + 1e-9)))
+    # The k-th largest, k = floor(alpha (1 + B)), so that interval and p agree exactly.
+    rank = max(1, int(np.floor(alpha * total + 1e-9)))
     critical = -np.partition(-everything, rank - 1, axis=-1)[..., rank - 1]
     return Permutation(statistic, (1 + p) / total, (1 + p_max) / total, critical, total - 1)
 
@@ -158,7 +162,9 @@ def permutation_orders(
     """
     rng = np.random.default_rng(seed)
     if blocks is None:
-        return np.concatenate([np.arange(n)[None], rng.permuted(np.tile(np.arange(n), (n_permutations, 1)), axis=1)])
+        return np.concatenate(
+            [np.arange(n)[None], rng.permuted(np.tile(np.arange(n), (n_permutations, 1)), axis=1)]
+        )
     orders = np.tile(np.arange(n), (n_permutations + 1, 1))
     for block in np.unique(np.asarray(blocks)):
         members = np.flatnonzero(np.asarray(blocks) == block)
@@ -167,13 +173,8 @@ def permutation_orders(
 
 
 def max_rho(
-    x: np.ndarray,
-    score: np.ndarray,
-    *,
-    covariates: np.ndarray | None = None,
-    blocks: np.ndarray | None = None,
-    n_permutations: int = 9999,
-    seed: int = 0,
+    x: np.ndarray, score: np.ndarray, *, covariates: np.ndarray | None = None,
+    blocks: np.ndarray | None = None, n_permutations: int = 9999, seed: int = 0,
 ) -> Permutation:
     """Test that none of a family of quantities changes with severity, given covariates.
 
@@ -219,7 +220,11 @@ def max_rho(
     given = None if covariates is None else np.swapaxes(np.asarray(covariates, dtype=float), -1, -2)
     orders = permutation_orders(x.shape[-1], n_permutations, blocks=blocks, seed=seed)
     rows = np.where(np.isnan(x), np.nan, np.broadcast_to(score[..., None, :], x.shape))
-    columns = None if given is None else np.broadcast_to(given[..., None, :, :], (*x.shape[:-1], *given.shape[-2:]))
+    columns = (
+        None
+        if given is None
+        else np.broadcast_to(given[..., None, :, :], (*x.shape[:-1], *given.shape[-2:]))
+    )
     if columns is not None:
         columns = np.where(np.isnan(x)[..., None, :], np.nan, columns)
     left = ranks.residual_ranks(x, columns)
@@ -241,12 +246,17 @@ def _present_length(x: np.ndarray, shuffled: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(present @ np.swapaxes(shuffled**2, -1, -2), 1e-12))
 
 
-def _studentised(left: np.ndarray, right: np.ndarray, shuffled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Correlations over their own robust standard error, observed (..., A) and shuffled (..., A, B)."""
+def _studentised(
+    left: np.ndarray, right: np.ndarray, shuffled: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Correlations over their robust standard error: observed (..., A), shuffled (..., A, B)."""
+
     def scale(squares: np.ndarray) -> np.ndarray:
         return np.sqrt(np.maximum(squares, 1e-12))
 
-    null = np.abs(left @ np.swapaxes(shuffled, -1, -2)) / scale(left**2 @ np.swapaxes(shuffled**2, -1, -2))
+    null = np.abs(left @ np.swapaxes(shuffled, -1, -2)) / scale(
+        left**2 @ np.swapaxes(shuffled**2, -1, -2)
+    )
     return (left * right).sum(axis=-1) / scale((left**2 * right**2).sum(axis=-1)), null
 
 
@@ -328,19 +338,22 @@ def circular_shift(
     exists = np.isfinite(null[:, 0])
     frames = null.shape[1]
     return CircularShift(
-        null[:, 0], np.where(exists, p / frames, np.nan), np.where(exists, p_max / frames, np.nan), null,
-        np.array([d[0] for d in defined]),
-    )  # fmt: skip
+        null[:, 0], np.where(exists, p / frames, np.nan), np.where(exists, p_max / frames, np.nan),
+        null, np.array([d[0] for d in defined]),
+    )
 
 
 def _check_series(units: np.ndarray, attribution: np.ndarray, window: int) -> None:
     if units.shape[0] != len(attribution):
         raise ValueError(
-            f"AUs have {units.shape[0]} frames and the attribution {len(attribution)}; match them by frame."
+            f"AUs have {units.shape[0]} frames and the attribution {len(attribution)}; "
+            "match them by frame."
         )
     lost = int(np.isnan(units).any(axis=1).sum() + np.isnan(attribution).sum())
     if lost:
-        raise ValueError(f"{lost} frames are NaN; a circle has no gaps: interpolate or cut them out.")
+        raise ValueError(
+            f"{lost} frames are NaN; a circle has no gaps: interpolate or cut them out."
+        )
     if len(attribution) < 2 * window:
         raise ValueError(
             f"{len(attribution)} frames are fewer than two windows of {window}; shorten the window."
@@ -382,7 +395,9 @@ def circular_ranks(series: np.ndarray, window: int) -> np.ndarray:
     return np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
 
 
-def _shifted_means(column: np.ndarray, fixed: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _shifted_means(
+    column: np.ndarray, fixed: np.ndarray, starts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean Fisher z of one AU at every shift, and how many windows are defined, both (F,)."""
     frames = len(column)
     moving = circular_ranks(column, fixed.shape[1])
@@ -395,8 +410,10 @@ def _shifted_means(column: np.ndarray, fixed: np.ndarray, starts: np.ndarray) ->
         np.clip(rho, -ranks.Z_CLIP, ranks.Z_CLIP, out=rho)
         for row, start in zip(rho, starts[block]):
             # Shift h puts the AU window that starts at (start + h) beside this attribution window.
-            for target, source in ((slice(None, frames - start), slice(start, None)),
-                                   (slice(frames - start, None), slice(None, start))):  # fmt: skip
+            for target, source in (
+                (slice(None, frames - start), slice(start, None)),
+                (slice(frames - start, None), slice(None, start)),
+            ):
                 up[target] *= 1 + row[source]
                 down[target] *= 1 - row[source]
                 defined[target] += usable[source]

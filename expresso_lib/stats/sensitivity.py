@@ -16,9 +16,12 @@ from expresso_lib.stats import couplings as cp
 from expresso_lib.stats import hypotheses as hy
 from expresso_lib.stats import intervals as iv
 from expresso_lib.stats import permutations as pm
+from expresso_lib.stats.plan import DEFAULT, Plan
 
 
-def sensitivity(windows: pd.DataFrame, participants: pd.DataFrame, *, aus: Sequence[str] | None = None) -> pd.DataFrame:
+def sensitivity(
+    windows: pd.DataFrame, participants: pd.DataFrame, *, aus: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Windows within recordings within participants: z ~ severity by mixed model and by GEE.
 
     Severity is centred, so the intercept is the mean coupling (compare H1) and the slope, per 10
@@ -37,15 +40,17 @@ def sensitivity(windows: pd.DataFrame, participants: pd.DataFrame, *, aus: Seque
     Returns
     -------
     DataFrame
-        Rows of `results`: hypotheses ``mixed``, ``mixed slope``, ``gee``, ``gee slope``. A fit that did not
-        work leaves NaN and says so in ``note``.
+        Rows of `results`: hypotheses ``mixed``, ``mixed slope``, ``gee``, ``gee slope``. A fit
+        that did not work leaves NaN and says so in ``note``.
 
     Notes
     -----
     statsmodels' ``lbfgs`` can report ``converged=True`` with nonsense; ``powell`` is used, and a
     standard error below a tenth of the one from participants' means counts as failed.
     """
-    data = windows.merge(participants[["participant", "score"]], on="participant").dropna(subset=["z", "score"])
+    data = windows.merge(participants[["participant", "score"]], on="participant").dropna(
+        subset=["z", "score"]
+    )
     if "model" in data:
         data = data[data["model"] == "trained"]
     data = data.assign(severity=(data["score"] - participants["score"].mean()) / 10)
@@ -53,14 +58,22 @@ def sensitivity(windows: pd.DataFrame, participants: pd.DataFrame, *, aus: Seque
     for au in aus if aus is not None else [a for a in anatomy.AU_CODES if a in set(data["au"])]:
         table = data[data["au"] == au]
         # Repeats of the folds see the same windows: they are averaged, not counted again.
-        table = table.groupby(["participant", "recording", "window", "severity"], as_index=False)["z"].mean()
+        table = table.groupby(["participant", "recording", "window", "severity"], as_index=False)[
+            "z"
+        ].mean()
         people = table["participant"].nunique()
-        base = {"au": au, "n_participants": people, "n_recordings": table["recording"].nunique(), "n_windows": len(table)}
+        base = {
+            "au": au, "n_participants": people, "n_recordings": table["recording"].nunique(),
+            "n_windows": len(table),
+        }
         if people < iv.MIN_PARTICIPANTS or table["severity"].nunique() < 3:
-            rows += [base | {"hypothesis": k, "note": f"{people} participants or too few scores"} for k in ("mixed", "gee")]
+            rows += [
+                base | {"hypothesis": k, "note": f"{people} participants or too few scores"}
+                for k in ("mixed", "gee")
+            ]
             continue
         rows += [base | row for row in (*_mixed(table, people), *_gee(table, people))]
-    return hy._tidy(pd.DataFrame(rows).assign(status="exploratory", sign="signed"))
+    return hy.tidy(pd.DataFrame(rows).assign(status="exploratory", sign="signed"))
 
 
 def _mixed(table: pd.DataFrame, people: int) -> list[dict[str, object]]:
@@ -82,29 +95,39 @@ def _mixed(table: pd.DataFrame, people: int) -> list[dict[str, object]]:
 
 def _gee(table: pd.DataFrame, people: int) -> list[dict[str, object]]:
     """Population-averaged model, exchangeable within participants, bias-reduced errors."""
-    model = smf.gee("z ~ severity", "participant", data=table, cov_struct=sm.cov_struct.Exchangeable())
+    model = smf.gee(
+        "z ~ severity", "participant", data=table, cov_struct=sm.cov_struct.Exchangeable()
+    )
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
         fit = model.fit(cov_type="bias_reduced")
     return _terms("gee", fit.params, fit.bse, people)
 
 
-def _terms(name: str, estimates: pd.Series, errors: pd.Series, people: int) -> list[dict[str, object]]:
+def _terms(
+    name: str, estimates: pd.Series, errors: pd.Series, people: int
+) -> list[dict[str, object]]:
     """Intercept and slope as rows, with t on participants − 1 degrees of freedom."""
     rows: list[dict[str, object]] = []
-    for term, suffix, effect in (("Intercept", "", "mean z"), ("severity", " slope", "z per 10 points")):
+    for term, suffix, effect in (
+        ("Intercept", "", "mean z"), ("severity", " slope", "z per 10 points"),
+    ):
         estimate, error = float(estimates[term]), float(errors[term])
         half = scipy_stats.t.isf(0.025, people - 1) * error
         rows.append(
             {
-                "hypothesis": name + suffix, "estimate": estimate, "effect": estimate, "effect_name": effect,
-                "ci_low": estimate - half, "ci_high": estimate + half, "note": "",
-                "p": 2 * scipy_stats.t.sf(abs(estimate / error), people - 1) if error > 0 else np.nan,
+                "hypothesis": name + suffix, "estimate": estimate, "effect": estimate,
+                "effect_name": effect, "ci_low": estimate - half, "ci_high": estimate + half,
+                "note": "", "p": 2 * scipy_stats.t.sf(abs(estimate / error), people - 1)
+                if error > 0
+                else np.nan,
             }
-        )  # fmt: skip
+        )
     return rows
 
 
-def silent_frames(action_units: pd.DataFrame, *, threshold: float = 0.5, margin: int = 6) -> pd.Series:
+def silent_frames(
+    action_units: pd.DataFrame, *, threshold: float = 0.5, margin: int = 6
+) -> pd.Series:
     """Which frames are silent: lips and jaw still for a while.
 
     Parameters
@@ -128,13 +151,15 @@ def silent_frames(action_units: pd.DataFrame, *, threshold: float = 0.5, margin:
     near = still.groupby(wide["recording"]).transform(
         lambda s: s.astype(float).rolling(2 * margin + 1, center=True, min_periods=1).min()
     )
-    return pd.Series(near.to_numpy() == 1.0, index=pd.MultiIndex.from_frame(wide[["recording", "frame"]]))
+    return pd.Series(
+        near.to_numpy() == 1.0, index=pd.MultiIndex.from_frame(wide[["recording", "frame"]])
+    )
 
 
 def speech_separability(
-    attribution_frames: pd.DataFrame, action_units: pd.DataFrame, *, window: int = 64, threshold: float = 0.5,
-    n_flips: int = 9999, seed: int = 0,
-) -> pd.DataFrame:  # fmt: skip
+    attribution_frames: pd.DataFrame, action_units: pd.DataFrame, *, window: int = 64,
+    threshold: float = 0.5, plan: Plan = DEFAULT,
+) -> pd.DataFrame:
     """Which AUs go with the attribution when nobody speaks?
 
     Where speech moves both the mouth and the model's attribution, jaw and lips are
@@ -149,17 +174,28 @@ def speech_separability(
     """
     everywhere = cp.window_couplings(attribution_frames, action_units, window=window)
     silent = cp.window_couplings(
-        attribution_frames, action_units, window=window, keep=silent_frames(action_units, threshold=threshold)
+        attribution_frames, action_units, window=window,
+        keep=silent_frames(action_units, threshold=threshold),
     )
-    table = cp.participant_couplings(everywhere).groupby("au")["z"].mean().rename("z_all").to_frame()
-    people = cp.participant_couplings(silent).pivot(index="participant", columns="au", values="z").reindex(columns=table.index)
+    table = (
+        cp.participant_couplings(everywhere).groupby("au")["z"].mean().rename("z_all").to_frame()
+    )
+    people = (
+        cp.participant_couplings(silent)
+        .pivot(index="participant", columns="au", values="z")
+        .reindex(columns=table.index)
+    )
     table["z_silent"] = people.mean()
     table["undefined_silent"] = silent.groupby("au")["z"].agg(lambda z: float(z.isna().mean()))
     table["p_silent"] = np.nan
     enough = people.columns[people.notna().sum() >= iv.MIN_PARTICIPANTS]
     if len(enough):
-        table.loc[enough, "p_silent"] = pm.sign_flip_max_t(people[enough].to_numpy(), n_flips=n_flips, seed=seed).p_max
-    survives = (table["p_silent"] <= 0.05) & (np.sign(table["z_silent"]) == np.sign(table["z_all"]))
+        table.loc[enough, "p_silent"] = pm.sign_flip_max_t(
+            people[enough].to_numpy(), n_flips=plan.permutations, seed=plan.seed
+        ).p_max
+    survives = (table["p_silent"] <= plan.alpha) & (
+        np.sign(table["z_silent"]) == np.sign(table["z_all"])
+    )
     speech = table.index.isin(anatomy.SPEECH_AUS)
     table["flag"] = np.where(speech & ~survives, "not separable from speech", "")
     order = [au for au in anatomy.AU_CODES if au in table.index]

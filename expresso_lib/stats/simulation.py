@@ -25,7 +25,9 @@ class SimulatedTables:
     attribution_regions: pd.DataFrame
 
 
-def smooth_noise(shape: tuple[int, ...], rng: np.random.Generator, *, phi: float = PHI) -> np.ndarray:
+def smooth_noise(
+    shape: tuple[int, ...], rng: np.random.Generator, *, phi: float = PHI
+) -> np.ndarray:
     """Autocorrelated noise of unit variance along the last axis (first-order autoregression).
 
     Examples
@@ -40,10 +42,10 @@ def smooth_noise(shape: tuple[int, ...], rng: np.random.Generator, *, phi: float
 
 
 def simulate_tables(
-    *, participants: int = 24, recordings: int = 3, frames: int = 160, coupling: dict[str, float] | None = None,
-    severity_coupling: dict[str, float] | None = None, random_models: int = 0, repeats: int = 1, folds: int = 4,
-    fold_sd: float = 0.0, seed: int = 0,
-) -> SimulatedTables:  # fmt: skip
+    *, participants: int = 24, recordings: int = 3, frames: int = 160,
+    coupling: dict[str, float] | None = None, severity_coupling: dict[str, float] | None = None,
+    random_models: int = 0, repeats: int = 1, folds: int = 4, fold_sd: float = 0.0, seed: int = 0,
+) -> SimulatedTables:
     """Simulate participants whose AUs go with the attribution as stated and in no other way.
 
     Parameters
@@ -74,29 +76,50 @@ def simulate_tables(
     # Bands of the BDI-II (Beck et al., 1996).
     band = pd.cut(scores, [-1, 13, 19, 28, 63], labels=["minimal", "mild", "moderate", "severe"])
     names = [f"P{i + 1:02d}" for i in range(participants)]
-    people = pd.DataFrame({"participant": names, "score": scores, "band": band.astype(str),
-                           "age": rng.integers(18, 70, participants), "sex": rng.choice(["f", "m"], participants)})  # fmt: skip
+    people = pd.DataFrame(
+        {
+            "participant": names, "score": scores, "band": band.astype(str),
+            "age": rng.integers(18, 70, participants), "sex": rng.choice(["f", "m"], participants),
+        }
+    )
     assigned = np.stack([rng.permutation(np.arange(participants) % folds) for _ in range(repeats)])
-    model_weight = rng.normal(0, fold_sd, (repeats, folds)) if fold_sd else np.zeros((repeats, folds))
+    model_weight = (
+        rng.normal(0, fold_sd, (repeats, folds)) if fold_sd else np.zeros((repeats, folds))
+    )
     units, series, regions = [], [], []
     for i, name in enumerate(names):
         for r in range(recordings):
             au = np.clip(2.5 * smooth_noise((len(anatomy.AU_CODES), frames), rng), 0, 5)
-            keys = {"participant": name, "recording": f"{name}_R{r + 1}", "frame": np.arange(frames)}
+            keys = {
+                "participant": name, "recording": f"{name}_R{r + 1}", "frame": np.arange(frames),
+            }
             units.append(pd.DataFrame({**keys, **dict(zip(anatomy.AU_CODES, au))}))
             signal = _signal(au, coupling, severity_coupling, (scores[i] - 23) / 21)
-            for model, repeat in [("trained", k) for k in range(repeats)] + [(f"random_{k + 1}", 0) for k in range(random_models)]:
+            for model, repeat in [("trained", k) for k in range(repeats)] + [
+                (f"random_{k + 1}", 0) for k in range(random_models)
+            ]:
                 fold = int(assigned[repeat, i])
                 planted = signal + model_weight[repeat, fold] * au[0] if model == "trained" else 0.0
-                series.append(pd.DataFrame({**keys, "recipe": "simulated", "method": "DeepLift", "baseline": "own_neutral",
-                                            "model": model, "repeat": repeat, "fold": fold,
-                                            "attribution": planted + smooth_noise((frames,), rng)}))  # fmt: skip
+                series.append(
+                    pd.DataFrame(
+                        {
+                            **keys, "recipe": "simulated", "method": "DeepLift",
+                            "baseline": "own_neutral", "model": model, "repeat": repeat,
+                            "fold": fold, "attribution": planted + smooth_noise((frames,), rng),
+                        }
+                    )
+                )
             regions.append(_regions(name, f"{name}_R{r + 1}", scores[i], rng))
-    return SimulatedTables(people, pd.concat(units, ignore_index=True), pd.concat(series, ignore_index=True),
-                           pd.concat(regions, ignore_index=True))  # fmt: skip
+    return SimulatedTables(
+        people, pd.concat(units, ignore_index=True), pd.concat(series, ignore_index=True),
+        pd.concat(regions, ignore_index=True),
+    )
 
 
-def _signal(au: np.ndarray, coupling: dict[str, float] | None, severity: dict[str, float] | None, level: float) -> np.ndarray:
+def _signal(
+    au: np.ndarray, coupling: dict[str, float] | None, severity: dict[str, float] | None,
+    level: float,
+) -> np.ndarray:
     """What the AUs plant in the attribution of one recording; ``level`` −1 to 1 is severity."""
     signal = np.zeros(au.shape[1])
     for code, weight in (coupling or {}).items():
@@ -106,12 +129,17 @@ def _signal(au: np.ndarray, coupling: dict[str, float] | None, severity: dict[st
     return signal
 
 
-def _regions(participant: str, recording: str, score: float, rng: np.random.Generator) -> pd.DataFrame:
+def _regions(
+    participant: str, recording: str, score: float, rng: np.random.Generator
+) -> pd.DataFrame:
     """Enrichment of the regions, unrelated to the score; the output follows it with error."""
     names = anatomy.FEATURE_REGIONS
     output = score + rng.normal(0, 6)
-    return pd.DataFrame({
-        "recipe": "simulated", "participant": participant, "recording": recording, "clip": 0, "region": names,
-        "method": "DeepLift", "baseline": "own_neutral", "output": output, "output_baseline": 20.0,
-        "enrichment_positive": rng.normal(0.3, 0.4, len(names)), "enrichment_negative": rng.normal(0.3, 0.4, len(names)),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "recipe": "simulated", "participant": participant, "recording": recording, "clip": 0,
+            "region": names, "method": "DeepLift", "baseline": "own_neutral", "output": output,
+            "output_baseline": 20.0, "enrichment_positive": rng.normal(0.3, 0.4, len(names)),
+            "enrichment_negative": rng.normal(0.3, 0.4, len(names)),
+        }
+    )
