@@ -94,7 +94,8 @@ def _truth_of(row: pd.Series) -> Path:
 
 def _table_of(row: pd.Series) -> Path:
     given = row.get("au_table")
-    return Path(given) if isinstance(given, str) and given else Path(row["path"]).with_suffix(".csv")
+    named = isinstance(given, str) and given
+    return Path(given) if named else Path(row["path"]).with_suffix(".csv")
 
 
 def make_track(item: store.Item, path: Path) -> None:
@@ -212,6 +213,21 @@ def misread_landmarks(
 def worst_row(archive: clips.ClipArchive, errors: pd.DataFrame) -> int:
     """The archive's row whose misread landmarks lie farthest off (of `faces.index_errors`)."""
     return int(np.nanargmax(np.nan_to_num(errors["by_flag"].to_numpy()[archive.source])))
+
+
+def spread(archive: clips.ClipArchive, count: int) -> np.ndarray:
+    """Choose `count` rows with a face, evenly over the recording, increasing."""
+    rows = np.flatnonzero(~archive.lost)
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
+
+
+def traces(
+    track: faces.FaceTrack, smoothing: float, exact: faces.FaceTrack | None, *, landmark: int
+) -> dict[str, np.ndarray]:
+    """One landmark's height in time, pixels (F,): truth where there is one, raw, smoothed."""
+    given = {} if exact is None else {"truth": exact}
+    given |= {"raw": track, "smoothed": faces.smooth(track, smoothing)}
+    return {name: one.landmarks[:, landmark, 1] for name, one in given.items()}
 
 
 def frame_table(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack]) -> pd.DataFrame:
