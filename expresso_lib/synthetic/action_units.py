@@ -173,7 +173,7 @@ def muscles(identity: geometry.Identity, *, step: float = 4.0) -> Muscles:
     contour = geometry.outline(identity)
     skull = contour[contour[:, 1] < 10][::6] * 1.0
     frame = np.array([(x, y) for x in (-118, -90, 90, 118) for y in (-145, -100, -40, 0, 40)]
-                     + [(x, -145.0) for x in (-40, 0, 40)] + [(-112, 165), (112, 165.0)])
+                     + [(x, -145.0) for x in (-40, 0, 40)] + [(-112, 175), (112, 175.0)])
     sources = np.vstack([points[keep], skull, frame])
     moved = table[:, keep].transpose(1, 0, 2).reshape(len(keep), -1)
     values = np.vstack([moved, np.zeros((len(skull) + len(frame), moved.shape[1]))])

@@ -20,7 +20,7 @@ from expresso_lib.synthetic import geometry, hair
 PAINT_DENSITY = 2.0  # px/mm at which identities are painted before they are reduced
 
 # Skin in sRGB for Fitzpatrick I to VI, averaged from published reflectance charts by eye.
-_SKIN_SRGB = ((226, 186, 168), (214, 171, 148), (192, 147, 122), (160, 117, 92), (118, 82, 64),
+_SKIN_SRGB = ((228, 186, 165), (214, 171, 149), (190, 147, 124), (158, 117, 95), (117, 82, 65),
               (84, 58, 47))
 _IRIS_SRGB = {"brown": (72, 44, 26), "hazel": (104, 78, 42), "green": (80, 88, 62),
               "blue": (78, 98, 118), "grey": (92, 100, 106)}
@@ -129,7 +129,7 @@ def skin_tone(identity: geometry.Identity) -> np.ndarray:
     """Return the mean skin albedo, linear RGB (3,)."""
     base = to_linear(_SKIN_SRGB[identity.tone])
     warmth = identity.traits["warmth"]
-    tint = np.exp(np.array([.02, 0, -.05]) * warmth)
+    tint = np.exp(np.array([.015, 0, -.03]) * warmth)
     return (base * tint * np.exp(identity.traits["skin_value"])).astype(np.float32)
 
 
@@ -169,8 +169,8 @@ def _complexion(identity: geometry.Identity, rng: np.random.Generator, density: 
     blood += .3 * geometry.bump(x, y, tuple(points[8] - (0, 12)), 13, 9)
     blood = blood * (1 + .25 * smooth_noise(rng, shape, 4 * density))
     sallow += .35 * np.exp(-((y[:, None] - 112) / 16) ** 2)
-    mottle = .045 * smooth_noise(rng, shape, 7 * density) + .03 * smooth_noise(
-        rng, shape, 2.2 * density) + .028 * smooth_noise(rng, shape, .8 * density)
+    mottle = .04 * smooth_noise(rng, shape, 7 * density) + .034 * smooth_noise(
+        rng, shape, 1.7 * density) + .045 * smooth_noise(rng, shape, .8 * density)
     change = mottle[..., None] * np.array([.6, 1.0, 1.1])
     change = change + blood[..., None] * np.array([-.03, -.30, -.26]) * (.5 + .5 * fair)
     change -= sallow[..., None] * np.array([.22, .30, .22]) * (.8 + .012 * (identity.age - 30))
@@ -225,8 +225,8 @@ def _pores(identity: geometry.Identity, rng: np.random.Generator, shape: tuple[i
            ) -> np.ndarray:
     """Return fine relief in mm: pores and the coarser unevenness that comes with age."""
     age = .6 + .012 * (identity.age - 20)
-    fine = .045 * smooth_noise(rng, shape, .9) + .09 * smooth_noise(rng, shape, 2.4)
-    return (age * (fine + .16 * smooth_noise(rng, shape, 7))).astype(np.float32)
+    fine = .05 * smooth_noise(rng, shape, .9) + .12 * smooth_noise(rng, shape, 2.6)
+    return (age * (fine + .17 * smooth_noise(rng, shape, 6))).astype(np.float32)
 
 
 def _cavity(relief: np.ndarray, density: float) -> np.ndarray:
@@ -247,7 +247,8 @@ def _gloss_map(identity: geometry.Identity, density: float) -> np.ndarray:
     gloss += .6 * geometry.bump(x, y, (tip[0], tip[1] - 8), 8, 22)
     for sign in (-1, 1):
         gloss += .35 * geometry.bump(x, y, (sign * 40, 28), 14, 10)
-    return gloss * identity.traits["gloss"]
+    # On dark skin the same reflection stands out more; it is kept as quiet as on light skin.
+    return gloss * identity.traits["gloss"] * (1 - .10 * identity.tone)
 
 
 def _ears(identity: geometry.Identity, density: float) -> tuple[np.ndarray, np.ndarray]:

@@ -142,7 +142,8 @@ def _wall(rng: np.random.Generator, size: int) -> np.ndarray:
     wall = cv2.GaussianBlur(wall, (0, 0), 7 * unit, borderType=cv2.BORDER_REPLICATE)
     ramp = np.linspace(-1, 1, size)
     slope = 1 + .18 * rng.choice([-1, 1]) * ramp[None, :, None] - .12 * ramp[:, None, None]
-    return (wall * slope).astype(np.float32)
+    plaster = 1 + .013 * appearance.smooth_noise(rng, (size, size), 1.6 * unit)
+    return (wall * slope * plaster[..., None]).astype(np.float32)
 
 
 _CLOTHES = ((52, 60, 78), (92, 36, 40), (44, 44, 46), (120, 124, 126), (66, 82, 70), (178, 172, 160),
@@ -243,7 +244,7 @@ def shade(albedo: np.ndarray, surface: np.ndarray, lit: np.ndarray, light: np.nd
     return out + sheen[..., None] * room.key
 
 
-def develop(linear: np.ndarray, noise_seed: tuple[int, ...], *, blur: float, noise: float = 1.3
+def develop(linear: np.ndarray, noise_seed: tuple[int, ...], *, blur: float, noise: float = 1.7
             ) -> np.ndarray:
     """Return the camera's picture, uint8 (H, W, 3): blur, tone curve, sensor noise.
 

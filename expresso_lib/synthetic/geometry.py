@@ -18,7 +18,7 @@ from expresso_lib import anatomy
 
 # Extent of the painted canvas: from above the hair to below long hair, ears and headset included.
 CANVAS_X = (-120.0, 120.0)
-CANVAS_Y = (-152.0, 192.0)
+CANVAS_Y = (-152.0, 228.0)
 SKULL_HEIGHT = 119.0  # mm from the ears' upper edge to the vertex
 SKULL_POWER = 2.5     # a super-ellipse flatter at the temples than an ellipse
 TONES = 6  # Fitzpatrick's skin types I to VI
@@ -288,7 +288,7 @@ def depth(identity: Identity, density: float) -> np.ndarray:
     x, y = canvas_axes(density)
     points, relief = identity.landmarks, identity.relief
     edge = inside_distance(identity, density)
-    profile = np.interp(y, [-150, -60, -25, 0, 30, 60, 90, 112, 125, 190],
+    profile = np.interp(y, [-150, -60, -25, 0, 30, 60, 90, 112, 125, 228],
                         [-2, -1, 0, -2, 0, 2, 1, -7, -14, -24])
     half = np.interp(y, *_half_width(identity))
     across = np.abs(x[None]) / half[:, None]

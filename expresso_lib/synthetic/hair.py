@@ -45,7 +45,7 @@ def hairline(identity: geometry.Identity, turns: np.ndarray) -> np.ndarray:
     width = identity.landmarks[16, 0] / 73
     bay = 14 if identity.sex == "male" else 5
     x = np.array([-72, -69, -61, -46, -22, 0, 22, 46, 61, 69, 72.0]) * width
-    y = np.array([18, -18, -40, -62, -69, -70, -69, -62, -40, -18, 18.0])
+    y = np.array([6, -18, -40, -62, -69, -70, -69, -62, -40, -18, 6.0])
     rise = np.array([0, .05, .3, .8, 1, 1, 1, .8, .3, .05, 0])
     recess = np.array([0, 0, .3, 1, .2, 0, .2, 1, .3, 0, 0])
     y = y + rise * lift - recess * bay * (1.8 if traits["hair"] == "receding" else .5)
@@ -64,8 +64,10 @@ def _crown(identity: geometry.Identity, turns: np.ndarray, volume: float) -> np.
     width = contour[:, 0].max() + volume * .8
     top = contour[:, 1].min() - volume
     angle = np.pi * turns
-    low = 18
+    low = 8
     cosine, sine = np.cos(angle), np.abs(np.sin(angle))
+    # Volume thins out towards the ears.
+    width = width - .8 * volume * np.clip(1 - sine / .42, 0, 1) ** 1.5
     x = -width * np.sign(cosine) * np.abs(cosine) ** (2 / geometry.SKULL_POWER)
     return np.column_stack([x, low + (top - low) * sine ** (2 / geometry.SKULL_POWER)])
 
@@ -124,7 +126,7 @@ def _combed(identity: geometry.Identity, rng: np.random.Generator
     """Return strands (K, S, 2), their shade, and the polygons they fill: hair from a parting."""
     traits = identity.traits
     style = traits["hair"]
-    end = {"side": 6, "bob": 78 + 40 * traits["hair_length"]}.get(style, 192)
+    end = {"side": 6, "bob": 78 + 40 * traits["hair_length"]}.get(style, 226)
     part = traits["part"] * traits["part_x"] * (1.0 if style == "side" else .6)
     strands, shades, mass = [], [], []
     for sign in (-1, 1):
@@ -158,10 +160,10 @@ def _edges(identity: geometry.Identity, part: float, sign: int) -> tuple[np.ndar
         tail = [(sign * 79, -20), (sign * 75, 14)]
     else:
         inner = [(part, -73 + lift), (mid, -68 + lift), (sign * 60, -38), (sign * 68, -4),
-                 (sign * 69, 40), (sign * 66, 80), (sign * 60, 130), (sign * 58, 215)]
+                 (sign * 69, 40), (sign * 66, 80), (sign * 60, 130), (sign * 58, 236)]
         flare = 8 * traits["volume"]
         tail = [(sign * (80 + volume), 25), (sign * (82 + volume), 80),
-                (sign * (80 + volume + flare), 140), (sign * (80 + volume + flare), 215)]
+                (sign * (80 + volume + flare), 140), (sign * (80 + volume + flare), 236)]
     # Over the crown the outer edge is the skull's, pushed out; it then falls.
     start = .5 + sign * np.arcsin(np.clip(part / 80, -1, 1)) * sign / np.pi
     turns = np.linspace(start, .5 + sign * .40, 7)
@@ -206,7 +208,7 @@ def _radial(identity: geometry.Identity, rng: np.random.Generator
     style = traits["hair"]
     volume, length, count, wander, lean = _RADIAL[style]
     volume *= traits["volume"]
-    turns = rng.random(count)
+    turns = rng.uniform(.015, .985, count)
     if style == "bald":
         turns = np.where(turns < .5, turns * .34, 1 - (1 - turns) * .34)
     ragged = np.interp(turns, np.linspace(0, 1, 60), rng.normal(0, .028, 60))
@@ -228,7 +230,7 @@ def _radial(identity: geometry.Identity, rng: np.random.Generator
     else:
         path = path + _waver(rng, count, 24, wander)
     shades = -.35 * np.clip(1 - q / .15, 0, 1) + (.25 * q if style != "tied" else 0 * q)
-    steps = np.linspace(0, 1, 60)
+    steps = np.linspace(.05, .95, 60)
     line, rim = hairline(identity, steps), _crown(identity, steps, volume)
     if style == "bald":
         return path, shades, []

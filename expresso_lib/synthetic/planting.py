@@ -59,25 +59,36 @@ ROWS = (
     Row("gaze_time", "tempo", .45, 1.0, (), _EYES),
     Row("cheek_lag", "tempo", .06, .30, ("AU06",), ("face_rest",)),
     Row("brow_tempo", "tempo", 1.0, .5, ("AU01", "AU02"), _BROWS),
-    Row("smile_size", "amount", .55, .47, ("AU12",), ("mouth",)),
-    Row("cheek", "amount", .68, .58, ("AU06",), ("face_rest",)),
-    Row("speech_share", "amount", .56, .48, ("AU25", "AU26"), ("mouth",)),
-    Row("mouth_size", "amount", .48, .44, ("AU25", "AU26"), ("mouth",)),
-    Row("nose_rate", "amount", .45, .75, ("AU09",), ("nose",)),
-    Row("head_sd", "amount", 4.6, 4.0, (), anatomy.FEATURE_REGIONS),
-    Row("aversion", "amount", .18, .24, (), _EYES),
-    Row("AU04", "tonic", .08, .11, ("AU04",), _BROWS),
-    Row("AU14", "tonic", .08, .11, ("AU14",), ("mouth",)),
-    Row("AU17", "tonic", .06, .08, ("AU17",), ("mouth",)),
-    Row("AU09", "tonic", .03, .045, ("AU09",), ("nose",)),
+    Row("smile_size", "amount", .57, .44, ("AU12",), ("mouth",)),
+    Row("cheek", "amount", .70, .54, ("AU06",), ("face_rest",)),
+    Row("speech_share", "amount", .58, .45, ("AU25", "AU26"), ("mouth",)),
+    Row("mouth_size", "amount", .50, .42, ("AU25", "AU26"), ("mouth",)),
+    Row("nose_rate", "amount", .50, 1.20, ("AU09",), ("nose",)),
+    Row("head_sd", "amount", 4.8, 3.7, (), anatomy.FEATURE_REGIONS),
+    Row("aversion", "amount", .16, .26, (), _EYES),
+    Row("AU04", "tonic", .08, .15, ("AU04",), _BROWS),
+    Row("AU14", "tonic", .08, .14, ("AU14",), ("mouth",)),
+    Row("AU17", "tonic", .06, .09, ("AU17",), ("mouth",)),
+    Row("AU09", "tonic", .03, .06, ("AU09",), ("nose",)),
     # The sign of AU15 is disputed between studies; it carries nothing unless asked for.
     Row("AU15", "tonic", .05, .05, ("AU15",), ("mouth",)),
 )
 # Behaviour at tempo 1; a tempo of .5 doubles every duration and halves every rate.
 _SMILE = {"smile_rate": 2.4, "smile_rise": .40}
 _BROW = {"brow_rate": 1.8, "brow_rise": .14}
-# In `region:` and `au:` variants the little that is planted must carry the whole signal.
-LONE_GAIN = 2.0
+# Where one region must carry everything, these rows replace the table's.
+_LONE = {
+    "eyebrow": (Row("brow_tempo", "tempo", 1.3, .35, ("AU01", "AU02"), _BROWS),
+                Row("AU04", "tonic", .05, .34, ("AU04",), _BROWS)),
+    "eye": (Row("gaze_time", "tempo", .30, 1.5, (), _EYES),
+            Row("aversion", "amount", .12, .42, (), _EYES)),
+    "nose": (Row("nose_rate", "amount", .9, 5.2, ("AU09",), ("nose",)),
+             Row("AU09", "tonic", .02, .10, ("AU09",), ("nose",))),
+    "mouth": (Row("smile_tempo", "tempo", 1.1, .40, ("AU12", "AU06"), ("mouth",)),
+              Row("syllables", "tempo", 4.8, 2.6, ("AU25", "AU26", "AU20"), ("mouth",)),
+              Row("smile_size", "amount", .62, .34, ("AU12",), ("mouth",)),
+              Row("mouth_size", "amount", .54, .30, ("AU25", "AU26"), ("mouth",))),
+}
 
 
 @dataclass(frozen=True)
@@ -100,7 +111,7 @@ def variant(name: str) -> Variant:
     Examples
     --------
     >>> [row.parameter for row in variant("region:nose").rows if row.none != row.full]
-    ['nose_rate', 'nose_rise', 'AU09']
+    ['nose_rate', 'AU09']
     """
     if name in ("default", "headset"):
         return Variant(name, ROWS, headset=name == "headset")
@@ -108,16 +119,13 @@ def variant(name: str) -> Variant:
         return Variant(name, tuple(_level(row) for row in ROWS))
     kind, _, target = name.partition(":")
     if kind == "region" and target in anatomy.FEATURE_REGIONS:
-        lone = [_alone(row) if target in row.regions and row.regions != anatomy.FEATURE_REGIONS
-                else _level(row) for row in ROWS]
-        if target == "nose":
-            lone.insert(12, Row("nose_rise", "tempo", .15, .45, ("AU09",), ("nose",)))
-        return Variant(name, tuple(lone))
+        lone = {row.parameter: row for row in _LONE[target.rpartition("_")[2]]}
+        return Variant(name, tuple(lone.get(row.parameter, _level(row)) for row in ROWS))
     codes = {str(unit.number): unit.code for unit in anatomy.ACTION_UNITS}
     if kind == "au" and target.lstrip("0") in codes:
         code = codes[target.lstrip("0")]
         regions = _regions_of(code)
-        extra = Row(f"bouts:{code}", "amount", .25, 1.0, (code,), regions)
+        extra = Row(f"bouts:{code}", "amount", .12, 1.3, (code,), regions)
         return Variant(name, (*(_level(row) for row in ROWS), extra))
     raise ValueError(
         f"variant {name!r} is unknown; use default, null, headset, region:<"
@@ -128,11 +136,6 @@ def _level(row: Row) -> Row:
     """Return the row without an effect: everybody at the geometric middle."""
     middle = float(np.sqrt(row.none * row.full))
     return replace(row, none=middle, full=middle)
-
-
-def _alone(row: Row) -> Row:
-    ratio = (row.full / row.none) ** LONE_GAIN
-    return replace(row, full=row.none * float(np.clip(ratio, .3, 3.3)))
 
 
 def _regions_of(code: str) -> tuple[str, ...]:

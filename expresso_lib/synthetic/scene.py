@@ -299,9 +299,8 @@ def _render_frame(stage: _Stage, f: int) -> Frame:
     light = (turn.T @ stage.room.light).astype(np.float32)
     colour = camera.shade(np.ascontiguousarray(albedo[..., :3]), surface, lit, light, stage.room)
     _draw_features(stage, f, colour, points, rest, light)
-    picture = _behind(stage, f)
-    opacity = albedo[..., 3:]
-    picture = picture + (colour - picture) * opacity
+    behind = stage.room.backdrop
+    picture = behind + (colour - behind) * albedo[..., 3:]
     image = camera.develop(picture, (script.seed, f), blur=.5 * size / 224)
     return Frame(image, points.astype(np.float32), _regions(stage, lookup))
 
@@ -316,11 +315,6 @@ def _wrinkled(stage: _Stage, weight: np.ndarray) -> np.ndarray:
         rows, columns, slopes = stage.wrinkles[a]
         surface[rows, columns, :2] += np.float32(weight[a]) * slopes
     return surface
-
-
-def _behind(stage: _Stage, f: int) -> np.ndarray:
-    """Return background and body; the body follows a little when the head moves."""
-    return stage.room.backdrop
 
 
 def _draw_features(stage: _Stage, f: int, colour: np.ndarray, points: np.ndarray,
