@@ -203,6 +203,9 @@ def _widened(outline: np.ndarray, by: float) -> np.ndarray:
 def _band(line: np.ndarray, half: float) -> np.ndarray:
     along = np.gradient(line, axis=0)
     along /= np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
+    line = line.copy()
+    line[0] -= 0.4 * half * along[0]
+    line[-1] += 0.4 * half * along[-1]
     across = half * np.stack([-along[:, 1], along[:, 0]], axis=-1)
     return np.concatenate([line + across, (line - across)[::-1]])
 

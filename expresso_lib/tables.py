@@ -112,7 +112,7 @@ def by_frame(table: pd.DataFrame, n_frames: int | None = None, *, face: int | No
             "%s: %d rows beyond frame %d, %d frames without a row, %d rows of other faces",
             table.attrs.get("path", "table"), beyond, length - 1, absent, others,
         )
-    full["usable"] = full["usable"].fillna(False).astype(bool)
+    full["usable"] = full["usable"].eq(True)
     full.attrs = dict(table.attrs)
     return full
 

@@ -36,7 +36,7 @@ def strip(landmarks: np.ndarray, tinted: np.ndarray, times: Sequence[float], *, 
     names = [n for n in anatomy.REGIONS if n != "background" and not n.startswith("left_")]
     handles = [Patch(color=anatomy.REGION_COLORS[n],
                      label=anatomy.REGION_TITLES[n].replace("right ", "")) for n in names]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     style.note(figure, note)
     return figure
 
