@@ -350,15 +350,13 @@ def assemble(
     rows["band"] = scale.band(rows["score"])
     if len(participants) < 5 or rows["score"].nunique() < 2:
         problems.add(name, f"{len(participants)} participants with {rows['score'].nunique()} "
-                     "different scores carry no statistics", KEPT,
-                     "Read results as a rehearsal; add participants.")  # fmt: skip
+                     "different scores are too few for statistics", KEPT,
+                     "Take results as a rehearsal; add participants.")  # fmt: skip
     order = ["participant", "recording", "task", "path", "score", "band", "fps", "n_frames"]
     rows["task"] = rows.get("task", "")
     rows = rows[order + [column for column in rows if column not in order]]
     found = problems.table()
-    if len(found):
-        log.warning("%s: %d things are missing or odd:\n%s", name, len(found),
-                    report_text(found, most=5))  # fmt: skip
+    log.info("%s: missing or odd: %d\n%s", name, len(found), report_text(found, most=5))
     return Cohort(participants, rows.reset_index(drop=True), scale, name, faces_may_be_shown,
                   demo, found)  # fmt: skip
 
@@ -426,8 +424,9 @@ def _playable(rows: pd.DataFrame, root: Path, problems: Problems) -> pd.DataFram
             found.append((info.fps, info.n_frames))
         except video.VideoError as error:
             found.append((np.nan, 0))
-            reason = str(error).replace(path, "the video").split(";")[0]
-            problems.add(recording, reason, LEFT_OUT, "Copy it again from its source.")
+            log.info("%s: %s", recording, error)
+            problems.add(recording, "its video cannot be read (empty, cut short, or no video)",
+                         LEFT_OUT, "Copy it again from its source.")  # fmt: skip
     rates, counts = zip(*found) if found else ((), ())
     rows = rows.assign(fps=np.array(rates, float), n_frames=np.array(counts, int))
     return rows[rows["n_frames"] > 0].assign(seconds=lambda t: (t["n_frames"] / t["fps"]).round(3))
