@@ -10,7 +10,7 @@ test: .venv/ready  ## every test, the quick profile of the whole book included
 check: .venv/ready  ## style, types, layers
 	$(BIN)/ruff check expresso_lib tests benchmarks notebooks && $(BIN)/mypy && $(BIN)/lint-imports
 study: .venv/ready  ## the whole grid, every seed and variant; hours, resumable
-	$(BIN)/expresso book --params study
+	$(BIN)/expresso study
 bench: .venv/ready  ## the goals of the book's benchmark page; GOAL=4 for one, QUICK=1 for a minute
 	$(BIN)/expresso bench $(if $(GOAL),--goal $(GOAL)) $(if $(QUICK),--quick)
 export: .venv/ready  ## one zip that opens by double click

@@ -93,6 +93,17 @@ def run_chapter(chapter: Annotated[str, typer.Argument(help="number or name, e.g
     out.print(f"The executed chapter: {path}", soft_wrap=True, highlight=False)
 
 
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def _numbers(text: str) -> list[int]:
+    wrong = [word for word in _words(text) if not word.isdigit()]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is no whole number from 0 on; write e.g. 0,1,2.")
+    return [int(word) for word in _words(text)]
+
+
 def _exit_if_failed(failed: list[str]) -> None:
     if failed:
         err.print(f"[red]These chapters failed or wait for one that failed: {', '.join(failed)}.[/red] "
@@ -184,6 +195,31 @@ def bench(goal: Annotated[str, typer.Option(help="one goal or calibration; defau
     words += ["--goal", goal] if goal else []
     raise typer.Exit(subprocess.run(words + (["--quick"] if quick else []), cwd=project_root(),
                                     check=False).returncode)
+
+
+@app.command()
+def study(seeds: Annotated[str, typer.Option(help="cohorts, e.g. 0,1,2; default: 0 to 4")] = "",
+          only: Annotated[str, typer.Option(
+              help="parts, of scores, null, headset, faithfulness, regions, scratch and grid; "
+                   "default: all")] = "",
+          params: ParamsOption = "study", set_: SetOption = [], run: RunOption = "",  # noqa: B006
+          engine: EngineOption = "", scheduler: SchedulerOption = "") -> None:
+    """Repeat the book's scores and explanations over many cohorts; hours, resumable.
+
+    Example: `expresso study --seeds 0,1,2 --only scores,null --engine loky`
+    """
+    parameters, root = _parameters(params, set_, run, engine, scheduler)
+    from . import engine as engines
+    from .pipeline import study as studies
+
+    where = parameters.run
+    workers = engines.executor(where.engine, workers=where.workers, threads=where.threads,
+                               scheduler=where.scheduler)
+    plan = studies.design(parameters, root, executor=workers)
+    tables = studies.run(plan, root, seeds=_numbers(seeds) or studies.SEEDS, only=_words(only))
+    for name, table in tables.items():
+        out.print(f"{studies.folder(root) / name}.csv ({len(table)} rows)", soft_wrap=True,
+                  highlight=False)
 
 
 @data_app.command("list")

@@ -8,7 +8,7 @@ at the clips' frame rate, with landmarks, regions and the way back to the record
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,34 +196,58 @@ def prepare(
             "make the track from this file, or read its table with n_frames."
         )
     source = resample(info.times, rate)
-    points = track.landmarks[source].copy()
+    fps = min(rate, info.fps) if len(source) > 1 else info.fps
+    pictures = ((frame.number, frame.image) for frame in video.read_frames(path, source))
     try:
-        transform = align(points, size)
+        return assemble(pictures, source, track.landmarks[source], fps=fps, size=size, input=input)
     except ClipError as error:
         raise ClipError(f"{path}: {error}") from None
+
+
+def assemble(
+    pictures: Iterable[tuple[int, np.ndarray]], source: np.ndarray, landmarks: np.ndarray, *,
+    fps: float, size: int = 64, input: str = "face",
+) -> ClipArchive:
+    """Cut pictures that are at hand, one after another.
+
+    Parameters
+    ----------
+    pictures : frame number and picture, uint8 (H, W, 3) RGB; a number that never comes stays
+        black and counts as lost.
+    source : (F',) frame numbers of the series, rising.
+    landmarks : (F', 68, 2) pixels of the pictures, NaN where lost.
+    fps : frames per second of the series.
+    size, input : as in `prepare`.
+
+    Raises
+    ------
+    ClipError
+        Where no frame has a face.
+    """
+    _checks.one_of(input, INPUTS, "input")
+    transform = align(landmarks, size)
     # A lost frame's regions and tiles follow its neighbours; its landmarks stay NaN.
-    aligned, filled = transform_points(points, transform), _filled(points, transform)
+    aligned, filled = transform_points(landmarks, transform), _filled(landmarks, transform)
     maps = None
     if input == "composite":
         maps = np.stack([regions.composite_map(one, size) for one in filled])
-    frames, read = _cut(path, source, transform, size, maps)
+    frames, read = _cut(pictures, source, transform, size, maps)
     aligned[~read] = np.nan
     labels = _labels(filled, size, maps)
-    fps = min(rate, info.fps) if len(source) > 1 else info.fps
     return ClipArchive(frames, source, aligned, transform, labels, float(fps), input, maps)
 
 
-def _cut(path: str | Path, source: np.ndarray, transform: np.ndarray, size: int,
-         maps: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+def _cut(pictures: Iterable[tuple[int, np.ndarray]], source: np.ndarray, transform: np.ndarray,
+         size: int, maps: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     frames = np.zeros((len(source), size, size, 3), np.uint8)
     read = np.zeros(len(source), bool)
-    for frame in video.read_frames(path, source):
-        row = int(np.searchsorted(source, frame.number))
+    for number, image in pictures:
+        row = int(np.searchsorted(source, number))
         read[row] = True
         if maps is None:
-            frames[row] = video.warp(frame.image, transform[row], size)
+            frames[row] = video.warp(image, transform[row], size)
         else:
-            frames[row] = _composite(frame.image, transform[row], size, maps[row])
+            frames[row] = _composite(image, transform[row], size, maps[row])
     return frames, read
 
 

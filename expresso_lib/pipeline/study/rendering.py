@@ -32,12 +32,14 @@ class Shape:
     size: int = 64  # px, side of a clip
     render_size: int = 128  # px, side of a rendered picture: that of the practice set
 
+    def arguments(self, variant: str, seed: int) -> dict[str, Any]:
+        """What `synthetic.plan_cohort` takes."""
+        names = ("participants", "recordings", "seconds", "fps")
+        return {name: getattr(self, name) for name in names} | {"variant": variant, "seed": seed}
+
     def plan(self, variant: str, seed: int) -> synthetic.Plan:
         """The cohort of this size, variant and seed."""
-        return synthetic.plan_cohort(
-            participants=self.participants, recordings=self.recordings, seconds=self.seconds,
-            fps=self.fps, seed=seed, variant=variant,
-        )  # fmt: skip
+        return synthetic.plan_cohort(**self.arguments(variant, seed))
 
 
 def archives(
@@ -72,14 +74,3 @@ def cut(item: store.Item, path: Path) -> None:
     clips.assemble(
         pictures, source, track.landmarks, fps=rate, size=shape.size, input=item.recipe["input"]
     ).save(path)
-
-
-def again(
-    shape: Shape, script: synthetic.Script, archive: clips.ClipArchive, rows: np.ndarray
-) -> np.ndarray:
-    """Render rows (T,) of an archive from a changed script: uint8 (T, H, W, 3)."""
-    return clips.rerender(
-        script, archive.source[rows].tolist(), archive.transform[rows], shape.size,
-        render_size=shape.render_size,
-    )  # fmt: skip
-

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,9 @@ from expresso_lib import clips, experiments, store, training
 from expresso_lib.pipeline.study import rendering
 
 METRICS = ("mae", "pearson", "ccc", "rmse")
-# Cohorts of permuted scores, each tested with this many permutations of its own.
-NULL_BLOCK, NULL_DRAWS = 10, 99
+# Permutations of each test of a cohort whose scores are permuted already.
+NULL_DRAWS = 199
+SCENARIOS = ("within folds", "anew")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +35,9 @@ class Design:
     folds: int = 5
     repeats: int = 3
     step: int | None = None
-    tuning: training.FineTuning = training.FineTuning()
+    tuning: training.FineTuning = field(default_factory=training.FineTuning)
     draws: int = 2000
-    nulls: int = 200
+    nulls: int = 200  # cohorts of permuted scores, per cohort of faces and scenario
     clips: int = 48  # explained in faithfulness, per cohort
     executor: Executor | None = None
 
@@ -54,7 +55,8 @@ class Design:
         dealt = experiments.schemes(plan.participants, folds=self.folds,
                                     repeats=repeats or self.repeats, seed=seed)
         return experiments.Study(plan.participants, plan.recordings, files, dealt,
-                                 size=self.shape.size, step=self.step, tuning=self.tuning)
+                                 size=self.shape.size, step=self.step, tuning=self.tuning,
+                                 device=self.tuning.device)
 
     def cells(self, part: str) -> list[training.Recipe]:
         """The recipes of a part, the default (where it belongs to it) first."""
@@ -167,6 +169,12 @@ def keep_features(item: store.Item, path: Path) -> None:
     np.savez(path, values=values)
 
 
+def read_features(path: Path) -> np.ndarray:
+    """What `keep_features` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        return file["values"]
+
+
 def null_table(design: Design, seeds: Sequence[int]) -> pd.DataFrame:
     """How often the permutation test of r rejects where the scores are permuted.
 
@@ -180,15 +188,15 @@ def null_table(design: Design, seeds: Sequence[int]) -> pd.DataFrame:
         seed (or ``all``), scenario, n, rate (share with p ≤ .05), ci_low, ci_high (Wilson 95 %).
     """
     found = []
-    blocks = max(1, round(design.nulls / len(seeds) / NULL_BLOCK))
     for seed in seeds:
         study = design.study("default", seed)
         path = features(design, study, design.recipe, seed)
-        items = [store.Item(f"{scenario.replace(' ', '-')}-{block}", {"draws": NULL_DRAWS},
-                            (path,), (scenario, block, study, design.recipe))
-                 for scenario in ("within folds", "anew") for block in range(blocks)]
+        recipe = {"draws": NULL_DRAWS, "nulls": design.nulls}
+        items = [store.Item(f"null-{scenario.replace(' ', '-')}", recipe, (path,),
+                            (scenario, design.nulls, study, design.recipe))
+                 for scenario in SCENARIOS]
         out = design.folder("default", seed) / "null"
-        for done in store.map(null_block, items, out=out, executor=design.executor,
+        for done in store.map(permuted_tests, items, out=out, executor=design.executor,
                               suffix=".parquet", describe=f"null s{seed}"):
             found.append(pd.read_parquet(done.path).assign(seed=str(seed)))
     table = pd.concat(found, ignore_index=True)
@@ -204,18 +212,17 @@ def _rejections(p: pd.Series) -> dict[str, float]:
     return {"n": n, "rate": rate, "ci_low": max(0.0, middle - half), "ci_high": middle + half}
 
 
-def null_block(item: store.Item, path: Path) -> None:
+def permuted_tests(item: store.Item, path: Path) -> None:
     """Test cohorts of permuted scores (a `store.map` function): scenario, number, r, p."""
-    scenario, block, study, recipe = item.payload
-    with np.load(item.inputs[0], allow_pickle=False) as file:
-        values = file["values"]
+    scenario, count, study, recipe = item.payload
+    values = read_features(item.inputs[0])
     clip_table = study.clip_set(recipe).table
     # The head is linear, so a participant's mean prediction is that of their mean features.
     people = clip_table.groupby("participant").indices
     means = np.stack([values[rows].mean(axis=0) for rows in people.values()])
     own = study.participants.set_index("participant").loc[list(people)].reset_index()
     rows = []
-    for number in range(block * NULL_BLOCK, (block + 1) * NULL_BLOCK):
+    for number in range(count):
         table, dealt = _permuted(own, study.schemes, scenario, number)
         r, _, p = training.permutation_test(means, table, dealt, draws=NULL_DRAWS, seed=number)
         rows.append({"scenario": scenario, "number": number, "r": r, "p": p})

@@ -1,0 +1,123 @@
+"""The study behind the book's one cohort: many cohorts, every cell, what chance would do.
+
+``rendering`` makes cohorts, ``scores`` predicts in them and says how well, ``explanations`` asks
+whether explanations are true. `run` does the parts that are asked for, each resumable, and
+commits small tables with the hash of their code; `tables` gives those whose code still fits.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+
+import pandas as pd
+
+from expresso_lib import _checks, config, evidence, store, training
+from expresso_lib.pipeline.study import explanations, rendering, scores
+
+logger = logging.getLogger(__name__)
+
+SEEDS = (0, 1, 2, 3, 4)
+# Parts that predict share their tables; the others make one each. The order is that of worth.
+PREDICTING = ("scores", "headset", "scratch", "grid")
+EXPLAINING: dict[str, Callable[[scores.Design, Sequence[int]], pd.DataFrame]] = {
+    "null": scores.null_table,
+    "faithfulness": explanations.faithfulness_table,
+    "regions": explanations.region_table,
+}
+PARTS = ("scores", "null", "headset", "faithfulness", "regions", "scratch", "grid")
+CHECKPOINT = ("assets/facial_actions.safetensors",)
+
+
+def folder(root: Path) -> Path:
+    """Where the committed tables lie."""
+    return root / "benchmarks" / "study"
+
+
+def tables(root: Path) -> dict[str, pd.DataFrame] | None:
+    """Return the committed tables whose code is still this code; None where there is none."""
+    return evidence.read(folder(root)) or None
+
+
+def design(parameters: config.Parameters, root: Path, *, executor: Executor | None = None
+           ) -> scores.Design:
+    """Take from the parameters what a study varies around."""
+    cohort, cut, fit = parameters.cohort, parameters.clips, parameters.training
+    shape = rendering.Shape(cohort.participants, cohort.recordings, cohort.seconds, cohort.fps,
+                            cut.fps, cut.size)
+    recipe = training.Recipe(fit.model, fit.weights, cut.input, cut.frames, seed=fit.seed,
+                             folds=fit.folds, repeats=fit.repeats)
+    tuning = training.FineTuning(epochs=fit.epochs, batch=fit.batch, optimizer=fit.optimizer,
+                                 learning_rate=fit.learning_rate, device=fit.device)
+    return scores.Design(
+        shape, recipe, root / "build" / parameters.run.name / "data", folds=fit.folds,
+        repeats=fit.repeats, tuning=tuning, draws=fit.bootstrap,
+        clips=parameters.attribution.trust_clips, executor=executor)
+
+
+def run(plan: scores.Design, root: Path, *, seeds: Sequence[int] = SEEDS,
+        only: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+    """Do the parts asked for (all, where none is named) and write their tables.
+
+    Parameters
+    ----------
+    plan : scores.Design
+        What is varied around.
+    root : Path
+        The project; tables go to ``build/<run>/tables`` and to ``benchmarks/study``.
+    seeds : sequence of int
+        Cohorts.
+    only : sequence of str
+        Of `PARTS`.
+
+    Returns
+    -------
+    dict
+        Name to table, those of the parts that were asked for.
+    """
+    for name in only:
+        _checks.one_of(name, PARTS, "part of the study")
+    made: dict[str, pd.DataFrame] = {}
+    for part in [name for name in PARTS if not only or name in only]:
+        logger.info("study, part %s, seeds %s", part, " ".join(map(str, seeds)))
+        if part in PREDICTING:
+            for seed in seeds:
+                _keep_predictions(plan, part, seed)
+            made |= prediction_tables(plan)
+        else:
+            made[f"study_{part}"] = EXPLAINING[part](plan, seeds)
+        for name, table in made.items():
+            _write(plan, root, name, table, seeds)
+    return made
+
+
+def _keep_predictions(plan: scores.Design, part: str, seed: int) -> None:
+    with store.atomic(plan.root / "predictions" / f"{part}-s{seed}.parquet") as temporary:
+        scores.predictions(plan, part, seed).to_parquet(temporary)
+
+
+def prediction_tables(plan: scores.Design) -> dict[str, pd.DataFrame]:
+    """Tables ``study_scores`` and ``study_differences`` of all predictions that are there."""
+    predicted: dict[int, list[pd.DataFrame]] = {}
+    for path in sorted((plan.root / "predictions").glob("*.parquet")):
+        predicted.setdefault(int(path.stem.rpartition("-s")[2]), []).append(pd.read_parquet(path))
+    joined = {seed: pd.concat(parts, ignore_index=True) for seed, parts in predicted.items()}
+    return {"study_scores": scores.score_table(joined, draws=plan.draws),
+            "study_differences": scores.difference_table(joined, plan.recipe.name,
+                                                         draws=plan.draws)}
+
+
+def _write(plan: scores.Design, root: Path, name: str, table: pd.DataFrame,
+           seeds: Sequence[int]) -> None:
+    build = plan.root.parent / "tables"
+    for suffix, write in ((".parquet", table.to_parquet), (".csv", table.to_csv)):
+        with store.atomic(build / f"{name}{suffix}") as temporary:
+            write(temporary, index=False)
+    maker = scores if name in ("study_scores", "study_differences", "study_null") else explanations
+    evidence.keep(folder(root), name, table, maker.__name__, files=CHECKPOINT,
+                  device=f"{plan.tuning.device} ({platform.machine()}, {os.cpu_count()} cores)",
+                  seeds=list(seeds), recipe=plan.recipe.name)

@@ -1,0 +1,198 @@
+"""Whether explanations are true, over many cohorts: planted regions, interventions, the headset.
+
+Every recording is explained by the model whose head was fitted without its participant. The work
+on a recording is that of chapters 4 and 7 (`explanation`, `trials`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from expresso_lib import (
+    anatomy,
+    experiments,
+    explanation,
+    faithfulness,
+    models,
+    pooling,
+    store,
+    training,
+    trials,
+)
+from expresso_lib.pipeline.study import scores
+
+CHANNEL = ("DeepLift", "own_neutral")
+WAYS = (CHANNEL, ("DeepLift", "blur"), ("DeepLift", "zero"))
+# Left and right are planted alike, so the right side stands for both.
+REGIONS = ("right_eyebrow", "right_eye", "nose", "mouth")
+POOLED = ("interventional_fidelity", "interventional_slope", "fidelity_given_amount", "sign",
+          "sign_positive", "sign_negative", "time_auroc", "relevance_mass")
+BY_FACTOR = POOLED[:1]
+ENDS = ["estimate", "ci_low", "ci_high"]
+
+
+def fold_models(design: scores.Design, variant: str, seed: int
+                ) -> tuple[experiments.Study, training.Recipe, dict[str, Path]]:
+    """A cohort's study and recipe, and for every participant a model that has not seen them."""
+    study, recipe = design.study(variant, seed), replace(design.recipe, variant=variant)
+    values = scores.features(design, study, recipe, seed)
+    first = study.schemes[study.schemes["repeat"] == 0]
+    items = [store.Item(f"fold-{fold}", asdict(recipe) | {"tested": sorted(part["participant"])},
+                        (values,), (study, recipe, set(part["participant"])))
+             for fold, part in first.groupby("fold")]
+    done = store.map(fit_fold, items, out=design.folder(variant, seed) / "models",
+                     suffix=".safetensors", executor=design.executor)
+    owner = {name: outcome.path for outcome in done for name in outcome.item.recipe["tested"]}
+    return study, recipe, owner
+
+
+def fit_fold(item: store.Item, path: Path) -> None:
+    """Fit the head without a fold's participants (a `store.map` function): a checkpoint."""
+    study, recipe, tested = item.payload
+    table, values = study.clip_set(recipe).table, scores.read_features(item.inputs[0])
+    train = ~table["participant"].isin(tested).to_numpy()
+    head = training.fit_ridge(values[train], table["score"].to_numpy(float)[train],
+                              table["participant"].to_numpy()[train])
+    model = study.model(recipe)
+    head.write_to(model)
+    models.save(path, model, asdict(recipe))
+
+
+def _drawn(recordings: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
+    """About `count` recordings, the same number of every participant, by lot."""
+    shuffled = recordings.sample(frac=1, random_state=seed)
+    turn = shuffled.groupby("participant").cumcount()
+    return shuffled[turn < max(1, count // recordings["participant"].nunique())].sort_index()
+
+
+# Regions
+
+
+def region_table(design: scores.Design, seeds: Sequence[int], regions: Sequence[str] = REGIONS
+                 ) -> pd.DataFrame:
+    """Enrichment of every region where severity is planted in one of them.
+
+    Returns
+    -------
+    DataFrame
+        seed, planted, r (participant level, held out), region, enrichment (log density of both
+        signs against the rest of the face, mean over participants), rank (1: densest), first
+        (the densest region is the planted one, or its mirror image, which is planted alike).
+    """
+    parts = []
+    for seed in seeds:
+        for name in regions:
+            table = _regions_of(design, f"region:{name}", seed)
+            twins = {name, name.replace("right", "left")}
+            parts.append(table.assign(seed=str(seed), planted=name,
+                                      rank=np.arange(1, len(table) + 1),
+                                      first=table["region"].iloc[0] in twins))
+    columns = ["seed", "planted", "r", "region", "enrichment", "rank", "first"]
+    return pd.concat(parts, ignore_index=True)[columns]
+
+
+def _regions_of(design: scores.Design, variant: str, seed: int) -> pd.DataFrame:
+    study, recipe, owner = fold_models(design, variant, seed)
+    chosen = _drawn(study.recordings, design.clips, seed)
+    # A step as long as the recording: its first clip only.
+    step = int(design.shape.seconds * design.shape.rate)
+    items = [explanation.item(name, study.archives[recipe.input][name], owner[who],
+                              length=recipe.frames, step=step, channels=[list(CHANNEL)])
+             for who, name in zip(chosen["participant"], chosen["recording"])]
+    done = store.map(explanation.explain_item, items, executor=design.executor, describe=variant,
+                     out=design.folder(variant, seed) / "explained")
+    table, _ = explanation.tables(
+        [(str(who), outcome.item.name, outcome.path)
+         for who, outcome in zip(chosen["participant"], done)], recipe=recipe.name)
+    table = table.assign(size=table["positive"] - table["negative"])
+    wide = table.pivot_table(index="participant", columns="region", values=["size", "area"],
+                             aggfunc="sum")
+    size, area = (wide[name][list(anatomy.REGIONS)].to_numpy() for name in ("size", "area"))
+    dense = pd.DataFrame(pooling.enrichment(size, area), columns=list(anatomy.REGIONS))
+    mean = dense[list(anatomy.FEATURE_REGIONS)].mean().sort_values(ascending=False)
+    own = mean.rename_axis("region").reset_index(name="enrichment")
+    return own.assign(r=_held_out_r(design, study, recipe, seed))
+
+
+def _held_out_r(design: scores.Design, study: experiments.Study, recipe: training.Recipe,
+                seed: int) -> float:
+    table = study.clip_set(recipe).table
+    values = scores.read_features(scores.features(design, study, recipe, seed))
+    fit = training.ridge_fit(values, table)
+    found = training.cross_validate(table, study.schemes, recipe.name, fit)
+    rows = training.by_level(found, "participant")
+    return float(np.corrcoef(rows["prediction"], rows["score"])[0, 1])
+
+
+# Interventions
+
+
+def faithfulness_table(design: scores.Design, seeds: Sequence[int]) -> pd.DataFrame:
+    """The bars of `faithfulness` in each cohort by itself, and what is said of the headset.
+
+    Returns
+    -------
+    DataFrame
+        seed, model (variant that it was trained on), cohort (variant that it explains), method,
+        baseline, factor, metric, support, estimate, ci_low, ci_high. Pooled metrics of every
+        explanation and control; per factor the own-neutral channel's fidelity and ``effect_sd``,
+        how much the model uses the factor (sd of its effect, points). On headset recordings
+        ``artefact_points`` (said, mean) and ``artefact_effect`` (true, mean), of the model
+        trained with headsets and of the one without.
+    """
+    parts = []
+    for seed in seeds:
+        rows = trial_rows(design, "default", "default", seed)
+        parts.append(_judged(rows).assign(seed=str(seed), model="default", cohort="default"))
+        for trained in ("headset", "default"):
+            rows = trial_rows(design, trained, "headset", seed)
+            parts.append(_artefact(rows).assign(seed=str(seed), model=trained, cohort="headset"))
+    keys = ["seed", "model", "cohort", "method", "baseline", "factor", "metric", "support"]
+    return pd.concat(parts, ignore_index=True)[[*keys, *ENDS]]
+
+
+def trial_rows(design: scores.Design, trained: str, shown: str, seed: int) -> pd.DataFrame:
+    """Trials of one variant's recordings under the models of another (or the same)."""
+    study, recipe, owner = fold_models(design, trained, seed)
+    study = study if shown == trained else design.study(shown, seed)
+    recordings = study.recordings[study.recordings["headset"]] if shown == "headset" else (
+        study.recordings)
+    cohort = design.shape.arguments(shown, seed)
+    chosen = _drawn(recordings, design.clips, seed)
+    items = [trials.item(name, study.archives[recipe.input][name], owner[who], participant=who,
+                         cohort=cohort, length=recipe.frames, ways=[list(way) for way in WAYS],
+                         full_size=design.shape.render_size)
+             for who, name in zip(chosen["participant"], chosen["recording"])]
+    done = store.map(trials.trial_item, items, suffix=".parquet", executor=design.executor,
+                     out=design.folder(shown, seed) / f"trials-{trained}",
+                     describe=f"trials s{seed}, {trained} on {shown}")
+    return trials.read(done)
+
+
+def _judged(rows: pd.DataFrame) -> pd.DataFrame:
+    table = trials.faithfulness_table(rows, recipe="")
+    pooled = (table["factor"] == "pooled") & table["metric"].isin(POOLED)
+    own = (table["baseline"] == CHANNEL[1]) & table["metric"].isin(BY_FACTOR)
+    used = rows[(rows["metric"] == "evidence") & (rows["method"] == "amount")
+                & (rows["support"] == "changed")]
+    spread = used.groupby("factor")["effect"].std(ddof=0).rename("estimate").reset_index()
+    spread = spread.assign(method="model", baseline="none", metric="effect_sd", support="clip")
+    # A control that says nothing, or always the same, has no correlation: no row.
+    kept = table[(pooled | own) & table["estimate"].notna() & table["method"].ne("zero_map")]
+    return pd.concat([kept, spread], ignore_index=True)
+
+
+def _artefact(rows: pd.DataFrame) -> pd.DataFrame:
+    found = rows[(rows["metric"] == "evidence") & (rows["factor"] == "headset")
+                 & (rows["support"] == "changed") & rows["method"].isin(["DeepLift", "amount"])]
+    said = found.assign(value=found["said"], metric="artefact_points")
+    said = said[said["method"] == "DeepLift"]
+    true = found[found["method"] == "amount"]
+    true = true.assign(value=true["effect"], metric="artefact_effect", method="model")
+    keys = ["method", "baseline", "factor", "metric", "support"]
+    return faithfulness.means(pd.concat([said, true], ignore_index=True), keys)
