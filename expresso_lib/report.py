@@ -142,6 +142,62 @@ class Case:
         return found
 
 
+def typical(predictions: pd.DataFrame) -> pd.Series:
+    """Choose whom to show: the participant whose held-out error is the median, first recording.
+
+    Neither the best nor the worst, and chosen by a rule, not by its looks.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        One recipe's rows of the table ``predictions``.
+
+    Returns
+    -------
+    Series
+        ``participant, recording, prediction`` (held out, of the recording), ``score``.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"participant": list("abc"), "recording": ["a1", "b1", "c1"],
+    ...                       "prediction": [1.0, 5.0, 9.0], "score": [2.0, 9.0, 9.0]})
+    >>> typical(table)["participant"]
+    'a'
+    """
+    means = predictions.groupby("participant")[["prediction", "score"]].mean()
+    errors = (means["prediction"] - means["score"]).abs().sort_values(kind="stable")
+    who = errors.index[(len(errors) - 1) // 2]
+    own = predictions.loc[predictions["participant"] == who, "recording"]
+    return of_recording(predictions, own.min())
+
+
+def of_recording(predictions: pd.DataFrame, recording: str) -> pd.Series:
+    """Return participant, held-out prediction and score of one recording, as `typical` does.
+
+    Raises
+    ------
+    ValueError
+        If the recording has no prediction.
+    """
+    rows = predictions[predictions["recording"] == recording]
+    if rows.empty:
+        known = ", ".join(sorted(predictions["recording"].unique())[:5])
+        raise ValueError(f"recording {recording!r} has no prediction; there are {known}, ...")
+    return pd.Series({"participant": rows["participant"].iloc[0], "recording": recording,
+                      "prediction": float(rows["prediction"].mean()),
+                      "score": float(rows["score"].iloc[0])})
+
+
+def series_of(units: pd.DataFrame, recording: str) -> pd.DataFrame:
+    """Take one recording from the table ``action_units`` as a `Case` wants it."""
+    rows = units[units["recording"] == recording]
+    wide = rows.pivot(index="frame", columns="au", values="intensity").reset_index()
+    source = str(rows["source"].iloc[0]) if "source" in rows and len(rows) else "not stated"
+    unit = {"pyfeat": "probability, 0 to 1"}.get(source, "intensity, 0 to 5")
+    wide.attrs |= {"source": source, "unit": "" if "proxy" in source else unit}
+    return wide
+
+
 def scrubber(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None) -> str:
     """Write the attribution scrubber of one recording as a piece of HTML.
 
