@@ -384,7 +384,7 @@ def _attempt(explain, model, clips, reference, span, chosen) -> tuple | None:
         with torch.no_grad():
             outputs = [_score(model, tensor) for tensor in (x, x0)]
         values = explain(model, x, x0, limit, (start, chosen))
-        return (values.detach().float().cpu(), *(output.cpu() for output in outputs))
+        return (values.detach().float().cpu().contiguous(), *(output.cpu() for output in outputs))
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise

@@ -231,6 +231,25 @@ def _scores_of(factor: str, support: str, data: dict, resampled: list) -> list[d
     return rows
 
 
+def means(
+    rows: pd.DataFrame, keys: Sequence[str], *, draws: int = DRAWS, seed: int = 0
+) -> pd.DataFrame:
+    """Mean ``value`` per ``keys`` with a 95 % bootstrap interval over participants.
+
+    Returns
+    -------
+    pd.DataFrame
+        The keys, ``estimate, ci_low, ci_high``.
+    """
+    found = []
+    for key, part in rows.groupby(list(keys), sort=False, dropna=False):
+        values = part["value"].to_numpy(float)
+        groups = np.unique(part["participant"], return_inverse=True)[1]
+        resampled = [_nanmean(values[draw]) for draw in _resamples(groups, draws, seed)]
+        found.append(_row("", "", "", resampled) | dict(zip(keys, key)))
+    return pd.DataFrame(found, columns=[*keys, *COLUMNS[3:]])
+
+
 def _resamples(groups: np.ndarray, draws: int, seed: int) -> list[np.ndarray]:
     """Clip indices: all of them first, then ``draws`` bootstrap samples of whole participants."""
     rng = np.random.default_rng(seed)

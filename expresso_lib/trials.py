@@ -1,0 +1,345 @@
+"""One recording's explanation put to the test: render again without each factor, score, compare.
+
+A trial is a piece of work for ``store.map``: clip archive, model and the recording's script in,
+one tidy table out (``participant, clip, method, baseline, factor, support, metric, value`` and
+the evidence of `faithfulness`). ``faithfulness_table`` joins trials to the book's table. Without
+a script (real recordings) the interventions are left out; everything else stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from expresso_lib import anatomy, attribution, clips, explanation, faithfulness, models, store
+from expresso_lib import synthetic
+
+# Every explanation that stands in the trust table: the two channels, the paper's, and others.
+WAYS = (
+    ("DeepLift", "own_neutral"),
+    ("DeepLift", "temporal_mean"),
+    ("DeepLift", "blur"),
+    ("DeepLift", "zero"),
+    ("DeepLift", "oracle_neutral"),
+    ("IntegratedGradients", "own_neutral"),
+    ("GradientShap", "own_neutral"),
+    ("InputXGradient", "zero"),
+    ("Ablation", "own_neutral"),
+    ("LayerGradCam", "zero"),
+)
+# Deletion, infidelity and sensitivity cost many passes: they are asked of these only.
+CLOSER = (("DeepLift", "own_neutral"), ("DeepLift", "blur"), ("DeepLift", "zero"))
+CONTROLS = ("random", "edge", "motion", "difference", "zero_map")
+# Rendering at half the size of the cohort's pictures keeps what a 64 px crop can show.
+RENDER_SIZE = 112
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One clip, everything it is compared with, and the model it is explained for."""
+
+    model: nn.Module
+    clip: Tensor  # (1, 3, T, H, W) float32, 0 to 1
+    neutral: Tensor  # (3, 1, H, W)
+    regions: np.ndarray  # (1, T, H, W)
+    without: Mapping[str, Tensor]  # factor -> (1, 3, T, H, W); empty without a script
+    activity: Mapping[str, np.ndarray]  # factor -> (1, T) share of full intensity
+    oracle: Tensor | None  # (1, 3, T, H, W): every AU as in the neutral frame
+
+    def reference(self, baseline: str) -> Tensor:
+        """A baseline's clip, (1, 3, T, H, W)."""
+        tensors = {"own_neutral": self.neutral, "oracle_neutral": self.oracle}
+        return attribution.baseline_clips(self.clip, tensors.get(baseline, baseline))
+
+
+def item(
+    recording: str,
+    archive: str | Path,
+    model: str | Path,
+    *,
+    participant: str,
+    length: int,
+    cohort: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> store.Item:
+    """One recording's trial as a piece of work for ``trial_item``.
+
+    Parameters
+    ----------
+    cohort : mapping, optional
+        Arguments of ``synthetic.plan_cohort``, for rendered participants.
+    **options
+        ``steps``, ``randomised``, ``closer``, ``seed``, ``render_size`` of ``trial``.
+    """
+    recipe = {"participant": participant, "length": length, "cohort": dict(cohort or {})}
+    return store.Item(recording, recipe | options, (Path(archive), Path(model)))
+
+
+def trial_item(work: store.Item, path: Path) -> None:
+    """Carry out an ``item``: its rows as Parquet."""
+    recipe = dict(work.recipe)
+    archive = clips.ClipArchive.load(work.inputs[0])
+    model, _ = models.load(work.inputs[1])
+    model.requires_grad_(False)
+    participant, length, cohort = (recipe.pop(k) for k in ("participant", "length", "cohort"))
+    script = synthetic.plan_cohort(**cohort).script(work.name) if cohort else None
+    render_size = recipe.pop("render_size", RENDER_SIZE)
+    full_size = recipe.pop("full_size", 224)
+    rows = middle_clip(archive.n_frames, length)
+    scene = stage(archive, model, rows, script, sizes=(render_size, full_size))
+    trial(scene, participant, **recipe).assign(recording=work.name).to_parquet(path)
+
+
+def middle_clip(n_frames: int, length: int) -> np.ndarray:
+    """Rows (T,) of the clip in the middle of a recording: chosen before anything is seen."""
+    start = (n_frames - length) // 2
+    if start < 0:
+        raise ValueError(f"{n_frames} frames hold no clip of {length}; take shorter clips.")
+    return np.arange(start, start + length)
+
+
+def stage(
+    archive: clips.ClipArchive,
+    model: nn.Module,
+    rows: np.ndarray,
+    script: synthetic.Script | None,
+    *,
+    sizes: tuple[int, int] = (RENDER_SIZE, 224),
+) -> Stage:
+    """Prepare one clip and, with a script, the same clip without each factor.
+
+    The clip itself and the neutral frame are rendered again too, so that nothing but the factor
+    differs: not the compression of the video, not the size.
+
+    Parameters
+    ----------
+    sizes : (int, int)
+        Side to render at, and side of the recording's pictures; pixels.
+    """
+    row = attribution.neutral_frame(archive.landmarks)
+    labels = archive.regions[rows][None]
+    if script is None:
+        clip = torch.from_numpy(clips.stack(archive, rows[None]))
+        return Stage(model, clip, explanation.own_neutral(archive, row), labels, {}, {}, None)
+    level = int(archive.source[row])
+
+    def show(changed: synthetic.Script, at: np.ndarray) -> Tensor:
+        ways = _rescaled(archive.transform[at], *sizes)
+        side = archive.frames.shape[1]
+        images = clips.rerender(changed, archive.source[at], ways, side, render_size=sizes[0])
+        return torch.from_numpy(images.transpose(3, 0, 1, 2).astype(np.float32) / 255)
+
+    factors = [name for name in anatomy.FACTORS] + ["headset"] * script.headset
+    removed = {k: show(synthetic.without(script, k, level=level), rows)[None] for k in factors}
+    still = replace(script, au=np.repeat(script.au[[level]], script.n_frames, axis=0),
+                    gaze=np.repeat(script.gaze[[level]], script.n_frames, axis=0))
+    return Stage(
+        model, show(script, rows)[None], show(script, np.array([row])), labels, removed,
+        {k: _activity(script, k, archive.source[rows], level)[None] for k in factors},
+        show(still, rows)[None],
+    )  # fmt: skip
+
+
+def _rescaled(transform: np.ndarray, render: int, full: int) -> np.ndarray:
+    """Transforms from a picture of another size: whole numbers are centres of pixels."""
+    factor = full / render
+    scaled = transform.astype(np.float64)
+    shift = (scaled[:, :, :2] * (factor - 1) / 2).sum(axis=2)
+    scaled[:, :, :2] *= factor
+    scaled[:, :, 2] += shift
+    return scaled.astype(np.float32)
+
+
+def _activity(script: synthetic.Script, factor: str, frames: np.ndarray, level: int) -> np.ndarray:
+    """Distance of a factor's strongest AU from the neutral frame, (T,) share of full intensity."""
+    columns = [anatomy.AU_CODES.index(code) for code in anatomy.FACTORS.get(factor, ())]
+    if not columns:  # the head always moves, a headset is always on
+        return np.ones(len(frames))
+    away = np.abs(script.au[np.ix_(frames, columns)] - script.au[level, columns])
+    return away.max(axis=1) / 5
+
+
+def trial(
+    scene: Stage,
+    participant: str,
+    *,
+    ways: Sequence[Sequence[str]] = WAYS,
+    randomised: int = 0,
+    closer: bool = False,
+    steps: int = 32,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Explain one clip in every way, and put every explanation and control to the test.
+
+    Parameters
+    ----------
+    scene : Stage
+    participant : str
+        Whose clip it is.
+    ways : sequence of (method, baseline)
+    randomised : int
+        Networks with shuffled weights that are explained as well.
+    closer : bool
+        Also deletion, insertion, infidelity, sensitivity, randomisation layer by layer: slow.
+
+    Returns
+    -------
+    pd.DataFrame
+        Evidence rows (``metric`` is "evidence") and one row per other number.
+    """
+    interventions = [
+        faithfulness.intervene(scene.model, scene.clip, without, factor,
+                               regions=scene.regions, activity=scene.activity[factor])
+        for factor, without in scene.without.items()
+    ]
+    wanted = [tuple(w) for w in ways if w[1] != "oracle_neutral" or scene.oracle is not None]
+    options = {"steps": steps, "seed": seed, "samples": 8}
+    values = {way: explain(scene, scene.model, way, **options) for way in wanted}
+    maps = {way: _map(value) for way, value in values.items()}
+    reference = scene.reference("own_neutral")
+    blind = faithfulness.controls(scene.clip.numpy(), reference.numpy(), seed=seed)
+    maps |= {(name, "none"): blind[name] for name in CONTROLS}
+    networks = [list(faithfulness.randomised(scene.model, seed=seed + k))[-1][1]
+                for k in range(randomised)]
+    maps |= {(f"randomised_{k + 1}", "own_neutral"): _map(explain(scene, network, CLOSER[0]))
+             for k, network in enumerate(networks)}
+    parts = _evidence(maps, interventions, participant)
+    rows = _time_use(scene, seed) + _audit(scene, maps)
+    if closer:
+        rows += _closer(scene, values, maps, seed)
+    parts.append(pd.DataFrame(rows, columns=["method", "baseline", "factor", "metric", "value"]))
+    found = pd.concat([p for p in parts if len(p)], ignore_index=True)
+    return found.assign(participant=participant, support=found.get("support", ""))
+
+
+def explain(scene: Stage, model: nn.Module, way: Sequence[str], **options: Any) -> Tensor:
+    """Attributions (1, 3, T, H, W) of the clip for a model, in one way."""
+    method, baseline = way
+    if method == "Ablation":
+        options["regions"] = torch.from_numpy(scene.regions)
+    # Shuffled weights may give hardly any score; that is no reason to refuse them.
+    reference = scene.reference(baseline)
+    return attribution.attribute(model, scene.clip, method, reference, **options).values
+
+
+def _map(values: Tensor) -> np.ndarray:
+    return values.sum(dim=1).double().numpy()
+
+
+def _evidence(maps, interventions, participant) -> list[pd.DataFrame]:
+    if not interventions:
+        return []
+    everything = {("amount", "none"): None} | maps
+    return [
+        faithfulness.evidence(one, interventions, [participant]).assign(
+            method=way[0], baseline=way[1], metric="evidence")
+        for way, one in everything.items()
+    ]
+
+
+def _time_use(scene: Stage, seed: int) -> list[tuple]:
+    found = faithfulness.time_use(scene.model, scene.clip, seed=seed)
+    return [("model", "none", "pooled", name, float(value[0])) for name, value in found.items()]
+
+
+def _audit(scene: Stage, maps: Mapping) -> list[tuple]:
+    rows = []
+    for way, one in maps.items():
+        if way[0].startswith("randomised") or way[0] == "zero_map":
+            continue
+        for row in faithfulness.audit(one, scene.regions).itertuples():
+            rows += [(*way, row.place, "ratio", row.ratio), (*way, row.place, "points", row.points)]
+    return rows
+
+
+def _closer(scene: Stage, values: Mapping, maps: Mapping, seed: int) -> list[tuple]:
+    labels = faithfulness.blocks(scene.regions)
+    rows = []
+    judged = [w for w in CLOSER if w in values] + [(name, "none") for name in CONTROLS]
+    for way in judged:
+        reference = scene.reference("own_neutral" if way[1] == "none" else way[1])
+        tested = values.get(way)
+        if tested is None:
+            tested = torch.from_numpy(maps[way])[:, None].expand_as(scene.clip).float() / 3
+        curves = faithfulness.deletion_insertion(
+            scene.model, scene.clip, reference, maps[way], labels, seed=seed)
+        found = {metric: float(value[0]) for metric, value in curves.items()}
+        found["infidelity"] = float(faithfulness.infidelity(
+            scene.model, scene.clip, reference, tested, labels, seed=seed)[0])
+        rows += [(*way, "pooled", metric, value) for metric, value in found.items()]
+    return rows + _sensitivity(scene, seed) + _cascade(scene, maps, seed)
+
+
+def _sensitivity(scene: Stage, seed: int) -> list[tuple]:
+    rows = []
+    for method, baseline in CLOSER[:2]:
+        reference = scene.reference(baseline)
+
+        def again(noisy: Tensor, _: int, method: str = method, reference: Tensor = reference):
+            return attribution.attribute(scene.model, noisy, method, reference[:1]).values
+
+        value = faithfulness.sensitivity(again, scene.clip, seed=seed)
+        rows.append((method, baseline, "pooled", "sensitivity", float(value[0])))
+    generator = torch.Generator().manual_seed(seed)
+    blind = {"random": lambda x, _: torch.randn(x.shape, generator=generator),
+             "zero_map": lambda x, _: torch.zeros_like(x)}
+    for name, again in blind.items():
+        value = faithfulness.sensitivity(again, scene.clip, seed=seed)
+        rows.append((name, "none", "pooled", "sensitivity", float(value[0])))
+    return rows
+
+
+def _cascade(scene: Stage, maps: Mapping, seed: int) -> list[tuple]:
+    """Agreement of signed maps with those of the model randomised from the output down."""
+    rows = []
+    for layers, network in faithfulness.randomised(scene.model, seed=seed):
+        other = _map(explain(scene, network, CLOSER[0]))
+        value = faithfulness.rank_agreement(maps[CLOSER[0]], other)[0]
+        unsigned = faithfulness.rank_agreement(np.abs(maps[CLOSER[0]]), np.abs(other))[0]
+        rows.append((*CLOSER[0], str(layers), "randomisation", float(value)))
+        rows.append((*CLOSER[0], str(layers), "randomisation_unsigned", float(unsigned)))
+    return rows
+
+
+def read(outcomes: Iterable[store.Outcome]) -> pd.DataFrame:
+    """All rows of the trials that ended well."""
+    parts = [pd.read_parquet(done.path) for done in outcomes if done.error is None]
+    return pd.concat(parts, ignore_index=True)
+
+
+def faithfulness_table(
+    rows: pd.DataFrame, *, recipe: str, draws: int = 500, seed: int = 0
+) -> pd.DataFrame:
+    """The book's table ``faithfulness``, from the rows of many trials.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``recipe, method, baseline, factor, metric, support, estimate, ci_low, ci_high``; 95 %
+        bootstrap over participants. The randomised networks are one method, ``randomised``.
+    """
+    rows = rows.assign(clip=rows["recording"],
+                       method=rows["method"].str.replace(r"_\d+$", "", regex=True),
+                       network=rows["method"])
+    parts = []
+    for (method, baseline, _), part in rows[rows["metric"] == "evidence"].groupby(
+            ["method", "baseline", "network"], sort=False):
+        judged = faithfulness.judge(part, draws=draws, seed=seed)
+        parts.append(judged.assign(method=method, baseline=baseline))
+    keys = ["method", "baseline", "factor", "metric", "support"]
+    parts.append(faithfulness.means(rows[rows["metric"] != "evidence"].assign(support="all"),
+                                    keys, draws=draws, seed=seed))
+    table = pd.concat([p for p in parts if len(p)], ignore_index=True)
+    # The networks without training are one row: their mean and the range of their estimates.
+    blind = table[table["method"] == "randomised"].groupby(keys, as_index=False, sort=False).agg(
+        estimate=("estimate", "mean"), ci_low=("estimate", "min"), ci_high=("estimate", "max"))
+    table = pd.concat([table[table["method"] != "randomised"], blind], ignore_index=True)
+    ends = ["estimate", "ci_low", "ci_high"]
+    return table.assign(recipe=recipe)[["recipe", *keys, *ends]]
