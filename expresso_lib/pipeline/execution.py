@@ -54,7 +54,8 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
                 str(chapters.notebook_path(chapter, root)), str(temporary),
                 parameters=config.flatten(parameters, chapter.sections),
                 kernel_name="python3", cwd=str(root / "notebooks"), progress_bar=False,
-                log_output=False, request_save_on_cell_execute=False)
+                log_output=False, request_save_on_cell_execute=False,
+                kernel_manager_class=_local_kernel())
         except PapermillExecutionError as failure:
             error = f"{failure.ename}: {failure.evalue}"
         if not error and not chapters.outputs_path(chapter.name, run_folder).is_file():
@@ -139,6 +140,19 @@ def _environment(root: Path) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _local_kernel() -> type:
+    """Return a kernel manager that talks through sockets of this machine, where it has them.
+
+    Over TCP other users of a shared machine could read a chapter's outputs on their way.
+    """
+    from jupyter_client.manager import AsyncKernelManager
+
+    transport = "tcp" if os.name == "nt" else "ipc"
+    return type("LocalKernel", (AsyncKernelManager,), {
+        "transport": AsyncKernelManager.transport.__class__(
+            ["tcp", "ipc"], default_value=transport, config=True)})
 
 
 def _stamp(path: Path, facts: dict[str, Any]) -> None:

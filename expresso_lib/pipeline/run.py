@@ -302,4 +302,4 @@ class Run:
         store.write_text(chapters.outputs_path(self.chapter.name, self.folder),
                          json.dumps(made, indent=1, sort_keys=True))
         if "executor" in self.__dict__:
-            self.executor.shutdown(wait=False)
+            self.executor.shutdown(wait=True)
