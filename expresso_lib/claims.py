@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,19 @@ def build(tables: Tables, *, planted: pd.DataFrame | None = None, about: str = "
         "planted", "recovered", "about", "chapter", "figure", "note",
     ]
     return pd.DataFrame(rows)[columns]
+
+
+def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
+    """Read the tables of a run that claims are judged by, those that are there."""
+    names = ("results", "model_differences", "faithfulness")
+    paths = {name: Path(folder) / f"{name}.parquet" for name in names}
+    return {name: pd.read_parquet(path) for name, path in paths.items() if path.is_file()}
+
+
+def planted_beside(recordings: pd.DataFrame) -> pd.DataFrame | None:
+    """Read the demo cohort's truth, ``planted.csv`` beside its recordings; None elsewhere."""
+    path = Path(str(recordings["path"].iloc[0])).parent / "planted.csv"
+    return pd.read_csv(path, keep_default_na=False) if path.is_file() else None
 
 
 def _judge(claim: Claim, tables: Tables, planted: pd.DataFrame | None) -> dict[str, object]:

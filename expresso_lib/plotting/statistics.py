@@ -233,31 +233,29 @@ def undefined_windows(intensity: pd.DataFrame, presence: pd.DataFrame | None = N
 
 
 def single_case(
-    rows: pd.DataFrame, found: stats.CircularShift, aus: Sequence[str], au: str
+    attribution_frames: pd.DataFrame, action_units: pd.DataFrame, recording: str, au: str, *,
+    window: int = 64,
 ) -> Figure:
     """One recording: mean z of one AU at every circular shift, and where it is without a shift.
 
     Parameters
     ----------
-    rows : DataFrame
-        From `stats.h5_recording`.
-    found : CircularShift
-        Of the same recording.
-    aus : sequence of str
-        Names of ``found``'s rows.
-    au : str
+    attribution_frames, action_units : DataFrame
+        As `stats.h5_recording` takes them.
+    recording, au : str
         Which to draw.
+    window : int
+        Frames; halved until two fit.
     """
-    null = found.null[list(aus).index(au)]
+    found, aus, _ = stats.recording_shift(
+        attribution_frames, action_units, recording, window=window
+    )
+    null, p = found.null[aus.index(au)], found.p[aus.index(au)]
     figure, axes = style.figure("two_thirds")
     axes.hist(null[np.isfinite(null)], bins=40, color=style.PALE, label="shifted in a circle")
-    colour = style.au_color(au)
-    axes.axvline(null[0], color=colour, linewidth=2.2, label="as recorded")
-    p = rows.set_index("au").loc[au, "p"]
-    axes.set(
-        title=f"{au}: p = {p:.3f} over {len(null)} shifts", xlabel="mean z over windows",
-        ylabel="shifts",
-    )
+    axes.axvline(null[0], color=style.au_color(au), linewidth=2.2, label="as recorded")
+    title = f"{au}: p = {p:.3f} over {len(null)} shifts"
+    axes.set(title=title, xlabel="mean z over windows", ylabel="shifts")
     axes.legend()
     return figure
 

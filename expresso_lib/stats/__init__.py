@@ -13,8 +13,10 @@ Degenerate data get answers: estimates stay, tests are withheld, and the column 
 from expresso_lib.stats import lessons
 from expresso_lib.stats.bands import paper_bars, prediction_errors
 from expresso_lib.stats.couplings import (
+    head_pose,
     model_couplings,
     participant_couplings,
+    select,
     undefined_windows,
     wide_action_units,
     window_couplings,
@@ -30,6 +32,7 @@ from expresso_lib.stats.hypotheses import (
     h4_bands,
     h5_recording,
     participant_regions,
+    recording_shift,
     results,
 )
 from expresso_lib.stats.intervals import (
@@ -72,6 +75,7 @@ __all__ = [
     "h3b_two_slopes",
     "h4_bands",
     "h5_recording",
+    "head_pose",
     "lessons",
     "max_rho",
     "mean_interval",
@@ -83,8 +87,10 @@ __all__ = [
     "power",
     "power_curve",
     "prediction_errors",
+    "recording_shift",
     "results",
     "rho_interval",
+    "select",
     "sensitivity",
     "sign_flip_max_t",
     "silent_frames",

@@ -47,7 +47,8 @@ def wide_action_units(action_units: pd.DataFrame, *, value: str = "intensity") -
     keys = ["participant", "recording", "frame"]
     measured = "intensity"
     if "au" in action_units:
-        measured = value if value in action_units else measured
+        known = value in action_units and action_units[value].notna().any()
+        measured = value if known else measured
         wide = action_units.pivot(index=keys, columns="au", values=measured).reset_index()
         wide.columns.name = None
     elif value == "presence" and any(f"{code}_c" in action_units for code in anatomy.AU_CODES):
@@ -62,6 +63,31 @@ def wide_action_units(action_units: pd.DataFrame, *, value: str = "intensity") -
             **{au: (wide[au] >= 1).where(wide[au].notna()).astype(float) for au in aus}
         )
     return wide
+
+
+def select(table: pd.DataFrame, **where: str) -> pd.DataFrame:
+    """Rows of one recipe, method and baseline; a column that the table lacks is no condition.
+
+    Raises
+    ------
+    ValueError
+        If no row is left, naming what the table holds.
+    """
+    rows = table
+    for column, value in where.items():
+        if column in rows:
+            known = sorted(map(str, rows[column].unique()))
+            rows = rows[rows[column] == value]
+            if rows.empty:
+                raise ValueError(f"no rows with {column} {value!r}; there are: {', '.join(known)}.")
+    return rows
+
+
+def head_pose(frames: pd.DataFrame) -> pd.DataFrame | None:
+    """Covariates within a window: the head's yaw, pitch and roll, degrees; None if not measured."""
+    turns = [name for name in ("yaw", "pitch", "roll") if name in frames]
+    names = [name for name in turns if frames[name].notna().any()]
+    return frames[["recording", "frame", *names]] if names else None
 
 
 def window_couplings(

@@ -380,15 +380,16 @@ def band_contrasts(windows: pd.DataFrame, participants: pd.DataFrame, au: str) -
     return pg.pairwise_gameshowell(people, dv="z", between="band")
 
 
-def h5_recording(
+def recording_shift(
     attribution_frames: pd.DataFrame, action_units: pd.DataFrame, recording: str, *,
     window: int = 64, step: int | None = None,
-) -> pd.DataFrame:
-    """H5: does an AU go with the attribution in this one recording?
+) -> tuple[pm.CircularShift, list[str], str]:
+    """Circular shift of one recording from the tables.
 
-    Circular shift of the whole recording (`circular_shift`), exact over all shifts; ``p_max``
-    is family-wise over AUs. Lost frames are interpolated and counted in ``note``. The window is
-    halved until two fit.
+    Returns
+    -------
+    CircularShift, list of str, str
+        The test, the AUs of its rows, and what was done to the series in words.
 
     Raises
     ------
@@ -398,14 +399,9 @@ def h5_recording(
     frames = attribution_frames.query("recording == @recording")
     if "model" in frames:
         frames = frames[frames["model"] == "trained"]
-    wide = cp.wide_action_units(action_units.query("recording == @recording"))
+    wide = cp.wide_action_units(action_units.query("recording == @recording")).set_index("frame")
     series = frames.groupby("frame")["attribution"].mean()
-    data = (
-        wide.set_index("frame")
-        .drop(columns=["participant", "recording"])
-        .join(series, how="inner")
-        .sort_index()
-    )
+    data = wide.drop(columns=["participant", "recording"]).join(series, how="inner").sort_index()
     if data.empty:
         raise ValueError(
             f"recording {recording!r} is not in both tables; see their column 'recording'."
@@ -419,20 +415,32 @@ def h5_recording(
     found = pm.circular_shift(
         units.to_numpy(float), data["attribution"].to_numpy(float), window=window, step=step
     )
-    note = f"{recording}, windows of {window}, {len(data)} shifts" + (
-        f", {lost} frames interpolated" if lost else ""
+    note = f"windows of {window}, {len(data)} shifts"
+    note += f", {lost} frames interpolated" if lost else ""
+    return found, list(units.columns), note
+
+
+def h5_recording(
+    attribution_frames: pd.DataFrame, action_units: pd.DataFrame, recording: str, *,
+    window: int = 64, step: int | None = None,
+) -> pd.DataFrame:
+    """H5: does an AU go with the attribution in this one recording?
+
+    Circular shift of the whole recording (`circular_shift`), exact over all shifts; ``p_max``
+    is family-wise over AUs. Lost frames are interpolated and counted in ``note``. The window is
+    halved until two fit.
+    """
+    found, aus, note = recording_shift(
+        attribution_frames, action_units, recording, window=window, step=step
     )
-    return tidy(
-        pd.DataFrame(
-            {
-                "hypothesis": "H5", "au": units.columns, "n_participants": 1, "n_recordings": 1,
-                "n_windows": found.defined.astype(int), "estimate": found.z, "effect": found.z,
-                "effect_name": "mean z", "p": found.p, "p_max": found.p_max,
-                "status": "exploratory", "inference": "this recording only",
-                "note": np.where(np.isfinite(found.z), note, "constant in every window"),
-            }
-        )
-    )
+    notes = np.where(np.isfinite(found.z), f"{recording}, {note}", "constant in every window")
+    rows = {
+        "hypothesis": "H5", "au": aus, "n_participants": 1, "n_recordings": 1,
+        "n_windows": found.defined.astype(int), "estimate": found.z, "effect": found.z,
+        "effect_name": "mean z", "p": found.p, "p_max": found.p_max, "status": "exploratory",
+        "inference": "this recording only", "note": notes,
+    }
+    return tidy(pd.DataFrame(rows))
 
 
 def results(*tables: pd.DataFrame, speech: pd.DataFrame | None = None) -> pd.DataFrame:

@@ -161,8 +161,8 @@ def speech_is_a_common_cause(
     talk = np.repeat(rng.random((*shape[:2], shape[2] // 32)) < 0.5, 32, axis=-1)
     loud = talk * np.abs(smooth_noise(shape, rng, phi=0.6))
     jaw = loud + 0.3 * smooth_noise(shape, rng)
-    lips = loud + 0.6 * smooth_noise(shape, rng, phi=0.6)
-    attribution = 0.8 * loud + smooth_noise(shape, rng)
+    lips = loud + 0.3 * smooth_noise(shape, rng, phi=0.6)
+    attribution = 0.4 * loud + smooth_noise(shape, rng)
     silent = np.where(talk, np.nan, 1.0)
 
     def cohort_p(values: np.ndarray) -> np.ndarray:
