@@ -348,7 +348,9 @@ def illustrate(case: Case, archive: clips.ClipArchive, permission: drawing.Permi
 
 def opening(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None) -> str:
     """Write the sentence and the scrubber with which the book opens."""
-    words = f"The model reads {style.number(case.prediction, 1)} on {case.scale.title} from it"
+    told = case.prediction if case.held_out is None else case.held_out
+    whom = "The model" if case.held_out is None else "A model that had not seen this person"
+    words = f"{whom} reads {style.number(told, 1)} on {case.scale.title} from it"
     if case.interval:
         low, high = (style.number(end, 1) for end in case.interval)
         words += f", {100 * case.level:.0f} % interval {low} to {high}"

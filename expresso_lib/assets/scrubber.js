@@ -21,6 +21,10 @@
     return most || 1;
   }
 
+  function digits(rows) {
+    return Math.max(2, Math.min(6, 2 - Math.floor(Math.log10(peak(rows)))));
+  }
+
   function start(root) {
     if (root.dataset.ready) return;
     root.dataset.ready = "1";
@@ -62,7 +66,7 @@
     function draw() {
       timeline.replaceChildren();
       const width = Math.max(280, timeline.clientWidth), rows = traces();
-      const tall = 110, low = 46, left = 4, height = tall + rows.length * low + 22;
+      const tall = 110, low = 54, left = 4, height = tall + rows.length * low + 22;
       timeline.setAttribute("viewBox", "0 0 " + width + " " + height);
       timeline.setAttribute("height", height);
       const x = i => left + (width - 2 * left) * (frames > 1 ? i / (frames - 1) : 0);
@@ -82,12 +86,12 @@
         let pen = "M";
         au.values.forEach((v, i) => {
           if (v === null) { pen = "M"; return; }
-          points.push(pen + x(i).toFixed(1) + "," + (base - v / data.au_top * (low - 20)).toFixed(1));
+          points.push(pen + x(i).toFixed(1) + "," + (base - v / data.au_top * (low - 26)).toFixed(1));
           pen = "L";
         });
         make("line", {x1: left, x2: width - left, y1: base, y2: base, stroke: LINE}, timeline);
         make("path", {d: points.join(""), fill: "none", stroke: au.color, "stroke-width": 1.8}, timeline);
-        make("text", {x: left, y: base - low + 18, "font-size": 12, fill: INK}, timeline,
+        make("text", {x: left, y: base - low + 20, "font-size": 12, fill: INK}, timeline,
              au.code + " " + au.title + " (0 to " + data.au_top + ")");
       });
       for (let s = 0; s <= data.time[frames - 1]; s += Math.max(1, Math.round(data.time[frames - 1] / 8))) {
@@ -103,18 +107,18 @@
     function show() {
       slider.value = now;
       const words = data.time[now].toFixed(2) + " s, frame " + data.frame[now] + ", attribution " +
-        signed(channel.attribution[now], 3);
+        signed(channel.attribution[now], digits(channel.attribution));
       slider.setAttribute("aria-valuetext", words);
       say.textContent = words + " points";
       if (head) { head.setAttribute("x1", timeline.exX(now)); head.setAttribute("x2", timeline.exX(now)); }
-      const most = Math.max(...channel.regions.map(peak));
+      const most = Math.max(...channel.regions.map(peak)), fine = digits([most]);
       root.querySelectorAll("[data-ex='region']").forEach((row, r) => {
         const value = channel.regions[r][now], share = value === null ? 0 : Math.abs(value) / most * 50;
         const bar = row.querySelector("i");
         bar.style.width = share + "%";
         bar.style.left = (value < 0 ? 50 - share : 50) + "%";
         bar.style.background = value < 0 ? DOWN : UP;
-        row.querySelector("b").textContent = signed(value, 3);
+        row.querySelector("b").textContent = signed(value, fine);
       });
     }
     function seek(i) {
