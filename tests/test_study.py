@@ -1,4 +1,4 @@
-"""The study: cohorts rendered straight to archives, stacked scores, calibration, committed tables."""
+"""The study: cohorts straight to archives, stacked scores, calibration, committed tables."""
 
 from __future__ import annotations
 

@@ -1,0 +1,125 @@
+"""The benchmarks' own arithmetic: bars, medians, exponents, what is kept and what got slower."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import shutil
+
+import pytest
+
+from benchmarks import __main__ as runner
+from benchmarks import measure, scaling
+
+
+def line(value: float, *, what: str = "a ratio", better: str = "higher", **more) -> dict:
+    """A line of the table with a bar of 4."""
+    return {"goal": 4, "what": what, "value": value, "bar": 4.0, "better": better, "gate": True,
+            "note": "", "device": "one CPU", "source_hash": "h", **more}
+
+
+@pytest.mark.parametrize(("value", "better", "gate", "expected"), [
+    (4.0, "higher", True, True), (3.9, "higher", True, False),
+    (4.0, "lower", True, True), (4.1, "lower", True, False),
+    (9.0, "higher", False, False),
+])
+def test_holds_is_computed_from_value_bar_and_gate(value, better, gate, expected) -> None:
+    """At the bar is enough, on either side; a wrong answer holds nothing."""
+    assert measure.holds(line(value, better=better, gate=gate)) is expected
+
+
+def test_holds_believes_no_stored_verdict() -> None:
+    """A line that claims to hold is judged by its numbers."""
+    assert measure.holds(line(1.0, holds=True)) is False
+
+
+def test_interleave_takes_turns_and_leaves_the_first_round_out() -> None:
+    """Ways run in turn; the median is over the rounds after the warm-up."""
+    calls, now = [], [0.0]
+    cost = {"slow": iter([50.0, 3.0, 5.0, 4.0]), "fast": iter([9.0, 1.0, 1.0, 2.0])}
+
+    def way(name: str):
+        def run() -> None:
+            calls.append(name)
+            now[0] += next(cost[name])
+        return run
+
+    found = measure.interleave({name: way(name) for name in cost}, rounds=3, clock=lambda: now[0])
+    assert found == {"slow": 4.0, "fast": 1.0}
+    assert calls == ["slow", "fast"] * 4
+
+
+@pytest.mark.parametrize(("power", "factor"), [(1.0, 3.0), (2.0, 0.5), (0.0, 7.0)])
+def test_exponent_recovers_a_power_law(power, factor) -> None:
+    """cost = factor · count^power gives its power back."""
+    counts = [3, 6, 12, 24]
+    costs = [factor * count**power for count in counts]
+    assert scaling.exponent(counts, costs) == pytest.approx(power, abs=1e-9)
+
+
+def test_goal_and_calibration_lines_hold_what_the_contract_names() -> None:
+    """The columns that the book reads."""
+    goal = measure.goal(7, "x", 2.123456, 1.0, "higher", "shifts")
+    assert {"goal", "what", "value", "bar", "better", "source_hash", "device"} <= set(goal)
+    assert goal["value"] == 2.1235
+    rate = measure.calibration("t", "s", 24, 0.05, True, "shifts")
+    assert {"test", "scenario", "n", "rate", "naive", "source_hash"} <= set(rate)
+
+
+def test_keep_replaces_lines_of_the_same_name_only(tmp_path, monkeypatch) -> None:
+    """A goal measured again takes its old place; other goals and devices stay."""
+    monkeypatch.setattr(runner, "TABLE", tmp_path / "bench.json")
+    monkeypatch.setattr(measure, "matmul_rate", lambda: 42.0)
+    runner.keep([line(5.0), line(6.0, what="another")], quick=False)
+    runner.keep([line(7.0), line(8.0, device="a GPU")], quick=True)
+    kept = runner.read(tmp_path / "bench.json")
+    assert sorted(one["value"] for one in kept) == [6.0, 7.0, 8.0]
+    assert {one["quick"] for one in kept if one["value"] > 6} == {True}
+    assert all(one["matmul_gflops"] == 42.0 and one["date"] for one in kept)
+
+
+def test_slower_names_what_lost_more_than_a_fifth() -> None:
+    """In the goal's own direction; short runs and other devices are not compared."""
+    before = [line(10.0), line(10.0, what="seconds", better="lower")]
+    fine = [line(8.1), line(11.9, what="seconds", better="lower")]
+    assert runner.slower(fine, before) == []
+    worse = [line(7.0), line(13.0, what="seconds", better="lower")]
+    found = runner.slower(worse, before)
+    assert len(found) == 2
+    assert "30% worse" in found[0]
+    assert runner.slower([line(1.0, quick=True)], before) == []
+    assert runner.slower([line(1.0, device="a GPU")], before) == []
+    assert runner.slower([line(1.0)], [line(10.0, quick=True)]) == []
+
+
+@pytest.mark.parametrize("name", sorted(set(runner.MODULES.values())))
+def test_every_benchmark_can_be_run_short(name) -> None:
+    """Each goal's module is there and offers ``run(quick)``."""
+    run = importlib.import_module(f"benchmarks.{name}").run
+    assert inspect.signature(run).parameters["quick"].default is False
+
+
+def test_source_hash_follows_code_and_not_comments(tmp_path, monkeypatch) -> None:
+    """A number's hash changes with the benchmark's code, and not with what is said about it."""
+    copy = tmp_path / "shifts.py"
+    shutil.copyfile(measure.__file__.replace("measure", "shifts"), copy)
+    monkeypatch.setattr(measure, "__file__", str(tmp_path / "measure.py"))
+    before = measure.source_hash("benchmarks.shifts")
+    copy.write_text(copy.read_text() + "\n# a remark\n")
+    assert measure.source_hash("benchmarks.shifts") == before
+    copy.write_text(copy.read_text() + "\nMORE = 1\n")
+    assert measure.source_hash("benchmarks.shifts") != before
+
+
+def test_source_hash_reaches_the_library() -> None:
+    """Benchmarks of different parts of the library rest on different code."""
+    assert measure.source_hash("shifts") != measure.source_hash("scaling")
+
+
+def test_committed_table_is_whole() -> None:
+    """Every committed line names its device and its code, and was a full run."""
+    lines = runner.read(runner.COMMITTED)
+    assert all(one["device"] and one["source_hash"] for one in lines)
+    assert not any(one.get("quick") for one in lines)
+    assert json.dumps(lines)
