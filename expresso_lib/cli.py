@@ -259,16 +259,18 @@ def data_verify(names: Annotated[list[str] | None, typer.Argument(help="default:
 @data_app.command("fetch")
 def data_fetch(names: Annotated[list[str], typer.Argument(help="e.g. s3fd fan r2plus1d_18")],
                folder: Annotated[str, typer.Option(help="keep files here; default: the cache")] = "",
-               mirror: Annotated[str, typer.Option(help="base address to download from instead")] = "",
+               mirror: Annotated[str, typer.Option(help="address or folder to take them from")] = "",
+               parts: Annotated[str, typer.Option(help="only these, e.g. 01,02 for two actors")] = "",
                ) -> None:
     """Download data sets or weights; resumes, checks hashes.
 
-    Example: `expresso data fetch s3fd fan`
+    Example: `expresso data fetch ravdess --parts 01,02`
     """
     from . import manifest
 
     for name in names:
-        path = manifest.fetch(name, folder=folder or None, mirror=mirror or None)
+        path = manifest.fetch(name, folder=folder or None, mirror=mirror or None,
+                              parts=_words(parts) or None)
         out.print(f"{name}: {path}", soft_wrap=True, highlight=False)
 
 
