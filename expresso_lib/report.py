@@ -87,13 +87,17 @@ class Case:
         return float(np.mean(self.explanation.channels[0].output))
 
     @property
+    def told(self) -> float:
+        """The prediction that counts: held out where there is one, score points."""
+        return self.prediction if self.held_out is None else self.held_out
+
+    @property
     def interval(self) -> tuple[float, float] | None:
         """Ends of the interval, cut at the scale's; None outside of the training domain."""
         if self.outside or self.half_width is None or not np.isfinite(self.half_width):
             return None
         # The width was found on people whom the fit had not seen: so must be the centre.
-        centre = self.prediction if self.held_out is None else self.held_out
-        low, high = centre - self.half_width, centre + self.half_width
+        low, high = self.told - self.half_width, self.told + self.half_width
         return max(low, self.scale.low), min(high, self.scale.high)
 
     @cached_property
@@ -348,9 +352,8 @@ def illustrate(case: Case, archive: clips.ClipArchive, permission: drawing.Permi
 
 def opening(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None) -> str:
     """Write the sentence and the scrubber with which the book opens."""
-    told = case.prediction if case.held_out is None else case.held_out
     whom = "The model" if case.held_out is None else "A model that had not seen this person"
-    words = f"{whom} reads {style.number(told, 1)} on {case.scale.title} from it"
+    words = f"{whom} reads {style.number(case.told, 1)} on {case.scale.title} from it"
     if case.interval:
         low, high = (style.number(end, 1) for end in case.interval)
         words += f", {100 * case.level:.0f} % interval {low} to {high}"
@@ -412,7 +415,7 @@ def card(
     incomplete = sum(int((~c.complete).sum()) for c in case.explanation.channels)
     return _template("card.html").render(
         case=case, page=page, channel=_key(channel), extremes=extremes, facts=facts or {},
-        band=str(case.scale.band([case.prediction])[0]) if case.scale.bands else "",
+        band=str(case.scale.band([case.told])[0]) if case.scale.bands else "",
         regions=tables, timeline=timeline(case, channel), incomplete=incomplete,
         clips=style.table_html(case.clips(), caption="Clips"), css=_asset("card.css"),
         scrubber=scrubber(case, movies=movies), number=style.number)

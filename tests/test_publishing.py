@@ -1,0 +1,200 @@
+"""From executed chapters to pages: what a page may say, and what it must not."""
+
+import json
+import zipfile
+
+import nbformat
+import pandas as pd
+import pytest
+
+from expresso_lib import publishing
+
+NEW = nbformat.v4
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "build" / "demo"
+    for name in ("tables", "figures", "fingerprints"):
+        (folder / name).mkdir(parents=True)
+    record = {"name": "demo", "parameters": {"clips": {"frames": 32, "size": 64}}}
+    (folder / "run.json").write_text(json.dumps(record))
+    return folder
+
+
+def executed(path, *, error="", fingerprint=None, outputs=()):
+    stamp = {
+        "error": error, "seconds": 3.0, "fingerprint": fingerprint or {"notebook": "a"},
+        "parameters": {"clips_frames": 16}, "defaults": {"clips_frames": 32},
+    }  # fmt: skip
+    cells = [
+        NEW.new_markdown_cell("# Faces\n\nWhere? {glue:text}`lost:.0f`"),
+        NEW.new_code_cell("x = 1", outputs=list(outputs), metadata={"tags": ["parameters"]}),
+        NEW.new_markdown_cell(
+            "```{exercise}\n:label: a\nTry.\n```\n\n```{solution} a\nSecret.\n```\n\nAfter."
+        ),
+    ]
+    nbformat.write(NEW.new_notebook(cells=cells, metadata={"expresso": stamp}), path)
+    return path
+
+
+def test_chapter_is_fresh_only_if_every_hash_agrees(tmp_path):
+    """One changed hash makes a chapter stale, and the page says which."""
+    path = executed(tmp_path / "c.ipynb", fingerprint={"notebook": "a", "library": "b"})
+    for current, words in (
+        ({"notebook": "a", "library": "b"}, "fresh"),
+        ({"notebook": "a", "library": "z"}, "stale (library changed)"),
+        ({}, "not proven"),
+    ):
+        facts, _ = publishing.read_chapter("02_faces", path, run="demo", current=current)
+        assert facts.freshness == words
+
+
+def test_failed_chapter_is_published_as_failed(tmp_path):
+    """An error is shown, never hidden, and missing numbers do not stop the book."""
+    path = executed(tmp_path / "c.ipynb", error="ValueError: no face")
+    facts, notebook = publishing.read_chapter("02_faces", path, run="demo")
+    templates = publishing._templates(publishing.ROOT / "book")
+    page = nbformat.writes(publishing.dress(notebook, facts, templates))
+    assert facts.state == "failed"
+    assert "ValueError: no face" in page
+    assert "{glue:" not in page
+    assert "not measured" in page
+
+
+def test_error_output_alone_makes_a_chapter_failed(tmp_path):
+    """A stamp that says nothing does not turn an error into success."""
+    output = NEW.new_output("error", ename="E", evalue="x", traceback=["x"])
+    path = executed(tmp_path / "c.ipynb", outputs=[output])
+    assert publishing.read_chapter("02_faces", path, run="demo")[0].state == "failed"
+
+
+def test_run_card_shows_default_beside_injected(tmp_path):
+    """Typed parameters, default and value, and what differs."""
+    facts, _ = publishing.read_chapter("02_faces", executed(tmp_path / "c.ipynb"), run="demo")
+    row = facts.parameters.iloc[0]
+    assert (row["type"], row["default"], row["this run"], row["differs"]) == (
+        "int", "32", "16", "changed")  # fmt: skip
+
+
+@pytest.mark.parametrize("fence", ["```", "````", ":::"])
+def test_student_edition_drops_fenced_solutions(fence):
+    """Nothing of a solution remains; what stands around it does."""
+    text = f"Before.\n\n{fence}{{solution}} a\n:class: dropdown\nSecret.\n{fence}\n\nAfter."
+    (cell,) = publishing.without_solutions([NEW.new_markdown_cell(text)])
+    assert "Secret" not in cell.source
+    assert "Before." in cell.source
+    assert "After." in cell.source
+
+
+def test_student_edition_drops_gated_and_tagged_cells():
+    """Code cells between solution-start and solution-end go, and cells tagged solution."""
+    cells = [
+        NEW.new_markdown_cell("```{solution-start} a\n```"),
+        NEW.new_code_cell("answer = 42"),
+        NEW.new_markdown_cell("```{solution-end}\n```"),
+        NEW.new_code_cell("tagged = 1", metadata={"tags": ["solution"]}),
+        NEW.new_code_cell("kept = 1"),
+    ]
+    assert [cell.source for cell in publishing.without_solutions(cells)] == ["kept = 1"]
+
+
+def test_missing_facts_read_not_measured(run):
+    """A page asks for what is not there and gets words, not an error and not a number."""
+    facts = publishing.Facts(run)
+    assert facts.number("model_scores", "estimate", recipe="a") == "not measured"
+    assert "not measured" in facts.show("claims", caption="Claims")
+    assert facts.fragment("opening.html", "not run") == "*not run*"
+
+
+def test_number_takes_the_row_that_fits(run):
+    """One row, one number, a true minus sign."""
+    table = pd.DataFrame({"recipe": ["a", "b"], "estimate": [1.0, -2.345]})
+    table.to_parquet(run / "tables" / "model_scores.parquet")
+    facts = publishing.Facts(run)
+    assert facts.number("model_scores", "estimate", recipe="b") in {"−2.35", "−2.34"}
+    assert facts.number("model_scores", "estimate", recipe="c") == "not measured"
+
+
+def test_benchmark_of_other_code_is_withheld(run):
+    """A value is shown only with the hash of today's code."""
+    rows = [
+        {"goal": 1, "what": "now", "value": 1.25, "bar": 1, "source_hash": "today"},
+        {"goal": 2, "what": "then", "value": 99.5, "bar": 1, "source_hash": "old"},
+    ]
+    (run.parent / "bench.json").write_text(json.dumps(rows))
+    text = publishing.Facts(run, bench_hashes=frozenset({"today"})).bench("goal", "Goals")
+    assert "1.25" in text
+    assert "99.5" not in text
+    assert "not measured" in text
+
+
+def test_comparison_lists_what_differs_and_only_that(run):
+    """Two parameter sets side by side."""
+    other = run.parent / "other"
+    other.mkdir()
+    record = {"name": "other", "parameters": {"clips": {"frames": 64, "size": 64}}}
+    (other / "run.json").write_text(json.dumps(record))
+    text = publishing.compare(run, other).read_text()
+    assert "clips.frames" in text
+    assert "clips.size" not in text
+    assert [one.name for one in publishing.Facts(run).others()] == ["other"]
+
+
+def test_comparison_with_a_run_that_is_not_there_says_how_to_make_it(run):
+    """The remedy is in the message."""
+    with pytest.raises(FileNotFoundError, match="expresso book --params nothing"):
+        publishing.compare(run, run.parent / "nothing")
+
+
+def test_export_needs_a_book(run):
+    """The remedy is in the message."""
+    with pytest.raises(FileNotFoundError, match="make book"):
+        publishing.export(run)
+
+
+def test_export_is_one_zip_with_one_folder(run):
+    """Unpacked anywhere, it stays together."""
+    (run / "html").mkdir()
+    (run / "html" / "index.html").write_text("<p>book</p>")
+    with zipfile.ZipFile(publishing.export(run)) as archive:
+        assert archive.namelist() == ["expresso-demo/index.html"]
+
+
+def test_export_refuses_what_no_mail_would_carry(run, monkeypatch):
+    """The size has a bound, and nothing is left behind when it is passed."""
+    (run / "html").mkdir()
+    (run / "html" / "index.html").write_text("<p>book</p>")
+    monkeypatch.setattr(publishing, "LARGEST_EXPORT", 10)
+    with pytest.raises(ValueError, match="videos"):
+        publishing.export(run)
+    assert not list(run.glob("*.zip"))
+
+
+def test_inputs_name_what_the_pages_depend_on(run):
+    """A changed table or page makes the book stale."""
+    pd.DataFrame({"a": [1]}).to_parquet(run / "tables" / "claims.parquet")
+    found = publishing.inputs(publishing.ROOT, run)
+    assert run / "tables" / "claims.parquet" in found
+    assert publishing.ROOT / "book" / "index.md" in found
+
+
+@pytest.mark.slow
+def test_warning_stops_the_build(run, tmp_path):
+    """A broken reference is an error, with the page that has it."""
+    root = tmp_path / "project"
+    (root / "book").mkdir(parents=True)
+    (root / "notebooks").mkdir()
+    (root / "book" / "_config.yml").write_text(
+        "title: T\nauthor: A\nonly_build_toc_files: true\nexecute: {execute_notebooks: 'off'}\n"
+    )
+    (root / "book" / "_toc.yml").write_text(
+        "format: jb-book\nroot: index\nparts:\n- caption: A\n  chapters:\n  - file: more\n"
+    )
+    (root / "book" / "index.md").write_text("# Book\n\n{doc}`nowhere`\n")
+    (root / "book" / "more.md").write_text("# More\n")
+    with pytest.raises(publishing.BuildFailed, match="nowhere"):
+        publishing.build(run, {}, root=root)
+    (root / "book" / "index.md").write_text("# Book of [[ facts.name ]]\n")
+    index = publishing.build(run, {}, root=root)
+    assert "Book of demo" in index.read_text()
