@@ -275,7 +275,7 @@ def status(*, hashes: bool = False) -> pd.DataFrame:
         if hashes and found:
             counts = verify(known.name)["status"].value_counts()
             state = ", ".join(f"{count} {what}" for what, count in counts.items())
-        rows.append((known.name, known.tier, known.kind, round(known.size / 1e6, 1) or None, state,
+        rows.append((known.name, known.tier, known.kind, round(known.size / 1e6, 1) or "", state,
                      known.faces_may_be_shown, known.licence, str(root), known.source))  # fmt: skip
     columns = ["name", "tier", "kind", "megabytes", "state", "faces_may_be_shown", "licence",
                "folder", "source"]  # fmt: skip
@@ -323,11 +323,12 @@ def fetch(
         raise FetchError(f"{known.title} cannot be downloaded: {known.obtain} Put it in {root}.")
     for file in _chosen(known, parts):
         target = root / file.path
-        if _state(target, file)[0] in ("verified", "matches", "present", "unpacked"):
-            continue
-        if target.exists():
-            raise ManifestError(f"{_state(target, file)[1]}; move {target} away and fetch again.")
-        _bring(known, file, target, mirror or os.environ.get(ENV_MIRROR), progress)
+        state, detail = _state(target, file)
+        if state == "wrong":
+            raise ManifestError(f"{detail}; move it away and fetch again.")
+        if state == "missing":
+            _bring(known, file, target, mirror or os.environ.get(ENV_MIRROR), progress)
+        # A copy put in place by hand is unpacked as a download is.
         if file.unpack and target.is_file():
             _unpack_once(target)
     return path_of(name, folder=folder)

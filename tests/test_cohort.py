@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from expresso_lib import cohort, config, video
-from expresso_lib.cohort import core, cremad
+from expresso_lib import cohort, config, tables, video
+from expresso_lib.cohort import core, cremad, example
 
 
 def make_video(path, *, shade=90, frames=5, size=(24, 32)):
@@ -358,6 +358,28 @@ def test_read_rendered_refuses_real_videos(tmp_path, clips):
     write_rendered(tmp_path, clips)
     with pytest.raises(cohort.CohortError, match=r"planted\.csv"):
         cohort.read("rendered", tmp_path)
+
+
+def test_example_folder_has_the_faults_it_promises(tmp_path, clips):
+    """Cut short, no score, not listed, two folders: chapter 9 meets each once."""
+    names = [f"P0{p}_R{r}" for p in range(1, 5) for r in (1, 2)]
+    place(clips, tmp_path, [f"{name}.mp4" for name in names])
+    for name in names:
+        np.savez(tmp_path / f"{name}.npz", landmarks=np.ones((30, 68, 2)), au=np.ones((30, 2)),
+                 au_names=np.array(["AU01", "AU12"]), fps=25.0)  # fmt: skip
+    rows = pd.DataFrame({"participant": [n[:3] for n in names], "recording": names,
+                         "path": [str(tmp_path / f"{n}.mp4") for n in names],
+                         "score": np.arange(8) + 0.5})  # fmt: skip
+    found = cohort.read("folder", example.write_folder(tmp_path / "mine", rows), score="BDI-II")
+    assert found.recordings["recording"].tolist() == ["P01_R1", "P01_R2", "P02_R1", "P03_R1",
+                                                      "P04_R1"]  # fmt: skip
+    problems = dict(zip(found.problems["item"], found.problems["problem"], strict=True))
+    assert "no score" in problems["P02_R2"]
+    assert "cannot be read" in problems["P03_R2"]
+    assert "not listed" in problems["2021/clinic B/P04_R2.mp4"]
+    assert "2 folders" in problems["P01"]
+    table = tables.read_openface(found.recordings["au_table"][0])
+    assert (~table["usable"]).sum() == 3
 
 
 def test_readers_never_open_what_a_licence_closes(tmp_path):

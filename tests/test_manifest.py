@@ -311,6 +311,15 @@ def test_fetch_unpacks_once_and_notices_damage(use, tmp_path):
     assert manifest.verify("thing", folder=root)["status"].tolist() == ["wrong"]
 
 
+def test_fetch_unpacks_what_was_put_there_by_hand(use, tmp_path):
+    """Without a network: a copy in the right place is as good as a download."""
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as bundle:
+        bundle.writestr("x.mp4", b"video")
+    file = {"path": "set.zip", "unpack": True, "url": "http://127.0.0.1:9/set.zip"}
+    use(file, head=HEAD.replace("kind: weights", "kind: data"))
+    assert (manifest.fetch("thing", folder=tmp_path) / "x.mp4").read_bytes() == b"video"
+
+
 def test_locate_prefers_the_laboratorys_folder(monkeypatch, tmp_path):
     """An argument wins, then $EXPRESSO_DATA; shipped data stay where they ship."""
     monkeypatch.setenv(manifest.ENV_FOLDER, str(tmp_path))
