@@ -51,7 +51,7 @@ def test_each_region_holds_its_own_landmarks():
 
 def test_mirrored_face_swaps_left_and_right():
     """Mirror the landmarks and the map mirrors, with left and right exchanged."""
-    points = face(x=(SHAPE[1] - 1) / 2) + [0.0, 0.3]
+    points = face(x=(SHAPE[1] - 1) / 2, y=90.3)
     turned = points[anatomy.MIRROR].copy()
     turned[:, 0] = SHAPE[1] - 1 - turned[:, 0]
     swap = [anatomy.REGIONS.index(
