@@ -100,9 +100,10 @@ def _incomplete(table: pd.DataFrame, labels: dict[tuple[str, str], str],
     sessions = set(zip(table["participant"], table["session"].astype(str)))
     for key in sorted(set(labels) - sessions):
         problems.add("_".join(key), "a label without a video", core.KEPT, "Copy its videos too.")
-    for key, tasks in table.groupby(["participant", "session"])["task"]:
+    for _, session in table.groupby(["participant", "session"]):
+        tasks = session["task"]
         if len(tasks) == 1:
-            problems.add("_".join(map(str, key)), f"only the task {tasks.iloc[0]} is there",
+            problems.add(session["recording"].iloc[0], f"only the task {tasks.iloc[0]} is there",
                          core.KEPT, "Copy the other task's video.")  # fmt: skip
     if len(table) != EXPECTED:
         problems.add("AVEC 2014", f"{len(table)} videos instead of {EXPECTED}", core.KEPT,

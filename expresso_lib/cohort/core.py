@@ -210,9 +210,9 @@ class Cohort:
         about = json.loads(path.read_text(encoding="utf-8"))
         scale = about.pop("scale")
         scale["bands"] = tuple(Band(**band) for band in scale["bands"])
-        tables = {name: pd.read_parquet(root / f"{name}.parquet")
-                  for name in ("participants", "recordings", "problems")}  # fmt: skip
-        return cls(**tables, scale=ScoreScale(**scale), **about)
+        for name in ("participants", "recordings", "problems"):
+            about[name] = pd.read_parquet(root / f"{name}.parquet")
+        return cls(**about, scale=ScoreScale(**scale))
 
 
 def report_text(problems: pd.DataFrame, *, most: int = 20) -> str:
@@ -436,9 +436,9 @@ def _same_content(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """Leave out recordings whose very file another participant has too: it would leak."""
     sizes = pd.Series([Path(path).stat().st_size for path in rows["path"]], rows.index)
     suspects = sizes[sizes.duplicated(keep=False)].index
-    hashes = pd.Series({i: store.file_hash(rows.at[i, "path"]) for i in suspects}, dtype=object)
+    again = rows.loc[suspects]
     bad: list[Any] = []
-    for _, group in rows.loc[suspects].groupby(hashes, sort=False):
+    for _, group in again.groupby(again["path"].map(store.file_hash), sort=False):
         if len(group) > 1 and group["participant"].nunique() > 1:
             bad += list(group.index)
         elif len(group) > 1:

@@ -43,17 +43,18 @@ def write_folder(folder: str | Path, recordings: pd.DataFrame) -> Path:
         raise core.CohortError("the example needs four participants with two recordings each.")
     places = ["2019/clinic A", "2021/clinic B"] + ["2019/clinic A"] * 2 + ["2021/clinic B"] * 4
     lines = ["\ufeffParticipant;Recording;Path;BDI-II"]
-    for place, row in zip(places, chosen.itertuples()):
-        target = root / place / f"{row.recording}.mp4"
+    for place, (_, row) in zip(places, chosen.iterrows()):
+        source, target = Path(row["path"]), root / place / f"{row['recording']}.mp4"
         store.make_folder(target.parent)
-        shutil.copyfile(row.path, target)
-        _openface(Path(row.path).with_suffix(".npz"), target.with_suffix(".csv"))
-        score = f"{row.score:.1f}".replace(".", ",")
-        lines.append(f"{row.participant};{row.recording};{place}/{row.recording}.mp4;{score}")
+        shutil.copyfile(source, target)
+        _openface(source.with_suffix(".npz"), target.with_suffix(".csv"))
+        score = f"{row['score']:.1f}".replace(".", ",")
+        lines.append(f"{row['participant']};{row['recording']};{place}/{target.name};{score}")
     broken = root / places[5] / f"{chosen['recording'][5]}.mp4"
     broken.write_bytes(broken.read_bytes()[:500])
-    lines[3 + 1] = lines[3 + 1].rsplit(";", 1)[0] + ";"
-    del lines[7 + 1]
+    # The first line names the columns: recordings 3 and 7 stand in lines 4 and 8.
+    lines[4] = lines[4].rsplit(";", 1)[0] + ";"
+    del lines[8]
     store.write_text(root / "scores.csv", "\r\n".join(lines) + "\r\n")
     return root
 
