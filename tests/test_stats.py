@@ -434,7 +434,7 @@ def region_table(score, difference, log_enrichment):
 
 
 def test_h3_does_not_find_what_the_prediction_explains(rng):
-    """Enrichment that follows f(x) − f(x0) alone: steep plain slope, nothing given the prediction."""
+    """Enrichment that follows f(x) − f(x0) alone: a steep plain slope, nothing given it."""
     score = rng.uniform(0, 45, 40)
     difference = score + rng.normal(0, 6, 40)
     table, people = region_table(score, difference, 0.05 * difference + rng.normal(0, 0.3, 40))
@@ -493,7 +493,9 @@ def test_h4_equals_pingouins_welch_and_names_bands_left_out(windows, planted):
 
 def test_h5_finds_the_planted_au_in_one_recording(planted):
     """The planted AU12 has the smallest p of all in a recording of its own."""
-    found = stats.h5_recording(planted.attribution_frames, planted.action_units, "P05_R1", window=32)
+    found = stats.h5_recording(
+        planted.attribution_frames, planted.action_units, "P05_R1", window=32
+    )
     assert found.loc[found["p"].idxmin(), "au"] == "AU12"
     assert (found["inference"] == "this recording only").all()
 
@@ -638,7 +640,8 @@ def test_paper_bars_average_the_windows_of_correct_recordings(windows, planted):
     bars = stats.paper_bars(windows, planted.participants, errors).set_index(["au", "band"])
     severe = planted.participants.query("band == 'severe'")["participant"]
     chosen = windows[windows["participant"].isin(severe) & windows["recording"].str.endswith("R1")]
-    assert_allclose(bars.loc[("AU06", "severe"), "mean"], chosen.query("au == 'AU06'")["rho"].mean())
+    by_hand = chosen.query("au == 'AU06'")["rho"].mean()
+    assert_allclose(bars.loc[("AU06", "severe"), "mean"], by_hand)
     none = stats.paper_bars(windows, planted.participants, errors.assign(error=99.0))
     assert none["mean"].isna().all()
     assert len(none) == 17 * planted.participants["band"].nunique()

@@ -145,9 +145,10 @@ def _judge(statistic: np.ndarray, null: np.ndarray, alpha: float = 0.05) -> Perm
     p_max = (largest[..., None, :] >= bound[..., None]).sum(axis=-1)
     total = null.shape[-1]
     everything = np.concatenate([np.abs(statistic).max(axis=-1)[..., None], largest], axis=-1)
-    # The k-th largest, k = floor(alpha (1 + B)), so that interval and p agree exactly.
-    rank = max(1, int(np.floor(alpha * total + 1e-9)))
-    critical = -np.partition(-everything, rank - 1, axis=-1)[..., rank - 1]
+    # p_max <= alpha just where the statistic exceeds the (k + 1)-th largest with
+    # k = floor(alpha (1 + B)): so interval and p agree exactly.
+    rank = min(int(np.floor(alpha * total + 1e-9)), total - 1)
+    critical = -np.partition(-everything, rank, axis=-1)[..., rank]
     return Permutation(statistic, (1 + p) / total, (1 + p_max) / total, critical, total - 1)
 
 
