@@ -148,7 +148,7 @@ def _judge(statistic: np.ndarray, null: np.ndarray, alpha: float = 0.05) -> Perm
     # p_max <= alpha just where the statistic exceeds the (k + 1)-th largest with
     # k = floor(alpha (1 + B)): so interval and p agree exactly.
     rank = min(int(np.floor(alpha * total + 1e-9)), total - 1)
-    critical = -np.partition(-everything, rank, axis=-1)[..., rank]
+    critical = -np.partition(-everything, rank, axis=-1)[..., rank] * (1 + 1e-9)
     return Permutation(statistic, (1 + p) / total, (1 + p_max) / total, critical, total - 1)
 
 
