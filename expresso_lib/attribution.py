@@ -12,6 +12,7 @@ frame, repeated) shows what *moves* and is blind to what stands still, a headset
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Callable, Iterator
@@ -320,6 +321,23 @@ def own_neutral(frames: np.ndarray, landmarks: np.ndarray) -> Tensor:
         )
     frame = np.asarray(frames)[neutral_frame(landmarks)]
     return torch.from_numpy(frame.copy()).permute(2, 0, 1)[:, None].float() / 255
+
+
+def randomised(model: nn.Module, *, seed: int = 0) -> Iterator[tuple[int, nn.Module]]:
+    """Yield copies of the model with 1, 2, ... all layers randomised, from the output down.
+
+    Every weight tensor is shuffled within itself: its distribution stays, what it learned goes
+    (the cascade of Adebayo et al., 2018).
+    """
+    changed = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(seed)
+    layers = [m for m in changed.modules() if list(m.parameters(recurse=False))]
+    for number, layer in enumerate(reversed(layers), start=1):
+        with torch.no_grad():
+            for weights in layer.parameters(recurse=False):
+                order = torch.randperm(weights.numel(), generator=generator)
+                weights.copy_(weights.flatten()[order].reshape(weights.shape))
+        yield number, copy.deepcopy(changed)
 
 
 def _options(seed: int, options: dict) -> _Options:

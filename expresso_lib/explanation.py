@@ -8,8 +8,8 @@ work for ``store.map``; chapters 4, 5, 7, 8 and ``expresso explain`` read the fi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from expresso_lib import attribution, clips, models, pooling, regions, store
+from expresso_lib import attribution, clips, models, pooling, regions, store, training
 
 # The two channels that are read together, and the paper's.
 CHANNELS = (("DeepLift", "own_neutral"), ("DeepLift", "blur"), ("DeepLift", "zero"))
@@ -38,6 +38,7 @@ class Channel:
     complete: np.ndarray  # (N,) bool
     degenerate: np.ndarray  # (N,) bool, clip equals baseline
     map: np.ndarray  # (F', H, W) float32 score points, on the aligned face; NaN where no clip
+    model: str = "trained"  # or random_1, random_2, ...: the same network, weights shuffled
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ class Explanation:
         """Return one channel; ValueError names those there are."""
         wanted = (attribution.method_name(method), baseline)
         for channel in self.channels:
-            if (channel.method, channel.baseline) == wanted:
+            if (channel.method, channel.baseline, channel.model) == (*wanted, "trained"):
                 return channel
         known = ", ".join(f"{c.method}/{c.baseline}" for c in self.channels)
         raise ValueError(f"no channel {'/'.join(wanted)}; this explanation has {known}.")
@@ -65,7 +66,7 @@ class Explanation:
         for channel in self.channels:
             table = pooling.region_table(channel.mass)
             row = table["clip"].to_numpy()
-            facts = {"method": channel.method, "baseline": channel.baseline}
+            facts = {n: getattr(channel, n) for n in ("method", "baseline", "model")}
             for name in ("output", "output_baseline", "delta", "complete"):
                 facts[name] = getattr(channel, name)[row]
             table["clip"] = self.rows[row, 0]
@@ -75,7 +76,8 @@ class Explanation:
     def frame_table(self) -> pd.DataFrame:
         """One row per channel and frame of the recording, stitched: `pooling.frame_table`."""
         tables = [
-            pooling.frame_table(c.mass, self.frames).assign(method=c.method, baseline=c.baseline)
+            pooling.frame_table(c.mass, self.frames).assign(
+                method=c.method, baseline=c.baseline, model=c.model)
             for c in self.channels
         ]
         return pd.concat(tables, ignore_index=True)
@@ -86,7 +88,7 @@ class Explanation:
         head = {"neutral": self.neutral, "fps": self.fps, "channels": []}
         for number, channel in enumerate(self.channels):
             arrays |= {f"{number}_{k}": v for k, v in _channel_arrays(channel).items()}
-            head["channels"].append([channel.method, channel.baseline])
+            head["channels"].append([channel.method, channel.baseline, channel.model])
         arrays["head"] = np.array(json.dumps(head))
         with store.atomic(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, **arrays)
@@ -123,7 +125,9 @@ def _channel_of(names: Sequence[str], arrays: dict[str, np.ndarray]) -> Channel:
     levels[levels == -128] = np.nan
     mass = pooling.RegionMass(*(arrays[name] for name in _MASS))
     facts = {name: arrays[name] for name in _FACTS}
-    return Channel(*names, mass=mass, map=levels * (float(arrays["scale"]) / 127), **facts)
+    method, baseline, network = names
+    values = levels * (float(arrays["scale"]) / 127)
+    return Channel(method, baseline, mass=mass, map=values, model=network, **facts)
 
 
 def explain(
@@ -132,6 +136,7 @@ def explain(
     rows: np.ndarray,
     *,
     channels: Sequence[Sequence[str]] = CHANNELS,
+    randomised: int = 0,
     seed: int = 0,
     internal_batch_size: int | None = None,
     **options,
@@ -148,6 +153,9 @@ def explain(
         (N, T) int rows of the archive, as ``clips.windows`` gives them.
     channels : sequence of (method, baseline)
         ``own_neutral`` is built from this recording; other names as in ``attribution``.
+    randomised : int
+        Networks with shuffled weights that are explained in the first channel too: what any
+        network of this build would say of the recording. Their maps are not kept.
     seed, internal_batch_size, **options
         Handed to ``attribution.attribute``.
 
@@ -175,6 +183,13 @@ def explain(
             options = options | {"regions": torch.from_numpy(archive.regions[rows])}
         result = attribution.attribute(model, inputs, method, reference, **options)
         found.append(_pooled(result, baseline, archive, rows, labels))
+    for number in range(1, randomised + 1):
+        *_, (_, network) = attribution.randomised(model, seed=seed + number)
+        method, baseline = channels[0]
+        reference = own_neutral(archive, neutral) if baseline == "own_neutral" else baseline
+        result = attribution.attribute(network, inputs, method, reference, **options)
+        one = _pooled(result, baseline, archive, rows, labels)
+        found.append(replace(one, map=one.map[:0], model=f"random_{number}"))
     return Explanation(rows, archive.source[rows], neutral, archive.fps, tuple(found))
 
 
@@ -222,16 +237,101 @@ def item(
     model: str | Path,
     *,
     length: int,
-    step: int,
+    step: int | None = None,
     dilation: int = 1,
     **options,
 ) -> store.Item:
     """One recording as a piece of work for ``explain_item``.
 
-    ``options`` are those of ``explain`` (``channels``, ``seed``, ``internal_batch_size``, ...).
+    Without a ``step`` the windows are the fewest that cover the recording. ``options`` are those of ``explain`` (``channels``, ``seed``, ``internal_batch_size``, ...).
     """
     recipe = {"windows": {"step": step, "dilation": dilation}, "length": length} | options
     return store.Item(recording, recipe, (Path(archive), Path(model)))
+
+
+def items(
+    recordings: pd.DataFrame,
+    folder: str | Path,
+    model_of: Mapping[str, Path],
+    *,
+    length: int,
+    randomised: int = 0,
+    **options,
+) -> list[store.Item]:
+    """The work of a cohort: every recording by the model that has not seen its participant.
+
+    Parameters
+    ----------
+    recordings : pd.DataFrame
+        ``participant, recording``; those without an archive were left out and are passed over.
+    folder : path
+        Of the clip archives.
+    model_of : mapping
+        Participant to checkpoint, as ``fold_models`` gives it.
+    length : int
+        T. Windows are the fewest that cover a recording evenly.
+    randomised : int
+        Networks with shuffled weights, for the first recording of every participant.
+    **options
+        Of ``explain``.
+    """
+    found, seen = [], set()
+    for row in recordings.sort_values(["participant", "recording"]).itertuples():
+        archive = Path(folder) / f"{row.recording}.npz"
+        if archive.is_file() and row.participant in model_of:
+            networks = 0 if row.participant in seen else randomised
+            seen.add(row.participant)
+            found.append(item(row.recording, archive, model_of[row.participant], length=length,
+                              randomised=networks, **options))  # fmt: skip
+    return found
+
+
+def fold_models(
+    checkpoint: str | Path, data: training.Clips, predictions: pd.DataFrame, folder: str | Path
+) -> dict[str, Path]:
+    """Write the model of every fold, so that nobody is explained by a model that saw them.
+
+    Parameters
+    ----------
+    checkpoint : path
+        The final model of a recipe whose trunk is frozen: folds differ in the head only.
+    data : training.Clips
+        All clips, with their table.
+    predictions : pd.DataFrame
+        Cross-validated, of this recipe (first repeat used): who was in which fold. Each model must
+        repeat its predictions.
+
+    Returns
+    -------
+    dict
+        Participant to checkpoint.
+
+    Raises
+    ------
+    ValueError
+        Where a fold's model does not repeat its predictions (another recipe, or a trained trunk).
+    """
+    model, recipe = models.load(checkpoint)
+    values = training.features(model, data)
+    table = data.table
+    first = predictions[predictions["repeat"] == predictions["repeat"].min()]
+    fold_of = first.drop_duplicates("participant").set_index("participant")["fold"]
+    fold = table["participant"].map(fold_of).to_numpy()
+    found = {}
+    for number in sorted(fold_of.unique()):
+        train, test = fold != number, fold == number
+        people, scores = table["participant"].to_numpy(), table["score"].to_numpy(float)
+        head = training.fit_ridge(values[train], scores[train], people[train])
+        said = first.set_index("clip")["prediction"].reindex(table.loc[test, "clip"]).to_numpy()
+        if not np.allclose(head.predict(values[test]), said, atol=0.05):
+            raise ValueError(
+                f"fold {number}: the final model's trunk with a new head does not repeat the "
+                "predictions; only recipes with a frozen trunk (fit 'ridge') can be explained."
+            )
+        path = Path(folder) / f"fold_{number}.safetensors"
+        models.save(path, head.write_to(model), recipe | {"fold": int(number)})
+        found |= dict.fromkeys(table.loc[test, "participant"], path)
+    return found
 
 
 def explain_item(work: store.Item, path: Path) -> None:
@@ -239,7 +339,12 @@ def explain_item(work: store.Item, path: Path) -> None:
     archive = clips.ClipArchive.load(work.inputs[0])
     model, _ = models.load(work.inputs[1])
     options = dict(work.recipe)
-    rows = clips.windows(archive.n_frames, options.pop("length"), **options.pop("windows"))
+    length, windows = options.pop("length"), options.pop("windows")
+    if windows["step"] is None:
+        span = (length - 1) * windows["dilation"] + 1
+        count = int(np.ceil(archive.n_frames / span))
+        windows = windows | {"step": max(1, (archive.n_frames - span) // max(1, count - 1))}
+    rows = clips.windows(archive.n_frames, length, **windows)
     explain(archive, model, rows, **options).save(path)
 
 

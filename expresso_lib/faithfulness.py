@@ -11,8 +11,7 @@ difference from the baseline): ``controls`` makes them, and no score is reported
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -376,23 +375,6 @@ def factor_recovery(
     return auroc(np.nanmean(density, axis=1), np.nanstd(effect, axis=1) >= used_points)
 
 
-def randomised(model: nn.Module, *, seed: int = 0) -> Iterator[tuple[int, nn.Module]]:
-    """Yield copies of the model with 1, 2, ... all layers randomised, from the output down.
-
-    Every weight tensor is shuffled within itself: its distribution stays, what it learned goes
-    (the cascade of Adebayo et al., 2018).
-    """
-    changed = copy.deepcopy(model)
-    generator = torch.Generator().manual_seed(seed)
-    layers = [m for m in changed.modules() if list(m.parameters(recurse=False))]
-    for number, layer in enumerate(reversed(layers), start=1):
-        with torch.no_grad():
-            for weights in layer.parameters(recurse=False):
-                order = torch.randperm(weights.numel(), generator=generator)
-                weights.copy_(weights.flatten()[order].reshape(weights.shape))
-        yield number, copy.deepcopy(changed)
-
-
 def rank_agreement(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Spearman correlation of signed maps, clip by clip: (N, ...) twice to (N,)."""
     pairs = zip(a.reshape(len(a), -1), b.reshape(len(b), -1))
@@ -510,7 +492,7 @@ def sensitivity(
         for n in range(len(clips)):
             one = captum_metrics.sensitivity_max(
                 lambda x, n=n: (explain(x[0], n),),
-                clips[n : n + 1], n_perturb_samples=samples,
+                clips[n : n + 1].contiguous(), n_perturb_samples=samples,
             )
             found.append(one.detach().double().cpu())
     return torch.cat(found).numpy()

@@ -18,8 +18,16 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from expresso_lib import anatomy, attribution, clips, explanation, faithfulness, models, store
-from expresso_lib import synthetic
+from expresso_lib import (
+    anatomy,
+    attribution,
+    clips,
+    explanation,
+    faithfulness,
+    models,
+    store,
+    synthetic,
+)
 
 # Every explanation that stands in the trust table: the two channels, the paper's, and others.
 WAYS = (
@@ -206,7 +214,7 @@ def trial(
     reference = scene.reference("own_neutral")
     blind = faithfulness.controls(scene.clip.numpy(), reference.numpy(), seed=seed)
     maps |= {(name, "none"): blind[name] for name in CONTROLS}
-    networks = [list(faithfulness.randomised(scene.model, seed=seed + k))[-1][1]
+    networks = [list(attribution.randomised(scene.model, seed=seed + k))[-1][1]
                 for k in range(randomised)]
     maps |= {(f"randomised_{k + 1}", "own_neutral"): _map(explain(scene, network, CLOSER[0]))
              for k, network in enumerate(networks)}
@@ -299,7 +307,7 @@ def _sensitivity(scene: Stage, seed: int) -> list[tuple]:
 def _cascade(scene: Stage, maps: Mapping, seed: int) -> list[tuple]:
     """Agreement of signed maps with those of the model randomised from the output down."""
     rows = []
-    for layers, network in faithfulness.randomised(scene.model, seed=seed):
+    for layers, network in attribution.randomised(scene.model, seed=seed):
         other = _map(explain(scene, network, CLOSER[0]))
         value = faithfulness.rank_agreement(maps[CLOSER[0]], other)[0]
         unsigned = faithfulness.rank_agreement(np.abs(maps[CLOSER[0]]), np.abs(other))[0]

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_allclose
 from torch import nn
 from torchvision.models import video
 
@@ -306,6 +307,19 @@ def test_own_neutral_is_that_frame_as_a_baseline():
         attribution.own_neutral(frames[:4], track)
     with pytest.raises(ValueError, match="68 landmarks"):
         attribution.neutral_frame(np.full((3, 68, 2), np.nan))
+
+
+def test_randomised_goes_from_the_head_down_and_leaves_the_model_alone():
+    """Each step changes one more layer; distributions stay; the original is untouched."""
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 1))
+    before = [p.clone() for p in model.parameters()]
+    steps = list(attribution.randomised(model, seed=1))
+    assert [number for number, _ in steps] == [1, 2]
+    first = steps[0][1]
+    assert torch.equal(first[0].weight, model[0].weight)
+    assert not torch.equal(first[2].weight, model[2].weight)
+    assert_allclose(first[2].weight.detach().sort().values, model[2].weight.detach().sort().values)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
 
 
 def _one_output(name):
