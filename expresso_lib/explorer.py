@@ -14,8 +14,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from . import action_units, anatomy, clips, drawing, pooling
+from .case import Case
 from .plotting import style
-from .report import Case
 
 
 def recording(case: Case, archive: clips.ClipArchive, permission: drawing.Permission

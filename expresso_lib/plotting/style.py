@@ -21,6 +21,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from expresso_lib import anatomy, store
 
@@ -62,7 +63,8 @@ ROLE_COLORS = {
     "paper": "#D55E00",
 }
 
-RC: dict[str, Any] = {
+# Any, because matplotlib types every key of its own dictionary.
+RC: Any = {
     "figure.facecolor": PAPER,
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
@@ -262,7 +264,7 @@ def note(figure: Figure, text: str) -> None:
     if text and not any(label.get_gid() == "expresso-note" for label in figure.texts):
         # The layout leaves a strip free at the bottom, so the note covers nothing.
         engine = figure.get_layout_engine()
-        if engine is not None:
+        if isinstance(engine, ConstrainedLayoutEngine):
             engine.set(rect=(0, 0.04, 1, 0.96))
         label = figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=SMALL, color=GREY)
         label.set_gid("expresso-note")
