@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from expresso_lib import clips, models, store, training
+from expresso_lib import clips, config, models, store, training
 from expresso_lib.training import Recipe
 
 log = logging.getLogger(__name__)
@@ -154,24 +154,127 @@ def schemes(participants: pd.DataFrame, *, folds: int, repeats: int, seed: int) 
     return pd.concat(dealt, ignore_index=True)
 
 
+def study_of(
+    participants: pd.DataFrame,
+    recordings: pd.DataFrame,
+    folder: Path,
+    parameters: config.Parameters,
+) -> Study:
+    """The study of a run: what chapter 2 cut, whom chapter 1 wrote down.
+
+    Parameters
+    ----------
+    participants, recordings : DataFrame
+        Of the cohort; recordings without archives (their faces failed) are left out.
+    folder : Path
+        Holds ``clips_face`` and ``clips_composite``.
+    parameters : config.Parameters
+        Sections ``clips`` and ``training``.
+    """
+    archives = {
+        way: {path.stem: path for path in sorted((folder / f"clips_{way}").glob("*.npz"))}
+        for way in models.INPUTS
+    }
+    kept = recordings[recordings["recording"].isin(list(archives["face"]))]
+    people = participants[participants["participant"].isin(kept["participant"])]
+    wanted = parameters.training
+    return Study(
+        people.reset_index(drop=True),
+        kept.reset_index(drop=True),
+        archives,
+        schemes(people, folds=wanted.folds, repeats=wanted.repeats, seed=wanted.seed),
+        size=parameters.clips.size,
+        tuning=training.FineTuning(
+            epochs=wanted.epochs,
+            batch=wanted.batch,
+            learning_rate=wanted.learning_rate,
+            optimizer=wanted.optimizer,
+            device=wanted.device,
+        ),
+        device=wanted.device,
+    )
+
+
+def default_recipe(parameters: config.Parameters) -> Recipe:
+    """The recipe that a run's parameters declare, before anything is looked at."""
+    wanted = parameters.training
+    return Recipe(
+        model=wanted.model,
+        weights=wanted.weights,
+        input=parameters.clips.input,
+        frames=parameters.clips.frames,
+        cohort=parameters.cohort.source,
+        variant=parameters.cohort.variant,
+        seed=wanted.seed,
+        folds=wanted.folds,
+        repeats=wanted.repeats,
+    )
+
+
 def grid(default: Recipe, *, full: bool) -> list[Recipe]:
     """The recipes of chapter 3: the default first, then one thing changed at a time.
 
-    Three more cells answer its questions in minutes (image, from scratch frozen, composite);
-    ``full`` adds clip lengths, the image model with spread, and fits beyond the frozen trunk.
+    Six cheap cells (frozen trunk, ridge head) answer its questions in minutes. ``full`` adds the
+    fits that go beyond the head, the network trained from scratch, and other seeds.
     """
-    cells = [
-        default,
-        replace(default, model="small_image"),
-        replace(default, weights="none"),
-        replace(default, input="composite"),
-    ]
-    if full:
-        cells += [replace(default, frames=frames) for frames in (16, 64)]
+    cells = [default, image_recipe(default)]
+    if default.model == "small":
         cells += [replace(default, model="small_image_sd")]
+    cells += [unweighted(default)]
+    cells += [replace(default, frames=frames) for frames in (16, 32, 64)]
+    cells += [replace(default, input=way) for way in models.INPUTS]
+    if full:
         cells += [replace(default, fit="last"), replace(default, weights="none", fit="all")]
         cells += [replace(default, seed=default.seed + extra) for extra in (1, 2)]
     return list(dict.fromkeys(cells))
+
+
+def image_recipe(default: Recipe) -> Recipe:
+    """The single-face counterpart of a video recipe: every frame alone, features averaged."""
+    if default.model == "small":
+        return replace(default, model="small_image")
+    return replace(default, model="resnet18", weights="none")
+
+
+def unweighted(default: Recipe) -> Recipe:
+    """The same recipe with random weights: what the pre-training is worth."""
+    return replace(default, weights="none")
+
+
+def comparisons(recipes: Sequence[Recipe]) -> list[tuple[str, str]]:
+    """Pairs for `training.model_differences`: the default against the null and every other."""
+    first, *rest = (recipe.name for recipe in recipes)
+    return [(first, other) for other in ("null", *rest)]
+
+
+def others(names: Mapping[str, str]) -> dict[str, str]:
+    """What a default is compared with, the null model first: names without their first."""
+    return {"null": "the null model", **dict(list(names.items())[1:])}
+
+
+def labels(recipes: Sequence[Recipe]) -> dict[str, str]:
+    """What a reader calls each recipe: all of the first, of the others what differs from it."""
+    first = recipes[0]
+    words = {first.name: f"default: {first.model}, {first.weights}, {first.input}, {first.frames}"}
+    for other in recipes[1:]:
+        changed = {
+            key: value for key, value in asdict(other).items() if asdict(first)[key] != value
+        }
+        words[other.name] = ", ".join(_word(key, value) for key, value in changed.items())
+    return words
+
+
+def _word(field_name: str, value: Any) -> str:
+    names = {
+        ("model", "small_image"): "image model (mean of frames)",
+        ("model", "small_image_sd"): "image model (mean and sd)",
+        ("model", "resnet18"): "image model (ResNet-18)",
+        ("weights", "none"): "random weights",
+        ("fit", "last"): "last block fine-tuned",
+        ("fit", "all"): "all weights trained",
+    }
+    units = {"frames": f"{value} frames", "input": f"{value} input", "seed": f"seed {value}"}
+    return names.get((field_name, value)) or units.get(field_name) or f"{field_name} {value}"
 
 
 def run_recipes(

@@ -38,6 +38,7 @@ CHECKPOINT = "facial_actions.safetensors"
 # What the units of the small network's last layer read, frame by frame: the tempo of each kind of
 # movement (one unit for faster, one for slower than usual *for its size*, both 0 at rest), the
 # strength of every action unit, and whether a headset is worn (an artefact that must show).
+SERIES = (*anatomy.AU_CODES, "yaw", "pitch", "roll", "gaze_x", "gaze_y", "headset")
 TEMPO = ("smile", "cheeks", "speech", "brows", "nose", "head", "gaze")
 UNITS = (
     *(f"{name}_{side}" for name in TEMPO for side in ("fast", "slow")),
@@ -140,22 +141,33 @@ class FrameTrunk(nn.Module):
         """Embeddings (N, E, T) of normalised clips (N, 3, T, H, W)."""
         n, _, t, h, w = clips.shape
         change = clips - clips.mean(dim=2, keepdim=True)
+        frames, changes = (
+            value.transpose(1, 2).reshape(n * t, 3, h, w)
+            for value in (clips, change if self.motion else 0 * change)
+        )
+        return self.embed(frames, changes).view(n, t, -1).transpose(1, 2)
+
+    def embed(self, frames: Tensor, changes: Tensor) -> Tensor:
+        """Embeddings (B, E) of single frames (B, 3, H, W) and of their change from the mean."""
         # Small changes carry the signal: four times brings them to the scale of the picture.
-        change = 4 * change if self.motion else 0 * change
-        frames = torch.cat([clips, change], dim=1).transpose(1, 2).reshape(n * t, 6, h, w)
-        maps = self.grid(self.convolutions(frames))
-        return self.embedding(maps.flatten(1)).view(n, t, -1).transpose(1, 2)
+        maps = self.grid(self.convolutions(torch.cat([frames, 4 * changes], dim=1)))
+        return self.embedding(maps.flatten(1))
 
 
 class Dynamics(nn.Module):
-    """Embeddings (N, E, T) to facial action dynamics (N, len(UNITS), T), all ≥ 0."""
+    """Embeddings (N, E, T) to facial action dynamics (N, len(UNITS), T), all ≥ 0.
+
+    A linear readout first names what the face does (`SERIES`); the convolutions see nothing else,
+    so they can be practised on any number of movements without rendering them.
+    """
 
     def __init__(self, n_embedding: int = 128, width: int = 96) -> None:
         super().__init__()
+        self.readout = nn.Conv1d(n_embedding, len(SERIES), 1)
         # Edges repeat the first and last frame: a jump to zero would look like a movement.
         same: dict[str, Any] = {"padding": "same", "padding_mode": "replicate"}
         self.layers = nn.Sequential(
-            nn.Conv1d(n_embedding, width, 5, **same),
+            nn.Conv1d(len(SERIES), width, 5, **same),
             nn.ReLU(),
             nn.Conv1d(width, width, 5, dilation=2, **same),
             nn.ReLU(),
@@ -167,7 +179,7 @@ class Dynamics(nn.Module):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Units (N, U, T)."""
-        return self.layers(embeddings)
+        return self.layers(self.readout(embeddings))
 
 
 class MeanOver(nn.Module):

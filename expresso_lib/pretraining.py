@@ -11,6 +11,7 @@ import json
 import logging
 import math
 import tempfile
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -39,15 +40,17 @@ class Practice:
 
     identities: int = 640
     seconds: float = 4.0
-    epochs: int = 12
+    epochs: int = 16  # of the trunk, over frames
+    rehearsals: int = 3000  # scripts performed without rendering, for the dynamics
+    clip_epochs: int = 60  # of the dynamics, over rehearsed clips
     size: int = 64
     render_size: int = 144
     frames: int = 32  # of a training clip
-    held_out: float = 0.1  # share of identities that only measure
+    held_out: float = 0.15  # share of identities that are not learned
     jitter: float = 0.015  # crop sides; sd of the landmark error that the alignment is given
-    batch: int = 16
+    batch: int = 64
     learning_rate: float = 2e-3
-    still: float = 0.25  # share of steps that also practise on frames without their motion
+    still: float = 0.2  # share of frames shown without their motion
     bf16: bool = True
     seed: int = 0
 
@@ -56,7 +59,7 @@ def pretrain(
     destination: Path,
     *,
     identities: int = 640,
-    epochs: int = 12,
+    epochs: int = 16,
     seed: int = 0,
     executor: Executor | None = None,
     folder: Path | None = None,
@@ -126,10 +129,17 @@ def _one(seed: int, practice: Practice, rng: np.random.Generator) -> tuple[np.nd
     transforms = clips.align(points + error.astype(np.float32), practice.size)
     images = _through_video([frame.image for frame in drawn])
     crops = [video.warp(image, way, practice.size) for image, way in zip(images, transforms)]
-    motion = np.concatenate([script.pose, script.gaze], axis=1)
-    series = np.concatenate([script.au, motion], axis=1)[chosen].astype(np.float32)
     points = clips.transform_points(points, transforms)
-    return np.stack(crops), points, series, np.float32(script.headset)
+    return np.stack(crops), points, _series(script), np.float32(script.headset)
+
+
+def _series(script: synthetic.Script) -> np.ndarray:
+    """(F', 22) action units, pose, gaze, of every second frame."""
+    return np.concatenate([script.au, script.pose, script.gaze], axis=1)[::2].astype(np.float32)
+
+
+def _worn(scripts: list[synthetic.Script]) -> np.ndarray:
+    return np.array([script.headset for script in scripts], np.float32)
 
 
 def _through_video(images: list[np.ndarray]) -> list[np.ndarray]:
@@ -196,26 +206,8 @@ def _speed_and_spread(movement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return speed, np.sqrt(variance)
 
 
-class _Practising(nn.Module):
-    """The small network with the helpers that are thrown away: what is in each single frame."""
-
-    def __init__(self, practice: Practice, n_aids: int) -> None:
-        super().__init__()
-        self.model = models.build("small", frames=practice.frames, seed=practice.seed)
-        self.aids = nn.Linear(self.model.stages[0].embedding[0].out_features, n_aids)
-
-    def forward(self, batch: Tensor, *, motion: bool) -> tuple[Tensor, Tensor]:
-        """Units before their rectifier (N, T, U) and the aids' readings (N, T, A)."""
-        trunk, dynamics = self.model.stages[0], self.model.stages[1]
-        trunk.motion = motion
-        embeddings = trunk((batch - self.model.mean) / self.model.std)
-        trunk.motion = True
-        units = dynamics.layers[:-1](embeddings)
-        return units.transpose(1, 2), self.aids(embeddings.transpose(1, 2))
-
-
 def fit(paths: list[Path], practice: Practice) -> tuple[models.VideoRegressor, dict[str, float]]:
-    """Train the small network on rendered practice faces.
+    """Train the small network on rendered practice faces: the trunk on frames, then the dynamics.
 
     Returns
     -------
@@ -225,28 +217,51 @@ def fit(paths: list[Path], practice: Practice) -> tuple[models.VideoRegressor, d
         Pearson r of every unit's clip means on held-out identities, and their median per kind.
     """
     data = _Data.load(paths, practice)
-    network = _Practising(practice, data.aids.shape[-1])
-    last = data.held_from
-    optimizer = torch.optim.AdamW(network.parameters(), practice.learning_rate, weight_decay=1e-2)
-    steps = practice.epochs * math.ceil(last / practice.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, practice.learning_rate, total_steps=steps, pct_start=0.2
-    )
+    model = models.build("small", frames=practice.frames, seed=practice.seed)
+    trunk, dynamics = model.stages[0], model.stages[1]
     rng = np.random.default_rng([practice.seed, 1])
-    progress = tqdm(range(practice.epochs), desc="pre-training", mininterval=1)
+    aids = nn.Linear(trunk.embedding[0].out_features, data.aids.shape[-1])
+    parameters = [*trunk.parameters(), *aids.parameters()]
+    _train(parameters, lambda rows: _frame_loss(model, aids, data, rows, rng, practice),
+           data.held_from, practice, epochs=practice.epochs, repeats=data.frames.shape[1],
+           rng=rng)  # fmt: skip
+    embeddings = _embed(model, data, practice)
+    errors = _read_out(dynamics, embeddings, data)
+    heard = _Rehearsal.make(data, errors, practice)
+    _train([*dynamics.layers.parameters()], lambda rows: heard.loss(dynamics, rows, rng, practice),
+           len(heard.series), practice, epochs=practice.clip_epochs, rng=rng)  # fmt: skip
+    return model.eval(), _report(model, data, practice)
+
+
+def _train(
+    parameters: list[nn.Parameter],
+    loss_of: Callable[[np.ndarray], Tensor],
+    count: int,
+    practice: Practice,
+    *,
+    epochs: int,
+    rng: np.random.Generator,
+    repeats: int = 1,
+) -> None:
+    """AdamW on one cycle; an epoch sees each of `count` rows `repeats` times."""
+    per_epoch = math.ceil(count * repeats / practice.batch)
+    optimizer = torch.optim.AdamW(parameters, practice.learning_rate, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, practice.learning_rate, total_steps=epochs * per_epoch, pct_start=0.2
+    )
+    progress = tqdm(range(epochs), desc="pre-training", mininterval=1)
     for epoch in progress:
-        order, total = rng.permutation(last), 0.0
-        for start in range(0, last, practice.batch):
-            loss = _loss(network, data, order[start : start + practice.batch], rng, practice)
+        order, losses = rng.permutation(np.repeat(np.arange(count), repeats)), []
+        for start in range(0, len(order), practice.batch):
+            loss = loss_of(order[start : start + practice.batch])
             optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             schedule.step()
-            total += float(loss.detach()) * len(order[start : start + practice.batch])
-        log.info("epoch %d: loss %.3f", epoch, total / last)
-        progress.set_postfix(loss=f"{total / last:.3f}")
-    return network.model.eval(), _report(network.model, data, practice)
+            losses.append(float(loss.detach()))
+        log.info("epoch %d: loss %.3f", epoch, np.mean(losses))
+        progress.set_postfix(loss=f"{np.mean(losses):.3f}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,10 +269,16 @@ class _Data:
     """The practice set in memory, targets scaled."""
 
     frames: Tensor  # uint8 (B, F', S, S, 3)
+    starts: np.ndarray  # (K,) where the clips begin whose means are kept
+    means: Tensor  # (B, K, 3, S, S) mean picture of each of them, 0 to 1
     units: Tensor  # (B, F', U) targets in units of the spread of their clip means
     weight: Tensor  # (U,) one over the variance of each target
-    aids: Tensor  # (B, F', A) levels, pose, gaze, landmarks: mean 0, spread 1
-    held_from: int  # identities from here on only measure
+    aids: Tensor  # (B, F', A) series, headset, landmarks: mean 0, spread 1
+    importance: Tensor  # (A,) the landmarks together count half as much as the rest
+    unit_scale: np.ndarray  # (U,) that the units were divided by
+    series_mean: np.ndarray  # (23,) and what the aids' series lost and
+    series_scale: np.ndarray  # (23,) were divided by
+    held_from: int  # identities from here on are not learned
 
     @classmethod
     def load(cls, paths: list[Path], practice: Practice) -> _Data:
@@ -267,53 +288,151 @@ class _Data:
             with np.load(path, allow_pickle=False) as file:
                 for name in file.files:
                     parts.setdefault(name, []).append(file[name])
-        series = np.concatenate(parts["series"])
-        units = targets(series, np.concatenate(parts["headset"]))
+        series, headset = np.concatenate(parts["series"]), np.concatenate(parts["headset"])
+        units = targets(series, headset)
         of_clips = units[:, : practice.frames].mean(axis=1).std(axis=0)
-        units /= np.maximum(of_clips, 1e-6)
+        unit_scale = np.maximum(of_clips, 1e-6)
+        units /= unit_scale
         points = np.concatenate(parts["landmarks"]).reshape(*series.shape[:2], -1)
-        aids = np.concatenate([series, points], axis=-1)
-        aids = (aids - aids.mean(axis=(0, 1))) / (aids.std(axis=(0, 1)) + 1e-6)
+        worn = np.broadcast_to(headset[:, None, None], (*series.shape[:2], 1))
+        aids = np.concatenate([series, worn, points], axis=-1)
+        mean, scale = aids.mean(axis=(0, 1)), aids.std(axis=(0, 1)) + 1e-6
+        aids, n_series = (aids - mean) / scale, len(models.SERIES)
+        n_points, n_rest = points.shape[-1], series.shape[-1] + 1
+        importance = np.r_[np.full(n_rest, 1 / n_rest), np.full(n_points, 0.5 / n_points)]
         weight = 1 / np.maximum(units.reshape(-1, units.shape[-1]).var(axis=0), 1e-6)
+        frames = torch.from_numpy(np.concatenate(parts["frames"]))
+        starts = np.linspace(0, frames.shape[1] - practice.frames, 4).astype(int)
+        means = [
+            frames[:, start : start + practice.frames].sum(dim=1, dtype=torch.int32)
+            for start in starts
+        ]
         return cls(
-            torch.from_numpy(np.concatenate(parts["frames"])),
+            frames,
+            starts,
+            torch.stack(means, dim=1).permute(0, 1, 4, 2, 3).float() / (255 * practice.frames),
             torch.from_numpy(units),
             torch.from_numpy(weight.astype(np.float32)),
             torch.from_numpy(aids.astype(np.float32)),
+            torch.from_numpy(importance.astype(np.float32)),
+            unit_scale,
+            mean[:n_series],
+            scale[:n_series],
             round(len(series) * (1 - practice.held_out)),
         )
 
 
-def _loss(
-    network: _Practising,
+def _frame_loss(
+    model: models.VideoRegressor,
+    aids: nn.Linear,
     data: _Data,
     rows: np.ndarray,
     rng: np.random.Generator,
     practice: Practice,
 ) -> Tensor:
-    starts = rng.integers(0, data.frames.shape[1] - practice.frames + 1, len(rows))
-    at = torch.from_numpy(starts[:, None] + np.arange(practice.frames))
-    which = torch.from_numpy(rows)[:, None]
-    batch = data.frames[which, at].permute(0, 4, 1, 2, 3).float() / 255
+    """One frame of a random clip of each identity, seen beside the mean of that clip."""
+    which, starts = torch.from_numpy(rows), rng.integers(0, data.means.shape[1], len(rows))
+    at = torch.from_numpy(data.starts[starts] + rng.integers(0, practice.frames, len(rows)))
+    frame = data.frames[which, at].permute(0, 3, 1, 2).float() / 255
+    mean = data.means[which, torch.from_numpy(starts)]
     # Light differs between rooms and cameras.
-    gain = torch.from_numpy(rng.normal(1, 0.08, (len(rows), 3, 1, 1, 1))).float()
-    batch = (batch * gain + float(rng.normal(0, 0.02))).clamp(0, 1)
+    gain = torch.from_numpy(rng.normal(1, 0.08, (len(rows), 3, 1, 1))).float()
+    shift = torch.from_numpy(rng.normal(0, 0.03, (len(rows), 1, 1, 1))).float()
+    noise = 0.01 * torch.from_numpy(rng.standard_normal(frame.shape, dtype=np.float32))
+    # Without its motion a frame must still say what it can: the image model reads it so.
+    moves = torch.from_numpy(rng.random((len(rows), 1, 1, 1)) >= practice.still).float()
     with torch.autocast("cpu", torch.bfloat16, enabled=practice.bf16):
-        units, aids = network(batch, motion=True)
-        still = network(batch, motion=False)[1] if rng.random() < practice.still else None
-    truth, helps = data.units[which, at], data.aids[which, at]
-    # A leaky rectifier while learning: a unit that is off can still find its way back.
-    errors = (nn.functional.leaky_relu(units.float(), 0.1) - truth).square() * data.weight
-    loss = errors.mean() + 0.5 * (aids.float() - helps).square().mean()
-    return loss if still is None else loss + 0.5 * (still.float() - helps).square().mean()
+        embedding = model.stages[0].embed(
+            (frame * gain + shift + noise - model.mean[:, 0]) / model.std[:, 0],
+            moves * ((frame - mean) * gain + noise) / model.std[:, 0],
+        )
+        errors = (aids(embedding).float() - data.aids[which, at]).square()
+    return (errors * data.importance).sum(dim=1).mean()
+
+
+def _embed(model: models.VideoRegressor, data: _Data, practice: Practice) -> Tensor:
+    """Embeddings (B, F', E) of the whole practice set."""
+    found = []
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=practice.bf16):
+        for part in data.frames.split(8):
+            shown = (part.permute(0, 4, 1, 2, 3).float() / 255 - model.mean) / model.std
+            found.append(model.stages[0](shown).float().transpose(1, 2))
+    return torch.cat(found).clone()
+
+
+def _read_out(dynamics: models.Dynamics, embeddings: Tensor, data: _Data) -> Tensor:
+    """Set the linear readout by ridge regression; return its errors on held-out identities.
+
+    Only the first half of them: the second half measures the finished network.
+    """
+    known, n_series = embeddings[: data.held_from].flatten(0, 1), len(models.SERIES)
+    truth = data.aids[..., :n_series]
+    center, target = known.mean(dim=0), truth[: data.held_from].flatten(0, 1)
+    gram = (known - center).T @ (known - center) + 50 * torch.eye(known.shape[1])
+    weight = torch.linalg.solve(gram, (known - center).T @ (target - target.mean(dim=0)))
+    with torch.no_grad():
+        dynamics.readout.weight.copy_(weight.T[..., None])
+        dynamics.readout.bias.copy_(target.mean(dim=0) - center @ weight)
+        middle = (data.held_from + len(embeddings)) // 2
+        found = dynamics.readout(embeddings[data.held_from : middle].transpose(1, 2))
+    return found.transpose(1, 2) - truth[data.held_from : middle]
+
+
+@dataclass(frozen=True, eq=False)
+class _Rehearsal:
+    """Movements without pictures: true series, spoilt as the readout would spoil them."""
+
+    series: Tensor  # (B, F', 23) scaled as the aids
+    units: Tensor  # (B, F', U)
+    errors: Tensor  # (H, F', 23) of the readout on faces it has not seen
+    weight: Tensor  # (U,)
+
+    @classmethod
+    def make(cls, data: _Data, errors: Tensor, practice: Practice) -> _Rehearsal:
+        """Perform `practice.rehearsals` scripts beyond those that were rendered."""
+        first = 100_000 * practice.seed + PER_ITEM * math.ceil(practice.identities / PER_ITEM)
+        n_frames = round(practice.seconds * 25)
+        scripts = [
+            synthetic.practice_script(first + i, n_frames)
+            for i in tqdm(range(practice.rehearsals), desc="rehearsing", mininterval=1)
+        ]
+        series, headset = np.stack([_series(script) for script in scripts]), _worn(scripts)
+        units = targets(series, headset) / data.unit_scale
+        worn = np.broadcast_to(headset[:, None, None], (*series.shape[:2], 1))
+        both = (np.concatenate([series, worn], axis=-1) - data.series_mean) / data.series_scale
+        as_tensor = [torch.from_numpy(value.astype(np.float32)) for value in (both, units)]
+        return cls(*as_tensor, errors, data.weight)
+
+    def loss(
+        self,
+        dynamics: models.Dynamics,
+        rows: np.ndarray,
+        rng: np.random.Generator,
+        practice: Practice,
+    ) -> Tensor:
+        """Squared error of the units from a spoilt clip of each row."""
+        which, at = torch.from_numpy(rows)[:, None], self._clips(len(rows), rng, practice)
+        whose = torch.from_numpy(rng.integers(0, len(self.errors), len(rows)))[:, None]
+        size = rng.uniform(0.7, 1.3, (len(rows), 1, 1)) * rng.choice([-1, 1], (len(rows), 1, 1))
+        spoil = self.errors[whose, self._clips(len(rows), rng, practice)]
+        heard = self.series[which, at] + spoil * torch.from_numpy(size).float()
+        found = dynamics.layers[:-1](heard.transpose(1, 2)).transpose(1, 2)
+        # A leaky rectifier while learning: a unit that is off can still find its way back.
+        errors = (nn.functional.leaky_relu(found, 0.1) - self.units[which, at]).square()
+        return (errors * self.weight).mean()
+
+    def _clips(self, count: int, rng: np.random.Generator, practice: Practice) -> Tensor:
+        starts = rng.integers(0, self.series.shape[1] - practice.frames + 1, count)
+        return torch.from_numpy(starts[:, None] + np.arange(practice.frames))
 
 
 def _report(model: models.VideoRegressor, data: _Data, practice: Practice) -> dict[str, float]:
     """How well held-out identities are read, by the mean over their first clip."""
+    first = (data.held_from + len(data.frames)) // 2
     with torch.inference_mode():
-        shown = data.frames[data.held_from :, : practice.frames].permute(0, 4, 1, 2, 3)
+        shown = data.frames[first:, : practice.frames].permute(0, 4, 1, 2, 3)
         found = torch.cat([model.features(part.float() / 255) for part in shown.split(8)]).numpy()
-    truth = data.units[data.held_from :, : practice.frames].mean(dim=1).numpy()
+    truth = data.units[first:, : practice.frames].mean(dim=1).numpy()
     report = {}
     for number, name in enumerate(models.UNITS):
         pair = found[:, number], truth[:, number]

@@ -7,7 +7,15 @@ over participants (`model_scores`, `model_differences`). A model is given to eve
 here; none is built.
 """
 
-from expresso_lib.training.evaluation import by_level, model_differences, model_scores
+from expresso_lib.training.evaluation import (
+    Errors,
+    by_level,
+    errors,
+    model_differences,
+    model_scores,
+    summary,
+    summary_difference,
+)
 from expresso_lib.training.finetuning import FineTuning, finetune
 from expresso_lib.training.heads import Clips, LinearHead, features, fit_ridge, ridge_predictions
 from expresso_lib.training.recipes import Recipe, recipe_name, recipes_table
@@ -23,6 +31,7 @@ from expresso_lib.training.validation import (
 
 __all__ = [
     "Clips",
+    "Errors",
     "FineTuning",
     "Fit",
     "LinearHead",
@@ -30,6 +39,7 @@ __all__ = [
     "by_level",
     "conformal_interval",
     "cross_validate",
+    "errors",
     "features",
     "finetune",
     "fit_ridge",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -141,3 +142,81 @@ def model_differences(
 
 def _difference(sums: np.ndarray) -> np.ndarray:
     return _metrics(sums[..., :8]) - _metrics(sums[..., 8:])
+
+
+def summary(scores: pd.DataFrame, recipe: str) -> dict[str, float]:
+    """Participant-level numbers of a recipe for the prose, from table ``model_scores``.
+
+    Returns
+    -------
+    dict
+        Every metric, with ``_low`` and ``_high``; ``null_mae`` and ``mae_ratio`` to it.
+    """
+    rows = scores[scores["level"] == "participant"]
+    found = _numbers(rows[rows["recipe"] == recipe])
+    null = rows[(rows["recipe"] == "null") & (rows["metric"] == "mae")]["estimate"]
+    if len(null):
+        found |= {"null_mae": float(null.iloc[0]), "mae_ratio": found["mae"] / float(null.iloc[0])}
+    return found
+
+
+def summary_difference(differences: pd.DataFrame, a: str, b: str) -> dict[str, float]:
+    """Participant-level numbers of one pair for the prose, from table ``model_differences``."""
+    rows = differences[differences["level"] == "participant"]
+    rows = rows[(rows["recipe_a"] == a) & (rows["recipe_b"] == b)]
+    if rows.empty:
+        raise ValueError(f"{a} was not compared with {b}; add the pair to model_differences.")
+    return _numbers(rows)
+
+
+def _numbers(rows: pd.DataFrame) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for row in rows.itertuples():
+        found[row.metric] = float(row.estimate)
+        found |= {f"{row.metric}_low": float(row.ci_low), f"{row.metric}_high": float(row.ci_high)}
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """Who a recipe is wrong about; error = prediction - score, points."""
+
+    participant: pd.DataFrame  # participant, band, prediction, score, error
+    by_band: pd.DataFrame  # band, n, score, prediction, error, mae; bands by their scores
+    by_task: pd.DataFrame  # task, n, score, prediction, error, mae; n recordings
+    slope: float  # of prediction on score; below 1 is regression to the mean
+
+
+def errors(
+    predictions: pd.DataFrame, participants: pd.DataFrame, recordings: pd.DataFrame
+) -> Errors:
+    """Errors of one recipe by participant, severity band and task.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Of one recipe.
+    participants : DataFrame
+        participant, band.
+    recordings : DataFrame
+        recording, and task where the data set has tasks.
+    """
+    people = by_level(predictions, "participant")
+    people["error"] = people["prediction"] - people["score"]
+    bands = participants.set_index("participant")["band"].astype(str)
+    people["band"] = people["participant"].map(bands)
+    clip = by_level(predictions, "clip")
+    single = clip.groupby("recording", as_index=False)[["prediction", "score"]].mean()
+    single["error"] = single["prediction"] - single["score"]
+    tasks = recordings.set_index("recording").get("task")
+    single["task"] = "all" if tasks is None else single["recording"].map(tasks).fillna("unnamed")
+    slope = float(np.polyfit(people["score"], people["prediction"], 1)[0])
+    by_band = _grouped(people, "band").sort_values("score", ignore_index=True)
+    return Errors(people, by_band, _grouped(single, "task"), slope)
+
+
+def _grouped(rows: pd.DataFrame, column: str) -> pd.DataFrame:
+    groups = rows.assign(mae=rows["error"].abs()).groupby(column)
+    means = groups[["score", "prediction", "error", "mae"]].mean()
+    means.insert(0, "n", groups.size())
+    return means.reset_index()
