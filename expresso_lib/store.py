@@ -173,6 +173,9 @@ def _worker_died(failure: Exception) -> bool:
 
 def _make(function: Callable[[Item, Path], None], item: Item, path: Path, key: str) -> str | None:
     """Make one result in the worker; return the error as text, for not every error pickles."""
+    # A cluster that lost a worker asks again for what that worker had already put on disk.
+    if is_finished(path, key):
+        return None
     try:
         with atomic(path) as temporary:
             function(item, temporary)
