@@ -418,7 +418,9 @@ def compare(first: Path, second: Path) -> Path:
             raise FileNotFoundError(f"run {side.name!r} has no run.json; make it first: "
                                     f"expresso book --params {side.name}")
     body = re.sub(r"`{4}(\{raw\} html)?", "", a.differences(b))
-    page = _templates(ROOT / "book").get_template("parts/compare.html").render(a=a, b=b, body=body)
+    drawn = [{path.name for path in side.folder.glob("figures/*.png")} for side in (a, b)]
+    page = _templates(ROOT / "book").get_template("parts/compare.html").render(
+        a=a, b=b, body=body, figures=sorted(drawn[0] & drawn[1]))
     return store.write_text(a.folder / f"compare-{b.name}.html", page)
 
 

@@ -135,7 +135,12 @@ def test_comparison_lists_what_differs_and_only_that(run):
     other.mkdir()
     record = {"name": "other", "parameters": {"clips": {"frames": 64, "size": 64}}}
     (other / "run.json").write_text(json.dumps(record))
+    for folder in (run, other):
+        (folder / "figures").mkdir(exist_ok=True)
+        (folder / "figures" / "models.png").write_bytes(b"x")
     text = publishing.compare(run, other).read_text()
+    assert 'src="figures/models.png"' in text
+    assert 'src="../other/figures/models.png"' in text
     assert "clips.frames" in text
     assert "clips.size" not in text
     assert [one.name for one in publishing.Facts(run).others()] == ["other"]
