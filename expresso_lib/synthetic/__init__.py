@@ -12,7 +12,15 @@ A small graphics textbook in eight rooms; data flows down the list:
 - `cohort`: `plan_cohort` -> `write_cohort`, the truth as tables
 """
 
-from expresso_lib.synthetic.cohort import Plan, plan_cohort, practice_script, truth, write_cohort
+from expresso_lib.synthetic.cohort import (
+    Plan,
+    au_script,
+    plan_cohort,
+    portraits,
+    practice_script,
+    truth,
+    write_cohort,
+)
 from expresso_lib.synthetic.geometry import Identity, draw_identity
 from expresso_lib.synthetic.scene import (
     Frame,
@@ -25,6 +33,7 @@ from expresso_lib.synthetic.scene import (
 )
 
 __all__ = [
-    "Frame", "Identity", "Plan", "Script", "average_face", "changed_pixels", "draw_identity",
-    "geometry_of", "plan_cohort", "practice_script", "render", "truth", "without", "write_cohort",
+    "Frame", "Identity", "Plan", "Script", "au_script", "average_face", "changed_pixels",
+    "draw_identity", "geometry_of", "plan_cohort", "portraits", "practice_script", "render", "truth", "without",
+    "write_cohort",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -164,6 +164,22 @@ def practice_script(seed: int, n_frames: int = 64, fps: float = 25.0) -> scene.S
     motion = dynamics.perform(behaviour, n_frames, fps, (PRACTICE, seed, 42))
     return scene.Script(f"practice_{seed}", identity, fps, motion.au, motion.gaze, motion.pose,
                         motion.shift, bool(rng.random() < .15), PRACTICE + seed)
+
+
+def portraits(plan: Plan, *, size: int = 160, frame: int = 12) -> np.ndarray:
+    """Return one frame of each participant's first recording, uint8 (P, H, W, 3)."""
+    first = plan.recordings.groupby("participant", sort=False).recording.first()
+    scripts = [plan.script(name) for name in first]
+    return np.stack([next(scene.render(script, size=size, frames=[min(frame, script.n_frames - 1)]))
+                     .image for script in scripts])
+
+
+def au_script(script: scene.Script) -> scene.Script:
+    """Return the script's participant facing the camera: neutral, then each AU at full intensity."""
+    count = len(anatomy.AU_CODES)
+    au = np.vstack([np.zeros(count), dynamics.FULL * np.eye(count)]).astype(np.float32)
+    still = np.zeros((count + 1, 3), np.float32)
+    return replace(script, au=au, gaze=still[:, :2], pose=still, shift=still[:, :2])
 
 
 def truth(plan: Plan, recording: str) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from scipy.signal import lfilter
 
 from expresso_lib import anatomy
 
+FULL = 5.0     # OpenFace's largest intensity
 WARM_UP = 4.0  # seconds simulated before the first frame, so that nothing starts at rest
 
 
@@ -96,15 +97,10 @@ def perform(behaviour: Behaviour, n_frames: int, fps: float, seed: tuple[int, ..
     gaze = _gaze(time, behaviour, streams[8])
     # A smile parts the lips a little, a wide one shows teeth.
     share[:, column("AU25")] += .30 * np.clip(share[:, column("AU12")] - .3, 0, 1)
-    au = action_clip(share) * 5
+    au = np.clip(share, 0, 1) * FULL
     keep = slice(total - n_frames, None)
     return Motion(au[keep].astype(np.float32), gaze[keep].astype(np.float32),
                   pose[keep].astype(np.float32), shift[keep].astype(np.float32))
-
-
-def action_clip(share: np.ndarray) -> np.ndarray:
-    """Return shares of full intensity limited to 0..1."""
-    return np.clip(share, 0, 1)
 
 
 def bouts(time: np.ndarray, rng: np.random.Generator, *, on: float, off: float, rise: float,

@@ -104,6 +104,13 @@ def analyse(plan: cohort.Plan, *, kinds: tuple[str, ...] = KINDS, repeats: int =
     return pd.DataFrame(lines)
 
 
+def over_seeds(variant: str = "default", seeds: int = 8, **options: int) -> pd.DataFrame:
+    """Return `analyse` for cohorts of the standard size with seeds 0, 1, ..., column ``seed``."""
+    tables = [analyse(cohort.plan_cohort(seed=seed, variant=variant), **options).assign(
+        seed=seed, variant=variant) for seed in range(seeds)]
+    return pd.concat(tables, ignore_index=True)
+
+
 def _one_partition(x: np.ndarray, score: np.ndarray, person: np.ndarray, plan: cohort.Plan,
                    folds: int, alpha: float, seed: int) -> dict[str, float]:
     part = partition(plan.participants, folds, seed)
