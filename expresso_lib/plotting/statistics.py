@@ -83,7 +83,7 @@ def _bars(axes: Axes, table: pd.DataFrame) -> None:
         x = place + (i - (len(bands) - 1) / 2) * width
         values = table.loc[aus, band].to_numpy(float)
         axes.bar(
-            x, np.nan_to_num(values), width, color=style.BAND_COLORS.get(band, style.GREY),
+            x, np.nan_to_num(values), width, color=style.BAND_COLORS.get(str(band), style.GREY),
             label=band,
         )
         axes.plot(
@@ -192,8 +192,8 @@ def severity_scatter(
         for band, points in part.groupby("band", observed=True):
             axes.plot(
                 points["score"], points["z"], linestyle="",
-                marker=style.BAND_MARKERS.get(band, "o"),
-                color=style.BAND_COLORS.get(band, style.GREY), markersize=4, label=str(band),
+                marker=style.BAND_MARKERS.get(str(band), "o"),
+                color=style.BAND_COLORS.get(str(band), style.GREY), markersize=4, label=str(band),
             )
         if part["score"].nunique() > 2:
             slope = np.polyfit(part["score"], part["z"], 1)
@@ -311,8 +311,8 @@ def two_slopes(
         for band, members in people.groupby("band", observed=True).groups.items():
             axes.plot(
                 people.loc[members, "score"], y.loc[members], linestyle="", markersize=4,
-                marker=style.BAND_MARKERS.get(band, "o"),
-                color=style.BAND_COLORS.get(band, style.GREY),
+                marker=style.BAND_MARKERS.get(str(band), "o"),
+                color=style.BAND_COLORS.get(str(band), style.GREY),
             )
         for side in (people["score"] < knot, people["score"] >= knot):
             usable = side & y.notna()

@@ -58,7 +58,7 @@ def wide_action_units(action_units: pd.DataFrame, *, value: str = "intensity") -
     else:
         wide = action_units[keys + [code for code in anatomy.AU_CODES if code in action_units]]
     if value == "presence" and measured == "intensity":
-        aus = [name for name in wide if name not in keys]
+        aus = [str(name) for name in wide if name not in keys]
         wide = wide.assign(
             **{au: (wide[au] >= 1).where(wide[au].notna()).astype(float) for au in aus}
         )
@@ -132,7 +132,7 @@ def window_couplings(
     if window < 8:
         raise ValueError(f"a window of {window} frames cannot be ranked; give at least 8.")
     wide = wide_action_units(action_units, value=value)
-    aus = [name for name in wide if name not in ("participant", "recording", "frame")]
+    aus = [str(name) for name in wide if name not in ("participant", "recording", "frame")]
     keys = ["participant", "recording", *[k for k in SERIES if k in attribution_frames]]
     data = attribution_frames.merge(wide.drop(columns="participant"), on=["recording", "frame"])
     if data.empty:
@@ -141,7 +141,7 @@ def window_couplings(
         )
     extra: list[str] = []
     if covariates is not None:
-        extra = [c for c in covariates if c not in ("participant", "recording", "frame")]
+        extra = [str(c) for c in covariates if c not in ("participant", "recording", "frame")]
         data = data.merge(
             covariates[["recording", "frame", *extra]], on=["recording", "frame"], how="left"
         )
@@ -152,7 +152,9 @@ def window_couplings(
     for key, rows in data.groupby(keys, dropna=False, sort=True):
         rows = rows.sort_values("frame")
         table = _series_couplings(rows, aus, extra, window=window, step=step or max(1, window // 2))
-        parts.append(table.assign(**dict(zip(keys, key))))
+        for name, value in zip(keys, key):
+            table[name] = value
+        parts.append(table)
     found = pd.concat(parts, ignore_index=True)
     return found[[*keys, "window", "au", "rho", "z", "n_frames", "reason"]]
 

@@ -59,20 +59,12 @@ def describe(name: str, table: pd.DataFrame) -> pd.DataFrame:
     >>> describe("predictions", pd.DataFrame({"clip": ["a"], "score": [3.0]}))["unit"].tolist()
     ['', 'score points']
     """
-    known = dictionary()
-    own = known[known["table"] == name].set_index("column")
-    shared = known[known["table"] == _KEYS].set_index("column")
+    own, shared = _entries().get(name, {}), _entries()[_KEYS]
     rows = []
-    for column in table:
+    for column in map(str, table):
         # AU04 is described by AU01, AU04_c by AU01_c.
-        like = (
-            f"AU01{str(column)[4:]}"
-            if name == "action_units" and str(column).startswith("AU")
-            else column
-        )
-        found = own if like in own.index else shared if like in shared.index else None
-        meaning, unit = found.loc[like, ["meaning", "unit"]] if found is not None else ("", "")
-        rows.append(
-            {"column": column, "type": str(table[column].dtype), "meaning": meaning, "unit": unit}
-        )
+        like = f"AU01{column[4:]}" if name == "action_units" and column[:2] == "AU" else column
+        meaning, _, unit = own.get(like, shared.get(like, "")).partition("; ")
+        kind = str(table[column].dtype)
+        rows.append({"column": column, "type": kind, "meaning": meaning, "unit": unit})
     return pd.DataFrame(rows)

@@ -70,7 +70,7 @@ def h1_coupling(
         rows["adjusted"] = means.reindex(rows["au"]).to_numpy()
     if len(z) < iv.MIN_PARTICIPANTS:
         return _refuse(rows, len(z))
-    observed, inference = _observed_t(windows, z.index, rows["au"])
+    observed, inference = _observed_t(windows, z.index, list(rows["au"]))
     test = pm.sign_flip_max_t(
         values, n_flips=plan.permutations, seed=plan.seed, alpha=plan.alpha, observed=observed
     )
@@ -217,7 +217,7 @@ def participant_regions(attribution_regions: pd.DataFrame) -> pd.DataFrame:
     means = means.groupby(["participant", "region"]).mean()
     wide = means[list(names)].rename(columns=names).unstack("region")
     wide["given", "difference"] = means["difference"].groupby("participant").mean()
-    return wide
+    return pd.DataFrame(wide)
 
 
 def h3_regions(

@@ -5,7 +5,7 @@ Resampling draws whole participants, because they are the independent units.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,9 +24,9 @@ BOOTSTRAP_RHO = 20
 class Interval(NamedTuple):
     """Estimate and limits; arrays over the members of a family, or floats."""
 
-    estimate: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    estimate: Any
+    low: Any
+    high: Any
 
 
 def mean_interval(

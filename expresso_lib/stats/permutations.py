@@ -402,7 +402,7 @@ def _shifted_means(
     """Mean Fisher z of one AU at every shift, and how many windows are defined, both (F,)."""
     frames = len(column)
     moving = circular_ranks(column, fixed.shape[1])
-    usable = moving.any(axis=1)
+    usable = np.asarray(moving.any(axis=1))
     windows = np.flatnonzero(fixed.any(axis=1))
     log_sum, defined = np.zeros(frames), np.zeros(frames)
     for block in np.array_split(windows, max(1, -(-len(windows) // _PRODUCT_BLOCK))):

@@ -44,7 +44,7 @@ def standard_ranks(values: np.ndarray) -> np.ndarray:
     return np.divide(ranks, length, out=np.zeros_like(ranks), where=length > 1e-9)
 
 
-def fisher_z(rho: np.ndarray) -> np.ndarray:
+def fisher_z(rho: np.ndarray | float) -> np.ndarray:
     """Fisher's z of a correlation, ``atanh(rho)``, with rho clipped at ±0.999.
 
     Correlations near ±1 have a skewed spread; z is nearly normal with variance 1 / (n - 3)

@@ -56,11 +56,9 @@ def sensitivity(
     data = data.assign(severity=(data["score"] - participants["score"].mean()) / 10)
     rows = []
     for au in aus if aus is not None else [a for a in anatomy.AU_CODES if a in set(data["au"])]:
-        table = data[data["au"] == au]
         # Repeats of the folds see the same windows: they are averaged, not counted again.
-        table = table.groupby(["participant", "recording", "window", "severity"], as_index=False)[
-            "z"
-        ].mean()
+        keys = ["participant", "recording", "window", "severity"]
+        table = data[data["au"] == au].groupby(keys)["z"].mean().reset_index()
         people = table["participant"].nunique()
         base = {
             "au": au, "n_participants": people, "n_recordings": table["recording"].nunique(),
