@@ -289,8 +289,7 @@ def event_average(
     lead, lag = round(before * fps), round(after * fps)
     found: dict[str, list[np.ndarray]] = {}
     for table in tables:
-        cut = locked(table["attribution"], onsets(table[au]), before=lead, after=lag)
-        cut = cut[np.isfinite(cut).all(axis=1)]
+        cut = _whole(table, au, lead, lag)
         if len(cut):
             cut = cut - cut[:, :lead].mean(axis=1, keepdims=True)
             found.setdefault(str(table["participant"].iloc[0]), []).append(cut)
@@ -306,3 +305,28 @@ def event_average(
         "ci_low": middle - half, "ci_high": middle + half,
         "n_events": events, "n_participants": len(means),
     })
+
+
+def event_averages(
+    joined: pd.DataFrame, aus: Sequence[str], *, fps: float
+) -> dict[str, pd.DataFrame]:
+    """``event_average`` of several AUs; those with onsets in fewer than two people are left out.
+
+    Parameters
+    ----------
+    joined : pd.DataFrame
+        ``participant, recording, frame, attribution`` and a column per AU.
+    """
+    tables = [table.sort_values("frame") for _, table in joined.groupby("recording")]
+    found = {}
+    for au in aus:
+        moving = {str(t["participant"].iloc[0]) for t in tables
+                  if len(_whole(t, au, round(fps), round(2 * fps)))}
+        if len(moving) > 1:
+            found[au] = event_average(tables, au, fps=fps)
+    return found
+
+
+def _whole(table: pd.DataFrame, au: str, lead: int, lag: int) -> np.ndarray:
+    cut = locked(table["attribution"], onsets(table[au]), before=lead, after=lag)
+    return cut[np.isfinite(cut).all(axis=1)]

@@ -8,6 +8,7 @@ a script (real recordings) the interventions are left out; everything else stays
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,20 +28,24 @@ from expresso_lib import (
     models,
     store,
     synthetic,
+    training,
 )
 
-# Every explanation that stands in the trust table: the two channels, the paper's, and others.
+# Every explanation of every clip: the two channels, the paper's, and cheap ones.
 WAYS = (
     ("DeepLift", "own_neutral"),
     ("DeepLift", "temporal_mean"),
     ("DeepLift", "blur"),
     ("DeepLift", "zero"),
     ("DeepLift", "oracle_neutral"),
+    ("InputXGradient", "zero"),
+    ("LayerGradCam", "zero"),
+)
+# These cost tens of passes: they explain the clips that are looked at more closely.
+SLOW_WAYS = (
     ("IntegratedGradients", "own_neutral"),
     ("GradientShap", "own_neutral"),
-    ("InputXGradient", "zero"),
     ("Ablation", "own_neutral"),
-    ("LayerGradCam", "zero"),
 )
 # Deletion, infidelity and sensitivity cost many passes: they are asked of these only.
 CLOSER = (("DeepLift", "own_neutral"), ("DeepLift", "blur"), ("DeepLift", "zero"))
@@ -195,7 +200,8 @@ def trial(
     randomised : int
         Networks with shuffled weights that are explained as well.
     closer : bool
-        Also deletion, insertion, infidelity, sensitivity, randomisation layer by layer: slow.
+        Also ``SLOW_WAYS``, deletion, insertion, infidelity, sensitivity, agreement between
+        explanations, and randomisation layer by layer: several times the cost.
 
     Returns
     -------
@@ -207,7 +213,8 @@ def trial(
                                regions=scene.regions, activity=scene.activity[factor])
         for factor, without in scene.without.items()
     ]
-    wanted = [tuple(w) for w in ways if w[1] != "oracle_neutral" or scene.oracle is not None]
+    asked = [*ways, *(SLOW_WAYS if closer else ())]
+    wanted = [tuple(w) for w in asked if w[1] != "oracle_neutral" or scene.oracle is not None]
     options = {"steps": steps, "seed": seed, "samples": 8}
     values = {way: explain(scene, scene.model, way, **options) for way in wanted}
     maps = {way: _map(value) for way, value in values.items()}
@@ -282,6 +289,9 @@ def _closer(scene: Stage, values: Mapping, maps: Mapping, seed: int) -> list[tup
         found["infidelity"] = float(faithfulness.infidelity(
             scene.model, scene.clip, reference, tested, labels, seed=seed)[0])
         rows += [(*way, "pooled", metric, value) for metric, value in found.items()]
+    table = faithfulness.agreement({"/".join(way): maps[way] for way in values})
+    for way in values:
+        rows += [(*way, other, "agreement", value) for other, value in table.loc["/".join(way)].items()]
     return rows + _sensitivity(scene, seed) + _cascade(scene, maps, seed)
 
 
@@ -314,6 +324,56 @@ def _cascade(scene: Stage, maps: Mapping, seed: int) -> list[tuple]:
         rows.append((*CLOSER[0], str(layers), "randomisation", float(value)))
         rows.append((*CLOSER[0], str(layers), "randomisation_unsigned", float(unsigned)))
     return rows
+
+
+def items(
+    recordings: pd.DataFrame,
+    folder: str | Path,
+    model_of: Mapping[str, Path],
+    *,
+    most: int,
+    closer_every: int = 8,
+    randomised: int = 0,
+    **options: Any,
+) -> list[store.Item]:
+    """The trials of a cohort: one clip a recording, first recordings of everyone first.
+
+    Parameters
+    ----------
+    recordings : pd.DataFrame
+        ``participant, recording``.
+    folder : path
+        Of the clip archives.
+    model_of : mapping
+        Participant to the checkpoint that has not seen them.
+    most : int
+        Number of trials at most.
+    closer_every : int
+        Every how many trials one is looked at more closely.
+    randomised : int
+        Networks with shuffled weights in those that are.
+    **options
+        Of ``item``.
+    """
+    known = recordings[[r in model_of for r in recordings["participant"]]].sort_values("recording")
+    known = known[[(Path(folder) / f"{r}.npz").is_file() for r in known["recording"]]]
+    turn = known.groupby("participant").cumcount()
+    known = known.assign(turn=turn).sort_values(["turn", "recording"]).head(most)
+    return [
+        item(row.recording, Path(folder) / f"{row.recording}.npz", model_of[row.participant],
+             participant=row.participant, closer=number % closer_every == 0,
+             randomised=randomised if number % closer_every == 0 else 0, **options)
+        for number, row in enumerate(known.itertuples())
+    ]  # fmt: skip
+
+
+def agreement_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean rank agreement of any two explanations over trials, (M, M)."""
+    part = rows[rows["metric"] == "agreement"]
+    part = part.assign(way=part["method"] + "/" + part["baseline"])
+    order = list(dict.fromkeys(part["way"]))
+    wide = part.pivot_table(index="way", columns="factor", values="value", sort=False)
+    return wide.reindex(index=order, columns=order)
 
 
 def read(outcomes: Iterable[store.Outcome]) -> pd.DataFrame:
@@ -351,3 +411,117 @@ def faithfulness_table(
     table = pd.concat([table[table["method"] != "randomised"], blind], ignore_index=True)
     ends = ["estimate", "ci_low", "ci_high"]
     return table.assign(recipe=recipe)[["recipe", *keys, *ends]]
+
+
+def time_use(
+    recordings: pd.DataFrame, folder: str | Path, model_of: Mapping[str, Path], *, length: int,
+    seed: int = 0,
+) -> pd.DataFrame:  # fmt: skip
+    """What happens to the score when the middle clip of a recording is frozen, shuffled, reversed.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``participant, recording, prediction, freeze, shuffle, reverse``; score points.
+    """
+    rows = []
+    for row in recordings.drop_duplicates("participant").itertuples():
+        source = Path(folder) / f"{row.recording}.npz"
+        if row.participant in model_of and source.is_file():
+            archive = clips.ClipArchive.load(source)
+            model, _ = models.load(model_of[row.participant])
+            chosen = middle_clip(archive.n_frames, length)[None]
+            clip = torch.from_numpy(clips.stack(archive, chosen))
+            found = {k: float(v[0]) for k, v in
+                     faithfulness.time_use(model, clip, seed=seed).items()}
+            rows.append({"participant": row.participant, "recording": row.recording,
+                         "prediction": float(faithfulness.scores(model, clip)[0])} | found)
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True, eq=False)
+class HeadsetClips:
+    """Clips of rendered participants with a headset, and the same without it."""
+
+    table: pd.DataFrame  # participant, recording, clip, score, headset (as planned)
+    worn: Tensor  # (N, 3, T, H, W) everyone wears it
+    bare: Tensor  # (N, 3, T, H, W) nobody does
+    neutral: Tensor  # (N, 3, 1, H, W) own neutral frame, headset on
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, index: int) -> Tensor:
+        planned = self.worn if self.table["headset"].iat[index] else self.bare
+        return planned[index]
+
+
+def headset_clips(
+    *, participants: int, length: int, side: int, rate: float, seed: int = 0,
+    render_size: int = RENDER_SIZE,
+) -> HeadsetClips:  # fmt: skip
+    """Render one clip of every participant of a ``headset`` cohort, with it and without it.
+
+    Parameters
+    ----------
+    participants : int
+    length, side, rate : int, int, float
+        T, pixels and frames per second of a clip.
+    """
+    plan = synthetic.plan_cohort(participants=participants, recordings=1, fps=2 * rate,
+                                 seconds=(length + 1) / rate, seed=seed, variant="headset")
+    source = np.arange(length) * 2
+    worn, bare, neutral = [], [], []
+    for name in plan.recordings["recording"]:
+        script = replace(plan.script(name), headset=True)
+        points = np.stack([p for p, _ in synthetic.geometry_of(
+            script, size=render_size, frames=source.tolist())])
+        ways = clips.align(points, side)
+        both = [clips.rerender(s, source, ways, side, render_size=render_size)
+                for s in (script, synthetic.without(script, "headset"))]
+        on, off = (torch.from_numpy(x.transpose(3, 0, 1, 2).astype(np.float32) / 255) for x in both)
+        row = attribution.neutral_frame(clips.transform_points(points, ways))
+        worn.append(on)
+        bare.append(off)
+        neutral.append(on[:, [row]])
+    people = plan.recordings.merge(plan.participants[["participant", "score"]], on="participant")
+    table = people[["participant", "recording", "score", "headset"]].assign(
+        clip=people["recording"])
+    return HeadsetClips(table, *(torch.stack(x) for x in (worn, bare, neutral)))
+
+
+def headset_points(model: nn.Module, data: HeadsetClips, *, name: str, draws: int = 500,
+                   seed: int = 0) -> pd.DataFrame:  # fmt: skip
+    """What every channel puts on the headset, beside what taking it off does to the score.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``model, way, points, ci_low, ci_high``: means over participants in score points; way
+        ``effect`` is the truth, f(with) - f(without).
+    """
+    changed = (data.worn - data.bare).abs().amax(dim=1).numpy() > faithfulness.CHANGED
+    effect = faithfulness.scores(model, data.worn) - faithfulness.scores(model, data.bare)
+    said = {"effect": effect}
+    for baseline in ("own_neutral", "blur", "zero"):
+        reference = data.neutral if baseline == "own_neutral" else baseline
+        values = attribution.attribute(model, data.worn, "DeepLift", reference).values
+        said[baseline] = faithfulness.contribution(_map(values), changed)
+    rows = pd.concat([
+        pd.DataFrame({"participant": data.table["participant"], "way": way, "value": values})
+        for way, values in said.items()
+    ])
+    table = faithfulness.means(rows, ["way"], draws=draws, seed=seed)
+    return table.rename(columns={"estimate": "points"}).assign(model=name)
+
+
+def headset_model(model: nn.Module, data: HeadsetClips, *, epochs: int, seed: int = 0) -> nn.Module:
+    """Train a copy of a model on a cohort in which the headset gives severity away."""
+    taught = copy.deepcopy(model).requires_grad_(True)
+    people = data.table["participant"].to_numpy()
+    stop = np.flatnonzero(np.arange(len(people)) % 4 == 0)
+    learn = np.setdiff1d(np.arange(len(people)), stop)
+    options = training.FineTuning(parts=("all",), epochs=epochs, batch=4, learning_rate=1e-3,
+                                  patience=epochs, seed=seed)
+    training.finetune(taught, data, learn, stop, options=options)
+    return taught.requires_grad_(False).eval()
