@@ -138,11 +138,9 @@ class Facts:
         """Write benchmarks (`kind` "goal") or calibrations ("test"); those of other code go out."""
         rows = [row for row in _read_json(self.folder.parent / "bench.json", []) if kind in row
                 and all(row.get(key) == value for key, value in where.items())]
-        table = pd.DataFrame(rows)
-        for column in {"value", "rate"} & {*table.columns}:
-            fits = table["source_hash"].isin(self.bench_hashes)
-            table[column] = table[column].astype(object).where(fits, MISSING)
-        return show_table(table, caption=caption, digits=3)
+        lines = [_goal(row, fresh) if kind == "goal" else _calibration(row, fresh) for row in rows
+                 for fresh in [row.get("source_hash") in self.bench_hashes]]
+        return show_table(pd.DataFrame(lines), caption=caption, digits=3)
 
     def fragment(self, name: str, otherwise: str) -> str:
         """Return a piece of HTML that a chapter left in ``figures/``, or some words instead."""
@@ -192,6 +190,21 @@ def show_table(table: pd.DataFrame, *, caption: str, digits: int = 2, empty: str
 def raw(text: str) -> str:
     """Fence HTML for MyST."""
     return f"\n````{{raw}} html\n{text}\n````\n"
+
+
+def _goal(row: Mapping[str, Any], fresh: bool) -> dict[str, Any]:
+    least = row.get("better") == "higher"
+    holds = row["value"] >= row["bar"] if least else row["value"] <= row["bar"]
+    return {"goal": row["goal"], "what": row.get("what", ""),
+            "measured": f"{row['value']:.4g}" if fresh else MISSING,
+            "bar": f"{'at least' if least else 'at most'} {row['bar']:g}",
+            "reached": ("yes" if holds and row.get("gate", True) else "no") if fresh else "",
+            "note": row.get("note", "") if fresh else "", "device": row.get("device", "")}
+
+
+def _calibration(row: Mapping[str, Any], fresh: bool) -> dict[str, Any]:
+    return {"test": row["test"], "scenario": row["scenario"], "cohorts": row["n"],
+            "false positives": f"{100 * row['rate']:.1f} %" if fresh else MISSING}
 
 
 def bench_hashes(folder: Path) -> frozenset[str]:

@@ -119,12 +119,15 @@ def test_number_takes_the_row_that_fits(run):
 def test_benchmark_of_other_code_is_withheld(run):
     """A value is shown only with the hash of today's code."""
     rows = [
-        {"goal": 1, "what": "now", "value": 1.25, "bar": 1, "source_hash": "today"},
-        {"goal": 2, "what": "then", "value": 99.5, "bar": 1, "source_hash": "old"},
+        {"goal": 1, "what": "now", "value": 1.25, "bar": 1, "better": "higher",
+         "source_hash": "today"},
+        {"goal": 2, "what": "then", "value": 99.5, "bar": 1, "better": "lower",
+         "source_hash": "old"},
     ]
     (run.parent / "bench.json").write_text(json.dumps(rows))
     text = publishing.Facts(run, bench_hashes=frozenset({"today"})).bench("goal", "Goals")
     assert "1.25" in text
+    assert "at least 1" in text
     assert "99.5" not in text
     assert "not measured" in text
 
