@@ -142,7 +142,8 @@ class Study:
 
     def inputs(self, recipe: Recipe) -> tuple[Path, ...]:
         """Files whose contents decide a recipe's result."""
-        return tuple(Path(path) for _, path in sorted(self.archives[recipe.input].items()))
+        files = tuple(Path(path) for _, path in sorted(self.archives[recipe.input].items()))
+        return (*files, models.shipped()) if recipe.weights == "facial-actions" else files
 
 
 def schemes(participants: pd.DataFrame, *, folds: int, repeats: int, seed: int) -> pd.DataFrame:

@@ -16,7 +16,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -374,11 +373,15 @@ def build(
     return _assemble(description | {"input": input}, seed, state).eval()
 
 
+def shipped() -> Path:
+    """The checkpoint behind the weights ``facial-actions``."""
+    return Path(__file__).parent / "assets" / CHECKPOINT
+
+
 def _pretrained(backbone: Backbone, weights: str) -> Mapping[str, Tensor]:
     source = (backbone.weights or {})[weights]
     if weights == "facial-actions":
-        with resources.as_file(resources.files("expresso_lib") / "assets" / source) as path:
-            state, _ = _read(path)
+        state, _ = _read(shipped())
         return {key.removeprefix("stages."): value for key, value in state.items()}
     return torch.load(manifest.fetch(source), map_location="cpu", weights_only=True)
 
