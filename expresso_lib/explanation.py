@@ -373,3 +373,24 @@ def tables(
     joined = [pd.concat(parts, ignore_index=True) for parts in (by_region, by_frame)]
     ordered = [t[first + [c for c in t.columns if c not in first]] for t in joined]
     return ordered[0], ordered[1]
+
+
+def completeness(regions: pd.DataFrame) -> pd.DataFrame:
+    """Whether attributions add up, by method and baseline.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``method, baseline, clips, complete`` (share), ``largest_gap`` (score points).
+    """
+    one = regions.drop_duplicates(["method", "baseline", "clip"])
+    one = one.assign(gap=one["delta"].abs())
+    return one.groupby(["method", "baseline"], as_index=False, sort=False).agg(
+        clips=("clip", "size"), complete=("complete", "mean"), largest_gap=("gap", "max"))
+
+
+def fold_paths(predictions: pd.DataFrame, folder: str | Path) -> dict[str, Path]:
+    """Participant to the checkpoint that ``fold_models`` wrote into ``folder``."""
+    first = predictions[predictions["repeat"] == predictions["repeat"].min()]
+    return {row.participant: Path(folder) / f"fold_{row.fold}.safetensors"
+            for row in first.drop_duplicates("participant").itertuples()}

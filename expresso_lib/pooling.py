@@ -8,7 +8,7 @@ sums grow with a region's area and, since DeepLift is complete, with the predict
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -330,3 +330,21 @@ def event_averages(
 def _whole(table: pd.DataFrame, au: str, lead: int, lag: int) -> np.ndarray:
     cut = locked(table["attribution"], onsets(table[au]), before=lead, after=lag)
     return cut[np.isfinite(cut).all(axis=1)]
+
+
+def after_onset(averages: Mapping[str, pd.DataFrame], *, seconds: float = 1.0) -> pd.DataFrame:
+    """Mean of the event averages in the ``seconds`` after the onset.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``au, estimate, ci_low, ci_high, n_events, n_participants, clear`` (the mean interval
+        excludes zero). The interval is the mean of the pointwise ones: a little too wide.
+    """
+    names = ["au", "estimate", "ci_low", "ci_high", "n_events", "n_participants"]
+    rows = []
+    for au, table in averages.items():
+        part = table[(table["seconds"] > 0) & (table["seconds"] <= seconds)]
+        rows.append([au, *part[names[1:]].mean()])
+    found = pd.DataFrame(rows, columns=names)
+    return found.assign(clear=(found["ci_low"] > 0) | (found["ci_high"] < 0))

@@ -525,3 +525,96 @@ def headset_model(model: nn.Module, data: HeadsetClips, *, epochs: int, seed: in
                                   patience=epochs, seed=seed)
     training.finetune(taught, data, learn, stop, options=options)
     return taught.requires_grad_(False).eval()
+
+
+def plan_of(section: Any) -> dict[str, Any]:
+    """Arguments of ``synthetic.plan_cohort`` from a run's ``cohort`` parameters."""
+    names = ("participants", "recordings", "seconds", "fps", "seed", "variant")
+    return {name: getattr(section, name) for name in names}
+
+
+def cell(table: pd.DataFrame, method: str, baseline: str, metric: str, *,
+         factor: str = "pooled", support: str = "changed") -> pd.Series:  # fmt: skip
+    """One row of ``faithfulness``; NaN where this run did not measure it."""
+    wanted = {"method": method, "baseline": baseline, "metric": metric, "factor": factor,
+              "support": support}  # fmt: skip
+    rows = table
+    for name, value in wanted.items():
+        rows = rows[rows[name] == value]
+    ends = {"estimate": np.nan, "ci_low": np.nan, "ci_high": np.nan}
+    return rows.iloc[0] if len(rows) else pd.Series(wanted | ends)
+
+
+BLIND = ("random", "edge", "motion", "difference", "amount")
+
+
+def strongest_control(table: pd.DataFrame, metric: str) -> pd.Series:
+    """The control with the largest |estimate|, pooled, on changed pixels."""
+    rows = [cell(table, name, "none", metric) for name in BLIND]
+    return max(rows, key=lambda row: np.nan_to_num(abs(row["estimate"]), nan=-1))
+
+
+def by_factor(rows: pd.DataFrame, table: pd.DataFrame, *, method: str = "DeepLift",
+              baseline: str = "own_neutral") -> pd.DataFrame:  # fmt: skip
+    """One explanation factor by factor, beside how much the model uses each."""
+    part = rows[(rows["metric"] == "evidence") & (rows["support"] == "changed")]
+    part = part[(part["method"] == method) & (part["baseline"] == baseline)]
+    found = []
+    for factor, one in part.groupby("factor", sort=False):
+        get = [cell(table, method, baseline, metric, factor=factor) for metric in
+               ("interventional_fidelity", "fidelity_given_amount", "sign")]
+        found.append({
+            "factor": anatomy.FACTOR_TITLES.get(factor, factor), "sd of effect": one["effect"].std(),
+            "fidelity": get[0]["estimate"], "from": get[0]["ci_low"], "to": get[0]["ci_high"],
+            "given amount": get[1]["estimate"], "right sign": get[2]["estimate"],
+            "clips with effect": (one["effect"].abs() > faithfulness.SIGN_POINTS).mean(),
+        })
+    return pd.DataFrame(found)
+
+
+def closer_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Deletion, insertion, infidelity and sensitivity of explanations and controls."""
+    names = ["deletion", "insertion", "infidelity", "sensitivity"]
+    rows = table[table["metric"].isin(names)]
+    wide = rows.pivot_table(index=["method", "baseline"], columns="metric", values="estimate",
+                            sort=False)
+    return wide.reindex(columns=names).reset_index().rename_axis(columns=None)
+
+
+def audit_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean ratio of |attribution| to area on background and border, by explanation."""
+    part = rows[(rows["metric"] == "ratio") & (rows["baseline"] != "none")]
+    wide = part.pivot_table(index=["method", "baseline"], columns="factor", values="value",
+                            sort=False)
+    return wide.reset_index().rename_axis(columns=None)
+
+
+def trust_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Which explanation may be believed for what, by the bars of this chapter.
+
+    *How much, and which sign*: fidelity on changed pixels at least .90 and above every control.
+    *Where*: at least .80 on region masks. *When*: timing at least .90. "no" where a bar is
+    missed, "not measured" where this run could not ask.
+    """
+    ways = table[["method", "baseline"]].drop_duplicates().itertuples(index=False)
+    control = abs(strongest_control(table, "interventional_fidelity")["estimate"])
+    found = []
+    for method, baseline in ways:
+        if baseline == "none" or method == "randomised":
+            continue
+        fidelity = cell(table, method, baseline, "interventional_fidelity")["estimate"]
+        region = cell(table, method, baseline, "interventional_fidelity", support="region")
+        timing = cell(table, method, baseline, "time_auroc", support="region")
+        found.append({
+            "method": method, "reference": baseline.replace("_", " "), "fidelity": fidelity,
+            "how much, and which sign": _verdict(fidelity, max(0.9, np.nan_to_num(control))),
+            "where": _verdict(region["estimate"], 0.8), "when": _verdict(timing["estimate"], 0.9),
+            "can see what stands still": "yes" if baseline in ("blur", "zero") else "no",
+        })
+    return pd.DataFrame(found)
+
+
+def _verdict(value: float, bar: float) -> str:
+    if not np.isfinite(value):
+        return "not measured"
+    return "yes" if value >= bar else "no"

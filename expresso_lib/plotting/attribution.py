@@ -337,3 +337,18 @@ def artefact(rows: pd.DataFrame) -> Figure:
     panels[0, 0].set_yticks(range(len(ways)), titles)
     panels[0, 0].invert_yaxis()
     return figure
+
+
+def time_use(table: pd.DataFrame) -> Figure:
+    """Change of the prediction when frames are frozen, shuffled, reversed; a mark per participant."""
+    figure, axes = style.figure("two_thirds")
+    titles = {"freeze": "frozen", "shuffle": "shuffled", "reverse": "reversed"}
+    for place, name in enumerate(titles):
+        values = table[name].to_numpy(float)
+        spread = place + np.linspace(-0.18, 0.18, len(values))
+        axes.plot(spread, values, "o", color=style.ROLE_COLORS["model"], markersize=4, alpha=0.7)
+        axes.hlines(np.abs(values).mean(), place - 0.3, place + 0.3, color=style.INK)
+    style.zero_line(axes)
+    axes.set_xticks(range(len(titles)), list(titles.values()))
+    axes.set_ylabel("prediction lost, score points")
+    return figure
