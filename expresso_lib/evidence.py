@@ -21,6 +21,8 @@ from . import store
 SOURCE = "source.json"
 PACKAGE = Path(__file__).parent
 DIGITS = 4
+# They carry results from place to place and decide none.
+CARRIERS = {f"expresso_lib.{name}" for name in ("store", "engine", "manifest", "_checks")}
 
 
 def keep(folder: Path, name: str, table: pd.DataFrame, module: str, *, files: Sequence[str] = (),
@@ -67,8 +69,10 @@ def sources(folder: Path) -> dict[str, Mapping[str, Any]]:
 
 def fingerprint(module: str, files: Sequence[str] = ()) -> str:
     """Return a hash of a module, of all of ours that it reaches, and of files of the package."""
-    parts = [store.source_hash(module)]
+    digest = hashlib.sha256()
+    for name in sorted(store.reached_modules(module) - CARRIERS):
+        digest.update(name.encode() + store.code_of(store.module_path(name)).encode())
     for name in files:
         path = PACKAGE / name
-        parts.append(store.file_hash(path) if path.is_file() else "missing")
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+        digest.update((store.file_hash(path) if path.is_file() else "missing").encode())
+    return digest.hexdigest()[:16]

@@ -28,7 +28,7 @@ import pandas as pd
 import yaml
 from nbformat import NotebookNode
 
-from . import store
+from . import evidence, store
 from .plotting import style
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -141,6 +141,19 @@ class Facts:
         lines = [_goal(row, fresh) if kind == "goal" else _calibration(row, fresh) for row in rows
                  for fresh in [row.get("source_hash") in self.bench_hashes]]
         return show_table(pd.DataFrame(lines), caption=caption, digits=3)
+
+    @cached_property
+    def studied(self) -> dict[str, pd.DataFrame]:
+        """The committed tables of the study whose code is still this code."""
+        return evidence.read(ROOT / "benchmarks" / "study")
+
+    def study(self, name: str, *columns: str, caption: str, digits: int = 2, **where: Any) -> str:
+        """Write chosen columns and rows of a table of the study, or that it was not measured."""
+        table = self.studied.get(name, pd.DataFrame())
+        for column, value in where.items():
+            table = table[table[column].eq(value)] if column in table else table.iloc[:0]
+        return show_table(table[[c for c in columns if c in table]] if columns else table,
+                          caption=caption, digits=digits)
 
     def fragment(self, name: str, otherwise: str) -> str:
         """Return a piece of HTML that a chapter left in ``figures/``, or some words instead."""
