@@ -152,8 +152,8 @@ def window_couplings(
     for key, rows in data.groupby(keys, dropna=False, sort=True):
         rows = rows.sort_values("frame")
         table = _series_couplings(rows, aus, extra, window=window, step=step or max(1, window // 2))
-        for name, value in zip(keys, key):
-            table[name] = value
+        for column, value in zip(keys, list(key)):
+            table[column] = value
         parts.append(table)
     found = pd.concat(parts, ignore_index=True)
     return found[[*keys, "window", "au", "rho", "z", "n_frames", "reason"]]
