@@ -136,12 +136,13 @@ def typical(predictions: pd.DataFrame) -> pd.Series:
     Returns
     -------
     Series
-        ``participant, recording, prediction`` (held out, of the recording), ``score``.
+        ``participant, recording, prediction`` (held out, of the recording), ``score``, ``fold``.
 
     Examples
     --------
     >>> table = pd.DataFrame({"participant": list("abc"), "recording": ["a1", "b1", "c1"],
-    ...                       "prediction": [1.0, 5.0, 9.0], "score": [2.0, 9.0, 9.0]})
+    ...                       "prediction": [1.0, 5.0, 9.0], "score": [2.0, 9.0, 9.0],
+    ...                       "fold": [0, 1, 2]})
     >>> typical(table)["participant"]
     'a'
     """
@@ -166,7 +167,7 @@ def of_recording(predictions: pd.DataFrame, recording: str) -> pd.Series:
         raise ValueError(f"recording {recording!r} has no prediction; there are {known}, ...")
     return pd.Series({"participant": rows["participant"].iloc[0], "recording": recording,
                       "prediction": float(rows["prediction"].mean()),
-                      "score": float(rows["score"].iloc[0])})
+                      "score": float(rows["score"].iloc[0]), "fold": int(rows["fold"].iloc[0])})
 
 
 def series_of(units: pd.DataFrame, recording: str) -> pd.DataFrame:
