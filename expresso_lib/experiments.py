@@ -129,6 +129,14 @@ class Study:
             step=self.step,
         )
 
+    def longest(self) -> int:
+        """Frames that nine of ten recordings have: longer clips would lose too many people."""
+        counts = []
+        for path in next(iter(self.archives.values())).values():
+            with np.load(path, allow_pickle=False) as archive:
+                counts.append(len(archive["source"]))
+        return int(np.quantile(counts, 0.1))
+
     def model(self, recipe: Recipe) -> models.VideoRegressor:
         """The network of a recipe, before any fit."""
         return models.build(
@@ -212,17 +220,19 @@ def default_recipe(parameters: config.Parameters) -> Recipe:
     )
 
 
-def grid(default: Recipe, *, full: bool) -> list[Recipe]:
+def grid(default: Recipe, *, full: bool, longest: int | None = None) -> list[Recipe]:
     """The recipes of chapter 3: the default first, then one thing changed at a time.
 
     Six cheap cells (frozen trunk, ridge head) answer its questions in minutes. ``full`` adds the
-    fits that go beyond the head, the network trained from scratch, and other seeds.
+    fits that go beyond the head, the network trained from scratch, and other seeds. Clips that
+    are longer than ``longest`` (frames, `Study.longest`) are not tried.
     """
     cells = [default, image_recipe(default)]
     if default.model == "small":
         cells += [replace(default, model="small_image_sd")]
     cells += [unweighted(default)]
-    cells += [replace(default, frames=frames) for frames in (16, 32, 64)]
+    lengths = [frames for frames in (16, 32, 64) if longest is None or frames <= longest]
+    cells += [replace(default, frames=frames) for frames in lengths]
     cells += [replace(default, input=way) for way in models.INPUTS]
     if full:
         cells += [replace(default, fit="last"), replace(default, weights="none", fit="all")]

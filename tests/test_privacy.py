@@ -10,6 +10,9 @@ import base64
 import json
 import logging
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -38,10 +41,10 @@ from expresso_lib import (
 from expresso_lib.pipeline import recording
 from expresso_lib.plotting import style
 
-SIZE, FRAMES, BLOCKS = 160, 36, 20
+SIZE, FRAMES, BLOCKS = 160, 40, 20
 GREEN, MAGENTA = np.array([20, 235, 20]), np.array([225, 20, 225])
 # Share of a picture's pixels in the mark's colours that counts as a trace (measured: 0 in all
-# closed pictures, above .1 in open ones), and the correlation with its pattern that does
+# closed pictures, above .05 in open ones), and the correlation with its pattern that does
 # (unrelated pictures stay below .35 at the best of all places).
 COLOURED, FOUND = 0.002, 0.5
 
@@ -77,7 +80,7 @@ def write_lookalike(root, people=5):
                   for f in range(FRAMES)]  # fmt: skip
         video.write_video(root / f"p{number}.mp4", images, 25.0, crf=12)
         write_openface(root / f"p{number}.csv", points)
-        rows.append({"participant": f"p{number}", "path": f"p{number}.mp4", "bdi": 9 * number})
+        rows.append({"participant": f"p{number}", "path": f"p{number}.mp4", "bdi": 7 * number})
     pd.DataFrame(rows).to_csv(root / "scores.csv", index=False)
     return root
 
@@ -100,11 +103,12 @@ def closed(tmp_path_factory):
 
 
 def coloured(image):
-    """Share of pixels whose colour is the mark's: far greener, or far less green, than others."""
+    """Share of pixels in the mark's colours: the rarer of far greener, and far less green."""
     red, green, blue = np.moveaxis(image.astype(float), -1, 0)
     is_green = (green > 1.7 * np.maximum(red, blue)) & (green > 90)
     is_magenta = (np.minimum(red, blue) > 1.8 * green) & (np.minimum(red, blue) > 90)
-    return float((is_green | is_magenta).mean())
+    # Either colour alone may stand in a chart; the mark has both, in equal parts.
+    return float(min(is_green.mean(), is_magenta.mean()))
 
 
 def patterned(image, archive, side=drawing.SIZE):
@@ -202,7 +206,7 @@ def test_the_search_finds_the_mark_where_leave_is_given(closed, tmp_path):
     out = publish(closed, drawing.Permission(True), tmp_path / "out")
     found = search(out, archive, tmp_path / "scratch")
     for name in ("strip-plain.png", "strip-lines.png", "plain.png", "plain.svg picture 0"):
-        assert found.loc[name, "colour"] > 0.1, found
+        assert found.loc[name, "colour"] > 0.05, found
     for name in ("strip-plain.png", "strip-worst.png"):
         assert found.loc[name, "pattern"] > 0.8, found
     assert found.loc["overlay-DeepLift-blur.mp4", "pattern"].max() > FOUND
@@ -244,3 +248,28 @@ def test_frames_reach_pages_through_drawing_alone():
         if path.name not in allowed and "synthetic" not in path.parts and "oracle" not in path.name:
             assert "imencode" not in text, path
             assert "Image.fromarray" not in text, path
+
+
+QUICK = (
+    "clips.frames=8", "clips.step=4", "training.folds=3", "training.epochs=1",
+    "training.bootstrap=100", "attribution.randomised=1",
+    "attribution.trust_clips=2", "attribution.steps=8", "statistics.window=8",
+    "statistics.permutations=100", "statistics.bootstrap=100", "faces.min_share=0.5",
+)  # fmt: skip
+
+
+@pytest.mark.slow
+def test_book_of_closed_data_shows_the_mark_nowhere(tmp_path, project):
+    """A whole book on the look-alike: pages, notebooks, figures, videos, logs."""
+    data = write_lookalike(tmp_path / "data", people=9)
+    out = project / "build" / "privacy-test"
+    shutil.rmtree(out, ignore_errors=True)
+    settings = (f"cohort.folder={data}", "cohort.score=bdi", *QUICK)
+    command = [sys.executable, "-m", "expresso_lib.cli", "book", "--params", "folder"]
+    command += ["--run", out.name, *(word for setting in settings for word in ("-p", setting))]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    for name in ("html", "notebooks", "figures"):
+        assert any((out / name).rglob("*")), done.stdout[-3000:] + done.stderr[-3000:]
+        for picture, image in pictures(out / name, tmp_path / "scratch"):
+            assert coloured(image) < COLOURED, f"{name}: {picture}"
+    shutil.rmtree(out, ignore_errors=True)
