@@ -40,7 +40,7 @@ CHAPTERS = (
     Chapter("05_time", "Time", ("clips", "training", "attribution", "statistics", "run"),
             ("01_cohort", "02_faces", "03_finetune", "04_regions")),
     Chapter("06_action_units", "Action units", ("attribution", "statistics", "run"),
-            ("01_cohort", "02_faces", "03_finetune", "05_time")),
+            ("01_cohort", "02_faces", "03_finetune", "04_regions", "05_time")),
     Chapter("07_trust", "Trust",
             ("cohort", "clips", "training", "attribution", "statistics", "run"),
             ("01_cohort", "02_faces", "03_finetune", "04_regions")),
