@@ -94,8 +94,9 @@ def _truth_of(row: pd.Series) -> Path:
 
 def _table_of(row: pd.Series) -> Path:
     given = row.get("au_table")
-    named = isinstance(given, str) and given
-    return Path(given) if named else Path(row["path"]).with_suffix(".csv")
+    if isinstance(given, str) and given:
+        return Path(given)
+    return Path(row["path"]).with_suffix(".csv")
 
 
 def make_track(item: store.Item, path: Path) -> None:
@@ -231,14 +232,18 @@ def traces(
 
 
 def frame_table(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack]) -> pd.DataFrame:
-    """One row per frame of every recording: found, confidence, head pose in degrees."""
-    owner = recordings.set_index("recording")["participant"]
+    """One row per frame of every recording: time, found, confidence, head pose in degrees.
+
+    `time` is the recording's own time stamp, seconds from its first frame.
+    """
+    known = recordings.set_index("recording")
     parts = []
     for name, track in tracks.items():
         turn = faces.pose(track.landmarks)
         parts.append(pd.DataFrame({
-            "participant": owner[name], "recording": name, "frame": np.arange(track.n_frames),
-            "time": np.arange(track.n_frames) / track.fps, "found": track.found,
+            "participant": known.at[name, "participant"], "recording": name,
+            "frame": np.arange(track.n_frames),
+            "time": video.probe(str(known.at[name, "path"])).times, "found": track.found,
             "confidence": track.confidence, "yaw": turn[:, 0], "pitch": turn[:, 1],
             "roll": turn[:, 2],
         }))

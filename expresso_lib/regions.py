@@ -174,7 +174,9 @@ def _outlines(points: np.ndarray) -> dict[str, np.ndarray]:
     unit = float(np.linalg.norm(points[left] - points[right]))
     up = points[27] - points[33]  # along the nose: its length says how far the forehead goes
     brows = points[list(anatomy.RIGHT_EYEBROW + anatomy.LEFT_EYEBROW)]
-    found = {"face_rest": _hull(np.concatenate([points[list(anatomy.JAW)], brows, brows + up]))}
+    # A forehead is narrower than the brows: its corners would be hair.
+    top = up + brows.mean(axis=0) + 0.7 * (brows - brows.mean(axis=0))
+    found = {"face_rest": _hull(np.concatenate([points[list(anatomy.JAW)], brows, top]))}
     for name, group in (("right_eyebrow", anatomy.RIGHT_EYEBROW),
                         ("left_eyebrow", anatomy.LEFT_EYEBROW)):
         found[name] = _band(points[list(group)], 0.09 * unit)
