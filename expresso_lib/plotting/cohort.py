@@ -72,7 +72,9 @@ def contact_sheet(pictures: np.ndarray, titles: Sequence[str], *, columns: int =
     note : str
     """
     rows = -(-len(pictures) // columns)
-    figure, axes = style.figure("full", rows, columns, height=7.2 / columns * rows + .22 * rows + .2)
+    lines = 1 + max(title.count("\n") for title in titles)
+    figure, axes = style.figure("full", rows, columns,
+                                height=(7.2 / columns + .05 + .15 * lines) * rows + .2)
     for k, one in enumerate(np.atleast_1d(axes).ravel()):
         one.set_axis_off()
         if k < len(pictures):
@@ -80,6 +82,11 @@ def contact_sheet(pictures: np.ndarray, titles: Sequence[str], *, columns: int =
             one.set_title(titles[k], fontsize=style.SMALL, fontweight="normal", pad=2)
     style.note(figure, note)
     return figure
+
+
+def au_titles() -> list[str]:
+    """Return the titles of the sheet of action units: number above, name below."""
+    return ["at rest\n"] + [f"{code}\n{anatomy.AU_TITLES[code]}" for code in anatomy.AU_CODES]
 
 
 def crop(pictures: np.ndarray, landmarks: np.ndarray, *, margin: float = .35) -> np.ndarray:
