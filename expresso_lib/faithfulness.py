@@ -307,6 +307,7 @@ def _given_amount(said: np.ndarray, effect: np.ndarray, amount: np.ndarray) -> f
 def _sign(side: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray], float]:
     def share(said: np.ndarray, effect: np.ndarray, amount: np.ndarray) -> float:
         asked = np.abs(effect) > SIGN_POINTS if side == 0 else side * effect > SIGN_POINTS
+        asked &= said != 0  # an explanation that says nothing has no sign to be wrong about
         hits = np.sign(said[asked]) == np.sign(effect[asked])
         return float(hits.mean()) if hits.size else float("nan")
 
