@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from expresso_lib.stats.couplings import trained
+
 BANDS = ("minimal", "mild", "moderate", "severe")
 
 
@@ -52,8 +54,7 @@ def paper_bars(
         ``au, band, mean, everyone, n_windows, n_participants``: ``mean`` over windows of correct
         recordings, ``everyone`` over all windows. Bands without a window are NaN, not absent.
     """
-    table = windows[windows["model"] == "trained"] if "model" in windows else windows
-    table = table.merge(participants[["participant", "band"]], on="participant")
+    table = trained(windows).merge(participants[["participant", "band"]], on="participant")
     table = table.merge(errors[["recording", "error"]], on="recording", how="left")
     present = [b for b in BANDS if b in set(table["band"].astype(str))]
     bands = present or sorted(table["band"].astype(str).unique())

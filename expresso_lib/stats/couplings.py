@@ -83,6 +83,11 @@ def select(table: pd.DataFrame, **where: str) -> pd.DataFrame:
     return rows
 
 
+def trained(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the trained models; all rows where there is no column ``model``."""
+    return table[table["model"] == "trained"] if "model" in table else table
+
+
 def head_pose(frames: pd.DataFrame) -> pd.DataFrame | None:
     """Covariates within a window: the head's yaw, pitch and roll, degrees; None if not measured."""
     turns = [name for name in ("yaw", "pitch", "roll") if name in frames]
@@ -152,9 +157,7 @@ def window_couplings(
     for key, rows in data.groupby(keys, dropna=False, sort=True):
         rows = rows.sort_values("frame")
         table = _series_couplings(rows, aus, extra, window=window, step=step or max(1, window // 2))
-        for column, value in zip(keys, list(key)):
-            table[column] = value
-        parts.append(table)
+        parts.append(table.assign(**rows[keys].iloc[0].to_dict()))
     found = pd.concat(parts, ignore_index=True)
     return found[[*keys, "window", "au", "rho", "z", "n_frames", "reason"]]
 
@@ -220,14 +223,14 @@ def participant_couplings(windows: pd.DataFrame, *, against_random: bool = True)
     person = recording.groupby(
         ["participant", "au", *[k for k in runs if k == "model"]], dropna=False
     ).mean()
-    trained = windows[windows["model"] == "trained"] if "model" in windows else windows
-    grouped = trained.groupby(["participant", "au"])
+    own = trained(windows)
+    grouped = own.groupby(["participant", "au"])
     table = pd.DataFrame(
         {
             "z": np.nan,
             "z_trained": person.xs("trained", level="model") if "model" in windows else person,
             "n_recordings": grouped["recording"].nunique(),
-            "n_windows": trained.drop_duplicates(["recording", "window", "au"])
+            "n_windows": own.drop_duplicates(["recording", "window", "au"])
             .groupby(["participant", "au"])
             .size(), "undefined": grouped["z"].agg(lambda z: float(z.isna().mean())),
         }
@@ -249,10 +252,10 @@ def model_couplings(windows: pd.DataFrame) -> pd.DataFrame:
         ``participant, au, repeat, fold, z``: one row per participant, AU and repeat of the
         folds. ``repeat`` and ``fold`` are 0 where the table does not tell them apart.
     """
-    trained = windows[windows["model"] == "trained"] if "model" in windows else windows
-    trained = trained.assign(**{k: 0 for k in ("repeat", "fold") if k not in trained})
+    own = trained(windows)
+    own = own.assign(**{k: 0 for k in ("repeat", "fold") if k not in own})
     keys = ["participant", "au", "repeat", "fold"]
-    table = trained.groupby([*keys, "recording"])["z"].mean().groupby(keys).mean().reset_index()
+    table = own.groupby([*keys, "recording"])["z"].mean().groupby(keys).mean().reset_index()
     if "model" in windows:
         random = windows[windows["model"] != "trained"]
         if len(random):
@@ -276,6 +279,7 @@ def undefined_windows(windows: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         ``au, n_windows, undefined`` (share), and one column per reason (share).
     """
+    windows = trained(windows)
     reasons = pd.crosstab(
         windows["au"], windows["reason"].replace("", "defined"), normalize="index"
     )

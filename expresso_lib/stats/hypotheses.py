@@ -207,9 +207,7 @@ def participant_regions(attribution_regions: pd.DataFrame) -> pd.DataFrame:
         Indexed by participant; columns ``(sign, region)`` and ``("given", "difference")``, the
         mean over clips of a recording, then over recordings. Score points for the difference.
     """
-    table = attribution_regions
-    if "model" in table:
-        table = table[table["model"] == "trained"]
+    table = cp.trained(attribution_regions)
     table = table[~table["region"].isin(["face_rest", "background"])]
     table = table.assign(difference=table["output"] - table["output_baseline"])
     names = {"enrichment_positive": "positive", "enrichment_negative": "negative"}
@@ -396,9 +394,7 @@ def recording_shift(
     ValueError
         If the recording is not in both tables.
     """
-    frames = attribution_frames.query("recording == @recording")
-    if "model" in frames:
-        frames = frames[frames["model"] == "trained"]
+    frames = cp.trained(attribution_frames.query("recording == @recording"))
     wide = cp.wide_action_units(action_units.query("recording == @recording")).set_index("frame")
     series = frames.groupby("frame")["attribution"].mean()
     data = wide.drop(columns=["participant", "recording"]).join(series, how="inner").sort_index()
@@ -483,7 +479,7 @@ def _couplings_head(windows: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame
         {
             "n_participants": grouped["z"].count(), "n_recordings": grouped["n_recordings"].sum(),
             "n_windows": grouped["n_windows"].sum(),
-            "undefined": windows.groupby("au")["z"].agg(lambda z: float(z.isna().mean())),
+            "undefined": cp.trained(windows)["z"].isna().groupby(cp.trained(windows)["au"]).mean(),
         }
     )
     return (

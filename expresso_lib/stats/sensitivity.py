@@ -51,8 +51,7 @@ def sensitivity(
     data = windows.merge(participants[["participant", "score"]], on="participant").dropna(
         subset=["z", "score"]
     )
-    if "model" in data:
-        data = data[data["model"] == "trained"]
+    data = cp.trained(data)
     data = data.assign(severity=(data["score"] - participants["score"].mean()) / 10)
     rows = []
     for au in aus if aus is not None else [a for a in anatomy.AU_CODES if a in set(data["au"])]:
