@@ -16,7 +16,7 @@ from expresso_lib.training.evaluation import (
     summary,
     summary_difference,
 )
-from expresso_lib.training.finetuning import FineTuning, finetune
+from expresso_lib.training.finetuning import FineTuning, channels_last, finetune
 from expresso_lib.training.heads import Clips, LinearHead, features, fit_ridge, ridge_predictions
 from expresso_lib.training.recipes import Recipe, recipe_name, recipes_table
 from expresso_lib.training.validation import (
@@ -37,6 +37,7 @@ __all__ = [
     "LinearHead",
     "Recipe",
     "by_level",
+    "channels_last",
     "conformal_interval",
     "cross_validate",
     "errors",
@@ -52,4 +53,6 @@ __all__ = [
     "recipes_table",
     "ridge_fit",
     "ridge_predictions",
+    "summary",
+    "summary_difference",
 ]

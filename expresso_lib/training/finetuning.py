@@ -86,6 +86,8 @@ def finetune(
         model.load_state_dict(saved["model"])
     curves: list[dict[str, Any]] = saved.get("curves", [])
     model.to(options.device).eval()
+    if options.bf16:
+        channels_last(model)
     for number, part in enumerate(options.parts):
         if number < saved.get("number", 0):
             continue
@@ -97,6 +99,14 @@ def finetune(
             _write(resume, model, curves, number, fit)
         fit.keep_best()
     return pd.DataFrame(curves)
+
+
+def channels_last(model: nn.Module) -> nn.Module:
+    """Lay 3-D convolutions out as bf16 wants them (no help in fp32); return the model."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv3d):
+            module.weight.data = module.weight.data.to(memory_format=torch.channels_last_3d)
+    return model
 
 
 def _check(clips: Clips, train: np.ndarray, stop: np.ndarray, options: FineTuning) -> None:

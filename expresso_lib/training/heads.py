@@ -162,9 +162,15 @@ def _predicted_path(
 
 
 def _scale(x: np.ndarray) -> np.ndarray:
-    """Spread of each unit; infinite for one that never moves, or its tiny spread would shout."""
+    """Spread of each unit, but never less than a quarter of the median unit's.
+
+    A unit that hardly moves in these participants (nobody wears a headset) must not shout when it
+    moves in somebody else; one that never moves says nothing.
+    """
     scale = x.std(axis=0)
-    return np.where(scale > 1e-6 * max(float(scale.max()), 1e-12), scale, np.inf)
+    moves = scale > 1e-6 * max(float(scale.max()), 1e-12)
+    floor = 0.25 * float(np.median(scale[moves])) if moves.any() else 1.0
+    return np.where(moves, np.maximum(scale, floor), np.inf)
 
 
 def _by_group(
