@@ -154,10 +154,10 @@ def window_couplings(
         kept = keep.reindex(pd.MultiIndex.from_frame(data[["recording", "frame"]])).to_numpy()
         data.loc[kept != True, aus] = np.nan  # noqa: E712 - a frame that `keep` lacks is NaN here
     parts = []
-    for key, rows in data.groupby(keys, dropna=False, sort=True):
+    for _, rows in data.groupby(keys, dropna=False, sort=True):
         rows = rows.sort_values("frame")
         table = _series_couplings(rows, aus, extra, window=window, step=step or max(1, window // 2))
-        parts.append(table.assign(**rows[keys].iloc[0].to_dict()))
+        parts.append(table.assign(**{key: rows[key].iloc[0] for key in keys}))
     found = pd.concat(parts, ignore_index=True)
     return found[[*keys, "window", "au", "rho", "z", "n_frames", "reason"]]
 
