@@ -8,7 +8,9 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -149,10 +151,14 @@ def _local_kernel() -> type:
     """
     from jupyter_client.manager import AsyncKernelManager
 
-    transport = "tcp" if os.name == "nt" else "ipc"
-    return type("LocalKernel", (AsyncKernelManager,), {
-        "transport": AsyncKernelManager.transport.__class__(
-            ["tcp", "ipc"], default_value=transport, config=True)})
+    class LocalKernel(AsyncKernelManager):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            if os.name != "nt":
+                self.transport = "ipc"
+                self.ip = str(Path(tempfile.gettempdir()) / f"expresso-{uuid.uuid4().hex[:12]}")
+
+    return LocalKernel
 
 
 def _stamp(path: Path, facts: dict[str, Any]) -> None:
