@@ -305,7 +305,7 @@ def inputs(root: Path, run_folder: Path) -> list[Path]:
     made = [*run_folder.glob("tables/*.parquet"), *run_folder.glob("figures/*.html"),
             *run_folder.glob("fingerprints/[0-9]*.json"),
             *root.glob("notebooks/[0-9][0-9]_*.ipynb"), run_folder / "run.json",
-            run_folder.parent / "bench.json"]
+            run_folder.parent / "bench.json", *root.glob("benchmarks/study/*")]
     return sorted(path for path in text + made
                   if path.is_file() and "__pycache__" not in path.parts)
 
