@@ -22,7 +22,14 @@ def entries(package: Path) -> Iterator[str]:
         if not parts or any(part.startswith("_") for part in parts):
             continue
         yield f"## `{'.'.join(parts)}`\n\n{fence(ast.get_docstring(tree))}\n"
-        yield from (f"### `{node.name}`\n\n{fence(signature(node))}\n" for node in names)
+        yield from (folded(node) for node in names)
+
+
+def folded(node: ast.FunctionDef | ast.ClassDef) -> str:
+    """Return one name with the first line of its docstring; the rest opens on demand."""
+    first = (ast.get_docstring(node) or "").split("\n", 1)[0].replace("`", "")
+    title = f"{node.name}: {first}" if first else node.name
+    return f"``````{{dropdown}} {title}\n{fence(signature(node))}\n``````\n"
 
 
 def signature(node: ast.FunctionDef | ast.ClassDef) -> str:
@@ -47,7 +54,13 @@ def write(app: Any, name: str, source: list[str]) -> None:
         source[0] = source[0].replace(MARK, "\n".join(entries(folder)))
 
 
+def outdated(app: Any, env: Any, *changes: set[str]) -> list[str]:
+    """Have the reference read again: the code may have changed though its page has not."""
+    return ["library"] if "library" in env.found_docs else []
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Connect to Sphinx."""
     app.connect("source-read", write)
+    app.connect("env-get-outdated", outdated)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
