@@ -157,16 +157,22 @@ class Dynamics(nn.Module):
     """Embeddings (N, E, T) to facial action dynamics (N, len(UNITS), T), all ≥ 0.
 
     A linear readout first names what the face does (`SERIES`); the convolutions see nothing else,
-    so they can be practised on any number of movements without rendering them.
+    so they can be practised on any number of movements without rendering them. They start from
+    each series, its change over two frames and its change over a quarter of a second.
     """
 
     def __init__(self, n_embedding: int = 128, width: int = 96) -> None:
         super().__init__()
-        self.readout = nn.Conv1d(n_embedding, len(SERIES), 1)
+        n_series = len(SERIES)
+        self.readout = nn.Conv1d(n_embedding, n_series, 1)
         # Edges repeat the first and last frame: a jump to zero would look like a movement.
         same: dict[str, Any] = {"padding": "same", "padding_mode": "replicate"}
+        self.contrast = nn.Conv1d(n_series, 3 * n_series, 7, groups=n_series, bias=False, **same)
+        filters = [[0, 0, 0, 1, 0, 0, 0], [0, 0, -1, 0, 1, 0, 0], [-1, -1, -1, 0, 1, 1, 1]]
+        with torch.no_grad():
+            self.contrast.weight.copy_(torch.tensor(filters)[:, None].repeat(n_series, 1, 1))
         self.layers = nn.Sequential(
-            nn.Conv1d(len(SERIES), width, 5, **same),
+            nn.Conv1d(3 * n_series, width, 5, **same),
             nn.ReLU(),
             nn.Conv1d(width, width, 5, dilation=2, **same),
             nn.ReLU(),
@@ -178,7 +184,7 @@ class Dynamics(nn.Module):
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Units (N, U, T)."""
-        return self.layers(self.readout(embeddings))
+        return self.layers(self.contrast(self.readout(embeddings)))
 
 
 class MeanOver(nn.Module):
@@ -445,6 +451,8 @@ def save(path: Path | str, model: VideoRegressor, recipe: Mapping[str, Any]) -> 
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     with store.atomic(path) as temporary:
         save_file(state, temporary, metadata=metadata)
+        # safetensors makes the file private; a result may be read by whoever may read its folder.
+        temporary.chmod(0o644)
     return Path(path)
 
 
@@ -461,7 +469,7 @@ def load(path: Path | str) -> tuple[VideoRegressor, dict[str, Any]]:
         raise ValueError(f"{path} does not say which model it holds; write it with models.save.")
     description = json.loads(metadata["model"])
     model = _assemble(description, seed=0)
-    model.load_state_dict(state)
+    _fill(model, state, description)
     return model.eval(), json.loads(metadata["recipe"])
 
 
