@@ -85,10 +85,10 @@ class Explanation:
     def save(self, path: str | Path) -> Path:
         """Write NPZ; maps are rounded to 8 bits (for pictures), everything else is exact."""
         arrays: dict[str, np.ndarray] = {"rows": self.rows, "frames": self.frames}
-        head = {"neutral": self.neutral, "fps": self.fps, "channels": []}
+        names = [[c.method, c.baseline, c.model] for c in self.channels]
+        head = {"neutral": self.neutral, "fps": self.fps, "channels": names}
         for number, channel in enumerate(self.channels):
             arrays |= {f"{number}_{k}": v for k, v in _channel_arrays(channel).items()}
-            head["channels"].append([channel.method, channel.baseline, channel.model])
         arrays["head"] = np.array(json.dumps(head))
         with store.atomic(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, **arrays)
@@ -243,7 +243,8 @@ def item(
 ) -> store.Item:
     """One recording as a piece of work for ``explain_item``.
 
-    Without a ``step`` the windows are the fewest that cover the recording. ``options`` are those of ``explain`` (``channels``, ``seed``, ``internal_batch_size``, ...).
+    Without a ``step`` the windows are the fewest that cover the recording. ``options`` are those
+    of ``explain`` (``channels``, ``seed``, ``internal_batch_size``, ...).
     """
     recipe = {"windows": {"step": step, "dilation": dilation}, "length": length} | options
     return store.Item(recording, recipe, (Path(archive), Path(model)))
@@ -317,7 +318,7 @@ def fold_models(
     first = predictions[predictions["repeat"] == predictions["repeat"].min()]
     fold_of = first.drop_duplicates("participant").set_index("participant")["fold"]
     fold = table["participant"].map(fold_of).to_numpy()
-    found = {}
+    found: dict[str, Path] = {}
     for number in sorted(fold_of.unique()):
         train, test = fold != number, fold == number
         people, scores = table["participant"].to_numpy(), table["score"].to_numpy(float)

@@ -291,7 +291,8 @@ def _closer(scene: Stage, values: Mapping, maps: Mapping, seed: int) -> list[tup
         rows += [(*way, "pooled", metric, value) for metric, value in found.items()]
     table = faithfulness.agreement({"/".join(way): maps[way] for way in values})
     for way in values:
-        rows += [(*way, other, "agreement", value) for other, value in table.loc["/".join(way)].items()]
+        others = table.loc["/".join(way)].items()
+        rows += [(*way, other, "agreement", value) for other, value in others]
     return rows + _sensitivity(scene, seed) + _cascade(scene, maps, seed)
 
 
@@ -564,7 +565,8 @@ def by_factor(rows: pd.DataFrame, table: pd.DataFrame, *, method: str = "DeepLif
         get = [cell(table, method, baseline, metric, factor=factor) for metric in
                ("interventional_fidelity", "fidelity_given_amount", "sign")]
         found.append({
-            "factor": anatomy.FACTOR_TITLES.get(factor, factor), "sd of effect": one["effect"].std(),
+            "factor": anatomy.FACTOR_TITLES.get(factor, factor),
+            "sd of effect": one["effect"].std(),
             "fidelity": get[0]["estimate"], "from": get[0]["ci_low"], "to": get[0]["ci_high"],
             "given amount": get[1]["estimate"], "right sign": get[2]["estimate"],
             "clips with effect": (one["effect"].abs() > faithfulness.SIGN_POINTS).mean(),

@@ -142,7 +142,9 @@ def region_profiles(tables: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def timeline(frames: pd.DataFrame, units: pd.DataFrame, *, aus: Sequence[str], fps: float) -> Figure:
+def timeline(
+    frames: pd.DataFrame, units: pd.DataFrame, *, aus: Sequence[str], fps: float
+) -> Figure:
     """Frame attribution of one recording with the action units under it.
 
     Parameters
@@ -176,7 +178,9 @@ def timeline(frames: pd.DataFrame, units: pd.DataFrame, *, aus: Sequence[str], f
     return figure
 
 
-def frame_grid(raising: np.ndarray, lowering: np.ndarray, seconds: Sequence[Sequence[float]]) -> Figure:
+def frame_grid(
+    raising: np.ndarray, lowering: np.ndarray, seconds: Sequence[Sequence[float]]
+) -> Figure:
     """Pictures of the frames that raise (above) and lower (below) the score most.
 
     Parameters
@@ -238,7 +242,7 @@ def dots(table: pd.DataFrame, *, metric: str, label: str, bar: float | None = No
     rows = table[(table["metric"] == metric) & (table["factor"] == factor)]
     rows = rows[rows["method"] != "zero_map"]
     titles = {"changed": "on the pixels that change", "region": "on the region, active frames"}
-    supports = [s for s in dict.fromkeys(rows["support"]) if rows[rows["support"] == s]["estimate"].notna().any()]
+    supports = list(dict.fromkeys(rows.loc[rows["estimate"].notna(), "support"]))
     order = list(dict.fromkeys(zip(rows["method"], rows["baseline"])))
     order.sort(key=lambda way: (way[0] in CONTROL_TITLES, ))
     figure, panels = style.figure("full", 1, max(1, len(supports)), squeeze=False, sharey=True,
@@ -294,7 +298,8 @@ def cascade(table: pd.DataFrame) -> Figure:
         axes.plot(rows["layers"], rows["estimate"], fmt, color=color, label=title, markersize=4)
     style.zero_line(axes)
     axes.axhline(0.3, color=style.INK, linewidth=0.9, linestyle="--")
-    axes.set(xlabel="layers randomised, from the output down", ylabel="Spearman with the trained map")
+    axes.set(xlabel="layers randomised, from the output down",
+             ylabel="Spearman with the trained map")  # fmt: skip
     axes.legend()
     return figure
 
@@ -340,7 +345,7 @@ def artefact(rows: pd.DataFrame) -> Figure:
 
 
 def time_use(table: pd.DataFrame) -> Figure:
-    """Change of the prediction when frames are frozen, shuffled, reversed; a mark per participant."""
+    """Change of the prediction when frames are frozen, shuffled, reversed; a mark per person."""
     figure, axes = style.figure("two_thirds")
     titles = {"freeze": "frozen", "shuffle": "shuffled", "reverse": "reversed"}
     for place, name in enumerate(titles):
