@@ -258,9 +258,10 @@ def dots(table: pd.DataFrame, *, metric: str, label: str, bar: float | None = No
         style.zero_line(axes, axis="x")
         if bar is not None:
             axes.axvline(bar, color=style.INK, linewidth=0.9, linestyle="--")
-        axes.set(title=titles.get(support, ""), xlabel=label)
+        axes.set_title(titles.get(support, ""), fontsize=style.BODY)
     panels[0, 0].set_yticks(range(len(order)), [way_title(*way) for way in order])
     panels[0, 0].invert_yaxis()
+    figure.supxlabel(label, fontsize=style.BODY)
     return figure
 
 
@@ -306,16 +307,15 @@ def cascade(table: pd.DataFrame) -> Figure:
 
 def agreement(table: pd.DataFrame) -> Figure:
     """Mean Spearman correlation between the signed maps of any two explanations."""
-    ways = list(table.index)
-    figure, axes = style.figure("full", height=1.2 + 0.42 * len(ways))
-    axes.imshow(table.to_numpy(float), cmap=style.DIVERGING, vmin=-1, vmax=1)
+    ways = [way_title(*way.split("/")) for way in table.index]
+    figure, axes = style.figure("full", height=0.8 + 0.34 * len(ways))
+    axes.imshow(table.to_numpy(float), cmap=style.DIVERGING, vmin=-1, vmax=1, aspect="auto")
     for y, x in np.ndindex(table.shape):
         value = table.iat[y, x]
         axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=style.SMALL,
                   color=style.PAPER if abs(value) > 0.6 else style.INK)  # fmt: skip
-    axes.set_yticks(range(len(ways)), ways)
+    axes.set_yticks(range(len(ways)), [f"{way}  {i + 1}" for i, way in enumerate(ways)])
     axes.set_xticks(range(len(ways)), [str(i + 1) for i in range(len(ways))])
-    axes.set_yticklabels([f"{way}  {i + 1}" for i, way in enumerate(ways)])
     axes.grid(visible=False)
     return figure
 
