@@ -23,7 +23,8 @@ BEHAVIOURS = {
     "cheek_lag": "cheeks lag behind lips", "brow_tempo": "brows: how fast",
     "smile_size": "smiles: how wide", "cheek": "cheeks join in smiles",
     "speech_share": "time spent talking", "mouth_size": "mouth opening in speech",
-    "nose_rate": "nose wrinkling, bouts", "head_sd": "head: range", "aversion": "gaze: looking away",
+    "nose_rate": "nose wrinkling, bouts", "head_sd": "head: range",
+    "aversion": "gaze: looking away",
 }
 ORACLE_TITLES = {"dynamics": "movement and\nits timing", "mean_sd": "mean and sd\nof frames",
                  "one_frame": "one frame", "identity": "identity", "light": "light"}

@@ -34,6 +34,6 @@ from expresso_lib.synthetic.scene import (
 
 __all__ = [
     "Frame", "Identity", "Plan", "Script", "au_script", "average_face", "changed_pixels",
-    "draw_identity", "geometry_of", "plan_cohort", "portraits", "practice_script", "render", "truth", "without",
-    "write_cohort",
+    "draw_identity", "geometry_of", "plan_cohort", "portraits", "practice_script", "render",
+    "truth", "without", "write_cohort",
 ]

@@ -54,8 +54,6 @@ class Canvas:
         Relief in mm.
     labels : ndarray uint8 (Hc, Wc)
         Index into `anatomy.REGIONS`.
-    skin : ndarray (3,)
-        Mean skin albedo.
     density : float
         Pixels per mm.
     """
@@ -64,7 +62,6 @@ class Canvas:
     surface: np.ndarray
     depth: np.ndarray
     labels: np.ndarray
-    skin: np.ndarray
     density: float
 
 
@@ -74,8 +71,7 @@ def paint(identity: geometry.Identity, *, headset: bool = False) -> Canvas:
     rng = np.random.default_rng([identity.seed, 5])
     relief = geometry.depth(identity, density)
     edge = geometry.inside_distance(identity, density)
-    skin = skin_tone(identity)
-    albedo = skin * np.exp(_complexion(identity, rng, density))
+    albedo = skin_tone(identity) * np.exp(_complexion(identity, rng, density))
     ears, ear_relief = _ears(identity, density)
     opacity = np.maximum(np.clip(edge * density + .5, 0, 1), ears)
     relief = relief + ear_relief
@@ -107,7 +103,7 @@ def paint(identity: geometry.Identity, *, headset: bool = False) -> Canvas:
     albedo = albedo * (1 - brow.opacity[..., None]) + brow.colour * brow.opacity[..., None]
     return Canvas(np.dstack([albedo, opacity]).astype(np.float32),
                   np.dstack([slope, cavity, gloss]).astype(np.float32),
-                  relief.astype(np.float32), labels, skin, density)
+                  relief.astype(np.float32), labels, density)
 
 
 def reduce(canvas: Canvas, density: float) -> Canvas:
@@ -117,12 +113,12 @@ def reduce(canvas: Canvas, density: float) -> Canvas:
     # Opacity weights colour, so that edges keep the hair's or skin's own colour.
     weighted = canvas.albedo.copy()
     weighted[..., :3] *= weighted[..., 3:]
-    small = cv2.resize(weighted, size, interpolation=cv2.INTER_AREA)
+    small: np.ndarray = cv2.resize(weighted, size, interpolation=cv2.INTER_AREA)
     small[..., :3] /= np.maximum(small[..., 3:], 1e-4)
     return Canvas(
-        np.ascontiguousarray(small), cv2.resize(canvas.surface, size, interpolation=cv2.INTER_AREA),
+        small, cv2.resize(canvas.surface, size, interpolation=cv2.INTER_AREA),
         cv2.resize(canvas.depth, size, interpolation=cv2.INTER_AREA),
-        cv2.resize(canvas.labels, size, interpolation=cv2.INTER_NEAREST), canvas.skin, density)
+        cv2.resize(canvas.labels, size, interpolation=cv2.INTER_NEAREST), density)
 
 
 def skin_tone(identity: geometry.Identity) -> np.ndarray:
@@ -183,7 +179,7 @@ def _stubble(identity: geometry.Identity, rng: np.random.Generator, density: flo
     """Return the darkening of the beard area (Hc, Wc), stronger for fair skin and dark hair."""
     x, y = geometry.canvas_axes(density)
     amount = min(identity.traits["beard"], .6) * (.3 + .7 * identity.traits["melanin"])
-    area = beard_area(identity, density)
+    area = hair.beard_area(identity, density)
     grain = 1 + .5 * smooth_noise(rng, (len(y), len(x)), .5 * density)
     return (.42 * amount * area * np.clip(grain, .1, 2)).astype(np.float32)
 
@@ -195,15 +191,10 @@ def _nostrils(identity: geometry.Identity, density: float) -> np.ndarray:
     for mark, sign in ((31, -1), (35, 1)):
         wing = identity.landmarks[mark]
         place = (base + wing) / 2 + (sign * .6, .2)
-        centre = tuple(np.round(geometry.to_canvas(place, density) * 16).astype(int))
+        centre = geometry.fixed(place, density).tolist()
         axes = (int(abs(wing[0] - base[0]) * .25 * density * 16), int(1.5 * density * 16))
         cv2.ellipse(holes, centre, axes, -14 * sign, 0, 360, 1.0, -1, shift=4)
     return cv2.GaussianBlur(holes, (0, 0), .9 * density)
-
-
-def beard_area(identity: geometry.Identity, density: float) -> np.ndarray:
-    """Return where a beard grows, 0 to 1 (Hc, Wc)."""
-    return hair.beard_area(identity, density)
 
 
 def _spots(identity: geometry.Identity, rng: np.random.Generator, density: float) -> np.ndarray:
@@ -259,8 +250,7 @@ def _ears(identity: geometry.Identity, density: float) -> tuple[np.ndarray, np.n
     for mark, sign in ((0, -1), (16, 1)):
         cx, cy = identity.landmarks[mark] + (sign * 2.5, 12)
         for rx, ry, dx, value in ((10, 29, 0, 0), (6.5, 22, 1, -4.5), (4, 10, -.5, -6.5)):
-            centre = tuple(np.round(geometry.to_canvas((cx + sign * dx, cy), density) * 16)
-                           .astype(int))
+            centre = geometry.fixed((cx + sign * dx, cy), density).tolist()
             axes = (int(rx * density * 16), int(ry * density * 16))
             if value == 0:
                 cv2.ellipse(mask, centre, axes, sign * 9, 0, 360, 255, -1, cv2.LINE_AA, 4)
@@ -284,7 +274,7 @@ def _labels(identity: geometry.Identity, edge: np.ndarray, density: float) -> np
         index = anatomy.LANDMARK_GROUPS[name]
         hull = cv2.convexHull(geometry.to_canvas(identity.landmarks[list(index)], density)
                               .astype(np.float32))
-        area = np.zeros(labels.shape, np.uint8)
+        area: np.ndarray = np.zeros(labels.shape, np.uint8)
         cv2.fillPoly(area, [np.round(hull * 16).astype(np.int32)], 1, shift=4)
         reach = 2 * round(_MARGIN[name] * density) + 1
         area = cv2.dilate(area, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
@@ -331,7 +321,7 @@ def _headset(identity: geometry.Identity, density: float
     cv2.polylines(height, pixels, False, 4.0, round(6 * density), shift=4)
     for mark, sign in ((0, -1), (16, 1)):
         cx, cy = identity.landmarks[mark] + (sign * 6, 8)
-        centre = tuple(np.round(geometry.to_canvas((cx, cy), density) * 16).astype(int))
+        centre = geometry.fixed((cx, cy), density).tolist()
         axes = (int(15 * density * 16), int(30 * density * 16))
         cv2.ellipse(mask, centre, axes, 0, 0, 360, 255, -1, cv2.LINE_AA, 4)
         cv2.ellipse(height, centre, tuple(int(.8 * a) for a in axes), 0, 0, 360, 9.0, -1, shift=4)
@@ -349,11 +339,13 @@ _FOLDS: dict[str, tuple[tuple[int, tuple[tuple[float, float], ...], float, float
                   for k in range(-1, 2)),
     "AU04": ((27, ((4.5, -7), (5.5, -17), (4.5, -26)), -1.5, 1.5),
              (21, ((4, 2), (-6, 1)), .8, 4)),
-    "AU06": ((36, ((4, -2), (10, -6), (15, -10)), -.9, 1.0), (36, ((5, 1), (12, 0), (18, -2)), -.9, 1.0),
+    "AU06": ((36, ((4, -2), (10, -6), (15, -10)), -.9, 1.0), 
+             (36, ((5, 1), (12, 0), (18, -2)), -.9, 1.0),
              (36, ((4, 4), (10, 7), (15, 10)), -.8, 1.0),
              (41, ((-14, 9), (0, 11), (9, 8)), -1.0, 1.6), (41, ((0, 22), (8, 24)), 1.5, 9)),
     "AU07": ((41, ((-10, 6), (0, 7), (7, 5)), -.7, 1.4),),
-    "AU09": ((28, ((3, -4), (8, -1), (10, 4)), -1.1, 1.1), (28, ((3, 1), (8, 4), (10, 8)), -1.0, 1.1),
+    "AU09": ((28, ((3, -4), (8, -1), (10, 4)), -1.1, 1.1),
+             (28, ((3, 1), (8, 4), (10, 8)), -1.0, 1.1),
              (28, ((-2, -9), (2, -9)), -1.2, 1.4),
              (31, ((3, -6), (8, 0), (11, 9)), -1.6, 2.0), (31, ((10, -8), (12, -2)), 1.2, 5)),
     "AU10": ((31, ((3, -5), (9, 3), (14, 14)), -1.8, 2.2), (31, ((13, -6), (16, 2)), 1.4, 6)),
@@ -382,7 +374,7 @@ def wrinkles(identity: geometry.Identity, code: str, density: float) -> np.ndarr
             mark = anchor if sign < 0 else int(anatomy.MIRROR[anchor])
             points = identity.landmarks[mark] + np.array(path) * (sign, 1)
             line = np.zeros_like(total)
-            pixels = np.round(geometry.to_canvas(points, density) * 16).astype(np.int32)
+            pixels = geometry.fixed(points, density)
             cv2.polylines(line, [pixels], False, 1.0, 1, shift=4)
             soft = cv2.GaussianBlur(line, (0, 0), width * density * .5)
             total += depth_mm * age * soft / max(float(soft.max()), 1e-6)

@@ -2,7 +2,7 @@
 
 Pixels are found backwards: every pixel of the picture asks which point of the canvas it shows.
 The forward map (muscles, rotation, perspective) is evaluated on a coarse grid and inverted by
-fixed-point iteration; it is monotone up to 20 degrees because the relief's slope is bounded.
+fixed-point iteration; it is monotone as long as the relief does not fold (see `scene`).
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def invert(forward: np.ndarray, size: int, *, step: int = 4, rounds: int = 9) ->
                     np.float32)
     guess = (target - centre) / span + np.array([columns // 2, rows // 2], np.float32)
     for _ in range(rounds):
-        reached = cv2.remap(forward, guess, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        reached = cv2.remap(forward, guess[..., 0], guess[..., 1], cv2.INTER_LINEAR,
+                            borderMode=cv2.BORDER_REPLICATE)
         guess += (target - reached) / span
         # Outside the canvas there is nothing to find; stay near so that the picture stays empty.
         np.clip(guess, -3, (columns + 2, rows + 2), out=guess)
@@ -90,15 +91,12 @@ class Room:
         Colour of the key light and of the room, linear RGB.
     backdrop : ndarray float32 (size, size, 3)
         Background with neck and shoulders, linear RGB.
-    body_opacity : ndarray float32 (size, size)
-        Where neck and clothes are.
     """
 
     light: np.ndarray
     key: np.ndarray
     fill: np.ndarray
     backdrop: np.ndarray
-    body_opacity: np.ndarray
 
 
 def furnish(seed: int, identity: geometry.Identity, size: int) -> Room:
@@ -112,12 +110,13 @@ def furnish(seed: int, identity: geometry.Identity, size: int) -> Room:
     luminance = float(appearance.skin_tone(identity) @ (.2126, .7152, .0722))
     # A webcam meters on the face, but only partly: dark skin stays darker than light skin.
     exposure = .36 / luminance ** .55 * rng.uniform(.93, 1.07) * .98
-    key = exposure * 1.5 * key_share * (1 + np.clip(jitter + (.02, 0, -.03), -.03, .03))
-    fill = exposure * .95 * (1 - key_share + .12) * (1 + np.clip(-jitter + (-.01, 0, .03), -.03, .03))
+    key = exposure * 1.5 * key_share * (1 + np.clip(jitter + np.array([.02, 0, -.03]), -.03, .03))
+    fill = exposure * .95 * (1 - key_share + .12) * (
+        1 + np.clip(np.array([-.01, 0, .03]) - jitter, -.03, .03))
     backdrop = _wall(rng, size) * exposure * 1.9
     body, opacity = _body(rng, identity, light, key, fill, size)
     return Room(light, key.astype(np.float32), fill.astype(np.float32),
-                _over(body, opacity, backdrop), opacity)
+                _over(body, opacity, backdrop))
 
 
 def _over(front: np.ndarray, opacity: np.ndarray, back: np.ndarray) -> np.ndarray:
@@ -131,7 +130,7 @@ _WALLS = ((206, 200, 190), (182, 190, 196), (168, 172, 160), (214, 206, 196), (1
 def _wall(rng: np.random.Generator, size: int) -> np.ndarray:
     """Return a defocused wall with a few objects, linear RGB (size, size, 3)."""
     base = appearance.to_linear(_WALLS[rng.integers(len(_WALLS))]) * rng.uniform(.25, .5)
-    wall = np.tile(base, (size, size, 1)).astype(np.float32)
+    wall: np.ndarray = np.tile(base, (size, size, 1)).astype(np.float32)
     unit = size / 224
     for _ in range(rng.integers(2, 6)):
         left, top = rng.integers(-60, 224, 2) * unit
@@ -146,8 +145,8 @@ def _wall(rng: np.random.Generator, size: int) -> np.ndarray:
     return (wall * slope * plaster[..., None]).astype(np.float32)
 
 
-_CLOTHES = ((52, 60, 78), (92, 36, 40), (44, 44, 46), (120, 124, 126), (66, 82, 70), (178, 172, 160),
-            (62, 86, 118), (112, 88, 66))
+_CLOTHES = ((52, 60, 78), (92, 36, 40), (44, 44, 46), (120, 124, 126), (66, 82, 70),
+            (178, 172, 160), (62, 86, 118), (112, 88, 66))
 
 
 def _body(rng: np.random.Generator, identity: geometry.Identity, light: np.ndarray,
@@ -202,7 +201,7 @@ def cast_shadow(depth: np.ndarray, light: np.ndarray, density: float) -> np.ndar
     for reach in range(2, 44, 2):
         dx, dy = across * reach * .5
         length = float(np.hypot(*across) * reach) + 1e-6
-        towards = cv2.warpAffine(reduced, np.float32([[1, 0, -dx], [0, 1, -dy]]),
+        towards = cv2.warpAffine(reduced, np.array([[1, 0, -dx], [0, 1, -dy]], np.float32),
                                  reduced.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
         excess = (towards - reduced - reach) / (2.5 + .22 * length)
         blocked = np.maximum(blocked, np.clip(excess, 0, 1))
@@ -228,7 +227,7 @@ def shade(albedo: np.ndarray, surface: np.ndarray, lit: np.ndarray, light: np.nd
     slope_x, slope_y = surface[..., 0], surface[..., 1]
     inverse = 1 / np.sqrt(1 + slope_x * slope_x + slope_y * slope_y)
     facing = (light[2] - slope_x * light[0] - slope_y * light[1]) * inverse
-    half = light + (0, 0, 1)
+    half = light + np.array([0, 0, 1])
     half = half / np.linalg.norm(half)
     mirror = np.clip((half[2] - slope_x * half[0] - slope_y * half[1]) * inverse, 0, 1)
     sky = (.78 + .22 * slope_y * inverse) * (.62 + .38 * inverse) * surface[..., 2]
@@ -257,7 +256,7 @@ def develop(linear: np.ndarray, noise_seed: tuple[int, ...], *, blur: float, noi
     # A mild S keeps blacks black, as cameras do.
     picture = picture + .22 * picture * (1 - picture) * (2 * picture - 1)
     grain = np.random.default_rng([*noise_seed, 17]).standard_normal(
-        linear.shape[:2] + (2,), dtype=np.float32)
+        (*linear.shape[:2], 2), dtype=np.float32)
     luma = noise * grain[..., 0]
     picture = picture * 255
     picture += luma[..., None]

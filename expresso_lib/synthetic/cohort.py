@@ -99,7 +99,7 @@ def plan_cohort(participants: int = 24, recordings: int = 3, seconds: float = 10
     --------
     >>> plan = plan_cohort(4, 2, 2.0, seed=1)
     >>> plan.participants.band.tolist()
-    ['minimal', 'severe', 'moderate', 'mild']
+    ['mild', 'moderate', 'severe', 'minimal']
     """
     _check(participants, recordings, seconds, fps)
     form = planting.variant(variant)
@@ -108,8 +108,8 @@ def plan_cohort(participants: int = 24, recordings: int = 3, seconds: float = 10
     n_frames = round(seconds * fps)
     lines = []
     for index, person in enumerate(people.itertuples(), start=1):
+        chance = .08 + .84 * (float(people.score[index - 1]) / planting.SCORE_MAX)
         for r in range(1, recordings + 1):
-            chance = .08 + .84 * (person.score / planting.SCORE_MAX)
             wears = form.headset and np.random.default_rng([seed, index, r, 32]).random() < chance
             lines.append({"participant": person.participant,
                           "recording": f"{person.participant}_R{r}",
@@ -175,7 +175,7 @@ def portraits(plan: Plan, *, size: int = 160, frame: int = 12) -> np.ndarray:
 
 
 def au_script(script: scene.Script) -> scene.Script:
-    """Return the script's participant facing the camera: neutral, then each AU at full intensity."""
+    """Return the participant facing the camera: neutral, then each AU at full intensity."""
     count = len(anatomy.AU_CODES)
     au = np.vstack([np.zeros(count), dynamics.FULL * np.eye(count)]).astype(np.float32)
     still = np.zeros((count + 1, 3), np.float32)
@@ -183,7 +183,7 @@ def au_script(script: scene.Script) -> scene.Script:
 
 
 def truth(plan: Plan, recording: str) -> pd.DataFrame:
-    """Return the true intensities of one recording: participant, recording, frame, au, intensity."""
+    """Return one recording's true intensities: participant, recording, frame, au, intensity."""
     script = plan.script(recording)
     frame, a = np.meshgrid(np.arange(script.n_frames), np.arange(len(anatomy.AU_CODES)),
                            indexing="ij")

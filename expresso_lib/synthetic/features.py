@@ -53,6 +53,10 @@ class Patch:
         The feature's landmarks in (u, v).
     unit : float
         Pixels per mm.
+    origin : ndarray (2,)
+        Pixel of u = v = 0.
+    axes : ndarray (2, 2)
+        Unit vectors of u and v in pixels.
     """
 
     rows: slice
@@ -61,13 +65,12 @@ class Patch:
     v: np.ndarray
     points: np.ndarray
     unit: float
+    origin: np.ndarray
+    axes: np.ndarray
 
     def local(self, pixels: np.ndarray) -> np.ndarray:
         """Return picture points (K, 2) in (u, v)."""
         return (pixels - self.origin) @ self.axes.T
-
-    origin: np.ndarray = None  # type: ignore[assignment]
-    axes: np.ndarray = None    # type: ignore[assignment]
 
 
 def patch(pixels: np.ndarray, corners: tuple[int, int], margin: float, size: int, unit: float
@@ -278,7 +281,7 @@ def _lips(area: Patch, top: np.ndarray, inner_top: np.ndarray, inner_bottom: np.
     facing = (mouth.direction[0] * normal_u + mouth.direction[1] * normal_v + mouth.direction[2]
               ) * depth
     lambert = np.clip((facing + .25) / 1.25, 0, 1)
-    half = mouth.direction + (0, 0, 1)
+    half = mouth.direction + np.array([0, 0, 1])
     half = half / np.linalg.norm(half)
     mirror = np.clip((half[0] * normal_u + half[1] * normal_v + half[2]) * depth, 0, 1) ** 26
     deep = np.where(is_upper, .74 + .12 * (1 - across), .86 + .1 * across) * (1 - .06 * lines)
@@ -324,17 +327,16 @@ EYES = (("right", anatomy.RIGHT_EYE), ("left", anatomy.LEFT_EYE))
 
 def draw_glasses(picture: np.ndarray, lines: list[np.ndarray], kind: str, unit: float) -> None:
     """Draw rims, bridge and temples (pixel polylines) into the linear picture, in place."""
-    frame = np.zeros(picture.shape[:2], np.uint8)
-    lens = np.zeros_like(frame)
+    lens = np.zeros(picture.shape[:2], np.uint8)
     width = {"wire": 1.1, "frame": 2.3}[kind]
-    # Drawn four times as large and averaged: thin lines must not flicker from frame to frame.
+    # Drawn three times as large and averaged: thin lines must not flicker from frame to frame.
     big = np.zeros((picture.shape[0] * 3, picture.shape[1] * 3), np.uint8)
     for k, line in enumerate(lines):
         pixels = np.round(((line + .5) * 3 - .5) * 16).astype(np.int32)
         cv2.polylines(big, [pixels], k < 2, 255, max(1, round(width * unit * 3)), cv2.LINE_AA, 4)
         if k < 2:
             cv2.fillPoly(lens, [np.round(line * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
-    frame = cv2.resize(big, frame.shape[::-1], interpolation=cv2.INTER_AREA)
+    frame = cv2.resize(big, lens.shape[::-1], interpolation=cv2.INTER_AREA)
     shadow = np.roll(cv2.GaussianBlur(frame, (0, 0), 1.6 * unit), round(4 * unit), axis=0)
     picture *= (1 - .28 * (shadow / np.float32(255)))[..., None]
     picture += (.010 * (lens / np.float32(255)))[..., None]

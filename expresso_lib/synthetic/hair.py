@@ -78,14 +78,14 @@ def grow(identity: geometry.Identity, density: float) -> HairLayer:
     x, y = geometry.canvas_axes(density)
     shape = (len(y), len(x))
     paint = np.zeros((*shape, 3), np.uint8)
-    opacity = np.zeros(shape, np.uint8)
+    opacity: np.ndarray = np.zeros(shape, np.uint8)
     tint = colour(identity)
     style = identity.traits["hair"]
     paint[:] = np.clip(tint * .6, 0, 255).astype(np.uint8)
     strands, shades, mass = (_combed if style in ("long", "bob", "wavy", "side") else _radial)(
         identity, rng)
     for polygon in mass:
-        corners = np.round(geometry.to_canvas(polygon, density) * 16).astype(np.int32)
+        corners = geometry.fixed(polygon, density)
         cv2.fillPoly(opacity, [corners], 255, cv2.LINE_AA, 4)
     opacity = cv2.GaussianBlur(opacity, (0, 0), 3.0 * density)
     _draw(paint, opacity, strands, tint, rng, density, shades=shades)
@@ -108,7 +108,7 @@ def _draw(paint: np.ndarray, opacity: np.ndarray, strands: np.ndarray, tint: np.
           rng: np.random.Generator, density: float, *, strength: int = 255,
           shades: np.ndarray | float = 0.0) -> None:
     """Draw strands (K, S, 2) mm into the 8-bit paint and opacity, each with its own tint."""
-    pixels = np.round(geometry.to_canvas(strands, density) * 16).astype(np.int32)
+    pixels = geometry.fixed(strands, density)
     # Locks: strands that start close together share most of their brightness.
     order = np.argsort(strands[:, 0, 0] + .37 * strands[:, 0, 1] + rng.normal(0, 2, len(strands)))
     locks = np.repeat(rng.normal(0, .30, len(strands) // 12 + 1), 12)[: len(strands)]
@@ -280,10 +280,11 @@ def beard_area(identity: geometry.Identity, density: float) -> np.ndarray:
     cheek = points[[14, 2]] * (.93, 1) + (0, 2)
     upper = np.array([points[54] + (16, -2), points[35] + (4, 8), points[33] + (0, 5),
                       points[31] + (-4, 8), points[48] + (-16, -2)])
-    polygon = np.vstack([jaw, cheek[:1] + (-4, 0), upper, cheek[1:] + (4, 0)])
+    polygon = np.vstack([jaw, cheek[:1] - np.array([4, 0]), upper,
+                         cheek[1:] + np.array([4, 0])])
     x, y = geometry.canvas_axes(density)
     mask = np.zeros((len(y), len(x)), np.uint8)
-    cv2.fillPoly(mask, [np.round(geometry.to_canvas(polygon, density) * 16).astype(np.int32)],
+    cv2.fillPoly(mask, [geometry.fixed(polygon, density)],
                  255, shift=4)
     return cv2.GaussianBlur(mask, (0, 0), 4 * density) / np.float32(255)
 

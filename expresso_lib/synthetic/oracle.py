@@ -8,6 +8,8 @@ It says whether the cohort is neither trivial nor hopeless, and where the signal
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -104,7 +106,7 @@ def analyse(plan: cohort.Plan, *, kinds: tuple[str, ...] = KINDS, repeats: int =
     return pd.DataFrame(lines)
 
 
-def over_seeds(variant: str = "default", seeds: int = 8, **options: int) -> pd.DataFrame:
+def over_seeds(variant: str = "default", seeds: int = 8, **options: Any) -> pd.DataFrame:
     """Return `analyse` for cohorts of the standard size with seeds 0, 1, ..., column ``seed``."""
     tables = [analyse(cohort.plan_cohort(seed=seed, variant=variant), **options).assign(
         seed=seed, variant=variant) for seed in range(seeds)]

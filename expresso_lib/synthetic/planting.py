@@ -171,7 +171,8 @@ def behave(plan: Variant, severity: float, participant: tuple[int, ...], recordi
     smile, brow = values.pop("smile_tempo"), values.pop("brow_tempo")
     tonic = tuple((name, values.pop(name)) for name in list(values) if name in anatomy.AU_CODES)
     lone = tuple((name[6:], values.pop(name)) for name in list(values) if name.startswith("bouts:"))
-    values |= {"smile_rate": _SMILE["smile_rate"] * smile, "smile_rise": _SMILE["smile_rise"] / smile,
+    values |= {"smile_rate": _SMILE["smile_rate"] * smile,
+               "smile_rise": _SMILE["smile_rise"] / smile,
                "brow_rate": _BROW["brow_rate"] * brow, "brow_rise": _BROW["brow_rise"] / brow,
                "blink_rate": 3.0 * float(np.exp(.3 * person.standard_normal()))}
     values["speech_share"] = min(values["speech_share"], .85)

@@ -7,8 +7,8 @@ noise. Rendering is a pure function of the script, the size and the frame number
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -17,6 +17,9 @@ from expresso_lib import anatomy
 from expresso_lib.synthetic import action_units, appearance, camera, features, geometry
 
 GRID_STEP = 4.0  # mm between nodes of the grid that moves pixels
+# The head's rim falls away steeply and would fold over itself when it turns far: beyond
+# STEEP_FROM degrees of yaw its slope is limited.
+STEEP_FROM, STEEPEST = 16.5, 2.0
 _NEUTRAL_LIDS = ("AU05", "AU07", "AU45")
 
 
@@ -94,8 +97,26 @@ class _Stage:
     lit: np.ndarray         # (Hc, Wc) key light that arrives
     wrinkles: tuple[tuple[slice, slice, np.ndarray], ...]  # per AU: window and slopes
     neutral: np.ndarray     # (68, 3) landmarks, mm
-    eye: dict[str, features.Eye] = field(default_factory=dict)
-    mouth: features.Mouth | None = None
+
+    @cached_property
+    def flattening(self) -> np.ndarray:
+        """What to add to the grid's relief so that its slope stays below `STEEPEST`, mm."""
+        z = self.grid[..., 2]
+        middle = z.shape[1] // 2
+        fall = np.clip(np.diff(z, axis=1), -STEEPEST * GRID_STEP, STEEPEST * GRID_STEP)
+        right = z[:, middle:middle + 1] + np.cumsum(fall[:, middle:], axis=1)
+        left = z[:, middle:middle + 1] - np.cumsum(fall[:, :middle][:, ::-1], axis=1)[:, ::-1]
+        return np.hstack([left, z[:, middle:middle + 1], right]) - z
+
+    @cached_property
+    def eye(self) -> dict[str, features.Eye]:
+        """How each eye looks besides its outline."""
+        return _eyes(self)
+
+    @cached_property
+    def mouth(self) -> features.Mouth:
+        """How the mouth looks besides its outline."""
+        return _mouth(self)
 
 
 def render(script: Script, *, size: int = 224, frames: Iterable[int] | None = None
@@ -190,8 +211,7 @@ def _stage(script: Script, size: int) -> _Stage:
     marks = script.identity.landmarks
     neutral = np.column_stack([marks, _sample(relief, marks, 1 / GRID_STEP)])
     wrinkles = _wrinkles(script.identity, canvas.density)
-    stage = _Stage(script, size, canvas, muscles, grid, room, lit, wrinkles, neutral)
-    return replace(stage, eye=_eyes(stage), mouth=_mouth(stage))
+    return _Stage(script, size, canvas, muscles, grid, room, lit, wrinkles, neutral)
 
 
 def _sample(field_: np.ndarray, points: np.ndarray, density: float) -> np.ndarray:
@@ -255,6 +275,9 @@ def _move(stage: _Stage, f: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     for a in active:
         moved += weight[a] * stage.muscles.grid[a]
     pose, shift = script.pose[f], script.shift[f]
+    far = np.clip((abs(pose[0]) - STEEP_FROM) / 1.5, 0, 1)
+    if far > 0:
+        moved[..., 2] += np.float32(far) * stage.flattening
     forward = camera.project(moved, pose, shift, stage.size).astype(np.float32)
     nodes = camera.invert(forward, stage.size, step=4)
     # Grid positions become canvas pixels: both count pixel centres.
