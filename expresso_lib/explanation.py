@@ -277,12 +277,13 @@ def items(
         Of ``explain``.
     """
     found, seen = [], set()
-    for row in recordings.sort_values(["participant", "recording"]).itertuples():
-        archive = Path(folder) / f"{row.recording}.npz"
-        if archive.is_file() and row.participant in model_of:
-            networks = 0 if row.participant in seen else randomised
-            seen.add(row.participant)
-            found.append(item(row.recording, archive, model_of[row.participant], length=length,
+    ordered = recordings.sort_values(["participant", "recording"])
+    for person, recording in zip(ordered["participant"], ordered["recording"]):
+        archive = Path(folder) / f"{recording}.npz"
+        if archive.is_file() and person in model_of:
+            networks = 0 if person in seen else randomised
+            seen.add(person)
+            found.append(item(recording, archive, model_of[person], length=length,
                               randomised=networks, **options))  # fmt: skip
     return found
 

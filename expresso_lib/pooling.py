@@ -328,7 +328,8 @@ def event_averages(
 
 
 def _whole(table: pd.DataFrame, au: str, lead: int, lag: int) -> np.ndarray:
-    cut = locked(table["attribution"], onsets(table[au]), before=lead, after=lag)
+    series, events = table["attribution"].to_numpy(float), onsets(table[au].to_numpy(float))
+    cut = locked(series, events, before=lead, after=lag)
     return cut[np.isfinite(cut).all(axis=1)]
 
 

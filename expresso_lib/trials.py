@@ -361,10 +361,10 @@ def items(
     turn = known.groupby("participant").cumcount()
     known = known.assign(turn=turn).sort_values(["turn", "recording"]).head(most)
     return [
-        item(row.recording, Path(folder) / f"{row.recording}.npz", model_of[row.participant],
-             participant=row.participant, closer=number % closer_every == 0,
+        item(name, Path(folder) / f"{name}.npz", model_of[person],
+             participant=person, closer=number % closer_every == 0,
              randomised=randomised if number % closer_every == 0 else 0, **options)
-        for number, row in enumerate(known.itertuples())
+        for number, (person, name) in enumerate(zip(known["participant"], known["recording"]))
     ]  # fmt: skip
 
 
@@ -426,16 +426,17 @@ def time_use(
         ``participant, recording, prediction, freeze, shuffle, reverse``; score points.
     """
     rows = []
-    for row in recordings.drop_duplicates("participant").itertuples():
-        source = Path(folder) / f"{row.recording}.npz"
-        if row.participant in model_of and source.is_file():
+    firsts = recordings.drop_duplicates("participant")
+    for person, recording in zip(firsts["participant"], firsts["recording"]):
+        source = Path(folder) / f"{recording}.npz"
+        if person in model_of and source.is_file():
             archive = clips.ClipArchive.load(source)
-            model, _ = models.load(model_of[row.participant])
+            model, _ = models.load(model_of[person])
             chosen = middle_clip(archive.n_frames, length)[None]
             clip = torch.from_numpy(clips.stack(archive, chosen))
             found = {k: float(v[0]) for k, v in
                      faithfulness.time_use(model, clip, seed=seed).items()}
-            rows.append({"participant": row.participant, "recording": row.recording,
+            rows.append({"participant": person, "recording": recording,
                          "prediction": float(faithfulness.scores(model, clip)[0])} | found)
     return pd.DataFrame(rows)
 
