@@ -96,14 +96,15 @@ def run(plan: scores.Design, root: Path, *, seeds: Sequence[int] = SEEDS,
 
 
 def _keep_predictions(plan: scores.Design, part: str, seed: int) -> None:
+    table = scores.predictions(plan, part, seed)
     with store.atomic(plan.root / "predictions" / f"{part}-s{seed}.parquet") as temporary:
-        scores.predictions(plan, part, seed).to_parquet(temporary)
+        table.to_parquet(temporary)
 
 
 def prediction_tables(plan: scores.Design) -> dict[str, pd.DataFrame]:
     """Tables ``study_scores`` and ``study_differences`` of all predictions that are there."""
     predicted: dict[int, list[pd.DataFrame]] = {}
-    for path in sorted((plan.root / "predictions").glob("*.parquet")):
+    for path in sorted((plan.root / "predictions").glob("[a-z]*.parquet")):
         predicted.setdefault(int(path.stem.rpartition("-s")[2]), []).append(pd.read_parquet(path))
     joined = {seed: pd.concat(parts, ignore_index=True) for seed, parts in predicted.items()}
     return {"study_scores": scores.score_table(joined, draws=plan.draws),
