@@ -360,7 +360,7 @@ def _exit_code(error: Exception) -> int | None:
     """Return 2 for a mistake in what was asked, 1 for failed work, None for a fault of ours."""
     from .store import WorkFailed
 
-    if isinstance(error, WorkFailed):
+    if isinstance(error, WorkFailed) or type(error).__name__ == "BuildFailed":
         return 1
     return 2 if isinstance(error, ValueError | OSError | ImportError) else None
 

@@ -88,14 +88,22 @@ def _build_pages(run_folder: Path, root: Path, executed: dict[str, Path], studen
     index = run_folder / ("student" if student else "html") / "index.html"
     inputs = publishing.inputs(root, run_folder)
 
+    faults: list[publishing.BuildFailed] = []
+
     def build(**_: Any) -> None:
-        publishing.build(run_folder, executed, student=student)
+        try:
+            publishing.build(run_folder, executed, student=student)
+        except publishing.BuildFailed as fault:
+            faults.append(fault)
+            raise
 
     facts = {str(path.relative_to(root)): store.file_hash(path) for path in inputs}
     facts |= {"publishing": store.source_hash("expresso_lib.publishing"), "student": str(student),
               "chapters": " ".join(sorted(executed))}
     depends = executed | {"fingerprint": _fingerprint(run_folder, "book", facts)}
     session = _pytask([_task("book", build, depends, {"index": index})], run_folder, False)
+    if faults:
+        raise faults[0]
     if session.exit_code != pytask.ExitCode.OK:
         raise RuntimeError("the pages could not be built; the messages above say why.")
     return index

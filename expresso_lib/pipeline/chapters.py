@@ -43,7 +43,7 @@ CHAPTERS = (
             ("01_cohort", "02_faces", "03_finetune", "04_regions", "05_time")),
     Chapter("07_trust", "Trust",
             ("cohort", "clips", "training", "attribution", "statistics", "run"),
-            ("01_cohort", "02_faces", "03_finetune", "04_regions")),
+            ("01_cohort", "02_faces", "03_finetune", "04_regions", "06_action_units")),
     Chapter("08_participant", "One participant", ("clips", "attribution", "statistics", "run"),
             ("01_cohort", "02_faces", "03_finetune", "04_regions", "05_time")),
     Chapter("09_your_data", "Bring your own data", ("clips", "attribution", "run"),
