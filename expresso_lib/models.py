@@ -48,6 +48,8 @@ UNITS = (
     *(f"{name}_{what}" for name in DRIFT for what in ("speed", "spread")),
     "headset",
 )
+# What the head sees: head and gaze as one tempo each, log speed - log spread.
+MEASURES = (*UNITS[: 2 * len(TEMPO)], *(f"{name}_tempo" for name in DRIFT), "headset")
 
 
 class VideoRegressor(nn.Module):
@@ -158,7 +160,7 @@ class FrameTrunk(nn.Module):
 
 
 class Dynamics(nn.Module):
-    """Embeddings (N, E, T) to facial action dynamics (N, len(UNITS), T), all ≥ 0.
+    """Embeddings (N, E, T) to facial action dynamics (N, len(MEASURES), T).
 
     A linear readout first names what the face does (`SERIES`); the convolutions see nothing else,
     so they can be practised on any number of movements without rendering them. They start from
@@ -185,10 +187,30 @@ class Dynamics(nn.Module):
             nn.Conv1d(width, len(UNITS), 1),
             nn.ReLU(),
         )
+        self.tempo = nn.Conv1d(len(UNITS), len(MEASURES), 1, bias=False)
+        self.weigh(torch.ones(len(UNITS)))
+
+    def units(self, embeddings: Tensor) -> Tensor:
+        """Units (N, U, T), all ≥ 0."""
+        return self.layers(self.contrast(self.readout(embeddings)))
 
     def forward(self, embeddings: Tensor) -> Tensor:
-        """Units (N, U, T)."""
-        return self.layers(self.contrast(self.readout(embeddings)))
+        """Measures (N, M, T): weighted sums of units."""
+        return self.tempo(self.units(embeddings))
+
+    def weigh(self, scale: Tensor) -> None:
+        """Set the sums: a unit as it is, or speed minus spread, each times its `scale` (U,)."""
+        weight = torch.zeros(len(MEASURES), len(UNITS))
+        for row, name in enumerate(MEASURES):
+            if name in UNITS:
+                weight[row, UNITS.index(name)] = 1.0
+            else:
+                kind = name.removesuffix("_tempo")
+                for what, sign in (("speed", 1.0), ("spread", -1.0)):
+                    column = UNITS.index(f"{kind}_{what}")
+                    weight[row, column] = sign * scale[column]
+        with torch.no_grad():
+            self.tempo.weight.copy_(weight[..., None])
 
 
 class MeanOver(nn.Module):

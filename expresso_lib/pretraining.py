@@ -246,6 +246,9 @@ def fit(paths: list[Path], practice: Practice) -> tuple[models.VideoRegressor, d
     _train([*dynamics.layers.parameters()], lambda rows: heard.loss(dynamics, rows, rng, practice),
            len(heard.series), practice, epochs=practice.clip_epochs, rng=rng)  # fmt: skip
     _silence(model.eval(), data)
+    # In logarithms a tempo is speed minus spread; brought to the scale of the other units.
+    logs = torch.from_numpy(data.unit_scale)
+    dynamics.weigh(logs / logs[[models.UNITS.index(f"{n}_speed") for n in models.DRIFT]].mean())
     rest = slice((data.held_from + len(data.frames)) // 2, None)
     return model, _report(model, data, rest)
 
@@ -468,7 +471,8 @@ def _report(model: models.VideoRegressor, data: _Data, rows: slice) -> dict[str,
     frames = int(model.description["frames"])
     with torch.inference_mode():
         shown = data.frames[rows, :frames].permute(0, 4, 1, 2, 3)
-        found = torch.cat([model.features(part.float() / 255) for part in shown.split(8)]).numpy()
+        embedded = (model.features(part.float() / 255, until="last") for part in shown.split(8))
+        found = torch.cat([model.stages[1].units(part).mean(dim=2) for part in embedded]).numpy()
     truth = data.units[rows, :frames].mean(dim=1).numpy()
     report = {}
     for number, name in enumerate(models.UNITS):
