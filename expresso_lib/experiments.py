@@ -97,7 +97,7 @@ def clip_set(
 
 
 def covering_step(n_frames: int, length: int) -> int:
-    """Step of the fewest windows that reach from a recording's first frame to its last.
+    """Step of the fewest windows from a recording's first frame to its last, or just before it.
 
     >>> covering_step(125, 32)
     31

@@ -1,0 +1,132 @@
+"""Experiments: recipes carried out on prepared clips, from archives to a saved final model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from expresso_lib import clips, config, experiments, models, training
+from expresso_lib.plotting import training as plots
+
+P, R, F, SIZE = 8, 2, 19, 16
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory) -> Path:
+    """Archives of eight participants, as chapter 2 leaves them."""
+    folder = tmp_path_factory.mktemp("run")
+    rng = np.random.default_rng(0)
+    for way in models.INPUTS:
+        for p in range(P):
+            for r in range(R):
+                frames = rng.integers(0, 120, (F, SIZE, SIZE, 3)) + 15 * p
+                clips.ClipArchive(
+                    frames.astype(np.uint8), np.arange(0, 2 * F, 2),
+                    np.zeros((F, 68, 2), np.float32), np.zeros((F, 2, 3), np.float32),
+                    np.zeros((F, SIZE, SIZE), np.uint8), 12.5, way,
+                ).save(folder / f"clips_{way}" / f"P{p:02d}_R{r}.npz")  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study(run_folder: Path) -> experiments.Study:
+    names = [f"P{p:02d}" for p in range(P)]
+    bands = np.repeat(["minimal", "mild", "moderate", "severe"], 2)
+    people = pd.DataFrame({"participant": names, "score": np.arange(P) * 5.0, "band": bands})
+    rows = [(n, f"{n}_R{r}", "read") for n in names for r in range(R)]
+    recordings = pd.DataFrame(rows, columns=["participant", "recording", "task"])
+    parameters = config.validate(
+        {"clips": {"size": SIZE, "frames": 6}, "training": {"folds": 4, "epochs": 1}}
+    )
+    return experiments.study_of(people, recordings, run_folder, parameters)
+
+
+RECIPE = training.Recipe(model="small_image", weights="none", frames=6, folds=4, repeats=1)
+
+
+@pytest.fixture(scope="module")
+def predictions(study, run_folder) -> pd.DataFrame:
+    return experiments.run_recipes([RECIPE], study, out=run_folder / "recipes")
+
+
+def test_clips_cover_a_recording_from_first_to_last(study) -> None:
+    """The fewest windows that reach both ends; whose they are stands in the table."""
+    data = study.clip_set(RECIPE)
+    assert data.windows.min() == 0
+    assert data.windows.max() >= F - 2  # the step is a whole number of frames
+    assert len(data) == P * R * 4
+    assert data[3].shape == (3, 6, SIZE, SIZE)
+    assert set(data.table["participant"]) == set(study.participants["participant"])
+
+
+def test_run_recipes_predicts_everyone_once_and_reads_brightness(study, predictions) -> None:
+    """Brightness is the score here: the image model finds it, and the null model does not."""
+    scores = training.model_scores(predictions, draws=100)
+    found = training.summary(scores, RECIPE.name)
+    assert found["pearson"] > 0.8
+    assert found["mae_ratio"] < 0.6
+    assert set(predictions["recipe"]) == {RECIPE.name, "null"}
+
+
+def test_run_recipes_are_not_done_twice(study, run_folder, predictions, monkeypatch) -> None:
+    """A finished recipe is read from disk: no model is built."""
+    monkeypatch.setattr(models, "build", None)
+    again = experiments.run_recipes([RECIPE], study, out=run_folder / "recipes")
+    pd.testing.assert_frame_equal(again, predictions)
+
+
+@pytest.mark.slow
+def test_fine_tuned_recipe_runs(study, run_folder) -> None:
+    """The last block is tuned from a ridge head, stopping on participants kept aside."""
+    recipe = training.Recipe(weights="none", frames=6, folds=4, repeats=1, fit="last")
+    found = experiments.run_recipes([recipe], study, out=run_folder / "tuned")
+    assert np.isfinite(found["prediction"]).all()
+
+
+def test_final_model_keeps_domain_and_interval(study, run_folder, predictions) -> None:
+    """The checkpoint says what it was trained on and how wrong it is about somebody new."""
+    path = experiments.final_model(
+        RECIPE, study, predictions, run_folder / "final.safetensors", domain={"cohort": "x"}
+    )
+    model, recipe = models.load(path)
+    assert recipe["domain"]["cohort"] == "x"
+    assert recipe["domain"]["participants"] == P
+    assert recipe["interval"]["participants"] == P
+    assert float(model.head.weight.detach().abs().sum()) > 0
+
+
+def test_grid_starts_with_the_default_and_names_differ() -> None:
+    """One thing changes at a time, and the reader can tell which."""
+    default = training.Recipe()
+    for full in (False, True):
+        recipes = experiments.grid(default, full=full)
+        assert recipes[0] == default
+        assert len(experiments.labels(recipes)) == len(recipes)
+        assert len(set(experiments.labels(recipes).values())) == len(recipes)
+    assert experiments.image_recipe(default).model == "small_image"
+    assert ("null" in dict(experiments.comparisons(recipes)).values()) is False
+    assert experiments.comparisons(recipes)[0] == (default.name, "null")
+
+
+def test_figures_of_chapter_3_are_drawn(study, predictions) -> None:
+    """Every figure takes the tables as they are."""
+    names = {RECIPE.name: "image"}
+    scores = training.model_scores(predictions, draws=100)
+    differences = training.model_differences(predictions, [(RECIPE.name, "null")], draws=100)
+    own = predictions[predictions["recipe"] == RECIPE.name]
+    errors = training.errors(own, study.participants, study.recordings)
+    curves = pd.DataFrame({"part": ["head", "head", "last"], "epoch": [0, 1, 0]})
+    curves = curves.assign(train_rmse=[9.0, 8, 7], stop_mae=[8.0, 7, 7])
+    drawn = [
+        plots.model_forest(scores, names, note="demo"),
+        plots.difference_forest(differences, {"null": "the null model"}),
+        plots.calibration(training.by_level(own, "participant"), study.participants),
+        plots.errors_by_group(errors.participant),
+        plots.learning_curves(curves),
+    ]
+    assert all(isinstance(figure, Figure) for figure in drawn)
+    assert list(errors.by_band["band"]) == ["minimal", "mild", "moderate", "severe"]
