@@ -31,7 +31,7 @@ class _Clips:
         return self.values[index]
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def run(quick: bool = False) -> list[dict[str, Any]]:
     """Ratios of epochs, and of twenty epochs with the fill, for the head and the last block."""
     torch.set_num_threads(1)
     clips = _Clips(4 if quick else 8, 8, 64 if quick else 96)

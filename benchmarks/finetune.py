@@ -13,7 +13,7 @@ from benchmarks import measure
 from expresso_lib import models, training
 
 
-def run(quick: bool) -> list[dict[str, Any]]:
+def run(quick: bool = False) -> list[dict[str, Any]]:
     """Ratio of training steps, and floating-point operations against a plain matrix product."""
     torch.set_num_threads(1)
     frames, size, count = (8, 64, 1) if quick else (16, 112, 2)

@@ -5,6 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run: a red run must mean that the code changed.
+settings.register_profile("expresso", derandomize=True, deadline=None)
+settings.load_profile("expresso")
 
 ROOT = Path(__file__).parents[1]
 

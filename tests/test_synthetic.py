@@ -129,7 +129,9 @@ def test_lips_and_lids_never_cross_and_landmarks_stay_inside(levels, seed, yaw, 
     turned = replace(script, pose=np.array([[yaw, pitch, 0]], np.float32))
     marks, regions = next(synthetic.geometry_of(turned, size=112, frames=[0]))
     at = np.round(marks[list(anatomy.INNER_POINTS)]).astype(int).clip(0, 111)
-    assert (regions[at[:, 1], at[:, 0]] != anatomy.REGIONS.index("background")).all()
+    # Within a pixel: at the far silhouette a brow's end may round to the pixel beside the face.
+    face = (regions != anatomy.REGIONS.index("background")).astype(np.uint8)
+    assert cv2.dilate(face, np.ones((3, 3), np.uint8))[at[:, 1], at[:, 0]].all()
 
 
 def test_regions_hold_their_landmarks(plan):
