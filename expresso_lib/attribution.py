@@ -223,7 +223,7 @@ def baseline_clips(clips: Tensor, baseline: str | Tensor) -> Tensor:
 
 def _named_baseline(clips: Tensor, name: str) -> Tensor:
     if name == "zero":
-        return torch.zeros_like(clips)
+        return torch.zeros_like(clips[:1]).expand_as(clips)
     if name == "temporal_mean":
         return clips.mean(dim=2, keepdim=True).expand_as(clips)
     return blurred(clips)
@@ -400,7 +400,7 @@ def _attempt(explain, model, clips, reference, span, chosen) -> tuple | None:
     try:
         x, x0 = (tensor[start:stop].to(device).float() for tensor in (clips, reference))
         with torch.no_grad():
-            outputs = [_score(model, tensor) for tensor in (x, x0)]
+            outputs = [_score(model, x), _reference_score(model, x0)]
         values = explain(model, x, x0, limit, (start, chosen))
         return (values.detach().float().cpu().contiguous(), *(output.cpu() for output in outputs))
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
@@ -429,6 +429,12 @@ def _score(model: nn.Module, clips: Tensor) -> Tensor:
             "only models with one score per clip can be explained."
         )
     return output.reshape(len(clips))
+
+
+def _reference_score(model: nn.Module, x0: Tensor) -> Tensor:
+    # One reference shared by all clips is one pass, not as many as there are clips.
+    shared = len(x0) > 1 and x0.stride(0) == 0
+    return _score(model, x0[:1]).expand(len(x0)) if shared else _score(model, x0)
 
 
 def _deeplift(model, x, x0, limit, extra) -> Tensor:
