@@ -55,7 +55,9 @@ def keep(folder: Path, name: str, table: pd.DataFrame, module: str, *, files: Se
 
 def read(folder: Path) -> dict[str, pd.DataFrame]:
     """Return the tables whose code and files are still what they were; others are left out."""
-    return {name: pd.read_csv(folder / f"{name}.csv", dtype={"seed": str})
+    # "null" is the name of a model here, not a missing value.
+    how: dict[str, Any] = {"dtype": {"seed": str}, "keep_default_na": False, "na_values": [""]}
+    return {name: pd.read_csv(folder / f"{name}.csv", **how)
             for name, noted in sources(folder).items()
             if (folder / f"{name}.csv").is_file()
             and fingerprint(noted["module"], noted["files"]) == noted["hash"]}

@@ -149,9 +149,10 @@ def test_evidence_rests_on_files_as_well(tmp_path) -> None:
     """Another checkpoint is another result."""
     module = "expresso_lib.anatomy"
     assert evidence.fingerprint(module, ["anatomy.py"]) != evidence.fingerprint(module)
-    table = pd.DataFrame({"seed": ["0"], "value": [0.123456]})
+    table = pd.DataFrame({"seed": ["0"], "recipe": ["null"], "value": [0.123456]})
     evidence.keep(tmp_path, "t", table, module, files=["anatomy.py"], device="cpu")
     assert evidence.read(tmp_path)["t"]["value"].item() == 0.1235
+    assert evidence.read(tmp_path)["t"]["recipe"].item() == "null"
     assert evidence.sources(tmp_path)["t"]["device"] == "cpu"
 
 
