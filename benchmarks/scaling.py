@@ -49,8 +49,9 @@ def exponent(counts: list[int], costs: list[float]) -> float:
 
 def _in_its_own_process(participants: int) -> dict[str, float]:
     # Peak memory never falls within a process, so each size gets its own.
-    done = subprocess.run([sys.executable, "-m", "benchmarks.scaling", str(participants)], check=True,
-                          capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    done = subprocess.run([sys.executable, "-m", "benchmarks.scaling", str(participants)],
+                          check=True, capture_output=True, text=True,
+                          cwd=Path(__file__).parents[1])
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -19,10 +19,17 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode="markdown",
-                  pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
-                  help="Explainable video models of depression severity, as a book anyone can re-run.")
-data_app = typer.Typer(no_args_is_help=True, help="Data sets and weights: list, verify, fetch, render.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Explainable video models of depression severity, as a book anyone can re-run.",
+)
+data_app = typer.Typer(
+    no_args_is_help=True, help="Data sets and weights: list, verify, fetch, render."
+)
 params_app = typer.Typer(no_args_is_help=True, help="Parameters of the notebooks.")
 app.add_typer(data_app, name="data")
 app.add_typer(params_app, name="params")
@@ -30,37 +37,59 @@ app.add_typer(params_app, name="params")
 out = Console()
 err = Console(stderr=True)
 
-ParamsOption = Annotated[str, typer.Option("--params", help="profile: a file of notebooks/params, "
-                                           "e.g. demo, quick, study, folder")]
-SetOption = Annotated[list[str], typer.Option("-p", "--set", metavar="SECTION.NAME=VALUE",
-                                              help="override one parameter; may be repeated")]
-RunOption = Annotated[str, typer.Option("--run", help="name of the run's folder below build/; "
-                                        "default: the profile's name")]
-EngineOption = Annotated[str, typer.Option("--engine", help="process, loky or dask; "
-                                           "default: the profile's")]
+ParamsOption = Annotated[
+    str,
+    typer.Option(
+        "--params", help="profile: a file of notebooks/params, e.g. demo, quick, study, folder"
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-p", "--set", metavar="SECTION.NAME=VALUE", help="override one parameter; may be repeated"
+    ),
+]
+RunOption = Annotated[
+    str,
+    typer.Option(
+        "--run", help="name of the run's folder below build/; default: the profile's name"
+    ),
+]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="process, loky or dask; default: the profile's")
+]
 SchedulerOption = Annotated[str, typer.Option("--scheduler", help="address of a Dask scheduler")]
-WorkersOption = Annotated[int, typer.Option("--workers", min=0, help="worker processes; 0: one "
-                                            "per core")]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", min=0, help="worker processes; 0: one per core")
+]
 
 
-def _parameters(profile: str, overrides: list[str], run: str = "", engine: str = "",
-                scheduler: str = ""):
+def _parameters(
+    profile: str, overrides: list[str] | None, run: str = "", engine: str = "", scheduler: str = ""
+):
     from . import config
     from .pipeline import project_root
 
-    chosen = list(overrides)
-    chosen += [f"run.{name}={value}" for name, value in
-               (("name", run), ("engine", engine), ("scheduler", scheduler)) if value]
+    chosen = list(overrides or [])
+    chosen += [
+        f"run.{name}={value}"
+        for name, value in (("name", run), ("engine", engine), ("scheduler", scheduler))
+        if value
+    ]
     root = project_root()
     return config.load_profile(profile, root / "notebooks" / "params", chosen), root
 
 
 @app.command()
-def book(params: ParamsOption = "demo", set_: SetOption = [], run: RunOption = "",  # noqa: B006
-         engine: EngineOption = "", scheduler: SchedulerOption = "",
-         student: Annotated[bool, typer.Option("--student", help="leave solutions out")] = False,
-         force: Annotated[bool, typer.Option("--force", help="execute every chapter again")] = False,
-         ) -> None:
+def book(
+    params: ParamsOption = "demo",
+    set_: SetOption = None,
+    run: RunOption = "",
+    engine: EngineOption = "",
+    scheduler: SchedulerOption = "",
+    student: Annotated[bool, typer.Option("--student", help="leave solutions out")] = False,
+    force: Annotated[bool, typer.Option("--force", help="execute every chapter again")] = False,
+) -> None:
     """Execute every chapter that is not up to date and build the book.
 
     Example: `expresso book --params demo -p clips.frames=64 --run demo-64`
@@ -74,10 +103,15 @@ def book(params: ParamsOption = "demo", set_: SetOption = [], run: RunOption = "
 
 
 @app.command("run")
-def run_chapter(chapter: Annotated[str, typer.Argument(help="number or name, e.g. 3 or 03_finetune")],
-                params: ParamsOption = "demo", set_: SetOption = [], run: RunOption = "",  # noqa: B006
-                engine: EngineOption = "", scheduler: SchedulerOption = "",
-                force: Annotated[bool, typer.Option("--force", help="execute again")] = False) -> None:
+def run_chapter(
+    chapter: Annotated[str, typer.Argument(help="number or name, e.g. 3 or 03_finetune")],
+    params: ParamsOption = "demo",
+    set_: SetOption = None,
+    run: RunOption = "",
+    engine: EngineOption = "",
+    scheduler: SchedulerOption = "",
+    force: Annotated[bool, typer.Option("--force", help="execute again")] = False,
+) -> None:
     """Execute one chapter, and those it rests on where they are not up to date.
 
     Example: `expresso run 6 --params demo -p statistics.window=128`
@@ -106,8 +140,10 @@ def _numbers(text: str) -> list[int]:
 
 def _exit_if_failed(failed: list[str]) -> None:
     if failed:
-        err.print(f"[red]These chapters failed or wait for one that failed: {', '.join(failed)}.[/red] "
-                  "They are published as failed; everything finished is kept.")
+        err.print(
+            f"[red]These chapters failed or wait for one that failed: {', '.join(failed)}.[/red] "
+            "They are published as failed; everything finished is kept."
+        )
         raise typer.Exit(1)
 
 
@@ -125,8 +161,10 @@ def export(params: ParamsOption = "demo", run: RunOption = "") -> None:
 
 
 @app.command()
-def compare(first: Annotated[str, typer.Argument(help="a run, e.g. demo")],
-            second: Annotated[str, typer.Argument(help="another run, e.g. demo-64")]) -> None:
+def compare(
+    first: Annotated[str, typer.Argument(help="a run, e.g. demo")],
+    second: Annotated[str, typer.Argument(help="another run, e.g. demo-64")],
+) -> None:
     """Set two runs side by side: parameters, scores and results that differ.
 
     Example: `expresso compare demo demo-64`
@@ -135,21 +173,34 @@ def compare(first: Annotated[str, typer.Argument(help="a run, e.g. demo")],
     from .pipeline import project_root
 
     build = project_root() / "build"
-    out.print(f"{publishing.compare(build / first, build / second)}", soft_wrap=True, highlight=False)
+    out.print(
+        f"{publishing.compare(build / first, build / second)}", soft_wrap=True, highlight=False
+    )
 
 
 @app.command()
-def explain(video: Annotated[Path, typer.Argument(help="a recording of one face")],
-            landmarks: Annotated[Path | None, typer.Option(
-                help="its 68 landmarks as OpenFace's CSV; without it S3FD and FAN find them")] = None,
-            aus: Annotated[Path | None, typer.Option(
-                help="its action units as OpenFace's or Py-Feat's CSV; without it, labelled proxies "
-                     "from the landmarks")] = None,
-            out_dir: Annotated[Path | None, typer.Option(
-                "--out", help="folder of the card; default: beside the video's name")] = None,
-            run: Annotated[str, typer.Option("--run", help="run whose final model explains")] = "demo",
-            show_face: Annotated[bool, typer.Option(
-                "--show-face", help="draw on the video itself; for local use")] = False) -> None:
+def explain(
+    video: Annotated[Path, typer.Argument(help="a recording of one face")],
+    landmarks: Annotated[
+        Path | None,
+        typer.Option(help="its 68 landmarks as OpenFace's CSV; without it S3FD and FAN find them"),
+    ] = None,
+    aus: Annotated[
+        Path | None,
+        typer.Option(
+            help="its action units as OpenFace's or Py-Feat's CSV; without it, labelled proxies "
+            "from the landmarks"
+        ),
+    ] = None,
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("--out", help="folder of the card; default: beside the video's name"),
+    ] = None,
+    run: Annotated[str, typer.Option("--run", help="run whose final model explains")] = "demo",
+    show_face: Annotated[
+        bool, typer.Option("--show-face", help="draw on the video itself; for local use")
+    ] = False,
+) -> None:
     """Explain the model's prediction for one recording of your own.
 
     Example: `expresso explain me.mp4 --landmarks me.csv --out card`
@@ -157,32 +208,46 @@ def explain(video: Annotated[Path, typer.Argument(help="a recording of one face"
     from .pipeline import project_root, recording
 
     folder = out_dir or Path(f"{video.stem}-explained")
-    card = recording.explain(video, landmarks=landmarks, aus=aus, out=folder,
-                             run_folder=project_root() / "build" / run, show_face=show_face)
+    card = recording.explain(
+        video,
+        landmarks=landmarks,
+        aus=aus,
+        out=folder,
+        run_folder=project_root() / "build" / run,
+        show_face=show_face,
+    )
     out.print(f"The explanation card: {card}", soft_wrap=True, highlight=False)
 
 
 @app.command()
-def pretrain(destination: Annotated[Path, typer.Argument(help="checkpoint to write (.safetensors)")],
-             identities: Annotated[int, typer.Option(min=2, help="rendered identities")] = 640,
-             epochs: Annotated[int, typer.Option(min=1)] = 12,
-             seed: Annotated[int, typer.Option(min=0)] = 0,
-             workers: WorkersOption = 0) -> None:
+def pretrain(
+    destination: Annotated[Path, typer.Argument(help="checkpoint to write (.safetensors)")],
+    identities: Annotated[int, typer.Option(min=2, help="rendered identities")] = 640,
+    epochs: Annotated[int, typer.Option(min=1)] = 12,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    workers: WorkersOption = 0,
+) -> None:
     """Pre-train the small backbone to read facial actions from rendered faces.
 
     Example: `expresso pretrain facial_actions.safetensors --identities 640`
     """
     from . import engine, pretraining
 
-    pretraining.pretrain(destination, identities=identities, epochs=epochs, seed=seed,
-                         executor=engine.executor("loky", workers=workers))
+    pretraining.pretrain(
+        destination,
+        identities=identities,
+        epochs=epochs,
+        seed=seed,
+        executor=engine.executor("loky", workers=workers),
+    )
     out.print(f"The checkpoint: {destination}", soft_wrap=True, highlight=False)
 
 
 @app.command()
-def bench(goal: Annotated[str, typer.Option(help="one goal or calibration; default: all")] = "",
-          quick: Annotated[bool, typer.Option("--quick", help="a minute instead of twenty")] = False,
-          ) -> None:
+def bench(
+    goal: Annotated[str, typer.Option(help="one goal or calibration; default: all")] = "",
+    quick: Annotated[bool, typer.Option("--quick", help="a minute instead of twenty")] = False,
+) -> None:
     """Measure the goals and calibrate the tests; write build/bench.json.
 
     Example: `expresso bench --goal 4`
@@ -193,17 +258,29 @@ def bench(goal: Annotated[str, typer.Option(help="one goal or calibration; defau
 
     words = [sys.executable, "-m", "benchmarks"]
     words += ["--goal", goal] if goal else []
-    raise typer.Exit(subprocess.run(words + (["--quick"] if quick else []), cwd=project_root(),
-                                    check=False).returncode)
+    raise typer.Exit(
+        subprocess.run(
+            words + (["--quick"] if quick else []), cwd=project_root(), check=False
+        ).returncode
+    )
 
 
 @app.command()
-def study(seeds: Annotated[str, typer.Option(help="cohorts, e.g. 0,1,2; default: 0 to 4")] = "",
-          only: Annotated[str, typer.Option(
-              help="parts, of scores, null, headset, faithfulness, regions, scratch and grid; "
-                   "default: all")] = "",
-          params: ParamsOption = "study", set_: SetOption = [], run: RunOption = "",  # noqa: B006
-          engine: EngineOption = "", scheduler: SchedulerOption = "") -> None:
+def study(
+    seeds: Annotated[str, typer.Option(help="cohorts, e.g. 0,1,2; default: 0 to 4")] = "",
+    only: Annotated[
+        str,
+        typer.Option(
+            help="parts, of scores, null, headset, faithfulness, regions, scratch and grid; "
+            "default: all"
+        ),
+    ] = "",
+    params: ParamsOption = "study",
+    set_: SetOption = None,
+    run: RunOption = "",
+    engine: EngineOption = "",
+    scheduler: SchedulerOption = "",
+) -> None:
     """Repeat the book's scores and explanations over many cohorts; hours, resumable.
 
     Example: `expresso study --seeds 0,1,2 --only scores,null --engine loky`
@@ -213,18 +290,23 @@ def study(seeds: Annotated[str, typer.Option(help="cohorts, e.g. 0,1,2; default:
     from .pipeline import study as studies
 
     where = parameters.run
-    workers = engines.executor(where.engine, workers=where.workers, threads=where.threads,
-                               scheduler=where.scheduler)
+    workers = engines.executor(
+        where.engine, workers=where.workers, threads=where.threads, scheduler=where.scheduler
+    )
     plan = studies.design(parameters, root, executor=workers)
     tables = studies.run(plan, root, seeds=_numbers(seeds) or studies.SEEDS, only=_words(only))
     for name, table in tables.items():
-        out.print(f"{studies.folder(root) / name}.csv ({len(table)} rows)", soft_wrap=True,
-                  highlight=False)
+        out.print(
+            f"{studies.folder(root) / name}.csv ({len(table)} rows)",
+            soft_wrap=True,
+            highlight=False,
+        )
 
 
 @data_app.command("list")
-def data_list(long: Annotated[bool, typer.Option("--long", help="licence, folder, source too")] = False
-              ) -> None:
+def data_list(
+    long: Annotated[bool, typer.Option("--long", help="licence, folder, source too")] = False,
+) -> None:
     """List data sets and weights: tier, licence, what is here.
 
     Example: `expresso data list`
@@ -243,7 +325,9 @@ def data_list(long: Annotated[bool, typer.Option("--long", help="licence, folder
 
 
 @data_app.command("verify")
-def data_verify(names: Annotated[list[str] | None, typer.Argument(help="default: all")] = None) -> None:
+def data_verify(
+    names: Annotated[list[str] | None, typer.Argument(help="default: all")] = None,
+) -> None:
     """Check the files that are here against their hashes.
 
     Example: `expresso data verify demo_cohort`
@@ -257,11 +341,12 @@ def data_verify(names: Annotated[list[str] | None, typer.Argument(help="default:
 
 
 @data_app.command("fetch")
-def data_fetch(names: Annotated[list[str], typer.Argument(help="e.g. s3fd fan r2plus1d_18")],
-               folder: Annotated[str, typer.Option(help="keep files here; default: the cache")] = "",
-               mirror: Annotated[str, typer.Option(help="address or folder to take them from")] = "",
-               parts: Annotated[str, typer.Option(help="only these, e.g. 01,02 for two actors")] = "",
-               ) -> None:
+def data_fetch(
+    names: Annotated[list[str], typer.Argument(help="e.g. s3fd fan r2plus1d_18")],
+    folder: Annotated[str, typer.Option(help="keep files here; default: the cache")] = "",
+    mirror: Annotated[str, typer.Option(help="address or folder to take them from")] = "",
+    parts: Annotated[str, typer.Option(help="only these, e.g. 01,02 for two actors")] = "",
+) -> None:
     """Download data sets or weights; resumes, checks hashes.
 
     Example: `expresso data fetch ravdess --parts 01,02`
@@ -269,31 +354,43 @@ def data_fetch(names: Annotated[list[str], typer.Argument(help="e.g. s3fd fan r2
     from . import manifest
 
     for name in names:
-        path = manifest.fetch(name, folder=folder or None, mirror=mirror or None,
-                              parts=_words(parts) or None)
+        path = manifest.fetch(
+            name, folder=folder or None, mirror=mirror or None, parts=_words(parts) or None
+        )
         out.print(f"{name}: {path}", soft_wrap=True, highlight=False)
 
 
 @data_app.command("render")
-def data_render(folder: Annotated[Path, typer.Argument(help="where to write the cohort")],
-                participants: Annotated[int, typer.Option(min=1)] = 24,
-                recordings: Annotated[int, typer.Option(min=1)] = 3,
-                seconds: Annotated[float, typer.Option(min=0.1)] = 10.0,
-                size: Annotated[int, typer.Option(min=48, max=1024, help="px")] = 224,
-                fps: Annotated[float, typer.Option(min=1)] = 25.0,
-                seed: Annotated[int, typer.Option(min=0)] = 0,
-                variant: Annotated[str, typer.Option(
-                    help="default, null, headset, region:NAME or au:N")] = "default",
-                workers: WorkersOption = 0) -> None:
+def data_render(
+    folder: Annotated[Path, typer.Argument(help="where to write the cohort")],
+    participants: Annotated[int, typer.Option(min=1)] = 24,
+    recordings: Annotated[int, typer.Option(min=1)] = 3,
+    seconds: Annotated[float, typer.Option(min=0.1)] = 10.0,
+    size: Annotated[int, typer.Option(min=48, max=1024, help="px")] = 224,
+    fps: Annotated[float, typer.Option(min=1)] = 25.0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    variant: Annotated[
+        str, typer.Option(help="default, null, headset, region:NAME or au:N")
+    ] = "default",
+    workers: WorkersOption = 0,
+) -> None:
     """Render a demo cohort: videos with exact landmarks, action units and masks.
 
     Example: `expresso data render my_cohort --participants 8 --variant headset`
     """
     from . import engine, synthetic
 
-    plan = synthetic.plan_cohort(participants=participants, recordings=recordings, seconds=seconds,
-                                 fps=fps, seed=seed, variant=variant)
-    synthetic.write_cohort(folder, plan, size=size, executor=engine.executor("loky", workers=workers))
+    plan = synthetic.plan_cohort(
+        participants=participants,
+        recordings=recordings,
+        seconds=seconds,
+        fps=fps,
+        seed=seed,
+        variant=variant,
+    )
+    synthetic.write_cohort(
+        folder, plan, size=size, executor=engine.executor("loky", workers=workers)
+    )
     out.print(f"The cohort: {folder}", soft_wrap=True, highlight=False)
 
 
@@ -310,7 +407,7 @@ def params_sync() -> None:
 
 
 @params_app.command("show")
-def params_show(params: ParamsOption = "demo", set_: SetOption = []) -> None:  # noqa: B006
+def params_show(params: ParamsOption = "demo", set_: SetOption = None) -> None:
     """Show a profile's parameters with their meaning.
 
     Example: `expresso params show --params quick`
@@ -336,9 +433,11 @@ def _print_table(frame, title: str) -> None:
 
 def main() -> None:
     """Run the command line; a user's mistake is one message, not a traceback."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s",
-                        handlers=[RichHandler(console=err, show_path=False, show_time=False,
-                                              show_level=False)])
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(message)s",
+        handlers=[RichHandler(console=err, show_path=False, show_time=False, show_level=False)],
+    )
     logging.getLogger("papermill").setLevel(logging.WARNING)
     try:
         app()

@@ -66,7 +66,7 @@ def test_parameters_cell_gives_the_defaults_back(section):
 
 def test_collect_refuses_a_misspelt_notebook_parameter():
     """papermill only logs an unknown parameter; the notebook refuses it."""
-    with pytest.raises(config.ParameterError, match="clips.frams"):
+    with pytest.raises(config.ParameterError, match=r"clips\.frams"):
         config.collect({"clips_frams": 3}, ["clips"])
 
 

@@ -110,7 +110,7 @@ def test_execute_stamps_the_provenance(project):
 def test_open_run_refuses_a_wrong_parameter(project, monkeypatch):
     """papermill would only log it."""
     monkeypatch.setenv("EXPRESSO_ROOT", str(project))
-    with pytest.raises(config.ParameterError, match="statistics.alfa"):
+    with pytest.raises(config.ParameterError, match=r"statistics\.alfa"):
         pipeline.open_run("01_cohort", {"statistics_alfa": 0.1, "run_name": "t"})
 
 

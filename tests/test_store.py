@@ -139,9 +139,13 @@ def test_atomic_leaves_nothing_behind_on_failure(tmp_path):
     """A failed write changes neither the old file nor the folder."""
     target = tmp_path / "table.csv"
     target.write_text("old")
-    with pytest.raises(RuntimeError, match="broken"), store.atomic(target) as temporary:
-        temporary.write_text("new")
-        raise RuntimeError("broken")
+    def fail() -> None:
+        with store.atomic(target) as temporary:
+            temporary.write_text("new")
+            raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        fail()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
