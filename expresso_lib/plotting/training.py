@@ -104,7 +104,7 @@ def calibration(rows: pd.DataFrame, participants: pd.DataFrame, *, note: str = "
     participants : DataFrame
         participant, band.
     """
-    figure, axes = style.figure("two_thirds", height=4.4)
+    figure, axes = style.figure("full", height=4.4)
     bands = participants.set_index("participant")["band"]
     top = max(rows["score"].max(), rows["prediction"].max()) * 1.05
     low = min(0.0, float(rows["prediction"].min()))
@@ -112,9 +112,11 @@ def calibration(rows: pd.DataFrame, participants: pd.DataFrame, *, note: str = "
     slope, start = np.polyfit(rows["score"], rows["prediction"], 1)
     ends = np.array([rows["score"].min(), rows["score"].max()])
     axes.plot(ends, start + slope * ends, color=style.ROLE_COLORS["model"],
-              label=f"what the model does: slope {slope:.2f}")  # fmt: skip
+              label=f"what the model does: slope {slope:.2f}".replace("-", "−"))  # fmt: skip
     axes.axhline(rows["score"].mean(), color=style.PALE, label="null model", zorder=0.5)
-    for band, part in rows.groupby(rows["participant"].map(bands).astype(str)):
+    found = rows["participant"].map(bands).astype(str)
+    for band in sorted(set(found), key=lambda name: rows.loc[found == name, "score"].mean()):
+        part = rows[found == band]
         axes.plot(part["score"], part["prediction"], linestyle="", label=band,
                   marker=style.BAND_MARKERS.get(band, "o"),
                   color=style.BAND_COLORS.get(band, style.INK))  # fmt: skip

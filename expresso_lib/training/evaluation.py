@@ -133,6 +133,8 @@ def model_differences(
                 raise ValueError(f"{a} and {b} were tested on different participants.")
             sums = np.concatenate([_sums(one), _sums(two)], axis=1)
             values = _studentised(sums, _difference, draws=draws, seed=seed)
+            # Two correlations are never further apart than 2.
+            values = tuple(np.r_[value[:2], np.clip(value[2:], -2, 2)] for value in values)
             for i, metric in enumerate(METRICS):
                 row = {"recipe_a": a, "recipe_b": b, "level": level, "metric": metric}
                 numbers = (value[i] for value in values)
