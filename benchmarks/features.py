@@ -34,8 +34,9 @@ class _Clips:
 def run(quick: bool = False) -> list[dict[str, Any]]:
     """Ratios of epochs, and of twenty epochs with the fill, for the head and the last block."""
     torch.set_num_threads(1)
-    clips = _Clips(4 if quick else 8, 8, 64 if quick else 96)
-    model = models.build("r2plus1d_18", frames=8, size=clips.values.shape[-1])
+    frames, size = (8, 64) if quick else (16, 112)
+    clips = _Clips(4, frames, size)
+    model = models.build("r2plus1d_18", frames=frames, size=size)
     scores = torch.from_numpy(clips.table["score"].to_numpy(np.float32))
     lines = []
     for part, bar_epoch, bar_all in (("head", 1000, 40), ("last", 18, 14)):
@@ -69,10 +70,10 @@ def _reference(
 ) -> None:
     """One epoch as the paper's code runs it: gradients reach the input, nothing is kept."""
     optimizer = torch.optim.AdamW(parameters, 1e-6)
+    optimizer.zero_grad()
     for clip, score in zip(clips.values, scores):
-        optimizer.zero_grad()
         (model(clip[None].clone().requires_grad_(True)) - score).square().sum().backward()
-        optimizer.step()
+    optimizer.step()
 
 
 def _cached(
@@ -85,7 +86,7 @@ def _cached(
     # Head features are a few numbers a clip: an epoch is one batch. Maps come clip by clip.
     size = len(cached) if part == "head" else 1
     optimizer = torch.optim.AdamW(parameters, 1e-6)
+    optimizer.zero_grad()
     for values, score in zip(cached.split(size), scores.split(size)):
-        optimizer.zero_grad()
         (model.finish(values, since=part) - score).square().sum().backward()
-        optimizer.step()
+    optimizer.step()
