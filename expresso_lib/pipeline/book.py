@@ -131,9 +131,10 @@ def _task(name: str, function: Callable[..., None], depends: Mapping[str, Path],
 
 
 def _pytask(tasks: list[TaskWithoutPath], run_folder: Path, force: bool) -> pytask.Session:
-    return pytask.build(tasks=tasks, config=run_folder / "pyproject.toml", 
-                        paths=[run_folder / "data"], force=force, capture="no", show_traceback=False, verbose=1,
-                        show_errors_immediately=False, disable_warnings=True)
+    return pytask.build(tasks=tasks, config=run_folder / "pyproject.toml",
+                        paths=[run_folder / "data"], force=force, capture="no",
+                        show_traceback=False, verbose=1, show_errors_immediately=False,
+                        disable_warnings=True)
 
 
 def _write_settings(run_folder: Path) -> None:
@@ -145,6 +146,7 @@ def _write_settings(run_folder: Path) -> None:
 
 
 def with_needs(names: Sequence[str]) -> list[chapters.Chapter]:
+    """Return chapters by name with all that they rest on, in the book's order."""
     wanted: set[str] = set()
     stack = [chapters.find(name).name for name in names]
     while stack:
