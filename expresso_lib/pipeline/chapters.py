@@ -17,12 +17,13 @@ from .. import _checks, config, store
 
 @dataclass(frozen=True)
 class Chapter:
-    """One notebook: its parameter sections, the chapters it rests on, and a title."""
+    """One notebook: its title, parameter sections, the chapters it rests on, if it trains."""
 
     name: str
     title: str
     sections: tuple[str, ...]
     needs: tuple[str, ...] = ()
+    trains: bool = False
 
     @property
     def number(self) -> int:
@@ -34,7 +35,7 @@ CHAPTERS = (
     Chapter("01_cohort", "Cohort", ("cohort", "statistics", "run")),
     Chapter("02_faces", "Faces", ("faces", "clips", "run"), ("01_cohort",)),
     Chapter("03_finetune", "Fine-tuning", ("cohort", "clips", "training", "run"),
-            ("01_cohort", "02_faces")),
+            ("01_cohort", "02_faces"), trains=True),
     Chapter("04_regions", "Regions", ("clips", "training", "attribution", "statistics", "run"),
             ("01_cohort", "02_faces", "03_finetune")),
     Chapter("05_time", "Time", ("clips", "training", "attribution", "statistics", "run"),

@@ -297,7 +297,8 @@ class Run:
         The last cell of every chapter; without the stamp the chapter counts as not run.
         """
         made = dict(self._made)
-        for path in sorted(self.models.glob("*.safetensors")):
+        # Only the chapter that trains answers for the models; the others find them there.
+        for path in sorted(self.models.glob("*.safetensors")) if self.chapter.trains else ():
             made[f"models/{path.name}"] = store.file_hash(path)
         store.write_text(chapters.outputs_path(self.chapter.name, self.folder),
                          json.dumps(made, indent=1, sort_keys=True))
