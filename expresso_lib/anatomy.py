@@ -109,7 +109,7 @@ AU_TITLES = {unit.code: unit.name for unit in ACTION_UNITS}
 # Groups of AUs that place alone cannot tell apart: explanations are scored per factor.
 FACTORS: dict[str, tuple[str, ...]] = {}
 for _unit in ACTION_UNITS:
-    FACTORS[_unit.factor] = FACTORS.get(_unit.factor, ()) + (_unit.code,)
+    FACTORS[_unit.factor] = (*FACTORS.get(_unit.factor, ()), _unit.code)
 FACTORS["head_motion"] = ()
 
 # AUs that speech moves: an association with them is not separable from talking.
@@ -122,7 +122,7 @@ FACTOR_REGIONS: dict[str, tuple[str, ...]] = {
     "cheeks_nose": ("nose",),
     "smile": ("mouth",),
     "speech_mouth": ("mouth",),
-    "head_motion": FEATURE_REGIONS + ("face_rest",),
+    "head_motion": (*FEATURE_REGIONS, "face_rest"),
 }
 
 # One colour per meaning across the whole book. Regions: Okabe & Ito (2008), safe for

@@ -148,7 +148,11 @@ def _exit_if_failed(failed: list[str]) -> None:
 
 
 @app.command()
-def export(params: ParamsOption = "demo", run: RunOption = "") -> None:
+def export(
+    params: ParamsOption = "demo",
+    run: RunOption = "",
+    student: Annotated[bool, typer.Option("--student", help="leave solutions out")] = False,
+) -> None:
     """Pack a run's book into one zip that opens by double click, without a network.
 
     Example: `expresso export --params demo`
@@ -156,7 +160,7 @@ def export(params: ParamsOption = "demo", run: RunOption = "") -> None:
     parameters, root = _parameters(params, [], run)
     from . import publishing
 
-    path = publishing.export(root / "build" / parameters.run.name)
+    path = publishing.export(root / "build" / parameters.run.name, student=student)
     out.print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)", soft_wrap=True, highlight=False)
 
 

@@ -135,7 +135,8 @@ class StatisticsSection(Section):
     bootstrap: int = Field(5000, ge=100, le=100_000, description="bootstrap draws")
     margin_z: float = Field(0.10, gt=0, lt=1, description="equivalence margin of mean z")
     margin_rho: float = Field(0.30, gt=0, lt=1, description="equivalence margin of rho")
-    correct_within: float = Field(5.0, ge=0, description="score points; a prediction this near is correct")
+    correct_within: float = Field(5.0, ge=0,
+                                  description="score points; a prediction this near is correct")
     misestimated_beyond: float = Field(15.5, ge=0,
                                        description="score points; farther off is misestimated")
     seed: int = Field(0, ge=0, description="seed of permutations and bootstrap")
@@ -167,8 +168,7 @@ class Parameters(BaseModel):
 
 
 SECTIONS: dict[str, type[Section]] = {
-    name: field.annotation for name, field in Parameters.model_fields.items()
-    if field.annotation is not None
+    name: type(field.default) for name, field in Parameters.model_fields.items()
 }
 
 

@@ -37,12 +37,29 @@ LINES = (
 class Archive(Protocol):
     """What of a `clips.ClipArchive` is read here; the two meet by these names, not by import."""
 
-    frames: np.ndarray  # uint8 (F', H, W, 3)
-    source: np.ndarray  # int (F',)
-    landmarks: np.ndarray  # float32 (F', 68, 2) pixels of the aligned face
-    transform: np.ndarray  # float32 (F', 2, 3) pixels of the recording -> of the aligned face
-    fps: float
-    input: str
+    @property
+    def frames(self) -> np.ndarray:
+        """uint8 (F', H, W, 3)."""
+
+    @property
+    def source(self) -> np.ndarray:
+        """int (F',) frames of the recording."""
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """float32 (F', 68, 2) pixels of the aligned face."""
+
+    @property
+    def transform(self) -> np.ndarray:
+        """float32 (F', 2, 3) pixels of the recording -> of the aligned face."""
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+
+    @property
+    def input(self) -> str:
+        """Face or composite."""
 
 
 class PrivacyError(ValueError):

@@ -114,6 +114,7 @@ class Study:
     recordings: pd.DataFrame  # recording, participant
     archives: Mapping[str, Mapping[str, Path]]  # input -> recording -> archive
     schemes: pd.DataFrame  # repeat, participant, fold
+    folder: Path  # features of the clips are kept here
     size: int = 64
     step: int | None = None
     tuning: training.FineTuning = field(default_factory=training.FineTuning)
@@ -128,6 +129,12 @@ class Study:
             frames=recipe.frames,
             step=self.step,
         )
+
+    def scores(self) -> dict[str, float]:
+        """Recording to score: its own where one person scores differently from day to day."""
+        whole = self.participants.set_index("participant")["score"]
+        own = self.recordings.get("score", self.recordings["participant"].map(whole))
+        return dict(zip(self.recordings["recording"], own.astype(float), strict=True))
 
     def longest(self) -> int:
         """Frames that nine of ten recordings have: longer clips would lose too many people."""
@@ -192,6 +199,7 @@ def study_of(
         kept.reset_index(drop=True),
         archives,
         schemes(people, folds=wanted.folds, repeats=wanted.repeats, seed=wanted.seed),
+        folder / "features",
         size=parameters.clips.size,
         tuning=training.FineTuning(
             epochs=wanted.epochs,
@@ -294,7 +302,7 @@ def run_recipes(
     """Table ``predictions`` of every recipe and of the null model on the same folds."""
     shared = {"size": study.size, "step": study.step, "tuning": asdict(study.tuning)}
     shared["schemes"] = study.schemes.to_dict("list")
-    shared["score"] = study.participants.set_index("participant")["score"].to_dict()
+    shared["scores"] = study.scores()
     items = [
         store.Item(recipe.name, asdict(recipe) | shared, study.inputs(recipe), (recipe, study))
         for recipe in recipes
@@ -311,9 +319,9 @@ def run_recipes(
 def predict(item: store.Item, path: Path) -> None:
     """Carry out one recipe (a `store.map` function): predictions as Parquet."""
     recipe, study = item.payload
-    data, model = study.clip_set(recipe), study.model(recipe)
+    data = study.clip_set(recipe)
     log.info("%s: %d clips, weights %s", recipe.name, len(data), recipe.weights)
-    values = training.features(model, data, device=study.device)
+    values = read_features(features(recipe, study))
     if recipe.fit == "ridge":
         fit = training.ridge_fit(values, data.table)
     else:
@@ -349,6 +357,30 @@ def _predictions(model, data: ClipSet, rows: np.ndarray, device: str) -> np.ndar
     return torch.cat(found).cpu().numpy()
 
 
+def features(recipe: Recipe, study: Study, *, executor: Executor | None = None) -> Path:
+    """Features of a recipe's clips at the head, computed once: NPZ with ``values`` (N, D).
+
+    Recipes that differ only in what is fitted on top share them.
+    """
+    trunk = replace(recipe, fit="ridge")
+    item = store.Item(trunk.name, {"size": study.size, "step": study.step},
+                      study.inputs(trunk), (trunk, study))  # fmt: skip
+    return store.map(keep_features, [item], out=study.folder, executor=executor)[0].path
+
+
+def keep_features(item: store.Item, path: Path) -> None:
+    """Compute `features` (a `store.map` function)."""
+    recipe, study = item.payload
+    values = training.features(study.model(recipe), study.clip_set(recipe), device=study.device)
+    np.savez(path, values=values)
+
+
+def read_features(path: Path) -> np.ndarray:
+    """What `keep_features` wrote: float32 (N, D)."""
+    with np.load(path, allow_pickle=False) as file:
+        return file["values"]
+
+
 def final_model(
     recipe: Recipe,
     study: Study,
@@ -371,17 +403,82 @@ def final_model(
     Path
         The checkpoint; its recipe holds ``domain`` and ``interval``.
     """
-    data, model = study.clip_set(recipe), study.model(recipe)
-    values = training.features(model, data, device=study.device)
-    people, scores = data.table["participant"].to_numpy(), data.table["score"].to_numpy(float)
-    training.fit_ridge(values, scores, people).write_to(model)
+    data = study.clip_set(recipe)
+    scores = data.table["score"].to_numpy(float)
     own = predictions[predictions["recipe"] == recipe.name]
-    record = asdict(recipe) | {"recipe": recipe.name, "size": study.size}
-    record["interval"] = training.conformal_interval(own)
-    record["domain"] = dict(domain) | {
+    record = {"interval": training.conformal_interval(own), "domain": dict(domain) | {
         "participants": len(study.participants),
         "score_low": float(scores.min()),
         "score_high": float(scores.max()),
         "fps": _archive(next(iter(data.archives.values()))).fps,
-    }
-    return models.save(path, model, record)
+    }}  # fmt: skip
+    return _fit_heads({path.stem: (record, set())}, recipe, study, path.parent)[path.stem]
+
+
+def fold_models(recipe: Recipe, study: Study, folder: str | Path) -> dict[str, Path]:
+    """The model of every fold (of the first repeat): nobody is explained by one that saw them.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        With a frozen trunk: the models differ in their heads only.
+    folder : path
+        For the checkpoints, ``fold_<k>.safetensors``.
+
+    Returns
+    -------
+    dict
+        Participant to checkpoint.
+
+    Raises
+    ------
+    ValueError
+        For a recipe that trains more than its head.
+    """
+    if recipe.fit != "ridge":
+        raise ValueError(
+            f"recipe {recipe.name} trains more than its head (fit {recipe.fit!r}); only recipes "
+            "with a frozen trunk (fit 'ridge') keep a model of every fold."
+        )
+    first = study.schemes[study.schemes["repeat"] == study.schemes["repeat"].min()]
+    tested = {f"fold_{fold}": set(part["participant"]) for fold, part in first.groupby("fold")}
+    paths = _fit_heads({name: ({"fold": int(name.removeprefix("fold_"))}, who)
+                        for name, who in tested.items()}, recipe, study, folder)  # fmt: skip
+    return {person: paths[name] for name, who in tested.items() for person in who}
+
+
+def fold_paths(predictions: pd.DataFrame, folder: str | Path) -> dict[str, Path]:
+    """Participant to the checkpoint that ``fold_models`` wrote into ``folder``."""
+    first = predictions[predictions["repeat"] == predictions["repeat"].min()]
+    return {row.participant: Path(folder) / f"fold_{row.fold}.safetensors"
+            for row in first.drop_duplicates("participant").itertuples()}  # fmt: skip
+
+
+def _fit_heads(
+    wanted: Mapping[str, tuple[Mapping[str, Any], set[str]]],
+    recipe: Recipe,
+    study: Study,
+    folder: str | Path,
+) -> dict[str, Path]:
+    """Checkpoints by name; each has a record of its own and participants it must not see."""
+    values = features(recipe, study)
+    whole = asdict(recipe) | {"recipe": recipe.name, "size": study.size}
+    items = [
+        store.Item(name, {"record": whole | dict(record), "unseen": sorted(unseen),
+                          "scores": study.scores()}, (values,), (recipe, study))
+        for name, (record, unseen) in wanted.items()
+    ]  # fmt: skip
+    done = store.map(fit_head, items, out=folder, suffix=".safetensors")
+    return {outcome.item.name: outcome.path for outcome in done}
+
+
+def fit_head(item: store.Item, path: Path) -> None:
+    """Fit a ridge head on all but the unseen participants (a `store.map` function)."""
+    recipe, study = item.payload
+    table, values = study.clip_set(recipe).table, read_features(item.inputs[0])
+    seen = ~table["participant"].isin(item.recipe["unseen"]).to_numpy()
+    scores, people = table["score"].to_numpy(float), table["participant"].to_numpy()
+    head = training.fit_ridge(values[seen], scores[seen], people[seen])
+    model = study.model(recipe)
+    head.write_to(model)
+    models.save(path, model, item.recipe["record"])

@@ -11,13 +11,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from expresso_lib import attribution, clips, models, pooling, regions, store, training
+from expresso_lib import attribution, clips, models, pooling, regions, store
 
 # The two channels that are read together, and the paper's.
 CHANNELS = (("DeepLift", "own_neutral"), ("DeepLift", "blur"), ("DeepLift", "zero"))
@@ -84,7 +85,7 @@ class Explanation:
 
     def save(self, path: str | Path) -> Path:
         """Write NPZ; maps are rounded to 8 bits (for pictures), everything else is exact."""
-        arrays: dict[str, np.ndarray] = {"rows": self.rows, "frames": self.frames}
+        arrays: dict[str, Any] = {"rows": self.rows, "frames": self.frames}
         names = [[c.method, c.baseline, c.model] for c in self.channels]
         head = {"neutral": self.neutral, "fps": self.fps, "channels": names}
         for number, channel in enumerate(self.channels):
@@ -268,7 +269,7 @@ def items(
     folder : path
         Of the clip archives.
     model_of : mapping
-        Participant to checkpoint, as ``fold_models`` gives it.
+        Participant to checkpoint, as ``experiments.fold_models`` gives it.
     length : int
         T. Windows are the fewest that cover a recording evenly.
     randomised : int
@@ -285,54 +286,6 @@ def items(
             seen.add(person)
             found.append(item(recording, archive, model_of[person], length=length,
                               randomised=networks, **options))  # fmt: skip
-    return found
-
-
-def fold_models(
-    checkpoint: str | Path, data: training.Clips, predictions: pd.DataFrame, folder: str | Path
-) -> dict[str, Path]:
-    """Write the model of every fold, so that nobody is explained by a model that saw them.
-
-    Parameters
-    ----------
-    checkpoint : path
-        The final model of a recipe whose trunk is frozen: folds differ in the head only.
-    data : training.Clips
-        All clips, with their table.
-    predictions : pd.DataFrame
-        Cross-validated, of this recipe (first repeat used): who was in which fold. Each model must
-        repeat its predictions.
-
-    Returns
-    -------
-    dict
-        Participant to checkpoint.
-
-    Raises
-    ------
-    ValueError
-        Where a fold's model does not repeat its predictions (another recipe, or a trained trunk).
-    """
-    model, recipe = models.load(checkpoint)
-    values = training.features(model, data)
-    table = data.table
-    first = predictions[predictions["repeat"] == predictions["repeat"].min()]
-    fold_of = first.drop_duplicates("participant").set_index("participant")["fold"]
-    fold = table["participant"].map(fold_of).to_numpy()
-    found: dict[str, Path] = {}
-    for number in sorted(fold_of.unique()):
-        train, test = fold != number, fold == number
-        people, scores = table["participant"].to_numpy(), table["score"].to_numpy(float)
-        head = training.fit_ridge(values[train], scores[train], people[train])
-        said = first.set_index("clip")["prediction"].reindex(table.loc[test, "clip"]).to_numpy()
-        if not np.allclose(head.predict(values[test]), said, atol=0.05):
-            raise ValueError(
-                f"fold {number}: the final model's trunk with a new head does not repeat the "
-                "predictions; only recipes with a frozen trunk (fit 'ridge') can be explained."
-            )
-        path = Path(folder) / f"fold_{number}.safetensors"
-        models.save(path, head.write_to(model), recipe | {"fold": int(number)})
-        found |= dict.fromkeys(table.loc[test, "participant"], path)
     return found
 
 
@@ -389,10 +342,3 @@ def completeness(regions: pd.DataFrame) -> pd.DataFrame:
     one = one.assign(gap=one["delta"].abs())
     return one.groupby(["method", "baseline"], as_index=False, sort=False).agg(
         clips=("clip", "size"), complete=("complete", "mean"), largest_gap=("gap", "max"))
-
-
-def fold_paths(predictions: pd.DataFrame, folder: str | Path) -> dict[str, Path]:
-    """Participant to the checkpoint that ``fold_models`` wrote into ``folder``."""
-    first = predictions[predictions["repeat"] == predictions["repeat"].min()]
-    return {row.participant: Path(folder) / f"fold_{row.fold}.safetensors"
-            for row in first.drop_duplicates("participant").itertuples()}

@@ -36,6 +36,8 @@ LAGS = (1, 1, 1, 1, 1, 3, 1)
 # log(speed / spread) of each kind of movement in the practice set, weighted by movement: the
 # tempo that is neither fast nor slow.
 TYPICAL = (-1.75, -1.80, -0.50, -1.70, -1.80)
+# What changes its sign in a mirror.
+SIDED = np.array([-1.0 if name in ("yaw", "roll", "gaze_x") else 1.0 for name in models.SERIES])
 USUAL = ((0.01, 0.06), (0.01, 0.04))  # speed a frame and spread of head and gaze, slightly moved
 
 
@@ -55,6 +57,7 @@ class Practice:
     jitter: float = 0.015  # crop sides; sd of the landmark error that the alignment is given
     batch: int = 64
     learning_rate: float = 2e-3
+    clip_learning_rate: float = 3e-3
     still: float = 0.2  # share of frames shown without their motion
     bf16: bool = True
     seed: int = 0
@@ -126,7 +129,8 @@ def _render(item: store.Item, path: Path) -> None:
     np.savez(path, frames=frames, landmarks=landmarks, series=series, headset=headset)
 
 
-def _one(seed: int, practice: Practice, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+def _one(seed: int, practice: Practice, rng: np.random.Generator
+         ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.float32]:
     """Aligned crops (F', S, S, 3), their landmarks (F', 68, 2), true series (F', 22), headset."""
     script = synthetic.practice_script(seed, round(practice.seconds * 25))
     chosen = np.arange(0, len(script.au), 2)
@@ -237,14 +241,15 @@ def fit(paths: list[Path], practice: Practice) -> tuple[models.VideoRegressor, d
     aids = nn.Linear(trunk.embedding[0].out_features, data.aids.shape[-1])
     parameters = [*trunk.parameters(), *aids.parameters()]
     _train(parameters, lambda rows: _frame_loss(model, aids, data, rows, rng, practice),
-           data.held_from, practice, epochs=practice.epochs, repeats=data.frames.shape[1],
-           rng=rng)  # fmt: skip
+           data.held_from, practice, epochs=practice.epochs, rate=practice.learning_rate,
+           repeats=data.frames.shape[1], rng=rng)  # fmt: skip
     embeddings = _embed(model, data, practice)
     errors = _read_out(dynamics, embeddings, data)
     heard = _Rehearsal.make(data, errors, practice)
     heard.set_contrast(dynamics)
     _train([*dynamics.layers.parameters()], lambda rows: heard.loss(dynamics, rows, rng, practice),
-           len(heard.series), practice, epochs=practice.clip_epochs, rng=rng)  # fmt: skip
+           len(heard.series), practice, epochs=practice.clip_epochs,
+           rate=practice.clip_learning_rate, rng=rng)  # fmt: skip
     _silence(model.eval(), data)
     # In logarithms a tempo is speed minus spread; brought to the scale of the other units.
     logs = torch.from_numpy(data.unit_scale)
@@ -260,14 +265,15 @@ def _train(
     practice: Practice,
     *,
     epochs: int,
+    rate: float,
     rng: np.random.Generator,
     repeats: int = 1,
 ) -> None:
     """AdamW on one cycle; an epoch sees each of `count` rows `repeats` times."""
     per_epoch = math.ceil(count * repeats / practice.batch)
-    optimizer = torch.optim.AdamW(parameters, practice.learning_rate, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(parameters, rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, practice.learning_rate, total_steps=epochs * per_epoch, pct_start=0.2
+        optimizer, rate, total_steps=epochs * per_epoch, pct_start=0.2
     )
     progress = tqdm(range(epochs), desc="pre-training", mininterval=1)
     for epoch in progress:
@@ -294,6 +300,7 @@ class _Data:
     units: Tensor  # (B, F', U) targets in units of the spread of their clip means
     weight: Tensor  # (U,) one over the variance of each target
     aids: Tensor  # (B, F', A) series, headset, landmarks: mean 0, spread 1
+    mirrored: Tensor  # (B, F', A) the same of the picture with left and right exchanged
     importance: Tensor  # (A,) the landmarks together count half as much as the rest
     unit_scale: np.ndarray  # (U,) that the units were divided by
     series_mean: np.ndarray  # (23,) and what the aids' series lost and
@@ -313,13 +320,18 @@ class _Data:
         of_clips = units[:, : practice.frames].mean(axis=1).std(axis=0)
         unit_scale = np.maximum(of_clips, 1e-6)
         units /= unit_scale
-        points = np.concatenate(parts["landmarks"]).reshape(*series.shape[:2], -1)
+        points = np.concatenate(parts["landmarks"])
+        across = points[..., anatomy.MIRROR, :] * (-1, 1) + (practice.size - 1, 0)
         worn = np.broadcast_to(headset[:, None, None], (*series.shape[:2], 1))
-        aids = np.concatenate([series, worn, points], axis=-1)
+        seen = np.concatenate([series, worn], axis=-1)
+        aids, mirrored = (
+            np.concatenate([one, two.reshape(*series.shape[:2], -1)], axis=-1)
+            for one, two in ((seen, points), (seen * SIDED, across))
+        )
         mean, scale = aids.mean(axis=(0, 1)), aids.std(axis=(0, 1)) + 1e-6
-        aids, n_series = (aids - mean) / scale, len(models.SERIES)
-        n_points, n_rest = points.shape[-1], series.shape[-1] + 1
-        importance = np.r_[np.full(n_rest, 1 / n_rest), np.full(n_points, 0.5 / n_points)]
+        aids, mirrored = (aids - mean) / scale, (mirrored - mean) / scale
+        n_series, n_points = len(models.SERIES), 2 * anatomy.N_LANDMARKS
+        importance = np.r_[np.full(n_series, 1 / n_series), np.full(n_points, 0.5 / n_points)]
         weight = 1 / np.maximum(units.reshape(-1, units.shape[-1]).var(axis=0), 1e-6)
         frames = torch.from_numpy(np.concatenate(parts["frames"]))
         starts = np.linspace(0, frames.shape[1] - practice.frames, 4).astype(int)
@@ -334,6 +346,7 @@ class _Data:
             torch.from_numpy(units),
             torch.from_numpy(weight.astype(np.float32)),
             torch.from_numpy(aids.astype(np.float32)),
+            torch.from_numpy(mirrored.astype(np.float32)),
             torch.from_numpy(importance.astype(np.float32)),
             unit_scale,
             mean[:n_series],
@@ -355,6 +368,10 @@ def _frame_loss(
     at = torch.from_numpy(data.starts[starts] + rng.integers(0, practice.frames, len(rows)))
     frame = data.frames[which, at].permute(0, 3, 1, 2).float() / 255
     mean = data.means[which, torch.from_numpy(starts)]
+    # Left and right exchanged is another face that does the same.
+    turned = torch.from_numpy(rng.random(len(rows)) < 0.5)
+    frame[turned], mean[turned] = frame[turned].flip(-1), mean[turned].flip(-1)
+    truth = torch.where(turned[:, None], data.mirrored[which, at], data.aids[which, at])
     # Light differs between rooms and cameras.
     gain = torch.from_numpy(rng.normal(1, 0.08, (len(rows), 3, 1, 1))).float()
     shift = torch.from_numpy(rng.normal(0, 0.03, (len(rows), 1, 1, 1))).float()
@@ -366,7 +383,7 @@ def _frame_loss(
             (frame * gain + shift + noise - model.mean[:, 0]) / model.std[:, 0],
             moves * ((frame - mean) * gain + noise) / model.std[:, 0],
         )
-        errors = (aids(embedding).float() - data.aids[which, at]).square()
+        errors = (aids(embedding).float() - truth).square()
     return (errors * data.importance).sum(dim=1).mean()
 
 
@@ -420,8 +437,8 @@ class _Rehearsal:
         units = targets(series, headset) / data.unit_scale
         worn = np.broadcast_to(headset[:, None, None], (*series.shape[:2], 1))
         both = (np.concatenate([series, worn], axis=-1) - data.series_mean) / data.series_scale
-        as_tensor = [torch.from_numpy(value.astype(np.float32)) for value in (both, units)]
-        return cls(*as_tensor, errors, data.weight)
+        moved, asked = (torch.from_numpy(value.astype(np.float32)) for value in (both, units))
+        return cls(moved, asked, errors, data.weight)
 
     def set_contrast(self, dynamics: models.Dynamics) -> None:
         """Scale every change to spread 1: small movements carry as much as large ones."""

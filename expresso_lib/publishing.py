@@ -462,7 +462,8 @@ def export(run_folder: Path, *, student: bool = False) -> Path:
     """
     pages = Path(run_folder) / ("student" if student else "html")
     if not (pages / "index.html").is_file():
-        raise FileNotFoundError(f"{pages / 'index.html'} is missing; build the book: make book")
+        raise FileNotFoundError(f"{pages / 'index.html'} is missing; build the book first: "
+                                f"expresso book{' --student' if student else ''}")
     name = f"expresso-{Path(run_folder).resolve().name}{'-student' if student else ''}"
     target = Path(run_folder) / f"{name}.zip"
     with store.atomic(target) as temporary:

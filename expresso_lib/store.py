@@ -122,7 +122,8 @@ def map(
     errors: dict[int, str] = {}
     with tqdm(total=len(work), initial=len(work) - len(todo), desc=describe or None,
               disable=not describe or not todo, mininterval=0.5) as bar:
-        calls = {i: partial(_make, function, work[i], paths[i], keys[i]) for i in todo}
+        calls: dict[int, Callable[[], str | None]] = {
+            i: partial(_make, function, work[i], paths[i], keys[i]) for i in todo}
         for index, error in _run(calls, executor):
             bar.update()
             if error is not None:

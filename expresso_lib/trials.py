@@ -9,7 +9,7 @@ a script (real recordings) the interventions are left out; everything else stays
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,10 @@ class Stage:
 
     def reference(self, baseline: str) -> Tensor:
         """A baseline's clip, (1, 3, T, H, W)."""
-        tensors = {"own_neutral": self.neutral, "oracle_neutral": self.oracle}
-        return attribution.baseline_clips(self.clip, tensors.get(baseline, baseline))
+        if baseline == "oracle_neutral" and self.oracle is not None:
+            return attribution.baseline_clips(self.clip, self.oracle)
+        known = self.neutral if baseline == "own_neutral" else baseline
+        return attribution.baseline_clips(self.clip, known)
 
 
 def item(
@@ -175,7 +177,7 @@ def _activity(script: synthetic.Script, factor: str, frames: np.ndarray, level: 
     columns = [anatomy.AU_CODES.index(code) for code in anatomy.FACTORS.get(factor, ())]
     if not columns:  # the head always moves, a headset is always on
         return np.ones(len(frames))
-    away = np.abs(script.au[np.ix_(frames, columns)] - script.au[level, columns])
+    away = np.abs(script.au[np.asarray(frames)[:, None], columns] - script.au[level, columns])
     return away.max(axis=1) / 5
 
 
@@ -307,10 +309,11 @@ def _sensitivity(scene: Stage, seed: int) -> list[tuple]:
         value = faithfulness.sensitivity(again, scene.clip, seed=seed)
         rows.append((method, baseline, "pooled", "sensitivity", float(value[0])))
     generator = torch.Generator().manual_seed(seed)
-    blind = {"random": lambda x, _: torch.randn(x.shape, generator=generator),
-             "zero_map": lambda x, _: torch.zeros_like(x)}
-    for name, again in blind.items():
-        value = faithfulness.sensitivity(again, scene.clip, seed=seed)
+    blind: dict[str, Callable[[Tensor, int], Tensor]] = {
+        "random": lambda x, _: torch.randn(x.shape, generator=generator),
+        "zero_map": lambda x, _: torch.zeros_like(x)}
+    for name, made_up in blind.items():
+        value = faithfulness.sensitivity(made_up, scene.clip, seed=seed)
         rows.append((name, "none", "pooled", "sensitivity", float(value[0])))
     return rows
 
@@ -479,7 +482,7 @@ def headset_clips(
         points = np.stack([p for p, _ in synthetic.geometry_of(
             script, size=render_size, frames=source.tolist())])
         ways = clips.align(points, side)
-        both = [clips.rerender(s, source, ways, side, render_size=render_size)
+        both = [clips.rerender(s, source.tolist(), ways, side, render_size=render_size)
                 for s in (script, synthetic.without(script, "headset"))]
         on, off = (torch.from_numpy(x.transpose(3, 0, 1, 2).astype(np.float32) / 255) for x in both)
         row = attribution.neutral_frame(clips.transform_points(points, ways))
@@ -517,16 +520,12 @@ def headset_points(model: nn.Module, data: HeadsetClips, *, name: str, draws: in
     return table.rename(columns={"estimate": "points"}).assign(model=name)
 
 
-def headset_model(model: nn.Module, data: HeadsetClips, *, epochs: int, seed: int = 0) -> nn.Module:
-    """Train a copy of a model on a cohort in which the headset gives severity away."""
-    taught = copy.deepcopy(model).requires_grad_(True)
-    people = data.table["participant"].to_numpy()
-    stop = np.flatnonzero(np.arange(len(people)) % 4 == 0)
-    learn = np.setdiff1d(np.arange(len(people)), stop)
-    options = training.FineTuning(parts=("all",), epochs=epochs, batch=4, learning_rate=1e-3,
-                                  patience=epochs, seed=seed)
-    training.finetune(taught, data, learn, stop, options=options)
-    return taught.requires_grad_(False).eval()
+def headset_model(model: nn.Module, data: HeadsetClips) -> nn.Module:
+    """A copy of a model, its head fitted anew where the headset gives severity away."""
+    taught = copy.deepcopy(model)
+    scores, people = data.table["score"].to_numpy(float), data.table["participant"].to_numpy()
+    head = training.fit_ridge(training.features(taught, data), scores, people)
+    return head.write_to(taught).eval()
 
 
 def plan_of(section: Any) -> dict[str, Any]:

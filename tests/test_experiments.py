@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from matplotlib.figure import Figure
 
 from expresso_lib import clips, config, experiments, models, training
@@ -97,6 +99,26 @@ def test_final_model_keeps_domain_and_interval(study, run_folder, predictions) -
     assert recipe["domain"]["participants"] == P
     assert recipe["interval"]["participants"] == P
     assert float(model.head.weight.detach().abs().sum()) > 0
+
+
+def test_fold_models_repeat_the_cross_validated_predictions(study, predictions, tmp_path) -> None:
+    """Nobody is explained by a model that saw them, and each model says what was predicted."""
+    paths = experiments.fold_models(RECIPE, study, tmp_path)
+    own = predictions[predictions["recipe"] == RECIPE.name]
+    assert paths == experiments.fold_paths(own, tmp_path)
+    assert len(set(paths.values())) == RECIPE.folds
+    network, recipe = models.load(paths["P04"])
+    data = study.clip_set(RECIPE)
+    row = int(np.flatnonzero(data.table["participant"] == "P04")[0])
+    said = own.set_index("clip")["prediction"][data.table["clip"][row]]
+    with torch.no_grad():
+        assert network(data[row][None]).item() == pytest.approx(said, abs=1e-3)
+    assert recipe["fold"] == int(own.set_index("participant")["fold"]["P04"].iloc[0])
+    before = {path: path.stat().st_mtime_ns for path in paths.values()}
+    experiments.fold_models(RECIPE, study, tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    with pytest.raises(ValueError, match="frozen trunk"):
+        experiments.fold_models(replace(RECIPE, fit="last"), study, tmp_path)
 
 
 def test_grid_starts_with_the_default_and_names_differ() -> None:

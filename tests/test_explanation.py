@@ -15,7 +15,6 @@ from expresso_lib import (
     pooling,
     regions,
     store,
-    training,
 )
 
 FRAMES, T, SIZE = 21, 8, 32
@@ -154,45 +153,6 @@ def test_explain_says_what_is_missing(archive, model):
                                 channels=CHANNELS[:1])
     with pytest.raises(ValueError, match="this explanation has DeepLift/own_neutral"):
         found.channel("DeepLift", "zero")
-
-
-class _Clips:
-    """Random clips of six participants, two each."""
-
-    def __init__(self):
-        people = [f"P{i // 2}" for i in range(12)]
-        self.table = pd.DataFrame({
-            "participant": people, "recording": [f"{p}_R1" for p in people],
-            "clip": [f"clip_{i}" for i in range(12)], "score": np.arange(12) // 2 * 7.0,
-        })
-        self.values = torch.rand(12, 3, T, SIZE, SIZE, generator=torch.Generator().manual_seed(5))
-
-    def __len__(self):
-        return len(self.table)
-
-    def __getitem__(self, index):
-        return self.values[index]
-
-
-def test_fold_models_repeat_the_cross_validated_predictions(model, tmp_path):
-    """Nobody is explained by a model that saw them, and each model says what was predicted."""
-    data = _Clips()
-    checkpoint = models.save(tmp_path / "final.safetensors", model, {"recipe": "r"})
-    scheme = pd.DataFrame({"repeat": 0, "participant": [f"P{i}" for i in range(6)],
-                           "fold": [0, 1, 2] * 2})
-    fit = training.ridge_fit(training.features(model, data), data.table)
-    predictions = training.cross_validate(data.table, scheme, "r", fit)
-    paths = explanation.fold_models(checkpoint, data, predictions, tmp_path / "folds")
-    assert paths == explanation.fold_paths(predictions, tmp_path / "folds")
-    assert paths["P0"] == paths["P3"] != paths["P1"]
-    network, recipe = models.load(paths["P4"])
-    said = predictions.set_index("clip")["prediction"]["clip_8"]
-    with torch.no_grad():
-        assert_allclose(network(data[8][None]).item(), said, atol=1e-3)
-    assert recipe == {"recipe": "r", "fold": 1}
-    with pytest.raises(ValueError, match="frozen trunk"):
-        explanation.fold_models(
-            checkpoint, data, predictions.assign(prediction=0.0), tmp_path / "folds")
 
 
 def test_items_give_randomised_networks_to_first_recordings_only(archive, model, tmp_path):

@@ -268,6 +268,7 @@ def test_book_of_closed_data_shows_the_mark_nowhere(tmp_path, project):
     command = [sys.executable, "-m", "expresso_lib.cli", "book", "--params", "folder"]
     command += ["--run", out.name, *(word for setting in settings for word in ("-p", setting))]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     for name in ("html", "notebooks", "figures"):
         assert any((out / name).rglob("*")), done.stdout[-3000:] + done.stderr[-3000:]
         for picture, image in pictures(out / name, tmp_path / "scratch"):

@@ -129,7 +129,7 @@ def test_headset_clips_differ_in_the_headset_only(model):
     assert 0.005 < changed < 0.5
     points = trials.headset_points(model, data, name="untrained", draws=20)
     assert points["way"].tolist() == ["effect", "own_neutral", "blur", "zero"]
-    taught = trials.headset_model(model, data, epochs=1)
+    taught = trials.headset_model(model, data)
     assert not taught.training
     assert any(not torch.equal(a, b) for a, b in zip(model.parameters(), taught.parameters()))
 

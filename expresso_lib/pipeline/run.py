@@ -1,4 +1,4 @@
-"""What a chapter holds in its hands: parameters, folders, tables, figures, numbers for its prose."""
+"""What a chapter holds in its hands: parameters, folders, tables, figures, numbers for prose."""
 
 from __future__ import annotations
 

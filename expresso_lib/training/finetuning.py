@@ -154,12 +154,11 @@ class _PartFit:
         if part != "all":
             values = features(model, clips, until=part, dtype=self.dtype, device=options.device)
             self.clips = torch.from_numpy(values)
-        rate = {"lr": options.learning_rate, "weight_decay": 1e-2}
-        parameters = model.trainable(part)
+        parameters, rate = model.trainable(part), options.learning_rate
         self.optimizer: torch.optim.Optimizer = (
-            torch.optim.AdamW(parameters, **rate)
+            torch.optim.AdamW(parameters, lr=rate, weight_decay=1e-2)
             if options.optimizer == "adamw"
-            else torch.optim.SGD(parameters, momentum=0.9, **rate)
+            else torch.optim.SGD(parameters, lr=rate, weight_decay=1e-2, momentum=0.9)
         )
         self.schedule = CosineAnnealingWarmRestarts(self.optimizer, options.restart, T_mult=2)
 

@@ -19,7 +19,9 @@ PENALTIES = tuple(float(value) for value in np.logspace(-1, 1, 9))
 class Clips(Protocol):
     """What training needs of a data set: clips by index, and the table that says whose they are."""
 
-    table: pd.DataFrame
+    @property
+    def table(self) -> pd.DataFrame:
+        """Participant, recording, clip, score; one row per clip."""
 
     def __len__(self) -> int: ...
 

@@ -7,7 +7,7 @@ on a recording is that of chapters 4 and 7 (`explanation`, `trials`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,6 @@ from expresso_lib import (
     experiments,
     explanation,
     faithfulness,
-    models,
     pooling,
     store,
     training,
@@ -40,27 +39,9 @@ def fold_models(design: scores.Design, variant: str, seed: int
                 ) -> tuple[experiments.Study, training.Recipe, dict[str, Path]]:
     """A cohort's study and recipe, and for every participant a model that has not seen them."""
     study, recipe = design.study(variant, seed), replace(design.recipe, variant=variant)
-    values = scores.features(design, study, recipe, seed)
-    first = study.schemes[study.schemes["repeat"] == 0]
-    items = [store.Item(f"fold-{fold}", asdict(recipe) | {"tested": sorted(part["participant"])},
-                        (values,), (study, recipe, set(part["participant"])))
-             for fold, part in first.groupby("fold")]
-    done = store.map(fit_fold, items, out=design.folder(variant, seed) / "models",
-                     suffix=".safetensors", executor=design.executor)
-    owner = {name: outcome.path for outcome in done for name in outcome.item.recipe["tested"]}
-    return study, recipe, owner
-
-
-def fit_fold(item: store.Item, path: Path) -> None:
-    """Fit the head without a fold's participants (a `store.map` function): a checkpoint."""
-    study, recipe, tested = item.payload
-    table, values = study.clip_set(recipe).table, scores.read_features(item.inputs[0])
-    train = ~table["participant"].isin(tested).to_numpy()
-    head = training.fit_ridge(values[train], table["score"].to_numpy(float)[train],
-                              table["participant"].to_numpy()[train])
-    model = study.model(recipe)
-    head.write_to(model)
-    models.save(path, model, asdict(recipe))
+    experiments.features(recipe, study, executor=design.executor)
+    out = design.folder(variant, seed) / "models"
+    return study, recipe, experiments.fold_models(recipe, study, out)
 
 
 def _drawn(recordings: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
@@ -116,13 +97,12 @@ def _regions_of(design: scores.Design, variant: str, seed: int) -> pd.DataFrame:
     dense = pd.DataFrame(pooling.enrichment(size, area), columns=list(anatomy.REGIONS))
     mean = dense[list(anatomy.FEATURE_REGIONS)].mean().sort_values(ascending=False)
     own = mean.rename_axis("region").reset_index(name="enrichment")
-    return own.assign(r=_held_out_r(design, study, recipe, seed))
+    return own.assign(r=_held_out_r(study, recipe))
 
 
-def _held_out_r(design: scores.Design, study: experiments.Study, recipe: training.Recipe,
-                seed: int) -> float:
+def _held_out_r(study: experiments.Study, recipe: training.Recipe) -> float:
     table = study.clip_set(recipe).table
-    values = scores.read_features(scores.features(design, study, recipe, seed))
+    values = experiments.read_features(experiments.features(recipe, study))
     fit = training.ridge_fit(values, table)
     found = training.cross_validate(table, study.schemes, recipe.name, fit)
     rows = training.by_level(found, "participant")

@@ -55,8 +55,8 @@ class Design:
         dealt = experiments.schemes(plan.participants, folds=self.folds,
                                     repeats=repeats or self.repeats, seed=seed)
         return experiments.Study(plan.participants, plan.recordings, files, dealt,
-                                 size=self.shape.size, step=self.step, tuning=self.tuning,
-                                 device=self.tuning.device)
+                                 self.folder(variant, seed) / "features", size=self.shape.size,
+                                 step=self.step, tuning=self.tuning, device=self.tuning.device)
 
     def cells(self, part: str) -> list[training.Recipe]:
         """The recipes of a part, the default (where it belongs to it) first."""
@@ -154,27 +154,6 @@ def difference_table(predicted: dict[int, pd.DataFrame], default: str, *, draws:
     return pd.concat(parts, ignore_index=True)
 
 
-def features(design: Design, study: experiments.Study, recipe: training.Recipe, seed: int) -> Path:
-    """Features of a cohort's clips at the head, kept: NPZ with ``values`` (N, D)."""
-    item = store.Item(f"features-{recipe.name}", {"recipe": recipe.name, "step": study.step},
-                      study.inputs(recipe), (recipe, study))
-    out = design.folder(recipe.variant, seed) / "features"
-    return store.map(keep_features, [item], out=out, executor=design.executor)[0].path
-
-
-def keep_features(item: store.Item, path: Path) -> None:
-    """Compute `features` (a `store.map` function)."""
-    recipe, study = item.payload
-    values = training.features(study.model(recipe), study.clip_set(recipe), device=study.device)
-    np.savez(path, values=values)
-
-
-def read_features(path: Path) -> np.ndarray:
-    """What `keep_features` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        return file["values"]
-
-
 def null_table(design: Design, seeds: Sequence[int]) -> pd.DataFrame:
     """How often the permutation test of r rejects where the scores are permuted.
 
@@ -190,7 +169,7 @@ def null_table(design: Design, seeds: Sequence[int]) -> pd.DataFrame:
     found = []
     for seed in seeds:
         study = design.study("default", seed)
-        path = features(design, study, design.recipe, seed)
+        path = experiments.features(design.recipe, study, executor=design.executor)
         recipe = {"draws": NULL_DRAWS, "nulls": design.nulls}
         items = [store.Item(f"null-{scenario.replace(' ', '-')}", recipe, (path,),
                             (scenario, design.nulls, study, design.recipe))
@@ -215,7 +194,7 @@ def _rejections(p: pd.Series) -> dict[str, float]:
 def permuted_tests(item: store.Item, path: Path) -> None:
     """Test cohorts of permuted scores (a `store.map` function): scenario, number, r, p."""
     scenario, count, study, recipe = item.payload
-    values = read_features(item.inputs[0])
+    values = experiments.read_features(item.inputs[0])
     clip_table = study.clip_set(recipe).table
     # The head is linear, so a participant's mean prediction is that of their mean features.
     people = clip_table.groupby("participant").indices
