@@ -113,6 +113,23 @@ def test_window_couplings_say_why_a_window_is_undefined():
     assert_allclose(table.loc["AU04", ["constant AU", "constant attribution"]].astype(float), 1 / 3)
 
 
+def test_window_couplings_pass_over_attribution_of_rounding_size():
+    """Below .01 points within the window there is no z, and the person is not counted."""
+    data = stats.simulate_tables(participants=12, recordings=1, frames=128)
+    frames = data.attribution_frames.copy()
+    flat = frames["participant"] == "P03"
+    part = frames.loc[flat, "attribution"]
+    frames.loc[flat, "attribution"] = 0.0099 * (part - part.min()) / np.ptp(part)
+    found = stats.window_couplings(frames, data.action_units)
+    assert set(found.loc[found["participant"] == "P03", "reason"]) == {"rounding"}
+    assert "rounding" not in set(found.loc[found["participant"] != "P03", "reason"])
+    assert_allclose(stats.undefined_windows(found)["rounding"], 1 / 12)
+    assert (stats.h1_coupling(found, plan=QUICK)["n_participants"] == 11).all()
+    frames.loc[flat, "attribution"] *= 100
+    again = stats.window_couplings(frames, data.action_units)
+    assert "rounding" not in set(again["reason"])
+
+
 def test_window_couplings_refuse_tables_that_share_nothing(planted):
     """Names that differ are an error that says so, not an empty result."""
     other = planted.action_units.assign(recording="elsewhere")
@@ -427,7 +444,7 @@ def region_table(score, difference, log_enrichment):
         for region in anatomy.REGIONS:
             value = log_enrichment[i] if region == "mouth" else 0.01 * np.sin(17 * i + len(region))
             rows.append({"participant": f"P{i}", "recording": f"P{i}_R1", "clip": 0,
-                         "region": region, "output": d + 5, "output_baseline": 5.0,
+                         "region": region, "output": d + 5, "output_baseline": 5.0, "signed": 1.0,
                          "enrichment_positive": value, "enrichment_negative": -value})
     people = pd.DataFrame({"participant": [f"P{i}" for i in range(len(score))], "score": score})
     return pd.DataFrame(rows), people
@@ -453,6 +470,29 @@ def test_h3_finds_what_goes_beyond_the_prediction(rng):
     hit = found[found["p_max"] <= 0.05].set_index("sign")["estimate"]
     assert set(found.loc[found["p_max"] <= 0.05, "region"]) == {"mouth"}
     assert hit["positive"] > 0.5 > -0.5 > hit["negative"]
+
+
+def test_h3_leaves_out_and_counts_people_whose_attribution_is_rounding(rng):
+    """A participant whose regions hold .05 points a clip changes nothing but the note."""
+    score, difference = rng.uniform(0, 45, 20), rng.normal(0, 12, 20)
+    table, people = region_table(score, difference, rng.normal(size=20))
+    flat = table["participant"] == "P7"
+    table.loc[flat, "signed"] = 0.05 / len(anatomy.REGIONS)
+    for test in (stats.h3_regions, stats.h3b_two_slopes):
+        found, without = test(table, people), test(table[~flat], people)
+        assert (found["n_participants"] == 19).all()
+        assert_allclose(found["estimate"], without["estimate"])
+        assert found["note"].str.contains("rounding: 1").all()
+        assert (without["note"] == "").all()
+
+
+def test_h3_answers_where_all_attribution_is_rounding(rng):
+    """Nobody left: no exception, no estimate, and the note says why."""
+    table, people = region_table(rng.uniform(0, 45, 12), rng.normal(size=12), rng.normal(size=12))
+    for test in (stats.h3_regions, stats.h3b_two_slopes):
+        found = test(table.assign(signed=0.0), people)
+        assert found[["estimate", "p"]].isna().all().all()
+        assert found["note"].str.contains("participants").all()
 
 
 def test_h3b_estimates_equal_statsmodels_hc2(rng):

@@ -15,6 +15,7 @@ import pandas as pd
 
 from expresso_lib import anatomy
 from expresso_lib.stats import ranks
+from expresso_lib.stats.plan import ROUNDING_WINDOW
 
 # What tells one attribution series of a recording from another, where a table has it.
 SERIES = ("recipe", "method", "baseline", "model", "repeat", "fold")
@@ -123,7 +124,8 @@ def window_couplings(
     -------
     DataFrame
         Keys, ``window`` (first frame), ``au, rho, z, n_frames, reason``. ``rho`` is NaN where
-        the correlation does not exist, and ``reason`` says why.
+        the correlation does not exist, or where the attribution of the whole window ranges over
+        less than ``ROUNDING_WINDOW`` score points; ``reason`` says why.
 
     Raises
     ------
@@ -181,8 +183,12 @@ def _series_couplings(
     a = ranks.residual_ranks(np.where(missing, np.nan, units), given)
     b = ranks.residual_ranks(np.where(missing, np.nan, np.broadcast_to(series, units.shape)), given)
     few = counts < max(8, window // 4)
+    unknown = np.isnan(series)
+    reach = np.where(unknown, -np.inf, series).max(-1) - np.where(unknown, np.inf, series).min(-1)
     # Later lines overwrite earlier ones: too few frames is the more basic reason.
-    reason = np.where(~b.any(axis=-1), "constant attribution", "").astype(object)
+    reason = np.where(np.broadcast_to(reach < ROUNDING_WINDOW, counts.shape), "rounding", "")
+    reason = reason.astype(object)
+    reason[~b.any(axis=-1)] = "constant attribution"
     reason[~a.any(axis=-1)] = "constant AU"
     reason[few] = "too few frames"
     rho = np.where(reason == "", np.clip((a * b).sum(axis=-1), -1, 1), np.nan)
@@ -283,7 +289,7 @@ def undefined_windows(windows: pd.DataFrame) -> pd.DataFrame:
     reasons = pd.crosstab(
         windows["au"], windows["reason"].replace("", "defined"), normalize="index"
     )
-    names = ("constant AU", "constant attribution", "too few frames")
+    names = ("constant AU", "constant attribution", "rounding", "too few frames")
     table = reasons.reindex(columns=names, fill_value=0.0)
     table.insert(0, "n_windows", windows.groupby("au").size())
     table.insert(1, "undefined", windows.groupby("au")["z"].agg(lambda z: float(z.isna().mean())))

@@ -22,7 +22,7 @@ from expresso_lib.stats import folds as fm
 from expresso_lib.stats import intervals as iv
 from expresso_lib.stats import permutations as pm
 from expresso_lib.stats import ranks
-from expresso_lib.stats.plan import DEFAULT, Plan
+from expresso_lib.stats.plan import DEFAULT, ROUNDING_CLIP, Plan
 
 # The columns of the `results` table; described in `dictionary`.
 COLUMNS = (
@@ -198,16 +198,21 @@ def participant_regions(attribution_regions: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     attribution_regions : DataFrame
-        ``participant, recording, clip, region, enrichment_positive, enrichment_negative, output,
-        output_baseline``; with ``model``, only ``trained`` counts.
+        ``participant, recording, clip, region, signed, enrichment_positive,
+        enrichment_negative, output, output_baseline``; with ``model``, only ``trained`` counts.
 
     Returns
     -------
     DataFrame
         Indexed by participant; columns ``(sign, region)`` and ``("given", "difference")``, the
         mean over clips of a recording, then over recordings. Score points for the difference.
+        Participants whose clips' regions hold less than ``ROUNDING_CLIP`` points on average are
+        left out: shares of next to nothing are shares of rounding.
     """
     table = cp.trained(attribution_regions)
+    held = table["signed"].abs().groupby([table["participant"], table["clip"]]).sum()
+    held = held.groupby("participant").mean()
+    table = table[table["participant"].isin(held.index[held >= ROUNDING_CLIP])]
     table = table[~table["region"].isin(["face_rest", "background"])]
     table = table.assign(difference=table["output"] - table["output_baseline"])
     names = {"enrichment_positive": "positive", "enrichment_negative": "negative"}
@@ -233,16 +238,19 @@ def h3_regions(
     Returns
     -------
     DataFrame
-        One row per region and sign, one family.
+        One row per region and sign, one family. ``note`` counts the participants that
+        `participant_regions` left out.
     """
     wide = participant_regions(attribution_regions)
     table = participants.drop_duplicates("participant").set_index("participant").reindex(wide.index)
     members = [c for c in wide.columns if c[0] != "given"]
+    used = attribution_regions[attribution_regions["participant"].isin(wide.index)]
     rows = pd.DataFrame(members, columns=["sign", "region"]).assign(
         hypothesis="H3", status="confirmatory", margin=plan.margin_rho,
         n_participants=wide[members].notna().sum().to_numpy(),
-        n_recordings=attribution_regions["recording"].nunique(),
-        n_windows=len(attribution_regions[["recording", "clip"]].drop_duplicates()),
+        n_recordings=used["recording"].nunique(),
+        n_windows=len(used[["recording", "clip"]].drop_duplicates()),
+        note=_left_out(attribution_regions, wide),
     )
     score = table["score"].to_numpy(float)
     values = wide[members].to_numpy(float)
@@ -284,8 +292,15 @@ def h3b_two_slopes(
         )
     rows = pd.concat(parts, ignore_index=True).assign(hypothesis="H3b", status="confirmatory")
     rows["region"] = f"{'+'.join(regions)}: " + rows["region"]
+    rows["note"] = rows["note"].where(rows["note"] != "", _left_out(attribution_regions, wide))
     few = len(wide) < iv.MIN_PARTICIPANTS
     return _refuse(rows, len(wide)) if few else tidy(rows)
+
+
+def _left_out(attribution_regions: pd.DataFrame, wide: pd.DataFrame) -> str:
+    """How many participants `participant_regions` passed over, in words; empty if none."""
+    count = cp.trained(attribution_regions)["participant"].nunique() - len(wide)
+    return f"participants left out because their attribution is rounding: {count}" if count else ""
 
 
 def _two_slopes(y: np.ndarray, score: np.ndarray, given: np.ndarray, knot: float) -> pd.DataFrame:

@@ -9,6 +9,9 @@ import pandas as pd
 
 # Declared before the results: what is too small to matter (mean Fisher z; correlation).
 MARGIN_Z, MARGIN_RHO = 0.10, 0.30
+# A network that says the same of every clip divides up next to nothing: below these sizes, in
+# score points, an attribution is rounding. Between the frames of a window; over a clip's regions.
+ROUNDING_WINDOW, ROUNDING_CLIP = 0.01, 0.1
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,12 @@ def plan_table() -> pd.DataFrame:
         (
             "mixed, gee", "does another model of the windows agree?",
             "intercept and slope of z on score", "mixed model, GEE; reference t", "exploratory",
+        ),
+        (
+            "all but H5", "what is passed over as rounding?",
+            f"windows whose attribution ranges over less than {ROUNDING_WINDOW:g} points; H3: "
+            f"participants whose clips' regions hold less than {ROUNDING_CLIP:g} points",
+            "none: counted, left out", "rule",
         ),
     ]
     return pd.DataFrame(rows, columns=["hypothesis", "question", "estimand", "test", "status"])

@@ -139,7 +139,8 @@ def _regions(
         {
             "recipe": "simulated", "participant": participant, "recording": recording, "clip": 0,
             "region": names, "method": "DeepLift", "baseline": "own_neutral", "output": output,
-            "output_baseline": 20.0, "enrichment_positive": rng.normal(0.3, 0.4, len(names)),
+            "output_baseline": 20.0, "signed": (output - 20.0) / len(names),
+            "enrichment_positive": rng.normal(0.3, 0.4, len(names)),
             "enrichment_negative": rng.normal(0.3, 0.4, len(names)),
         }
     )
