@@ -226,14 +226,14 @@ def explain(
 @app.command()
 def pretrain(
     destination: Annotated[Path, typer.Argument(help="checkpoint to write (.safetensors)")],
-    identities: Annotated[int, typer.Option(min=2, help="rendered identities")] = 640,
-    epochs: Annotated[int, typer.Option(min=1)] = 12,
+    identities: Annotated[int, typer.Option(min=2, help="rendered identities")] = 1600,
+    epochs: Annotated[int, typer.Option(min=1)] = 10,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     workers: WorkersOption = 0,
 ) -> None:
     """Pre-train the small backbone to read facial actions from rendered faces.
 
-    Example: `expresso pretrain facial_actions.safetensors --identities 640`
+    Example: `expresso pretrain facial_actions.safetensors --identities 1600`
     """
     from . import engine, pretraining
 

@@ -45,15 +45,15 @@ USUAL = ((0.01, 0.06), (0.01, 0.04))  # speed a frame and spread of head and gaz
 class Practice:
     """The rendered practice set and how long it is practised on."""
 
-    identities: int = 640
+    identities: int = 1600
     seconds: float = 4.0
-    epochs: int = 16  # of the trunk, over frames
+    epochs: int = 10  # of the trunk, over frames
     rehearsals: int = 3000  # scripts performed without rendering, for the dynamics
-    clip_epochs: int = 60  # of the dynamics, over rehearsed clips
+    clip_epochs: int = 40  # of the dynamics, over rehearsed clips
     size: int = 64
     render_size: int = 144
     frames: int = 32  # of a training clip
-    held_out: float = 0.15  # share of identities that are not learned
+    held_out: float = 0.06  # share of identities that are not learned
     jitter: float = 0.015  # crop sides; sd of the landmark error that the alignment is given
     batch: int = 64
     learning_rate: float = 2e-3
@@ -66,8 +66,8 @@ class Practice:
 def pretrain(
     destination: Path,
     *,
-    identities: int = 640,
-    epochs: int = 16,
+    identities: int = Practice.identities,
+    epochs: int = Practice.epochs,
     seed: int = 0,
     practice: Practice | None = None,
     executor: Executor | None = None,
