@@ -28,7 +28,7 @@ import pandas as pd
 import yaml
 from nbformat import NotebookNode
 
-from . import evidence, store
+from . import claims, evidence, store
 from .plotting import style
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -134,10 +134,18 @@ class Facts:
         known = len(rows) and column in rows
         return style.number(rows[column].iloc[0], digits) if known else MISSING
 
+    @property
+    def standing(self) -> str:
+        """Whether the run's model is shown to read severity, in words; empty if not measured."""
+        differences = self.table("model_differences")
+        recipe = self.run.get("default_recipe", "")
+        return claims.standing(differences, recipe) if len(differences) else ""
+
     def bench(self, kind: str, caption: str, **where: Any) -> str:
         """Write benchmarks (`kind` "goal") or calibrations ("test"); those of other code go out."""
-        rows = [row for row in _read_json(self.folder.parent / "bench.json", []) if kind in row
-                and all(row.get(key) == value for key, value in where.items())]
+        rows = [row | {"share": _share(row.get("test", ""))}
+                for row in _read_json(self.folder.parent / "bench.json", []) if kind in row]
+        rows = [row for row in rows if all(row.get(key) == value for key, value in where.items())]
         lines = [_goal(row, fresh) if kind == "goal" else _calibration(row, fresh) for row in rows
                  for fresh in [row.get("source_hash") in self.bench_hashes]]
         return show_table(pd.DataFrame(lines), caption=caption, digits=3)
@@ -215,9 +223,20 @@ def _goal(row: Mapping[str, Any], fresh: bool) -> dict[str, Any]:
             "note": row.get("note", "") if fresh else "", "device": row.get("device", "")}
 
 
+def _share(test: str) -> str:
+    """What a calibration's rate is a share of: its name says so."""
+    names = {"interval covers": "coverage", "finds a planted": "power"}
+    return next((share for start, share in names.items() if test.startswith(start)),
+                "false positives")
+
+
 def _calibration(row: Mapping[str, Any], fresh: bool) -> dict[str, Any]:
-    return {"test": row["test"], "scenario": row["scenario"], "cohorts": row["n"],
-            "false positives": f"{100 * row['rate']:.1f} %" if fresh else MISSING}
+    line = {"test": row["test"], "scenario": row["scenario"], "participants": row["n"],
+            "simulated cases": row["cohorts"],
+            row["share"]: f"{100 * row['rate']:.1f} %" if fresh else MISSING}
+    if row["share"] == "false positives" and not row["naive"]:
+        line["4 to 6 %"] = ("kept" if 0.04 <= row["rate"] <= 0.06 else "missed") if fresh else ""
+    return line
 
 
 def bench_hashes(folder: Path) -> frozenset[str]:

@@ -132,6 +132,22 @@ def test_benchmark_of_other_code_is_withheld(run):
     assert "not measured" in text
 
 
+def test_calibrations_tell_false_positives_from_coverage_and_power(run):
+    """A share of intervals that cover is no share of false alarms; a test that errs is named."""
+    rows = [{"test": test, "scenario": "s", "n": 24, "cohorts": 500, "rate": rate, "naive": False,
+             "source_hash": "today"}
+            for test, rate in (("H5 shift", 0.0612), ("H1 max-T", 0.05),
+                               ("interval covers: rho", 0.953), ("finds a planted rho", 0.81))]
+    (run.parent / "bench.json").write_text(json.dumps(rows))
+    facts = publishing.Facts(run, bench_hashes=frozenset({"today"}))
+    tables = {share: facts.bench("test", "c", share=share)
+              for share in ("false positives", "coverage", "power")}
+    for share, own in (("coverage", "95.3 %"), ("power", "81.0 %"), ("false positives", "6.1 %")):
+        assert [name for name, text in tables.items() if own in text] == [share]
+    assert tables["false positives"].count("missed") == 1
+    assert "participants" in tables["power"]
+
+
 def test_comparison_lists_what_differs_and_only_that(run):
     """Two parameter sets side by side."""
     other = run.parent / "other"
@@ -157,7 +173,7 @@ def test_comparison_with_a_run_that_is_not_there_says_how_to_make_it(run):
 
 def test_export_needs_a_book(run):
     """The remedy is in the message."""
-    with pytest.raises(FileNotFoundError, match="make book"):
+    with pytest.raises(FileNotFoundError, match="expresso book"):
         publishing.export(run)
 
 

@@ -10,6 +10,7 @@ here; none is built.
 from expresso_lib.training.evaluation import (
     Errors,
     by_level,
+    decided,
     errors,
     model_differences,
     model_scores,
@@ -40,6 +41,7 @@ __all__ = [
     "channels_last",
     "conformal_interval",
     "cross_validate",
+    "decided",
     "errors",
     "features",
     "finetune",

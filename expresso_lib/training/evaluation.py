@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -169,6 +169,32 @@ def summary_difference(differences: pd.DataFrame, a: str, b: str) -> dict[str, f
     if rows.empty:
         raise ValueError(f"{a} was not compared with {b}; add the pair to model_differences.")
     return _numbers(rows)
+
+
+def decided(difference: Mapping[str, float], metric: str) -> str:
+    """Say what a paired difference decides about its first recipe.
+
+    Parameters
+    ----------
+    difference : mapping
+        From `summary_difference`.
+    metric : str
+        One of ``METRICS``; errors are better when smaller.
+
+    Returns
+    -------
+    str
+        "wins", "loses", or "undecided" where the interval holds 0.
+
+    Examples
+    --------
+    >>> decided({"mae": -1.0, "mae_low": -2.0, "mae_high": -0.1}, "mae")
+    'wins'
+    """
+    low, high = difference[f"{metric}_low"], difference[f"{metric}_high"]
+    if not (low > 0 or high < 0):
+        return "undecided"
+    return "wins" if (high < 0) == (metric in ("mae", "rmse")) else "loses"
 
 
 def _numbers(rows: pd.DataFrame) -> dict[str, float]:
