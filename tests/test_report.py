@@ -1,5 +1,6 @@
 """One recording's card: what it says, what it withholds, and that it stands alone."""
 
+import dataclasses
 import json
 import re
 
@@ -103,6 +104,20 @@ def test_extremes_never_call_a_raising_frame_lowering(case):
     found = case.extremes(case.explanation.channels[0])
     assert (found["raise"]["attribution"] > 0).all()
     assert (found["lower"]["attribution"] < 0).all()
+
+
+def test_extremes_leave_out_the_edges_of_clips(case):
+    """The strongest frames lie at a clip's first and last frame: they are not shown."""
+    rows = clips.windows(FRAMES, LENGTH, step=6)
+    up, down = np.zeros((2, CLIPS, LENGTH, len(anatomy.REGIONS)))
+    up[:, [0, -1], 0], up[:, 3, 0], down[:, 5, 0] = 9.0, 1.0, -1.0
+    mass = pooling.RegionMass(up, down, np.full(up.shape, 30.0))
+    channel = dataclasses.replace(make_channel("DeepLift", "zero"), mass=mass)
+    one = explanation.Explanation(rows, 2 * rows, 3, FPS, (channel,))
+    found = report.Case("r", one, case.action_units, case.scale).extremes(channel)
+    assert found["raise"]["row"].tolist() == rows[:, 3].tolist()
+    assert (found["raise"]["attribution"] == 1.0).all()
+    assert (found["lower"]["attribution"] == -1.0).all()
 
 
 def test_incomplete_explanations_are_counted_on_the_card(case):

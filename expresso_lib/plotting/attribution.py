@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
-from expresso_lib import anatomy
+from expresso_lib import anatomy, stats
 from expresso_lib.plotting import style
 
 WAY_TITLES = {
@@ -86,29 +88,31 @@ def enrichment(
     Parameters
     ----------
     regions : DataFrame
-        ``attribution_regions`` of one recipe, method and baseline.
+        ``attribution_regions`` of one recipe, method and baseline; who is drawn is up to
+        `stats.participant_regions`.
     participants : DataFrame
         ``participant, score, band``.
     tests : DataFrame, optional
         Rows of `stats.h3_regions`, whose partial correlation is written into the panels.
     """
-    table = _participants(regions, participants, ["enrichment_positive", "enrichment_negative"])
+    wide = stats.participant_regions(regions)
+    people = participants.set_index("participant").reindex(wide.index)
     names = list(anatomy.FEATURE_REGIONS)
-    figure, panels = style.figure("full", 2, len(names), height=4.2, sharex=True, sharey=True)
+    figure, panels = style.figure("full", 2, len(names), height=4.5, sharex=True, sharey=True)
     for row, sign in zip(panels, ("positive", "negative")):
         for axes, name in zip(row, names):
-            part = table[table["region"] == name]
-            _by_band(axes, part["score"], part[f"enrichment_{sign}"], part["band"])
+            _by_band(axes, people["score"], wide[sign, name], people["band"])
             style.zero_line(axes)
             if tests is not None:
                 found = tests[(tests["region"] == name) & (tests["sign"] == sign)]
                 if len(found):
-                    axes.set_title(f"ρ = {found['estimate'].iloc[0]:.2f}", fontsize=style.SMALL,
-                                   loc="right", fontweight="normal")  # fmt: skip
+                    axes.set_title(f"ρ = {style.number(found['estimate'].iloc[0])}", loc="right",
+                                   fontsize=style.SMALL, fontweight="normal")  # fmt: skip
         row[0].set_ylabel(f"{style.SIGN_TITLES[sign]}\nlog enrichment")
     for axes, name in zip(panels[1], names):
         axes.set_xlabel(anatomy.REGION_TITLES[name], color=anatomy.REGION_COLORS[name])
     figure.supxlabel("severity score, by region", fontsize=style.BODY)
+    figure.legend(handles=style.band_handles(people["band"]), loc="outside upper center", ncols=4)
     return figure
 
 
@@ -179,7 +183,8 @@ def timeline(
 
 
 def frame_grid(
-    raising: np.ndarray, lowering: np.ndarray, seconds: Sequence[Sequence[float]]
+    raising: np.ndarray, lowering: np.ndarray, seconds: Sequence[Sequence[float]], *,
+    limit: float | None = None,
 ) -> Figure:
     """Pictures of the frames that raise (above) and lower (below) the score most.
 
@@ -189,6 +194,8 @@ def frame_grid(
         uint8 (K, S, S, 3) pictures that `drawing` made.
     seconds : two sequences of float
         When each was.
+    limit : float, optional
+        |score points| of full colour in one pixel; without it the scale gets no numbers.
     """
     columns = max(len(raising), len(lowering), 1)
     figure, panels = style.figure("full", 2, columns, height=7.2 / columns * 2 + 0.7, squeeze=False)
@@ -202,7 +209,21 @@ def frame_grid(
                            color=style.SIGN_COLORS[sign])  # fmt: skip
         row[0].text(-0.06, 0.5, style.SIGN_TITLES[sign], rotation=90, va="center", ha="right",
                     transform=row[0].transAxes, color=style.SIGN_COLORS[sign])  # fmt: skip
+    _colour_scale(figure, panels, limit)
     return figure
+
+
+def _colour_scale(figure: Figure, panels: np.ndarray, limit: float | None) -> None:
+    """The scale of `drawing.colors` beside pictures: linear from blue over white to red."""
+    ends = LinearSegmentedColormap.from_list(
+        "overlay", [style.SIGN_COLORS[sign] for sign in ("negative", "zero", "positive")])
+    end = limit or 1.0
+    scale = ScalarMappable(Normalize(-end, end), ends)
+    bar = figure.colorbar(scale, ax=panels, location="bottom", shrink=0.45, aspect=40)
+    bar.set_ticks([-end, 0, end], labels=[f"−{end:.2g}", "0", f"{end:.2g}"] if limit else
+                  ["lowers", "0", "raises"])  # fmt: skip
+    bar.set_label("score points per pixel of a frame" if limit else "each row on its own scale",
+                  fontsize=style.SMALL)  # fmt: skip
 
 
 def onset_locked(averages: Mapping[str, pd.DataFrame]) -> Figure:
@@ -312,7 +333,7 @@ def agreement(table: pd.DataFrame) -> Figure:
     axes.imshow(table.to_numpy(float), cmap=style.DIVERGING, vmin=-1, vmax=1, aspect="auto")
     for y, x in np.ndindex(table.shape):
         value = table.iat[y, x]
-        axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=style.SMALL,
+        axes.text(x, y, style.number(value), ha="center", va="center", fontsize=style.SMALL,
                   color=style.PAPER if abs(value) > 0.6 else style.INK)  # fmt: skip
     axes.set_yticks(range(len(ways)), [f"{way}  {i + 1}" for i, way in enumerate(ways)])
     axes.set_xticks(range(len(ways)), [str(i + 1) for i in range(len(ways))])
@@ -352,8 +373,8 @@ def time_use(table: pd.DataFrame) -> Figure:
         values = table[name].to_numpy(float)
         spread = place + np.linspace(-0.18, 0.18, len(values))
         axes.plot(spread, values, "o", color=style.ROLE_COLORS["model"], markersize=4, alpha=0.7)
-        axes.hlines(np.abs(values).mean(), place - 0.3, place + 0.3, color=style.INK)
+        axes.hlines(values.mean(), place - 0.3, place + 0.3, color=style.INK)
     style.zero_line(axes)
     axes.set_xticks(range(len(titles)), list(titles.values()))
-    axes.set_ylabel("prediction lost, score points")
+    axes.set_ylabel("change of prediction\n(original − disturbed), points")
     return figure

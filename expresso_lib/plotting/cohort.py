@@ -177,7 +177,7 @@ def planted(table: pd.DataFrame, *, note: str = DEMO) -> Figure:
     rows = rows.sort_values(["kind", "weight"], ascending=[True, True])
     order = {"tonic": 0, "amount": 1, "tempo": 2}
     rows = rows.iloc[np.argsort([order[kind] for kind in rows.kind], kind="stable")]
-    figure, axes = style.figure("full", height=.23 * len(rows) + 1.2)
+    figure, axes = style.figure("full", height=.23 * len(rows) + 1.5)
     for y, row in enumerate(rows.itertuples()):
         ratio = row.full / row.none
         color = anatomy.FACTOR_COLORS.get(row.factor, style.GREY)
@@ -194,7 +194,9 @@ def planted(table: pd.DataFrame, *, note: str = DEMO) -> Figure:
     axes.set_xlabel("change from severity 0 to severity 1")
     handles = [Line2D([], [], color=style.INK, linestyle="none", marker=KIND_MARKERS[kind],
                       label=KIND_TITLES[kind]) for kind in KIND_TITLES]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    # Legends fill columns: the kinds, then the factors in two.
+    figure.legend(handles=handles + style.factor_handles(rows.factor), ncols=3,
+                  loc="outside upper center")
     style.note(figure, note)
     return figure
 

@@ -146,14 +146,17 @@ def proxies(agreement: pd.DataFrame, *, note: str = "") -> Figure:
     ----------
     agreement : au, r, low, high of `preprocessing.proxy_agreement`; empty without a truth.
     """
-    figure, axes = style.figure("full", height=2.9)
+    figure, axes = style.figure("full", height=3.1)
     place = np.arange(len(agreement))
     colors = [style.au_color(code) for code in agreement["au"]]
     axes.bar(place, agreement["r"], color=colors, width=0.7)
     axes.vlines(place, agreement["low"], agreement["high"], color=style.INK, linewidth=1)
     style.zero_line(axes)
     axes.set_xticks(place, agreement["au"], rotation=45, ha="right")
-    axes.set(ylabel="r with the truth", ylim=(-0.6, 1.05))
+    lowest = float(np.nanmin(agreement["low"])) if len(agreement) else 0.0
+    axes.set(ylabel="r with the truth", ylim=(min(0.0, lowest) - 0.05, 1.05))
+    figure.legend(handles=style.factor_handles(style.factors_of(agreement["au"])),
+                  loc="outside upper center", ncols=5)
     if agreement.empty:
         axes.text(0.5, 0.5, "This data set has no planted truth.", transform=axes.transAxes,
                   ha="center")

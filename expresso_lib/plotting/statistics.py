@@ -69,6 +69,7 @@ def band_bars(presence: pd.DataFrame, intensity: pd.DataFrame, *, column: str = 
         _bars(axes, table.pivot(index="au", columns="band", values=column))
         axes.set_title(title)
         axes.set_ylabel("mean rho of windows")
+        axes.tick_params(labelbottom=True)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return figure
@@ -115,7 +116,7 @@ def forest(
         By estimate instead of anatomical order.
     """
     rows = rows.sort_values("estimate", ascending=False, na_position="last") if sort else rows
-    figure, axes = style.figure("full", height=0.9 + 0.23 * max(len(rows), 4))
+    figure, axes = style.figure("full", height=1.2 + 0.23 * max(len(rows), 4))
     if margin:
         axes.axvspan(
             -margin, margin, color=style.PALE, alpha=0.45, linewidth=0,
@@ -131,6 +132,9 @@ def forest(
     axes.plot([], [], "o", color=style.INK, label=f"family-wise p ≤ {alpha:g}")
     axes.plot([], [], "o", color=style.INK, markerfacecolor=style.PAPER, label="not significant")
     figure.legend(loc="outside lower center", ncols=3)
+    factors = style.factor_handles(style.factors_of(rows.loc[rows["au"] != "", "au"]))
+    if factors:
+        figure.legend(handles=factors, loc="outside upper center", ncols=5)
     return figure
 
 
@@ -183,7 +187,7 @@ def severity_scatter(
         Up to four.
     """
     aus = list(aus)[:4]
-    figure, panels = style.figure("wide", 1, len(aus), squeeze=False, sharey=True)
+    figure, panels = style.figure("wide", 1, len(aus), height=2.7, squeeze=False, sharey=True)
     table = couplings.merge(
         participants[["participant", "score", "band"]], on="participant"
     ).dropna(subset=["z", "score"])
@@ -202,6 +206,7 @@ def severity_scatter(
         style.zero_line(axes)
         axes.set(title=au, xlabel="score")
     panels[0, 0].set_ylabel("participant z")
+    figure.legend(handles=style.band_handles(table["band"]), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -305,7 +310,7 @@ def two_slopes(
     """
     wide = stats.participant_regions(regions)
     people = participants.set_index("participant").reindex(wide.index)
-    figure, panels = style.figure("wide", 1, 2, sharey=True)
+    figure, panels = style.figure("wide", 1, 2, height=2.7, sharey=True)
     for axes, sign in zip(panels, ("positive", "negative")):
         y = wide[[(sign, name) for name in names if (sign, name) in wide]].mean(axis=1)
         for band, members in people.groupby("band", observed=True).groups.items():
@@ -326,4 +331,5 @@ def two_slopes(
         style.zero_line(axes)
         axes.set(title=f"attribution that {style.SIGN_TITLES[sign]}", xlabel="score")
     panels[0].set_ylabel("log enrichment")
+    figure.legend(handles=style.band_handles(people["band"]), loc="outside lower center", ncols=4)
     return figure

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from expresso_lib import anatomy, store
 
@@ -196,12 +198,49 @@ def au_color(code: str) -> str:
     >>> au_color("AU04") == anatomy.FACTOR_COLORS["brows"]
     True
     """
-    for unit in anatomy.ACTION_UNITS:
-        if unit.code == code[:4]:
-            return anatomy.FACTOR_COLORS[unit.factor]
+    known = factors_of([code[:4]])
+    if known:
+        return anatomy.FACTOR_COLORS[known[0]]
     raise ValueError(
         f"action unit {code!r} is unknown; choose one of {', '.join(anatomy.AU_CODES)}."
     )
+
+
+def factors_of(codes: Iterable[str]) -> list[str]:
+    """Factors of some action units, in anatomical order; unknown codes have none.
+
+    Examples
+    --------
+    >>> factors_of(["AU12", "AU04", "AU01"])
+    ['brows', 'smile']
+    """
+    return [name for name, members in anatomy.FACTORS.items() if {*codes} & {*members}]
+
+
+def band_handles(bands: Iterable[str]) -> list[Line2D]:
+    """Legend entries of the severity bands that a figure shows, in the order of severity.
+
+    Examples
+    --------
+    >>> [handle.get_label() for handle in band_handles(["severe", "mild"])]
+    ['mild', 'severe']
+    """
+    shown = set(bands)
+    return [Line2D([], [], linestyle="none", marker=BAND_MARKERS[name], color=color, label=name)
+            for name, color in BAND_COLORS.items() if name in shown]  # fmt: skip
+
+
+def factor_handles(factors: Iterable[str]) -> list[Patch]:
+    """Legend entries of the factors (groups of action units) that a figure shows.
+
+    Examples
+    --------
+    >>> [handle.get_label() for handle in factor_handles(["smile", "brows"])]
+    ['brows', 'smile']
+    """
+    shown = set(factors)
+    return [Patch(color=color, label=anatomy.FACTOR_TITLES[name])
+            for name, color in anatomy.FACTOR_COLORS.items() if name in shown]  # fmt: skip
 
 
 def sign_color(value: float) -> str:
@@ -323,19 +362,19 @@ def save(
 
 
 def number(value: Any, digits: int = 2) -> str:
-    """Write one table cell: a true minus sign, no false precision, a dash for what is missing.
+    """Write one table cell: a true minus sign, none before zero, a dash for what is missing.
 
     Examples
     --------
     >>> number(-0.004), number(0.00012, 2), number(12), number(None), number(True)
-    ('−0.00', '0.00', '12', '–', 'yes')
+    ('0.00', '0.00', '12', '–', 'yes')
     """
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
     if value is None or (isinstance(value, (float, np.floating)) and np.isnan(value)):
         return "–"
     if isinstance(value, (float, np.floating)):
-        return f"{value:.{digits}f}".replace("-", "−")
+        return f"{value:z.{digits}f}".replace("-", "−")
     return str(value).replace("-", "−") if isinstance(value, (int, np.integer)) else str(value)
 
 

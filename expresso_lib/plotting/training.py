@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from expresso_lib.plotting import style
 
@@ -77,7 +78,14 @@ def difference_forest(
     )
     better = {"mae": "left", "rmse": "left", "ccc": "right", "pearson": "right"}
     for axes, metric in zip(panels[0], metrics):
-        _forest(axes, rows.xs(metric, level="metric").reindex(list(labels)))
+        part = rows.xs(metric, level="metric").reindex(list(labels))
+        if metric in ("ccc", "pearson") and "null" in part.index:
+            part.loc["null"] = np.nan
+            row = list(labels).index("null")
+            axes.annotate("none: the null model says one number", (0.03, row),
+                          xycoords=("axes fraction", "data"), va="center", fontsize=style.SMALL,
+                          color=style.GREY)  # fmt: skip
+        _forest(axes, part)
         style.zero_line(axes, axis="x")
         axes.set_xlabel(f"{METRIC_TITLES[metric]}, difference\n({better[metric]}: default better)")
     panels[0, 0].set_yticks(range(len(labels)), [f"against {name}" for name in labels.values()])
@@ -92,6 +100,7 @@ def _forest(axes: Axes, part: pd.DataFrame, *, highlight: str = "") -> None:
         axes.plot([line["ci_low"], line["ci_high"]], [row, row], color=colour)
         axes.plot(line["estimate"], row, "o", color=colour)
     axes.grid(visible=False, axis="y")
+    axes.xaxis.set_major_locator(MaxNLocator(5))
 
 
 def calibration(rows: pd.DataFrame, participants: pd.DataFrame, *, note: str = "") -> Figure:
@@ -112,7 +121,7 @@ def calibration(rows: pd.DataFrame, participants: pd.DataFrame, *, note: str = "
     slope, start = np.polyfit(rows["score"], rows["prediction"], 1)
     ends = np.array([rows["score"].min(), rows["score"].max()])
     axes.plot(ends, start + slope * ends, color=style.ROLE_COLORS["model"],
-              label=f"what the model does: slope {slope:.2f}".replace("-", "−"))  # fmt: skip
+              label=f"what the model does: slope {style.number(slope)}")  # fmt: skip
     axes.axhline(rows["score"].mean(), color=style.PALE, label="null model", zorder=0.5)
     found = rows["participant"].map(bands).astype(str)
     for band in sorted(set(found), key=lambda name: rows.loc[found == name, "score"].mean()):
