@@ -25,6 +25,10 @@ CONTROL_TITLES = {
 }  # fmt: skip
 
 
+# A second model beside ours: the one hue that stands for no region, factor, band or role.
+OTHER_COLOR = "#B79F00"
+
+
 def way_title(method: str, baseline: str) -> str:
     """Readable name of an explanation or a control.
 
@@ -122,12 +126,14 @@ def region_profiles(tables: Mapping[str, pd.DataFrame]) -> Figure:
     Parameters
     ----------
     tables : mapping
-        Title to ``attribution_regions`` of one recipe, method and baseline.
+        Title to ``attribution_regions`` of one recipe, method and baseline: the model, the same on
+        another input, and networks with shuffled weights (grey).
     """
     figure, panels = style.figure("full", 1, 2, height=3.2, sharey=True)
     place = np.arange(len(anatomy.FEATURE_REGIONS))
-    styles = dict(zip(tables, (("o", style.INK), ("s", style.ROLE_COLORS["paper"]),
-                               ("^", style.ROLE_COLORS["model"]))))  # fmt: skip
+    looks = (("o", style.ROLE_COLORS["model"]), ("s", OTHER_COLOR),
+             ("^", style.ROLE_COLORS["control"]))  # fmt: skip
+    styles = dict(zip(tables, looks))
     for axes, sign in zip(panels, ("positive", "negative")):
         column = f"enrichment_{sign}"
         for k, (title, table) in enumerate(tables.items()):
@@ -288,7 +294,8 @@ def dots(table: pd.DataFrame, *, metric: str, label: str, bar: float | None = No
 
 def said_and_done(evidence: pd.DataFrame, ways: Sequence[Sequence[str]]) -> Figure:
     """What an explanation says of a factor against what its removal does, a marker per clip."""
-    figure, panels = style.figure("full", 1, len(ways), height=3.3, squeeze=False, sharex=True)
+    figure, panels = style.figure("full", 1, len(ways), height=3.3, squeeze=False, sharex=True,
+                                  sharey=True)  # fmt: skip
     rows = evidence[(evidence["metric"] == "evidence") & (evidence["support"] == "changed")]
     factors = [f for f in anatomy.FACTORS if f != "head_motion"]
     for axes, (method, baseline) in zip(panels[0], ways):
@@ -297,8 +304,7 @@ def said_and_done(evidence: pd.DataFrame, ways: Sequence[Sequence[str]]) -> Figu
             one = part[part["factor"] == factor]
             axes.plot(one["effect"], one["said"], "o", markersize=4, alpha=0.75, linestyle="none",
                       color=anatomy.FACTOR_COLORS[factor], label=anatomy.FACTOR_TITLES[factor])
-        ends = np.array(axes.get_xlim())
-        axes.plot(ends, ends, color=style.GREY, linewidth=0.8)
+        axes.axline((0, 0), slope=1, color=style.GREY, linewidth=0.8)
         axes.set(title=way_title(method, baseline), xlabel="score lost without the factor, points")
         axes.title.set_fontsize(style.BODY)
     panels[0, 0].set_ylabel("what the explanation says, points")
@@ -350,7 +356,8 @@ def artefact(rows: pd.DataFrame) -> Figure:
         ``model, way, points, ci_low, ci_high``; way ``effect`` is the truth.
     """
     models = list(dict.fromkeys(rows["model"]))
-    figure, panels = style.figure("full", 1, len(models), height=2.9, squeeze=False, sharey=True)
+    figure, panels = style.figure("full", 1, len(models), height=2.9, squeeze=False, sharex=True,
+                                  sharey=True)  # fmt: skip
     ways = list(dict.fromkeys(rows["way"]))
     for axes, model in zip(panels[0], models):
         part = rows[rows["model"] == model].set_index("way").reindex(ways)
