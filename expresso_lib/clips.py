@@ -8,6 +8,7 @@ at the clips' frame rate, with landmarks, regions and the way back to the record
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,12 @@ class ClipArchive:
             np.savez_compressed(file, **arrays)
         return Path(path)
 
+    @staticmethod
+    def rows(path: str | Path) -> int:
+        """Number of frames F' of an archive, without reading its pictures."""
+        with np.load(path, allow_pickle=False) as file:
+            return len(file["source"])
+
     @classmethod
     def load(cls, path: str | Path) -> ClipArchive:
         """Read what `save` wrote."""
@@ -75,14 +82,15 @@ class ClipArchive:
         return cls(**arrays | {"fps": float(arrays["fps"]), "input": str(arrays["input"])})
 
 
-def windows(n_frames: int, length: int, *, step: int, dilation: int = 1) -> np.ndarray:
+def windows(n_frames: int, length: int, *, step: int = 0, dilation: int = 1) -> np.ndarray:
     """Say which frames make each clip.
 
     Parameters
     ----------
     n_frames : frames in the series, F.
     length : frames in a clip, T.
-    step : frames between the starts of neighbouring windows.
+    step : frames between the starts of neighbouring windows; 0 spreads the fewest windows that
+        cover the series from its first frame to its last, or just before it.
     dilation : frames between neighbouring frames of a clip.
 
     Returns
@@ -97,15 +105,40 @@ def windows(n_frames: int, length: int, *, step: int, dilation: int = 1) -> np.n
     array([[0, 1, 2],
            [2, 3, 4],
            [4, 5, 6]])
+    >>> windows(125, 32)[:, 0]
+    array([ 0, 31, 62, 93])
     """
-    if n_frames < 0 or min(length, step, dilation) < 1:
+    if min(n_frames, step) < 0 or min(length, dilation) < 1:
         raise ClipError(
             f"n_frames {n_frames}, length {length}, step {step}, dilation {dilation}: "
-            "give 0 or more frames, and at least 1 of the others."
+            "give 0 or more frames and step, and at least 1 of the others."
         )
     span = (length - 1) * dilation + 1
+    if step == 0:
+        count = math.ceil(n_frames / span)
+        step = max(1, (n_frames - span) // max(1, count - 1))
     starts = np.arange(0, n_frames - span + 1, step, dtype=np.int64)
     return starts[:, None] + np.arange(length, dtype=np.int64) * dilation
+
+
+def archived(
+    recordings: pd.DataFrame, folder: str | Path, *, length: int = 1, dilation: int = 1
+) -> pd.DataFrame:
+    """Recordings with an archive in `folder` that holds a clip, in order, with its ``archive``.
+
+    Parameters
+    ----------
+    recordings : DataFrame
+        ``participant, recording``.
+    length, dilation : int
+        Of the clip; shorter recordings are left out.
+    """
+    ordered = recordings.sort_values(["participant", "recording"])
+    ordered = ordered.assign(
+        archive=[Path(folder) / f"{name}.npz" for name in ordered["recording"]])
+    span = (length - 1) * dilation + 1
+    holds = [path.is_file() and ClipArchive.rows(path) >= span for path in ordered["archive"]]
+    return ordered[holds].reset_index(drop=True)
 
 
 def resample(times: np.ndarray, rate: float) -> np.ndarray:

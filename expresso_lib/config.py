@@ -85,7 +85,8 @@ class ClipsSection(Section):
     """What the model is fed."""
 
     frames: int = Field(32, ge=2, le=512, description="frames per clip; the paper: 16, 32, 64")
-    step: int = Field(32, ge=1, le=512, description="frames between windows")
+    step: int = Field(0, ge=0, le=512,
+                      description="frames between windows; 0: the fewest that cover a recording")
     dilation: int = Field(1, ge=1, le=16, description="frames between frames of a clip")
     fps: float = Field(12.5, gt=0, le=240, description="frames/s of the clips")
     size: int = Field(64, ge=16, le=512, description="px; side of a clip")

@@ -52,7 +52,8 @@ def clip_set(
     participants: pd.DataFrame,
     *,
     frames: int,
-    step: int | None = None,
+    step: int = 0,
+    dilation: int = 1,
 ) -> ClipSet:
     """All clips of a cohort.
 
@@ -66,8 +67,8 @@ def clip_set(
         ``participant``, ``score``.
     frames : int
         T.
-    step : int, optional
-        Frames between windows; None spreads the fewest windows that cover a recording evenly.
+    step, dilation : int
+        Of `clips.windows`.
 
     Raises
     ------
@@ -78,9 +79,7 @@ def clip_set(
     tables, windows = [], []
     for row in recordings.sort_values(["participant", "recording"]).itertuples():
         archive = _archive(archives[row.recording])
-        chosen = clips.windows(
-            archive.n_frames, frames, step=step or covering_step(archive.n_frames, frames)
-        )
+        chosen = clips.windows(archive.n_frames, frames, step=step, dilation=dilation)
         if not len(chosen):
             log.warning("%s is shorter than one clip and left out", row.recording)
             continue
@@ -96,16 +95,6 @@ def clip_set(
     return ClipSet(pd.concat(tables, ignore_index=True), np.concatenate(windows), dict(archives))
 
 
-def covering_step(n_frames: int, length: int) -> int:
-    """Step of the fewest windows from a recording's first frame to its last, or just before it.
-
-    >>> covering_step(125, 32)
-    31
-    """
-    count = int(np.ceil(n_frames / length))
-    return max(1, (n_frames - length) // (count - 1)) if count > 1 else length
-
-
 @dataclass(frozen=True, eq=False)
 class Study:
     """What every recipe of a grid shares: who, which files, which folds."""
@@ -116,7 +105,8 @@ class Study:
     schemes: pd.DataFrame  # repeat, participant, fold
     folder: Path  # features of the clips are kept here
     size: int = 64
-    step: int | None = None
+    step: int = 0
+    dilation: int = 1
     tuning: training.FineTuning = field(default_factory=training.FineTuning)
     device: str = "cpu"
 
@@ -128,7 +118,13 @@ class Study:
             self.participants,
             frames=recipe.frames,
             step=self.step,
+            dilation=self.dilation,
         )
+
+    def cutting(self) -> dict[str, Any]:
+        """What decides the clips beside the archives, their order included."""
+        order = self.recordings.sort_values(["participant", "recording"])["recording"].tolist()
+        return {"size": self.size, "step": self.step, "dilation": self.dilation, "order": order}
 
     def scores(self) -> dict[str, float]:
         """Recording to score: its own where one person scores differently from day to day."""
@@ -138,11 +134,8 @@ class Study:
 
     def longest(self) -> int:
         """Frames that nine of ten recordings have: longer clips would lose too many people."""
-        counts = []
-        for path in next(iter(self.archives.values())).values():
-            with np.load(path, allow_pickle=False) as archive:
-                counts.append(len(archive["source"]))
-        return int(np.quantile(counts, 0.1))
+        files = next(iter(self.archives.values())).values()
+        return int(np.quantile([clips.ClipArchive.rows(path) for path in files], 0.1))
 
     def model(self, recipe: Recipe) -> models.VideoRegressor:
         """The network of a recipe, before any fit."""
@@ -201,6 +194,8 @@ def study_of(
         schemes(people, folds=wanted.folds, repeats=wanted.repeats, seed=wanted.seed),
         folder / "features",
         size=parameters.clips.size,
+        step=parameters.clips.step,
+        dilation=parameters.clips.dilation,
         tuning=training.FineTuning(
             epochs=wanted.epochs,
             batch=wanted.batch,
@@ -300,7 +295,7 @@ def run_recipes(
     recipes: Sequence[Recipe], study: Study, *, out: Path, executor: Executor | None = None
 ) -> pd.DataFrame:
     """Table ``predictions`` of every recipe and of the null model on the same folds."""
-    shared = {"size": study.size, "step": study.step, "tuning": asdict(study.tuning)}
+    shared = study.cutting() | {"tuning": asdict(study.tuning)}
     shared["schemes"] = study.schemes.to_dict("list")
     shared["scores"] = study.scores()
     items = [
@@ -363,8 +358,7 @@ def features(recipe: Recipe, study: Study, *, executor: Executor | None = None) 
     Recipes that differ only in what is fitted on top share them.
     """
     trunk = replace(recipe, fit="ridge")
-    item = store.Item(trunk.name, {"size": study.size, "step": study.step},
-                      study.inputs(trunk), (trunk, study))  # fmt: skip
+    item = store.Item(trunk.name, study.cutting(), study.inputs(trunk), (trunk, study))
     return store.map(keep_features, [item], out=study.folder, executor=executor)[0].path
 
 

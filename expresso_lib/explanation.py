@@ -238,14 +238,14 @@ def item(
     model: str | Path,
     *,
     length: int,
-    step: int | None = None,
+    step: int = 0,
     dilation: int = 1,
     **options,
 ) -> store.Item:
     """One recording as a piece of work for ``explain_item``.
 
-    Without a ``step`` the windows are the fewest that cover the recording. ``options`` are those
-    of ``explain`` (``channels``, ``seed``, ``internal_batch_size``, ...).
+    ``length``, ``step`` and ``dilation`` are those of `clips.windows`, ``options`` those of
+    ``explain`` (``channels``, ``seed``, ``internal_batch_size``, ...).
     """
     recipe = {"windows": {"step": step, "dilation": dilation}, "length": length} | options
     return store.Item(recording, recipe, (Path(archive), Path(model)))
@@ -257,6 +257,7 @@ def items(
     model_of: Mapping[str, Path],
     *,
     length: int,
+    dilation: int = 1,
     randomised: int = 0,
     **options,
 ) -> list[store.Item]:
@@ -265,28 +266,27 @@ def items(
     Parameters
     ----------
     recordings : pd.DataFrame
-        ``participant, recording``; those without an archive were left out and are passed over.
+        ``participant, recording``; those without an archive, or shorter than one clip, are
+        passed over.
     folder : path
         Of the clip archives.
     model_of : mapping
         Participant to checkpoint, as ``experiments.fold_models`` gives it.
-    length : int
-        T. Windows are the fewest that cover a recording evenly.
+    length, dilation : int
+        Of a clip.
     randomised : int
         Networks with shuffled weights, for the first recording of every participant.
     **options
         Of ``explain``.
     """
-    found, seen = [], set()
-    ordered = recordings.sort_values(["participant", "recording"])
-    for person, recording in zip(ordered["participant"], ordered["recording"]):
-        archive = Path(folder) / f"{recording}.npz"
-        if archive.is_file() and person in model_of:
-            networks = 0 if person in seen else randomised
-            seen.add(person)
-            found.append(item(recording, archive, model_of[person], length=length,
-                              randomised=networks, **options))  # fmt: skip
-    return found
+    known = clips.archived(recordings, folder, length=length, dilation=dilation)
+    known = known[known["participant"].isin(list(model_of))]
+    first = ~known["participant"].duplicated()
+    return [
+        item(row.recording, row.archive, model_of[row.participant], length=length,
+             dilation=dilation, randomised=randomised if leads else 0, **options)
+        for row, leads in zip(known.itertuples(), first)
+    ]  # fmt: skip
 
 
 def explain_item(work: store.Item, path: Path) -> None:
@@ -295,10 +295,6 @@ def explain_item(work: store.Item, path: Path) -> None:
     model, _ = models.load(work.inputs[1])
     options = dict(work.recipe)
     length, windows = options.pop("length"), options.pop("windows")
-    if windows["step"] is None:
-        span = (length - 1) * windows["dilation"] + 1
-        count = int(np.ceil(archive.n_frames / span))
-        windows = windows | {"step": max(1, (archive.n_frames - span) // max(1, count - 1))}
     rows = clips.windows(archive.n_frames, length, **windows)
     explain(archive, model, rows, **options).save(path)
 

@@ -504,7 +504,9 @@ class _Resuming:
         import requests
 
         done = self.part.stat().st_size if self.part.is_file() else 0
-        headers = {"Range": f"bytes={done}-", "Accept-Encoding": "identity"} if done else {}
+        # Compressed on the way, lengths and positions would be those of other bytes.
+        headers = {"Accept-Encoding": "identity"}
+        headers |= {"Range": f"bytes={done}-"} if done else {}
         with requests.get(url, headers=headers, stream=True, timeout=30) as reply:
             if reply.status_code == 416:  # nothing is left to send
                 os.replace(self.part, output)

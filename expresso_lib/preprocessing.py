@@ -165,7 +165,7 @@ def kept(recordings: pd.DataFrame, report: pd.DataFrame) -> pd.DataFrame:
     return recordings[recordings["recording"].isin(passed)].reset_index(drop=True)
 
 
-def clip_rows(recordings: pd.DataFrame, archives: Mapping[str, Path], *, frames: int, step: int,
+def clip_rows(recordings: pd.DataFrame, archives: Mapping[str, Path], *, frames: int, step: int = 0,
               dilation: int = 1) -> pd.DataFrame:
     """The book's `clips` table over all recordings, as `clips.clip_table` says."""
     parts = []

@@ -178,6 +178,8 @@ def _make(function: Callable[[Item, Path], None], item: Item, path: Path, key: s
     if is_finished(path, key):
         return None
     try:
+        # Killed between result and key, the old key must not vouch for the new result.
+        _key_path(path).unlink(missing_ok=True)
         with atomic(path) as temporary:
             function(item, temporary)
         write_text(_key_path(path), json.dumps({"key": key, "recipe": dict(item.recipe)},

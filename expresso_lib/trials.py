@@ -81,6 +81,7 @@ def item(
     *,
     participant: str,
     length: int,
+    dilation: int = 1,
     cohort: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> store.Item:
@@ -93,7 +94,8 @@ def item(
     **options
         ``steps``, ``randomised``, ``closer``, ``seed``, ``render_size`` of ``trial``.
     """
-    recipe = {"participant": participant, "length": length, "cohort": dict(cohort or {})}
+    recipe = {"participant": participant, "length": length, "dilation": dilation,
+              "cohort": dict(cohort or {})}
     return store.Item(recording, recipe | options, (Path(archive), Path(model)))
 
 
@@ -103,21 +105,22 @@ def trial_item(work: store.Item, path: Path) -> None:
     archive = clips.ClipArchive.load(work.inputs[0])
     model, _ = models.load(work.inputs[1])
     model.requires_grad_(False)
-    participant, length, cohort = (recipe.pop(k) for k in ("participant", "length", "cohort"))
+    participant, length, dilation, cohort = (
+        recipe.pop(k) for k in ("participant", "length", "dilation", "cohort"))
     script = synthetic.plan_cohort(**cohort).script(work.name) if cohort else None
     render_size = recipe.pop("render_size", RENDER_SIZE)
     full_size = recipe.pop("full_size", 224)
-    rows = middle_clip(archive.n_frames, length)
+    rows = middle_clip(archive.n_frames, length, dilation)
     scene = stage(archive, model, rows, script, sizes=(render_size, full_size))
     trial(scene, participant, **recipe).assign(recording=work.name).to_parquet(path)
 
 
-def middle_clip(n_frames: int, length: int) -> np.ndarray:
+def middle_clip(n_frames: int, length: int, dilation: int = 1) -> np.ndarray:
     """Rows (T,) of the clip in the middle of a recording: chosen before anything is seen."""
-    start = (n_frames - length) // 2
-    if start < 0:
+    rows = clips.windows(n_frames, length, step=1, dilation=dilation)
+    if not len(rows):
         raise ValueError(f"{n_frames} frames hold no clip of {length}; take shorter clips.")
-    return np.arange(start, start + length)
+    return rows[(len(rows) - 1) // 2]
 
 
 def stage(
@@ -336,6 +339,8 @@ def items(
     model_of: Mapping[str, Path],
     *,
     most: int,
+    length: int,
+    dilation: int = 1,
     closer_every: int = 8,
     randomised: int = 0,
     **options: Any,
@@ -352,6 +357,8 @@ def items(
         Participant to the checkpoint that has not seen them.
     most : int
         Number of trials at most.
+    length, dilation : int
+        Of a clip; recordings shorter than one are passed over.
     closer_every : int
         Every how many trials one is looked at more closely.
     randomised : int
@@ -359,15 +366,16 @@ def items(
     **options
         Of ``item``.
     """
-    known = recordings[[r in model_of for r in recordings["participant"]]].sort_values("recording")
-    known = known[[(Path(folder) / f"{r}.npz").is_file() for r in known["recording"]]]
+    known = clips.archived(recordings, folder, length=length, dilation=dilation)
+    known = known[known["participant"].isin(list(model_of))]
     turn = known.groupby("participant").cumcount()
     known = known.assign(turn=turn).sort_values(["turn", "recording"]).head(most)
     return [
-        item(name, Path(folder) / f"{name}.npz", model_of[person],
-             participant=person, closer=number % closer_every == 0,
+        item(row.recording, row.archive, model_of[row.participant],
+             participant=row.participant, closer=number % closer_every == 0, length=length,
+             dilation=dilation,
              randomised=randomised if number % closer_every == 0 else 0, **options)
-        for number, (person, name) in enumerate(zip(known["participant"], known["recording"]))
+        for number, row in enumerate(known.itertuples())
     ]  # fmt: skip
 
 
@@ -419,7 +427,7 @@ def faithfulness_table(
 
 def time_use(
     recordings: pd.DataFrame, folder: str | Path, model_of: Mapping[str, Path], *, length: int,
-    seed: int = 0,
+    dilation: int = 1, seed: int = 0,
 ) -> pd.DataFrame:  # fmt: skip
     """What happens to the score when the middle clip of a recording is frozen, shuffled, reversed.
 
@@ -429,18 +437,16 @@ def time_use(
         ``participant, recording, prediction, freeze, shuffle, reverse``; score points.
     """
     rows = []
-    firsts = recordings.drop_duplicates("participant")
-    for person, recording in zip(firsts["participant"], firsts["recording"]):
-        source = Path(folder) / f"{recording}.npz"
-        if person in model_of and source.is_file():
-            archive = clips.ClipArchive.load(source)
-            model, _ = models.load(model_of[person])
-            chosen = middle_clip(archive.n_frames, length)[None]
-            clip = torch.from_numpy(clips.stack(archive, chosen))
-            found = {k: float(v[0]) for k, v in
-                     faithfulness.time_use(model, clip, seed=seed).items()}
-            rows.append({"participant": person, "recording": recording,
-                         "prediction": float(faithfulness.scores(model, clip)[0])} | found)
+    known = clips.archived(recordings, folder, length=length, dilation=dilation)
+    known = known[known["participant"].isin(list(model_of))].drop_duplicates("participant")
+    for one in known.itertuples():
+        archive = clips.ClipArchive.load(one.archive)
+        model, _ = models.load(model_of[one.participant])
+        chosen = middle_clip(archive.n_frames, length, dilation)[None]
+        clip = torch.from_numpy(clips.stack(archive, chosen))
+        found = {k: float(v[0]) for k, v in faithfulness.time_use(model, clip, seed=seed).items()}
+        rows.append({"participant": one.participant, "recording": one.recording,
+                     "prediction": float(faithfulness.scores(model, clip)[0])} | found)
     return pd.DataFrame(rows)
 
 
@@ -526,12 +532,6 @@ def headset_model(model: nn.Module, data: HeadsetClips) -> nn.Module:
     scores, people = data.table["score"].to_numpy(float), data.table["participant"].to_numpy()
     head = training.fit_ridge(training.features(taught, data), scores, people)
     return head.write_to(taught).eval()
-
-
-def plan_of(section: Any) -> dict[str, Any]:
-    """Arguments of ``synthetic.plan_cohort`` from a run's ``cohort`` parameters."""
-    names = ("participants", "recordings", "seconds", "fps", "seed", "variant")
-    return {name: getattr(section, name) for name in names}
 
 
 def cell(table: pd.DataFrame, method: str, baseline: str, metric: str, *,

@@ -46,7 +46,7 @@ def test_windows_are_all_that_fit_and_only_those(n, length, step, dilation):
     assert got.tolist() == expected
 
 
-@pytest.mark.parametrize("wrong", [{"length": 0}, {"step": 0}, {"dilation": 0}, {"n_frames": -1}])
+@pytest.mark.parametrize("wrong", [{"length": 0}, {"step": -1}, {"dilation": 0}, {"n_frames": -1}])
 def test_windows_refuse_what_is_no_window(wrong):
     """Zero frames, steps or gaps are refused with what came."""
     with pytest.raises(clips.ClipError, match="at least 1"):
@@ -242,3 +242,14 @@ def test_folds_follow_the_seed_not_the_order():
         clips.folds(pd.concat([table, table[:1]]), 4, seed=1)
     with pytest.raises(clips.ClipError, match="30 folds of 24"):
         clips.folds(table, 30, seed=0)
+
+
+def test_archived_passes_over_what_holds_no_clip(recording, tmp_path):
+    """Recordings without an archive or shorter than one clip are left out, the rest ordered."""
+    archive = clips.prepare(*recording, size=24)
+    archive.save(tmp_path / "b_R1.npz")
+    archive.save(tmp_path / "a_R1.npz")
+    rows = pd.DataFrame({"participant": ["b", "a", "c"], "recording": ["b_R1", "a_R1", "c_R1"]})
+    found = clips.archived(rows, tmp_path, length=archive.n_frames)
+    assert found["recording"].tolist() == ["a_R1", "b_R1"]
+    assert clips.archived(rows, tmp_path, length=archive.n_frames, dilation=2).empty

@@ -152,3 +152,21 @@ def test_figures_of_chapter_3_are_drawn(study, predictions) -> None:
     ]
     assert all(isinstance(figure, Figure) for figure in drawn)
     assert list(errors.by_band["band"]) == ["minimal", "mild", "moderate", "severe"]
+
+
+def test_features_are_not_those_of_another_order(study, tmp_path) -> None:
+    """Rows follow participants: who owns a recording decides which features are whose."""
+    own = replace(study, folder=tmp_path)
+    before = experiments.read_features(experiments.features(RECIPE, own))
+    swapped = study.recordings.assign(
+        participant=study.recordings["participant"].replace({"P00": "P07", "P07": "P00"}))
+    other = replace(own, recordings=swapped)
+    after = experiments.read_features(experiments.features(RECIPE, other))
+    assert not np.allclose(before, after)
+
+
+def test_null_model_is_the_mean_where_a_person_scores_differently() -> None:
+    """Scores 0, 1, 2 of one person count with their mean, not with the first."""
+    table = pd.DataFrame({"participant": list("aaabbb"), "score": [0, 1, 2, 0, 1, 2]})
+    fit = training.null_fit(table)
+    assert fit(np.arange(6) < 3, np.arange(6) >= 3).tolist() == [1, 1, 1]

@@ -103,7 +103,7 @@ def test_quick_run_json_holds_the_provenance(quick_run):
     assert facts["packages"]["torch"]
     for chapter in chapters.CHAPTERS:
         assert set(facts["chapters"][chapter.name]["fingerprint"]) == {
-            "notebook", "library", "parameters", "manifest"}
+            "notebook", "library", "assets", "parameters", "manifest", "data"}
 
 
 @pytest.mark.slow

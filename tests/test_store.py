@@ -61,6 +61,19 @@ def test_map_runs_each_item_once(tmp_path):
     assert [o.reused for o in second] == [True] * 3
 
 
+def test_a_result_is_not_vouched_for_by_the_key_before(tmp_path, monkeypatch):
+    """Killed after the result and before its key: the old key must not fit the new result."""
+    def killed(path, text):
+        raise KeyboardInterrupt
+
+    one, two = store.Item("n1", {"number": 1}), store.Item("n1", {"number": 2})
+    store.map(square, [one], out=tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(store, "write_text", killed)
+        store.map(square, [two], out=tmp_path)
+    assert int(np.load(store.map(square, [one], out=tmp_path)[0].path)["value"]) == 1
+
+
 def test_map_redoes_only_what_changed(tmp_path):
     """A changed recipe or a changed input redoes that item and no other."""
     source = tmp_path / "input.txt"

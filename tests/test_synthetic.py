@@ -351,6 +351,8 @@ def test_write_cohort_writes_layout_and_resumes(tmp_path):
     synthetic.write_cohort(tmp_path, plan, size=64)
     assert (tmp_path / "P01_R1.npz").stat().st_mtime_ns == before
     assert (tmp_path / "P02_R1.mp4").exists()
+    again = synthetic.read_plan(tmp_path).script("P01_R1")
+    np.testing.assert_array_equal(again.au, plan.script("P01_R1").au)
     listed = json.loads((tmp_path / "files.json").read_text())
     for name, digest in listed.items():
         assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest

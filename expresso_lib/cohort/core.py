@@ -185,6 +185,19 @@ class Cohort:
         """The recordings without their paths, fit for publishing."""
         return self.recordings.drop(columns=["path", "au_table"], errors="ignore")
 
+    @property
+    def public_problems(self) -> pd.DataFrame:
+        """Kinds of problems and how many of each: names of files may be names of people."""
+        kinds = self.problems.groupby(["problem", "consequence", "remedy"], sort=False)
+        return kinds.size().rename("entries").reset_index()
+
+    def only(self, recordings: Iterable[str]) -> Cohort:
+        """Return the cohort with these recordings, and the participants that have any of them."""
+        kept = self.recordings[self.recordings["recording"].isin(list(recordings))]
+        people = self.participants[self.participants["participant"].isin(kept["participant"])]
+        return replace(self, recordings=kept.reset_index(drop=True),
+                       participants=people.reset_index(drop=True))
+
     def report(self, *, most: int = 20) -> str:
         """Say in plain text what was read and all that is missing or odd."""
         counts = f"{self.name}: {len(self.participants)} participants, "

@@ -21,6 +21,10 @@ RIGID = {
     45: (44, 0, -18),
 }
 MEASURES = ("found", "confidence", "jitter", "eye_distance", "yaw", "pitch", "gaps", "longest_gap")
+# Headings for readers, with units; the others need none.
+UNITS = {"found": "found (share)", "confidence": "confidence (0 to 1)",
+         "jitter": "jitter (outer-eye distances)", "eye_distance": "eye distance (px)",
+         "yaw": "yaw (°)", "pitch": "pitch (°)", "longest_gap": "longest gap (s)"}
 
 
 @dataclass(frozen=True)
@@ -101,13 +105,25 @@ def assess(
     return pd.DataFrame(rows).reindex(columns=columns)
 
 
+def readable(report: pd.DataFrame) -> pd.DataFrame:
+    """The report of `assess` for a page: units in the headings, counts as whole numbers.
+
+    Examples
+    --------
+    >>> readable(pd.DataFrame({"yaw": [3.5], "gaps": [2.0]})).to_dict("list")
+    {'yaw (°)': [3.5], 'gaps': [2]}
+    """
+    counts = [name for name in ("frames", "gaps") if name in report]
+    return report.astype(dict.fromkeys(counts, "Int64")).rename(columns=UNITS)
+
+
 def summary(report: pd.DataFrame) -> pd.DataFrame:
     """Summarise a cohort's report: median, worst tenth and number of recordings per measure."""
     values = report[list(MEASURES)].astype(float)
     # The worst tenth is low for what should be high and high for the rest.
     good_high = ["found", "confidence", "eye_distance"]
     worst = {name: values[name].quantile(0.1 if name in good_high else 0.9) for name in values}
-    return pd.DataFrame({"measure": list(values), "median": values.median().to_numpy(),
+    return pd.DataFrame({"measure": [UNITS.get(name, name) for name in values], "median": values.median().to_numpy(),
                          "worst_tenth": list(worst.values()),
                          "recordings": values.notna().sum().to_numpy()})
 

@@ -14,6 +14,9 @@ import nbformat
 
 from .. import _checks, config, store
 
+ASSETS = Path(__file__).parents[1] / "assets"
+TEXTS = {".yaml", ".html", ".css", ".js"}
+
 
 @dataclass(frozen=True)
 class Chapter:
@@ -79,17 +82,28 @@ def notebook_path(chapter: Chapter, root: Path) -> Path:
 def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> dict[str, str]:
     """Return the hashes that decide whether a chapter is fresh.
 
-    Keys: ``notebook`` (its cells), ``library`` (the code it reaches), ``parameters`` (those of
-    its sections, where it runs left out) and ``manifest``.
+    Keys: ``notebook`` (its cells), ``library`` (the code it reaches), ``assets`` (its texts),
+    ``parameters`` (those of its sections, where it runs left out), ``manifest`` and ``data`` (of
+    the chapters that read recordings: what lies in the data's folders).
     """
     path = notebook_path(chapter, root)
     flat = config.flatten(parameters, (s for s in chapter.sections if s != "run"))
     return {
         "notebook": cells_hash(path),
         "library": library_hash(path),
+        "assets": text_hash([store.file_hash(path) for path in sorted(ASSETS.glob("*.*"))
+                             if path.suffix in TEXTS]),
         "parameters": text_hash(flat),
         "manifest": store.file_hash(root / "data_manifest.yaml"),
+        "data": data_hash(parameters.cohort) if chapter.number <= 2 else "",
     }
+
+
+def data_hash(section: config.CohortSection) -> str:
+    """Return a hash of names, sizes and times of the files that lie in a cohort's folders."""
+    files = [path for folder in (section.folder, section.tables) if folder
+             for path in sorted(Path(folder).expanduser().rglob("*")) if path.is_file()]
+    return text_hash([(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files])
 
 
 def cells_hash(path: Path) -> str:

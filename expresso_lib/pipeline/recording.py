@@ -41,6 +41,7 @@ class Reader:
     model: nn.Module
     recipe: Mapping[str, Any]
     cohort: cohort.Cohort
+    predictions: pd.DataFrame  # cross-validated, of this recipe
 
     @classmethod
     def of(cls, run_folder: Path) -> Reader:
@@ -56,7 +57,9 @@ class Reader:
             raise MissingRun(f"run {run_folder.name!r} has no final model; make it first: "
                              f"expresso run 03_finetune --params {run_folder.name}")
         model, recipe = models.load(path)
-        return cls(model.eval(), recipe, cohort.Cohort.load(run_folder / "data" / "cohort"))
+        table = pd.read_parquet(run_folder / "tables" / "predictions.parquet")
+        return cls(model.eval(), recipe, cohort.Cohort.load(run_folder / "data" / "cohort"),
+                   table[table["recipe"] == recipe["recipe"]])
 
     def outside(self, path: Path) -> str:
         """Say why a recording is not of the training domain; empty if it is one of its files."""
@@ -95,10 +98,10 @@ def explain(path: Path, *, landmarks: Path | None = None, aus: Path | None = Non
     """
     _checks.existing_file(path, "video")
     info = video.probe(path)
+    reader = Reader.of(run_folder)
     track = _track(path, landmarks, info)
     units = (action_units.read(aus, n_frames=info.n_frames) if aus
              else action_units.proxies(track.landmarks))
-    reader = Reader.of(run_folder)
     store.make_folder(out)
     archive = clips.prepare(path, track, size=int(reader.recipe["size"]),
                             rate=float(reader.recipe["domain"]["fps"]),
@@ -156,7 +159,7 @@ def _track(path: Path, landmarks: Path | None, info: video.VideoInfo) -> faces.F
 def _windows(archive: clips.ClipArchive, length: int) -> tuple[np.ndarray, str]:
     """Return the clips' rows, and a note where the recording is shorter than one clip."""
     fitting = min(length, archive.n_frames)
-    rows = clips.windows(archive.n_frames, fitting, step=max(1, fitting // 2))
+    rows = clips.windows(archive.n_frames, fitting)
     note = "" if fitting == length else (
         f"the recording has {fitting} frames at {archive.fps:g} per second, fewer than the "
         f"{length} of a clip the model was trained on")
@@ -167,9 +170,13 @@ def _case(path: Path, reader: Reader, explained: explanation.Explanation, units:
           ) -> report.Case:
     outside = reader.outside(path)
     interval = reader.recipe["interval"]
+    # The interval is about predictions for people whom no fit has seen.
+    seen = path.stem in set(reader.predictions["recording"])
+    held_out = report.of_recording(reader.predictions, path.stem).prediction if seen else None
     return report.Case(
         recording=path.stem, explanation=explained, action_units=units, scale=reader.cohort.scale,
-        half_width=None if outside else float(interval["half_width"]),
+        half_width=None if outside or not seen else float(interval["half_width"]),
+        held_out=None if outside else held_out,
         level=float(interval["level"]), outside=outside,
         data=f"Recording {path.name}" if outside else reader.cohort.name)
 

@@ -143,33 +143,34 @@ class Run:
         """
         section = self.parameters.cohort
         if section.source == "rendered" and not section.folder and not shipped(section):
-            folder = self.render("cohort")
-            found = cohorts.read("rendered", folder)
+            found = cohorts.read("rendered", self.render())
         else:
             found = cohorts.from_parameters(section)
         found.save(self.data / "cohort")
         self.__dict__.pop("_cohort", None)
         return found
 
-    def plan(self, **changes: Any) -> synthetic.Plan:
-        """Return the plan behind the rendered cohort, or behind a variant of it.
-
-        `changes` replace cohort parameters, e.g. ``variant="headset", participants=8``.
-        """
-        section = self.parameters.cohort.model_copy(update=changes)
+    def plan(self) -> synthetic.Plan:
+        """Return the plan behind the rendered cohort; of other data, that of the demo cohort."""
+        section = self.parameters.cohort
+        if section.source == "rendered" and section.folder:
+            return synthetic.read_plan(section.folder)
         return synthetic.plan_cohort(
             participants=section.participants, recordings=section.recordings,
             seconds=section.seconds, fps=section.fps, seed=section.seed, variant=section.variant)
 
-    def render(self, name: str, **changes: Any) -> Path:
-        """Render the cohort of the parameters, with `changes`, into ``data/rendered/<name>``."""
-        return synthetic.write_cohort(self.data / "rendered" / name, self.plan(**changes),
-                                      size=self.parameters.cohort.size, executor=self.executor,
-                                      masks=False)
+    def render(self) -> Path:
+        """Render the cohort of the parameters into ``data/rendered``."""
+        return synthetic.write_cohort(self.data / "rendered", self.plan(), masks=False,
+                                      size=self.parameters.cohort.size, executor=self.executor)
 
     def cohort(self) -> cohorts.Cohort:
-        """Return who is analysed, as chapter 1 wrote it down."""
-        return self._cohort
+        """Return who is analysed: as chapter 1 wrote down, later without what chapter 2 left out.
+        """
+        if "02_faces" not in self.chapter.needs:
+            return self._cohort
+        quality = self.table("quality")
+        return self._cohort.only(quality.loc[quality["passed"], "recording"])
 
     @property
     def demo(self) -> bool:

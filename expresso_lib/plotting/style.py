@@ -371,7 +371,7 @@ def number(value: Any, digits: int = 2) -> str:
     """
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
-    if value is None or (isinstance(value, (float, np.floating)) and np.isnan(value)):
+    if value is None or value is pd.NA or (isinstance(value, (float, np.floating)) and np.isnan(value)):
         return "–"
     if isinstance(value, (float, np.floating)):
         return f"{value:z.{digits}f}".replace("-", "−")

@@ -9,7 +9,7 @@ A small graphics textbook in eight rooms; data flows down the list:
 - `camera`: pose, projection, light, sensor
 - `scene`: `Script` -> `render`; `without` takes a factor out, `changed_pixels` shows where
 - `dynamics`: how a face moves; `planting`: how severity changes that
-- `cohort`: `plan_cohort` -> `write_cohort`, the truth as tables
+- `cohort`: `plan_cohort` -> `write_cohort` -> `read_plan`, the truth as tables
 """
 
 from expresso_lib.synthetic.cohort import (
@@ -18,6 +18,7 @@ from expresso_lib.synthetic.cohort import (
     plan_cohort,
     portraits,
     practice_script,
+    read_plan,
     truth,
     write_cohort,
 )
@@ -34,6 +35,6 @@ from expresso_lib.synthetic.scene import (
 
 __all__ = [
     "Frame", "Identity", "Plan", "Script", "au_script", "average_face", "changed_pixels",
-    "draw_identity", "geometry_of", "plan_cohort", "portraits", "practice_script", "render",
-    "truth", "without", "write_cohort",
+    "draw_identity", "geometry_of", "plan_cohort", "portraits", "practice_script", "read_plan",
+    "render", "truth", "without", "write_cohort",
 ]

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,15 @@ class Plan:
     planted: pd.DataFrame
     variant: str
     seed: int
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What `plan_cohort` makes this plan from."""
+        first = self.recordings.iloc[0]
+        return {"participants": len(self.participants),
+                "recordings": len(self.recordings) // len(self.participants),
+                "seconds": float(first.n_frames / first.fps), "fps": float(first.fps),
+                "seed": self.seed, "variant": self.variant}
 
     def script(self, recording: str) -> scene.Script:
         """Return the script of one recording.
@@ -193,11 +203,27 @@ def truth(plan: Plan, recording: str) -> pd.DataFrame:
         "intensity": script.au.ravel()})
 
 
+def read_plan(folder: str | Path) -> Plan:
+    """Return the plan behind a folder that `write_cohort` made.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder has no ``plan.json``.
+    """
+    path = Path(folder) / "plan.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} has no plan.json, which says how its participants "
+                                "were made; render them again: expresso data render")
+    return plan_cohort(**json.loads(path.read_text(encoding="utf-8")))
+
+
 def write_cohort(folder: str | Path, plan: Plan, *, size: int = 224, crf: int = 23,
                  executor: Executor | None = None, masks: bool = True) -> Path:
     """Render a cohort into a folder; what is finished is not rendered again.
 
-    Writes ``participants.csv``, ``recordings.csv``, ``planted.csv``, and for every recording
+    Writes ``participants.csv``, ``recordings.csv``, ``planted.csv``, ``plan.json`` (arguments of
+    `plan_cohort`), and for every recording
     ``<recording>.mp4`` and ``<recording>.npz`` (landmarks (F, 68, 2) float32 px, au (F, A) 0 to 5,
     au_names, pose (F, 3) degrees, gaze (F, 2) degrees, fps, regions uint8 (F, H, W), index into
     `anatomy.REGIONS`), and ``files.json`` with the sha256 of each.
@@ -264,6 +290,7 @@ def _write_tables(folder: Path, plan: Plan) -> None:
     for name, table in (("participants", plan.participants), ("recordings", recordings),
                         ("planted", plan.planted)):
         store.write_text(folder / f"{name}.csv", table.to_csv(index=False))
+    store.write_text(folder / "plan.json", json.dumps(plan.arguments) + "\n")
     files = sorted(path for path in folder.iterdir()
                    if path.suffix in {".csv", ".mp4", ".npz"} and not path.name.startswith("."))
     hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

@@ -71,7 +71,7 @@ def ridge_fit(
 
 def null_fit(table: pd.DataFrame) -> Fit:
     """The null model: everyone gets the mean score of the training participants."""
-    scores = table.groupby("participant")["score"].first()
+    scores = table.groupby("participant")["score"].mean()
 
     def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
         return np.full(int(test.sum()), scores[table.loc[train, "participant"].unique()].mean())
@@ -146,7 +146,7 @@ def permutation_test(
         (1 + those ≥ r) / (1 + draws).
     """
     first = schemes[schemes["repeat"] == schemes["repeat"].min()]
-    own = table.groupby("participant")["score"].first()
+    own = table.groupby("participant")["score"].mean()
     # The head is linear: a participant's mean prediction is that of their mean features.
     rows = table.groupby("participant").indices
     means = np.stack([values[rows[name]].mean(axis=0) for name in own.index])

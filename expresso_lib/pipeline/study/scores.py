@@ -34,7 +34,6 @@ class Design:
     root: Path
     folds: int = 5
     repeats: int = 3
-    step: int | None = None
     tuning: training.FineTuning = field(default_factory=training.FineTuning)
     draws: int = 2000
     nulls: int = 200  # cohorts of permuted scores, per cohort of faces and scenario
@@ -56,7 +55,7 @@ class Design:
                                     repeats=repeats or self.repeats, seed=seed)
         return experiments.Study(plan.participants, plan.recordings, files, dealt,
                                  self.folder(variant, seed) / "features", size=self.shape.size,
-                                 step=self.step, tuning=self.tuning, device=self.tuning.device)
+                                 tuning=self.tuning, device=self.tuning.device)
 
     def cells(self, part: str) -> list[training.Recipe]:
         """The recipes of a part, the default (where it belongs to it) first."""
