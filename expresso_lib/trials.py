@@ -512,18 +512,69 @@ def headset_points(model: nn.Module, data: HeadsetClips, *, name: str, draws: in
         ``effect`` is the truth, f(with) - f(without).
     """
     changed = (data.worn - data.bare).abs().amax(dim=1).numpy() > faithfulness.CHANGED
-    effect = faithfulness.scores(model, data.worn) - faithfulness.scores(model, data.bare)
-    said = {"effect": effect}
+    said = {"effect": _headset_effect(model, data)}
     for baseline in ("own_neutral", "blur", "zero"):
         reference = data.neutral if baseline == "own_neutral" else baseline
         values = attribution.attribute(model, data.worn, "DeepLift", reference).values
         said[baseline] = faithfulness.contribution(_map(values), changed)
+    return _mean_points(said, data, draws=draws, seed=seed).assign(model=name)
+
+
+def headset_added(taught: nn.Module, other: nn.Module, data: HeadsetClips, *, draws: int = 500,
+                  seed: int = 0) -> pd.Series:  # fmt: skip
+    """How much more the headset is worth to one model than to another, the same clips in both.
+
+    Returns
+    -------
+    pd.Series
+        ``points, ci_low, ci_high``: mean over participants, score points.
+    """
+    added = _headset_effect(taught, data) - _headset_effect(other, data)
+    return _mean_points({"added": added}, data, draws=draws, seed=seed).iloc[0]
+
+
+def artefact_verdict(points: pd.DataFrame) -> str:
+    """Say which channels expose the headset: interval above 0, and over half of the effect found.
+
+    Parameters
+    ----------
+    points : pd.DataFrame
+        Rows of ``headset_points`` for one model, indexed by ``way``.
+    """
+    if points.loc["effect", "ci_low"] <= 0:
+        return "This model is not shown to use the headset, so there is nothing to expose."
+    titles = {"own_neutral": "own neutral frame", "blur": "blurred clip", "zero": "black picture"}
+    half = points.loc["effect", "points"] / 2
+    found = [title for way, title in titles.items()
+             if points.loc[way, "ci_low"] > 0 and points.loc[way, "points"] > half]
+    if found:
+        return f"The artefact is exposed against the {' and the '.join(found)}."
+    return ("No channel exposes it here: an audit by maps alone would have missed it; steps 2 and "
+            "3 below are needed.")
+
+
+def points_text(row: pd.Series) -> str:
+    """Points with their interval, as the prose has them.
+
+    >>> points_text(pd.Series({"points": -1.26, "ci_low": -2.0, "ci_high": 0.5}))
+    '−1.3 [−2.0, 0.5]'
+    """
+    text = "{points:.1f} [{ci_low:.1f}, {ci_high:.1f}]".format(**row)
+    return text.replace("-0.0", "0.0").replace("-", "−")
+
+
+def _headset_effect(model: nn.Module, data: HeadsetClips) -> np.ndarray:
+    """What taking the headset off changes, (N,) score points."""
+    return faithfulness.scores(model, data.worn) - faithfulness.scores(model, data.bare)
+
+
+def _mean_points(values: Mapping[str, np.ndarray], data: HeadsetClips, **options: int
+                 ) -> pd.DataFrame:
     rows = pd.concat([
-        pd.DataFrame({"participant": data.table["participant"], "way": way, "value": values})
-        for way, values in said.items()
+        pd.DataFrame({"participant": data.table["participant"], "way": way, "value": one})
+        for way, one in values.items()
     ])
-    table = faithfulness.means(rows, ["way"], draws=draws, seed=seed)
-    return table.rename(columns={"estimate": "points"}).assign(model=name)
+    return faithfulness.means(rows, ["way"], **options).rename(columns={"estimate": "points"})
 
 
 def headset_model(model: nn.Module, data: HeadsetClips) -> nn.Module:
@@ -571,7 +622,8 @@ def by_factor(rows: pd.DataFrame, table: pd.DataFrame, *, method: str = "DeepLif
             "given amount": get[1]["estimate"], "right sign": get[2]["estimate"],
             "clips with effect": (one["effect"].abs() > faithfulness.SIGN_POINTS).mean(),
         })
-    return pd.DataFrame(found)
+    return pd.DataFrame(found, columns=["factor", "sd of effect", "fidelity", "from", "to",
+                                        "given amount", "right sign", "clips with effect"])
 
 
 def closer_table(table: pd.DataFrame) -> pd.DataFrame:
