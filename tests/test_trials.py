@@ -130,6 +130,8 @@ def test_headset_clips_differ_in_the_headset_only(model):
     points = trials.headset_points(model, data, name="untrained", draws=20)
     assert points["way"].tolist() == ["effect", "own_neutral", "blur", "zero"]
     taught = trials.headset_model(model, data)
+    added = trials.headset_added(taught, model, data, draws=20)
+    assert added["ci_low"] <= added["points"] <= added["ci_high"]
     assert not taught.training
     assert any(not torch.equal(a, b) for a, b in zip(model.parameters(), taught.parameters()))
 
@@ -145,3 +147,16 @@ def test_trust_table_needs_more_than_the_best_control():
     column = "how much, and which sign"
     assert trials.trust_table(table(0.5))[column].tolist() == ["yes"]
     assert trials.trust_table(table(0.96))[column].tolist() == ["no"]
+
+
+@pytest.mark.parametrize(("effect_low", "blur", "words"), [
+    (1.0, (1.6, 0.2), "exposed against the blurred clip."),
+    (1.0, (1.4, 0.2), "No channel exposes it"),
+    (1.0, (1.6, -0.2), "No channel exposes it"),
+    (-0.1, (1.6, 0.2), "nothing to expose")])
+def test_artefact_verdict_wants_over_half_of_an_effect_that_is_shown(effect_low, blur, words):
+    """The effect is 3 points: 1.6 exposes it, 1.4 does not; nor does an interval that holds 0."""
+    points = pd.DataFrame(
+        {"points": [3.0, 0.1, blur[0], 0.0], "ci_low": [effect_low, -0.1, blur[1], -1.0]},
+        index=["effect", "own_neutral", "blur", "zero"])
+    assert words in trials.artefact_verdict(points)
