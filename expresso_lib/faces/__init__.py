@@ -8,7 +8,7 @@ networks are imported only when it is). `smooth` and `jitter` treat and measure 
 """
 
 from expresso_lib.faces.openface import from_table
-from expresso_lib.faces.quality import Thresholds, assess, index_errors, pose, summary
+from expresso_lib.faces.quality import Thresholds, assess, index_errors, pose, readable, summary
 from expresso_lib.faces.simulated import simulate
 from expresso_lib.faces.track import (
     FaceTrack,
@@ -30,6 +30,7 @@ __all__ = [
     "index_errors",
     "jitter",
     "pose",
+    "readable",
     "simulate",
     "smooth",
     "summary",

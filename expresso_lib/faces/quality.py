@@ -123,7 +123,8 @@ def summary(report: pd.DataFrame) -> pd.DataFrame:
     # The worst tenth is low for what should be high and high for the rest.
     good_high = ["found", "confidence", "eye_distance"]
     worst = {name: values[name].quantile(0.1 if name in good_high else 0.9) for name in values}
-    return pd.DataFrame({"measure": [UNITS.get(name, name) for name in values], "median": values.median().to_numpy(),
+    return pd.DataFrame({"measure": [UNITS.get(name, name) for name in values],
+                         "median": values.median().to_numpy(),
                          "worst_tenth": list(worst.values()),
                          "recordings": values.notna().sum().to_numpy()})
 

@@ -371,9 +371,10 @@ def number(value: Any, digits: int = 2) -> str:
     """
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
-    if value is None or value is pd.NA or (isinstance(value, (float, np.floating)) and np.isnan(value)):
+    fraction = isinstance(value, (float, np.floating))
+    if value is None or value is pd.NA or (fraction and np.isnan(value)):
         return "–"
-    if isinstance(value, (float, np.floating)):
+    if fraction:
         return f"{value:z.{digits}f}".replace("-", "−")
     return str(value).replace("-", "−") if isinstance(value, (int, np.integer)) else str(value)
 

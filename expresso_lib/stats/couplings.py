@@ -66,6 +66,30 @@ def wide_action_units(action_units: pd.DataFrame, *, value: str = "intensity") -
     return wide
 
 
+def same_movement(action_units: pd.DataFrame, *, above: float = 0.999) -> list[str]:
+    """Pairs of AUs whose ranks are the same over all frames: no correlation tells them apart.
+
+    Parameters
+    ----------
+    action_units : DataFrame
+        See `wide_action_units`.
+    above : float
+        Spearman correlation from which two AUs count as the same movement.
+
+    Examples
+    --------
+    >>> rise = np.arange(4.0)
+    >>> table = pd.DataFrame({"participant": "P1", "recording": "P1_R1", "frame": range(4),
+    ...                       "AU02": rise, "AU05": 2 * rise, "AU12": rise[::-1]})
+    >>> same_movement(table)
+    ['AU02 and AU05']
+    """
+    wide = wide_action_units(action_units).drop(columns=["participant", "recording", "frame"])
+    rho = wide.corr(method="spearman")
+    return [f"{a} and {b}" for i, a in enumerate(rho) for b in rho.columns[i + 1 :]
+            if rho.loc[a, b] >= above]  # fmt: skip
+
+
 def select(table: pd.DataFrame, **where: str) -> pd.DataFrame:
     """Rows of one recipe, method and baseline; a column that the table lacks is no condition.
 
