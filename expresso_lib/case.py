@@ -38,6 +38,9 @@ class Case:
         Of that interval.
     score : float, optional
         The observed score, where there is one.
+    errors : (float, float), optional
+        Mean absolute error on participants that no fit had seen: the model's, and that of always
+        answering the mean; score points.
     held_out : float, optional
         Prediction by a fit that had not seen this participant, where the explained model had.
     outside : str
@@ -53,6 +56,7 @@ class Case:
     half_width: float | None = None
     level: float = 0.9
     score: float | None = None
+    errors: tuple[float, float] | None = None
     held_out: float | None = None
     outside: str = ""
     data: str = "Demo cohort (rendered faces)"
@@ -76,6 +80,15 @@ class Case:
         # The width was found on people whom the fit had not seen: so must be the centre.
         low, high = self.told - self.half_width, self.told + self.half_width
         return max(low, self.scale.low), min(high, self.scale.high)
+
+    @property
+    def bands(self) -> list[str]:
+        """Severity bands that the interval reaches, lowest first; without one, the prediction's."""
+        names = list(self.scale.band_names)
+        ends = self.scale.band(self.interval or (self.told, self.told))
+        if any(end is None for end in ends):
+            return []
+        return names[names.index(ends[0]) : names.index(ends[1]) + 1]
 
     @cached_property
     def frames(self) -> pd.DataFrame:

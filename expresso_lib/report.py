@@ -255,7 +255,6 @@ def card(
     incomplete = sum(int((~c.complete).sum()) for c in case.explanation.channels)
     return _template("card.html").render(
         case=case, page=page, channel=_key(channel), extremes=extremes, facts=facts or {},
-        band=str(case.scale.band([case.told])[0]) if case.scale.bands else "",
         regions=tables, timeline=timeline(case, channel), incomplete=incomplete,
         clips=style.table_html(case.clips(), caption="Clips"), css=_asset("card.css"),
         scrubber=scrubber(case, movies=movies), number=style.number)

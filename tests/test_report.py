@@ -1,6 +1,7 @@
 """One recording's card: what it says, what it withholds, and that it stands alone."""
 
 import dataclasses
+import dataclasses
 import json
 import re
 
@@ -64,6 +65,17 @@ def test_interval_is_cut_at_the_scale(case):
     """A score below zero does not exist."""
     wide = report.Case("r", case.explanation, case.action_units, case.scale, half_width=50.0)
     assert wide.interval == (0, 63)
+
+
+def test_card_says_that_a_wide_interval_does_not_decide_the_band(case):
+    """12 to 28 reaches from minimal to moderate."""
+    text = re.sub(r"\s+", " ", report.card(case))
+    assert "reaches from “minimal” to “moderate”: it does not decide the band." in text
+    assert "errs by" not in text
+    sure = dataclasses.replace(case, half_width=0.5, held_out=24.0, errors=(9.4, 9.1))
+    text = re.sub(r"\s+", " ", report.card(sure))
+    assert "This prediction, with its interval, lies in the range “moderate”." in text
+    assert "errs by 9.4 points on average; always answering the mean errs by 9.1." in text
 
 
 def test_scrubber_shows_the_sum_over_regions_as_the_frame_attribution(case):

@@ -24,6 +24,7 @@ from .. import (
     models,
     report,
     store,
+    training,
     video,
 )
 from .run import MissingRun
@@ -69,6 +70,15 @@ class Reader:
         whom = "rendered faces" if self.cohort.demo else f"the recordings of {self.cohort.name}"
         return (f"The model behind this card was trained on {whom}, of which this recording is "
                 "none. Its prediction tells nothing about this person.")
+
+
+def _errors(run_folder: Path, recipe: str) -> tuple[float, float] | None:
+    """Mean absolute errors that chapter 3 found: the recipe's and the null model's."""
+    path = run_folder / "tables" / "model_scores.parquet"
+    if not path.is_file():
+        return None
+    found = training.summary(pd.read_parquet(path), recipe)
+    return found["mae"], found["null_mae"]
 
 
 def explain(path: Path, *, landmarks: Path | None = None, aus: Path | None = None, out: Path,
@@ -177,7 +187,7 @@ def _case(path: Path, reader: Reader, explained: explanation.Explanation, units:
         recording=path.stem, explanation=explained, action_units=units, scale=reader.cohort.scale,
         half_width=None if outside or not seen else float(interval["half_width"]),
         held_out=None if outside else held_out,
-        level=float(interval["level"]), outside=outside,
+        level=float(interval["level"]), errors=reader.errors, outside=outside,
         data=f"Recording {path.name}" if outside else reader.cohort.name)
 
 

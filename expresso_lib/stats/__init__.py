@@ -43,7 +43,14 @@ from expresso_lib.stats.intervals import (
     rho_interval,
 )
 from expresso_lib.stats.permutations import CircularShift, circular_shift, max_rho, sign_flip_max_t
-from expresso_lib.stats.plan import MARGIN_RHO, MARGIN_Z, Plan, plan_table
+from expresso_lib.stats.plan import (
+    MARGIN_RHO,
+    MARGIN_Z,
+    ROUNDING_CLIP,
+    ROUNDING_WINDOW,
+    Plan,
+    plan_table,
+)
 from expresso_lib.stats.power import (
     detectable,
     detectable_table,
@@ -59,6 +66,8 @@ __all__ = [
     "MARGIN_RHO",
     "MARGIN_Z",
     "MIN_PARTICIPANTS",
+    "ROUNDING_CLIP",
+    "ROUNDING_WINDOW",
     "CircularShift",
     "Plan",
     "SimulatedTables",
