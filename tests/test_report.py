@@ -1,7 +1,6 @@
 """One recording's card: what it says, what it withholds, and that it stands alone."""
 
 import dataclasses
-import dataclasses
 import json
 import re
 
