@@ -50,7 +50,7 @@ CHAPTERS = (
             ("01_cohort", "02_faces", "03_finetune", "04_regions", "06_action_units")),
     Chapter("08_participant", "One participant", ("clips", "attribution", "statistics", "run"),
             ("01_cohort", "02_faces", "03_finetune", "04_regions", "05_time")),
-    Chapter("09_your_data", "Bring your own data", ("clips", "attribution", "run"),
+    Chapter("09_your_data", "A folder of your own, step by step", ("clips", "attribution", "run"),
             ("03_finetune",)),
 )
 BY_NAME = {chapter.name: chapter for chapter in CHAPTERS}
