@@ -43,6 +43,7 @@ class Reader:
     recipe: Mapping[str, Any]
     cohort: cohort.Cohort
     predictions: pd.DataFrame  # cross-validated, of this recipe
+    errors: tuple[float, float]  # mean absolute, participants not seen: its own, the null model's
 
     @classmethod
     def of(cls, run_folder: Path) -> Reader:
@@ -58,9 +59,11 @@ class Reader:
             raise MissingRun(f"run {run_folder.name!r} has no final model; make it first: "
                              f"expresso run 03_finetune --params {run_folder.name}")
         model, recipe = models.load(path)
-        table = pd.read_parquet(run_folder / "tables" / "predictions.parquet")
+        table, scores = (pd.read_parquet(run_folder / "tables" / f"{name}.parquet")
+                         for name in ("predictions", "model_scores"))
+        found = training.summary(scores, recipe["recipe"])
         return cls(model.eval(), recipe, cohort.Cohort.load(run_folder / "data" / "cohort"),
-                   table[table["recipe"] == recipe["recipe"]])
+                   table[table["recipe"] == recipe["recipe"]], (found["mae"], found["null_mae"]))
 
     def outside(self, path: Path) -> str:
         """Say why a recording is not of the training domain; empty if it is one of its files."""
@@ -70,15 +73,6 @@ class Reader:
         whom = "rendered faces" if self.cohort.demo else f"the recordings of {self.cohort.name}"
         return (f"The model behind this card was trained on {whom}, of which this recording is "
                 "none. Its prediction tells nothing about this person.")
-
-
-def _errors(run_folder: Path, recipe: str) -> tuple[float, float] | None:
-    """Mean absolute errors that chapter 3 found: the recipe's and the null model's."""
-    path = run_folder / "tables" / "model_scores.parquet"
-    if not path.is_file():
-        return None
-    found = training.summary(pd.read_parquet(path), recipe)
-    return found["mae"], found["null_mae"]
 
 
 def explain(path: Path, *, landmarks: Path | None = None, aus: Path | None = None, out: Path,
