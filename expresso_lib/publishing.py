@@ -59,6 +59,11 @@ class ChapterFacts:
     current: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def number(self) -> int:
+        """Chapter number, as in the file name."""
+        return int(self.name[:2])
+
+    @property
     def stale(self) -> list[str]:
         """What has changed since the chapter ran."""
         ran = self.stamp.get("fingerprint", {})
@@ -296,6 +301,8 @@ def dress(notebook: NotebookNode, facts: ChapterFacts, templates: jinja2.Environ
     if not cells:
         cells = [nbformat.v4.new_markdown_cell(f"# {facts.title}\n\nThis chapter has **not been "
                                                "run** in this run, so its page shows nothing.")]
+    # The number that the text says (chapter 7) stands in the title, and so in the sidebar.
+    cells[0].source = re.sub(r"^# ", f"# {facts.number} ", cells[0].source, count=1, flags=re.M)
     page = nbformat.v4.new_notebook(metadata=notebook.metadata)
     page.cells = [cells[0], above, *cells[1:], below]
     page.cells = without_solutions(page.cells) if student else page.cells

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,15 @@ def test_notebook_opens_its_run_first_and_closes_it_last(path):
     cells = code_cells(path)
     assert f'pipeline.open_run("{path.stem}", globals())' in cells[1].source
     assert cells[-1].source.strip() == "run.close()"
+
+
+def test_prose_quotes_only_what_the_run_glues(path):
+    """Every number in prose comes from the run: each name of a glue role has a `run.glue`."""
+    cells = nbformat.read(path, as_version=4).cells
+    text, code = ("\n".join(c.source for c in cells if c.cell_type == kind)
+                  for kind in ("markdown", "code"))
+    quoted = set(re.findall(r"\{glue:text\}`(\w+)(?::[^`]*)?`", text))
+    assert quoted == set(re.findall(r'run\.glue\(\s*"(\w+)"', code))
 
 
 def test_library_hash_reaches_what_the_notebook_calls(path):

@@ -50,6 +50,16 @@ def test_chapter_is_fresh_only_if_every_hash_agrees(tmp_path):
         assert facts.freshness == words
 
 
+def test_title_of_a_page_carries_the_chapters_number(tmp_path):
+    """The text says "chapter 2", so the sidebar does; a chapter that has not run, too."""
+    templates = publishing._templates(publishing.ROOT / "book")
+    for path, title in ((executed(tmp_path / "c.ipynb"), "# 2 Faces\n"), (None, "# 2 Faces\n")):
+        facts, notebook = publishing.read_chapter("02_faces", path, run="demo")
+        page = publishing.dress(notebook, facts, templates)
+        assert page.cells[0].source.startswith(title)
+        assert page.cells[0].source.count("# ") == 1
+
+
 def test_failed_chapter_is_published_as_failed(tmp_path):
     """An error is shown, never hidden, and missing numbers do not stop the book."""
     path = executed(tmp_path / "c.ipynb", error="ValueError: no face")
