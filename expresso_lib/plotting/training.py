@@ -82,7 +82,7 @@ def difference_forest(
         if metric in ("ccc", "pearson") and "null" in part.index:
             part.loc["null"] = np.nan
             row = list(labels).index("null")
-            axes.annotate("none: the null model says one number", (0.03, row),
+            axes.annotate("its r is an accident of the folds", (0.03, row),
                           xycoords=("axes fraction", "data"), va="center", fontsize=style.SMALL,
                           color=style.GREY)  # fmt: skip
         _forest(axes, part)
