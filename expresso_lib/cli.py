@@ -367,11 +367,11 @@ def data_fetch(
 @data_app.command("render")
 def data_render(
     folder: Annotated[Path, typer.Argument(help="where to write the cohort")],
-    participants: Annotated[int, typer.Option(min=1)] = 24,
-    recordings: Annotated[int, typer.Option(min=1)] = 3,
+    participants: Annotated[int, typer.Option(min=1, max=999)] = 24,
+    recordings: Annotated[int, typer.Option(min=1, max=99)] = 3,
     seconds: Annotated[float, typer.Option(min=0.1)] = 10.0,
-    size: Annotated[int, typer.Option(min=48, max=1024, help="px")] = 224,
-    fps: Annotated[float, typer.Option(min=1)] = 25.0,
+    size: Annotated[int, typer.Option(min=48, max=512, help="px")] = 224,
+    fps: Annotated[float, typer.Option(min=5, max=120)] = 25.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     variant: Annotated[
         str, typer.Option(help="default, null, headset, region:NAME or au:N")

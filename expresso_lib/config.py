@@ -43,11 +43,11 @@ class CohortSection(Section):
     emotion: str = Field("", description="cremad, ravdess: intensity of this emotion; empty: any")
     tables: str = Field("", description="folder of OpenFace tables; empty: beside the videos")
     show_faces: bool = Field(False, description="your folder: participants consented to be shown")
-    participants: int = Field(24, ge=1, le=10_000, description="participants to render")
-    recordings: int = Field(3, ge=1, le=100, description="recordings per participant to render")
+    participants: int = Field(24, ge=1, le=999, description="participants to render")
+    recordings: int = Field(3, ge=1, le=99, description="recordings per participant to render")
     seconds: float = Field(10.0, gt=0, le=3600, description="s; length of a rendered recording")
-    fps: float = Field(25.0, gt=0, le=240, description="frames/s of a rendered recording")
-    size: int = Field(224, ge=48, le=1024, description="px; side of a rendered picture")
+    fps: float = Field(25.0, ge=5, le=120, description="frames/s of a rendered recording")
+    size: int = Field(224, ge=48, le=512, description="px; side of a rendered picture")
     seed: int = Field(0, ge=0, description="seed of the rendered cohort")
     variant: str = Field("default", pattern=r"^(default|null|headset|region:\w+|au:\d+)$",
                          description="what is planted: default, null, headset, region:NAME, au:N")
@@ -167,6 +167,10 @@ class Parameters(BaseModel):
     statistics: StatisticsSection = StatisticsSection()
     run: RunSection = RunSection()
 
+
+# Parameters that say where things lie on somebody's machine; a published book keeps them back.
+PLACES = frozenset({"cohort_folder", "cohort_table", "cohort_tables", "faces_weights_folder",
+                    "faces_weights_mirror", "run_scheduler"})
 
 SECTIONS: dict[str, type[Section]] = {
     name: type(field.default) for name, field in Parameters.model_fields.items()

@@ -28,7 +28,7 @@ import pandas as pd
 import yaml
 from nbformat import NotebookNode
 
-from . import claims, evidence, store
+from . import claims, config, evidence, store
 from .plotting import style
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -87,7 +87,7 @@ class ChapterFacts:
     def parameters(self) -> pd.DataFrame:
         """Each parameter with its type, its default, this run's value and whether they differ."""
         defaults = self.stamp.get("defaults", {})
-        rows = [(name, type(value).__name__, repr(defaults.get(name)), repr(value),
+        rows = [(name, type(value).__name__, repr(defaults.get(name)), _shown(name, value),
                  "changed" if defaults.get(name) != value else "")
                 for name, value in sorted(self.stamp.get("parameters", {}).items())]
         return pd.DataFrame(rows, columns=["parameter", "type", "default", "this run", "differs"])
@@ -202,7 +202,8 @@ class Facts:
 
 
 def _flat(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    return {f"{section}.{name}": value for section, body in parameters.items()
+    return {f"{section}.{name}": _shown(f"{section}_{name}", value)
+            for section, body in parameters.items()
             for name, value in body.items()}
 
 
@@ -259,6 +260,11 @@ def _read_json(path: Path, otherwise: Any) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else otherwise
 
 
+def _shown(name: str, value: Any) -> str:
+    """Write a parameter; where somebody's data lie is nobody else's business."""
+    return "(a place on this machine)" if value and name in config.PLACES else repr(value)
+
+
 # Chapters
 
 
@@ -291,6 +297,9 @@ def dress(notebook: NotebookNode, facts: ChapterFacts, templates: jinja2.Environ
             cell.metadata["mystnb"] = {"code_prompt_show": "Show the parameters",
                                        "code_prompt_hide": "Hide the parameters"}
         cell.metadata["tags"] = sorted(tags)
+        if "injected-parameters" in tags:
+            cell.source = re.sub(rf"^({'|'.join(sorted(config.PLACES))}) = (?![\"']{{2}}).+$",
+                                 r'\1 = "(a place on this machine)"', cell.source, flags=re.M)
         if facts.state == "failed":
             # What a chapter never computed is said, not linked to: the book gets built.
             cell.source = re.sub(r"\{glue:\w+\}`[^`]*`", f"({MISSING})", cell.source)
@@ -303,7 +312,8 @@ def dress(notebook: NotebookNode, facts: ChapterFacts, templates: jinja2.Environ
                                                "run** in this run, so its page shows nothing.")]
     # The number that the text says (chapter 7) stands in the title, and so in the sidebar.
     cells[0].source = re.sub(r"^# ", f"# {facts.number} ", cells[0].source, count=1, flags=re.M)
-    page = nbformat.v4.new_notebook(metadata=notebook.metadata)
+    known = {key: value for key, value in notebook.metadata.items() if key != "expresso"}
+    page = nbformat.v4.new_notebook(metadata=known)
     page.cells = [cells[0], above, *cells[1:], below]
     page.cells = without_solutions(page.cells) if student else page.cells
     return page

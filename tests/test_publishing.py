@@ -22,10 +22,10 @@ def run(tmp_path):
     return folder
 
 
-def executed(path, *, error="", fingerprint=None, outputs=()):
+def executed(path, *, error="", fingerprint=None, outputs=(), parameters=None):
     stamp = {
         "error": error, "seconds": 3.0, "fingerprint": fingerprint or {"notebook": "a"},
-        "parameters": {"clips_frames": 16}, "defaults": {"clips_frames": 32},
+        "parameters": parameters or {"clips_frames": 16}, "defaults": {"clips_frames": 32},
     }  # fmt: skip
     cells = [
         NEW.new_markdown_cell("# Faces\n\nWhere? {glue:text}`lost:.0f`"),
@@ -232,3 +232,18 @@ def test_warning_stops_the_build(run, tmp_path):
     (root / "book" / "index.md").write_text("# Book of [[ facts.name ]]\n")
     index = publishing.build(run, {}, root=root)
     assert "Book of demo" in index.read_text()
+
+
+def test_pages_keep_back_where_data_lie(tmp_path):
+    """Neither the cell of parameters nor the run card names a folder of this machine."""
+    secret = "/home/dr_who/patients"
+    cell = NEW.new_code_cell(f'cohort_folder = "{secret}"\nclips_frames = 8\ncohort_table = ""')
+    cell.metadata["tags"] = ["injected-parameters"]
+    path = executed(tmp_path / "c.ipynb", parameters={"cohort_folder": secret, "clips_frames": 8})
+    facts, notebook = publishing.read_chapter("02_faces", path, run="demo")
+    notebook.cells.append(cell)
+    page = nbformat.writes(publishing.dress(
+        notebook, facts, publishing._templates(publishing.ROOT / "book")))
+    assert secret not in page
+    assert "clips_frames = 8" in page
+    assert 'cohort_table = \\"\\"' in page

@@ -109,6 +109,13 @@ def test_fit_ridge_ignores_a_unit_that_never_moves(table, values) -> None:
     np.testing.assert_allclose(head.weight[-2:], 0, atol=1e-12)
 
 
+def test_a_recipe_does_not_differ_from_itself() -> None:
+    """Where the default has no weights, pre-training is worth nothing by definition."""
+    found = training.summary_difference(pd.DataFrame({"level": []}), "a", "a")
+    assert found["pearson"] == found["mae_low"] == 0
+    assert training.decided(found, "pearson") == "undecided"
+
+
 def test_null_fit_predicts_the_mean_of_training_participants(table, schemes) -> None:
     """Every participant counts once, and the tested ones do not count."""
     predictions = training.cross_validate(table, schemes, "null", training.null_fit(table))

@@ -164,6 +164,8 @@ def summary(scores: pd.DataFrame, recipe: str) -> dict[str, float]:
 
 def summary_difference(differences: pd.DataFrame, a: str, b: str) -> dict[str, float]:
     """Participant-level numbers of one pair for the prose, from table ``model_differences``."""
+    if a == b:  # the default is itself the image model, or has no weights
+        return {f"{metric}{end}": 0.0 for metric in METRICS for end in ("", "_low", "_high")}
     rows = differences[differences["level"] == "participant"]
     rows = rows[(rows["recipe_a"] == a) & (rows["recipe_b"] == b)]
     if rows.empty:
