@@ -59,7 +59,7 @@ def known() -> tuple[Claim, ...]:
 
 
 def build(
-    tables: Tables, *, planted: pd.DataFrame | None = None, about: str = ""
+    tables: Tables, *, planted: pd.DataFrame | None = None, about: str = "", alpha: float = 0.05
 ) -> pd.DataFrame:
     """Judge every claim by this run's tables.
 
@@ -72,13 +72,15 @@ def build(
         The demo cohort's truth: ``au, sign, kind``.
     about : str
         What the verdicts are about, e.g. "demo cohort (rendered faces)".
+    alpha : float
+        Family-wise error rate.
 
     Returns
     -------
     DataFrame
         The table ``claims`` (`COLUMNS`), described in the data dictionary.
     """
-    rows = [_judge(claim, tables, planted) | {"about": about} for claim in known()]
+    rows = [_judge(claim, tables, planted, alpha) | {"about": about} for claim in known()]
     return pd.DataFrame(rows)[list(COLUMNS)]
 
 
@@ -122,7 +124,8 @@ def standing(differences: pd.DataFrame, recipe: str) -> str:
             "the person.")
 
 
-def _judge(claim: Claim, tables: Tables, planted: pd.DataFrame | None) -> dict[str, object]:
+def _judge(claim: Claim, tables: Tables, planted: pd.DataFrame | None, alpha: float
+           ) -> dict[str, object]:
     """One row of the ledger."""
     truth = _planted_sign(planted, claim.planted)
     row: dict[str, object] = {
@@ -138,12 +141,12 @@ def _judge(claim: Claim, tables: Tables, planted: pd.DataFrame | None) -> dict[s
         return row
     estimate, low, high = (float(shown.get(k, np.nan)) for k in ("estimate", "ci_low", "ci_high"))
     found = f"{estimate:.2f}" + (f" ({low:.2f} to {high:.2f})" if np.isfinite(low) else "")
-    notes = (claim.note, str(shown.get("note", "") or ""), _lead(shown))
+    notes = (claim.note, str(shown.get("note", "") or ""), _lead(shown, alpha))
     row |= {"estimate": estimate, "ci_low": low, "ci_high": high,
             "found": found.replace("-", "−"), "note": "; ".join(filter(None, notes))}
     if not claim.judged:
         return row
-    sign = decided_sign(shown, bar=claim.bar)
+    sign = decided_sign(shown, bar=claim.bar, alpha=alpha)
     verdict = "held" if sign == claim.direction else "not held"
     recovered = "recovered" if sign == truth else "not recovered"
     return row | {
@@ -152,7 +155,7 @@ def _judge(claim: Claim, tables: Tables, planted: pd.DataFrame | None) -> dict[s
     }
 
 
-def decided_sign(row: pd.Series, *, bar: float = 0.0) -> int | None:
+def decided_sign(row: pd.Series, *, bar: float = 0.0, alpha: float = 0.05) -> int | None:
     """Sign that a row of evidence establishes; 0 for "nothing that matters", None for undecided.
 
     The family-wise p decides; an uncorrected p decides nothing. A row without any p, the only
@@ -173,15 +176,15 @@ def decided_sign(row: pd.Series, *, bar: float = 0.0) -> int | None:
     p, single = (float(row.get(k, np.nan)) for k in ("p_max", "p"))
     low, high = float(row.get("ci_low", np.nan)), float(row.get("ci_high", np.nan))
     alone = not np.isfinite(p) and not np.isfinite(single)
-    if p <= 0.05 or (alone and (low > bar or high < bar)):
+    if p <= alpha or (alone and (low > bar or high < bar)):
         return int(np.sign(float(row["estimate"]) - bar))
-    return 0 if float(row.get("p_equivalence", np.nan)) <= 0.05 else None
+    return 0 if float(row.get("p_equivalence", np.nan)) <= alpha else None
 
 
-def _lead(row: pd.Series) -> str:
+def _lead(row: pd.Series, alpha: float) -> str:
     """What a small p that does not survive its family is worth, in words."""
     p, family = (float(row.get(k, np.nan)) for k in ("p", "p_max"))
-    return f"a lead: p = {p:.3f} alone, {family:.3f} in its family" if p <= 0.05 < family else ""
+    return f"a lead: p = {p:.3f} alone, {family:.3f} in its family" if p <= alpha < family else ""
 
 
 def _find(where: Mapping[str, str], tables: Tables) -> pd.Series | None:

@@ -90,3 +90,12 @@ def test_timeline_signs_its_bars_by_colour():
     assert reds == [True, False, True]
     assert above.patches[1].get_facecolor() != above.patches[0].get_facecolor()
     assert_allclose(above.patches[2].get_x() + above.patches[2].get_width() / 2, 0.16)
+
+
+def test_figures_without_a_renderer_or_onsets_say_so():
+    """On recorded people nothing is rendered again, and some never smile."""
+    rows = pd.DataFrame({"metric": ["ratio"], "support": ["changed"], "method": ["DeepLift"],
+                         "baseline": ["blur"], "factor": ["background"], "value": [1.0]})
+    assert plots.said_and_done(rows, [("DeepLift", "blur")]).axes
+    figure = plots.onset_locked({})
+    assert "whole onsets" in figure.axes[0].texts[0].get_text()

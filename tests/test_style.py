@@ -167,3 +167,14 @@ def test_table_html_escapes_what_it_is_given():
     assert "&lt;script&gt;" in text
     assert ">–<" in text
     assert 'aria-label="a &quot;b&quot;"' in text
+
+
+@pytest.mark.parametrize("names", [
+    ["lower third", "middle third", "upper third"],
+    ["minimal", "mild", "moderate", "moderately severe", "severe"],
+])
+def test_bands_of_other_scales_are_all_drawn(names):
+    """Every band has its own colour and marker, in the order of the scores."""
+    looks = style.bands(pd.DataFrame({"band": names[::-1], "score": range(len(names), 0, -1)}))
+    assert list(looks) == names
+    assert len({(look["color"], look["marker"]) for look in looks.values()}) == len(names)

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
+from scipy.stats import t
 
 from expresso_lib import anatomy, stats
 from expresso_lib.plotting import style
@@ -53,13 +53,13 @@ def raw_sums(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     columns = ["signed", "output", "output_baseline"]
     table = _participants(regions, participants, columns)
     figure, (left, right) = style.figure("full", 1, 2, height=3.6, width_ratios=(1.7, 1))
-    bands = [b for b in style.BAND_COLORS if b in set(table["band"])]
+    bands = style.bands(participants)
     place, width = np.arange(len(anatomy.FEATURE_REGIONS)), 0.8 / max(1, len(bands))
     for i, band in enumerate(bands):
         means = table[table["band"] == band].groupby("region")["signed"].mean()
         left.bar(place + (i - (len(bands) - 1) / 2) * width,
                  means.reindex(anatomy.FEATURE_REGIONS), width,
-                 color=style.BAND_COLORS[band], label=band)  # fmt: skip
+                 color=bands[band]["color"], label=band)  # fmt: skip
     left.set_xticks(place, [anatomy.REGION_TITLES[r].replace(" ", "\n")
                             for r in anatomy.FEATURE_REGIONS])  # fmt: skip
     left.set_ylabel("summed attribution, score points")
@@ -68,20 +68,13 @@ def raw_sums(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     total = table.groupby("participant").agg(
         said=("signed", "sum"), output=("output", "first"), base=("output_baseline", "first"),
         band=("band", "first"))  # fmt: skip
-    _by_band(right, total["output"] - total["base"], total["said"], total["band"])
+    style.by_band(right, total["output"] - total["base"], total["said"], total["band"], bands)
     ends = [min(right.get_xlim()[0], right.get_ylim()[0]),
             max(right.get_xlim()[1], right.get_ylim()[1])]  # fmt: skip
     right.plot(ends, ends, color=style.GREY, linewidth=0.8)
     right.set(xlabel="f(x) − f(x0), points", ylabel="sum over all regions, points")
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
-
-
-def _by_band(axes: Axes, x: pd.Series, y: pd.Series, band: pd.Series) -> None:
-    for name, color in style.BAND_COLORS.items():
-        inside = (band == name).to_numpy()
-        axes.plot(x[inside], y[inside], style.BAND_MARKERS[name], color=color, markersize=4,
-                  alpha=0.85, linestyle="none")  # fmt: skip
 
 
 def enrichment(
@@ -101,11 +94,11 @@ def enrichment(
     """
     wide = stats.participant_regions(regions)
     people = participants.set_index("participant").reindex(wide.index)
-    names = list(anatomy.FEATURE_REGIONS)
+    names, looks = list(anatomy.FEATURE_REGIONS), style.bands(people)
     figure, panels = style.figure("full", 2, len(names), height=4.5, sharex=True, sharey=True)
     for row, sign in zip(panels, ("positive", "negative")):
         for axes, name in zip(row, names):
-            _by_band(axes, people["score"], wide[sign, name], people["band"])
+            style.by_band(axes, people["score"], wide[sign, name], people["band"], looks)
             style.zero_line(axes)
             if tests is not None:
                 found = tests[(tests["region"] == name) & (tests["sign"] == sign)]
@@ -116,7 +109,7 @@ def enrichment(
     for axes, name in zip(panels[1], names):
         axes.set_xlabel(anatomy.REGION_TITLES[name], color=anatomy.REGION_COLORS[name])
     figure.supxlabel("severity score, by region", fontsize=style.BODY)
-    figure.legend(handles=style.band_handles(people["band"]), loc="outside upper center", ncols=4)
+    figure.legend(handles=style.band_handles(looks), loc="outside upper center", ncols=4)
     return figure
 
 
@@ -139,7 +132,8 @@ def region_profiles(tables: Mapping[str, pd.DataFrame]) -> Figure:
         for k, (title, table) in enumerate(tables.items()):
             person = table.groupby(["participant", "region"])[column].mean().unstack("region")
             person = person[list(anatomy.FEATURE_REGIONS)]
-            half = 1.96 * person.std(ddof=1) / np.sqrt(person.notna().sum())
+            n = person.notna().sum()
+            half = t.ppf(0.975, (n - 1).clip(lower=1)) * person.std(ddof=1) / np.sqrt(n)
             marker, color = styles[title]
             shift = 0.24 * (k - (len(tables) - 1) / 2)
             axes.errorbar(person.mean(), place + shift, xerr=half, fmt=marker, color=color,
@@ -234,7 +228,11 @@ def _colour_scale(figure: Figure, panels: np.ndarray, limit: float | None) -> No
 
 def onset_locked(averages: Mapping[str, pd.DataFrame]) -> Figure:
     """Attribution around the onsets of action units, a panel each, with 95 % intervals."""
-    figure, panels = style.figure("full", 1, len(averages), height=3.0, squeeze=False, sharey=True)
+    figure, panels = style.figure("full", 1, max(1, len(averages)), height=3.0, squeeze=False,
+                                  sharey=True)  # fmt: skip
+    if not averages:
+        panels[0, 0].text(0.5, 0.5, "No action unit has whole onsets in two people.", ha="center",
+                          transform=panels[0, 0].transAxes)  # fmt: skip
     for axes, (au, table) in zip(panels[0], averages.items()):
         color = style.au_color(au)
         axes.fill_between(table["seconds"], table["ci_low"], table["ci_high"], color=color,
@@ -296,6 +294,8 @@ def said_and_done(evidence: pd.DataFrame, ways: Sequence[Sequence[str]]) -> Figu
     """What an explanation says of a factor against what its removal does, a marker per clip."""
     figure, panels = style.figure("full", 1, len(ways), height=3.3, squeeze=False, sharex=True,
                                   sharey=True)  # fmt: skip
+    # Without a renderer there is no evidence, and the table has no columns for it.
+    evidence = evidence.reindex(columns=[*evidence, *{"effect", "said"} - {*evidence}])
     rows = evidence[(evidence["metric"] == "evidence") & (evidence["support"] == "changed")]
     factors = [f for f in anatomy.FACTORS if f != "head_motion"]
     for axes, (method, baseline) in zip(panels[0], ways):

@@ -43,14 +43,12 @@ def scores(participants: pd.DataFrame, *, unit: str = "points", note: str = "") 
         What the figure rests on.
     """
     figure, axes = style.figure("wide")
-    names = list(dict.fromkeys(participants.sort_values("score").band))
-    for row, name in enumerate(names):
-        values = np.sort(participants.score[participants.band == name].to_numpy(float))
+    names = style.bands(participants)
+    for row, (name, look) in enumerate(names.items()):
+        values = np.sort(participants.score[participants.band.astype(str) == name].to_numpy(float))
         # Equal scores are stacked, so that every participant is seen.
         level = np.array([np.sum(values[:i] == v) for i, v in enumerate(values)])
-        axes.plot(values, row + .16 * level, linestyle="none", alpha=.9,
-                  marker=style.BAND_MARKERS.get(name, "o"), color=style.BAND_COLORS.get(
-                      name, style.GREY))
+        axes.plot(values, row + .16 * level, linestyle="none", alpha=.9, **look)
     axes.set_yticks(range(len(names)), [f"{name} ({(participants.band == name).sum()})"
                                         for name in names])
     axes.set_ylim(-.5, len(names) - .2)

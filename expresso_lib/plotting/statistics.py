@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -66,7 +67,8 @@ def band_bars(presence: pd.DataFrame, intensity: pd.DataFrame, *, column: str = 
     """
     figure, panels = style.figure("full", 2, sharey=True, sharex=True, height=5.2)
     for axes, table, title in zip(panels, (presence, intensity), ("AU presence", "AU intensity")):
-        _bars(axes, table.pivot(index="au", columns="band", values=column))
+        looks = style.band_looks(table["band"].drop_duplicates())
+        _bars(axes, table.pivot(index="au", columns="band", values=column), looks)
         axes.set_title(title)
         axes.set_ylabel("mean rho of windows")
         axes.tick_params(labelbottom=True)
@@ -75,17 +77,15 @@ def band_bars(presence: pd.DataFrame, intensity: pd.DataFrame, *, column: str = 
     return figure
 
 
-def _bars(axes: Axes, table: pd.DataFrame) -> None:
+def _bars(axes: Axes, table: pd.DataFrame, bands: dict[str, dict[str, Any]]) -> None:
     """Grouped bars; a missing bar is a small cross, not a gap that looks like zero."""
-    bands = [b for b in style.BAND_COLORS if b in table] or [str(b) for b in table]
     aus = [au for au in anatomy.AU_CODES if au in table.index] or list(table.index)
     width, place = 0.8 / max(len(bands), 1), np.arange(len(aus))
     for i, band in enumerate(bands):
         x = place + (i - (len(bands) - 1) / 2) * width
         values = table.loc[aus, band].to_numpy(float)
         axes.bar(
-            x, np.nan_to_num(values), width, color=style.BAND_COLORS.get(str(band), style.GREY),
-            label=band,
+            x, np.nan_to_num(values), width, color=bands[band]["color"], label=band,
         )
         axes.plot(
             x[np.isnan(values)], np.zeros(int(np.isnan(values).sum())), "x", color=style.GREY,
@@ -191,14 +191,10 @@ def severity_scatter(
     table = couplings.merge(
         participants[["participant", "score", "band"]], on="participant"
     ).dropna(subset=["z", "score"])
+    bands = style.bands(participants)
     for axes, au in zip(panels[0], aus):
         part = table[table["au"] == au]
-        for band, points in part.groupby("band", observed=True):
-            axes.plot(
-                points["score"], points["z"], linestyle="",
-                marker=style.BAND_MARKERS.get(str(band), "o"),
-                color=style.BAND_COLORS.get(str(band), style.GREY), markersize=4, label=str(band),
-            )
+        style.by_band(axes, part["score"], part["z"], part["band"], bands)
         if part["score"].nunique() > 2:
             slope = np.polyfit(part["score"], part["z"], 1)
             ends = np.array([part["score"].min(), part["score"].max()])
@@ -206,7 +202,7 @@ def severity_scatter(
         style.zero_line(axes)
         axes.set(title=au, xlabel="score")
     panels[0, 0].set_ylabel("participant z")
-    figure.legend(handles=style.band_handles(table["band"]), loc="outside lower center", ncols=4)
+    figure.legend(handles=style.band_handles(bands), loc="outside lower center", ncols=4)
     return figure
 
 
@@ -310,15 +306,11 @@ def two_slopes(
     """
     wide = stats.participant_regions(regions)
     people = participants.set_index("participant").reindex(wide.index)
+    bands = style.bands(people)
     figure, panels = style.figure("wide", 1, 2, height=2.7, sharey=True)
     for axes, sign in zip(panels, ("positive", "negative")):
         y = wide[[(sign, name) for name in names if (sign, name) in wide]].mean(axis=1)
-        for band, members in people.groupby("band", observed=True).groups.items():
-            axes.plot(
-                people.loc[members, "score"], y.loc[members], linestyle="", markersize=4,
-                marker=style.BAND_MARKERS.get(str(band), "o"),
-                color=style.BAND_COLORS.get(str(band), style.GREY),
-            )
+        style.by_band(axes, people["score"], y, people["band"], bands)
         for side in (people["score"] < knot, people["score"] >= knot):
             usable = side & y.notna()
             if people.loc[usable, "score"].nunique() > 1:
@@ -331,5 +323,5 @@ def two_slopes(
         style.zero_line(axes)
         axes.set(title=f"attribution that {style.SIGN_TITLES[sign]}", xlabel="score")
     panels[0].set_ylabel("log enrichment")
-    figure.legend(handles=style.band_handles(people["band"]), loc="outside lower center", ncols=4)
+    figure.legend(handles=style.band_handles(bands), loc="outside lower center", ncols=4)
     return figure

@@ -8,8 +8,9 @@ alike: a translucent figure would put black type on a dark page.
 from __future__ import annotations
 
 import html
+import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from numpy.typing import ArrayLike
 
 from expresso_lib import anatomy, store
 
@@ -217,17 +219,44 @@ def factors_of(codes: Iterable[str]) -> list[str]:
     return [name for name, members in anatomy.FACTORS.items() if {*codes} & {*members}]
 
 
-def band_handles(bands: Iterable[str]) -> list[Line2D]:
-    """Legend entries of the severity bands that a figure shows, in the order of severity.
+def bands(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Colour and marker of every band of a table (``band, score``), from low to high scores.
 
     Examples
     --------
-    >>> [handle.get_label() for handle in band_handles(["severe", "mild"])]
-    ['mild', 'severe']
+    >>> list(bands(pd.DataFrame({"band": ["high", "low"], "score": [9, 1]})))
+    ['low', 'high']
     """
-    shown = set(bands)
-    return [Line2D([], [], linestyle="none", marker=BAND_MARKERS[name], color=color, label=name)
-            for name, color in BAND_COLORS.items() if name in shown]  # fmt: skip
+    means = table.groupby(table["band"].astype(str))["score"].mean()
+    return band_looks(means.sort_values().index)
+
+
+def band_looks(order: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Colour and marker of bands in the order of severity.
+
+    A scale with other bands than those of the BDI-II goes the same way of colours in its own steps.
+    """
+    order = list(order)
+    if set(order) <= set(BAND_COLORS):
+        return {name: {"color": BAND_COLORS[name], "marker": BAND_MARKERS[name]} for name in order}
+    way = LinearSegmentedColormap.from_list("bands", list(BAND_COLORS.values()))
+    steps = zip(np.linspace(0, 1, len(order)), itertools.cycle("os^Dv"))
+    return {name: {"color": mpl.colors.to_hex(way(at)), "marker": marker}
+            for name, (at, marker) in zip(order, steps)}  # fmt: skip
+
+
+def by_band(axes: Axes, x: ArrayLike, y: ArrayLike, band: pd.Series,
+            looks: Mapping[str, Mapping[str, Any]]) -> None:  # fmt: skip
+    """Draw points in the colours and markers of their bands (``bands``)."""
+    for name, look in looks.items():
+        inside = (band.astype(str) == name).to_numpy()
+        axes.plot(np.asarray(x)[inside], np.asarray(y)[inside], linestyle="none", markersize=4,
+                  alpha=0.85, label=name, **look)  # fmt: skip
+
+
+def band_handles(looks: Mapping[str, Mapping[str, Any]]) -> list[Line2D]:
+    """Legend entries of ``bands``."""
+    return [Line2D([], [], linestyle="none", label=name, **look) for name, look in looks.items()]
 
 
 def factor_handles(factors: Iterable[str]) -> list[Patch]:

@@ -124,11 +124,7 @@ def calibration(rows: pd.DataFrame, participants: pd.DataFrame, *, note: str = "
               label=f"what the model does: slope {style.number(slope)}")  # fmt: skip
     axes.axhline(rows["score"].mean(), color=style.PALE, label="null model", zorder=0.5)
     found = rows["participant"].map(bands).astype(str)
-    for band in sorted(set(found), key=lambda name: rows.loc[found == name, "score"].mean()):
-        part = rows[found == band]
-        axes.plot(part["score"], part["prediction"], linestyle="", label=band,
-                  marker=style.BAND_MARKERS.get(band, "o"),
-                  color=style.BAND_COLORS.get(band, style.INK))  # fmt: skip
+    style.by_band(axes, rows["score"], rows["prediction"], found, style.bands(participants))
     axes.set(xlabel="score (points)", ylabel="prediction (points)", xlim=(0, top))
     axes.set_ylim(low - 1, top)
     figure.legend(loc="outside right upper")
@@ -145,16 +141,14 @@ def errors_by_group(errors: pd.DataFrame, *, group: str = "band", note: str = ""
         ``error`` (prediction - score, points) and the column `group`.
     """
     found = errors[group].astype(str)
-    names = [name for name in style.BAND_COLORS if (found == name).any()]
-    names += sorted(set(found) - set(names))
+    plain = {"color": style.ROLE_COLORS["model"], "marker": "o"}
+    names = style.bands(errors) if group == "band" else {name: plain for name in sorted({*found})}
     figure, axes = style.figure("two_thirds")
     style.zero_line(axes)
-    for place, name in enumerate(names):
+    for place, (name, look) in enumerate(names.items()):
         values = errors.loc[found == name, "error"].sort_values().to_numpy()
         spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(1)
-        colour = style.BAND_COLORS.get(name, style.ROLE_COLORS["model"])
-        axes.plot(place + spread, values, linestyle="", color=colour,
-                  marker=style.BAND_MARKERS.get(name, "o"), alpha=0.8)  # fmt: skip
+        axes.plot(place + spread, values, linestyle="", alpha=0.8, **look)
         axes.plot([place - 0.3, place + 0.3], [values.mean()] * 2, color=style.INK, linewidth=2)
     axes.set_xticks(range(len(names)), names)
     axes.set_ylabel("error = prediction − score (points)")

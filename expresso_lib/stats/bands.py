@@ -9,8 +9,6 @@ import pandas as pd
 
 from expresso_lib.stats.couplings import trained
 
-BANDS = ("minimal", "mild", "moderate", "severe")
-
 
 def prediction_errors(predictions: pd.DataFrame) -> pd.DataFrame:
     """Mean prediction, score and signed error (prediction − score) of every recording.
@@ -54,10 +52,11 @@ def paper_bars(
         ``au, band, mean, everyone, n_windows, n_participants``: ``mean`` over windows of correct
         recordings, ``everyone`` over all windows. Bands without a window are NaN, not absent.
     """
-    table = trained(windows).merge(participants[["participant", "band"]], on="participant")
+    people = participants[["participant", "band"]].astype(str)
+    table = trained(windows).merge(people, on="participant")
     table = table.merge(errors[["recording", "error"]], on="recording", how="left")
-    present = [b for b in BANDS if b in set(table["band"].astype(str))]
-    bands = present or sorted(table["band"].astype(str).unique())
+    score = participants.groupby(participants["band"].astype(str))["score"].mean().sort_values()
+    bands = [name for name in score.index if name in set(table["band"].astype(str))]
     right = (
         table[table["error"].abs() <= within]
         .dropna(subset="rho")
