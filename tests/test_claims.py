@@ -3,13 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from simulated import simulate_tables
 
 from expresso_lib import claims, stats
 
 
 @pytest.fixture(scope="module")
 def tables():
-    data = stats.simulate_tables(coupling={"AU09": 0.6, "AU12": -0.6}, recordings=1, seed=2)
+    data = simulate_tables(coupling={"AU09": 0.6, "AU12": -0.6}, recordings=1, seed=2)
     windows = stats.window_couplings(data.attribution_frames, data.action_units)
     plan = stats.Plan(permutations=999, bootstrap=500)
     rows = stats.results(
@@ -71,7 +72,7 @@ def test_build_without_tables_says_not_testable():
 
 def test_build_withholds_a_verdict_below_ten_participants():
     """Estimates of six participants stay undecided and say why."""
-    data = stats.simulate_tables(participants=6, recordings=1, coupling={"AU09": 0.9})
+    data = simulate_tables(participants=6, recordings=1, coupling={"AU09": 0.9})
     windows = stats.window_couplings(data.attribution_frames, data.action_units)
     ledger = claims.build({"results": stats.results(stats.h1_coupling(windows))}).set_index("claim")
     row = ledger.loc["Nose wrinkling (AU9) stands out."]

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy import stats as scipy_stats
+from simulated import simulate_tables
 
 from expresso_lib import anatomy, stats
 from expresso_lib.stats import folds, hypotheses, intervals, lessons, permutations, ranks
@@ -27,7 +28,7 @@ def rng():
 @pytest.fixture(scope="module")
 def planted():
     """AU12 lowers the score in everyone, AU09 goes with it more in the severe; 14 × 2 × 130."""
-    return stats.simulate_tables(
+    return simulate_tables(
         participants=14, recordings=2, frames=130, coupling={"AU12": -0.6},
         severity_coupling={"AU09": 0.9}, seed=4,
     )
@@ -99,7 +100,7 @@ def test_window_couplings_match_by_frame_number_not_by_position(planted, windows
 
 def test_window_couplings_say_why_a_window_is_undefined():
     """A constant AU, a constant attribution and lost frames are told apart and never 0."""
-    data = stats.simulate_tables(participants=1, recordings=1, frames=192)
+    data = simulate_tables(participants=1, recordings=1, frames=192)
     units, frames = data.action_units.copy(), data.attribution_frames.copy()
     units.loc[units["frame"] < 64, "AU04"] = 0.0
     units.loc[units["frame"] < 60, "AU05"] = np.nan
@@ -115,7 +116,7 @@ def test_window_couplings_say_why_a_window_is_undefined():
 
 def test_window_couplings_pass_over_attribution_of_rounding_size():
     """Below .01 points within the window there is no z, and the person is not counted."""
-    data = stats.simulate_tables(participants=12, recordings=1, frames=128)
+    data = simulate_tables(participants=12, recordings=1, frames=128)
     frames = data.attribution_frames.copy()
     flat = frames["participant"] == "P03"
     part = frames.loc[flat, "attribution"]
@@ -139,7 +140,7 @@ def test_window_couplings_refuse_tables_that_share_nothing(planted):
 
 def test_window_couplings_given_the_confounder_vanish(rng):
     """An AU that goes with the attribution only through head pose has no partial coupling."""
-    data = stats.simulate_tables(participants=12, recordings=1, frames=192)
+    data = simulate_tables(participants=12, recordings=1, frames=192)
     pose = data.action_units[["recording", "frame"]].assign(
         yaw=lessons.smooth_noise((12, 192), rng).ravel()
     )
@@ -171,7 +172,7 @@ def test_participant_couplings_average_recordings_before_people(windows):
 
 def test_participant_couplings_subtract_the_randomised_models():
     """z is trained minus the mean of the randomised; z_trained is kept beside it."""
-    data = stats.simulate_tables(participants=3, recordings=1, frames=128, random_models=2)
+    data = simulate_tables(participants=3, recordings=1, frames=128, random_models=2)
     table = stats.window_couplings(data.attribution_frames, data.action_units)
     means = table.groupby(["participant", "au", "model"])["z"].mean().unstack()
     found = stats.participant_couplings(table).set_index(["participant", "au"])
@@ -416,7 +417,7 @@ def test_h1_p_t_is_pingouins(windows):
 
 def test_h1_with_repeated_folds_widens_the_interval():
     """A model with a quirk per fold: inference covers models drawn anew and is less sure."""
-    data = stats.simulate_tables(participants=12, recordings=1, repeats=3, fold_sd=0.6)
+    data = simulate_tables(participants=12, recordings=1, repeats=3, fold_sd=0.6)
     table = stats.window_couplings(data.attribution_frames, data.action_units)
     row = stats.h1_coupling(table, plan=QUICK).set_index("au").loc["AU01"]
     z = stats.participant_couplings(table).pivot(index="participant", columns="au", values="z")
@@ -565,7 +566,7 @@ def test_results_put_q_over_every_p_and_keep_the_columns(windows, planted):
 
 def test_fewer_than_ten_participants_get_estimates_but_no_tests():
     """Six people: estimates stay, p and intervals are withheld, the note says why."""
-    data = stats.simulate_tables(participants=6, recordings=1, frames=90)
+    data = simulate_tables(participants=6, recordings=1, frames=90)
     table = stats.window_couplings(data.attribution_frames, data.action_units)
     for found in (stats.h1_coupling(table), stats.h2_severity(table, data.participants),
                   stats.h3_regions(data.attribution_regions, data.participants),
@@ -577,7 +578,7 @@ def test_fewer_than_ten_participants_get_estimates_but_no_tests():
 
 def test_one_participant_is_answered_by_every_hypothesis():
     """One person: no exception anywhere, and H5 still speaks about the recording."""
-    data = stats.simulate_tables(participants=1, recordings=2, frames=90)
+    data = simulate_tables(participants=1, recordings=2, frames=90)
     table = stats.window_couplings(data.attribution_frames, data.action_units, window=32)
     found = stats.results(
         stats.h1_coupling(table), stats.h2_severity(table, data.participants),
@@ -591,7 +592,7 @@ def test_one_participant_is_answered_by_every_hypothesis():
 
 def test_all_windows_undefined_is_said_not_hidden():
     """An AU that never moves: no estimate, undefined share 1, the others unharmed."""
-    data = stats.simulate_tables(participants=11, recordings=1, frames=90)
+    data = simulate_tables(participants=11, recordings=1, frames=90)
     table = stats.window_couplings(data.attribution_frames, data.action_units.assign(AU04=0.0))
     found = stats.h1_coupling(table, plan=QUICK).set_index("au")
     assert found.loc["AU04", "undefined"] == 1.0
@@ -658,7 +659,7 @@ def test_selecting_correct_predictions_invents_a_gradient():
 
 def test_speech_separability_flags_what_does_not_survive_silence():
     """AU26 goes with the attribution only while it speaks: flagged. AU12 is no AU of speech."""
-    data = stats.simulate_tables(participants=12, recordings=2, frames=256, coupling={"AU12": 0.5})
+    data = simulate_tables(participants=12, recordings=2, frames=256, coupling={"AU12": 0.5})
     units = data.action_units.copy()
     talking = (units["frame"] // 64) % 2 == 0
     for au in ("AU25", "AU26"):

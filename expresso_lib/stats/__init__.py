@@ -59,7 +59,6 @@ from expresso_lib.stats.power import (
     power_curve,
 )
 from expresso_lib.stats.sensitivity import sensitivity, silent_frames, speech_separability
-from expresso_lib.stats.simulation import SimulatedTables, simulate_tables
 
 __all__ = [
     "COLUMNS",
@@ -70,7 +69,6 @@ __all__ = [
     "ROUNDING_WINDOW",
     "CircularShift",
     "Plan",
-    "SimulatedTables",
     "band_contrasts",
     "circular_shift",
     "describe",
@@ -105,7 +103,6 @@ __all__ = [
     "sensitivity",
     "sign_flip_max_t",
     "silent_frames",
-    "simulate_tables",
     "speech_separability",
     "undefined_windows",
     "wide_action_units",
