@@ -16,7 +16,6 @@ import sys
 from pathlib import Path
 
 import cv2
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -170,8 +169,8 @@ def publish(closed, permission, out):
         figure, axes = style.figure("full", height=2.4)
         axes.imshow(drawing.strip(shown))
         axes.set_axis_off()
-        style.save(figure, out, name, caption=name, alt=name)
-        plt.close(figure)
+        for kind in ("png", "svg"):
+            figure.savefig(out / f"{name}.{kind}")
         cv2.imwrite(str(out / f"strip-{name}.png"), drawing.strip(shown)[..., ::-1])
     return out
 

@@ -1,4 +1,4 @@
-"""The one visual language: sizes, type, colours, notes, and how a figure is saved.
+"""The one visual language: sizes, type, colours, notes, tables.
 
 Colours mean one thing each in the whole book. Regions and factors take theirs from `anatomy`;
 signs and severity bands are defined here. Figures stand on white paper in light and dark pages
@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import html
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -20,14 +18,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
-from expresso_lib import anatomy, store
+from expresso_lib import anatomy
 
 # Type sizes in points; SMALL is the smallest that may appear (readable in print at full width).
 SMALL, BODY, TITLE = 8.0, 9.5, 11.0
@@ -285,46 +283,10 @@ def sign_color(value: float) -> str:
     return SIGN_COLORS["positive" if value > 0 else "negative"]
 
 
-def signed_norm(values: np.ndarray, *, quantile: float = 0.995) -> TwoSlopeNorm:
-    """Symmetric colour scale whose white is exactly zero.
-
-    Parameters
-    ----------
-    values : ndarray
-        Signed values of any shape; non-finite ones are ignored.
-    quantile : float
-        Share of ``|values|`` inside the scale, so that one voxel cannot bleach the rest.
-
-    Returns
-    -------
-    TwoSlopeNorm
-        From ``-limit`` to ``limit``.
-
-    Examples
-    --------
-    >>> norm = signed_norm(np.array([-1.0, 3.0]), quantile=1.0)
-    >>> norm.vmin, norm.vmax, float(norm(0.0))
-    (-3.0, 3.0, 0.5)
-    """
-    finite = np.abs(np.asarray(values, dtype=float))
-    finite = finite[np.isfinite(finite)]
-    limit = float(np.quantile(finite, quantile)) if finite.size else 0.0
-    limit = limit or 1.0
-    return TwoSlopeNorm(vcenter=0.0, vmin=-limit, vmax=limit)
-
-
 def zero_line(axes: Axes, *, axis: str = "y") -> None:
     """Draw the line that separates raising from lowering the score."""
     draw = axes.axhline if axis == "y" else axes.axvline
     draw(0.0, color=GREY, linewidth=0.9, zorder=0.5)
-
-
-def panel(axes: Axes, letter: str) -> None:
-    """Put a panel letter outside the upper left corner, where captions can refer to it."""
-    axes.annotate(
-        letter, (0, 1), xytext=(-28, 6), xycoords="axes fraction", textcoords="offset points",
-        fontsize=TITLE, fontweight="bold", annotation_clip=False,
-    )  # fmt: skip
 
 
 def note(figure: Figure, text: str) -> None:
@@ -336,58 +298,6 @@ def note(figure: Figure, text: str) -> None:
             engine.set(rect=(0, 0.04, 1, 0.96))
         label = figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=SMALL, color=GREY)
         label.set_gid("expresso-note")
-
-
-def save(
-    figure: Figure,
-    folder: Path,
-    name: str,
-    *,
-    caption: str,
-    alt: str,
-    data: str = "",
-) -> Path:
-    """Save one figure as PNG and SVG, with its caption and alternative text beside it.
-
-    Parameters
-    ----------
-    figure : Figure
-        What to save; it is closed afterwards.
-    folder : Path
-        Where to; made if missing.
-    name : str
-        File name without extension.
-    caption, alt : str
-        What the figure shows, so that it stands alone; what it looks like, for those who cannot
-        see it. Both are required.
-    data : str
-        What it was computed on, printed below the figure.
-
-    Returns
-    -------
-    Path
-        The PNG. ``<name>.svg`` and ``<name>.json`` (caption, alt, data) lie beside it.
-
-    Raises
-    ------
-    ValueError
-        If caption or alternative text is empty.
-    """
-    if not caption.strip() or not alt.strip():
-        raise ValueError(f"figure {name!r} lacks a caption or alternative text; write both.")
-    folder = Path(folder)
-    store.make_folder(folder)
-    note(figure, data)
-    with context():
-        for kind in ("png", "svg"):
-            # No date in the file: the same figure is the same bytes.
-            metadata = {"Date": None} if kind == "svg" else {}
-            with store.atomic(folder / f"{name}.{kind}") as path:
-                figure.savefig(path, format=kind, metadata=metadata)
-    words = {"caption": caption, "alt": alt, "data": data}
-    store.write_text(folder / f"{name}.json", json.dumps(words, indent=1))
-    plt.close(figure)
-    return folder / f"{name}.png"
 
 
 def number(value: Any, digits: int = 2) -> str:
