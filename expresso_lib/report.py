@@ -20,6 +20,7 @@ import jinja2
 import numpy as np
 import pandas as pd
 from PIL import Image
+from tqdm import tqdm
 
 from . import action_units, anatomy, clips, drawing, store
 from .case import Case, of_recording, series_of, typical
@@ -149,7 +150,7 @@ def timeline(case: Case, channel: Channel) -> str:
 
 
 def illustrate(case: Case, archive: clips.ClipArchive, permission: drawing.Permission, folder: Path,
-               *, path: Path | None = None, size: int = 224, chosen: int = 1) -> dict[str, Any]:
+               *, path: Path | None = None, chosen: int = 1) -> dict[str, Any]:
     """Have `drawing` make the pictures that `card` and `scrubber` take.
 
     Parameters
@@ -161,11 +162,9 @@ def illustrate(case: Case, archive: clips.ClipArchive, permission: drawing.Permi
     permission : drawing.Permission
         Of its data set; without it the pictures show the average rendered face.
     folder : Path
-        Where the overlay videos go, ``<recording>-<method>-<baseline>.mp4``.
+        Where the overlay videos go, ``overlay-<method>-<baseline>.mp4``.
     path : Path, optional
         The recording, for pictures in its own sharpness.
-    size : int
-        Side of the pictures, pixels.
     chosen : int
         Number of channels that get a video; the others share the first one's.
 
@@ -175,15 +174,15 @@ def illustrate(case: Case, archive: clips.ClipArchive, permission: drawing.Permi
         ``movies`` and ``pictures``, to be handed on as keywords.
     """
     movies, shown = {}, case.explanation.channels
-    for channel in shown[:chosen]:
-        name = f"{case.recording}-{channel.method}-{channel.baseline}.mp4"
+    for channel in tqdm(shown[:chosen], desc="overlay videos", disable=chosen == 1):
         movies[channel.method, channel.baseline] = drawing.write_overlay(
-            folder / name, archive, channel.map, permission, recording=path, size=size)
+            folder / f"overlay-{channel.method}-{channel.baseline}.mp4", archive, channel.map,
+            permission, recording=path)
     extremes = pd.concat(case.extremes(shown[0]).values())
     pictures: dict[int, np.ndarray] = {}
     if len(extremes):
         rows = extremes["row"].to_numpy()
-        scene = drawing.scene(archive, rows, permission, path=path, size=size)
+        scene = drawing.scene(archive, rows, permission, path=path)
         drawn = scene.with_attribution(shown[0].map[rows], limit=drawing.limit_of(shown[0].map))
         pictures = dict(zip(extremes["frame"].tolist(), drawn, strict=True))
     return {"movies": movies, "pictures": pictures}

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from torch import nn
-from tqdm import tqdm
 
 from .. import (
     _checks,
@@ -126,29 +125,12 @@ def write(case: report.Case, archive: clips.ClipArchive, out: Path, *,
           permission: drawing.Permission, path: Path | None = None,
           facts: Mapping[str, str] | None = None) -> Path:
     """Write a case's card, its overlay videos and its tables into a folder; return the card."""
-    movies = {}
-    for channel in tqdm(case.explanation.channels, desc="overlay videos"):
-        target = out / f"overlay-{channel.method}-{channel.baseline}.mp4"
-        movies[channel.method, channel.baseline] = drawing.write_overlay(
-            target, archive, channel.map, permission, recording=path)
-    pictures = frame_pictures(case, archive, permission, path=path)
+    drawn = report.illustrate(case, archive, permission, out, path=path,
+                              chosen=len(case.explanation.channels))
     for name, table in _tables(case).items():
         store.write_text(out / f"{name}.csv", table.to_csv(index=False))
     more = {"pictures": permission.note} if permission.note else {}
-    return report.write_card(out / "card.html", case, movies=movies, pictures=pictures,
-                             facts=dict(facts or {}) | more)
-
-
-def frame_pictures(case: report.Case, archive: clips.ClipArchive, permission: drawing.Permission,
-                   *, path: Path | None = None) -> dict[int, np.ndarray]:
-    """Return frame number -> picture with attribution, for the top and bottom frames of a case."""
-    channel = case.explanation.channels[0]
-    chosen = pd.concat(case.extremes(channel).values())[["row", "frame"]].drop_duplicates()
-    if chosen.empty:
-        return {}
-    rows = chosen["row"].to_numpy(int)
-    shown = drawing.scene(archive, rows, permission, path=path).with_attribution(channel.map[rows])
-    return dict(zip(chosen["frame"].astype(int), shown, strict=True))
+    return report.write_card(out / "card.html", case, facts=dict(facts or {}) | more, **drawn)
 
 
 def _track(path: Path, landmarks: Path | None, info: video.VideoInfo) -> faces.FaceTrack:
