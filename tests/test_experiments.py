@@ -141,14 +141,11 @@ def test_figures_of_chapter_3_are_drawn(study, predictions) -> None:
     differences = training.model_differences(predictions, [(RECIPE.name, "null")], draws=100)
     own = predictions[predictions["recipe"] == RECIPE.name]
     errors = training.errors(own, study.participants, study.recordings)
-    curves = pd.DataFrame({"part": ["head", "head", "last"], "epoch": [0, 1, 0]})
-    curves = curves.assign(train_rmse=[9.0, 8, 7], stop_mae=[8.0, 7, 7])
     drawn = [
         plots.model_forest(scores, names, note="demo"),
         plots.difference_forest(differences, {"null": "the null model"}),
         plots.calibration(training.by_level(own, "participant"), study.participants),
         plots.errors_by_group(errors.participant),
-        plots.learning_curves(curves),
     ]
     assert all(isinstance(figure, Figure) for figure in drawn)
     assert list(errors.by_band["band"]) == ["minimal", "mild", "moderate", "severe"]
