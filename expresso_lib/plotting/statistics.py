@@ -13,20 +13,19 @@ from matplotlib.ticker import PercentFormatter
 
 from expresso_lib import anatomy, stats
 from expresso_lib.plotting import style
+from expresso_lib.stats.hypotheses import EYES, KNOT
 
 _LINES = ("-", "--", ":", "-.")
 _EFFECTS = {"coupling": "true mean z of an AU", "severity": "true correlation with severity"}
 
 
-def power_curves(curves: pd.DataFrame, *, target: float = 0.8) -> Figure:
+def power_curves(curves: pd.DataFrame) -> Figure:
     """Power over effect size: one panel per kind, a colour per N, a line per family.
 
     Parameters
     ----------
     curves : DataFrame
         One or more `stats.power_curve` tables, concatenated.
-    target : float
-        Drawn as a line: the power that studies usually aim for.
     """
     kinds = list(dict.fromkeys(curves["kind"]))
     figure, panels = style.figure("full", 1, len(kinds), squeeze=False)
@@ -41,7 +40,8 @@ def power_curves(curves: pd.DataFrame, *, target: float = 0.8) -> Figure:
                 line["effect"], line["power"], color=colours[sizes.index(n)],
                 linestyle=_LINES[sorted(part["family"].unique()).index(family) % 4],
             )
-        axes.axhline(target, color=style.GREY, linewidth=0.8)
+        # The power that studies usually aim for.
+        axes.axhline(0.8, color=style.GREY, linewidth=0.8)
         axes.set(xlabel=_EFFECTS.get(kind, kind), ylim=(0, 1.02), xlim=(0, part["effect"].max()))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     panels[0, 0].set_ylabel("power")
@@ -98,8 +98,7 @@ def _bars(axes: Axes, table: pd.DataFrame, bands: dict[str, dict[str, Any]]) -> 
 
 
 def forest(
-    rows: pd.DataFrame, *, label: str, margin: float | None = None, alpha: float = 0.05,
-    sort: bool = False,
+    rows: pd.DataFrame, *, label: str, margin: float | None = None, alpha: float = 0.05
 ) -> Figure:
     """Estimates with their own interval (thick) and the one for the whole family (thin).
 
@@ -112,10 +111,7 @@ def forest(
         Of the horizontal axis.
     margin : float, optional
         Declared equivalence margin, drawn as a band: what lies within is too small to matter.
-    sort : bool
-        By estimate instead of anatomical order.
     """
-    rows = rows.sort_values("estimate", ascending=False, na_position="last") if sort else rows
     figure, axes = style.figure("full", height=1.2 + 0.23 * max(len(rows), 4))
     if margin:
         axes.axvspan(
@@ -261,41 +257,8 @@ def single_case(
     return figure
 
 
-def error_rates(table: pd.DataFrame, *, nominal: float = 0.05) -> Figure:
-    """False positives of ways to analyse, against the nominal rate; for lessons and calibration.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From `stats.lessons` or the calibration: the first column names the way;
-        ``false_positives`` (or ``rate``) and ``naive``.
-    """
-    rate = "false_positives" if "false_positives" in table else "rate"
-    figure, axes = style.figure("two_thirds", height=0.9 + 0.3 * len(table))
-    colours = [style.ROLE_COLORS["paper" if naive else "model"] for naive in table["naive"]]
-    axes.barh(range(len(table)), table[rate], color=colours, height=0.65)
-    for y, value in enumerate(table[rate]):
-        axes.annotate(
-            f"{value:.0%}", (value, y), xytext=(3, 0), textcoords="offset points", va="center",
-            fontsize=style.SMALL,
-        )
-    axes.axvline(nominal, color=style.INK, linewidth=0.9)
-    axes.set_yticks(range(len(table)), table.iloc[:, 0])
-    axes.set(
-        xlim=(0, max(1.08 * float(table[rate].max()), 0.12)),
-        xlabel="finds something that is not there",
-    )
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.invert_yaxis()
-    axes.grid(visible=False, axis="y")
-    return figure
-
-
-def two_slopes(
-    regions: pd.DataFrame, participants: pd.DataFrame, *,
-    names: Sequence[str] = ("right_eye", "left_eye"), knot: float = 20.0,
-) -> Figure:
-    """Enrichment of a few regions over severity with a line on either side of the knot.
+def two_slopes(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
+    """Enrichment of both eyes over severity with a line on either side of the knot, as in H3b.
 
     Parameters
     ----------
@@ -309,9 +272,9 @@ def two_slopes(
     bands = style.bands(people)
     figure, panels = style.figure("wide", 1, 2, height=2.7, sharey=True)
     for axes, sign in zip(panels, ("positive", "negative")):
-        y = wide[[(sign, name) for name in names if (sign, name) in wide]].mean(axis=1)
+        y = wide[[(sign, name) for name in EYES if (sign, name) in wide]].mean(axis=1)
         style.by_band(axes, people["score"], y, people["band"], bands)
-        for side in (people["score"] < knot, people["score"] >= knot):
+        for side in (people["score"] < KNOT, people["score"] >= KNOT):
             usable = side & y.notna()
             if people.loc[usable, "score"].nunique() > 1:
                 slope = np.polyfit(people.loc[usable, "score"], y[usable], 1)
@@ -319,7 +282,7 @@ def two_slopes(
                     [people.loc[usable, "score"].min(), people.loc[usable, "score"].max()]
                 )
                 axes.plot(ends, np.polyval(slope, ends), color=style.SIGN_COLORS[sign])
-        axes.axvline(knot, color=style.GREY, linestyle=":", linewidth=0.9)
+        axes.axvline(KNOT, color=style.GREY, linestyle=":", linewidth=0.9)
         style.zero_line(axes)
         axes.set(title=f"attribution that {style.SIGN_TITLES[sign]}", xlabel="score")
     panels[0].set_ylabel("log enrichment")
