@@ -1,4 +1,4 @@
-"""The only place that shows a frame, and the place that refuses to.
+"""The only place that shows a frame, where its data set allows it.
 
 With the data set's leave (`Permission`) pictures show the recording. Without it no video is even
 opened: the movement of the landmarks is drawn on the average rendered face, and attribution maps,
@@ -7,7 +7,7 @@ which can show a face too, are carried there region by region and blurred beyond
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -62,21 +62,16 @@ class Archive(Protocol):
         """Face or composite."""
 
 
-class PrivacyError(ValueError):
-    """A picture was asked for that the data set does not allow."""
-
-
 @dataclass(frozen=True)
 class Permission:
     """Whether a data set's faces may be shown, and what a caption says of it."""
 
     faces: bool
-    data: str = ""
 
     @classmethod
     def of(cls, data: cohort.Cohort) -> Permission:
         """Return what a cohort's manifest entry allows."""
-        return cls(bool(data.faces_may_be_shown), data.name)
+        return cls(bool(data.faces_may_be_shown))
 
     @property
     def note(self) -> str:
@@ -84,9 +79,6 @@ class Permission:
         if self.faces:
             return ""
         return "No participant's face is shown: movements are drawn on the average rendered face."
-
-
-PRIVATE = Permission(False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,22 +214,6 @@ def scene(
     return Scene(_aligned(archive, chosen, path, size), points, here, side, faces=True)
 
 
-def show_frames(frames: np.ndarray, permission: Permission) -> np.ndarray:
-    """Return whole frames, uint8 (K, H, W, 3), where the data set allows it.
-
-    For pictures of detection and of the recording's surroundings, which have no private form.
-
-    Raises
-    ------
-    PrivacyError
-        If it does not.
-    """
-    if not permission.faces:
-        raise PrivacyError(f"{permission.data or 'this data set'} does not allow frames to be "
-                           "shown; use scene(), which draws on the average face.")  # fmt: skip
-    return np.asarray(frames, np.uint8)
-
-
 def limit_of(maps: np.ndarray, *, quantile: float = 0.995) -> float:
     """Return the |value| of full colour: a quantile, so that one pixel cannot bleach the rest.
 
@@ -307,11 +283,6 @@ def write_overlay(
         limit = limit_of(scene(archive, rows, permission, size=size).carry(maps[rows]))
     frames = (one for part, values in parts() for one in part.overlaid(part.carry(values), limit))
     return video.write_video(path, frames, archive.fps)
-
-
-def write_pictures(path: str | Path, pictures: Iterable[np.ndarray], fps: float) -> Path:
-    """Write pictures that come from here, uint8 (S, S, 3) each, as a video."""
-    return video.write_video(path, pictures, fps)
 
 
 def strip(pictures: np.ndarray, *, columns: int = 8, gap: int = 4) -> np.ndarray:

@@ -10,7 +10,7 @@ from expresso_lib import anatomy, clips, cohort, drawing, synthetic, video
 from expresso_lib.plotting import style
 
 SIDE, ROWS = 48, 6
-LEAVE, NO_LEAVE = drawing.Permission(True, "open data"), drawing.Permission(False, "closed data")
+LEAVE, NO_LEAVE = drawing.Permission(True), drawing.Permission(False)
 
 
 def make_archive(*, seed=0, side=SIDE, rows=ROWS, shape=None):
@@ -154,14 +154,6 @@ def test_write_overlay_makes_a_video_of_every_row(tmp_path):
                                      permission, size=64, chunk=4)  # fmt: skip
         info = video.probe(path)
         assert (info.n_frames, info.fps, info.width) == (9, 12.5, 64)
-
-
-def test_show_frames_refuses_without_leave():
-    """Whole frames have no private form."""
-    frames = np.zeros((1, 7, 9, 3), np.uint8)
-    assert drawing.show_frames(frames, LEAVE).shape == (1, 7, 9, 3)
-    with pytest.raises(drawing.PrivacyError, match="closed data"):
-        drawing.show_frames(frames, NO_LEAVE)
 
 
 def test_scene_refuses_rows_and_maps_that_do_not_fit():

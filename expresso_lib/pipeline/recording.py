@@ -117,7 +117,7 @@ def explain(path: Path, *, landmarks: Path | None = None, aus: Path | None = Non
                       f"{run_folder.name}",
              "faces found": f"{track.found.mean():.0%} of {track.n_frames} frames",
              "action units": str(units.attrs["source"])} | ({"clips": note} if note else {})
-    permission = drawing.Permission(show_face, path.name)
+    permission = drawing.Permission(show_face)
     return write(case, archive, out, permission=permission, path=path, facts=facts)
 
 
