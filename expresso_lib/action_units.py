@@ -20,14 +20,13 @@ _PRESENCE = re.compile(r"AU\d\d_c$")
 _PYFEAT = re.compile(r"AU\d\d$")
 
 
-def read_openface(
-    path: str | Path, *, n_frames: int | None = None, face: int | None = None
-) -> pd.DataFrame:
-    """Read intensities (0 to 5) and presence (0 or 1) of an OpenFace table by frame number.
+def read(path: str | Path, *, n_frames: int | None = None, face: int | None = None
+         ) -> pd.DataFrame:
+    """Read the action units of an OpenFace or a Py-Feat table by frame number.
 
     Parameters
     ----------
-    path : CSV of OpenFace, 1.x or 2.x, with its AU columns.
+    path : CSV with AU columns; OpenFace 1.x, 2.x and Py-Feat are told apart by their columns.
     n_frames : frames of the recording; the table's last frame + 1 by default.
     face : `face_id`; the one seen with most confidence by default.
 
@@ -35,38 +34,30 @@ def read_openface(
     -------
     DataFrame
         Row f is frame f: frame, timestamp (as written, NaN where it is not), confidence, success,
-        ``AU01`` ... intensities, ``AU01_c`` ... presence. Where OpenFace had no success it writes
-        zeros: here they are NaN.
+        ``AU01`` ... intensities (OpenFace 0 to 5, Py-Feat 0 to 1, kept as they are), ``AU01_c``
+        ... presence (OpenFace, 0 or 1). Where OpenFace had no success it writes zeros: here they
+        are NaN.
 
     Raises
     ------
     TableError
         Where the table holds no action units.
     """
-    rows = tables.by_frame(tables.read_openface(path), n_frames, face=face)
-    names = {c: c[:4] for c in map(str, rows) if _INTENSITY.match(c)}
-    names |= {c: c for c in map(str, rows) if _PRESENCE.match(c)}
+    rows = tables.by_frame(tables.read_faces(path), n_frames, face=face)
+    columns = [str(name) for name in rows]
+    if "FaceScore" in rows:
+        names = {c: c for c in columns if _PYFEAT.match(c)}
+        remedy, source, unit = "Py-Feat with an AU model", "pyfeat", "probability, 0 to 1"
+    else:
+        names = {c: c[:4] for c in columns if _INTENSITY.match(c)}
+        names |= {c: c for c in columns if _PRESENCE.match(c)}
+        remedy, source, unit = "OpenFace with -aus", "openface", "intensity, 0 to 5"
     if not names:
-        raise tables.TableError(f"{path} holds no action units; run OpenFace with -aus.")
-    return _series(rows, names, "openface", "intensity, 0 to 5")
+        raise tables.TableError(f"{path} holds no action units; run {remedy}.")
+    return _series(rows, names, source, unit)
 
 
-def read_pyfeat(
-    path: str | Path, *, n_frames: int | None = None, face: int | None = None
-) -> pd.DataFrame:
-    """Read a Py-Feat table by frame number: its AUs are 0 to 1, kept as they are."""
-    rows = tables.by_frame(tables.read_pyfeat(path), n_frames, face=face)
-    names = {c: c for c in map(str, rows) if _PYFEAT.match(c)}
-    if not names:
-        raise tables.TableError(f"{path} holds no action units; run Py-Feat with an AU model.")
-    return _series(rows, names, "pyfeat", "probability, 0 to 1")
-
-
-def read(path: str | Path, *, n_frames: int | None = None, face: int | None = None
-         ) -> pd.DataFrame:
-    """Read an OpenFace or a Py-Feat table, told apart by its columns."""
-    known = "FaceScore" in tables.read_csv(path)
-    return (read_pyfeat if known else read_openface)(path, n_frames=n_frames, face=face)
+read_openface = read  # the name that others call
 
 
 def from_truth(path: str | Path) -> pd.DataFrame:

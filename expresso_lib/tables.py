@@ -12,13 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from expresso_lib import _checks, anatomy, store
+from expresso_lib import _checks, anatomy
 
 log = logging.getLogger(__name__)
 
 X_COLUMNS = tuple(f"x_{i}" for i in range(anatomy.N_LANDMARKS))
 Y_COLUMNS = tuple(f"y_{i}" for i in range(anatomy.N_LANDMARKS))
-FORMATS = ("openface", "pyfeat")
 
 
 class TableError(ValueError):
@@ -45,14 +44,15 @@ def read_csv(path: str | Path) -> pd.DataFrame:
     return table
 
 
-def read_openface(path: str | Path) -> pd.DataFrame:
-    """Read an OpenFace table (1.x and 2.x), all faces.
+def read_faces(path: str | Path) -> pd.DataFrame:
+    """Read an OpenFace (1.x, 2.x) or a Py-Feat table, told apart by its columns: all faces.
 
     Returns
     -------
     DataFrame
-        The tool's columns with `frame` counted from 0, `face` (its `face_id`, 0 where it has
-        none), `confidence` (0 to 1) and `usable` (bool, its `success`).
+        The tool's columns with `frame` counted from 0, `face` (OpenFace's `face_id`, 0 where it
+        has none; Py-Feat's are numbered within their frame), `confidence` (0 to 1) and `usable`
+        (bool: OpenFace's `success`, a Py-Feat score).
 
     Raises
     ------
@@ -60,28 +60,16 @@ def read_openface(path: str | Path) -> pd.DataFrame:
         Where a column that identifies rows is missing.
     """
     table = read_csv(path)
+    if "FaceScore" in table:
+        _require(table, ("frame",), path, "Py-Feat")
+        score = pd.to_numeric(table["FaceScore"], errors="coerce")
+        face = table.groupby("frame").cumcount()
+        return _keyed(table, path, 0, face, score, score.notna() & (score > 0))
     _require(table, ("frame", "confidence", "success"), path, "OpenFace")
     # OpenFace counts from 1; a table that holds a frame 0 was renumbered by someone.
     first = 0 if (table["frame"] == 0).any() else 1
     usable = pd.to_numeric(table["success"], errors="coerce").fillna(0) == 1
     return _keyed(table, path, first, table.get("face_id"), table["confidence"], usable)
-
-
-def read_pyfeat(path: str | Path) -> pd.DataFrame:
-    """Read a Py-Feat table, all faces; columns as `read_openface` adds them."""
-    table = read_csv(path)
-    _require(table, ("frame", "FaceScore"), path, "Py-Feat")
-    score = pd.to_numeric(table["FaceScore"], errors="coerce")
-    face = table.groupby("frame").cumcount()
-    return _keyed(table, path, 0, face, score, score.notna() & (score > 0))
-
-
-def read_faces(path: str | Path) -> pd.DataFrame:
-    """Read an OpenFace or a Py-Feat table, told apart by its columns."""
-    columns = set(read_csv(path).columns)
-    if "FaceScore" in columns:
-        return read_pyfeat(path)
-    return read_openface(path)
 
 
 def by_frame(table: pd.DataFrame, n_frames: int | None = None, *, face: int | None = None
@@ -90,7 +78,7 @@ def by_frame(table: pd.DataFrame, n_frames: int | None = None, *, face: int | No
 
     Parameters
     ----------
-    table : of `read_openface` or `read_pyfeat`.
+    table : of `read_faces`.
     n_frames : frames in the recording; one more than the table's last frame by default. Rows
         beyond are left out with a warning, frames without a row are NaN.
     face : number of the face; the one with most confidence over the recording by default.
@@ -129,23 +117,6 @@ def landmarks(rows: pd.DataFrame) -> np.ndarray:
     lost = ~np.isfinite(points).all(axis=(1, 2)) | ~rows["usable"].to_numpy(bool)
     points[lost] = np.nan
     return points
-
-
-def write(path: str | Path, table: pd.DataFrame, keys: tuple[str, ...] = ()) -> Path:
-    """Write Parquet atomically; `keys` must be there and tell every row apart.
-
-    Raises
-    ------
-    TableError
-        Where a key is missing or two rows share one.
-    """
-    _require(table, keys, path, "table")
-    if keys and table.duplicated(list(keys)).any():
-        row = table.loc[table.duplicated(list(keys)), list(keys)].iloc[0].to_dict()
-        raise TableError(f"{path}: two rows are {row}; keep one per {', '.join(keys)}.")
-    with store.atomic(path) as temporary:
-        table.to_parquet(temporary, index=False)
-    return Path(path)
 
 
 def _keyed(table: pd.DataFrame, path: str | Path, first: int, face: pd.Series | None,

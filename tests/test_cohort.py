@@ -378,7 +378,7 @@ def test_example_folder_has_the_faults_it_promises(tmp_path, clips):
     assert "cannot be read" in problems["P03_R2"]
     assert "not listed" in problems["2021/clinic B/P04_R2.mp4"]
     assert "2 folders" in problems["P01"]
-    table = tables.read_openface(found.recordings["au_table"][0])
+    table = tables.read_faces(found.recordings["au_table"][0])
     assert (~table["usable"]).sum() == 3
 
 

@@ -34,7 +34,7 @@ def openface(path: Path, rows: list[dict], *, spaces: bool = True, landmarks: bo
 @pytest.mark.parametrize("spaces", [True, False])
 def test_read_openface_strips_names_and_counts_from_zero(tmp_path, spaces):
     """With and without the space that some builds write, frame 1 of theirs is frame 0 of ours."""
-    table = tables.read_openface(openface(tmp_path / "a.csv", [{"frame": f} for f in (1, 2, 3)],
+    table = tables.read_faces(openface(tmp_path / "a.csv", [{"frame": f} for f in (1, 2, 3)],
                                           spaces=spaces))
     assert list(table["frame"]) == [0, 1, 2]
     assert {"x_0", "y_67", "usable", "face"} <= set(table)
@@ -43,7 +43,7 @@ def test_read_openface_strips_names_and_counts_from_zero(tmp_path, spaces):
 def test_by_frame_places_rows_by_number_not_position(tmp_path):
     """Frames that the tool left out, in any order of rows, are NaN where they belong."""
     path = openface(tmp_path / "a.csv", [{"frame": f} for f in (7, 1, 4)])
-    rows = tables.by_frame(tables.read_openface(path), 9)
+    rows = tables.by_frame(tables.read_faces(path), 9)
     points = tables.landmarks(rows)
     assert points.shape == (9, 68, 2)
     np.testing.assert_array_equal(np.flatnonzero(np.isfinite(points[:, 0, 0])), [0, 3, 6])
@@ -54,7 +54,7 @@ def test_by_frame_places_rows_by_number_not_position(tmp_path):
 def test_table_shorter_or_longer_than_the_video_is_fitted_and_said(tmp_path, caplog, n_frames):
     """Row f is frame f for every length; what was cut or is missing is logged with its count."""
     path = openface(tmp_path / "a.csv", [{"frame": f} for f in range(1, 6)])
-    rows = tables.by_frame(tables.read_openface(path), n_frames)
+    rows = tables.by_frame(tables.read_faces(path), n_frames)
     assert len(rows) == n_frames
     assert int(rows["usable"].sum()) == min(n_frames, 5)
     if n_frames != 5:
@@ -66,7 +66,7 @@ def test_one_person_is_taken_when_several_are_in_the_table(tmp_path):
     """By default the face with most confidence over the recording; any other by its number."""
     rows = [{"frame": f, "face_id": 1} for f in range(1, 9)]
     rows += [{"frame": f, "face_id": 0, "x_0": -1} for f in (2, 3)]
-    table = tables.read_openface(openface(tmp_path / "a.csv", rows))
+    table = tables.read_faces(openface(tmp_path / "a.csv", rows))
     assert tables.landmarks(tables.by_frame(table, 8))[:, 0, 0].min() == 10
     other = tables.landmarks(tables.by_frame(table, 8, face=0))
     np.testing.assert_array_equal(np.flatnonzero(np.isfinite(other[:, 0, 0])), [1, 2])
@@ -78,7 +78,7 @@ def test_one_person_is_taken_when_several_are_in_the_table(tmp_path):
 def test_a_coordinate_that_is_no_number_loses_its_frame(tmp_path, bad):
     """NaN, infinity and what Windows prints for them lose the frame, not the recording."""
     rows = [{"frame": 1}, {"frame": 2, "x_30": bad}, {"frame": 3, "success": 0}]
-    points = tables.landmarks(tables.by_frame(tables.read_openface(
+    points = tables.landmarks(tables.by_frame(tables.read_faces(
         openface(tmp_path / "a.csv", rows, spaces=False)), 3))
     np.testing.assert_array_equal(np.isfinite(points).all(axis=(1, 2)), [True, False, False])
 
@@ -86,7 +86,7 @@ def test_a_coordinate_that_is_no_number_loses_its_frame(tmp_path, bad):
 def test_odd_time_stamps_change_nothing(tmp_path):
     """Time stamps that do not fit the rate are kept as written and not used."""
     rows = [{"frame": f, "timestamp": 99.0 - f} for f in (1, 2)]
-    table = tables.by_frame(tables.read_openface(openface(tmp_path / "a.csv", rows)), 2)
+    table = tables.by_frame(tables.read_faces(openface(tmp_path / "a.csv", rows)), 2)
     assert list(table["timestamp"]) == [98.0, 97.0]
     assert tables.landmarks(table)[1, 0, 0] == 20
 
@@ -97,7 +97,7 @@ def test_openface_1_without_face_id_and_a_renumbered_table(tmp_path):
     text = path.read_text().replace("face_id, ", "").replace("0, 0, ", "0, ").replace("1, 0, ",
                                                                                      "1, ")
     path.write_text(text)
-    table = tables.read_openface(path)
+    table = tables.read_faces(path)
     assert list(table["frame"]) == [0, 1]
     assert set(table["face"]) == {0}
 
@@ -123,14 +123,14 @@ def test_a_file_that_is_no_table_is_refused_by_name(tmp_path, content, message):
     path = tmp_path / "bad.csv"
     path.write_bytes(content)
     with pytest.raises(tables.TableError, match=f"bad.csv.*{message}"):
-        tables.read_openface(path)
+        tables.read_faces(path)
 
 
 def test_a_table_with_a_header_only_loses_every_frame(tmp_path):
     """No rows: every frame is lost, none invented."""
     path = openface(tmp_path / "a.csv", [{"frame": 1}])
     path.write_text(path.read_text().splitlines()[0] + "\n")
-    assert not np.isfinite(tables.landmarks(tables.by_frame(tables.read_openface(path), 4))).any()
+    assert not np.isfinite(tables.landmarks(tables.by_frame(tables.read_faces(path), 4))).any()
 
 
 @settings(max_examples=30, deadline=None)
@@ -145,21 +145,10 @@ def test_by_frame_is_a_relabelling(frames, length):
         assert value == 2 * f if f in frames else np.isnan(value)
 
 
-def test_write_keeps_keys_apart(tmp_path):
-    """Two rows of one key, or a missing key, are refused; a good table comes back."""
-    table = pd.DataFrame({"recording": ["a", "a"], "frame": [0, 1], "x": [1.0, np.nan]})
-    path = tables.write(tmp_path / "t.parquet", table, ("recording", "frame"))
-    pd.testing.assert_frame_equal(pd.read_parquet(path), table)
-    with pytest.raises(tables.TableError, match="two rows"):
-        tables.write(path, table, ("recording",))
-    with pytest.raises(tables.TableError, match="lacks clip"):
-        tables.write(path, table, ("clip",))
-
-
 @pytest.mark.skipif(not REAL.is_file(), reason="the real table is not in this checkout")
 def test_real_openface_table_is_read_whole():
     """A table with spaces after its commas, from outside: 72 frames, 68 landmarks each."""
-    rows = tables.by_frame(tables.read_openface(REAL), 72)
+    rows = tables.by_frame(tables.read_faces(REAL), 72)
     points = tables.landmarks(rows)
     assert np.isfinite(points).all()
     assert (points[..., 0] < 640).all()

@@ -15,18 +15,6 @@ def expected_cell(chapter: chapters.Chapter) -> str:
     return config.parameters_cell(chapter.sections)
 
 
-def current_cell(path: Path) -> str:
-    """Return the code of a notebook's parameters cell.
-
-    Raises
-    ------
-    ValueError
-        If it has none, or several.
-    """
-    notebook = nbformat.read(path, as_version=4)
-    return _parameters_cell(notebook, path).source
-
-
 def sync(root: Path) -> list[Path]:
     """Rewrite the parameters cells that differ from the schema; return their notebooks."""
     rewritten = []
@@ -35,7 +23,7 @@ def sync(root: Path) -> list[Path]:
         if not path.is_file():
             continue
         notebook = nbformat.read(path, as_version=4)
-        cell = _parameters_cell(notebook, path)
+        cell = parameters_cell(notebook, path)
         if cell.source != expected_cell(chapter):
             cell.source = expected_cell(chapter)
             with store.atomic(path) as temporary:
@@ -44,7 +32,8 @@ def sync(root: Path) -> list[Path]:
     return rewritten
 
 
-def _parameters_cell(notebook: nbformat.NotebookNode, path: Path) -> nbformat.NotebookNode:
+def parameters_cell(notebook: nbformat.NotebookNode, path: Path) -> nbformat.NotebookNode:
+    """Return a notebook's one cell tagged ``parameters``; without one a ValueError names it."""
     found = [cell for cell in notebook.cells
              if "parameters" in cell.metadata.get("tags", []) and cell.cell_type == "code"]
     if len(found) != 1:
