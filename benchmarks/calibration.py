@@ -265,7 +265,7 @@ def _regions_chunk(rng: np.random.Generator, rates: Rates, scenario: str, *, see
     )
     eye = enrichment[: CHUNK // 2, :, 2]
     p = [
-        hypotheses._two_slopes(y, s, d, hypotheses.KNOT)["p"].iloc[2]
+        hypotheses._two_slopes(y, s, d)["p"].iloc[2]
         for y, s, d in zip(eye, score, difference)
     ]
     add(rates, "H3b two slopes, difference", scenario, np.array(p) <= 0.05)

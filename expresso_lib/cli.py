@@ -118,9 +118,8 @@ def run_chapter(
     """
     parameters, root = _parameters(params, set_, run, engine, scheduler)
     from .pipeline import book as books
-    from .pipeline import chapters
 
-    wanted = books.with_needs([chapters.find(chapter).name])
+    wanted = books.with_needs(chapter)
     failed = books.run_chapters(wanted, parameters, root, force=force)
     _exit_if_failed(failed)
     path = root / "build" / parameters.run.name / "notebooks" / f"{wanted[-1].name}.ipynb"

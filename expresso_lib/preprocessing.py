@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
@@ -250,37 +251,34 @@ def frame_table(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack])
     return pd.concat(parts, ignore_index=True)
 
 
-def au_table(
-    recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack], *, source: str = "auto"
-) -> pd.DataFrame:
+def au_table(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack]) -> pd.DataFrame:
     """The book's `action_units` table, from the best source that lies by the videos.
+
+    The truth (NPZ) counts before a table (OpenFace or Py-Feat CSV), and that before proxies; the
+    column `source` says what each row is.
 
     Parameters
     ----------
     recordings : columns participant, recording, path.
     tracks : recording -> its track, for proxies and the number of frames.
-    source : ``truth`` (NPZ), ``table`` (OpenFace or Py-Feat CSV), ``proxies``, or ``auto`` in that
-        order. The column `source` says what each row is.
     """
     parts = []
     for _, row in recordings.iterrows():
-        series = _au_series(row, tracks[row["recording"]], source)
+        series = _au_series(row, tracks[row["recording"]])
         long = action_units.tidy(series, participant=row["participant"],
                                  recording=row["recording"])
         parts.append(long.assign(source=series.attrs["source"]))
     return pd.concat(parts, ignore_index=True)
 
 
-def _au_series(row: pd.Series, track: faces.FaceTrack, source: str) -> pd.DataFrame:
+def _au_series(row: pd.Series, track: faces.FaceTrack) -> pd.DataFrame:
     truth, table = _truth_of(row), _table_of(row)
-    if source == "truth" or (source == "auto" and truth.is_file()):
+    if truth.is_file():
         return action_units.from_truth(truth)
-    if source == "table" or (source == "auto" and table.is_file()):
-        try:
+    if table.is_file():
+        # A table of landmarks alone will do: proxies follow.
+        with suppress(tables.TableError):
             return action_units.read(table, n_frames=track.n_frames)
-        except tables.TableError:
-            if source == "table":
-                raise  # landmarks alone do for auto: proxies follow
     return action_units.proxies(track.landmarks)
 
 

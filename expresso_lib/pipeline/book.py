@@ -17,8 +17,8 @@ from . import chapters, execution
 logger = logging.getLogger(__name__)
 
 
-def make(parameters: config.Parameters, root: Path, *, only: Sequence[str] = (),
-         student: bool = False, force: bool = False) -> tuple[Path, list[str]]:
+def make(parameters: config.Parameters, root: Path, *, student: bool = False,
+         force: bool = False) -> tuple[Path, list[str]]:
     """Execute what is not up to date and build the book.
 
     Parameters
@@ -27,8 +27,6 @@ def make(parameters: config.Parameters, root: Path, *, only: Sequence[str] = (),
         Of the run.
     root : Path
         The project.
-    only : sequence of str
-        Chapters to execute (with those they rest on); empty means all.
     student : bool
         Leave the exercises' solutions out.
     force : bool
@@ -42,9 +40,7 @@ def make(parameters: config.Parameters, root: Path, *, only: Sequence[str] = (),
         Chapters that failed; they are in the book, as failed.
     """
     run_folder = root / "build" / parameters.run.name
-    _write_settings(run_folder)
-    wanted = with_needs(only) if only else list(chapters.CHAPTERS)
-    failed = run_chapters(wanted, parameters, root, force=force)
+    failed = run_chapters(chapters.CHAPTERS, parameters, root, force=force)
     executed = {chapter.name: run_folder / "notebooks" / f"{chapter.name}.ipynb"
                 for chapter in chapters.CHAPTERS
                 if (run_folder / "notebooks" / f"{chapter.name}.ipynb").is_file()}
@@ -145,10 +141,10 @@ def _write_settings(run_folder: Path) -> None:
         store.write_text(settings, "[tool.pytask.ini_options]\n")
 
 
-def with_needs(names: Sequence[str]) -> list[chapters.Chapter]:
-    """Return chapters by name with all that they rest on, in the book's order."""
+def with_needs(chapter: str) -> list[chapters.Chapter]:
+    """Return a chapter by name with all that it rests on, in the book's order."""
     wanted: set[str] = set()
-    stack = [chapters.find(name).name for name in names]
+    stack = [chapters.find(chapter).name]
     while stack:
         name = stack.pop()
         wanted.add(name)

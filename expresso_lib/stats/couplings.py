@@ -226,7 +226,7 @@ def _series_couplings(
     )
 
 
-def participant_couplings(windows: pd.DataFrame, *, against_random: bool = True) -> pd.DataFrame:
+def participant_couplings(windows: pd.DataFrame) -> pd.DataFrame:
     """Average window z to recordings and participants, against randomised models if there are any.
 
     A network with random weights couples with action units too, because it responds to motion.
@@ -237,8 +237,6 @@ def participant_couplings(windows: pd.DataFrame, *, against_random: bool = True)
     ----------
     windows : DataFrame
         From `window_couplings`.
-    against_random : bool
-        False keeps the trained model's z alone.
 
     Returns
     -------
@@ -266,7 +264,7 @@ def participant_couplings(windows: pd.DataFrame, *, against_random: bool = True)
         }
     )
     table["z"] = table["z_trained"]
-    if against_random and "model" in windows:
+    if "model" in windows:
         others = person[person.index.get_level_values("model") != "trained"]
         if len(others):
             table["z"] = table["z_trained"] - others.groupby(["participant", "au"]).mean()

@@ -264,12 +264,11 @@ def h3_regions(
 
 
 def h3b_two_slopes(
-    attribution_regions: pd.DataFrame, participants: pd.DataFrame, *, regions: Sequence[str] = EYES,
-    knot: float = KNOT,
+    attribution_regions: pd.DataFrame, participants: pd.DataFrame, *, regions: Sequence[str] = EYES
 ) -> pd.DataFrame:
     """H3b: is the slope of enrichment on severity different below and above a score?
 
-    Least squares with a hinge at the knot, given f(x) − f(x0) and its square; HC2 standard
+    Least squares with a hinge at `KNOT`, given f(x) − f(x0) and its square; HC2 standard
     errors with Bell–McCaffrey degrees of freedom. Enrichment is the mean over ``regions``.
 
     Returns
@@ -286,9 +285,7 @@ def h3b_two_slopes(
         names = [(sign, region) for region in regions if (sign, region) in wide]
         y = wide[names].mean(axis=1).to_numpy(float) if names else np.full(len(wide), np.nan)
         parts.append(
-            _two_slopes(y, score, wide["given", "difference"].to_numpy(float), knot).assign(
-                sign=sign
-            )
+            _two_slopes(y, score, wide["given", "difference"].to_numpy(float)).assign(sign=sign)
         )
     rows = pd.concat(parts, ignore_index=True).assign(hypothesis="H3b", status="confirmatory")
     rows["region"] = f"{'+'.join(regions)}: " + rows["region"]
@@ -303,10 +300,10 @@ def _left_out(attribution_regions: pd.DataFrame, wide: pd.DataFrame) -> str:
     return f"participants left out because their attribution is rounding: {count}" if count else ""
 
 
-def _two_slopes(y: np.ndarray, score: np.ndarray, given: np.ndarray, knot: float) -> pd.DataFrame:
+def _two_slopes(y: np.ndarray, score: np.ndarray, given: np.ndarray) -> pd.DataFrame:
     """Slopes below and above the knot and their difference, per 10 score points."""
     usable = np.isfinite(y) & np.isfinite(score) & np.isfinite(given)
-    low, high = np.minimum(score - knot, 0) / 10, np.maximum(score - knot, 0) / 10
+    low, high = np.minimum(score - KNOT, 0) / 10, np.maximum(score - KNOT, 0) / 10
     centred = (
         (given - given[usable].mean()) / max(float(given[usable].std()), 1e-12)
         if usable.any()
@@ -395,7 +392,7 @@ def band_contrasts(windows: pd.DataFrame, participants: pd.DataFrame, au: str) -
 
 def recording_shift(
     attribution_frames: pd.DataFrame, action_units: pd.DataFrame, recording: str, *,
-    window: int = 64, step: int | None = None,
+    window: int = 64,
 ) -> tuple[pm.CircularShift, list[str], str]:
     """Circular shift of one recording from the tables.
 
@@ -424,7 +421,7 @@ def recording_shift(
         window //= 2
     units = data.drop(columns="attribution")
     found = pm.circular_shift(
-        units.to_numpy(float), data["attribution"].to_numpy(float), window=window, step=step
+        units.to_numpy(float), data["attribution"].to_numpy(float), window=window
     )
     note = f"windows of {window}, {len(data)} shifts"
     note += f", {lost} frames interpolated" if lost else ""
@@ -433,7 +430,7 @@ def recording_shift(
 
 def h5_recording(
     attribution_frames: pd.DataFrame, action_units: pd.DataFrame, recording: str, *,
-    window: int = 64, step: int | None = None,
+    window: int = 64,
 ) -> pd.DataFrame:
     """H5: does an AU go with the attribution in this one recording?
 
@@ -441,9 +438,7 @@ def h5_recording(
     is family-wise over AUs. Lost frames are interpolated and counted in ``note``. The window is
     halved until two fit.
     """
-    found, aus, note = recording_shift(
-        attribution_frames, action_units, recording, window=window, step=step
-    )
+    found, aus, note = recording_shift(attribution_frames, action_units, recording, window=window)
     notes = np.where(np.isfinite(found.z), f"{recording}, {note}", "constant in every window")
     rows = {
         "hypothesis": "H5", "au": aus, "n_participants": 1, "n_recordings": 1,

@@ -105,10 +105,9 @@ def power_curve(
 
 
 def detectable(
-    n: int, *, kind: str = "coupling", family: int = 1, target: float = 0.8,
-    spread: float = SPREAD_Z,
+    n: int, *, kind: str = "coupling", family: int = 1, spread: float = SPREAD_Z
 ) -> float:
-    """Smallest effect that is found with the target probability.
+    """Smallest effect that is found in four of five cohorts.
 
     Returns
     -------
@@ -125,7 +124,7 @@ def detectable(
     top = 0.999 if kind == "severity" else 20 * spread
     return float(
         optimize.brentq(
-            lambda e: float(power(n, e, kind=kind, family=family, spread=spread)) - target, 0, top
+            lambda e: float(power(n, e, kind=kind, family=family, spread=spread)) - 0.8, 0, top
         )
     )
 
