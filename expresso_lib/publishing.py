@@ -35,8 +35,6 @@ ROOT = Path(__file__).resolve().parents[1]
 MISSING = "not measured"
 # Bytes; a zip that still goes onto any stick and through most hospitals' file servers.
 LARGEST_EXPORT = 60_000_000
-# Cells that are read once, if at all, are folded away.
-FOLDED = {"parameters", "injected-parameters"}
 
 
 class BuildFailed(RuntimeError):
@@ -287,19 +285,9 @@ def read_chapter(name: str, path: Path | None, *, run: str,
 
 def dress(notebook: NotebookNode, facts: ChapterFacts, templates: jinja2.Environment, *,
           student: bool = False) -> NotebookNode:
-    """Return the notebook as its page shows it: links above, run card below, switches folded."""
-    cells = [nbformat.from_dict(cell) for cell in notebook.cells
-             if "papermill-error-cell-tag" not in cell.metadata.get("tags", [])]
+    """Return the notebook as its page shows it: links above, run card below, code folded away."""
+    cells = folded(without_solutions(notebook.cells) if student else notebook.cells)
     for cell in cells:
-        tags = set(cell.metadata.get("tags", []))
-        if tags & FOLDED:
-            tags |= {"hide-input"}
-            cell.metadata["mystnb"] = {"code_prompt_show": "Show the parameters",
-                                       "code_prompt_hide": "Hide the parameters"}
-        cell.metadata["tags"] = sorted(tags)
-        if "injected-parameters" in tags:
-            cell.source = re.sub(rf"^({'|'.join(sorted(config.PLACES))}) = (?![\"']{{2}}).+$",
-                                 r'\1 = "(a place on this machine)"', cell.source, flags=re.M)
         if facts.state == "failed":
             # What a chapter never computed is said, not linked to: the book gets built.
             cell.source = re.sub(r"\{glue:\w+\}`[^`]*`", f"({MISSING})", cell.source)
@@ -315,8 +303,31 @@ def dress(notebook: NotebookNode, facts: ChapterFacts, templates: jinja2.Environ
     known = {key: value for key, value in notebook.metadata.items() if key != "expresso"}
     page = nbformat.v4.new_notebook(metadata=known)
     page.cells = [cells[0], above, *cells[1:], below]
-    page.cells = without_solutions(page.cells) if student else page.cells
     return page
+
+
+def folded(cells: Sequence[NotebookNode]) -> list[NotebookNode]:
+    """Return cells whose code opens on demand, neighbours as one: a page is text and figures.
+
+    What papermill added is left out: the run card shows each parameter beside its default.
+    """
+    kept: list[NotebookNode] = []
+    for cell in map(nbformat.from_dict, cells):
+        tags = set(cell.metadata.get("tags", []))
+        if tags & {"injected-parameters", "papermill-error-cell-tag"}:
+            continue
+        if cell.cell_type == "code":
+            before = kept[-1] if kept else None
+            if not tags and before is not None and before.metadata.get("tags") == ["hide-input"]:
+                before.source += f"\n\n{cell.source}"
+                before.outputs += cell.outputs
+                continue
+            what = "parameters" if "parameters" in tags else "code"
+            cell.metadata["tags"] = sorted(tags | {"hide-input"})
+            cell.metadata["mystnb"] = {"code_prompt_show": f"Show the {what}",
+                                       "code_prompt_hide": f"Hide the {what}"}
+        kept.append(cell)
+    return kept
 
 
 def without_solutions(cells: list[NotebookNode]) -> list[NotebookNode]:

@@ -235,7 +235,7 @@ def test_warning_stops_the_build(run, tmp_path):
 
 
 def test_pages_keep_back_where_data_lie(tmp_path):
-    """Neither the cell of parameters nor the run card names a folder of this machine."""
+    """Neither what papermill injected nor the run card names a folder of this machine."""
     secret = "/home/dr_who/patients"
     cell = NEW.new_code_cell(f'cohort_folder = "{secret}"\nclips_frames = 8\ncohort_table = ""')
     cell.metadata["tags"] = ["injected-parameters"]
@@ -245,5 +245,15 @@ def test_pages_keep_back_where_data_lie(tmp_path):
     page = nbformat.writes(publishing.dress(
         notebook, facts, publishing._templates(publishing.ROOT / "book")))
     assert secret not in page
-    assert "clips_frames = 8" in page
-    assert 'cohort_table = \\"\\"' in page
+    assert "(a place on this machine)" in page
+
+
+def test_code_is_folded_and_neighbours_are_one():
+    """A page shows text and figures; one switch opens the code of what follows."""
+    cells = [NEW.new_code_cell("a = 1", metadata={"tags": ["parameters"]}),
+             NEW.new_code_cell("b = 2"), NEW.new_code_cell("c = 3"),
+             NEW.new_markdown_cell("Text."), NEW.new_code_cell("d = 4")]
+    found = publishing.folded(cells)
+    assert [cell.source for cell in found] == ["a = 1", "b = 2\n\nc = 3", "Text.", "d = 4"]
+    assert found[0].metadata["mystnb"]["code_prompt_show"] == "Show the parameters"
+    assert found[1].metadata["tags"] == ["hide-input"]

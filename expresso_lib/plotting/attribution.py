@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from scipy.stats import t
 
 from expresso_lib import anatomy, stats
@@ -283,6 +284,7 @@ def dots(table: pd.DataFrame, *, metric: str, label: str, bar: float | None = No
         style.zero_line(axes, axis="x")
         if bar is not None:
             axes.axvline(bar, color=style.INK, linewidth=0.9, linestyle="--")
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.set_title(titles.get(support, ""), fontsize=style.BODY)
     panels[0, 0].set_yticks(range(len(order)), [way_title(*way) for way in order])
     panels[0, 0].invert_yaxis()

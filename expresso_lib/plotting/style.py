@@ -351,7 +351,7 @@ def table_html(table: pd.DataFrame, *, caption: str = "", digits: int = 2) -> st
             for value, right in zip(row, numeric, strict=True)
         )
         rows.append(f"<tr>{''.join(cells)}</tr>")
-    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    title = f"<caption><span>{html.escape(caption)}</span></caption>" if caption else ""
     label = html.escape(caption or "table", quote=True)
     return (
         f'<div class="ex-scroll" tabindex="0" role="region" aria-label="{label}">'
