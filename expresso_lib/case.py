@@ -6,7 +6,7 @@ its score, and the interval that may (or may not) be given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -60,7 +60,6 @@ class Case:
     held_out: float | None = None
     outside: str = ""
     data: str = "Demo cohort (rendered faces)"
-    names: tuple[str, ...] = field(default=anatomy.REGIONS)
 
     @property
     def prediction(self) -> float:

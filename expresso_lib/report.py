@@ -81,7 +81,7 @@ def scrubber(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None
     note = f"{case.data}. Attribution in score points per frame of a clip. " + (
         f"One frame in {thin} is shown. " if thin > 1 else "")
     return _template("scrubber.html").render(
-        title=case.recording, regions=[anatomy.REGION_TITLES[name] for name in case.names],
+        title=case.recording, regions=[anatomy.REGION_TITLES[name] for name in anatomy.REGIONS],
         first_video=bool(videos), video_words=f"Recording {case.recording} with its attribution",
         aus=[{"code": unit.code, "title": unit.name} for unit in codes],
         au_source=case.action_units.attrs.get("source", "source not stated"), note=note,
@@ -110,7 +110,7 @@ def _rounded(values: Any) -> list[float | None]:
 
 def _table(case: Case, shown: pd.DataFrame, values: np.ndarray, key: str) -> str:
     """Write half-second means: what the eye takes from the scrubber, for the ear."""
-    table = pd.DataFrame(values, columns=[anatomy.REGION_TITLES[name] for name in case.names])
+    table = pd.DataFrame(values, columns=[anatomy.REGION_TITLES[name] for name in anatomy.REGIONS])
     table.insert(0, "all", values.sum(axis=1))
     half = (shown["seconds"].to_numpy() * 2).astype(int) / 2
     means = table.groupby(half).mean().rename_axis("seconds").reset_index()

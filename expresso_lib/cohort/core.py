@@ -62,7 +62,6 @@ class ScoreScale:
     high: float
     bands: tuple[Band, ...] = ()
     unit: str = "points"
-    construct: str = "severity"
     # Thirds of the cohort at hand, not ranges that somebody validated.
     tertiles: bool = False
 
@@ -122,12 +121,12 @@ def _bands(*edges: tuple[str, float, float]) -> tuple[Band, ...]:
 
 # Beck, Steer & Brown (1996).
 BDI_II = ScoreScale(
-    "BDI-II", 0, 63, construct="severity of depression",
+    "BDI-II", 0, 63,
     bands=_bands(("minimal", 0, 13), ("mild", 14, 19), ("moderate", 20, 28), ("severe", 29, 63)),
 )  # fmt: skip
 # Kroenke, Spitzer & Williams (2001).
 PHQ_9 = ScoreScale(
-    "PHQ-9", 0, 27, construct="severity of depression",
+    "PHQ-9", 0, 27,
     bands=_bands(("minimal", 0, 4), ("mild", 5, 9), ("moderate", 10, 14),
                  ("moderately severe", 15, 19), ("severe", 20, 27)),
 )  # fmt: skip

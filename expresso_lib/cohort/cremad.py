@@ -58,7 +58,7 @@ def read(folder: Path, *, emotion: str = "", tables: str = "",
                      core.KEPT, "A part is enough to try.")  # fmt: skip
     rows["au_table"] = core.tables_for(rows["recording"], root, tables)
     name = f"perceived intensity ({emotion})" if emotion else "perceived intensity"
-    scale = core.ScoreScale(name, 0, 100, construct="perceived intensity of the expression")
+    scale = core.ScoreScale(name, 0, 100)
     return core.assemble(rows, scale, name="CREMA-D", root=root, problems=problems,
                          people=_people(root, problems),
                          faces_may_be_shown=faces_may_be_shown)  # fmt: skip

@@ -47,7 +47,7 @@ def read(folder: Path, *, emotion: str = "", tables: str = "",
     people = rows[["participant"]].drop_duplicates()
     people["sex"] = ["male" if int(p) % 2 else "female" for p in people["participant"]]
     scale = core.ScoreScale(f"acted intensity ({emotion})" if emotion else "acted intensity", 0, 2,
-                            bands=BANDS, unit="steps", construct="acted intensity")  # fmt: skip
+                            bands=BANDS, unit="steps")  # fmt: skip
     return core.assemble(rows, scale, name="RAVDESS", root=root, problems=problems, people=people,
                          faces_may_be_shown=faces_may_be_shown)  # fmt: skip
 
