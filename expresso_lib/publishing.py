@@ -120,16 +120,11 @@ class Facts:
     def table(self, name: str, **where: Any) -> pd.DataFrame:
         """Return the rows of a table that fit `where`; empty where no chapter has made it."""
         path = self.folder / "tables" / f"{name}.parquet"
-        table = pd.read_parquet(path) if path.is_file() else pd.DataFrame()
-        for column, value in where.items():
-            table = table[table[column].eq(value)] if column in table else table.iloc[:0]
-        return table
+        return _fitting(pd.read_parquet(path) if path.is_file() else pd.DataFrame(), where)
 
     def show(self, name: str, *columns: str, caption: str, digits: int = 2, **where: Any) -> str:
         """Write chosen columns and rows of a table as HTML, or that it was not measured."""
-        table = self.table(name, **where)
-        return show_table(table[[c for c in columns if c in table]] if columns else table,
-                          caption=caption, digits=digits)
+        return show_table(self.table(name, **where), columns, caption=caption, digits=digits)
 
     def number(self, name: str, column: str, *, digits: int = 2, **where: Any) -> str:
         """Write the first number of a table that fits `where`, or that it was not measured."""
@@ -160,11 +155,8 @@ class Facts:
 
     def study(self, name: str, *columns: str, caption: str, digits: int = 2, **where: Any) -> str:
         """Write chosen columns and rows of a table of the study, or that it was not measured."""
-        table = self.studied.get(name, pd.DataFrame())
-        for column, value in where.items():
-            table = table[table[column].eq(value)] if column in table else table.iloc[:0]
-        return show_table(table[[c for c in columns if c in table]] if columns else table,
-                          caption=caption, digits=digits)
+        table = _fitting(self.studied.get(name, pd.DataFrame()), where)
+        return show_table(table, columns, caption=caption, digits=digits)
 
     def fragment(self, name: str, otherwise: str) -> str:
         """Return a piece of HTML that a chapter left in ``figures/``, or some words instead."""
@@ -199,14 +191,22 @@ class Facts:
         return "\n".join(parts)
 
 
+def _fitting(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+    for column, value in where.items():
+        table = table[table[column].eq(value)] if column in table else table.iloc[:0]
+    return table
+
+
 def _flat(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {f"{section}.{name}": _shown(f"{section}_{name}", value)
             for section, body in parameters.items()
             for name, value in body.items()}
 
 
-def show_table(table: pd.DataFrame, *, caption: str, digits: int = 2, empty: str = MISSING) -> str:
-    """Write a table as a fenced block of HTML, so that Markdown leaves it alone."""
+def show_table(table: pd.DataFrame, columns: Sequence[str] = (), *, caption: str, digits: int = 2,
+               empty: str = MISSING) -> str:
+    """Write a table, or some columns, as a fenced block of HTML, so that Markdown leaves it alone."""
+    table = table[[name for name in columns or table if name in table]]
     if table.empty:
         return f"*{caption}: {empty}.*"
     return raw(style.table_html(table, caption=caption, digits=digits))
