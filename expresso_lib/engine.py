@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
@@ -35,10 +34,11 @@ def executor(name: str = "process", *, workers: int = 0, threads: int = 1,
         If Dask is asked for and not installed.
     """
     _checks.one_of(name, ENGINES, "engine")
-    count = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (
-        workers or os.cpu_count() or 1)
     if name == "process":
         return InProcess()
+    from loky import cpu_count
+
+    count = workers or cpu_count()  # those that this process may use, in a container too
     if name == "loky":
         return Loky(count, threads)
     return _dask(count, threads, scheduler)

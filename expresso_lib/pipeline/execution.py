@@ -47,16 +47,17 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
 
     run_folder = root / "build" / parameters.run.name
     out = run_folder / "notebooks" / f"{chapter.name}.ipynb"
-    store.make_folder(out.parent)
     started = time.time()
     error = ""
-    with store.atomic(out.with_suffix(".part.ipynb")) as temporary, _environment(root):
+    with store.atomic(out) as temporary, _environment(root):
         try:
             papermill.execute_notebook(
                 str(chapters.notebook_path(chapter, root)), str(temporary),
                 parameters=config.flatten(parameters, chapter.sections),
                 kernel_name="python3", cwd=str(root / "notebooks"), progress_bar=False,
                 log_output=False, request_save_on_cell_execute=False,
+                # Told to stop, an idle kernel would complain of the interruption.
+                extra_arguments=["--IPKernelApp.log_level=50"],
                 kernel_manager_class=_local_kernel())
         except PapermillExecutionError as failure:
             error = f"{failure.ename}: {failure.evalue}"
@@ -66,8 +67,6 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
             "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
             "seconds": round(time.time() - started, 1), "error": error}
         _stamp(temporary, facts)
-        shutil.copyfile(temporary, out)
-    out.with_suffix(".part.ipynb").unlink(missing_ok=True)
     _record(run_folder, parameters, chapter.name, facts)
     if error:
         chapters.outputs_path(chapter.name, run_folder).unlink(missing_ok=True)
