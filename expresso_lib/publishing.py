@@ -205,7 +205,7 @@ def _flat(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def show_table(table: pd.DataFrame, columns: Sequence[str] = (), *, caption: str, digits: int = 2,
                empty: str = MISSING) -> str:
-    """Write a table, or some columns, as a fenced block of HTML, so that Markdown leaves it alone."""
+    """Write a table, or some columns, as a fenced block of HTML: Markdown leaves it alone."""
     table = table[[name for name in columns or table if name in table]]
     if table.empty:
         return f"*{caption}: {empty}.*"
