@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ import nbformat
 import pandas as pd
 import yaml
 from nbformat import NotebookNode
+from pyarrow import parquet
 
 from . import claims, config, evidence, store
 from .plotting import style
@@ -153,10 +155,37 @@ class Facts:
         """The committed tables of the study whose code is still this code."""
         return evidence.read(ROOT / "benchmarks" / "study")
 
-    def study(self, name: str, *columns: str, caption: str, digits: int = 2, **where: Any) -> str:
-        """Write chosen columns and rows of a table of the study, or that it was not measured."""
+    def study(self, name: str, *columns: str, caption: str, digits: int = 2, wide: str = "",
+              **where: Any) -> str:
+        """Write chosen columns and rows of a table of the study, or that it was not measured.
+
+        With `wide` the estimates of each of that column's values stand in a column of their own.
+        """
         table = _fitting(self.studied.get(name, pd.DataFrame()), where)
+        if wide and len(table):
+            table = table.pivot_table(index=list(columns), columns=wide, values="estimate",
+                                      sort=False).reset_index().rename_axis(columns=None)
+            columns = tuple(map(str, table.columns))
+            table.columns = list(columns)
         return show_table(table, columns, caption=caption, digits=digits)
+
+    @cached_property
+    def dictionary(self) -> pd.DataFrame:
+        """What the columns of this run's tables mean: table, column, unit, meaning."""
+        file = resources.files("expresso_lib") / "assets" / "data_dictionary.yaml"
+        known = yaml.safe_load(file.read_text(encoding="utf-8"))
+        rows = []
+        for path in sorted(self.folder.glob("tables/*.parquet")):
+            texts = known["keys"] | known.get(path.stem, {})
+            for column in parquet.read_schema(path).names:
+                meaning, _, unit = texts.get(column, "").partition("; ")
+                rows.append((path.stem, column, unit, meaning))
+        return pd.DataFrame(rows, columns=["table", "column", "unit", "meaning"])
+
+    def described(self, name: str) -> str:
+        """Write what the columns of one table mean."""
+        rows = self.dictionary[self.dictionary["table"] == name]
+        return show_table(rows, ("column", "unit", "meaning"), caption=f"Table {name}")
 
     def fragment(self, name: str, otherwise: str) -> str:
         """Return a piece of HTML that a chapter left in ``figures/``, or some words instead."""
@@ -192,8 +221,10 @@ class Facts:
 
 
 def _fitting(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+    """Rows whose columns have the value asked for, or one of a list of values."""
     for column, value in where.items():
-        table = table[table[column].eq(value)] if column in table else table.iloc[:0]
+        values = value if isinstance(value, list) else [value]
+        table = table[table[column].isin(values)] if column in table else table.iloc[:0]
     return table
 
 
@@ -393,6 +424,8 @@ def build(run_folder: Path, notebooks: Mapping[str, Path], *, student: bool = Fa
             for name in names if re.match(r"\d\d_", name)]
     facts = Facts(run_folder, tuple(chapter for chapter, _ in read), student,
                   bench_hashes(root / "benchmarks"))
+    store.write_text(run_folder / "tables" / "data_dictionary.csv",
+                     facts.dictionary.to_csv(index=False))
     templates = _templates(root / "book")
     written = set(_write_pages(root / "book", source, facts, templates))
     for chapter, notebook in read:
