@@ -7,7 +7,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from expresso_lib import publishing
+from expresso_lib import publishing, stats
 
 NEW = nbformat.v4
 
@@ -211,6 +211,18 @@ def test_inputs_name_what_the_pages_depend_on(run):
     found = publishing.inputs(publishing.ROOT, run)
     assert run / "tables" / "claims.parquet" in found
     assert publishing.ROOT / "book" / "index.md" in found
+
+
+def test_dictionary_describes_the_columns_a_run_has(run):
+    """Shared keys, own columns with their unit; a column that nobody knows stays empty."""
+    stats.results(pd.DataFrame({"hypothesis": ["H1"], "p": [0.5]})).to_parquet(
+        run / "tables" / "results.parquet")
+    pd.DataFrame({"recipe": ["a"], "score": [3.0], "new": [1]}).to_parquet(
+        run / "tables" / "predictions.parquet")
+    known = publishing.Facts(run).dictionary.set_index(["table", "column"])
+    assert known.loc[("predictions", "score"), "unit"] == "score points"
+    assert known.index[known["meaning"] == ""].tolist() == [("predictions", "new")]
+    assert [column for _, column in known.loc[["results"]].index] == list(stats.COLUMNS)
 
 
 @pytest.mark.slow

@@ -22,7 +22,6 @@ from expresso_lib.stats.couplings import (
     wide_action_units,
     window_couplings,
 )
-from expresso_lib.stats.dictionary import describe, dictionary
 from expresso_lib.stats.hypotheses import (
     COLUMNS,
     band_contrasts,
@@ -71,10 +70,8 @@ __all__ = [
     "Plan",
     "band_contrasts",
     "circular_shift",
-    "describe",
     "detectable",
     "detectable_table",
-    "dictionary",
     "equivalence_power",
     "false_discovery",
     "h1_coupling",

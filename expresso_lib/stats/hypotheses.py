@@ -24,7 +24,7 @@ from expresso_lib.stats import permutations as pm
 from expresso_lib.stats import ranks
 from expresso_lib.stats.plan import DEFAULT, ROUNDING_CLIP, Plan
 
-# The columns of the `results` table; described in `dictionary`.
+# The columns of the `results` table; described in assets/data_dictionary.yaml.
 COLUMNS = (
     "hypothesis", "au", "region", "sign", "n_participants", "n_recordings", "n_windows",
     "undefined", "estimate", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high", "effect",
