@@ -35,15 +35,14 @@ class Chapter:
 
 
 CHAPTERS = (
-    Chapter("01_cohort", "Cohort", ("cohort", "statistics", "run")),
+    Chapter("01_cohort", "Cohort", ("cohort", "run")),
     Chapter("02_faces", "Faces", ("faces", "clips", "run"), ("01_cohort",)),
     Chapter("03_finetune", "Fine-tuning", ("cohort", "clips", "training", "run"),
             ("01_cohort", "02_faces"), trains=True),
     Chapter("04_regions", "Regions",
             ("cohort", "clips", "training", "attribution", "statistics", "run"),
             ("01_cohort", "02_faces", "03_finetune")),
-    Chapter("05_time", "Time",
-            ("cohort", "clips", "training", "attribution", "statistics", "run"),
+    Chapter("05_time", "Time", ("cohort", "clips", "training", "attribution", "run"),
             ("01_cohort", "02_faces", "03_finetune", "04_regions")),
     Chapter("06_action_units", "Action units", ("attribution", "statistics", "run"),
             ("01_cohort", "02_faces", "03_finetune", "04_regions", "05_time")),
