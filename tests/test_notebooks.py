@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
+import papermill
 import pytest
 
 from expresso_lib.pipeline import chapters, notebooks
@@ -103,6 +104,40 @@ def test_quick_book_runs_every_chapter(quick_run):
     made = {p.stem for p in (quick_run / "tables").glob("*.parquet")}
     assert made >= TABLES, TABLES - made
     assert (quick_run / "html" / "index.html").is_file()
+
+
+def solutions(path: Path) -> dict[str, str]:
+    """Label of every exercise with the code of its solution, "" where it is words only."""
+    text = "\n\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells
+                       if cell.cell_type == "markdown")
+    asked = re.findall(r"\{exercise\}\n:label: (\S+)", text)
+    told = re.findall(r"^(`{3,})\{solution\} (\S+)(.*?)^\1[ \t]*$", text, re.M | re.S)
+    assert sorted(asked) == sorted(label for _, label, _ in told)
+    return {label: "\n".join(re.findall(r"```python\n(.*?)```", body, re.S))
+            for _, label, body in told}
+
+
+def test_every_chapter_has_exercises_with_solutions(path):
+    """Two or three, and in most of them something is made visible."""
+    found = solutions(path)
+    assert 2 <= len(found) <= 3
+    assert sum(bool(code) for code in found.values()) >= 2
+
+
+@pytest.mark.slow
+def test_solutions_run(quick_run, project, tmp_path, monkeypatch):
+    """The code of every solution runs after its chapter, as a reader would run it."""
+    monkeypatch.setenv("EXPRESSO_ROOT", str(project))
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    for chapter in chapters.CHAPTERS:
+        executed = nbformat.read(quick_run / "notebooks" / f"{chapter.name}.ipynb", as_version=4)
+        cells = [cell for cell in executed.cells if cell.cell_type == "code"]
+        found = solutions(chapters.notebook_path(chapter, project))
+        cells += [nbformat.v4.new_code_cell(code) for code in found.values() if code]
+        path = tmp_path / f"{chapter.name}.ipynb"
+        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+        papermill.execute_notebook(str(path), str(path), cwd=str(project / "notebooks"),
+                                   kernel_name="python3", progress_bar=False)
 
 
 @pytest.mark.slow
