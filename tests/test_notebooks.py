@@ -20,7 +20,7 @@ FORBIDDEN = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.W
              ast.Lambda)
 TABLES = {"participants", "recordings", "frames", "action_units", "clips", "recipes",
           "predictions", "model_scores", "model_differences", "attribution_frames",
-          "attribution_regions", "faithfulness", "results", "claims"}
+          "attribution_regions", "attribution_repeats", "faithfulness", "results", "claims"}
 
 
 def code_cells(path: Path) -> list:
