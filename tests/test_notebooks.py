@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -126,18 +127,25 @@ def test_every_chapter_has_exercises_with_solutions(path):
 
 @pytest.mark.slow
 def test_solutions_run(quick_run, project, tmp_path, monkeypatch):
-    """The code of every solution runs after its chapter, as a reader would run it."""
+    """The code of every solution runs after its chapter, as a reader would run it, in a copy."""
     monkeypatch.setenv("EXPRESSO_ROOT", str(project))
     monkeypatch.setenv("MPLBACKEND", "agg")
+    copy = project / "build" / "quick-solutions"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(quick_run, copy, ignore=shutil.ignore_patterns("html", "pages*"))
+    elsewhere = nbformat.v4.new_code_cell(f'run_name = "{copy.name}"')
     for chapter in chapters.CHAPTERS:
         executed = nbformat.read(quick_run / "notebooks" / f"{chapter.name}.ipynb", as_version=4)
         cells = [cell for cell in executed.cells if cell.cell_type == "code"]
+        at = next(k for k, cell in enumerate(cells) if "open_run" in cell.source)
         found = solutions(chapters.notebook_path(chapter, project))
-        cells += [nbformat.v4.new_code_cell(code) for code in found.values() if code]
+        cells = [*cells[:at], elsewhere, *cells[at:], *(
+            nbformat.v4.new_code_cell(code) for code in found.values() if code)]
         path = tmp_path / f"{chapter.name}.ipynb"
         nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
         papermill.execute_notebook(str(path), str(path), cwd=str(project / "notebooks"),
                                    kernel_name="python3", progress_bar=False)
+    shutil.rmtree(copy)
 
 
 @pytest.mark.slow
