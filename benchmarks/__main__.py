@@ -61,7 +61,7 @@ def keep(lines: list[dict[str, Any]], *, quick: bool) -> None:
     rate = round(measure.matmul_rate(), 1)
     new = [line | {"date": today, "quick": quick, "matmul_gflops": rate} for line in lines]
     names = {_name(line) for line in new}
-    old = [line for line in read(TABLE) if _name(line) not in names]
+    old = [line for line in read(TABLE) or read(COMMITTED) if _name(line) not in names]
     store.write_text(TABLE, json.dumps(sorted(old + new, key=str), indent=1))
 
 

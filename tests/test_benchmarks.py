@@ -70,6 +70,7 @@ def test_goal_and_calibration_lines_hold_what_the_contract_names() -> None:
 def test_keep_replaces_lines_of_the_same_name_only(tmp_path, monkeypatch) -> None:
     """A goal measured again takes its old place; other goals and devices stay."""
     monkeypatch.setattr(runner, "TABLE", tmp_path / "bench.json")
+    monkeypatch.setattr(runner, "COMMITTED", tmp_path / "none.json")
     monkeypatch.setattr(measure, "matmul_rate", lambda: 42.0)
     runner.keep([line(5.0), line(6.0, what="another")], quick=False)
     runner.keep([line(7.0), line(8.0, device="a GPU")], quick=True)
