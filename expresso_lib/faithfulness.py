@@ -27,6 +27,8 @@ from expresso_lib import anatomy, pooling
 CHANGED = 2.5 / 255
 # A frame shows a factor where one of its AUs is this far (share of full intensity) from neutral.
 ACTIVE = 0.3
+# Stretches of a clip from which a factor is taken one at a time.
+MOMENTS = 8
 # Effects below one score point have no sign worth asking for.
 SIGN_POINTS = 1.0
 DRAWS = 1000
@@ -43,6 +45,7 @@ class Intervention:
     region: np.ndarray  # (N, T, H, W) bool, the factor's regions in frames where it is active
     active: np.ndarray  # (N, T) bool
     amount: np.ndarray  # (N,) mean activity in the clip, share of full intensity
+    moments: np.ndarray  # (N, MOMENTS) what the factor is worth in each stretch of the clip, points
 
 
 def scores(model: nn.Module, clips: Tensor, *, batch: int = 8) -> np.ndarray:
@@ -98,11 +101,24 @@ def intervene(
     names = anatomy.FACTOR_REGIONS.get(factor, ("background",))
     inside = np.isin(regions, [anatomy.REGIONS.index(name) for name in names])
     changed = (clips - without).abs().amax(dim=1).cpu().numpy() > CHANGED
-    effect = scores(model, clips) - scores(model, without)
+    whole = scores(model, clips)
     where = active[..., None, None]
     return Intervention(
-        factor, effect, changed & alone[..., None, None], inside & where, active, activity.mean(1)
+        factor, whole - scores(model, without), changed & alone[..., None, None], inside & where,
+        active, activity.mean(1), _moments_of(model, clips, without, whole),
     )
+
+
+def _stretches(frames: int) -> np.ndarray:
+    """The stretch of every frame, (T,) int."""
+    return np.arange(frames) * min(MOMENTS, frames) // frames
+
+
+def _moments_of(model: nn.Module, clips: Tensor, without: Tensor, whole: np.ndarray) -> np.ndarray:
+    stretch = torch.from_numpy(_stretches(clips.shape[2]))[:, None, None].to(clips.device)
+    there = range(int(stretch.max()) + 1)
+    left = [scores(model, torch.where(stretch == part, without, clips)) for part in there]
+    return whole[:, None] - np.stack(left, axis=1)
 
 
 def contribution(maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -201,13 +217,13 @@ def judge(found: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.DataF
         wide = part.assign(key=keys).set_index(["factor", "key"]).unstack("key")
         factors = list(wide.index)
         people = [key[0] for key in wide["said"].columns]
-        resampled = _resamples(np.unique(people, return_inverse=True)[1], draws, seed)
+        weights = _resamples(np.unique(people, return_inverse=True)[1], draws, seed)
         sets = {name: [k] for k, name in enumerate(factors)}
         sets["pooled"] = [k for k, name in enumerate(factors) if name in _PLACED]
         arrays = {name: wide[name].to_numpy(float) for name in _VALUES}
         for name, chosen in sets.items():
             data = {key: values[chosen] for key, values in arrays.items()}
-            rows += _scores_of(name, str(support), data, resampled)
+            rows += _scores_of(name, str(support), data, weights)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -215,17 +231,16 @@ _VALUES = ("said", "effect", "amount", "density", "time_auroc", "relevance_mass"
 _PLACED = tuple(name for name in anatomy.FACTORS if name != "head_motion")
 
 
-def _scores_of(factor: str, support: str, data: dict, resampled: list) -> list[dict]:
+def _scores_of(factor: str, support: str, data: dict, weights: np.ndarray) -> list[dict]:
     rows = []
     for metric, statistic in _FIDELITY.items():
-        values = [statistic(*(data[k][:, draw] for k in _VALUES[:3])) for draw in resampled]
+        values = statistic(*(data[k] for k in _VALUES[:3]), weights)
         rows.append(_row(factor, metric, support, values))
     # Attribution in the region is asked for its timing, on the changed pixels for its mass.
     metric = "time_auroc" if support == "region" else "relevance_mass"
-    values = [_nanmean(data[metric][:, draw]) for draw in resampled]
-    rows.append(_row(factor, metric, support, values))
+    rows.append(_row(factor, metric, support, _mean(data[metric], weights)))
     if factor == "pooled" and support == "changed":
-        values = [factor_recovery(data["density"][:, d], data["effect"][:, d]) for d in resampled]
+        values = factor_recovery(data["density"], data["effect"], weights)
         rows.append(_row(factor, "factor_recovery", support, values))
     return rows
 
@@ -244,21 +259,22 @@ def means(
     for key, part in rows.groupby(list(keys), sort=False, dropna=False):
         values = part["value"].to_numpy(float)
         groups = np.unique(part["participant"], return_inverse=True)[1]
-        resampled = [_nanmean(values[draw]) for draw in _resamples(groups, draws, seed)]
+        resampled = _mean(values[None], _resamples(groups, draws, seed))
         found.append(_row("", "", "", resampled) | dict(zip(keys, key)))
     return pd.DataFrame(found, columns=[*keys, *COLUMNS[3:]])
 
 
-def _resamples(groups: np.ndarray, draws: int, seed: int) -> list[np.ndarray]:
-    """Clip indices: all of them first, then ``draws`` bootstrap samples of whole participants."""
+def _resamples(groups: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """How often each clip counts, (1 + draws, N): once, then as whole participants are drawn."""
     rng = np.random.default_rng(seed)
-    members = [np.flatnonzero(groups == g) for g in range(groups.max() + 1)]
-    picks = rng.integers(0, len(members), (draws, len(members)))
-    return [np.arange(len(groups))] + [np.concatenate([members[g] for g in p]) for p in picks]
+    count = int(groups.max()) + 1
+    picks = rng.integers(0, count, (draws, count))
+    drawn = np.apply_along_axis(np.bincount, 1, picks, minlength=count)
+    return np.concatenate([np.ones((1, len(groups))), drawn[:, groups]]).astype(float)
 
 
-def _row(factor: str, metric: str, support: str, values: Sequence[float]) -> dict:
-    draws = np.asarray(values[1:], float)
+def _row(factor: str, metric: str, support: str, values: np.ndarray) -> dict:
+    draws = values[1:]
     draws = draws[np.isfinite(draws)]
     # An interval from a handful of usable draws would look precise and be noise.
     enough = len(draws) >= 0.5 * max(1, len(values) - 1) and np.isfinite(values[0])
@@ -278,43 +294,81 @@ def pearson(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / scale) if scale > 1e-12 else float("nan")
 
 
-def _fidelity(said: np.ndarray, effect: np.ndarray, amount: np.ndarray) -> float:
-    return pearson(said, effect)
+def _mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted mean of the finite values (K, N) under weights (D, N): (D,); NaN without any."""
+    finite = np.isfinite(values)
+    return _ratio(weights @ np.where(finite, values, 0).sum(axis=0), weights @ finite.sum(axis=0))
 
 
-def _slope(said: np.ndarray, effect: np.ndarray, amount: np.ndarray) -> float:
+def _per_row(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted mean of each row's finite values, (D, K)."""
+    return np.stack([_mean(row[None], weights) for row in values], axis=1)
+
+
+def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """Divide; NaN where there is nothing to divide by."""
+    with np.errstate(invalid="ignore"):
+        there = bottom > 1e-12
+    return np.divide(top, bottom, where=there, out=np.full(np.shape(top), np.nan))
+
+
+def _moments(*values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted sums of products about the mean, (V, V, D), of V arrays (K, N) under (D, N)."""
+    centred = [value - value.mean() for value in values]
+    n = weights.sum(axis=1) * len(values[0])
+    sums = [weights @ value.sum(axis=0) for value in centred]
+    found = np.empty((len(values), len(values), len(weights)))
+    for i, a in enumerate(centred):
+        for j, b in enumerate(centred):
+            whole = weights @ (a * b).sum(axis=0)
+            about = whole - sums[i] * sums[j] / n
+            # What is constant in a draw has no spread, whatever rounding leaves of it.
+            found[i, j] = np.where((i == j) & (about < 1e-12 * whole), 0.0, about)
+    return found
+
+
+def _fidelity(said: np.ndarray, effect: np.ndarray, amount: np.ndarray, weights: np.ndarray
+              ) -> np.ndarray:
+    (own, shared), (_, other) = _moments(said, effect, weights=weights)
+    return _ratio(shared, np.sqrt(np.maximum(own, 0) * np.maximum(other, 0)))
+
+
+def _slope(said: np.ndarray, effect: np.ndarray, amount: np.ndarray, weights: np.ndarray
+           ) -> np.ndarray:
     """Points said per point of effect."""
-    centred = effect - effect.mean()
-    spread = float((centred**2).sum())
-    return float((centred * said).sum() / spread) if spread > 1e-12 else float("nan")
+    (_, shared), (_, spread) = _moments(said, effect, weights=weights)
+    return _ratio(shared, spread)
 
 
-def _given_amount(said: np.ndarray, effect: np.ndarray, amount: np.ndarray) -> float:
+def _given_amount(said: np.ndarray, effect: np.ndarray, amount: np.ndarray, weights: np.ndarray
+                  ) -> np.ndarray:
     """Correlation of what is left of both after a line on the amount, factor by factor."""
-    left = []
-    for values in (said, effect):
-        x = amount - amount.mean(axis=1, keepdims=True)
-        y = values - values.mean(axis=1, keepdims=True)
-        spread = (x**2).sum(axis=1, keepdims=True)
-        slope = np.divide((x * y).sum(axis=1, keepdims=True), spread, where=spread > 1e-12,
-                          out=np.zeros_like(spread))
-        left.append(y - slope * x)
-    # Rounding is no remainder: the amount itself has none.
-    left = [np.where(np.abs(rest) < 1e-9, 0.0, rest) for rest in left]
-    return pearson(*left)
+    left = np.zeros((3, len(weights)))  # of said with said, said with effect, effect with effect
+    for factor in range(len(said)):
+        rows = (value[[factor]] for value in (said, effect, amount))
+        m = _moments(*rows, weights=weights)
+        for k, (i, j) in enumerate(((0, 0), (0, 1), (1, 1))):
+            line = np.divide(m[i, 2] * m[j, 2], m[2, 2], where=m[2, 2] > 1e-12,
+                             out=np.zeros(len(weights)))
+            rest = m[i, j] - line
+            # Rounding is no remainder: the amount itself has none.
+            size = np.sqrt(np.maximum(m[i, i] * m[j, j], 0))
+            left[k] += np.where(np.abs(rest) < 1e-9 * size, 0.0, rest)
+    return _ratio(left[1], np.sqrt(np.maximum(left[0], 0) * np.maximum(left[2], 0)))
 
 
-def _sign(side: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray], float]:
-    def share(said: np.ndarray, effect: np.ndarray, amount: np.ndarray) -> float:
+def _sign(side: int) -> Callable[..., np.ndarray]:
+    def share(said: np.ndarray, effect: np.ndarray, amount: np.ndarray, weights: np.ndarray
+              ) -> np.ndarray:
         asked = np.abs(effect) > SIGN_POINTS if side == 0 else side * effect > SIGN_POINTS
         asked &= said != 0  # an explanation that says nothing has no sign to be wrong about
-        hits = np.sign(said[asked]) == np.sign(effect[asked])
-        return float(hits.mean()) if hits.size else float("nan")
+        hits = asked & (np.sign(said) == np.sign(effect))
+        return _ratio(weights @ hits.sum(axis=0), weights @ asked.sum(axis=0))
 
     return share
 
 
-_FIDELITY: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], float]] = {
+_FIDELITY: dict[str, Callable[..., np.ndarray]] = {
     "interventional_fidelity": _fidelity,
     "interventional_slope": _slope,
     "fidelity_given_amount": _given_amount,
@@ -333,6 +387,26 @@ def time_auroc(maps: np.ndarray, one: Intervention) -> np.ndarray:
     inside = one.region.any(axis=1, keepdims=True)
     series = np.where(inside, maps, 0).sum(axis=(2, 3)) * np.sign(one.effect)[:, None]
     return np.array([auroc(s, a) for s, a in zip(series, one.active)])
+
+
+def time_fidelity(maps: np.ndarray, interventions: Sequence[Intervention]) -> np.ndarray:
+    """Does the explanation say when a factor counts? Pearson per clip, (N,).
+
+    A factor is taken out of one stretch of the clip at a time, and the change of the score is
+    compared with the attribution on the changed pixels of that stretch; both about the factor's
+    mean over the stretches, all placed factors together, so that only timing counts. Unlike
+    ``time_auroc`` it asks when the *model* uses a factor, not when the face shows it: a model
+    that reads how fast a smile comes looks at its start. NaN where nothing varies.
+    """
+    placed = [one for one in interventions if one.factor in _PLACED]
+    if not placed:
+        return np.full(len(maps), np.nan)
+    frames = maps.shape[1]
+    share = np.eye(min(MOMENTS, frames))[_stretches(frames)]  # (T, S)
+    said = np.stack([np.where(o.changed, maps, 0).sum(axis=(2, 3)) @ share for o in placed], axis=1)
+    done = np.stack([one.moments for one in placed], axis=1)
+    pairs = zip(*(x - x.mean(axis=2, keepdims=True) for x in (said, done)))
+    return np.array([pearson(a, b) for a, b in pairs])
 
 
 def auroc(values: np.ndarray, positive: np.ndarray) -> float:
@@ -361,8 +435,8 @@ def relevance_mass(maps: np.ndarray, one: Intervention) -> np.ndarray:
 
 
 def factor_recovery(
-    density: np.ndarray, effect: np.ndarray, *, used_points: float = 1.0
-) -> float:
+    density: np.ndarray, effect: np.ndarray, weights: np.ndarray, *, used_points: float = 1.0
+) -> np.ndarray:
     """AUROC of mean |C_k| per pixel, factors the model uses against those it does not.
 
     A factor is used where its effects have a standard deviation of ``used_points`` or more;
@@ -372,8 +446,17 @@ def factor_recovery(
     ----------
     density, effect : np.ndarray
         (K, N) of K factors in N clips; score points per pixel, score points.
+    weights : np.ndarray
+        (D, N) how often each clip counts.
+
+    Returns
+    -------
+    np.ndarray
+        (D,)
     """
-    return auroc(np.nanmean(density, axis=1), np.nanstd(effect, axis=1) >= used_points)
+    used = np.sqrt(np.maximum(_per_row(effect**2, weights) - _per_row(effect, weights) ** 2, 0))
+    means = _per_row(density, weights)
+    return np.array([auroc(one, two >= used_points) for one, two in zip(means, used)])
 
 
 def rank_agreement(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 PER_ITEM = 8  # identities rendered as one piece of work
 REACH = 8  # frames to either side (0.64 s) over which a tempo is measured
+STEPS = (1, 4)  # frames between the two of which the change is practised: from, below
 READABLE = 0.4  # least r on unseen faces of a unit that is kept
 SMALL = 0.03  # of a large movement: what moves less than this hardly counts
 # Frames between which each kind of movement is measured: a head turns slowly, and over three
@@ -36,6 +37,9 @@ LAGS = (1, 1, 1, 1, 1, 3, 1)
 # log(speed / spread) of each kind of movement in the practice set, weighted by movement: the
 # tempo that is neither fast nor slow.
 TYPICAL = (-1.75, -1.80, -0.50, -1.70, -1.80)
+# What units are made of counts three times as much as what is only an aid.
+ASKED = ("AU01", "AU02", "AU06", "AU09", "AU12", "AU25", "AU26", "yaw", "pitch", "gaze_x", "gaze_y",
+         "headset")
 # What changes its sign in a mirror.
 SIDED = np.array([-1.0 if name in ("yaw", "roll", "gaze_x") else 1.0 for name in models.SERIES])
 USUAL = ((0.01, 0.06), (0.01, 0.04))  # speed a frame and spread of head and gaze, slightly moved
@@ -47,17 +51,18 @@ class Practice:
 
     identities: int = 1600
     seconds: float = 4.0
-    epochs: int = 10  # of the trunk, over frames
-    rehearsals: int = 3000  # scripts performed without rendering, for the dynamics
-    clip_epochs: int = 40  # of the dynamics, over rehearsed clips
+    epochs: int = 14  # of the trunk, over frames
+    rehearsals: int = 40_000  # scripts performed without rendering, for the dynamics
+    clip_epochs: int = 15  # of the dynamics, over rehearsed clips
     size: int = 64
     render_size: int = 144
     frames: int = 32  # of a training clip
     held_out: float = 0.06  # share of identities that are not learned
     jitter: float = 0.015  # crop sides; sd of the landmark error that the alignment is given
     batch: int = 64
+    clip_batch: int = 128
     learning_rate: float = 2e-3
-    clip_learning_rate: float = 3e-3
+    clip_learning_rate: float = 4e-3
     still: float = 0.2  # share of frames shown without their motion
     bf16: bool = True
     seed: int = 0
@@ -227,6 +232,9 @@ def _speed_and_spread(movement: np.ndarray, *, lag: int) -> tuple[np.ndarray, np
 def fit(paths: list[Path], practice: Practice) -> tuple[models.VideoRegressor, dict[str, float]]:
     """Train the small network on rendered practice faces: the trunk on frames, then the dynamics.
 
+    The trunk learns values and, as much, their changes: a tempo is made of differences, and what
+    a face always looks like must not shake them.
+
     Returns
     -------
     model : VideoRegressor
@@ -241,14 +249,16 @@ def fit(paths: list[Path], practice: Practice) -> tuple[models.VideoRegressor, d
     aids = nn.Linear(trunk.embedding[0].out_features, data.aids.shape[-1])
     parameters = [*trunk.parameters(), *aids.parameters()]
     _train(parameters, lambda rows: _frame_loss(model, aids, data, rows, rng, practice),
-           data.held_from, practice, epochs=practice.epochs, rate=practice.learning_rate,
-           repeats=data.frames.shape[1], rng=rng)  # fmt: skip
+           data.held_from, batch=practice.batch, epochs=practice.epochs,
+           rate=practice.learning_rate, repeats=data.frames.shape[1] // 2, rng=rng)  # fmt: skip
     embeddings = _embed(model, data, practice)
     errors = _read_out(dynamics, embeddings, data)
     heard = _Rehearsal.make(data, errors, practice)
     heard.set_contrast(dynamics)
+    # Its own chance, so that the dynamics can be practised again on a trunk that is there.
+    rng = np.random.default_rng([practice.seed, 2])
     _train([*dynamics.layers.parameters()], lambda rows: heard.loss(dynamics, rows, rng, practice),
-           len(heard.series), practice, epochs=practice.clip_epochs,
+           len(heard.series), batch=practice.clip_batch, epochs=practice.clip_epochs,
            rate=practice.clip_learning_rate, rng=rng)  # fmt: skip
     _silence(model.eval(), data)
     # In logarithms a tempo is speed minus spread; brought to the scale of the other units.
@@ -262,15 +272,15 @@ def _train(
     parameters: list[nn.Parameter],
     loss_of: Callable[[np.ndarray], Tensor],
     count: int,
-    practice: Practice,
     *,
+    batch: int,
     epochs: int,
     rate: float,
     rng: np.random.Generator,
     repeats: int = 1,
 ) -> None:
     """AdamW on one cycle; an epoch sees each of `count` rows `repeats` times."""
-    per_epoch = math.ceil(count * repeats / practice.batch)
+    per_epoch = math.ceil(count * repeats / batch)
     optimizer = torch.optim.AdamW(parameters, rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, rate, total_steps=epochs * per_epoch, pct_start=0.2
@@ -278,8 +288,8 @@ def _train(
     progress = tqdm(range(epochs), desc="pre-training", mininterval=1)
     for epoch in progress:
         order, losses = rng.permutation(np.repeat(np.arange(count), repeats)), []
-        for start in range(0, len(order), practice.batch):
-            loss = loss_of(order[start : start + practice.batch])
+        for start in range(0, len(order), batch):
+            loss = loss_of(order[start : start + batch])
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -301,6 +311,7 @@ class _Data:
     weight: Tensor  # (U,) one over the variance of each target
     aids: Tensor  # (B, F', A) series, headset, landmarks: mean 0, spread 1
     mirrored: Tensor  # (B, F', A) the same of the picture with left and right exchanged
+    step_variance: Tensor  # (23,) of the series' changes over two frames
     importance: Tensor  # (A,) the landmarks together count half as much as the rest
     unit_scale: np.ndarray  # (U,) that the units were divided by
     series_mean: np.ndarray  # (23,) and what the aids' series lost and
@@ -331,7 +342,10 @@ class _Data:
         mean, scale = aids.mean(axis=(0, 1)), aids.std(axis=(0, 1)) + 1e-6
         aids, mirrored = (aids - mean) / scale, (mirrored - mean) / scale
         n_series, n_points = len(models.SERIES), 2 * anatomy.N_LANDMARKS
-        importance = np.r_[np.full(n_series, 1 / n_series), np.full(n_points, 0.5 / n_points)]
+        # A headset does not come and go: without a floor its changes would weigh without end.
+        step = np.maximum((aids[:, 2:, :n_series] - aids[:, :-2, :n_series]).var(axis=(0, 1)), 0.02)
+        asked = np.where(np.isin(models.SERIES, ASKED), 3.0, 1.0)
+        importance = np.r_[asked / asked.sum(), np.full(n_points, 0.5 / n_points)]
         weight = 1 / np.maximum(units.reshape(-1, units.shape[-1]).var(axis=0), 1e-6)
         frames = torch.from_numpy(np.concatenate(parts["frames"]))
         starts = np.linspace(0, frames.shape[1] - practice.frames, 4).astype(int)
@@ -347,6 +361,7 @@ class _Data:
             torch.from_numpy(weight.astype(np.float32)),
             torch.from_numpy(aids.astype(np.float32)),
             torch.from_numpy(mirrored.astype(np.float32)),
+            torch.from_numpy(step.astype(np.float32)),
             torch.from_numpy(importance.astype(np.float32)),
             unit_scale,
             mean[:n_series],
@@ -363,14 +378,14 @@ def _frame_loss(
     rng: np.random.Generator,
     practice: Practice,
 ) -> Tensor:
-    """One frame of a random clip of each identity, seen beside the mean of that clip."""
+    """Two frames of a random clip of each identity, seen beside the mean of that clip."""
     which, starts = torch.from_numpy(rows), rng.integers(0, data.means.shape[1], len(rows))
-    at = torch.from_numpy(data.starts[starts] + rng.integers(0, practice.frames, len(rows)))
-    frame = data.frames[which, at].permute(0, 3, 1, 2).float() / 255
+    at = torch.from_numpy(data.starts[starts] + _pairs(len(rows), practice.frames, rng))
+    frame = data.frames[which, at].permute(0, 1, 4, 2, 3).float() / 255  # (2, N, 3, S, S)
     mean = data.means[which, torch.from_numpy(starts)]
     # Left and right exchanged is another face that does the same.
     turned = torch.from_numpy(rng.random(len(rows)) < 0.5)
-    frame[turned], mean[turned] = frame[turned].flip(-1), mean[turned].flip(-1)
+    frame[:, turned], mean[turned] = frame[:, turned].flip(-1), mean[turned].flip(-1)
     truth = torch.where(turned[:, None], data.mirrored[which, at], data.aids[which, at])
     # Light differs between rooms and cameras.
     gain = torch.from_numpy(rng.normal(1, 0.08, (len(rows), 3, 1, 1))).float()
@@ -378,13 +393,20 @@ def _frame_loss(
     noise = 0.01 * torch.from_numpy(rng.standard_normal(frame.shape, dtype=np.float32))
     # Without its motion a frame must still say what it can: the image model reads it so.
     moves = torch.from_numpy(rng.random((len(rows), 1, 1, 1)) >= practice.still).float()
+    shown = (frame * gain + shift + noise - model.mean[:, 0]) / model.std[:, 0]
+    changed = moves * ((frame - mean) * gain + noise) / model.std[:, 0]
     with torch.autocast("cpu", torch.bfloat16, enabled=practice.bf16):
-        embedding = model.stages[0].embed(
-            (frame * gain + shift + noise - model.mean[:, 0]) / model.std[:, 0],
-            moves * ((frame - mean) * gain + noise) / model.std[:, 0],
-        )
-        errors = (aids(embedding).float() - truth).square()
-    return (errors * data.importance).sum(dim=1).mean()
+        embedding = model.stages[0].embed(shown.flatten(0, 1), changed.flatten(0, 1))
+        errors = aids(embedding).float().view(truth.shape) - truth
+    steps = (errors[0] - errors[1])[:, : len(models.SERIES)].square() / data.step_variance
+    steps = steps * data.importance[: len(models.SERIES)] * moves.view(-1, 1)
+    return (errors.square().mean(dim=0) * data.importance).sum(dim=1).mean() + steps.sum(1).mean()
+
+
+def _pairs(count: int, frames: int, rng: np.random.Generator) -> np.ndarray:
+    """Two frames of a clip a step apart, (2, count)."""
+    first, apart = rng.integers(0, frames, count), rng.integers(*STEPS, count)
+    return np.stack([first, np.where(first + apart < frames, first + apart, first - apart)])
 
 
 def _embed(model: models.VideoRegressor, data: _Data, practice: Practice) -> Tensor:

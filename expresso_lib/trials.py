@@ -8,7 +8,6 @@ a script (real recordings) the interventions are left out; everything else stays
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +27,6 @@ from expresso_lib import (
     models,
     store,
     synthetic,
-    training,
 )
 
 # Every explanation of every clip: the two channels, the paper's, and cheap ones.
@@ -231,7 +229,7 @@ def trial(
     maps |= {(f"randomised_{k + 1}", "own_neutral"): _map(explain(scene, network, CLOSER[0]))
              for k, network in enumerate(networks)}
     parts = _evidence(maps, interventions, participant)
-    rows = _time_use(scene, seed) + _audit(scene, maps)
+    rows = _time_use(scene, seed) + _audit(scene, maps) + _timing(maps, interventions)
     if closer:
         rows += _closer(scene, values, maps, seed)
     parts.append(pd.DataFrame(rows, columns=["method", "baseline", "factor", "metric", "value"]))
@@ -262,6 +260,12 @@ def _evidence(maps, interventions, participant) -> list[pd.DataFrame]:
             method=way[0], baseline=way[1], metric="evidence")
         for way, one in everything.items()
     ]
+
+
+def _timing(maps: Mapping, interventions: Sequence[faithfulness.Intervention]) -> list[tuple]:
+    return [(method, baseline, "pooled", "time_fidelity",
+             float(faithfulness.time_fidelity(values, interventions)[0]))
+            for (method, baseline), values in maps.items() if interventions]
 
 
 def _time_use(scene: Stage, seed: int) -> list[tuple]:
@@ -448,141 +452,6 @@ def time_use(
         rows.append({"participant": one.participant, "recording": one.recording,
                      "prediction": float(faithfulness.scores(model, clip)[0])} | found)
     return pd.DataFrame(rows)
-
-
-@dataclass(frozen=True, eq=False)
-class HeadsetClips:
-    """Clips of rendered participants with a headset, and the same without it."""
-
-    table: pd.DataFrame  # participant, recording, clip, score, headset (as planned)
-    worn: Tensor  # (N, 3, T, H, W) everyone wears it
-    bare: Tensor  # (N, 3, T, H, W) nobody does
-    neutral: Tensor  # (N, 3, 1, H, W) own neutral frame, headset on
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def __getitem__(self, index: int) -> Tensor:
-        planned = self.worn if self.table["headset"].iat[index] else self.bare
-        return planned[index]
-
-
-def headset_clips(
-    *, participants: int, length: int, side: int, rate: float, seed: int = 0,
-    render_size: int = RENDER_SIZE,
-) -> HeadsetClips:  # fmt: skip
-    """Render one clip of every participant of a ``headset`` cohort, with it and without it.
-
-    Parameters
-    ----------
-    participants : int
-    length, side, rate : int, int, float
-        T, pixels and frames per second of a clip.
-    """
-    plan = synthetic.plan_cohort(participants=participants, recordings=1, fps=2 * rate,
-                                 seconds=(length + 1) / rate, seed=seed, variant="headset")
-    source = np.arange(length) * 2
-    worn, bare, neutral = [], [], []
-    for name in plan.recordings["recording"]:
-        script = replace(plan.script(name), headset=True)
-        points = np.stack([p for p, _ in synthetic.geometry_of(
-            script, size=render_size, frames=source.tolist())])
-        ways = clips.align(points, side)
-        both = [clips.rerender(s, source.tolist(), ways, side, render_size=render_size)
-                for s in (script, synthetic.without(script, "headset"))]
-        on, off = (torch.from_numpy(x.transpose(3, 0, 1, 2).astype(np.float32) / 255) for x in both)
-        row = attribution.neutral_frame(clips.transform_points(points, ways))
-        worn.append(on)
-        bare.append(off)
-        neutral.append(on[:, [row]])
-    people = plan.recordings.merge(plan.participants[["participant", "score"]], on="participant")
-    table = people[["participant", "recording", "score", "headset"]].assign(
-        clip=people["recording"])
-    return HeadsetClips(table, *(torch.stack(x) for x in (worn, bare, neutral)))
-
-
-def headset_points(model: nn.Module, data: HeadsetClips, *, name: str, draws: int = 500,
-                   seed: int = 0) -> pd.DataFrame:  # fmt: skip
-    """What every channel puts on the headset, beside what taking it off does to the score.
-
-    Returns
-    -------
-    pd.DataFrame
-        ``model, way, points, ci_low, ci_high``: means over participants in score points; way
-        ``effect`` is the truth, f(with) - f(without).
-    """
-    changed = (data.worn - data.bare).abs().amax(dim=1).numpy() > faithfulness.CHANGED
-    said = {"effect": _headset_effect(model, data)}
-    for baseline in ("own_neutral", "blur", "zero"):
-        reference = data.neutral if baseline == "own_neutral" else baseline
-        values = attribution.attribute(model, data.worn, "DeepLift", reference).values
-        said[baseline] = faithfulness.contribution(_map(values), changed)
-    return _mean_points(said, data, draws=draws, seed=seed).assign(model=name)
-
-
-def headset_added(taught: nn.Module, other: nn.Module, data: HeadsetClips, *, draws: int = 500,
-                  seed: int = 0) -> pd.Series:  # fmt: skip
-    """How much more the headset is worth to one model than to another, the same clips in both.
-
-    Returns
-    -------
-    pd.Series
-        ``points, ci_low, ci_high``: mean over participants, score points.
-    """
-    added = _headset_effect(taught, data) - _headset_effect(other, data)
-    return _mean_points({"added": added}, data, draws=draws, seed=seed).iloc[0]
-
-
-def artefact_verdict(points: pd.DataFrame) -> str:
-    """Say which channels expose the headset: interval above 0, and over half of the effect found.
-
-    Parameters
-    ----------
-    points : pd.DataFrame
-        Rows of ``headset_points`` for one model, indexed by ``way``.
-    """
-    if points.loc["effect", "ci_low"] <= 0:
-        return "This model is not shown to use the headset, so there is nothing to expose."
-    titles = {"own_neutral": "own neutral frame", "blur": "blurred clip", "zero": "black picture"}
-    half = points.loc["effect", "points"] / 2
-    found = [title for way, title in titles.items()
-             if points.loc[way, "ci_low"] > 0 and points.loc[way, "points"] > half]
-    if found:
-        return f"The artefact is exposed against the {' and the '.join(found)}."
-    return ("No channel exposes it here: an audit by maps alone would have missed it; steps 2 and "
-            "3 below are needed.")
-
-
-def points_text(row: pd.Series) -> str:
-    """Points with their interval, as the prose has them.
-
-    >>> points_text(pd.Series({"points": -1.26, "ci_low": -2.0, "ci_high": 0.5}))
-    '−1.3 [−2.0, 0.5]'
-    """
-    text = "{points:.1f} [{ci_low:.1f}, {ci_high:.1f}]".format(**row)
-    return text.replace("-0.0", "0.0").replace("-", "−")
-
-
-def _headset_effect(model: nn.Module, data: HeadsetClips) -> np.ndarray:
-    """What taking the headset off changes, (N,) score points."""
-    return faithfulness.scores(model, data.worn) - faithfulness.scores(model, data.bare)
-
-
-def _mean_points(values: Mapping[str, np.ndarray], data: HeadsetClips, **options: int
-                 ) -> pd.DataFrame:
-    rows = pd.concat([
-        pd.DataFrame({"participant": data.table["participant"], "way": way, "value": one})
-        for way, one in values.items()
-    ])
-    return faithfulness.means(rows, ["way"], **options).rename(columns={"estimate": "points"})
-
-
-def headset_model(model: nn.Module, data: HeadsetClips) -> nn.Module:
-    """A copy of a model, its head fitted anew where the headset gives severity away."""
-    taught = copy.deepcopy(model)
-    scores, people = data.table["score"].to_numpy(float), data.table["participant"].to_numpy()
-    head = training.fit_ridge(training.features(taught, data), scores, people)
-    return head.write_to(taught).eval()
 
 
 def cell(table: pd.DataFrame, method: str, baseline: str, metric: str, *,

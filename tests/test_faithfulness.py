@@ -122,6 +122,35 @@ def test_a_true_explanation_passes_and_controls_do_not(model, scene):
     assert np.isnan(_score(nothing, "interventional_fidelity"))
 
 
+def test_time_fidelity_knows_when_the_model_uses_a_factor(model, scene):
+    """1 for the exact map, lower for noise, NaN for zeros; moments add up to the effect."""
+    clips, plain, interventions = scene
+    for one in interventions:
+        assert_allclose(one.moments.sum(axis=1), one.effect, rtol=1e-4)
+    maps = _maps(model, clips, plain)
+    exact = faithfulness.time_fidelity(maps, interventions)
+    assert (exact > 0.999).all()
+    noise = np.random.default_rng(0).standard_normal(maps.shape)
+    assert (faithfulness.time_fidelity(noise, interventions) < exact).all()
+    assert np.isnan(faithfulness.time_fidelity(np.zeros_like(maps), interventions)).all()
+
+
+@pytest.mark.parametrize("metric", ["interventional_fidelity", "interventional_slope",
+                                    "fidelity_given_amount", "sign"])
+def test_weighted_statistics_equal_those_of_drawn_clips(metric):
+    """Counting a clip twice is the same as having it twice."""
+    rng = np.random.default_rng(3)
+    said, effect, amount = rng.normal(0, 3, (3, 4, 9))
+    drawn = rng.integers(0, 9, 9)
+    statistic = faithfulness._FIDELITY[metric]
+    weights = np.bincount(drawn, minlength=9)[None].astype(float)
+    once = [values[:, drawn] for values in (said, effect, amount)]
+    found = statistic(said, effect, amount, weights)
+    assert_allclose(found, statistic(*once, np.ones((1, 9))), rtol=1e-9)
+    if metric == "interventional_fidelity":
+        assert_allclose(found, np.corrcoef(once[0].ravel(), once[1].ravel())[0, 1], rtol=1e-9)
+
+
 def test_the_amount_alone_says_nothing_beyond_the_amount(scene):
     """Its fidelity within one factor is high, given the amount it is not defined."""
     _, _, interventions = scene
@@ -148,7 +177,7 @@ def test_intervals_come_from_participants(model, scene):
     twice = [
         faithfulness.Intervention(
             i.factor, *(np.concatenate([x, x]) for x in (i.effect, i.changed, i.region, i.active,
-                                                         i.amount)))
+                                                         i.amount, i.moments)))
         for i in interventions
     ]
     two = _judge(np.concatenate([noisy] * 2), twice, PEOPLE * 2, draws=200)
@@ -203,7 +232,8 @@ def test_factor_recovery_tells_used_factors_from_unused(model, scene, labels):
     found = faithfulness.evidence(maps, [*interventions, unused], PEOPLE)
     found = found[found["support"] == "changed"]
     wide = [found.pivot(index="factor", columns="clip", values=v) for v in ("density", "effect")]
-    assert faithfulness.factor_recovery(*(w.to_numpy() for w in wide)) == 1
+    everyone = np.ones((1, N))
+    assert faithfulness.factor_recovery(*(w.to_numpy() for w in wide), everyone) == [1]
 
 
 def test_agreement_is_one_with_itself_and_minus_one_with_its_negative(scene, model):

@@ -93,12 +93,13 @@ def test_cross_validate_does_not_depend_on_order(table, schemes, values) -> None
 
 
 def test_fit_ridge_equals_scikit_learn_on_participant_means(table, values) -> None:
-    """Known answer: sklearn's Ridge on standardised participant means at the same λ."""
+    """Known answer: sklearn's Ridge on standardised participant means at the same penalty."""
     head = training.fit_ridge(values, table["score"].to_numpy(), table["participant"].to_numpy())
     means = pd.DataFrame(values).groupby(table["participant"]).mean().to_numpy()
     y = table.groupby("participant")["score"].first().to_numpy()
     z = (means - means.mean(0)) / means.std(0)
-    other = Ridge(alpha=head.penalty * P).fit(z, y)
+    usual = (z**2).sum() / min(P - 1, z.shape[1])
+    other = Ridge(alpha=head.penalty * usual).fit(z, y)
     np.testing.assert_allclose(head.predict(means), other.predict(z), rtol=1e-6)
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from numpy.testing import assert_allclose
 
 from expresso_lib import anatomy, attribution, clips, models, regions, store, synthetic, trials
@@ -119,23 +118,6 @@ def test_trials_of_a_cohort_make_the_books_table(archive, model, tmp_path):
     assert trials.agreement_table(rows).shape[0] == len(trials.WAYS) + len(trials.SLOW_WAYS)
 
 
-@pytest.mark.slow
-def test_headset_clips_differ_in_the_headset_only(model):
-    """Worn and bare clips of the same people; a model's points on it are told by channel."""
-    data = trials.headset_clips(participants=4, length=T, side=SIZE, rate=12.5, render_size=RENDER)
-    assert len(data) == 4
-    assert data.worn.shape == data.bare.shape == (4, 3, T, SIZE, SIZE)
-    changed = (data.worn != data.bare).any(dim=1).float().mean()
-    assert 0.005 < changed < 0.5
-    points = trials.headset_points(model, data, name="untrained", draws=20)
-    assert points["way"].tolist() == ["effect", "own_neutral", "blur", "zero"]
-    taught = trials.headset_model(model, data)
-    added = trials.headset_added(taught, model, data, draws=20)
-    assert added["ci_low"] <= added["points"] <= added["ci_high"]
-    assert not taught.training
-    assert any(not torch.equal(a, b) for a, b in zip(model.parameters(), taught.parameters()))
-
-
 def test_trust_table_needs_more_than_the_best_control():
     """A fidelity of .95 is no "yes" where a control has .96."""
     def table(control):
@@ -147,16 +129,3 @@ def test_trust_table_needs_more_than_the_best_control():
     column = "how much, and which sign"
     assert trials.trust_table(table(0.5))[column].tolist() == ["yes"]
     assert trials.trust_table(table(0.96))[column].tolist() == ["no"]
-
-
-@pytest.mark.parametrize(("effect_low", "blur", "words"), [
-    (1.0, (1.6, 0.2), "exposed against the blurred clip."),
-    (1.0, (1.4, 0.2), "No channel exposes it"),
-    (1.0, (1.6, -0.2), "No channel exposes it"),
-    (-0.1, (1.6, 0.2), "nothing to expose")])
-def test_artefact_verdict_wants_over_half_of_an_effect_that_is_shown(effect_low, blur, words):
-    """The effect is 3 points: 1.6 exposes it, 1.4 does not; nor does an interval that holds 0."""
-    points = pd.DataFrame(
-        {"points": [3.0, 0.1, blur[0], 0.0], "ci_low": [effect_low, -0.1, blur[1], -1.0]},
-        index=["effect", "own_neutral", "blur", "zero"])
-    assert words in trials.artefact_verdict(points)
