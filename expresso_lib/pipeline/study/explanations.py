@@ -56,57 +56,51 @@ def _drawn(recordings: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
 
 def region_table(design: scores.Design, seeds: Sequence[int], regions: Sequence[str] = REGIONS
                  ) -> pd.DataFrame:
-    """Enrichment of every region where severity is planted in one of them.
+    """What is said of every region where severity is planted in one of them.
 
     Returns
     -------
     DataFrame
         seed, planted, r (participant level, held out), region, enrichment (log density of both
-        signs against the rest of the face, mean over participants), rank (1: densest), first
-        (the densest region is the planted one, or its mirror image, which is planted alike).
+        signs against the rest of the face, mean over participants), part (of r, that the region
+        adds: `pooling.parts_of_r`), densest and carries (the region with the highest enrichment,
+        with the largest part, is the planted one or its mirror image, which is planted alike).
     """
     parts = []
     for seed in seeds:
         for name in regions:
             table = _regions_of(design, f"region:{name}", seed)
-            twins = {name, name.replace("right", "left")}
-            parts.append(table.assign(seed=str(seed), planted=name,
-                                      rank=np.arange(1, len(table) + 1),
-                                      first=table["region"].iloc[0] in twins))
-    columns = ["seed", "planted", "r", "region", "enrichment", "rank", "first"]
+            own = table["region"].isin({name, name.replace("right", "left")})
+            firsts = {label: bool(own[table[column].idxmax()])
+                      for label, column in (("densest", "enrichment"), ("carries", "part"))}
+            parts.append(table.assign(seed=str(seed), planted=name, **firsts))
+    columns = ["seed", "planted", "r", "region", "enrichment", "part", "densest", "carries"]
     return pd.concat(parts, ignore_index=True)[columns]
 
 
 def _regions_of(design: scores.Design, variant: str, seed: int) -> pd.DataFrame:
     study, recipe, owner = fold_models(design, variant, seed)
-    chosen = _drawn(study.recordings, design.clips, seed)
-    # A step as long as the recording: its first clip only.
-    step = int(design.shape.seconds * design.shape.rate)
     items = [explanation.item(name, study.archives[recipe.input][name], owner[who],
-                              length=recipe.frames, step=step, channels=[list(CHANNEL)])
-             for who, name in zip(chosen["participant"], chosen["recording"])]
+                              length=recipe.frames, channels=[list(CHANNEL)])
+             for who, name in zip(study.recordings["participant"], study.recordings["recording"])]
     done = store.map(explanation.explain_item, items, executor=design.executor, describe=variant,
                      out=design.folder(variant, seed) / "explained")
     table, _ = explanation.tables(
         [(str(who), outcome.item.name, outcome.path)
-         for who, outcome in zip(chosen["participant"], done)], recipe=recipe.name)
-    table = table.assign(size=table["positive"] - table["negative"])
-    wide = table.pivot_table(index="participant", columns="region", values=["size", "area"],
-                             aggfunc="sum")
-    size, area = (wide[name][list(anatomy.REGIONS)].to_numpy() for name in ("size", "area"))
-    dense = pd.DataFrame(pooling.enrichment(size, area), columns=list(anatomy.REGIONS))
-    mean = dense[list(anatomy.FEATURE_REGIONS)].mean().sort_values(ascending=False)
-    own = mean.rename_axis("region").reset_index(name="enrichment")
-    return own.assign(r=_held_out_r(study, recipe))
-
-
-def _held_out_r(study: experiments.Study, recipe: training.Recipe) -> float:
-    table = study.clip_set(recipe).table
-    values = experiments.read_features(experiments.features(recipe, study))
-    fit = training.ridge_fit(values, table)
-    found = training.cross_validate(table, study.schemes, recipe.name, fit)
-    rows = training.by_level(found, "participant")
-    return float(np.corrcoef(rows["prediction"], rows["score"])[0, 1])
+         for who, outcome in zip(study.recordings["participant"], done)], recipe=recipe.name)
+    table = table.assign(size=table["positive"] - table["negative"],
+                         signed=table["positive"] + table["negative"])
+    wide = table.pivot_table(index="participant", columns="region", aggfunc="mean",
+                             values=["size", "area", "signed", "output"])
+    size, area, signed = (wide[name][list(anatomy.REGIONS)].to_numpy()
+                          for name in ("size", "area", "signed"))
+    score = study.participants.set_index("participant")["score"].loc[wide.index].to_numpy(float)
+    prediction = wide["output"].to_numpy()[:, 0]
+    found = pd.DataFrame({"region": anatomy.REGIONS,
+                          "enrichment": np.nanmean(pooling.enrichment(size, area), axis=0),
+                          "part": pooling.parts_of_r(signed, prediction, score)})
+    found = found[found["region"].isin(anatomy.FEATURE_REGIONS)].reset_index(drop=True)
+    return found.assign(r=float(np.corrcoef(prediction, score)[0, 1]))
 
 
 # Interventions
