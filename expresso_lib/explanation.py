@@ -326,6 +326,39 @@ def tables(
     return ordered[0], ordered[1]
 
 
+def parts_of_r(regions: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
+    """What each region adds to the correlation of predictions with scores.
+
+    A complete explanation splits a prediction f into f(x0) and one sum C per region, so its
+    covariance with the scores y splits too: the part of a region is cov(C, y) / (sd(f) sd(y)).
+    The parts of all regions and that of f(x0) add up to Pearson's r. A region that is attended to
+    but says nothing of the score adds nothing in expectation, however dense its attribution.
+
+    Parameters
+    ----------
+    regions : DataFrame
+        ``attribution_regions`` of one method and baseline.
+    participants : DataFrame
+        ``participant, score``.
+
+    Returns
+    -------
+    DataFrame
+        One row per participant and region (``f(x0)`` is one, too): ``participant, region,
+        value``. The mean of ``value`` over participants is the region's part of r.
+    """
+    clips_of = regions.drop_duplicates(["participant", "clip"]).set_index("participant")
+    outputs = clips_of[["output", "output_baseline"]].groupby("participant").mean()
+    terms = regions.assign(signed=regions["positive"] + regions["negative"]).pivot_table(
+        index="participant", columns="region", values="signed", aggfunc="mean")
+    terms["f(x0)"] = outputs["output_baseline"]
+    score = participants.set_index("participant")["score"].loc[terms.index].astype(float)
+    size = float(outputs["output"].std(ddof=0) * score.std(ddof=0))
+    away = (terms - terms.mean()).mul(score - score.mean(), axis=0)
+    parts = away / size if size > 1e-12 else away * np.nan
+    return parts.rename_axis(columns="region").stack().rename("value").reset_index()
+
+
 def completeness(regions: pd.DataFrame) -> pd.DataFrame:
     """Whether attributions add up, by method and baseline.
 

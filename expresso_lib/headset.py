@@ -103,9 +103,8 @@ def audits(checkpoint: Path, rendered: Iterable[store.Outcome]) -> list[store.It
 def audit(work: store.Item, path: Path) -> None:
     """What one model makes of the headset (a `store.map` function): ``model`` and `said`."""
     pairs = Pairs.load(work.inputs[1:])
-    model = models.load(work.inputs[0])[0].requires_grad_(False)
-    if work.name == "taught":
-        model = taught(model, pairs)
+    own = models.load(work.inputs[0])[0].requires_grad_(False)
+    model = taught(own, pairs) if work.name == "taught" else own
     said(model, pairs).assign(model=MODELS[work.name]).to_parquet(path)
 
 

@@ -97,37 +97,6 @@ def density(mass: np.ndarray, area: np.ndarray) -> np.ndarray:
         return np.where(area > 0, mass / area, np.nan)
 
 
-def parts_of_r(contributions: np.ndarray, prediction: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """What each region adds to the correlation of predictions with scores.
-
-    A complete explanation splits a prediction into f(x0) and one sum per region, so its
-    covariance with the scores splits too: ``part_k = cov(C_k, y) / (sd(f) sd(y))``. The parts of
-    all regions and that of f(x0) add up to Pearson's r. A region that is attended to but says
-    nothing of the score adds nothing in expectation, however dense its attribution.
-
-    Parameters
-    ----------
-    contributions : np.ndarray
-        (P, R) a participant's mean signed sum per region, score points.
-    prediction, scores : np.ndarray
-        (P,) score points.
-
-    Returns
-    -------
-    np.ndarray
-        (R,), NaN where predictions or scores do not vary.
-
-    Examples
-    --------
-    >>> y = np.array([1.0, 2.0, 3.0, 4.0])
-    >>> parts_of_r(np.stack([y, 0 * y], axis=1), y + 5, y).round(3).tolist()
-    [1.0, 0.0]
-    """
-    size = float(np.std(prediction) * np.std(scores) * len(scores))
-    away = np.asarray(scores, float) - np.mean(scores)
-    return away @ contributions / size if size > 1e-12 else np.full(contributions.shape[1], np.nan)
-
-
 def enrichment(mass: np.ndarray, area: np.ndarray, *, pseudo: float = PSEUDO) -> np.ndarray:
     """Log density of each region against the rest of the face.
 

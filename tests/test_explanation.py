@@ -174,3 +174,21 @@ def test_items_give_randomised_networks_to_first_recordings_only(archive, model,
     assert sums["complete"].item() == 1
     # Without a step the windows cover the recording evenly, from the first frame to the last.
     assert by_frame["frame"].max() >= (FRAMES - 2) * 2
+
+
+def test_parts_of_r_add_up_to_r() -> None:
+    """Known answer: the mouth carries the score, the eyes are dense and say nothing of it."""
+    rng = np.random.default_rng(0)
+    score = rng.uniform(0, 40, 30)
+    said = {"mouth": score / 4, "left_eye": rng.normal(0, 1, 30), "face_rest": np.full(30, 2.0)}
+    rows = pd.concat([pd.DataFrame({
+        "participant": [f"P{i}" for i in range(30)], "clip": "c", "region": name,
+        "positive": np.maximum(values, 0), "negative": np.minimum(values, 0),
+        "output_baseline": 7.0, "output": 7.0 + sum(said.values())})
+        for name, values in said.items()])
+    people = pd.DataFrame({"participant": [f"P{i}" for i in range(30)], "score": score})
+    parts = explanation.parts_of_r(rows, people).groupby("region")["value"].mean()
+    r = np.corrcoef(7 + sum(said.values()), score)[0, 1]
+    assert parts.sum() == pytest.approx(r)
+    assert parts["f(x0)"] == parts["face_rest"] == 0
+    assert parts["mouth"] > 0.9 > 0.2 > abs(parts["left_eye"])

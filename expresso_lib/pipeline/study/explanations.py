@@ -63,8 +63,9 @@ def region_table(design: scores.Design, seeds: Sequence[int], regions: Sequence[
     DataFrame
         seed, planted, r (participant level, held out), region, enrichment (log density of both
         signs against the rest of the face, mean over participants), part (of r, that the region
-        adds: `pooling.parts_of_r`), densest and carries (the region with the highest enrichment,
-        with the largest part, is the planted one or its mirror image, which is planted alike).
+        adds: `explanation.parts_of_r`), densest and carries (the region with the highest
+        enrichment, with the largest part, is the planted one or its mirror image, which is
+        planted alike).
     """
     parts = []
     for seed in seeds:
@@ -88,19 +89,15 @@ def _regions_of(design: scores.Design, variant: str, seed: int) -> pd.DataFrame:
     table, _ = explanation.tables(
         [(str(who), outcome.item.name, outcome.path)
          for who, outcome in zip(study.recordings["participant"], done)], recipe=recipe.name)
-    table = table.assign(size=table["positive"] - table["negative"],
-                         signed=table["positive"] + table["negative"])
+    table = table.assign(size=table["positive"] - table["negative"])
     wide = table.pivot_table(index="participant", columns="region", aggfunc="mean",
-                             values=["size", "area", "signed", "output"])
-    size, area, signed = (wide[name][list(anatomy.REGIONS)].to_numpy()
-                          for name in ("size", "area", "signed"))
-    score = study.participants.set_index("participant")["score"].loc[wide.index].to_numpy(float)
-    prediction = wide["output"].to_numpy()[:, 0]
-    found = pd.DataFrame({"region": anatomy.REGIONS,
-                          "enrichment": np.nanmean(pooling.enrichment(size, area), axis=0),
-                          "part": pooling.parts_of_r(signed, prediction, score)})
-    found = found[found["region"].isin(anatomy.FEATURE_REGIONS)].reset_index(drop=True)
-    return found.assign(r=float(np.corrcoef(prediction, score)[0, 1]))
+                             values=["size", "area"])
+    size, area = (wide[name][list(anatomy.REGIONS)].to_numpy() for name in ("size", "area"))
+    dense = pd.Series(np.nanmean(pooling.enrichment(size, area), axis=0), list(anatomy.REGIONS))
+    part = explanation.parts_of_r(table, study.participants).groupby("region")["value"].mean()
+    found = pd.DataFrame({"enrichment": dense, "part": part}).loc[list(anatomy.FEATURE_REGIONS)]
+    # All parts together, those of the rest and of f(x0) included, are r.
+    return found.rename_axis("region").reset_index().assign(r=float(part.sum()))
 
 
 # Interventions
