@@ -169,6 +169,8 @@ class Facts:
                                       sort=False).reset_index().rename_axis(columns=None)
             columns = tuple(map(str, table.columns))
             table.columns = list(columns)
+        elif len(table):
+            table = table.drop_duplicates(list(columns))
         return show_table(table, columns, caption=caption, digits=digits)
 
     @cached_property

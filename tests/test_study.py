@@ -186,8 +186,7 @@ def test_explanations_are_of_models_that_have_not_seen_the_participant(plan) -> 
     table = explanations.region_table(plan, [1], ["mouth"])
     assert sorted(table["region"]) == sorted(anatomy.FEATURE_REGIONS)
     assert table["part"].notna().all()
-    densest = table.loc[table["enrichment"].idxmax(), "region"]
-    assert table["densest"].eq(densest == "mouth").all()
+    assert table["densest"].eq(table.loc[table["enrichment"].idxmax(), "region"]).all()
     rows = explanations.trial_rows(plan, "default", "default", 1)
     judged = explanations._judged(rows)
     assert "interventional_fidelity" in set(judged["metric"])

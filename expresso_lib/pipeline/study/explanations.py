@@ -63,16 +63,14 @@ def region_table(design: scores.Design, seeds: Sequence[int], regions: Sequence[
     DataFrame
         seed, planted, r (participant level, held out), region, enrichment (log density of both
         signs against the rest of the face, mean over participants), part (of r, that the region
-        adds: `explanation.parts_of_r`), densest and carries (the region with the highest
-        enrichment, with the largest part, is the planted one or its mirror image, which is
-        planted alike).
+        adds: `explanation.parts_of_r`), densest and carries (the names of the region with the
+        highest enrichment, with the largest part).
     """
     parts = []
     for seed in seeds:
         for name in regions:
             table = _regions_of(design, f"region:{name}", seed)
-            own = table["region"].isin({name, name.replace("right", "left")})
-            firsts = {label: bool(own[table[column].idxmax()])
+            firsts = {label: table.loc[table[column].idxmax(), "region"]
                       for label, column in (("densest", "enrichment"), ("carries", "part"))}
             parts.append(table.assign(seed=str(seed), planted=name, **firsts))
     columns = ["seed", "planted", "r", "region", "enrichment", "part", "densest", "carries"]
