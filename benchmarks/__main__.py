@@ -35,7 +35,8 @@ console = Console()
 def main() -> int:
     """Run what was asked for, keep every finished line, name what got slower."""
     words = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    words.add_argument("--goal", default="", help=f"one of {', '.join(MODULES)}; without, all but 8")
+    words.add_argument("--goal", default="",
+                       help=f"one of {', '.join(MODULES)}; without one, all but 8")
     words.add_argument("--quick", action="store_true", help="a minute instead of twenty")
     asked = words.parse_args()
     if asked.goal:

@@ -219,7 +219,7 @@ def judge(found: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.DataF
         people = [key[0] for key in wide["said"].columns]
         weights = _resamples(np.unique(people, return_inverse=True)[1], draws, seed)
         sets = {name: [k] for k, name in enumerate(factors)}
-        sets["pooled"] = [k for k, name in enumerate(factors) if name in _PLACED]
+        sets["pooled"] = [k for k, name in enumerate(factors) if name in PLACED]
         arrays = {name: wide[name].to_numpy(float) for name in _VALUES}
         for name, chosen in sets.items():
             data = {key: values[chosen] for key, values in arrays.items()}
@@ -228,7 +228,8 @@ def judge(found: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.DataF
 
 
 _VALUES = ("said", "effect", "amount", "density", "time_auroc", "relevance_mass")
-_PLACED = tuple(name for name in anatomy.FACTORS if name != "head_motion")
+# What has a place on the face, and so a share of the pooled numbers.
+PLACED = tuple(name for name in anatomy.FACTORS if name != "head_motion")
 
 
 def _scores_of(factor: str, support: str, data: dict, weights: np.ndarray) -> list[dict]:
@@ -398,7 +399,7 @@ def time_fidelity(maps: np.ndarray, interventions: Sequence[Intervention]) -> np
     ``time_auroc`` it asks when the *model* uses a factor, not when the face shows it: a model
     that reads how fast a smile comes looks at its start. NaN where nothing varies.
     """
-    placed = [one for one in interventions if one.factor in _PLACED]
+    placed = [one for one in interventions if one.factor in PLACED]
     if not placed:
         return np.full(len(maps), np.nan)
     frames = maps.shape[1]

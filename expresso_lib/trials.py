@@ -230,6 +230,7 @@ def trial(
              for k, network in enumerate(networks)}
     parts = _evidence(maps, interventions, participant)
     rows = _time_use(scene, seed) + _audit(scene, maps) + _timing(maps, interventions)
+    rows += _interaction(scene, interventions)
     if closer:
         rows += _closer(scene, values, maps, seed)
     parts.append(pd.DataFrame(rows, columns=["method", "baseline", "factor", "metric", "value"]))
@@ -266,6 +267,19 @@ def _timing(maps: Mapping, interventions: Sequence[faithfulness.Intervention]) -
     return [(method, baseline, "pooled", "time_fidelity",
              float(faithfulness.time_fidelity(values, interventions)[0]))
             for (method, baseline), values in maps.items() if interventions]
+
+
+def _interaction(scene: Stage, interventions: Sequence[faithfulness.Intervention]
+                 ) -> list[tuple]:
+    """How far single removals are from adding up to the removal of all: no sum can be both."""
+    if scene.oracle is None:
+        return []
+    single = [float(one.effect[0]) for one in interventions if one.factor in faithfulness.PLACED]
+    whole, still = (faithfulness.scores(scene.model, clip)[0]
+                    for clip in (scene.clip, scene.oracle))
+    found = {"interaction": abs(whole - still - sum(single)),
+             "single_effect": np.abs(single).mean()}
+    return [("model", "none", "pooled", name, float(value)) for name, value in found.items()]
 
 
 def _time_use(scene: Stage, seed: int) -> list[tuple]:

@@ -12,7 +12,7 @@ import pytask
 from pytask import PathNode, TaskWithoutPath
 
 from .. import config, publishing, store
-from . import chapters, execution
+from . import chapters, execution, kernels
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,8 @@ def run_chapters(wanted: Sequence[chapters.Chapter], parameters: config.Paramete
     _write_settings(run_folder)
     failed: list[str] = []
     tasks = [_chapter_task(chapter, parameters, root, failed) for chapter in wanted]
-    _pytask(tasks, run_folder, force)
+    with kernels.ahead():
+        _pytask(tasks, run_folder, force)
     finished = [c.name for c in wanted if chapters.outputs_path(c.name, run_folder).is_file()]
     return [c.name for c in wanted if c.name not in finished or c.name in failed]
 

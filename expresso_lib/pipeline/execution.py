@@ -8,9 +8,7 @@ import os
 import platform
 import shutil
 import subprocess
-import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,7 +19,7 @@ from typing import Any
 import nbformat
 
 from .. import config, store
-from . import chapters
+from . import chapters, kernels
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +56,7 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
                 log_output=False, request_save_on_cell_execute=False,
                 # Told to stop, an idle kernel would complain of the interruption.
                 extra_arguments=["--IPKernelApp.log_level=50"],
-                kernel_manager_class=_local_kernel())
+                kernel_manager_class=kernels.LocalKernel)
         except PapermillExecutionError as failure:
             error = f"{failure.ename}: {failure.evalue}"
         if not error and not chapters.outputs_path(chapter.name, run_folder).is_file():
@@ -141,23 +139,6 @@ def _environment(root: Path) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-def _local_kernel() -> type:
-    """Return a kernel manager that talks through sockets of this machine, where it has them.
-
-    Over TCP other users of a shared machine could read a chapter's outputs on their way.
-    """
-    from jupyter_client.manager import AsyncKernelManager
-
-    class LocalKernel(AsyncKernelManager):
-        def __init__(self, **options: Any) -> None:
-            super().__init__(**options)
-            if os.name != "nt":
-                self.transport = "ipc"
-                self.ip = str(Path(tempfile.gettempdir()) / f"expresso-{uuid.uuid4().hex[:12]}")
-
-    return LocalKernel
 
 
 def _stamp(path: Path, facts: dict[str, Any]) -> None:

@@ -147,6 +147,30 @@ def region_profiles(tables: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+def parts_of_r(parts: pd.DataFrame) -> Figure:
+    """What each region adds to r, with intervals; features in their colours, the rest grey.
+
+    Parameters
+    ----------
+    parts : DataFrame
+        Index: regions and ``f(x0)``; ``estimate, ci_low, ci_high``.
+    """
+    order = [name for name in (*anatomy.REGIONS, "f(x0)") if name in parts.index]
+    figure, axes = style.figure("wide", height=0.9 + 0.26 * len(order))
+    for y, name in enumerate(order):
+        row = parts.loc[name]
+        known = name in anatomy.FEATURE_REGIONS
+        color = style.region_style(name)["color"] if known else style.GREY
+        axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=color, linewidth=1.6)
+        axes.plot(row["estimate"], y, "o", color=color, markersize=5)
+    style.zero_line(axes, axis="x")
+    axes.set_yticks(range(len(order)),
+                    [anatomy.REGION_TITLES.get(name, "the neutral frame, f(x0)") for name in order])
+    axes.invert_yaxis()
+    axes.set_xlabel("part of Pearson's r between prediction and score")
+    return figure
+
+
 def timeline(
     frames: pd.DataFrame, units: pd.DataFrame, *, aus: Sequence[str], fps: float
 ) -> Figure:
