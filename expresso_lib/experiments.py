@@ -7,7 +7,9 @@ that differ only above the freeze boundary share them.
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
@@ -317,14 +319,17 @@ def predict(item: store.Item, path: Path) -> None:
     data = study.clip_set(recipe)
     log.info("%s: %d clips, weights %s", recipe.name, len(data), recipe.weights)
     values = read_features(features(recipe, study))
-    if recipe.fit == "ridge":
-        fit = training.ridge_fit(values, data.table)
-    else:
-        fit = _tuned_fit(recipe, study, data, values)
+    # Fine-tuning takes long: a killed recipe goes on in the fold and the epoch it had reached.
+    key = store.item_key(item, store.source_hash(__name__))
+    states = path.parent / "unfinished" / f"{recipe.name}-{key[:12]}"
+    fit = (training.ridge_fit(values, data.table) if recipe.fit == "ridge"
+           else _tuned_fit(recipe, study, data, values, states))
     training.cross_validate(data.table, study.schemes, recipe.name, fit).to_parquet(path)
+    shutil.rmtree(states, ignore_errors=True)
 
 
-def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet, values: np.ndarray) -> training.Fit:
+def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet, values: np.ndarray, states: Path
+               ) -> training.Fit:
     """Fine-tune from a ridge head; a fifth of the training participants say when to stop."""
     parts = {"last": ("last",), "all": ("last", "all")}[recipe.fit]
     scores, people = data.table["score"].to_numpy(float), data.table["participant"].to_numpy()
@@ -338,9 +343,9 @@ def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet, values: np.ndarray) 
         model = study.model(recipe)
         head = training.fit_ridge(values[learn], scores[learn], people[learn])
         options = replace(study.tuning, parts=parts, seed=recipe.seed, device=study.device)
-        training.finetune(
-            model, data, np.flatnonzero(learn), np.flatnonzero(stop), options=options, head=head
-        )
+        resume = states / f"{hashlib.sha256(train.tobytes()).hexdigest()[:12]}.pt"
+        training.finetune(model, data, np.flatnonzero(learn), np.flatnonzero(stop),
+                          options=options, head=head, resume=resume)
         return _predictions(model, data, np.flatnonzero(test), study.device)
 
     return fit

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from expresso_lib import clips, config, experiments, models, training
 from expresso_lib.plotting import training as plots
+from expresso_lib.training import finetuning
 
 P, R, F, SIZE = 8, 2, 19, 16
 
@@ -87,6 +88,29 @@ def test_fine_tuned_recipe_runs(study, run_folder) -> None:
     recipe = training.Recipe(weights="none", frames=6, folds=4, repeats=1, fit="last")
     found = experiments.run_recipes([recipe], study, out=run_folder / "tuned")
     assert np.isfinite(found["prediction"]).all()
+
+
+@pytest.mark.slow
+def test_a_killed_recipe_goes_on_in_the_fold_it_had_reached(study, tmp_path, monkeypatch) -> None:
+    """Finished folds are not fitted again, and the predictions are those of an unbroken run."""
+    recipe = training.Recipe(weights="none", frames=6, folds=4, repeats=1, fit="last")
+    whole = experiments.run_recipes([recipe], study, out=tmp_path / "whole")
+    assert not list((tmp_path / "whole" / "unfinished").glob("*"))
+    run_epoch, fitted = finetuning._PartFit.run_epoch, []
+
+    def counted(fit):
+        if len(fitted) == 2:
+            raise KeyboardInterrupt
+        fitted.append(fit)
+        return run_epoch(fit)
+
+    monkeypatch.setattr(finetuning._PartFit, "run_epoch", counted)
+    with pytest.raises(KeyboardInterrupt):
+        experiments.run_recipes([recipe], study, out=tmp_path / "broken")
+    fitted[:] = [None] * 3
+    again = experiments.run_recipes([recipe], study, out=tmp_path / "broken")
+    assert len(fitted) == 5
+    pd.testing.assert_frame_equal(again, whole)
 
 
 def test_final_model_keeps_domain_and_interval(study, run_folder, predictions) -> None:
