@@ -72,8 +72,7 @@ def _reference(
     """One epoch as the paper's code runs it: gradients reach the input, nothing is kept."""
     optimizer = torch.optim.AdamW(parameters, 1e-6)
     optimizer.zero_grad()
-    for clip, score in zip(clips.values, scores):
-        (model(clip[None].clone().requires_grad_(True)) - score).square().sum().backward()
+    (model(clips.values.clone().requires_grad_(True)) - scores).square().sum().backward()
     optimizer.step()
 
 
@@ -86,6 +85,5 @@ def _cached(
 ) -> None:
     optimizer = torch.optim.AdamW(parameters, 1e-6)
     optimizer.zero_grad()
-    # What lies behind the boundary is small enough to go through in one batch.
     (model.finish(cached, since=part) - scores).square().sum().backward()
     optimizer.step()

@@ -36,6 +36,8 @@ sys.argv = ["ipykernel_launcher", *told["arguments"]]
 kernelapp.launch_new_instance()
 """
 
+OURS = [sys.executable, "-m", "ipykernel_launcher"]
+
 _ahead = False
 _waiting: subprocess.Popen[str] | None = None
 
@@ -57,8 +59,11 @@ def ahead() -> Iterator[None]:
 
 def _warm() -> None:
     global _waiting
-    _waiting = subprocess.Popen([sys.executable, "-c", WAIT], stdin=subprocess.PIPE, text=True,
-                                start_new_session=True)
+    if _waiting is None or _waiting.poll() is not None:
+        # Named at once: ipykernel reads on import whose death should be its own.
+        environment = os.environ | {"JPY_PARENT_PID": str(os.getpid())}
+        _waiting = subprocess.Popen([sys.executable, "-c", WAIT], stdin=subprocess.PIPE, text=True,
+                                    start_new_session=True, env=environment)
 
 
 def _take() -> subprocess.Popen[str] | None:
@@ -80,7 +85,7 @@ class LocalKernel(AsyncKernelManager):
             self.ip = str(Path(tempfile.gettempdir()) / f"expresso-{uuid.uuid4().hex[:12]}")
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:
-        waiting = _take() if kernel_cmd[1:3] == ["-m", "ipykernel_launcher"] else None
+        waiting = _take() if kernel_cmd[:3] == OURS else None
         if waiting is None:
             await super()._async_launch_kernel(kernel_cmd, **options)
         else:
