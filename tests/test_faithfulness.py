@@ -135,6 +135,25 @@ def test_time_fidelity_knows_when_the_model_uses_a_factor(model, scene):
     assert np.isnan(faithfulness.time_fidelity(np.zeros_like(maps), interventions)).all()
 
 
+def test_a_factor_is_taken_from_eighths_of_a_long_clip():
+    """Known answer: brightness of the mouth counts, and it is brighter in frames 4 to 7 of 32."""
+    class Brightness(torch.nn.Module):
+        def forward(self, clips):
+            return clips.sum(dim=(1, 2, 3, 4))
+
+    without = torch.zeros(1, C, 32, H, W)
+    clips = without.clone()
+    clips[:, :, 4:8, :2] = 0.5
+    mouth = np.full((1, 32, H, W), MOUTH)
+    one = faithfulness.intervene(Brightness(), clips, without, "smile", regions=mouth,
+                                 activity=np.ones((1, 32)))
+    assert one.moments.shape == (1, faithfulness.MOMENTS)
+    assert one.moments[0].tolist() == [0, float(clips.sum()), 0, 0, 0, 0, 0, 0]
+    exact = clips.sum(dim=1).numpy()
+    assert faithfulness.time_fidelity(exact, [one])[0] == pytest.approx(1)
+    assert faithfulness.time_fidelity(exact[:, ::-1].copy(), [one])[0] != pytest.approx(1)
+
+
 @pytest.mark.parametrize("metric", ["interventional_fidelity", "interventional_slope",
                                     "fidelity_given_amount", "sign"])
 def test_weighted_statistics_equal_those_of_drawn_clips(metric):

@@ -75,8 +75,11 @@ def test_trial_scores_every_explanation_and_control(scene):
                      ("randomised_1", "own_neutral")}
     assert set(evidence["factor"]) == set(anatomy.FACTORS)
     wanted = {"deletion", "insertion", "infidelity", "sensitivity", "freeze", "randomisation",
-              "agreement", "ratio"}
+              "agreement", "ratio", "time_fidelity", "interaction", "single_effect"}
     assert wanted <= set(rows["metric"])
+    timing = rows[rows["metric"] == "time_fidelity"]["value"].dropna()
+    assert len(timing)
+    assert timing.between(-1, 1).all()
     oracle = evidence[(evidence["method"] == "DeepLift") & (evidence["support"] == "changed")]
     assert oracle["said"].notna().all()
 
@@ -88,6 +91,7 @@ def test_without_a_script_the_interventions_are_left_out(archive, model):
     found = trials.trial(scene, "P02", closer=False, steps=4)
     assert "evidence" not in set(found["metric"])
     assert {"freeze", "ratio"} <= set(found["metric"])
+    assert not {"time_fidelity", "interaction"} & set(found["metric"])
     table = trials.faithfulness_table(found.assign(recording="P02_R1"), recipe="r", draws=10)
     assert np.isnan(trials.cell(table, "DeepLift", "zero", "interventional_fidelity")["estimate"])
 
