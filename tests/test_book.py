@@ -66,6 +66,8 @@ LOW_CONTRAST = """() => {
   }
   return bad;
 }"""
+HYPHENS = r"""[...document.querySelectorAll('.pasted-text')].map(e => e.textContent)
+    .filter(text => /^-\d/.test(text)).map(text => 'hyphen for a minus: ' + text)"""
 BROKEN_IMAGES = """() => [...document.images].filter(i => !i.complete || !i.naturalWidth
   || !i.hasAttribute('alt') || (!i.alt && !i.closest('.navbar-brand')))
   .map(i => i.outerHTML.slice(0, 120))"""
@@ -223,6 +225,7 @@ def test_every_page_reads_well_without_a_network(which, book, browser, width, sc
         page.add_style_tag(content="* { transition: none !important; }")
         page.wait_for_timeout(50)
         found = page.evaluate(LOW_CONTRAST) + page.evaluate(BROKEN_IMAGES)
+        found += page.evaluate(HYPHENS)
         wide = page.evaluate("document.documentElement.scrollWidth")
         found += [f"{wide} px wide on {width}"] if wide > width else []
         missing = [
