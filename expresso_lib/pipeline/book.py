@@ -55,10 +55,17 @@ def run_chapters(wanted: Sequence[chapters.Chapter], parameters: config.Paramete
     _write_settings(run_folder)
     failed: list[str] = []
     tasks = [_chapter_task(chapter, parameters, root, failed) for chapter in wanted]
-    with kernels.ahead():
+    with kernels.ahead(at_once=force or any(_stale(c.name, run_folder) for c in wanted)):
         _pytask(tasks, run_folder, force)
     finished = [c.name for c in wanted if chapters.outputs_path(c.name, run_folder).is_file()]
     return [c.name for c in wanted if c.name not in finished or c.name in failed]
+
+
+def _stale(name: str, run_folder: Path) -> bool:
+    """Whether a chapter never finished, or its fingerprint has changed since."""
+    outputs = chapters.outputs_path(name, run_folder)
+    facts = run_folder / "fingerprints" / f"{name}.json"
+    return not outputs.is_file() or facts.stat().st_mtime_ns > outputs.stat().st_mtime_ns
 
 
 def _chapter_task(chapter: chapters.Chapter, parameters: config.Parameters, root: Path,

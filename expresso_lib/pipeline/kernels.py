@@ -43,11 +43,13 @@ _waiting: subprocess.Popen[str] | None = None
 
 
 @contextmanager
-def ahead() -> Iterator[None]:
-    """Within, every kernel that starts has the next one start importing."""
+def ahead(*, at_once: bool = False) -> Iterator[None]:
+    """Within, every kernel that starts has the next one start importing; `at_once` the first."""
     global _ahead
     _ahead = os.name != "nt"
     try:
+        if _ahead and at_once:
+            _warm()
         yield
     finally:
         _ahead = False
