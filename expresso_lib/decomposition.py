@@ -20,10 +20,8 @@ def parts(regions: pd.DataFrame, participants: pd.DataFrame, *, plan: stats.Plan
 
     Parameters
     ----------
-    regions : DataFrame
-        ``attribution_regions`` of one method and baseline.
-    participants : DataFrame
-        ``participant, score``.
+    regions, participants : DataFrame
+        As `explanation.parts_of_r` takes them.
     plan : stats.Plan
 
     Returns
