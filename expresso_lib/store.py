@@ -326,8 +326,13 @@ def reached_modules(module: str) -> set[str]:
         if name in seen or path is None:
             continue
         seen.add(name)
-        stack += imported_names(path.read_text(encoding="utf-8"), name)
+        stack += _imports(path, path.stat().st_mtime_ns, name)
     return seen
+
+
+@lru_cache(maxsize=1024)
+def _imports(path: Path, changed: int, module: str) -> list[str]:
+    return imported_names(path.read_text(encoding="utf-8"), module)
 
 
 def imported_names(code: str, module: str = "") -> list[str]:
@@ -380,8 +385,12 @@ def _foreign_path(module: str, is_root: bool) -> Path | None:
 
 def code_of(path: Path | None) -> str:
     """Return the code of a file without comments, docstrings and layout."""
-    if path is None:
-        return ""
+    return "" if path is None else _code(path, path.stat().st_mtime_ns)
+
+
+# Modules share most of what they reach: each file is parsed once, until it changes.
+@lru_cache(maxsize=1024)
+def _code(path: Path, changed: int) -> str:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):

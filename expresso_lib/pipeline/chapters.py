@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -121,22 +121,9 @@ def library_hash(path: Path) -> str:
     reached: set[str] = set()
     for name in store.imported_names(code):
         # The pipeline runs chapters; what it publishes with does not change what they compute.
-        reached |= _reached("expresso_lib.pipeline.run"
-                            if name.startswith("expresso_lib.pipeline") else name)
-    return text_hash([[name, _code(name)] for name in sorted(reached)])
-
-
-# Chapters share most of their library: each module is read once for all of them.
-
-
-@cache
-def _reached(module: str) -> frozenset[str]:
-    return frozenset(store.reached_modules(module))
-
-
-@cache
-def _code(module: str) -> str:
-    return store.code_of(store.module_path(module))
+        reached |= store.reached_modules("expresso_lib.pipeline.run"
+                                         if name.startswith("expresso_lib.pipeline") else name)
+    return text_hash([[name, store.code_of(store.module_path(name))] for name in sorted(reached)])
 
 
 def text_hash(value: Any) -> str:
