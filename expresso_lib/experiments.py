@@ -322,6 +322,9 @@ def predict(item: store.Item, path: Path) -> None:
     # Fine-tuning takes long: a killed recipe goes on in the fold and the epoch it had reached.
     key = store.item_key(item, store.source_hash(__name__))
     states = path.parent / "unfinished" / f"{recipe.name}-{key[:12]}"
+    for left in states.parent.glob(f"{recipe.name}-*"):
+        if left != states:  # of other code or other data: nobody will ask for them again
+            shutil.rmtree(left, ignore_errors=True)
     fit = (training.ridge_fit(values, data.table) if recipe.fit == "ridge"
            else _tuned_fit(recipe, study, data, values, states))
     training.cross_validate(data.table, study.schemes, recipe.name, fit).to_parquet(path)
@@ -335,6 +338,10 @@ def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet, values: np.ndarray, 
     scores, people = data.table["score"].to_numpy(float), data.table["participant"].to_numpy()
 
     def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        resume = states / f"{hashlib.sha256(train.tobytes()).hexdigest()[:12]}.pt"
+        done = resume.with_suffix(".npy")
+        if done.is_file():
+            return np.load(done)
         kept = study.participants[study.participants["participant"].isin(people[train])]
         aside = clips.folds(kept, 5, seed=recipe.seed)
         stopping = set(aside.loc[aside["fold"] == 0, "participant"])
@@ -343,10 +350,13 @@ def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet, values: np.ndarray, 
         model = study.model(recipe)
         head = training.fit_ridge(values[learn], scores[learn], people[learn])
         options = replace(study.tuning, parts=parts, seed=recipe.seed, device=study.device)
-        resume = states / f"{hashlib.sha256(train.tobytes()).hexdigest()[:12]}.pt"
         training.finetune(model, data, np.flatnonzero(learn), np.flatnonzero(stop),
                           options=options, head=head, resume=resume)
-        return _predictions(model, data, np.flatnonzero(test), study.device)
+        found = _predictions(model, data, np.flatnonzero(test), study.device)
+        with store.atomic(done) as temporary:
+            np.save(temporary, found)
+        resume.unlink()  # of a finished fold only its predictions are needed
+        return found
 
     return fit
 
