@@ -356,7 +356,8 @@ def parts_of_r(regions: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFram
     size = float(outputs["output"].std(ddof=0) * score.std(ddof=0))
     away = (terms - terms.mean()).mul(score - score.mean(), axis=0)
     parts = away / size if size > 1e-12 else away * np.nan
-    return parts.rename_axis(columns="region").stack().rename("value").reset_index()
+    return parts.rename_axis(columns="region").reset_index().melt(
+        "participant", value_name="value").sort_values(["participant", "region"], ignore_index=True)
 
 
 def completeness(regions: pd.DataFrame) -> pd.DataFrame:

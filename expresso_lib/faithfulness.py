@@ -5,6 +5,11 @@ a clip is rendered again without the factor (its AUs at the level of the own neu
 ``effect`` = f(x) - f(x without it). An explanation is right where its sum over the factor's
 pixels says the same. Re-rendered clips come as arrays; nothing is rendered here.
 
+Where factors interact, effects do not add up to the score, and an explanation that divides the
+score among them cannot agree with every one. Its own question is the factor's ``share``: the
+mean of what it does as the last to come and as the first, which is its Shapley value wherever
+factors interact in pairs (Shapley, 1953).
+
 Several of these metrics are passed by maps that never saw the model (edges, motion, the
 difference from the baseline): ``controls`` makes them, and no score is reported without theirs.
 """
@@ -27,8 +32,8 @@ from expresso_lib import anatomy, pooling
 CHANGED = 2.5 / 255
 # A frame shows a factor where one of its AUs is this far (share of full intensity) from neutral.
 ACTIVE = 0.3
-# Stretches of a clip from which a factor is taken one at a time.
-MOMENTS = 8
+# Parts of a clip's time from which a factor is taken one at a time.
+STRETCHES = 8
 # Effects below one score point have no sign worth asking for.
 SIGN_POINTS = 1.0
 DRAWS = 1000
@@ -45,7 +50,8 @@ class Intervention:
     region: np.ndarray  # (N, T, H, W) bool, the factor's regions in frames where it is active
     active: np.ndarray  # (N, T) bool
     amount: np.ndarray  # (N,) mean activity in the clip, share of full intensity
-    moments: np.ndarray  # (N, MOMENTS) what the factor is worth in each stretch of the clip, points
+    by_stretch: np.ndarray  # (N, STRETCHES) effect of taking it out of one stretch alone, points
+    share: np.ndarray  # (N,) its part of the score, points; NaN where this was not rendered
 
 
 def scores(model: nn.Module, clips: Tensor, *, batch: int = 8) -> np.ndarray:
@@ -64,8 +70,9 @@ def intervene(
     regions: np.ndarray,
     activity: np.ndarray,
     elsewhere: np.ndarray | None = None,
+    only: tuple[Tensor, Tensor] | None = None,
 ) -> Intervention:
-    """Measure what the model loses with one factor.
+    """Measure what the model loses with one factor, and what the factor alone gives it.
 
     Parameters
     ----------
@@ -80,6 +87,8 @@ def intervene(
     elsewhere : np.ndarray, optional
         (N, T) bool, frames in which another factor of the same regions is active: they are left
         out, for place cannot tell the two apart.
+    only : (Tensor, Tensor), optional
+        The clips with this factor and no other, and with none at all: they give ``share``.
 
     Raises
     ------
@@ -101,24 +110,22 @@ def intervene(
     names = anatomy.FACTOR_REGIONS.get(factor, ("background",))
     inside = np.isin(regions, [anatomy.REGIONS.index(name) for name in names])
     changed = (clips - without).abs().amax(dim=1).cpu().numpy() > CHANGED
-    whole = scores(model, clips)
     where = active[..., None, None]
+    stretch = torch.from_numpy(_stretch_of(clips.shape[2]))[:, None, None].to(clips.device)
+    parts = [torch.where(stretch == part, without, clips) for part in stretch.unique()]
+    shown = torch.cat([clips, without, *(only or ()), *parts])
+    whole, lost, *rest = scores(model, shown).reshape(-1, len(clips))
+    alone_in, nothing = rest[:2] if only else np.full((2, len(clips)), np.nan)
+    by_stretch = whole[:, None] - np.stack(rest[2:] if only else rest, axis=1)
     return Intervention(
-        factor, whole - scores(model, without), changed & alone[..., None, None], inside & where,
-        active, activity.mean(1), _moments_of(model, clips, without, whole),
+        factor, whole - lost, changed & alone[..., None, None], inside & where, active,
+        activity.mean(1), by_stretch, (whole - lost + alone_in - nothing) / 2,
     )
 
 
-def _stretches(frames: int) -> np.ndarray:
+def _stretch_of(frames: int) -> np.ndarray:
     """The stretch of every frame, (T,) int."""
-    return np.arange(frames) * min(MOMENTS, frames) // frames
-
-
-def _moments_of(model: nn.Module, clips: Tensor, without: Tensor, whole: np.ndarray) -> np.ndarray:
-    stretch = torch.from_numpy(_stretches(clips.shape[2]))[:, None, None].to(clips.device)
-    there = range(int(stretch.max()) + 1)
-    left = [scores(model, torch.where(stretch == part, without, clips)) for part in there]
-    return whole[:, None] - np.stack(left, axis=1)
+    return np.arange(frames) * min(STRETCHES, frames) // frames
 
 
 def contribution(maps: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -158,15 +165,16 @@ def controls(
 
 
 def evidence(
-    maps: np.ndarray | None, interventions: Sequence[Intervention], participants: Sequence[str]
+    maps: np.ndarray | str, interventions: Sequence[Intervention], participants: Sequence[str]
 ) -> pd.DataFrame:
     """What one explanation says about every clip and factor, beside what the model does.
 
     Parameters
     ----------
-    maps : np.ndarray or None
-        (N, T, H, W) attributions summed over channels. None says the factor's *amount* in the
-        clip instead: the control that knows how much the face moved and nothing of the model.
+    maps : np.ndarray or str
+        (N, T, H, W) attributions summed over channels. Instead of an explanation speaks with
+        ``"amount"`` the control that knows how much the face moved and nothing of the model;
+        with ``"share"`` the factor's own share, to see how far it is from single effects.
     interventions : sequence of Intervention
         On the same N clips.
     participants : sequence of str
@@ -176,21 +184,23 @@ def evidence(
     -------
     pd.DataFrame
         One row per clip, factor and support: ``participant, clip, factor, support, said, effect,
-        amount, density, time_auroc, relevance_mass``. Tables of several recordings can be joined.
+        share, amount, density, time_auroc, relevance_mass``. Tables of several recordings can be
+        joined.
     """
     parts = []
     for one in interventions:
         known = {"participant": list(participants), "clip": np.arange(len(one.effect))}
-        known |= {"factor": one.factor, "effect": one.effect, "amount": one.amount}
+        known |= {"factor": one.factor, "effect": one.effect, "share": one.share}
+        known["amount"] = one.amount
         for support in ("changed", "region"):
             mask = getattr(one, support)
-            said = one.amount if maps is None else contribution(maps, mask)
+            said = getattr(one, maps) if isinstance(maps, str) else contribution(maps, mask)
             size = np.maximum(mask.sum(axis=(1, 2, 3)), 1)
             table = pd.DataFrame(known | {"support": support, "said": said})
             parts.append(table.assign(
                 density=np.abs(said) / size,
-                time_auroc=np.nan if maps is None else time_auroc(maps, one),
-                relevance_mass=np.nan if maps is None else relevance_mass(maps, one),
+                time_auroc=np.nan if isinstance(maps, str) else time_auroc(maps, one),
+                relevance_mass=np.nan if isinstance(maps, str) else relevance_mass(maps, one),
             ))
     return pd.concat(parts, ignore_index=True)
 
@@ -227,7 +237,7 @@ def judge(found: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.DataF
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-_VALUES = ("said", "effect", "amount", "density", "time_auroc", "relevance_mass")
+_VALUES = ("said", "effect", "amount", "share", "density", "time_auroc", "relevance_mass")
 # What has a place on the face, and so a share of the pooled numbers.
 PLACED = tuple(name for name in anatomy.FACTORS if name != "head_motion")
 
@@ -237,6 +247,8 @@ def _scores_of(factor: str, support: str, data: dict, weights: np.ndarray) -> li
     for metric, statistic in _FIDELITY.items():
         values = statistic(*(data[k] for k in _VALUES[:3]), weights)
         rows.append(_row(factor, metric, support, values))
+    values = _fidelity(data["said"], data["share"], data["amount"], weights)
+    rows.append(_row(factor, "share_fidelity", support, values))
     # Attribution in the region is asked for its timing, on the changed pixels for its mass.
     metric = "time_auroc" if support == "region" else "relevance_mass"
     rows.append(_row(factor, metric, support, _mean(data[metric], weights)))
@@ -313,7 +325,7 @@ def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
     return np.divide(top, bottom, where=there, out=np.full(np.shape(top), np.nan))
 
 
-def _moments(*values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _products(*values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Weighted sums of products about the mean, (V, V, D), of V arrays (K, N) under (D, N)."""
     centred = [value - value.mean() for value in values]
     n = weights.sum(axis=1) * len(values[0])
@@ -330,14 +342,14 @@ def _moments(*values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def _fidelity(said: np.ndarray, effect: np.ndarray, amount: np.ndarray, weights: np.ndarray
               ) -> np.ndarray:
-    (own, shared), (_, other) = _moments(said, effect, weights=weights)
+    (own, shared), (_, other) = _products(said, effect, weights=weights)
     return _ratio(shared, np.sqrt(np.maximum(own, 0) * np.maximum(other, 0)))
 
 
 def _slope(said: np.ndarray, effect: np.ndarray, amount: np.ndarray, weights: np.ndarray
            ) -> np.ndarray:
     """Points said per point of effect."""
-    (_, shared), (_, spread) = _moments(said, effect, weights=weights)
+    (_, shared), (_, spread) = _products(said, effect, weights=weights)
     return _ratio(shared, spread)
 
 
@@ -347,7 +359,7 @@ def _given_amount(said: np.ndarray, effect: np.ndarray, amount: np.ndarray, weig
     left = np.zeros((3, len(weights)))  # of said with said, said with effect, effect with effect
     for factor in range(len(said)):
         rows = (value[[factor]] for value in (said, effect, amount))
-        m = _moments(*rows, weights=weights)
+        m = _products(*rows, weights=weights)
         for k, (i, j) in enumerate(((0, 0), (0, 1), (1, 1))):
             line = np.divide(m[i, 2] * m[j, 2], m[2, 2], where=m[2, 2] > 1e-12,
                              out=np.zeros(len(weights)))
@@ -403,9 +415,9 @@ def time_fidelity(maps: np.ndarray, interventions: Sequence[Intervention]) -> np
     if not placed:
         return np.full(len(maps), np.nan)
     frames = maps.shape[1]
-    share = np.eye(min(MOMENTS, frames))[_stretches(frames)]  # (T, S)
+    share = np.eye(min(STRETCHES, frames))[_stretch_of(frames)]  # (T, S)
     said = np.stack([np.where(o.changed, maps, 0).sum(axis=(2, 3)) @ share for o in placed], axis=1)
-    done = np.stack([one.moments for one in placed], axis=1)
+    done = np.stack([one.by_stretch for one in placed], axis=1)
     pairs = zip(*(x - x.mean(axis=2, keepdims=True) for x in (said, done)))
     return np.array([pearson(a, b) for a, b in pairs])
 

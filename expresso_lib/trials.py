@@ -9,7 +9,8 @@ a script (real recordings) the interventions are left out; everything else stays
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ class Stage:
     neutral: Tensor  # (3, 1, H, W)
     regions: np.ndarray  # (1, T, H, W)
     without: Mapping[str, Tensor]  # factor -> (1, 3, T, H, W); empty without a script
+    only: Mapping[str, Tensor]  # the same with one placed factor, every other AU as in neutral
     activity: Mapping[str, np.ndarray]  # factor -> (1, T) share of full intensity
     oracle: Tensor | None  # (1, 3, T, H, W): every AU as in the neutral frame
 
@@ -70,6 +72,12 @@ class Stage:
             return attribution.baseline_clips(self.clip, self.oracle)
         known = self.neutral if baseline == "own_neutral" else baseline
         return attribution.baseline_clips(self.clip, known)
+
+    def beside(self, factor: str) -> tuple[Tensor, Tensor] | None:
+        """The clip with this factor only, and with none; None for what has no place."""
+        if factor not in self.only or self.oracle is None:
+            return None
+        return self.only[factor], self.oracle
 
 
 def item(
@@ -143,7 +151,7 @@ def stage(
     labels = archive.regions[rows][None]
     if script is None:
         clip = torch.from_numpy(clips.stack(archive, rows[None]))
-        return Stage(model, clip, explanation.own_neutral(archive, row), labels, {}, {}, None)
+        return Stage(model, clip, explanation.own_neutral(archive, row), labels, {}, {}, {}, None)
     level = int(archive.source[row])
 
     def show(changed: synthetic.Script, at: np.ndarray) -> Tensor:
@@ -153,13 +161,18 @@ def stage(
         return torch.from_numpy(images.transpose(3, 0, 1, 2).astype(np.float32) / 255)
 
     factors = [name for name in anatomy.FACTORS] + ["headset"] * script.headset
-    removed = {k: show(synthetic.without(script, k, level=level), rows)[None] for k in factors}
-    still = replace(script, au=np.repeat(script.au[[level]], script.n_frames, axis=0),
-                    gaze=np.repeat(script.gaze[[level]], script.n_frames, axis=0))
+
+    def lacking(names: Iterable[str]) -> Tensor:
+        left = reduce(partial(synthetic.without, level=level), names, script)
+        return show(left, rows)[None]
+
+    placed = faithfulness.PLACED
     return Stage(
-        model, show(script, rows)[None], show(script, np.array([row])), labels, removed,
+        model, show(script, rows)[None], show(script, np.array([row])), labels,
+        {k: lacking([k]) for k in factors},
+        {k: lacking([other for other in placed if other != k]) for k in placed},
         {k: _activity(script, k, archive.source[rows], level)[None] for k in factors},
-        show(still, rows)[None],
+        lacking(placed),
     )  # fmt: skip
 
 
@@ -212,8 +225,9 @@ def trial(
         Evidence rows (``metric`` is "evidence") and one row per other number.
     """
     interventions = [
-        faithfulness.intervene(scene.model, scene.clip, without, factor,
-                               regions=scene.regions, activity=scene.activity[factor])
+        faithfulness.intervene(
+            scene.model, scene.clip, without, factor, regions=scene.regions,
+            activity=scene.activity[factor], only=scene.beside(factor))
         for factor, without in scene.without.items()
     ]
     asked = [*ways, *(SLOW_WAYS if closer else ())]
@@ -255,7 +269,7 @@ def _map(values: Tensor) -> np.ndarray:
 def _evidence(maps, interventions, participant) -> list[pd.DataFrame]:
     if not interventions:
         return []
-    everything = {("amount", "none"): None} | maps
+    everything = {(name, "none"): name for name in ("amount", "share")} | maps
     return [
         faithfulness.evidence(one, interventions, [participant]).assign(
             method=way[0], baseline=way[1], metric="evidence")
@@ -271,13 +285,15 @@ def _timing(maps: Mapping, interventions: Sequence[faithfulness.Intervention]) -
 
 def _interaction(scene: Stage, interventions: Sequence[faithfulness.Intervention]
                  ) -> list[tuple]:
-    """How far single removals are from adding up to the removal of all: no sum can be both."""
+    """How far effects, and how far shares, are from adding up to the removal of all factors."""
+    placed = [one for one in interventions if one.factor in scene.only]
     if scene.oracle is None:
         return []
-    single = [float(one.effect[0]) for one in interventions if one.factor in faithfulness.PLACED]
-    whole, still = (faithfulness.scores(scene.model, clip)[0]
-                    for clip in (scene.clip, scene.oracle))
-    found = {"interaction": abs(whole - still - sum(single)),
+    whole, still = faithfulness.scores(scene.model, torch.cat([scene.clip, scene.oracle]))
+    single, share = (np.array([getattr(one, name)[0] for one in placed])
+                     for name in ("effect", "share"))
+    found = {"interaction": abs(whole - still - single.sum()),
+             "beyond_pairs": abs(whole - still - share.sum()),
              "single_effect": np.abs(single).mean()}
     return [("model", "none", "pooled", name, float(value)) for name, value in found.items()]
 
@@ -432,8 +448,8 @@ def faithfulness_table(
         judged = faithfulness.judge(part, draws=draws, seed=seed)
         parts.append(judged.assign(method=method, baseline=baseline))
     keys = ["method", "baseline", "factor", "metric", "support"]
-    parts.append(faithfulness.means(rows[rows["metric"] != "evidence"].assign(support="all"),
-                                    keys, draws=draws, seed=seed))
+    other = rows[rows["metric"] != "evidence"].assign(support="all")
+    parts.append(faithfulness.means(other, [*keys, "network"], draws=draws, seed=seed))
     table = pd.concat([p for p in parts if len(p)], ignore_index=True)
     # The networks without training are one row: their mean and the range of their estimates.
     blind = table[table["method"] == "randomised"].groupby(keys, as_index=False, sort=False).agg(
@@ -483,9 +499,9 @@ def cell(table: pd.DataFrame, method: str, baseline: str, metric: str, *,
 BLIND = ("random", "edge", "motion", "difference", "amount")
 
 
-def strongest_control(table: pd.DataFrame, metric: str) -> pd.Series:
-    """The control with the largest |estimate|, pooled, on changed pixels."""
-    rows = [cell(table, name, "none", metric) for name in BLIND]
+def strongest_control(table: pd.DataFrame, metric: str, *, support: str = "changed") -> pd.Series:
+    """The control with the largest |estimate|, pooled."""
+    rows = [cell(table, name, "none", metric, support=support) for name in BLIND]
     return max(rows, key=lambda row: np.nan_to_num(abs(row["estimate"]), nan=-1))
 
 
@@ -529,23 +545,30 @@ def audit_table(rows: pd.DataFrame) -> pd.DataFrame:
 def trust_table(table: pd.DataFrame) -> pd.DataFrame:
     """Which explanation may be believed for what, by the bars of this chapter.
 
-    *How much, and which sign*: fidelity on changed pixels at least .90 and above every control.
-    *Where*: at least .80 on region masks. *When*: timing at least .90. "no" where a bar is
-    missed, "not measured" where this run could not ask.
+    *What taking it out does*: fidelity to single removals at least .90 and above every control.
+    *Its share*: the same with shares. *Where*: shares at least .80 on region masks. *When*:
+    timing at least .90, and beyond every control in when the model uses a factor. "no" where a
+    bar is missed, "not measured" where this run could not ask.
     """
     ways = table[["method", "baseline"]].drop_duplicates().itertuples(index=False)
-    control = abs(strongest_control(table, "interventional_fidelity")["estimate"])
+    removal, share = "interventional_fidelity", "share_fidelity"
+    blind = {name: np.nan_to_num(abs(strongest_control(table, name, support=support)["estimate"]))
+             for name, support in ((removal, "changed"), (share, "changed"),
+                                   ("time_fidelity", "all"))}
     found = []
     for method, baseline in ways:
         if baseline == "none" or method == "randomised":
             continue
-        fidelity = cell(table, method, baseline, "interventional_fidelity")["estimate"]
-        region = cell(table, method, baseline, "interventional_fidelity", support="region")
-        timing = cell(table, method, baseline, "time_auroc", support="region")
+        get = partial(cell, table, method, baseline)
+        timing, moments = get("time_auroc", support="region"), get("time_fidelity", support="all")
+        beyond = moments["ci_low"] > blind["time_fidelity"]
         found.append({
-            "method": method, "reference": baseline.replace("_", " "), "fidelity": fidelity,
-            "how much, and which sign": _verdict(fidelity, max(0.9, np.nan_to_num(control))),
-            "where": _verdict(region["estimate"], 0.8), "when": _verdict(timing["estimate"], 0.9),
+            "method": method, "reference": baseline.replace("_", " "),
+            "fidelity": get(removal)["estimate"], "to shares": get(share)["estimate"],
+            "what taking it out does": _verdict(get(removal)["estimate"], max(0.9, blind[removal])),
+            "its share": _verdict(get(share)["estimate"], max(0.9, blind[share])),
+            "where": _verdict(get(share, support="region")["estimate"], 0.8),
+            "when": _verdict(timing["estimate"], 0.9 if beyond else np.inf),
             "can see what stands still": "yes" if baseline in ("blur", "zero") else "no",
         })
     return pd.DataFrame(found)

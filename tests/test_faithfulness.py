@@ -123,10 +123,10 @@ def test_a_true_explanation_passes_and_controls_do_not(model, scene):
 
 
 def test_time_fidelity_knows_when_the_model_uses_a_factor(model, scene):
-    """1 for the exact map, lower for noise, NaN for zeros; moments add up to the effect."""
+    """1 for the exact map, lower for noise, NaN for zeros; stretches add up to the effect."""
     clips, plain, interventions = scene
     for one in interventions:
-        assert_allclose(one.moments.sum(axis=1), one.effect, rtol=1e-4)
+        assert_allclose(one.by_stretch.sum(axis=1), one.effect, rtol=1e-4)
     maps = _maps(model, clips, plain)
     exact = faithfulness.time_fidelity(maps, interventions)
     assert (exact > 0.999).all()
@@ -147,11 +147,53 @@ def test_a_factor_is_taken_from_eighths_of_a_long_clip():
     mouth = np.full((1, 32, H, W), MOUTH)
     one = faithfulness.intervene(Brightness(), clips, without, "smile", regions=mouth,
                                  activity=np.ones((1, 32)))
-    assert one.moments.shape == (1, faithfulness.MOMENTS)
-    assert one.moments[0].tolist() == [0, float(clips.sum()), 0, 0, 0, 0, 0, 0]
+    assert one.by_stretch.shape == (1, faithfulness.STRETCHES)
+    assert one.by_stretch[0].tolist() == [0, float(clips.sum()), 0, 0, 0, 0, 0, 0]
     exact = clips.sum(dim=1).numpy()
     assert faithfulness.time_fidelity(exact, [one])[0] == pytest.approx(1)
     assert faithfulness.time_fidelity(exact[:, ::-1].copy(), [one])[0] != pytest.approx(1)
+
+
+class Interacts(nn.Module):
+    """f(x) = m + m b of the brightness of the mouth's pixels and of the brow's."""
+
+    def forward(self, clips):
+        mouth, brow = clips[:, :, :, 7:9, 2:6], clips[:, :, :, 1:3, :4]
+        m, b = (part.mean(dim=(1, 2, 3, 4)) for part in (mouth, brow))
+        return 10 * (m + m * b)
+
+
+def test_shares_divide_what_single_effects_count_twice(labels):
+    """Known answer: m + m b has effects m + m b and m b, shares m + m b / 2 and m b / 2."""
+    rng = np.random.default_rng(2)
+    m, b = (torch.from_numpy(rng.uniform(0.2, 1, N)).float() for _ in range(2))
+    nothing = torch.zeros(N, C, T, H, W)
+    mouth, brow = nothing.clone(), nothing.clone()
+    mouth[:, :, :, 7:9, 2:6] = m[:, None, None, None, None]
+    brow[:, :, :, 1:3, :4] = b[:, None, None, None, None]
+    model, clips, active = Interacts().eval(), mouth + brow, np.ones((N, T))
+    smile = faithfulness.intervene(model, clips, brow, "smile", regions=labels, activity=active,
+                                   only=(mouth, nothing))
+    brows = faithfulness.intervene(model, clips, mouth, "brows", regions=labels, activity=active,
+                                   only=(brow, nothing))
+    assert_allclose(brows.effect, 10 * m * b, rtol=1e-4)
+    assert_allclose(brows.share, 5 * m * b, rtol=1e-4)
+    assert_allclose(smile.share + brows.share, 10 * (m + m * b), rtol=1e-4)
+    found = attribution.attribute(model, clips, "IntegratedGradients", nothing, steps=50)
+    table = _judge(found.values.sum(dim=1).numpy(), [smile, brows], draws=20)
+    assert _score(table, "share_fidelity") > 0.9999
+    assert _score(table, "interventional_fidelity") < 0.99
+    divided = _judge("share", [smile, brows], draws=20)
+    assert_allclose(_score(divided, "interventional_fidelity"),
+                    _score(table, "interventional_fidelity"), atol=1e-3)
+
+
+def test_without_the_renderings_a_share_is_not_known(scene):
+    """No clip with one factor only: no number, and everything else as before."""
+    _, _, interventions = scene
+    assert np.isnan(interventions[0].share).all()
+    table = _judge("amount", interventions, draws=20)
+    assert np.isnan(_score(table, "share_fidelity"))
 
 
 @pytest.mark.parametrize("metric", ["interventional_fidelity", "interventional_slope",
@@ -173,7 +215,7 @@ def test_weighted_statistics_equal_those_of_drawn_clips(metric):
 def test_the_amount_alone_says_nothing_beyond_the_amount(scene):
     """Its fidelity within one factor is high, given the amount it is not defined."""
     _, _, interventions = scene
-    table = _judge(None, interventions, draws=20)
+    table = _judge("amount", interventions, draws=20)
     assert _score(table, "interventional_fidelity", "smile") > 0.9
     assert np.isnan(_score(table, "fidelity_given_amount", "smile"))
     assert table.loc[table["metric"] == "time_auroc", "estimate"].isna().all()
@@ -196,7 +238,7 @@ def test_intervals_come_from_participants(model, scene):
     twice = [
         faithfulness.Intervention(
             i.factor, *(np.concatenate([x, x]) for x in (i.effect, i.changed, i.region, i.active,
-                                                         i.amount, i.moments)))
+                                                         i.amount, i.by_stretch, i.share)))
         for i in interventions
     ]
     two = _judge(np.concatenate([noisy] * 2), twice, PEOPLE * 2, draws=200)

@@ -5,7 +5,17 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from expresso_lib import anatomy, attribution, clips, models, regions, store, synthetic, trials
+from expresso_lib import (
+    anatomy,
+    attribution,
+    clips,
+    faithfulness,
+    models,
+    regions,
+    store,
+    synthetic,
+    trials,
+)
 
 COHORT = {"participants": 4, "recordings": 1, "seconds": 1.6, "fps": 25.0, "seed": 3}
 T, SIZE, RENDER = 8, 32, 64
@@ -56,6 +66,18 @@ def test_stage_takes_out_one_factor_at_a_time(scene):
         assert changed < (1.01 if factor == "head_motion" else 0.6), factor
 
 
+def test_stage_shows_one_factor_alone(scene):
+    """What a factor adds to the neutral clip lies where taking it out of the clip changes it."""
+    assert set(scene.only) == set(faithfulness.PLACED)
+    for factor, only in scene.only.items():
+        changed = (scene.without[factor] != scene.clip).any(dim=1)
+        added = (only != scene.oracle).any(dim=1)
+        if changed.any() and added.any():  # far more often the same pixels than by chance
+            assert (added & changed).float().mean() > 2 * added.float().mean() * (
+                changed.float().mean()), factor
+    assert scene.beside("head_motion") is None
+
+
 def test_rendering_smaller_shows_the_same_place(archive, model, script):
     """Half the size, transforms carried over: the same crop, a little softer, not shifted."""
     rows = trials.middle_clip(archive.n_frames, T)
@@ -75,13 +97,17 @@ def test_trial_scores_every_explanation_and_control(scene):
                      ("randomised_1", "own_neutral")}
     assert set(evidence["factor"]) == set(anatomy.FACTORS)
     wanted = {"deletion", "insertion", "infidelity", "sensitivity", "freeze", "randomisation",
-              "agreement", "ratio", "time_fidelity", "interaction", "single_effect"}
+              "agreement", "ratio", "time_fidelity", "interaction", "beyond_pairs",
+              "single_effect"}
     assert wanted <= set(rows["metric"])
     timing = rows[rows["metric"] == "time_fidelity"]["value"].dropna()
     assert len(timing)
     assert timing.between(-1, 1).all()
     oracle = evidence[(evidence["method"] == "DeepLift") & (evidence["support"] == "changed")]
     assert oracle["said"].notna().all()
+    share = oracle.drop_duplicates("factor").set_index("factor")["share"]
+    assert share.drop("head_motion").notna().all()
+    assert np.isnan(share["head_motion"])
 
 
 def test_without_a_script_the_interventions_are_left_out(archive, model):
@@ -118,18 +144,25 @@ def test_trials_of_a_cohort_make_the_books_table(archive, model, tmp_path):
     assert {"pooled", "smile"} <= set(table["factor"])
     assert "randomised" in set(table["method"])
     assert len(trials.by_factor(rows, table)) == len(anatomy.FACTORS)
-    assert {"how much, and which sign", "where", "when"} <= set(trials.trust_table(table))
+    assert {"its share", "where", "when"} <= set(trials.trust_table(table))
     assert trials.agreement_table(rows).shape[0] == len(trials.WAYS) + len(trials.SLOW_WAYS)
 
 
 def test_trust_table_needs_more_than_the_best_control():
-    """A fidelity of .95 is no "yes" where a control has .96."""
+    """A fidelity of .95 is no "yes" where a control has .96; timing needs both its questions."""
     def table(control):
-        rows = [("DeepLift", "blur", 0.95), ("amount", "none", control)]
+        rows = [("DeepLift", "blur", metric, support, value) for metric, support, value in (
+            ("interventional_fidelity", "changed", 0.95), ("share_fidelity", "changed", 0.97),
+            ("share_fidelity", "region", 0.7), ("time_auroc", "region", 0.95),
+            ("time_fidelity", "all", 0.6))]
+        rows += [("amount", "none", metric, "changed", control) for metric in
+                 ("interventional_fidelity", "share_fidelity")]
+        rows += [("edge", "none", "time_fidelity", "all", control)]
         return pd.DataFrame([
-            {"method": m, "baseline": b, "factor": "pooled", "metric": "interventional_fidelity",
-             "support": "changed", "estimate": e, "ci_low": e, "ci_high": e} for m, b, e in rows])
+            {"method": m, "baseline": b, "factor": "pooled", "metric": metric,
+             "support": support, "estimate": e, "ci_low": e, "ci_high": e}
+            for m, b, metric, support, e in rows])
 
-    column = "how much, and which sign"
-    assert trials.trust_table(table(0.5))[column].tolist() == ["yes"]
-    assert trials.trust_table(table(0.96))[column].tolist() == ["no"]
+    asked = ["what taking it out does", "its share", "where", "when"]
+    assert trials.trust_table(table(0.5))[asked].values.tolist() == [["yes", "yes", "no", "yes"]]
+    assert trials.trust_table(table(0.96))[asked].values.tolist() == [["no", "yes", "no", "no"]]

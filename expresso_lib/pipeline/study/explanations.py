@@ -29,9 +29,9 @@ CHANNEL = ("DeepLift", "own_neutral")
 WAYS = (CHANNEL, ("DeepLift", "blur"), ("DeepLift", "zero"))
 # Left and right are planted alike, so the right side stands for both.
 REGIONS = ("right_eyebrow", "right_eye", "nose", "mouth")
-POOLED = ("interventional_fidelity", "interventional_slope", "fidelity_given_amount", "sign",
-          "sign_positive", "sign_negative", "time_auroc", "time_fidelity", "relevance_mass",
-          "interaction", "single_effect")
+POOLED = ("interventional_fidelity", "share_fidelity", "interventional_slope",
+          "fidelity_given_amount", "sign", "sign_positive", "sign_negative", "time_auroc",
+          "time_fidelity", "relevance_mass", "interaction", "beyond_pairs", "single_effect")
 BY_FACTOR = POOLED[:1]
 ENDS = ["estimate", "ci_low", "ci_high"]
 
