@@ -290,7 +290,8 @@ def dots(table: pd.DataFrame, *, metric: str, label: str, bar: float | None = No
         Drawn as a line: what an explanation has to reach.
     """
     rows = table[(table["metric"] == metric) & (table["factor"] == factor)]
-    rows = rows[rows["method"] != "zero_map"]
+    # The shares are no explanation that anyone has: they say what a fair division would reach.
+    rows = rows[~rows["method"].isin(["zero_map", "share"])]
     titles = {"changed": "on the pixels that change", "region": "on the region, active frames"}
     supports = list(dict.fromkeys(rows.loc[rows["estimate"].notna(), "support"]))
     order = list(dict.fromkeys(zip(rows["method"], rows["baseline"])))
