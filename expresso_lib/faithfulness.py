@@ -8,7 +8,8 @@ pixels says the same. Re-rendered clips come as arrays; nothing is rendered here
 Where factors interact, effects do not add up to the score, and an explanation that divides the
 score among them cannot agree with every one. Its own question is the factor's ``share``: the
 mean of what it does as the last to come and as the first, which is its Shapley value wherever
-factors interact in pairs (Shapley, 1953).
+factors interact in pairs (Shapley, 1953). The same holds of time: a factor taken out of a stretch
+alone leaves a tear at both ends, and a model that reads change sees the tears.
 
 Several of these metrics are passed by maps that never saw the model (edges, motion, the
 difference from the baseline): ``controls`` makes them, and no score is reported without theirs.
@@ -32,8 +33,8 @@ from expresso_lib import anatomy, pooling
 CHANGED = 2.5 / 255
 # A frame shows a factor where one of its AUs is this far (share of full intensity) from neutral.
 ACTIVE = 0.3
-# Parts of a clip's time from which a factor is taken one at a time.
-STRETCHES = 8
+# Parts of a clip's time, each with its own share of a factor's effect.
+STRETCHES = 4
 # Effects below one score point have no sign worth asking for.
 SIGN_POINTS = 1.0
 DRAWS = 1000
@@ -50,7 +51,7 @@ class Intervention:
     region: np.ndarray  # (N, T, H, W) bool, the factor's regions in frames where it is active
     active: np.ndarray  # (N, T) bool
     amount: np.ndarray  # (N,) mean activity in the clip, share of full intensity
-    by_stretch: np.ndarray  # (N, STRETCHES) effect of taking it out of one stretch alone, points
+    by_stretch: np.ndarray  # (N, STRETCHES) each stretch's share of the effect, points
     share: np.ndarray  # (N,) its part of the score, points; NaN where this was not rendered
 
 
@@ -111,16 +112,24 @@ def intervene(
     inside = np.isin(regions, [anatomy.REGIONS.index(name) for name in names])
     changed = (clips - without).abs().amax(dim=1).cpu().numpy() > CHANGED
     where = active[..., None, None]
+    effect, by_stretch, share = _answers(model, clips, without, only)
+    return Intervention(factor, effect, changed & alone[..., None, None], inside & where, active,
+                        activity.mean(1), by_stretch, share)
+
+
+def _answers(model: nn.Module, clips: Tensor, without: Tensor, only: tuple[Tensor, Tensor] | None
+             ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``effect, by_stretch, share`` of an `Intervention`, all clips scored in one go."""
     stretch = torch.from_numpy(_stretch_of(clips.shape[2]))[:, None, None].to(clips.device)
-    parts = [torch.where(stretch == part, without, clips) for part in stretch.unique()]
-    shown = torch.cat([clips, without, *(only or ()), *parts])
-    whole, lost, *rest = scores(model, shown).reshape(-1, len(clips))
-    alone_in, nothing = rest[:2] if only else np.full((2, len(clips)), np.nan)
-    by_stretch = whole[:, None] - np.stack(rest[2:] if only else rest, axis=1)
-    return Intervention(
-        factor, whole - lost, changed & alone[..., None, None], inside & where, active,
-        activity.mean(1), by_stretch, (whole - lost + alone_in - nothing) / 2,
-    )
+    parts = stretch.unique()
+    lacking = [torch.where(stretch == part, without, clips) for part in parts]
+    having = [torch.where(stretch == part, clips, without) for part in parts]
+    shown = torch.cat([clips, without, *lacking, *having, *(only or ())])
+    found = scores(model, shown).reshape(-1, len(clips))
+    whole, lost = found[:2]
+    last, first = found[2:2 + 2 * len(parts)].reshape(2, len(parts), -1)
+    entering = found[-2] - found[-1] if only else np.full(len(clips), np.nan)
+    return whole - lost, (whole - last + first - lost).T / 2, (whole - lost + entering) / 2
 
 
 def _stretch_of(frames: int) -> np.ndarray:
@@ -405,9 +414,10 @@ def time_auroc(maps: np.ndarray, one: Intervention) -> np.ndarray:
 def time_fidelity(maps: np.ndarray, interventions: Sequence[Intervention]) -> np.ndarray:
     """Does the explanation say when a factor counts? Pearson per clip, (N,).
 
-    A factor is taken out of one stretch of the clip at a time, and the change of the score is
-    compared with the attribution on the changed pixels of that stretch; both about the factor's
-    mean over the stretches, all placed factors together, so that only timing counts. Unlike
+    A factor is taken out of one stretch of the clip, and left in one stretch alone; the mean
+    change of the score is the stretch's share, and it is compared with the attribution on the
+    changed pixels of that stretch; both about the factor's mean over the stretches, all placed
+    factors together, so that only timing counts. Unlike
     ``time_auroc`` it asks when the *model* uses a factor, not when the face shows it: a model
     that reads how fast a smile comes looks at its start. NaN where nothing varies.
     """

@@ -135,23 +135,38 @@ def test_time_fidelity_knows_when_the_model_uses_a_factor(model, scene):
     assert np.isnan(faithfulness.time_fidelity(np.zeros_like(maps), interventions)).all()
 
 
-def test_a_factor_is_taken_from_eighths_of_a_long_clip():
-    """Known answer: brightness of the mouth counts, and it is brighter in frames 4 to 7 of 32."""
+def test_a_factor_is_taken_from_quarters_of_a_long_clip():
+    """Known answer: brightness of the mouth counts, and it is brighter in frames 8 to 15 of 32."""
     class Brightness(torch.nn.Module):
         def forward(self, clips):
             return clips.sum(dim=(1, 2, 3, 4))
 
-    without = torch.zeros(1, C, 32, H, W)
-    clips = without.clone()
-    clips[:, :, 4:8, :2] = 0.5
-    mouth = np.full((1, 32, H, W), MOUTH)
-    one = faithfulness.intervene(Brightness(), clips, without, "smile", regions=mouth,
-                                 activity=np.ones((1, 32)))
-    assert one.by_stretch.shape == (1, faithfulness.STRETCHES)
-    assert one.by_stretch[0].tolist() == [0, float(clips.sum()), 0, 0, 0, 0, 0, 0]
+    clips, one = _lit(Brightness(), slice(8, 16))
+    assert one.by_stretch[0].tolist() == [0, float(clips.sum()), 0, 0]
     exact = clips.sum(dim=1).numpy()
     assert faithfulness.time_fidelity(exact, [one])[0] == pytest.approx(1)
-    assert faithfulness.time_fidelity(exact[:, ::-1].copy(), [one])[0] != pytest.approx(1)
+    assert faithfulness.time_fidelity(-exact, [one])[0] == pytest.approx(-1)
+
+
+def test_quarters_share_what_needs_them_both():
+    """Known answer: a product of two quarters' brightness is half each one's, and adds up."""
+    class Product(torch.nn.Module):
+        def forward(self, clips):
+            light = clips.mean(dim=(1, 3, 4))
+            return light[:, :8].mean(dim=1) * light[:, 16:24].mean(dim=1)
+
+    _, one = _lit(Product(), slice(0, 32))
+    half = one.effect[0] / 2
+    assert_allclose(one.by_stretch[0], [half, 0, half, 0], rtol=1e-5)
+
+
+def _lit(model, frames):
+    without = torch.zeros(1, C, 32, H, W)
+    clips = without.clone()
+    clips[:, :, frames, :2] = 0.5
+    mouth = np.full((1, 32, H, W), MOUTH)
+    return clips, faithfulness.intervene(model, clips, without, "smile", regions=mouth,
+                                         activity=np.ones((1, 32)))
 
 
 class Interacts(nn.Module):
