@@ -12,13 +12,13 @@ ENGINES = ("process", "loky", "dask")
 
 
 def executor(name: str = "process", *, workers: int = 0, threads: int = 1,
-             scheduler: str = "") -> Executor:
-    """Return a `concurrent.futures` executor.
+             scheduler: str = "") -> Executor | None:
+    """Return a `concurrent.futures` executor; None where work is to run in this process.
 
     Parameters
     ----------
     name : {"process", "loky", "dask"}
-        This process one call after another; worker processes here; a Dask scheduler's workers.
+        This process, one call after another; worker processes here; a Dask scheduler's workers.
     workers : int
         Number of processes; 0 means one per core.
     threads : int
@@ -35,26 +35,13 @@ def executor(name: str = "process", *, workers: int = 0, threads: int = 1,
     """
     _checks.one_of(name, ENGINES, "engine")
     if name == "process":
-        return InProcess()
+        return None
     from loky import cpu_count
 
     count = workers or cpu_count()  # those that this process may use, in a container too
     if name == "loky":
         return Loky(count, threads)
     return _dask(count, threads, scheduler)
-
-
-class InProcess(Executor):
-    """Runs each call at once, in this process."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Run `fn` now; return a finished future."""
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
 
 
 class Loky(Executor):

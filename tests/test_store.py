@@ -103,9 +103,21 @@ def test_map_keeps_finished_items_when_one_fails(tmp_path):
 @pytest.mark.parametrize("name", ["process", "loky"])
 def test_map_gives_the_same_files_whoever_runs_it(tmp_path, name):
     """In this process or in workers, the results are equal."""
-    with engine.executor(name, workers=2) as executor:
-        outcomes = store.map(square, items(4), out=tmp_path, executor=executor)
+    executor = engine.executor(name, workers=2)
+    outcomes = store.map(square, items(4), out=tmp_path, executor=executor)
     assert [int(np.load(o.path)["value"]) for o in outcomes] == [0, 1, 4, 9]
+
+
+def test_map_in_this_process_shows_each_finished_item(tmp_path, monkeypatch):
+    """Long work in one process moves its bar with every piece, not once at the end."""
+    seen = []
+
+    def look(self, n=1):
+        seen.append(len(runs(tmp_path)))
+
+    monkeypatch.setattr(store.tqdm, "update", look)
+    store.map(square, items(3), out=tmp_path, executor=engine.executor("process"), describe="x")
+    assert seen == [1, 2, 3]
 
 
 @pytest.mark.slow

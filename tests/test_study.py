@@ -134,6 +134,7 @@ def test_run_keeps_tables_with_the_hash_of_their_code(plan, tmp_path) -> None:
     assert set(made) == {"study_null"}
     assert set(study.tables(tmp_path)) == {"study_null"}
     noted = json.loads((study.folder(tmp_path) / evidence.SOURCE).read_text())
+    assert noted["study_null"]["seeds"] == [1]
     noted["study_null"]["hash"] = "of other code"
     (study.folder(tmp_path) / evidence.SOURCE).write_text(json.dumps(noted))
     assert study.tables(tmp_path) is None

@@ -231,8 +231,8 @@ class Run:
     # Work
 
     @cached_property
-    def executor(self) -> Executor:
-        """Where pieces of work run."""
+    def executor(self) -> Executor | None:
+        """Where pieces of work run; None: in this process."""
         section = self.parameters.run
         return engine.executor(section.engine, workers=section.workers, threads=section.threads,
                                scheduler=section.scheduler)
@@ -303,5 +303,5 @@ class Run:
             made[f"models/{path.name}"] = store.file_hash(path)
         store.write_text(chapters.outputs_path(self.chapter.name, self.folder),
                          json.dumps(made, indent=1, sort_keys=True))
-        if "executor" in self.__dict__:
+        if "executor" in self.__dict__ and self.executor is not None:
             self.executor.shutdown(wait=True)

@@ -91,7 +91,7 @@ def run(plan: scores.Design, root: Path, *, seeds: Sequence[int] = SEEDS,
         else:
             made[f"study_{part}"] = EXPLAINING[part](plan, seeds)
         for name, table in made.items():
-            _write(plan, root, name, table, seeds)
+            _write(plan, root, name, table)
     return made
 
 
@@ -104,21 +104,28 @@ def _keep_predictions(plan: scores.Design, part: str, seed: int) -> None:
 def prediction_tables(plan: scores.Design) -> dict[str, pd.DataFrame]:
     """Tables ``study_scores`` and ``study_differences`` of all predictions that are there."""
     predicted: dict[int, list[pd.DataFrame]] = {}
-    for path in sorted((plan.root / "predictions").glob("[a-z]*.parquet")):
-        predicted.setdefault(int(path.stem.rpartition("-s")[2]), []).append(pd.read_parquet(path))
+    for path, seed in _predicted(plan).items():
+        predicted.setdefault(seed, []).append(pd.read_parquet(path))
     joined = {seed: pd.concat(parts, ignore_index=True) for seed, parts in predicted.items()}
     return {"study_scores": scores.score_table(joined, draws=plan.draws),
             "study_differences": scores.difference_table(joined, plan.recipe.name,
                                                          draws=plan.draws)}
 
 
-def _write(plan: scores.Design, root: Path, name: str, table: pd.DataFrame,
-           seeds: Sequence[int]) -> None:
+def _predicted(plan: scores.Design) -> dict[Path, int]:
+    """Files of predictions, those of earlier calls included, and the cohort of each."""
+    files = sorted((plan.root / "predictions").glob("[a-z]*.parquet"))
+    return {path: int(path.stem.rpartition("-s")[2]) for path in files}
+
+
+def _write(plan: scores.Design, root: Path, name: str, table: pd.DataFrame) -> None:
     build = plan.root.parent / "tables"
     for suffix, write in ((".parquet", table.to_parquet), (".csv", table.to_csv)):
         with store.atomic(build / f"{name}{suffix}") as temporary:
             write(temporary, index=False)
     maker = scores if name in ("study_scores", "study_differences", "study_null") else explanations
+    named = table["seed"].astype(str) if "seed" in table else map(str, _predicted(plan).values())
     evidence.keep(folder(root), name, table, maker.__name__, files=CHECKPOINT,
                   device=f"{plan.tuning.device} ({platform.machine()}, {os.cpu_count()} cores)",
-                  seeds=list(seeds), recipe=plan.recipe.name)
+                  seeds=sorted({int(seed) for seed in named if seed.isdigit()}),
+                  recipe=plan.recipe.name)
