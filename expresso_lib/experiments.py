@@ -321,14 +321,12 @@ def predict(item: store.Item, path: Path) -> None:
     values = read_features(features(recipe, study))
     # Fine-tuning takes long: a killed recipe goes on in the fold and the epoch it had reached.
     key = store.item_key(item, store.source_hash(__name__))
-    states = path.parent / "unfinished" / f"{recipe.name}-{key[:12]}"
-    for left in states.parent.glob(f"{recipe.name}-*"):
-        if left != states:  # of other code or other data: nobody will ask for them again
-            shutil.rmtree(left, ignore_errors=True)
+    states = path.parent / "unfinished" / recipe.name / key[:12]
     fit = (training.ridge_fit(values, data.table) if recipe.fit == "ridge"
            else _tuned_fit(recipe, study, data, values, states))
     training.cross_validate(data.table, study.schemes, recipe.name, fit).to_parquet(path)
-    shutil.rmtree(states, ignore_errors=True)
+    # Those of other code or data, too: this is the result that they were on the way to.
+    shutil.rmtree(states.parent, ignore_errors=True)
 
 
 def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet, values: np.ndarray, states: Path
@@ -340,7 +338,8 @@ def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet, values: np.ndarray, 
     def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
         resume = states / f"{hashlib.sha256(train.tobytes()).hexdigest()[:12]}.pt"
         done = resume.with_suffix(".npy")
-        if done.is_file():
+        if done.is_file():  # of a finished fold only its predictions are needed
+            resume.unlink(missing_ok=True)
             return np.load(done)
         kept = study.participants[study.participants["participant"].isin(people[train])]
         aside = clips.folds(kept, 5, seed=recipe.seed)
@@ -355,7 +354,7 @@ def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet, values: np.ndarray, 
         found = _predictions(model, data, np.flatnonzero(test), study.device)
         with store.atomic(done) as temporary:
             np.save(temporary, found)
-        resume.unlink()  # of a finished fold only its predictions are needed
+        resume.unlink(missing_ok=True)
         return found
 
     return fit

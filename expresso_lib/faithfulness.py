@@ -2,14 +2,14 @@
 
 The truth of an explanation is the *model's* use of a factor, not the way the cohort was planted:
 a clip is rendered again without the factor (its AUs at the level of the own neutral frame) and
-``effect`` = f(x) - f(x without it). An explanation is right where its sum over the factor's
-pixels says the same. Re-rendered clips come as arrays; nothing is rendered here.
+``effect`` = f(x) - f(x without it). Re-rendered clips come as arrays; nothing is rendered here.
 
-Where factors interact, effects do not add up to the score, and an explanation that divides the
-score among them cannot agree with every one. Its own question is the factor's ``share``: the
-mean of what it does as the last to come and as the first, which is its Shapley value wherever
-factors interact in pairs (Shapley, 1953). The same holds of time: a factor taken out of a stretch
-alone leaves a tear at both ends, and a model that reads change sees the tears.
+An explanation is compared by its sum over the factor's pixels, with two truths. Where factors
+interact, effects do not add up to the score, and an explanation that divides the score among
+them cannot agree with every one. Its own question is the factor's ``share``: the mean of what it
+does as the last to come and as the first, which is its Shapley value wherever factors interact
+in pairs only (Shapley, 1953). The same holds of time: a factor taken out of a stretch alone
+leaves a tear at both ends, and a model that reads change sees the tears.
 
 Several of these metrics are passed by maps that never saw the model (edges, motion, the
 difference from the baseline): ``controls`` makes them, and no score is reported without theirs.
@@ -27,7 +27,7 @@ from captum import metrics as captum_metrics
 from scipy import stats as distributions
 from torch import Tensor, nn
 
-from expresso_lib import anatomy, pooling
+from expresso_lib import _checks, anatomy, pooling
 
 # A pixel counts as changed from two grey levels on: less is rounding.
 CHANGED = 2.5 / 255
@@ -89,18 +89,20 @@ def intervene(
         (N, T) bool, frames in which another factor of the same regions is active: they are left
         out, for place cannot tell the two apart.
     only : (Tensor, Tensor), optional
-        The clips with this factor and no other, and with none at all: they give ``share``.
+        The clips with this of the factors that have a place, and with none of them, everything
+        else (the head's motion) as it is: they give ``share``.
 
     Raises
     ------
     ValueError
         Where the shapes differ.
     """
-    if clips.shape != without.shape:
-        raise ValueError(
-            f"clips {tuple(clips.shape)} and clips without {factor} {tuple(without.shape)} differ; "
-            "render the same frames at the same size."
-        )
+    for other in (without, *(only or ())):
+        if clips.shape != other.shape:
+            raise ValueError(
+                f"clips {tuple(clips.shape)} and clips rendered again for {factor} "
+                f"{tuple(other.shape)} differ; render the same frames at the same size."
+            )
     if regions.shape != (len(clips), *clips.shape[2:]) or activity.shape != regions.shape[:2]:
         raise ValueError(
             f"regions {regions.shape} or activity {activity.shape} do not fit clips "
@@ -183,7 +185,7 @@ def evidence(
     maps : np.ndarray or str
         (N, T, H, W) attributions summed over channels. Instead of an explanation speaks with
         ``"amount"`` the control that knows how much the face moved and nothing of the model;
-        with ``"share"`` the factor's own share, to see how far it is from single effects.
+        with ``"share"`` the factor's own share, to see how far a division is from effects.
     interventions : sequence of Intervention
         On the same N clips.
     participants : sequence of str
@@ -196,6 +198,8 @@ def evidence(
         share, amount, density, time_auroc, relevance_mass``. Tables of several recordings can be
         joined.
     """
+    if isinstance(maps, str):
+        _checks.one_of(maps, ("amount", "share"), "maps")
     parts = []
     for one in interventions:
         known = {"participant": list(participants), "clip": np.arange(len(one.effect))}
@@ -383,7 +387,8 @@ def _sign(side: int) -> Callable[..., np.ndarray]:
     def share(said: np.ndarray, effect: np.ndarray, amount: np.ndarray, weights: np.ndarray
               ) -> np.ndarray:
         asked = np.abs(effect) > SIGN_POINTS if side == 0 else side * effect > SIGN_POINTS
-        asked &= said != 0  # an explanation that says nothing has no sign to be wrong about
+        # An explanation that says nothing has no sign to be wrong about.
+        asked &= (said != 0) & np.isfinite(said)
         hits = asked & (np.sign(said) == np.sign(effect))
         return _ratio(weights @ hits.sum(axis=0), weights @ asked.sum(axis=0))
 

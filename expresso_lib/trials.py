@@ -542,34 +542,39 @@ def audit_table(rows: pd.DataFrame) -> pd.DataFrame:
     return wide.reset_index().rename_axis(columns=None)
 
 
+# What an explanation may be believed for: the metric that decides, on which support, its bar.
+QUESTIONS = {
+    "what taking it out does": ("interventional_fidelity", "changed", 0.9),
+    "its share": ("share_fidelity", "changed", 0.9),
+    "where": ("share_fidelity", "region", 0.8),
+    "when": ("time_fidelity", "all", 0.8),
+}
+
+
 def trust_table(table: pd.DataFrame) -> pd.DataFrame:
     """Which explanation may be believed for what, by the bars of this chapter.
 
     *What taking it out does*: fidelity to single removals at least .90 and above every control.
-    *Its share*: the same with shares. *Where*: shares at least .80 on region masks. *When*: time
-    fidelity at least .80 and above every control. "no" where a bar is missed, "not measured"
+    *Its share*: the same with shares. *Where*: shares at least .80 on region masks, *when*: time
+    fidelity at least .80, both above every control. "no" where a bar is missed, "not measured"
     where this run could not ask.
     """
     ways = table[["method", "baseline"]].drop_duplicates().itertuples(index=False)
-    removal, share, time = "interventional_fidelity", "share_fidelity", "time_fidelity"
-    blind = {name: np.nan_to_num(abs(strongest_control(table, name, support=support)["estimate"]))
-             for name, support in ((removal, "changed"), (share, "changed"), (time, "all"))}
+    bars = {}
+    for asked, (metric, support, bar) in QUESTIONS.items():
+        control = strongest_control(table, metric, support=support)["estimate"]
+        bars[asked] = max(bar, np.nan_to_num(abs(control)))
     found = []
     for method, baseline in ways:
         if baseline == "none" or method == "randomised":
             continue
-        get = partial(cell, table, method, baseline)
-        taken, divided = get(removal)["estimate"], get(share)["estimate"]
-        region, timing = get(share, support="region"), get(time, support="all")
-        found.append({
-            "method": method, "reference": baseline.replace("_", " "),
-            "fidelity": taken, "to shares": divided,
-            "what taking it out does": _verdict(taken, max(0.9, blind[removal])),
-            "its share": _verdict(divided, max(0.9, blind[share])),
-            "where": _verdict(region["estimate"], 0.8),
-            "when": _verdict(timing["estimate"], max(0.8, blind[time])),
-            "can see what stands still": "yes" if baseline in ("blur", "zero") else "no",
-        })
+        said = {asked: cell(table, method, baseline, metric, support=support)["estimate"]
+                for asked, (metric, support, _) in QUESTIONS.items()}
+        found.append(
+            {"method": method, "reference": baseline.replace("_", " "),
+             "fidelity": said["what taking it out does"], "to shares": said["its share"]}
+            | {asked: _verdict(said[asked], bars[asked]) for asked in QUESTIONS}
+            | {"can see what stands still": "yes" if baseline in ("blur", "zero") else "no"})
     return pd.DataFrame(found)
 
 

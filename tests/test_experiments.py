@@ -105,16 +105,18 @@ def test_a_killed_recipe_goes_on_in_the_fold_it_had_reached(study, tmp_path, mon
         return run_epoch(fit)
 
     monkeypatch.setattr(finetuning._PartFit, "run_epoch", counted)
-    stale = tmp_path / "broken" / "unfinished" / f"{recipe.name}-of-other-code"
+    unfinished = tmp_path / "broken" / "unfinished"
+    stale, sibling = unfinished / recipe.name / "of other code", unfinished / f"{recipe.name}-more"
     stale.mkdir(parents=True)
+    sibling.mkdir()
     with pytest.raises(KeyboardInterrupt):
         experiments.run_recipes([recipe], study, out=tmp_path / "broken")
-    assert not stale.exists()
     # A finished fold keeps a few numbers, not a network with its optimiser.
-    assert [path.suffix for path in stale.parent.rglob("*.*")] == [".npy", ".npy"]
+    assert [path.suffix for path in unfinished.rglob("*.*")] == [".npy", ".npy"]
     fitted[:] = [None] * 3
     again = experiments.run_recipes([recipe], study, out=tmp_path / "broken")
     assert len(fitted) == 5
+    assert list(unfinished.iterdir()) == [sibling]
     pd.testing.assert_frame_equal(again, whole)
 
 

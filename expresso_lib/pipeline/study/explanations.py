@@ -152,8 +152,11 @@ def _judged(rows: pd.DataFrame) -> pd.DataFrame:
                 & (rows["support"] == "changed")]
     spread = used.groupby("factor")["effect"].std(ddof=0).rename("estimate").reset_index()
     spread = spread.assign(method="model", baseline="none", metric="effect_sd", support="clip")
-    # A control that says nothing, or always the same, has no correlation: no row.
-    kept = table[(pooled | own) & table["estimate"].notna() & table["method"].ne("zero_map")]
+    # A control that says nothing, or always the same, has no correlation: no row. Shares speak
+    # only of single removals: how far a fair division is from them.
+    itself = table["method"].eq("share") & table["metric"].ne("interventional_fidelity")
+    kept = table[(pooled | own) & table["estimate"].notna() & table["method"].ne("zero_map")
+                 & ~itself]
     return pd.concat([kept, spread], ignore_index=True)
 
 
