@@ -5,11 +5,12 @@ a clip is rendered again without the factor (its AUs at the level of the own neu
 ``effect`` = f(x) - f(x without it). Re-rendered clips come as arrays; nothing is rendered here.
 
 An explanation is compared by its sum over the factor's pixels, with two truths. Where factors
-interact, effects do not add up to the score, and an explanation that divides the score among
+interact, effects need not add up to the score, and an explanation that divides the score among
 them cannot agree with every one. Its own question is the factor's ``share``: the mean of what it
 does as the last to come and as the first, which is its Shapley value wherever factors interact
-in pairs only (Shapley, 1953). The same holds of time: a factor taken out of a stretch alone
-leaves a tear at both ends, and a model that reads change sees the tears.
+at most in pairs (Shapley, 1953). It divides what the face's movements add, the head moving as it
+does. The same holds of time: a factor taken out of a stretch alone leaves a tear at both ends,
+and a model that reads change sees the tears.
 
 Several of these metrics are passed by maps that never saw the model (edges, motion, the
 difference from the baseline): ``controls`` makes them, and no score is reported without theirs.
@@ -195,26 +196,35 @@ def evidence(
     -------
     pd.DataFrame
         One row per clip, factor and support: ``participant, clip, factor, support, said, effect,
-        share, amount, density, time_auroc, relevance_mass``. Tables of several recordings can be
-        joined.
+        share, divided, amount, density, time_auroc, relevance_mass``. ``said`` is the sum over
+        the factor's pixels; in ``divided`` a pixel of several factors counts for each in part, so
+        that nothing is counted twice. Tables of several recordings can be joined.
     """
     if isinstance(maps, str):
         _checks.one_of(maps, ("amount", "share"), "maps")
+    supports = ("changed", "region")
+    if isinstance(maps, np.ndarray):
+        placed = [one for one in interventions if one.factor in PLACED]
+        owners = {name: sum(getattr(one, name).astype(int) for one in placed) for name in supports}
+        parted = {name: maps / np.maximum(owners[name], 1) for name in supports}
     parts = []
     for one in interventions:
         known = {"participant": list(participants), "clip": np.arange(len(one.effect))}
         known |= {"factor": one.factor, "effect": one.effect, "share": one.share}
         known["amount"] = one.amount
-        for support in ("changed", "region"):
+        for support in supports:
             mask = getattr(one, support)
-            said = getattr(one, maps) if isinstance(maps, str) else contribution(maps, mask)
             size = np.maximum(mask.sum(axis=(1, 2, 3)), 1)
-            table = pd.DataFrame(known | {"support": support, "said": said})
-            parts.append(table.assign(
-                density=np.abs(said) / size,
-                time_auroc=np.nan if isinstance(maps, str) else time_auroc(maps, one),
-                relevance_mass=np.nan if isinstance(maps, str) else relevance_mass(maps, one),
-            ))
+            if isinstance(maps, str):
+                found = dict.fromkeys(("said", "divided"), getattr(one, maps))
+                found |= {"time_auroc": np.nan, "relevance_mass": np.nan}
+            else:
+                found = {"said": contribution(maps, mask),
+                         "divided": contribution(parted[support], mask),
+                         "time_auroc": time_auroc(maps, one),
+                         "relevance_mass": relevance_mass(maps, one)}
+            table = pd.DataFrame(known | found | {"support": support})
+            parts.append(table.assign(density=table["said"].abs() / size))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -250,7 +260,8 @@ def judge(found: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.DataF
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-_VALUES = ("said", "effect", "amount", "share", "density", "time_auroc", "relevance_mass")
+_VALUES = ("said", "effect", "amount", "share", "divided", "density", "time_auroc",
+           "relevance_mass")
 # What has a place on the face, and so a share of the pooled numbers.
 PLACED = tuple(name for name in anatomy.FACTORS if name != "head_motion")
 
@@ -260,8 +271,9 @@ def _scores_of(factor: str, support: str, data: dict, weights: np.ndarray) -> li
     for metric, statistic in _FIDELITY.items():
         values = statistic(*(data[k] for k in _VALUES[:3]), weights)
         rows.append(_row(factor, metric, support, values))
-    values = _fidelity(data["said"], data["share"], data["amount"], weights)
-    rows.append(_row(factor, "share_fidelity", support, values))
+    shares = (data["divided"], data["share"], data["amount"], weights)
+    rows.append(_row(factor, "share_fidelity", support, _fidelity(*shares)))
+    rows.append(_row(factor, "share_slope", support, _slope(*shares)))
     # Attribution in the region is asked for its timing, on the changed pixels for its mass.
     metric = "time_auroc" if support == "region" else "relevance_mass"
     rows.append(_row(factor, metric, support, _mean(data[metric], weights)))
@@ -422,7 +434,7 @@ def time_fidelity(maps: np.ndarray, interventions: Sequence[Intervention]) -> np
     A factor is taken out of one stretch of the clip, and left in one stretch alone; the mean
     change of the score is the stretch's share, and it is compared with the attribution on the
     changed pixels of that stretch; both about the factor's mean over the stretches, all placed
-    factors together, so that only timing counts. Unlike
+    factors together, so that what a factor is worth in all does not count. Unlike
     ``time_auroc`` it asks when the *model* uses a factor, not when the face shows it: a model
     that reads how fast a smile comes looks at its start. NaN where nothing varies.
     """

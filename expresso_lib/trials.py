@@ -428,6 +428,25 @@ def read(outcomes: Iterable[store.Outcome]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def _usual(rows: pd.DataFrame) -> pd.DataFrame:
+    """Evidence of a control: the factor's amount, times what it is worth in other participants.
+
+    It knows how the model uses a factor in general, and nothing of its use in this clip.
+    """
+    one = rows[(rows["metric"] == "evidence") & (rows["method"] == "amount")]
+    keys = ["factor", "support"]
+
+    def elsewhere(values: pd.Series) -> pd.Series:
+        whole = values.groupby([one[key] for key in keys]).transform("sum")
+        own = values.groupby([one[key] for key in (*keys, "participant")]).transform("sum")
+        return whole - own
+
+    size = elsewhere(one["amount"] ** 2)
+    worth = {name: one["amount"] * elsewhere(one["amount"] * one[truth]) / size.where(size > 1e-9)
+             for name, truth in (("said", "effect"), ("divided", "share"))}
+    return one.assign(method="usual", network="usual", density=np.nan, **worth)
+
+
 def faithfulness_table(
     rows: pd.DataFrame, *, recipe: str, draws: int = 500, seed: int = 0
 ) -> pd.DataFrame:
@@ -442,6 +461,8 @@ def faithfulness_table(
     rows = rows.assign(clip=rows["recording"],
                        method=rows["method"].str.replace(r"_\d+$", "", regex=True),
                        network=rows["method"])
+    if "evidence" in set(rows["metric"]):
+        rows = pd.concat([rows, _usual(rows)], ignore_index=True)
     parts = []
     for (method, baseline, _), part in rows[rows["metric"] == "evidence"].groupby(
             ["method", "baseline", "network"], sort=False):
@@ -496,11 +517,12 @@ def cell(table: pd.DataFrame, method: str, baseline: str, metric: str, *,
     return rows.iloc[0] if len(rows) else pd.Series(wanted | ends)
 
 
-BLIND = ("random", "edge", "motion", "difference", "amount")
+# What has not seen the model's answer to the clip.
+BLIND = ("random", "edge", "motion", "difference", "amount", "usual")
 
 
 def strongest_control(table: pd.DataFrame, metric: str, *, support: str = "changed") -> pd.Series:
-    """The control with the largest |estimate|, pooled."""
+    """The control with the largest |estimate|, pooled; NaN where this run has none."""
     rows = [cell(table, name, "none", metric, support=support) for name in BLIND]
     return max(rows, key=lambda row: np.nan_to_num(abs(row["estimate"]), nan=-1))
 
@@ -542,43 +564,55 @@ def audit_table(rows: pd.DataFrame) -> pd.DataFrame:
     return wide.reset_index().rename_axis(columns=None)
 
 
-# What an explanation may be believed for: the metric that decides, on which support, its bar.
+@dataclass(frozen=True)
+class Question:
+    """What an explanation may be asked: the metric that answers, its support, what it must reach.
+
+    Where a slope is named, points said per point of truth must lie between 0.8 and 1.25.
+    """
+
+    metric: str
+    support: str
+    bar: float
+    slope: str = ""
+
+
 QUESTIONS = {
-    "what taking it out does": ("interventional_fidelity", "changed", 0.9),
-    "its share": ("share_fidelity", "changed", 0.9),
-    "where": ("share_fidelity", "region", 0.8),
-    "when": ("time_fidelity", "all", 0.8),
+    "what taking it out does": Question("interventional_fidelity", "changed", 0.9,
+                                        "interventional_slope"),
+    "its share": Question("share_fidelity", "changed", 0.9, "share_slope"),
+    "where": Question("share_fidelity", "region", 0.8),
+    "when": Question("time_fidelity", "all", 0.8),
 }
+SLOPES = (0.8, 1.25)
 
 
 def trust_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Which explanation may be believed for what, by the bars of this chapter.
+    """Which explanation may be believed for what: an answer to each of ``QUESTIONS``.
 
-    *What taking it out does*: fidelity to single removals at least .90 and above every control.
-    *Its share*: the same with shares. *Where*: shares at least .80 on region masks, *when*: time
-    fidelity at least .80, both above every control. "no" where a bar is missed, "not measured"
-    where this run could not ask.
+    "yes" where the bar is reached and the interval lies above the best control, "no" where not,
+    "not measured" where this run could not ask.
     """
     ways = table[["method", "baseline"]].drop_duplicates().itertuples(index=False)
-    bars = {}
-    for asked, (metric, support, bar) in QUESTIONS.items():
-        control = strongest_control(table, metric, support=support)["estimate"]
-        bars[asked] = max(bar, np.nan_to_num(abs(control)))
     found = []
     for method, baseline in ways:
         if baseline == "none" or method == "randomised":
             continue
-        said = {asked: cell(table, method, baseline, metric, support=support)["estimate"]
-                for asked, (metric, support, _) in QUESTIONS.items()}
+        get = partial(cell, table, method, baseline)
         found.append(
             {"method": method, "reference": baseline.replace("_", " "),
-             "fidelity": said["what taking it out does"], "to shares": said["its share"]}
-            | {asked: _verdict(said[asked], bars[asked]) for asked in QUESTIONS}
+             "fidelity": get("interventional_fidelity")["estimate"],
+             "to shares": get("share_fidelity")["estimate"]}
+            | {asked: _answer(table, method, baseline, one) for asked, one in QUESTIONS.items()}
             | {"can see what stands still": "yes" if baseline in ("blur", "zero") else "no"})
     return pd.DataFrame(found)
 
 
-def _verdict(value: float, bar: float) -> str:
-    if not np.isfinite(value):
+def _answer(table: pd.DataFrame, method: str, baseline: str, asked: Question) -> str:
+    said = cell(table, method, baseline, asked.metric, support=asked.support)
+    control = abs(strongest_control(table, asked.metric, support=asked.support)["estimate"])
+    if not np.isfinite([said["estimate"], control]).all():
         return "not measured"
-    return "yes" if value >= bar else "no"
+    slope = cell(table, method, baseline, asked.slope, support=asked.support)["estimate"]
+    fits = not asked.slope or SLOPES[0] <= slope <= SLOPES[1]
+    return "yes" if said["estimate"] >= asked.bar and said["ci_low"] > control and fits else "no"

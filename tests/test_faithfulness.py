@@ -197,10 +197,54 @@ def test_shares_divide_what_single_effects_count_twice(labels):
     found = attribution.attribute(model, clips, "IntegratedGradients", nothing, steps=50)
     table = _judge(found.values.sum(dim=1).numpy(), [smile, brows], draws=20)
     assert _score(table, "share_fidelity") > 0.9999
+    assert_allclose(_score(table, "share_slope"), 1, atol=1e-3)
     assert _score(table, "interventional_fidelity") < 0.99
     divided = _judge("share", [smile, brows], draws=20)
     assert_allclose(_score(divided, "interventional_fidelity"),
                     _score(table, "interventional_fidelity"), atol=1e-3)
+
+
+def test_pixels_of_two_factors_are_not_counted_twice(labels):
+    """Known answer: both factors change the same pixels; each is given half of what lies there."""
+    clips, plain = torch.ones(N, C, T, H, W), torch.zeros(N, C, T, H, W)
+    model = Interacts().eval()
+    both = [faithfulness.intervene(model, clips, plain, factor, regions=labels,
+                                   activity=np.ones((N, T))) for factor in ("smile", "brows")]
+    found = faithfulness.evidence(np.full((N, T, H, W), 0.5), both, PEOPLE)
+    changed = found[found["support"] == "changed"]
+    assert_allclose(changed["said"], 0.5 * T * H * W)
+    assert_allclose(changed["divided"], 0.25 * T * H * W)
+    region = found[found["support"] == "region"]  # mouth and brow lie apart
+    assert_allclose(region["said"], region["divided"])
+
+
+class Change(nn.Module):
+    """Sum over frames of how much brighter they got: up and down alike, or up only."""
+
+    def __init__(self, alike):
+        super().__init__()
+        self.alike = alike
+
+    def forward(self, clips):
+        step = clips.mean(dim=(1, 3, 4)).diff(dim=1)
+        return (step.abs() if self.alike else step.relu()).sum(dim=1)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_tears_cancel_where_rise_and_fall_count_alike(alike):
+    """A factor that never changes has no quarter; a model of rises alone sees tears."""
+    _, one = _lit(Change(alike).eval(), slice(0, 32))
+    assert_allclose(one.effect, 0, atol=1e-6)
+    assert np.allclose(one.by_stretch, 0, atol=1e-6) == alike
+
+
+def test_a_truth_that_is_not_known_has_no_sign(scene):
+    """Shares that were not rendered are no wrong answer: no number."""
+    _, _, interventions = scene
+    table = _judge("share", interventions, draws=20)
+    assert np.isnan(_score(table, "sign"))
+    with pytest.raises(ValueError, match="did you mean 'share'"):
+        faithfulness.evidence("shares", interventions, PEOPLE)
 
 
 def test_without_the_renderings_a_share_is_not_known(scene):
@@ -280,6 +324,9 @@ def test_misfitting_arrays_are_refused(model, scene, labels):
     with pytest.raises(ValueError, match="render the same frames"):
         faithfulness.intervene(model, clips, plain[:, :, :4], "smile", regions=labels,
                                activity=np.zeros((N, T)))
+    with pytest.raises(ValueError, match="render the same frames"):
+        faithfulness.intervene(model, clips, plain, "smile", regions=labels,
+                               activity=np.zeros((N, T)), only=(plain[:1], plain[:1]))
     with pytest.raises(ValueError, match="do not fit"):
         faithfulness.intervene(model, clips, plain, "smile", regions=labels[:3],
                                activity=np.zeros((N, T)))

@@ -67,15 +67,58 @@ def test_stage_takes_out_one_factor_at_a_time(scene):
 
 
 def test_stage_shows_one_factor_alone(scene):
-    """What a factor adds to the neutral clip lies where taking it out of the clip changes it."""
+    """Alone, a factor changes the neutral clip much where it is taken out of the whole clip."""
     assert set(scene.only) == set(faithfulness.PLACED)
+    moved = 0
     for factor, only in scene.only.items():
-        changed = (scene.without[factor] != scene.clip).any(dim=1)
-        added = (only != scene.oracle).any(dim=1)
-        if changed.any() and added.any():  # far more often the same pixels than by chance
-            assert (added & changed).float().mean() > 2 * added.float().mean() * (
-                changed.float().mean()), factor
+        taken = (scene.without[factor] != scene.clip).any(dim=1).float()
+        added = (only != scene.oracle).any(dim=1).float()
+        if taken.any():  # far more often the same pixels than by chance
+            assert (added * taken).mean() > 2 * added.mean() * taken.mean(), factor
+            moved += 1
+    assert moved >= 3
     assert scene.beside("head_motion") is None
+
+
+def test_shares_come_from_the_clips_with_one_factor_alone(scene):
+    """The mean of a factor's effect and of its entrance on the neutral clip; what is left over."""
+    rows = trials.trial(scene, "P02", steps=4)
+    told = rows[(rows["metric"] == "evidence") & (rows["method"] == "amount")
+                & (rows["support"] == "changed")].set_index("factor")
+    still = faithfulness.scores(scene.model, scene.oracle)[0]
+    for factor, only in scene.only.items():
+        entering = faithfulness.scores(scene.model, only)[0] - still
+        assert_allclose(told.loc[factor, "share"], (told.loc[factor, "effect"] + entering) / 2,
+                        atol=1e-4)
+    placed = told.loc[list(faithfulness.PLACED)]
+    whole = faithfulness.scores(scene.model, scene.clip)[0] - still
+    left = rows.set_index("metric")["value"]
+    assert_allclose(left["beyond_pairs"], abs(whole - placed["share"].sum()), atol=1e-4)
+    assert_allclose(left["interaction"], abs(whole - placed["effect"].sum()), atol=1e-4)
+
+
+def test_the_usual_worth_is_learnt_from_other_participants():
+    """Known answer: everybody's smile is worth 3 points per amount, but P1's is worth 9."""
+    rows = pd.DataFrame({
+        "participant": ["P0", "P1", "P2"], "recording": ["a", "b", "c"], "factor": "smile",
+        "support": "changed", "metric": "evidence", "method": "amount", "baseline": "none",
+        "amount": [1.0, 2.0, 3.0], "effect": [3.0, 18.0, 9.0], "share": [1.0, 2.0, 3.0]})
+    found = trials._usual(rows)
+    assert_allclose(found["said"].iloc[1], 2 * 3)
+    assert_allclose(found["said"].iloc[0], (2 * 18 + 3 * 9) / (4 + 9))
+    assert_allclose(found["divided"], rows["amount"])
+    assert set(found["method"]) == {"usual"}
+
+
+def test_randomised_networks_are_one_row_with_their_range():
+    """The mean of the networks' estimates, and the lowest and highest of them."""
+    rows = pd.DataFrame({
+        "participant": ["P0", "P1"] * 2, "recording": ["a", "b"] * 2, "factor": "pooled",
+        "metric": "time_fidelity", "method": ["randomised_1"] * 2 + ["randomised_2"] * 2,
+        "baseline": "own_neutral", "value": [0.1, 0.3, 0.5, 0.7], "support": ""})
+    table = trials.faithfulness_table(rows, recipe="r", draws=20)
+    one = trials.cell(table, "randomised", "own_neutral", "time_fidelity", support="all")
+    assert_allclose(one[["estimate", "ci_low", "ci_high"]].to_numpy(float), [0.4, 0.2, 0.6])
 
 
 def test_rendering_smaller_shows_the_same_place(archive, model, script):
@@ -149,19 +192,21 @@ def test_trials_of_a_cohort_make_the_books_table(archive, model, tmp_path):
 
 
 def test_trust_table_needs_more_than_the_best_control():
-    """A fidelity of .95 is no "yes" where a control has .96."""
-    def table(control):
-        rows = [("DeepLift", "blur", metric, support, value) for metric, support, value in (
-            ("interventional_fidelity", "changed", 0.95), ("share_fidelity", "changed", 0.97),
-            ("share_fidelity", "region", 0.7), ("time_fidelity", "all", 0.85))]
-        rows += [("amount", "none", metric, "changed", control) for metric in
-                 ("interventional_fidelity", "share_fidelity")]
-        rows += [("edge", "none", "time_fidelity", "all", control)]
-        return pd.DataFrame([
+    """Bar, slope and an interval above every control; without a control nothing was asked."""
+    def verdicts(control=0.5, slope=1.0, low=0.9):
+        said = [("interventional_fidelity", "changed", 0.95), ("share_fidelity", "changed", 0.97),
+                ("share_fidelity", "region", 0.7), ("time_fidelity", "all", 0.95),
+                ("interventional_slope", "changed", slope), ("share_slope", "changed", 1.1)]
+        rows = [("DeepLift", "blur", *one, low) for one in said]
+        rows += [("edge", "none", metric, support, control, control) for metric, support, _ in said]
+        table = pd.DataFrame([
             {"method": m, "baseline": b, "factor": "pooled", "metric": metric,
-             "support": support, "estimate": e, "ci_low": e, "ci_high": e}
-            for m, b, metric, support, e in rows])
+             "support": support, "estimate": e, "ci_low": low, "ci_high": e}
+            for m, b, metric, support, e, low in rows])
+        return trials.trust_table(table.dropna())[list(trials.QUESTIONS)].values.tolist()[0]
 
-    asked = ["what taking it out does", "its share", "where", "when"]
-    assert trials.trust_table(table(0.5))[asked].values.tolist() == [["yes", "yes", "no", "yes"]]
-    assert trials.trust_table(table(0.96))[asked].values.tolist() == [["no", "yes", "no", "no"]]
+    assert verdicts() == ["yes", "yes", "no", "yes"]
+    assert verdicts(slope=0.5) == ["no", "yes", "no", "yes"]
+    assert verdicts(control=0.92) == ["no", "no", "no", "no"]
+    assert verdicts(low=0.4) == ["no", "no", "no", "no"]
+    assert verdicts(control=np.nan) == ["not measured"] * 4

@@ -22,6 +22,7 @@ WAY_TITLES = {
 CONTROL_TITLES = {
     "random": "random", "edge": "edges, no model", "motion": "motion, no model",
     "difference": "|x − neutral|, no model", "amount": "amount of movement, no model",
+    "usual": "usual worth of that much movement",
     "zero_map": "nothing at all", "randomised": "randomised networks",
 }  # fmt: skip
 

@@ -29,7 +29,7 @@ CHANNEL = ("DeepLift", "own_neutral")
 WAYS = (CHANNEL, ("DeepLift", "blur"), ("DeepLift", "zero"))
 # Left and right are planted alike, so the right side stands for both.
 REGIONS = ("right_eyebrow", "right_eye", "nose", "mouth")
-POOLED = ("interventional_fidelity", "share_fidelity", "interventional_slope",
+POOLED = ("interventional_fidelity", "interventional_slope", "share_fidelity", "share_slope",
           "fidelity_given_amount", "sign", "sign_positive", "sign_negative", "time_auroc",
           "time_fidelity", "relevance_mass", "interaction", "beyond_pairs", "single_effect")
 BY_FACTOR = POOLED[:1]
@@ -110,7 +110,8 @@ def faithfulness_table(design: scores.Design, seeds: Sequence[int]) -> pd.DataFr
     DataFrame
         seed, model (variant that it was trained on), cohort (variant that it explains), method,
         baseline, factor, metric, support, estimate, ci_low, ci_high. Pooled metrics of every
-        explanation and control; per factor the own-neutral channel's fidelity and ``effect_sd``,
+        explanation and control, and how far shares agree with single effects; per factor the
+        own-neutral channel's fidelity and ``effect_sd``,
         how much the model uses the factor (sd of its effect, points). On headset recordings
         ``artefact_points`` (said, mean) and ``artefact_effect`` (true, mean), of the model
         trained with headsets and of the one without.
