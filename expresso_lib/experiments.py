@@ -331,7 +331,11 @@ def predict(item: store.Item, path: Path) -> None:
 
 def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet, values: np.ndarray, states: Path
                ) -> training.Fit:
-    """Fine-tune from a ridge head; a fifth of the training participants say when to stop."""
+    """Fine-tune from a ridge head; a fifth of the training participants say when to stop.
+
+    The same seed gives the same predictions for the same number of threads: sums in another order
+    differ in their last digits, and epochs of training do not forget it.
+    """
     parts = {"last": ("last",), "all": ("last", "all")}[recipe.fit]
     scores, people = data.table["score"].to_numpy(float), data.table["participant"].to_numpy()
 
