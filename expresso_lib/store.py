@@ -326,20 +326,17 @@ def reached_modules(module: str) -> set[str]:
         if name in seen or path is None:
             continue
         seen.add(name)
-        stack += _imports(path, path.stat().st_mtime_ns, name)
+        stack += imported_names(path.read_text(encoding="utf-8"), name)
     return seen
 
 
+# Modules share most of what they reach, and parsing is what costs: each text is parsed once.
 @lru_cache(maxsize=1024)
-def _imports(path: Path, changed: int, module: str) -> list[str]:
-    return imported_names(path.read_text(encoding="utf-8"), module)
-
-
-def imported_names(code: str, module: str = "") -> list[str]:
+def imported_names(code: str, module: str = "") -> tuple[str, ...]:
     """Return the dotted names of this package's modules that a piece of code imports.
 
     >>> imported_names("from expresso_lib import anatomy, engine as e\\nimport numpy")
-    ['expresso_lib.anatomy', 'expresso_lib.engine']
+    ('expresso_lib.anatomy', 'expresso_lib.engine')
     """
     package = __name__.split(".")[0]
     found = []
@@ -355,7 +352,7 @@ def imported_names(code: str, module: str = "") -> list[str]:
                 # What a package hands on comes from its __init__, which reaches the rest.
                 inner = f"{base}.{alias.name}"
                 found.append(inner if module_path(inner) else str(base))
-    return [name for name in found if name.startswith(package + ".")]
+    return tuple(name for name in found if name.startswith(package + "."))
 
 
 def _package_of(module: str) -> str:
@@ -385,13 +382,12 @@ def _foreign_path(module: str, is_root: bool) -> Path | None:
 
 def code_of(path: Path | None) -> str:
     """Return the code of a file without comments, docstrings and layout."""
-    return "" if path is None else _code(path, path.stat().st_mtime_ns)
+    return "" if path is None else _bare(path.read_text(encoding="utf-8"))
 
 
-# Modules share most of what they reach: each file is parsed once, until it changes.
 @lru_cache(maxsize=1024)
-def _code(path: Path, changed: int) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def _bare(text: str) -> str:
+    tree = ast.parse(text)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body

@@ -67,13 +67,15 @@ def test_randomised_networks_are_not_drawn_as_the_model(regions, people):
 
 
 def test_dots_put_the_papers_way_in_its_colour_and_controls_last():
-    """One row each, explanations first; an all-NaN control is left out of the supports."""
-    rows = [("random", "none", 0.1), ("DeepLift", "zero", -0.1), ("DeepLift", "own_neutral", 0.9)]
+    """One row each, explanations first; shares are neither."""
+    rows = [("random", "none", 0.1), ("DeepLift", "zero", -0.1), ("DeepLift", "own_neutral", 0.9),
+            ("share", "none", 0.8)]
     table = pd.DataFrame([
         {"method": m, "baseline": b, "factor": "pooled", "metric": "sign", "support": "changed",
          "estimate": e, "ci_low": e - 0.1, "ci_high": e + 0.1} for m, b, e in rows])
     axes = plots.dots(table, metric="sign", label="x", bar=0.9).axes[0]
     labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert len(labels) == 3
     assert labels[-1] == "random"
     marks = {line.get_xdata()[0]: line.get_color() for line in axes.lines
              if line.get_marker() in ("o", "D")}
