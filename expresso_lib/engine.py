@@ -63,10 +63,10 @@ class Loky(Executor):
         return get_reusable_executor(**self._options).submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Stop the workers."""
+        """Stop the workers at once: what they finished is on disk, and their goodbyes take long."""
         from loky import get_reusable_executor
 
-        get_reusable_executor(**self._options).shutdown(wait=wait, kill_workers=cancel_futures)
+        get_reusable_executor(**self._options).shutdown(wait=wait, kill_workers=True)
 
 
 def limit_threads(threads: int) -> None:
