@@ -148,8 +148,11 @@ class Facts:
         known = _read_json(self.folder.parent / "bench.json", []) or _read_json(BENCHMARKS, [])
         rows = [row | {"share": _share(row.get("test", ""))} for row in known if kind in row]
         rows = [row for row in rows if all(row.get(key) == value for key, value in where.items())]
-        lines = [_goal(row, fresh) if kind == "goal" else _calibration(row, fresh) for row in rows
-                 for fresh in [row.get("source_hash") in self.bench_hashes]]
+        fresh = [row for row in rows if row.get("source_hash") in self.bench_hashes]
+        # What another machine measured on older code says nothing beside a number of today's.
+        known_now = {_thing(row) for row in fresh}
+        lines = [(_goal if kind == "goal" else _calibration)(row, row in fresh) for row in rows
+                 if row in fresh or _thing(row) not in known_now]
         return show_table(pd.DataFrame(lines), caption=caption, digits=3)
 
     @cached_property
@@ -250,6 +253,11 @@ def show_table(table: pd.DataFrame, columns: Sequence[str] = (), *, caption: str
 def raw(text: str) -> str:
     """Fence HTML for MyST."""
     return f"\n````{{raw}} html\n{text}\n````\n"
+
+
+def _thing(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a line of the benchmarks measures, on whatever machine."""
+    return tuple(row.get(key) for key in ("goal", "what", "test", "scenario", "n"))
 
 
 def _goal(row: Mapping[str, Any], fresh: bool) -> dict[str, Any]:

@@ -142,6 +142,19 @@ def test_benchmark_of_other_code_is_withheld(run):
     assert "not measured" in text
 
 
+def test_an_old_benchmark_of_another_machine_goes_where_a_new_one_stands(run):
+    """One row for what was measured on today's code; both where both machines measured it."""
+    line = {"goal": 1, "what": "now", "value": 1.25, "bar": 1, "better": "higher"}
+    here, there = {"source_hash": "today", "device": "here"}, {"device": "there", "value": 7.5}
+    for hash_, shown in (("old", False), ("today", True)):
+        rows = [line | here, line | there | {"source_hash": hash_}]
+        (run.parent / "bench.json").write_text(json.dumps(rows))
+        text = publishing.Facts(run, bench_hashes=frozenset({"today"})).bench("goal", "Goals")
+        assert "here" in text
+        assert ("there" in text) == shown
+        assert "not measured" not in text
+
+
 def test_calibrations_tell_false_positives_from_coverage_and_power(run):
     """A share of intervals that cover is no share of false alarms; a test that errs is named."""
     rows = [{"test": test, "scenario": "s", "n": 24, "cohorts": 500, "rate": rate, "naive": False,
