@@ -73,7 +73,7 @@ def test_dots_put_the_papers_way_in_its_colour_and_controls_last():
     table = pd.DataFrame([
         {"method": m, "baseline": b, "factor": "pooled", "metric": "sign", "support": "changed",
          "estimate": e, "ci_low": e - 0.1, "ci_high": e + 0.1} for m, b, e in rows])
-    axes = plots.dots(table, metric="sign", label="x", bar=0.9).axes[0]
+    axes = plots.dots(table, metric="sign", label="x", bars={"changed": 0.9}).axes[0]
     labels = [text.get_text() for text in axes.get_yticklabels()]
     assert len(labels) == 3
     assert labels[-1] == "random"

@@ -275,8 +275,8 @@ def onset_locked(averages: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def dots(table: pd.DataFrame, *, metric: str, label: str, bar: float | None = None,
-         factor: str = "pooled") -> Figure:  # fmt: skip
+def dots(table: pd.DataFrame, *, metric: str, label: str,
+         bars: Mapping[str, float] | None = None, factor: str = "pooled") -> Figure:
     """One metric of every explanation and control, with intervals; two supports side by side.
 
     Parameters
@@ -287,8 +287,8 @@ def dots(table: pd.DataFrame, *, metric: str, label: str, bar: float | None = No
         Which rows.
     label : str
         Of the axis.
-    bar : float, optional
-        Drawn as a line: what an explanation has to reach.
+    bars : mapping, optional
+        Drawn as a line in the panel of a support: what an explanation has to reach.
     """
     rows = table[(table["metric"] == metric) & (table["factor"] == factor)]
     # The shares are no explanation that anyone has: they say what a fair division would reach.
@@ -308,8 +308,8 @@ def dots(table: pd.DataFrame, *, metric: str, label: str, bar: float | None = No
             axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=color, linewidth=1.4)
             axes.plot(row["estimate"], y, "D" if control else "o", color=color, markersize=5)
         style.zero_line(axes, axis="x")
-        if bar is not None:
-            axes.axvline(bar, color=style.INK, linewidth=0.9, linestyle="--")
+        if bars and support in bars:
+            axes.axvline(bars[support], color=style.INK, linewidth=0.9, linestyle="--")
         axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.set_title(titles.get(support, ""), fontsize=style.BODY)
     panels[0, 0].set_yticks(range(len(order)), [way_title(*way) for way in order])
