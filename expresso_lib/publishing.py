@@ -58,6 +58,7 @@ class ChapterFacts:
     command: str
     stamp: Mapping[str, Any] = field(default_factory=dict)
     current: Mapping[str, str] = field(default_factory=dict)
+    stages: Mapping[str, float] = field(default_factory=dict)  # section -> seconds of its cells
 
     @property
     def number(self) -> int:
@@ -83,6 +84,14 @@ class ChapterFacts:
     def took(self) -> str:
         """Seconds it took, as text."""
         return f"{self.stamp['seconds']:.0f} s" if "seconds" in self.stamp else MISSING
+
+    @property
+    def longest_stage(self) -> str:
+        """The section that took most of the time, with its seconds, as text."""
+        if not any(self.stages.values()):
+            return MISSING
+        name = max(self.stages, key=lambda stage: self.stages[stage])
+        return f"{name} ({self.stages[name]:.0f} s)"
 
     @property
     def parameters(self) -> pd.DataFrame:
@@ -323,7 +332,20 @@ def read_chapter(name: str, path: Path | None, *, run: str,
                  for output in cell.get("outputs", []))
     state = "failed" if errors or stamp.get("error") else "done"
     return ChapterFacts(name, found.group(1) if found else name, state, command, stamp,
-                        current or {}), notebook
+                        current or {}, _stages(notebook)), notebook
+
+
+def _stages(notebook: NotebookNode) -> dict[str, float]:
+    """Seconds that the cells of each section took, as papermill noted them."""
+    found: dict[str, float] = {}
+    section = "Opening"
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            section = [section, *re.findall(r"^## +(.+)$", cell.source, re.M)][-1]
+        else:
+            seconds = cell.metadata.get("papermill", {}).get("duration") or 0.0
+            found[section] = found.get(section, 0.0) + seconds
+    return found
 
 
 def dress(notebook: NotebookNode, facts: ChapterFacts, templates: jinja2.Environment, *,

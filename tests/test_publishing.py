@@ -50,6 +50,20 @@ def test_chapter_is_fresh_only_if_every_hash_agrees(tmp_path):
         assert facts.freshness == words
 
 
+def test_stages_are_the_sections_with_the_seconds_of_their_cells(tmp_path):
+    """Code before the first heading is the opening; of two headings in a cell the last counts."""
+    def ran(seconds):
+        return NEW.new_code_cell("x", metadata={"papermill": {"duration": seconds}})
+
+    cells = [NEW.new_markdown_cell("# Faces"), ran(1.0), NEW.new_markdown_cell("## A\n\n## B | C"),
+             ran(2.5), ran(None), NEW.new_markdown_cell("No heading."), ran(3.0)]
+    nbformat.write(NEW.new_notebook(cells=cells), tmp_path / "c.ipynb")
+    facts, _ = publishing.read_chapter("02_faces", tmp_path / "c.ipynb", run="demo")
+    assert facts.stages == {"Opening": 1.0, "B | C": 5.5}
+    assert facts.longest_stage == "B | C (6 s)"
+    assert publishing.ChapterFacts("a", "A", "not run", "").longest_stage == "not measured"
+
+
 def test_title_of_a_page_carries_the_chapters_number(tmp_path):
     """The text says "chapter 2", so the sidebar does; a chapter that has not run, too."""
     templates = publishing._templates(publishing.ROOT / "book")

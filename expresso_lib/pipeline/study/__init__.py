@@ -113,9 +113,14 @@ def prediction_tables(plan: scores.Design) -> dict[str, pd.DataFrame]:
 
 
 def _predicted(plan: scores.Design) -> dict[Path, int]:
-    """Files of predictions, those of earlier calls included, and the cohort of each."""
-    files = sorted((plan.root / "predictions").glob("[a-z]*.parquet"))
-    return {path: int(path.stem.rpartition("-s")[2]) for path in files}
+    """Files of predictions, those of earlier calls included, and the cohort of each.
+
+    The part that holds the default comes first: it is what the others are read against.
+    """
+    known = [(part, int(seed), path) for path in (plan.root / "predictions").glob("*.parquet")
+             for part, _, seed in [path.stem.rpartition("-s")] if part in PREDICTING]
+    known.sort(key=lambda one: (PREDICTING.index(one[0]), one[1]))
+    return {path: seed for _, seed, path in known}
 
 
 def _write(plan: scores.Design, root: Path, name: str, table: pd.DataFrame) -> None:
