@@ -160,9 +160,15 @@ class Facts:
         fresh = [row for row in rows if row.get("source_hash") in self.bench_hashes]
         # What another machine measured on older code says nothing beside a number of today's.
         known_now = {_thing(row) for row in fresh}
-        lines = [(_goal if kind == "goal" else _calibration)(row, row in fresh) for row in rows
-                 if row in fresh or _thing(row) not in known_now]
-        return show_table(pd.DataFrame(lines), caption=caption, digits=3)
+        lines = pd.DataFrame([
+            (_goal if kind == "goal" else _calibration)(row, row in fresh) for row in rows
+            if row in fresh or _thing(row) not in known_now])
+        if kind == "goal" and len(lines):
+            lines = lines.sort_values(["goal", "what"])
+            if lines["device"].nunique() == 1:  # said once, it leaves room for the notes
+                caption = f"{caption}, {lines['device'].iloc[0]}"
+                lines = lines.drop(columns="device")
+        return show_table(lines, caption=caption, digits=3)
 
     @cached_property
     def studied(self) -> dict[str, pd.DataFrame]:

@@ -166,6 +166,7 @@ def test_an_old_benchmark_of_another_machine_goes_where_a_new_one_stands(run):
         text = publishing.Facts(run, bench_hashes=frozenset({"today"})).bench("goal", "Goals")
         assert "here" in text
         assert ("there" in text) == shown
+        assert ("<th>device" in text or ">device<" in text) == shown
         assert "not measured" not in text
 
 
