@@ -104,9 +104,10 @@ def slower(now: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[str]
 
 
 def _name(line: dict[str, Any]) -> tuple[Any, ...]:
-    kind = ("goal", line["goal"], line["what"]) if "goal" in line else (
-        "calibration", line["test"], line["scenario"], line["n"])
-    return (*kind, line["device"])
+    """What a line is about: a speed belongs to its machine, how often a test errs does not."""
+    if "goal" in line:
+        return ("goal", line["goal"], line["what"], line["device"])
+    return ("calibration", line["test"], line["scenario"], line["n"])
 
 
 if __name__ == "__main__":
