@@ -275,11 +275,15 @@ def _thing(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(row.get(key) for key in ("goal", "what", "test", "scenario", "n"))
 
 
+def _measured(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
 def _goal(row: Mapping[str, Any], fresh: bool) -> dict[str, Any]:
     least = row.get("better") == "higher"
     holds = row["value"] >= row["bar"] if least else row["value"] <= row["bar"]
     return {"goal": row["goal"], "what": row.get("what", ""),
-            "measured": f"{row['value']:.4g}" if fresh else MISSING,
+            "measured": _measured(row["value"]) if fresh else MISSING,
             "bar": f"{'at least' if least else 'at most'} {row['bar']:g}",
             "reached": ("yes" if holds and row.get("gate", True) else "no") if fresh else "",
             "note": row.get("note", "") if fresh else "", "device": row.get("device", "")}
