@@ -26,9 +26,10 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
         {"forward": lambda: forward(model, clips), **ways(model, clips)}, rounds=2 if quick else 3)
     # Every way also asks for f(x) and f(x0), two passes that only DeepLift's bar includes.
     passes = {name: seconds[name] / seconds["forward"] for name in BARS}
-    # Without a label map the picture is cut into a grid of 16 regions.
+    # Without a label map the picture is cut into a grid of 16 regions, and each is replaced from
+    # either end of the clip.
     per = {"Saliency": (2, 1), "DeepLift": (0, 1), "IntegratedGradients": (2, STEPS),
-           "Ablation": (2, 16 * BLOCKS)}
+           "Ablation": (2, 16 * 2 * (BLOCKS + 1))}
     what = f"r3d_18, {frames} x {size} x {size}, forward passes per"
     units = {"Saliency": "clip", "DeepLift": "clip", "IntegratedGradients": "step",
              "Ablation": "mask"}

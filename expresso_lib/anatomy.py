@@ -115,13 +115,14 @@ FACTORS["head_motion"] = ()
 # AUs that speech moves: an association with them is not separable from talking.
 SPEECH_AUS = ("AU10", "AU20", "AU25", "AU26")
 
-# Where a factor is looked for when only regions are known.
+# Where a factor is looked for when only regions are known. Cheeks, and the chin that speech moves,
+# have no region of their own: they are in the rest of the face.
 FACTOR_REGIONS: dict[str, tuple[str, ...]] = {
     "brows": ("right_eyebrow", "left_eyebrow"),
     "lids_gaze": ("right_eye", "left_eye"),
-    "cheeks_nose": ("nose",),
-    "smile": ("mouth",),
-    "speech_mouth": ("mouth",),
+    "cheeks_nose": ("nose", "face_rest"),
+    "smile": ("mouth", "face_rest"),
+    "speech_mouth": ("mouth", "face_rest"),
     "head_motion": (*FEATURE_REGIONS, "face_rest"),
 }
 

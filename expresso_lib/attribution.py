@@ -121,8 +121,9 @@ def attribute(
     Returns
     -------
     Attribution
-        On the CPU. Ablation and Grad-CAM have one value per block and frame: it is spread evenly
-        over the block's voxels and channels, so that sums over a block are the block's score.
+        On the CPU. Ablation has one value per region and block of time: it lies on the block's
+        voxels in proportion to how far they are from the baseline, so that sums over a block are
+        the block's score. Grad-CAM has one per cell and frame, spread evenly.
 
     Raises
     ------
@@ -517,31 +518,47 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 def _ablation(model, x, x0, limit, extra) -> Tensor:
+    """Replace each region by the reference in more and more of the clip, from either end.
+
+    A block replaced alone tears the movement at both its ends, and a model that reads change sees
+    the tears; here a tear is in every step and cancels from one to the next. The blocks of a
+    region add up to what replacing all of it does.
+    """
     start, chosen = extra
-    labels = _blocks(chosen, x, start)
-    values = torch.zeros_like(x)
-    with torch.no_grad():
-        full = _score(model, x)
-        for block in torch.unique(labels):
-            hit = (labels == block)[:, None]
-            change = full - _score(model, torch.where(hit, x0, x))
-            size = hit.sum(dim=(1, 2, 3, 4)).clamp(min=1) * x.shape[1]
-            values += torch.where(hit, (change / size)[:, None, None, None, None], 0.0)
+    regions, times = _cells(chosen, x, start)
+    values, away = torch.zeros_like(x), (x - x0).abs()
+    for region in regions.unique():
+        inside = (regions == region)[:, None]
+        for time, change in enumerate(_worth_in_time(model, x, x0, inside, times)):
+            block = inside * (times == time) * away
+            size = block.sum(dim=(1, 2, 3, 4)).clamp(min=1e-12)
+            values += block * (change / size)[:, None, None, None, None]
     return values
 
 
-def _blocks(chosen: _Options, x: Tensor, start: int) -> Tensor:
-    """Number every voxel's region x time block: (N, T, H, W) int64."""
+def _worth_in_time(model, x, x0, inside: Tensor, times: Tensor) -> Tensor:
+    """What one region adds to the score in every block of time, (S, N) score points."""
+    cuts = range(int(times.max()) + 2)
+    with torch.no_grad():
+        early, late = (
+            torch.stack([_score(model, torch.where(inside & side(cut), x0, x)) for cut in cuts])
+            for side in (lambda cut: times < cut, lambda cut: times >= cut)
+        )
+    return (late.diff(dim=0) - early.diff(dim=0)) / 2
+
+
+def _cells(chosen: _Options, x: Tensor, start: int) -> tuple[Tensor, Tensor]:
+    """Number every pixel's region, (N, T, H, W), and every frame's block of time, (T, 1, 1)."""
     frames, height, width = x.shape[2:]
     if chosen.regions is None:
         rows = torch.arange(height, device=x.device) * 4 // height
         columns = torch.arange(width, device=x.device) * 4 // width
         labels = (rows[:, None] * 4 + columns[None]).expand(len(x), frames, height, width)
     else:
-        labels = chosen.regions[start : start + len(x)].to(x.device).long()
+        labels = chosen.regions[start : start + len(x)].to(x.device)
     blocks = min(chosen.time_blocks, frames)
     times = torch.arange(frames, device=x.device) * blocks // frames
-    return labels * blocks + times[None, :, None, None]
+    return labels, times[:, None, None]
 
 
 def _grad_cam(model, x, x0, limit, extra) -> Tensor:

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from expresso_lib import attribution, clips, models, pooling, regions, store
+from expresso_lib import anatomy, attribution, clips, models, pooling, regions, store
 
 # The two channels that are read together, and the paper's.
 CHANNELS = (("DeepLift", "own_neutral"), ("DeepLift", "blur"), ("DeepLift", "zero"))
@@ -324,6 +324,50 @@ def tables(
     joined = [pd.concat(parts, ignore_index=True) for parts in (by_region, by_frame)]
     ordered = [t[first + [c for c in t.columns if c not in first]] for t in joined]
     return ordered[0], ordered[1]
+
+
+def enrichment(regions: pd.DataFrame) -> pd.DataFrame:
+    """Log density of both signs together against the rest of the face, by participant.
+
+    Parameters
+    ----------
+    regions : DataFrame
+        ``attribution_regions`` of one method and baseline.
+
+    Returns
+    -------
+    DataFrame
+        Index: participant; a column per region of the face (`pooling.enrichment`).
+    """
+    table = regions.assign(size=regions["positive"] - regions["negative"])
+    wide = table.pivot_table(index="participant", columns="region", values=["size", "area"])
+    size, area = (wide[name][list(anatomy.REGIONS)].to_numpy() for name in ("size", "area"))
+    found = pd.DataFrame(pooling.enrichment(size, area), wide.index, list(anatomy.REGIONS))
+    return found[list(anatomy.FEATURE_REGIONS)]
+
+
+def beyond_chance(regions: pd.DataFrame, dealt: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """How much denser a region is than under heads that were fitted to dealt scores.
+
+    A network reacts to some regions, the eyes for instance, whatever its head was fitted to. What
+    the fit to severity adds is the enrichment less its mean over such heads
+    (`experiments.dealt`), participant by participant.
+
+    Parameters
+    ----------
+    regions : DataFrame
+        ``attribution_regions`` of one method and baseline.
+    dealt : sequence of DataFrame
+        The same of each head, of some of the recordings: the others are left out of ``regions``.
+
+    Returns
+    -------
+    DataFrame
+        Index: participant; a column per region, 0 where the fit changed nothing.
+    """
+    shared = regions[regions["recording"].isin(dealt[0]["recording"])]
+    chance = sum(enrichment(table) for table in dealt) / len(dealt)
+    return enrichment(shared) - chance
 
 
 def parts_of_r(regions: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,12 @@ them cannot agree with every one. Its own question is the factor's ``share``: th
 does as the last to come and as the first, which is its Shapley value wherever factors interact
 at most in pairs (Shapley, 1953). It divides what the face's movements add, the head moving as it
 does. The same holds of time: a factor taken out of a stretch alone leaves a tear at both ends,
-and a model that reads change sees the tears.
+and a model that reads change sees the tears; so removals grow from either end of the clip.
+
+Factors overlap in place as well: a smile moves the cheeks that speech moves too. A pixel that
+several factors change speaks for each by how much each changes it, so that nothing is counted
+twice. How far place and time can tell factors apart at all is shown by ``painted``, the truth
+itself laid on these pixels: no explanation can be asked for more.
 
 Several of these metrics are passed by maps that never saw the model (edges, motion, the
 difference from the baseline): ``controls`` makes them, and no score is reported without theirs.
@@ -32,10 +37,11 @@ from expresso_lib import _checks, anatomy, pooling
 
 # A pixel counts as changed from two grey levels on: less is rounding.
 CHANGED = 2.5 / 255
-# A frame shows a factor where one of its AUs is this far (share of full intensity) from neutral.
-ACTIVE = 0.3
+# A factor moves where one of its AUs is this far (share of full intensity) from neutral, and is
+# active (a smile that anybody would call one) from the second on.
+MOVES, ACTIVE = 0.05, 0.3
 # Parts of a clip's time, each with its own share of a factor's effect.
-STRETCHES = 4
+STRETCHES = 8
 # Effects below one score point have no sign worth asking for.
 SIGN_POINTS = 1.0
 DRAWS = 1000
@@ -48,11 +54,11 @@ class Intervention:
 
     factor: str
     effect: np.ndarray  # (N,) f(x) - f(x without the factor), score points
-    changed: np.ndarray  # (N, T, H, W) bool, pixels that the removal changes
-    region: np.ndarray  # (N, T, H, W) bool, the factor's regions in frames where it is active
+    change: np.ndarray  # (N, T, H, W) of each pixel by the removal, 0 to 1; 0 below `CHANGED`
+    place: np.ndarray  # (N, T, H, W) activity on the factor's regions where it moves, 0 to 1
     active: np.ndarray  # (N, T) bool
     amount: np.ndarray  # (N,) mean activity in the clip, share of full intensity
-    by_stretch: np.ndarray  # (N, STRETCHES) each stretch's share of the effect, points
+    by_stretch: np.ndarray  # (N, STRETCHES) each stretch's part of the effect, points
     share: np.ndarray  # (N,) its part of the score, points; NaN where this was not rendered
 
 
@@ -71,7 +77,6 @@ def intervene(
     *,
     regions: np.ndarray,
     activity: np.ndarray,
-    elsewhere: np.ndarray | None = None,
     only: tuple[Tensor, Tensor] | None = None,
 ) -> Intervention:
     """Measure what the model loses with one factor, and what the factor alone gives it.
@@ -86,9 +91,6 @@ def intervene(
         (N, T, H, W) label map.
     activity : np.ndarray
         (N, T) distance of the factor's strongest AU from the neutral frame, 0 to 1.
-    elsewhere : np.ndarray, optional
-        (N, T) bool, frames in which another factor of the same regions is active: they are left
-        out, for place cannot tell the two apart.
     only : (Tensor, Tensor), optional
         The clips with this of the factors that have a place, and with none of them, everything
         else (the head's motion) as it is: they give ``share``.
@@ -109,30 +111,34 @@ def intervene(
             f"regions {regions.shape} or activity {activity.shape} do not fit clips "
             f"{tuple(clips.shape)}; they are (N, T, H, W) and (N, T)."
         )
-    alone = np.ones_like(activity, bool) if elsewhere is None else ~elsewhere
-    active = (activity > ACTIVE) & alone
     names = anatomy.FACTOR_REGIONS.get(factor, ("background",))
     inside = np.isin(regions, [anatomy.REGIONS.index(name) for name in names])
-    changed = (clips - without).abs().amax(dim=1).cpu().numpy() > CHANGED
-    where = active[..., None, None]
+    moving = np.where(activity > MOVES, activity, 0)[..., None, None]
+    gap = (clips - without).abs().cpu().numpy()
+    change = np.where(gap.max(axis=1) > CHANGED, gap.mean(axis=1), 0)
     effect, by_stretch, share = _answers(model, clips, without, only)
-    return Intervention(factor, effect, changed & alone[..., None, None], inside & where, active,
-                        activity.mean(1), by_stretch, share)
+    return Intervention(factor, effect, change, inside * moving, activity > ACTIVE,
+                        activity.mean(axis=1), by_stretch, share)
 
 
 def _answers(model: nn.Module, clips: Tensor, without: Tensor, only: tuple[Tensor, Tensor] | None
              ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``effect, by_stretch, share`` of an `Intervention`, all clips scored in one go."""
+    """``effect, by_stretch, share`` of an `Intervention`, all clips scored in one go.
+
+    The factor is taken out of more and more of the clip, from its start and from its end. What a
+    stretch adds is the mean of its two steps: a tear is in every step and cancels.
+    """
     stretch = torch.from_numpy(_stretch_of(clips.shape[2]))[:, None, None].to(clips.device)
-    parts = stretch.unique()
-    lacking = [torch.where(stretch == part, without, clips) for part in parts]
-    having = [torch.where(stretch == part, clips, without) for part in parts]
-    shown = torch.cat([clips, without, *lacking, *having, *(only or ())])
+    cuts = stretch.unique()[1:]
+    early = [torch.where(stretch < cut, without, clips) for cut in cuts]
+    late = [torch.where(stretch < cut, clips, without) for cut in cuts]
+    shown = torch.cat([clips, without, *early, *late, *(only or ())])
     found = scores(model, shown).reshape(-1, len(clips))
     whole, lost = found[:2]
-    last, first = found[2:2 + 2 * len(parts)].reshape(2, len(parts), -1)
+    left, right = found[2:2 + 2 * len(cuts)].reshape(2, len(cuts), -1)
+    steps = (np.diff([lost, *right, whole], axis=0) - np.diff([whole, *left, lost], axis=0)) / 2
     entering = found[-2] - found[-1] if only else np.full(len(clips), np.nan)
-    return whole - lost, (whole - last + first - lost).T / 2, (whole - lost + entering) / 2
+    return whole - lost, steps.T, (whole - lost + entering) / 2
 
 
 def _stretch_of(frames: int) -> np.ndarray:
@@ -176,6 +182,43 @@ def controls(
     }
 
 
+def parted(interventions: Sequence[Intervention]) -> dict[str, list[np.ndarray]]:
+    """Whose pixel is whose: by support a weight (N, T, H, W), 0 to 1, for each intervention.
+
+    ``changed``: a pixel that several factors change is parted by how much each changes it;
+    ``region``: a region in which several factors move is parted by how far each has moved;
+    ``whole``: every changed pixel counts fully for every factor that changes it. What has no
+    place among the face's regions (head motion, the headset) is never parted.
+    """
+    placed = [one for one in interventions if one.factor in PLACED]
+    found = {"whole": [(one.change > 0).astype(float) for one in interventions]}
+    for support, name in (("changed", "change"), ("region", "place")):
+        total = np.sum([getattr(one, name) for one in placed], axis=0)
+        found[support] = [
+            np.divide(value, total, where=total > 0, out=np.zeros_like(value, float))
+            if one.factor in PLACED else (value > 0).astype(float)
+            for one in interventions for value in [getattr(one, name)]
+        ]
+    return found
+
+
+def painted(interventions: Sequence[Intervention]) -> np.ndarray:
+    """The truth as a map (N, T, H, W), score points: what a perfect explanation would show.
+
+    What a factor is worth in a stretch of time lies on the pixels that it changes there, in
+    proportion to how much it changes them.
+    """
+    placed = [one for one in interventions if one.factor in PLACED]
+    found = np.zeros_like(placed[0].change, float)
+    stretch = _stretch_of(found.shape[1])
+    for one in placed:
+        for number in np.unique(stretch):
+            part = np.where((stretch == number)[:, None, None], one.change, 0)
+            size = np.maximum(part.sum(axis=(1, 2, 3)), 1e-12)
+            found += (one.by_stretch[:, number] / size)[:, None, None, None] * part
+    return found
+
+
 def evidence(
     maps: np.ndarray | str, interventions: Sequence[Intervention], participants: Sequence[str]
 ) -> pd.DataFrame:
@@ -195,36 +238,27 @@ def evidence(
     Returns
     -------
     pd.DataFrame
-        One row per clip, factor and support: ``participant, clip, factor, support, said, effect,
-        share, divided, amount, density, time_auroc, relevance_mass``. ``said`` is the sum over
-        the factor's pixels; in ``divided`` a pixel of several factors counts for each in part, so
-        that nothing is counted twice. Tables of several recordings can be joined.
+        One row per clip, factor and support (see ``parted``): ``participant, clip, factor,
+        support, said, effect, share, amount, density, time_auroc, relevance_mass``. ``said`` is
+        the sum over the factor's part of the pixels. Tables of several recordings can be joined.
     """
     if isinstance(maps, str):
         _checks.one_of(maps, ("amount", "share"), "maps")
-    supports = ("changed", "region")
-    if isinstance(maps, np.ndarray):
-        placed = [one for one in interventions if one.factor in PLACED]
-        owners = {name: sum(getattr(one, name).astype(int) for one in placed) for name in supports}
-        parted = {name: maps / np.maximum(owners[name], 1) for name in supports}
     parts = []
-    for one in interventions:
-        known = {"participant": list(participants), "clip": np.arange(len(one.effect))}
-        known |= {"factor": one.factor, "effect": one.effect, "share": one.share}
-        known["amount"] = one.amount
-        for support in supports:
-            mask = getattr(one, support)
-            size = np.maximum(mask.sum(axis=(1, 2, 3)), 1)
+    for support, weights in parted(interventions).items():
+        for one, weight in zip(interventions, weights):
+            known = {"participant": list(participants), "clip": np.arange(len(one.effect)),
+                     "factor": one.factor, "support": support, "effect": one.effect,
+                     "share": one.share, "amount": one.amount}
             if isinstance(maps, str):
-                found = dict.fromkeys(("said", "divided"), getattr(one, maps))
-                found |= {"time_auroc": np.nan, "relevance_mass": np.nan}
+                found = {"said": getattr(one, maps), "time_auroc": np.nan,
+                         "relevance_mass": np.nan}
             else:
-                found = {"said": contribution(maps, mask),
-                         "divided": contribution(parted[support], mask),
-                         "time_auroc": time_auroc(maps, one),
+                found = {"said": contribution(maps, weight), "time_auroc": time_auroc(maps, one),
                          "relevance_mass": relevance_mass(maps, one)}
-            table = pd.DataFrame(known | found | {"support": support})
-            parts.append(table.assign(density=table["said"].abs() / size))
+            size = np.maximum(weight.sum(axis=(1, 2, 3)), 1)
+            parts.append(pd.DataFrame(known | found).assign(
+                density=lambda table, size=size: table["said"].abs() / size))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -260,8 +294,7 @@ def judge(found: pd.DataFrame, *, draws: int = DRAWS, seed: int = 0) -> pd.DataF
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-_VALUES = ("said", "effect", "amount", "share", "divided", "density", "time_auroc",
-           "relevance_mass")
+_VALUES = ("said", "effect", "amount", "share", "density", "time_auroc", "relevance_mass")
 # What has a place on the face, and so a share of the pooled numbers.
 PLACED = tuple(name for name in anatomy.FACTORS if name != "head_motion")
 
@@ -271,12 +304,13 @@ def _scores_of(factor: str, support: str, data: dict, weights: np.ndarray) -> li
     for metric, statistic in _FIDELITY.items():
         values = statistic(*(data[k] for k in _VALUES[:3]), weights)
         rows.append(_row(factor, metric, support, values))
-    shares = (data["divided"], data["share"], data["amount"], weights)
+    shares = (data["said"], data["share"], data["amount"], weights)
     rows.append(_row(factor, "share_fidelity", support, _fidelity(*shares)))
     rows.append(_row(factor, "share_slope", support, _slope(*shares)))
     # Attribution in the region is asked for its timing, on the changed pixels for its mass.
-    metric = "time_auroc" if support == "region" else "relevance_mass"
-    rows.append(_row(factor, metric, support, _mean(data[metric], weights)))
+    asked = {"region": "time_auroc", "changed": "relevance_mass"}.get(support)
+    if asked:
+        rows.append(_row(factor, asked, support, _mean(data[asked], weights)))
     if factor == "pooled" and support == "changed":
         values = factor_recovery(data["density"], data["effect"], weights)
         rows.append(_row(factor, "factor_recovery", support, values))
@@ -423,7 +457,7 @@ def time_auroc(maps: np.ndarray, one: Intervention) -> np.ndarray:
     The clip's attribution in the factor's regions, signed by its effect, against the frames in
     which the factor is active. NaN for clips in which it always or never is.
     """
-    inside = one.region.any(axis=1, keepdims=True)
+    inside = (one.place > 0).any(axis=1, keepdims=True)
     series = np.where(inside, maps, 0).sum(axis=(2, 3)) * np.sign(one.effect)[:, None]
     return np.array([auroc(s, a) for s, a in zip(series, one.active)])
 
@@ -431,19 +465,19 @@ def time_auroc(maps: np.ndarray, one: Intervention) -> np.ndarray:
 def time_fidelity(maps: np.ndarray, interventions: Sequence[Intervention]) -> np.ndarray:
     """Does the explanation say when a factor counts? Pearson per clip, (N,).
 
-    A factor is taken out of one stretch of the clip, and left in one stretch alone; the mean
-    change of the score is the stretch's share, and it is compared with the attribution on the
-    changed pixels of that stretch; both about the factor's mean over the stretches, all placed
-    factors together, so that what a factor is worth in all does not count. Unlike
-    ``time_auroc`` it asks when the *model* uses a factor, not when the face shows it: a model
-    that reads how fast a smile comes looks at its start. NaN where nothing varies.
+    What each stretch of the clip adds to a factor's effect is compared with the attribution on
+    the factor's part of the changed pixels of that stretch; both about the factor's mean over
+    the stretches, all placed factors together, so that what a factor is worth in all does not
+    count. Unlike ``time_auroc`` it asks when the *model* uses a factor, not when the face shows
+    it: a model that reads how fast a smile comes looks at its start. NaN where nothing varies.
     """
     placed = [one for one in interventions if one.factor in PLACED]
     if not placed:
         return np.full(len(maps), np.nan)
     frames = maps.shape[1]
     share = np.eye(min(STRETCHES, frames))[_stretch_of(frames)]  # (T, S)
-    said = np.stack([np.where(o.changed, maps, 0).sum(axis=(2, 3)) @ share for o in placed], axis=1)
+    said = np.stack([(maps * weight).sum(axis=(2, 3)) @ share
+                     for weight in parted(placed)["changed"]], axis=1)
     done = np.stack([one.by_stretch for one in placed], axis=1)
     pairs = zip(*(x - x.mean(axis=2, keepdims=True) for x in (said, done)))
     return np.array([pearson(a, b) for a, b in pairs])
@@ -470,8 +504,8 @@ def relevance_mass(maps: np.ndarray, one: Intervention) -> np.ndarray:
     axes = (1, 2, 3)
     size = np.abs(maps)
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = (size * one.changed).sum(axis=axes) / size.sum(axis=axes)
-        return share / one.changed.mean(axis=axes)
+        share = (size * (one.change > 0)).sum(axis=axes) / size.sum(axis=axes)
+        return share / (one.change > 0).mean(axis=axes)
 
 
 def factor_recovery(

@@ -13,7 +13,7 @@ reads, ``model.features(clips, until="last")`` what the last block reads, and
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -48,6 +48,13 @@ UNITS = (
     *(f"{name}_{what}" for name in DRIFT for what in ("speed", "spread")),
     "headset",
 )
+# The factor whose series each kind of unit is made of. None reads another's, so the score is a sum
+# over factors, as far as series can be told apart: taking one out takes its share of the score.
+FACTOR_OF = {"smile": "smile", "cheeks": "cheeks_nose", "speech": "speech_mouth",
+             "brows": "brows", "nose": "cheeks_nose", "head": "head_motion", "gaze": "lids_gaze",
+             "headset": "headset"}
+_NO_ACTION_UNITS = {"head_motion": ("yaw", "pitch", "roll"), "lids_gaze": ("gaze_x", "gaze_y"),
+                    "headset": ("headset",)}
 # What the head sees: head and gaze as one tempo each, log speed - log spread.
 MEASURES = (*UNITS[: 2 * len(TEMPO)], *(f"{name}_tempo" for name in DRIFT), "headset")
 
@@ -159,44 +166,97 @@ class FrameTrunk(nn.Module):
         return self.embedding(maps.flatten(1))
 
 
+# Edges repeat the first and last frame: a jump to zero would look like a movement.
+_SAME: dict[str, Any] = {"padding": "same", "padding_mode": "replicate"}
+
+
+def series_of(factor: str) -> list[int]:
+    """Places in `SERIES` of what one factor moves.
+
+    >>> [SERIES[place] for place in series_of("smile")]
+    ['AU12', 'AU14']
+    """
+    names = (*anatomy.FACTORS.get(factor, ()), *_NO_ACTION_UNITS.get(factor, ()))
+    return [SERIES.index(name) for name in names]
+
+
+def units_of(kind: str) -> list[str]:
+    """The units of one kind of movement, in the order of `UNITS`.
+
+    >>> units_of("head")
+    ['head_speed', 'head_spread']
+    """
+    return [name for name in UNITS if name.partition("_")[0] == kind]
+
+
+class Movement(nn.Module):
+    """One kind of movement: the contrasts of its factor's series to its units."""
+
+    def __init__(self, factor: str, n_units: int, width: int) -> None:
+        super().__init__()
+        places = series_of(factor)
+        # The contrasts of a series stand side by side.
+        reads = [3 * place + k for place in places for k in range(3)]
+        self.register_buffer("reads", torch.tensor(reads), persistent=False)
+        self.layers = nn.Sequential(
+            nn.Conv1d(3 * len(places), width, 5, **_SAME),
+            nn.ReLU(),
+            nn.Conv1d(width, width, 5, dilation=2, **_SAME),
+            nn.ReLU(),
+            nn.Conv1d(width, width, 5, dilation=2, **_SAME),
+            nn.ReLU(),
+            nn.Conv1d(width, n_units, 1),
+        )
+
+    def forward(self, contrasts: Tensor) -> Tensor:
+        """Units (N, U, T) before their rectifier, of contrasts (N, 3 S, T)."""
+        return self.layers(contrasts[:, self.reads])
+
+
 class Dynamics(nn.Module):
     """Embeddings (N, E, T) to facial action dynamics (N, len(MEASURES), T).
 
     A linear readout first names what the face does (`SERIES`); the convolutions see nothing else,
     so they can be practised on any number of movements without rendering them. They start from
-    each series, its change over two frames and its change over a quarter of a second.
+    each series, its change over two frames and its change over a quarter of a second; each kind
+    of movement has its own.
     """
 
-    def __init__(self, n_embedding: int = 128, width: int = 96) -> None:
+    def __init__(self, n_embedding: int = 128, width: int = 32) -> None:
         super().__init__()
         n_series = len(SERIES)
         self.readout = nn.Conv1d(n_embedding, n_series, 1)
-        # Edges repeat the first and last frame: a jump to zero would look like a movement.
-        same: dict[str, Any] = {"padding": "same", "padding_mode": "replicate"}
-        self.contrast = nn.Conv1d(n_series, 3 * n_series, 7, groups=n_series, bias=False, **same)
+        self.contrast = nn.Conv1d(n_series, 3 * n_series, 7, groups=n_series, bias=False, **_SAME)
         filters = [[0, 0, 0, 1, 0, 0, 0], [0, 0, -1, 0, 1, 0, 0], [-1, -1, -1, 0, 1, 1, 1]]
         with torch.no_grad():
             self.contrast.weight.copy_(torch.tensor(filters)[:, None].repeat(n_series, 1, 1))
-        self.layers = nn.Sequential(
-            nn.Conv1d(3 * n_series, width, 5, **same),
-            nn.ReLU(),
-            nn.Conv1d(width, width, 5, dilation=2, **same),
-            nn.ReLU(),
-            nn.Conv1d(width, width, 5, dilation=2, **same),
-            nn.ReLU(),
-            nn.Conv1d(width, len(UNITS), 1),
-            nn.ReLU(),
+        self.movements = nn.ModuleList(
+            Movement(factor, len(units_of(kind)), width) for kind, factor in FACTOR_OF.items()
         )
+        self.rectify = nn.ReLU()
         self.tempo = nn.Conv1d(len(UNITS), len(MEASURES), 1, bias=False)
         self.weigh(torch.ones(len(UNITS)))
 
+    def raw(self, series: Tensor) -> Tensor:
+        """Units (N, U, T) of series (N, S, T), before their rectifier."""
+        contrasts = self.contrast(series)
+        return torch.cat([movement(contrasts) for movement in self.movements], dim=1)
+
     def units(self, embeddings: Tensor) -> Tensor:
         """Units (N, U, T), all ≥ 0."""
-        return self.layers(self.contrast(self.readout(embeddings)))
+        return self.rectify(self.raw(self.readout(embeddings)))
 
     def forward(self, embeddings: Tensor) -> Tensor:
         """Measures (N, M, T): weighted sums of units."""
         return self.tempo(self.units(embeddings))
+
+    def silence(self, names: Sequence[str]) -> None:
+        """Make these units 0 for everybody."""
+        for kind, movement in zip(FACTOR_OF, self.movements):
+            off = [row for row, name in enumerate(units_of(kind)) if name in names]
+            with torch.no_grad():
+                movement.layers[-1].weight[off] = 0
+                movement.layers[-1].bias[off] = 0
 
     def weigh(self, scale: Tensor) -> None:
         """Set the sums: a unit as it is, or speed minus spread, each times its `scale` (U,)."""

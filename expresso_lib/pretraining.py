@@ -257,8 +257,9 @@ def fit(paths: list[Path], practice: Practice) -> tuple[models.VideoRegressor, d
     heard.set_contrast(dynamics)
     # Its own chance, so that the dynamics can be practised again on a trunk that is there.
     rng = np.random.default_rng([practice.seed, 2])
-    _train([*dynamics.layers.parameters()], lambda rows: heard.loss(dynamics, rows, rng, practice),
-           len(heard.series), batch=practice.clip_batch, epochs=practice.clip_epochs,
+    _train([*dynamics.movements.parameters()],
+           lambda rows: heard.loss(dynamics, rows, rng, practice), len(heard.series),
+           batch=practice.clip_batch, epochs=practice.clip_epochs,
            rate=practice.clip_learning_rate, rng=rng)  # fmt: skip
     _silence(model.eval(), data)
     # In logarithms a tempo is speed minus spread; brought to the scale of the other units.
@@ -481,7 +482,7 @@ class _Rehearsal:
         size = rng.uniform(0.7, 1.3, (len(rows), 1, 1)) * rng.choice([-1, 1], (len(rows), 1, 1))
         spoil = self.errors[whose, self._clips(len(rows), rng, practice)]
         heard = self.series[which, at] + spoil * torch.from_numpy(size).float()
-        found = dynamics.layers[:-1](dynamics.contrast(heard.transpose(1, 2))).transpose(1, 2)
+        found = dynamics.raw(heard.transpose(1, 2)).transpose(1, 2)
         # A leaky rectifier while learning: a unit that is off can still find its way back.
         errors = (nn.functional.leaky_relu(found, 0.1) - self.units[which, at]).square()
         return (errors * self.weight).mean()
@@ -498,11 +499,7 @@ def _silence(model: models.VideoRegressor, data: _Data) -> None:
     """
     middle = (data.held_from + len(data.frames)) // 2
     report = _report(model, data, slice(data.held_from, middle))
-    last = model.stages[1].layers[-2]
-    off = [i for i, name in enumerate(models.UNITS) if report[name] < READABLE]
-    with torch.no_grad():
-        last.weight[off] = 0
-        last.bias[off] = 0
+    model.stages[1].silence([name for name in models.UNITS if report[name] < READABLE])
 
 
 def _report(model: models.VideoRegressor, data: _Data, rows: slice) -> dict[str, float]:

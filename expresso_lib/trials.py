@@ -49,6 +49,8 @@ SLOW_WAYS = (
 # Deletion, infidelity and sensitivity cost many passes: they are asked of these only.
 CLOSER = (("DeepLift", "own_neutral"), ("DeepLift", "blur"), ("DeepLift", "zero"))
 CONTROLS = ("random", "edge", "motion", "difference", "zero_map")
+# What the model does, laid on the pixels: what a perfect explanation would reach.
+TRUTH = ("painted", "none")
 # Rendering at half the size of the cohort's pictures keeps what a 64 px crop can show.
 RENDER_SIZE = 112
 
@@ -242,6 +244,8 @@ def trial(
                 for k in range(randomised)]
     maps |= {(f"randomised_{k + 1}", "own_neutral"): _map(explain(scene, network, CLOSER[0]))
              for k, network in enumerate(networks)}
+    if interventions:
+        maps[TRUTH] = faithfulness.painted(interventions)
     parts = _evidence(maps, interventions, participant)
     rows = _time_use(scene, seed) + _audit(scene, maps) + _timing(maps, interventions)
     rows += _interaction(scene, interventions)
@@ -306,7 +310,7 @@ def _time_use(scene: Stage, seed: int) -> list[tuple]:
 def _audit(scene: Stage, maps: Mapping) -> list[tuple]:
     rows = []
     for way, one in maps.items():
-        if way[0].startswith("randomised") or way[0] == "zero_map":
+        if way[0].startswith("randomised") or way in (TRUTH, ("zero_map", "none")):
             continue
         for row in faithfulness.audit(one, scene.regions).itertuples():
             rows += [(*way, row.place, "ratio", row.ratio), (*way, row.place, "points", row.points)]
@@ -442,9 +446,8 @@ def _usual(rows: pd.DataFrame) -> pd.DataFrame:
         return whole - own
 
     size = elsewhere(one["amount"] ** 2)
-    worth = {name: one["amount"] * elsewhere(one["amount"] * one[truth]) / size.where(size > 1e-9)
-             for name, truth in (("said", "effect"), ("divided", "share"))}
-    return one.assign(method="usual", network="usual", density=np.nan, **worth)
+    worth = elsewhere(one["amount"] * one["effect"]) / size.where(size > 1e-9)
+    return one.assign(method="usual", network="usual", density=np.nan, said=one["amount"] * worth)
 
 
 def faithfulness_table(

@@ -198,3 +198,18 @@ def test_null_model_is_the_mean_where_a_person_scores_differently() -> None:
     table = pd.DataFrame({"participant": list("aaabbb"), "score": [0, 1, 2, 0, 1, 2]})
     fit = training.null_fit(table)
     assert fit(np.arange(6) < 3, np.arange(6) >= 3).tolist() == [1, 1, 1]
+
+
+def test_dealt_scores_stay_in_their_fold_and_teach_nothing(study) -> None:
+    """The same people and scores in every fold, to others; another number is another deal."""
+    first = study.schemes[study.schemes["repeat"] == 0].set_index("participant")["fold"]
+    deals = [experiments.dealt(study, number) for number in range(6)]
+    own = study.participants.set_index("participant")["score"]
+    for one in deals:
+        other = one.participants.set_index("participant")["score"]
+        for _, part in first.groupby(first):
+            assert sorted(other[part.index]) == sorted(own[part.index])
+        assert set(one.scores()) == set(study.scores())
+        assert one.cutting() == study.cutting()  # so that features are shared
+    assert len({tuple(one.participants["score"]) for one in deals}) > 1
+    assert any(list(one.participants["score"]) != list(own) for one in deals)

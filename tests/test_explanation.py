@@ -61,7 +61,11 @@ def composite(archive):
 
 @pytest.fixture
 def model():
-    return models.build("small", frames=T, size=SIZE, seed=2)
+    """Random weights, read out loudly: what they answer must stand above rounding."""
+    network = models.build("small", frames=T, size=SIZE, seed=2)
+    with torch.no_grad():
+        network.stages[1].readout.weight.mul_(100)
+    return network
 
 
 @pytest.fixture
@@ -192,3 +196,24 @@ def test_parts_of_r_add_up_to_r() -> None:
     assert parts.sum() == pytest.approx(r)
     assert parts["f(x0)"] == parts["face_rest"] == 0
     assert parts["mouth"] > 0.9 > 0.2 > abs(parts["left_eye"])
+
+
+def _dense(eyes: float, mouth: float, recordings=("a", "b")) -> pd.DataFrame:
+    """Two people, one recording each: regions of 10 pixels with these densities, the rest 1."""
+    density = dict.fromkeys(anatomy.REGIONS, 1.0) | {"left_eye": eyes, "mouth": mouth}
+    return pd.DataFrame([
+        {"participant": f"P{who}", "recording": who, "clip": who, "region": name,
+         "positive": 10 * value, "negative": 0.0, "area": 10.0}
+        for who in recordings for name, value in density.items()])
+
+
+def test_beyond_chance_is_what_the_fit_adds() -> None:
+    """Known answer: eyes are dense whatever is fitted, the mouth doubles with the true scores."""
+    trained, chance = _dense(8.0, 2.0), [_dense(8.0, 1.0, "a"), _dense(8.0, 1.0, "a")]
+    dense = explanation.enrichment(trained)
+    assert dense.idxmax(axis=1).tolist() == ["left_eye"] * 2
+    found = explanation.beyond_chance(trained, chance)
+    assert found.index.tolist() == ["Pa"]  # the recordings that both have
+    assert found.loc["Pa", "left_eye"] == pytest.approx(0, abs=0.01)
+    assert found.loc["Pa", "mouth"] == pytest.approx(np.log(2), abs=0.02)
+    assert explanation.beyond_chance(trained, [trained]).abs().max().max() == 0

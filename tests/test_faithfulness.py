@@ -9,7 +9,7 @@ from torch import nn
 from expresso_lib import anatomy, attribution, faithfulness
 
 N, C, T, H, W = 12, 3, 5, 10, 8
-MOUTH, BROW, BACKGROUND = 5, 0, 7
+MOUTH, BROW, REST, BACKGROUND = 5, 0, 6, 7
 PEOPLE = [f"P{i // 2}" for i in range(N)]
 
 
@@ -83,22 +83,11 @@ def test_intervene_measures_what_the_model_loses(model, scene, labels):
     assert (smile.effect > 0).all()
     assert (brows.effect < 0).all()
     assert smile.active.tolist() == [[False, False, False, True, True]] * N
-    assert (smile.changed == ((labels == MOUTH) & smile.active[..., None, None])).all()
-    assert (smile.region == smile.changed).all()
-
-
-def test_intervene_leaves_out_frames_that_another_factor_shares(model, scene, labels):
-    """Where speech goes on, a smile cannot be told apart by place: those frames are not used."""
-    clips, plain, (smile, _) = scene
-    elsewhere = np.zeros((N, T), bool)
-    elsewhere[:, 4] = True
-    found = faithfulness.intervene(
-        model, clips, plain, "smile", regions=labels, activity=smile.active * 1.0,
-        elsewhere=elsewhere,
-    )
-    assert not found.region[:, 4].any()
-    assert not found.changed[:, 4].any()
-    assert found.active[:, 3].all()
+    changed = smile.change > 0
+    assert (changed == ((labels == MOUTH) & smile.active[..., None, None])).all()
+    # A smile is looked for on the cheeks as well, which are in the rest of the face.
+    assert ((smile.place > 0) & (labels == MOUTH) == changed).all()
+    assert ((smile.place > 0)[:, 3:] == np.isin(labels, (MOUTH, REST))[:, 3:]).all()
 
 
 def test_a_true_explanation_passes_and_controls_do_not(model, scene):
@@ -135,20 +124,21 @@ def test_time_fidelity_knows_when_the_model_uses_a_factor(model, scene):
     assert np.isnan(faithfulness.time_fidelity(np.zeros_like(maps), interventions)).all()
 
 
-def test_a_factor_is_taken_from_quarters_of_a_long_clip():
+def test_a_factor_is_taken_from_eighths_of_a_long_clip():
     """Known answer: brightness of the mouth counts, and it is brighter in frames 8 to 15 of 32."""
     class Brightness(torch.nn.Module):
         def forward(self, clips):
             return clips.sum(dim=(1, 2, 3, 4))
 
     clips, one = _lit(Brightness(), slice(8, 16))
-    assert one.by_stretch[0].tolist() == [0, float(clips.sum()), 0, 0]
+    half = float(clips.sum()) / 2
+    assert one.by_stretch[0].tolist() == [0, 0, half, half, 0, 0, 0, 0]
     exact = clips.sum(dim=1).numpy()
     assert faithfulness.time_fidelity(exact, [one])[0] == pytest.approx(1)
     assert faithfulness.time_fidelity(-exact, [one])[0] == pytest.approx(-1)
 
 
-def test_quarters_share_what_needs_them_both():
+def test_stretches_share_what_needs_them_both():
     """Known answer: a product of two quarters' brightness is half each one's, and adds up."""
     class Product(torch.nn.Module):
         def forward(self, clips):
@@ -156,8 +146,8 @@ def test_quarters_share_what_needs_them_both():
             return light[:, :8].mean(dim=1) * light[:, 16:24].mean(dim=1)
 
     _, one = _lit(Product(), slice(0, 32))
-    half = one.effect[0] / 2
-    assert_allclose(one.by_stretch[0], [half, 0, half, 0], rtol=1e-5)
+    part = one.effect[0] / 4
+    assert_allclose(one.by_stretch[0], [part, part, 0, 0, part, part, 0, 0], rtol=1e-5)
 
 
 def _lit(model, frames):
@@ -205,17 +195,41 @@ def test_shares_divide_what_single_effects_count_twice(labels):
 
 
 def test_pixels_of_two_factors_are_not_counted_twice(labels):
-    """Known answer: both factors change the same pixels; each is given half of what lies there."""
-    clips, plain = torch.ones(N, C, T, H, W), torch.zeros(N, C, T, H, W)
-    model = Interacts().eval()
-    both = [faithfulness.intervene(model, clips, plain, factor, regions=labels,
-                                   activity=np.ones((N, T))) for factor in ("smile", "brows")]
+    """Known answer: brows change every pixel three times as much, and get three quarters of it."""
+    clips, model, active = torch.ones(N, C, T, H, W), Interacts().eval(), np.ones((N, T))
+    both = [faithfulness.intervene(model, clips, clips - gap, factor, regions=labels,
+                                   activity=active)
+            for factor, gap in (("smile", 0.25), ("brows", 0.75))]
     found = faithfulness.evidence(np.full((N, T, H, W), 0.5), both, PEOPLE)
-    changed = found[found["support"] == "changed"]
-    assert_allclose(changed["said"], 0.5 * T * H * W)
-    assert_allclose(changed["divided"], 0.25 * T * H * W)
-    region = found[found["support"] == "region"]  # mouth and brow lie apart
-    assert_allclose(region["said"], region["divided"])
+    said = found.set_index(["support", "factor"])["said"]
+    assert_allclose(said["changed", "smile"], 0.25 * 0.5 * T * H * W)
+    assert_allclose(said["changed", "brows"], 0.75 * 0.5 * T * H * W)
+    assert_allclose(said["whole", "smile"], 0.5 * T * H * W)
+    apart = (labels[0] == BROW).sum()  # mouth and brow lie apart
+    assert_allclose(said["region", "brows"], 0.5 * apart)
+
+
+def test_a_shared_region_is_parted_by_how_far_each_has_moved(labels):
+    """Known answer: speech moves three times as far as a smile; the mouth is parted 3 to 1."""
+    clips, model = torch.ones(N, C, T, H, W), Interacts().eval()
+    both = [faithfulness.intervene(model, clips, 0 * clips, factor, regions=labels,
+                                   activity=np.full((N, T), level))
+            for factor, level in (("smile", 0.2), ("speech_mouth", 0.6))]
+    found = faithfulness.evidence((labels == MOUTH).astype(float), both, PEOPLE)
+    said = found[found["support"] == "region"].groupby("factor")["said"].mean()
+    assert_allclose(said["speech_mouth"] / said["smile"], 3)
+    assert_allclose(said.sum(), (labels[0] == MOUTH).sum())
+
+
+def test_the_painted_truth_reaches_what_can_be_reached(scene, model):
+    """Where factors lie apart it is 1 in every metric, and adds up to the effects."""
+    _, _, interventions = scene
+    truth = faithfulness.painted(interventions)
+    assert_allclose(truth.sum(axis=(1, 2, 3)), sum(one.effect for one in interventions), rtol=1e-4)
+    table = _judge(truth, interventions, draws=20)
+    assert _score(table, "interventional_fidelity") > 0.9999
+    assert_allclose(_score(table, "interventional_slope"), 1, rtol=1e-4)
+    assert (faithfulness.time_fidelity(truth, interventions) > 0.9999).all()
 
 
 class Change(nn.Module):
@@ -232,7 +246,7 @@ class Change(nn.Module):
 
 @pytest.mark.parametrize("alike", [True, False])
 def test_tears_cancel_where_rise_and_fall_count_alike(alike):
-    """A factor that never changes has no quarter; a model of rises alone sees tears."""
+    """A factor that never changes has no stretch; a model of rises alone sees tears."""
     _, one = _lit(Change(alike).eval(), slice(0, 32))
     assert_allclose(one.effect, 0, atol=1e-6)
     assert np.allclose(one.by_stretch, 0, atol=1e-6) == alike
@@ -296,7 +310,7 @@ def test_intervals_come_from_participants(model, scene):
     one = _judge(noisy, interventions, draws=200)
     twice = [
         faithfulness.Intervention(
-            i.factor, *(np.concatenate([x, x]) for x in (i.effect, i.changed, i.region, i.active,
+            i.factor, *(np.concatenate([x, x]) for x in (i.effect, i.change, i.place, i.active,
                                                          i.amount, i.by_stretch, i.share)))
         for i in interventions
     ]
@@ -331,7 +345,7 @@ def test_misfitting_arrays_are_refused(model, scene, labels):
         faithfulness.intervene(model, clips, plain, "smile", regions=labels[:3],
                                activity=np.zeros((N, T)))
     with pytest.raises(ValueError, match="differ"):
-        faithfulness.contribution(np.zeros((N, T, W, H)), interventions[0].changed)
+        faithfulness.contribution(np.zeros((N, T, W, H)), interventions[0].change)
 
 
 def test_auroc_against_counting():

@@ -187,8 +187,11 @@ def test_explanations_are_of_models_that_have_not_seen_the_participant(plan) -> 
     table = explanations.region_table(plan, [1], ["mouth"])
     assert sorted(table["region"]) == sorted(anatomy.FEATURE_REGIONS)
     assert table["part"].notna().all()
-    assert table["densest"].eq(table.loc[table["enrichment"].idxmax(), "region"]).all()
+    for first, column in (("densest", "enrichment"), ("learnt", "beyond")):
+        assert table[first].eq(table.loc[table[column].idxmax(), "region"]).all()
     rows = explanations.trial_rows(plan, "default", "default", 1)
     judged = explanations._judged(rows)
-    assert "interventional_fidelity" in set(judged["metric"])
+    fidelity = judged[judged["metric"] == "interventional_fidelity"]
+    assert set(fidelity["support"]) == {"changed", "region", "whole"}
+    assert {"painted", "share"} <= set(fidelity["method"])
     assert (judged["metric"] == "effect_sd").sum() == 6

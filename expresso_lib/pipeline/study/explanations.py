@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from expresso_lib import (
@@ -18,7 +17,6 @@ from expresso_lib import (
     experiments,
     explanation,
     faithfulness,
-    pooling,
     store,
     training,
     trials,
@@ -26,13 +24,16 @@ from expresso_lib import (
 from expresso_lib.pipeline.study import scores
 
 CHANNEL = ("DeepLift", "own_neutral")
-WAYS = (CHANNEL, ("DeepLift", "blur"), ("DeepLift", "zero"))
+WAYS = (CHANNEL, ("DeepLift", "blur"), ("DeepLift", "zero"), ("DeepLift", "oracle_neutral"))
+# Heads fitted to dealt scores, in every cohort with a planted region.
+DEALS = 8
 # Left and right are planted alike, so the right side stands for both.
 REGIONS = ("right_eyebrow", "right_eye", "nose", "mouth")
 POOLED = ("interventional_fidelity", "interventional_slope", "share_fidelity", "share_slope",
           "fidelity_given_amount", "sign", "sign_positive", "sign_negative", "time_auroc",
           "time_fidelity", "relevance_mass", "interaction", "beyond_pairs", "single_effect")
 BY_FACTOR = POOLED[:1]
+WHOLE = ("interventional_fidelity", "share_fidelity")
 ENDS = ["estimate", "ci_low", "ci_high"]
 
 
@@ -63,40 +64,55 @@ def region_table(design: scores.Design, seeds: Sequence[int], regions: Sequence[
     -------
     DataFrame
         seed, planted, r (participant level, held out), region, enrichment (log density of both
-        signs against the rest of the face, mean over participants), part (of r, that the region
-        adds: `explanation.parts_of_r`), densest and carries (the names of the region with the
-        highest enrichment, with the largest part).
+        signs against the rest of the face, mean over participants), beyond (what of it heads
+        fitted to dealt scores do not have: `explanation.beyond_chance`), part (of r, that the
+        region adds: `explanation.parts_of_r`), densest, learnt and carries (the regions with the
+        highest enrichment, with the most beyond chance, with the largest part).
     """
     parts = []
     for seed in seeds:
         for name in regions:
             table = _regions_of(design, f"region:{name}", seed)
-            firsts = {label: table.loc[table[column].idxmax(), "region"]
-                      for label, column in (("densest", "enrichment"), ("carries", "part"))}
+            firsts = {label: table.loc[table[column].idxmax(), "region"] for label, column in
+                      (("densest", "enrichment"), ("learnt", "beyond"), ("carries", "part"))}
             parts.append(table.assign(seed=str(seed), planted=name, **firsts))
-    columns = ["seed", "planted", "r", "region", "enrichment", "part", "densest", "carries"]
+    columns = ["seed", "planted", "r", "region", "enrichment", "beyond", "part", "densest",
+               "learnt", "carries"]
     return pd.concat(parts, ignore_index=True)[columns]
 
 
 def _regions_of(design: scores.Design, variant: str, seed: int) -> pd.DataFrame:
     study, recipe, owner = fold_models(design, variant, seed)
-    items = [explanation.item(name, study.archives[recipe.input][name], owner[who],
-                              length=recipe.frames, channels=[list(CHANNEL)])
-             for who, name in zip(study.recordings["participant"], study.recordings["recording"])]
-    done = store.map(explanation.explain_item, items, executor=design.executor, describe=variant,
-                     out=design.folder(variant, seed) / "explained")
-    table, _ = explanation.tables(
-        [(str(who), outcome.item.name, outcome.path)
-         for who, outcome in zip(study.recordings["participant"], done)], recipe=recipe.name)
-    table = table.assign(size=table["positive"] - table["negative"])
-    wide = table.pivot_table(index="participant", columns="region", aggfunc="mean",
-                             values=["size", "area"])
-    size, area = (wide[name][list(anatomy.REGIONS)].to_numpy() for name in ("size", "area"))
-    dense = pd.Series(np.nanmean(pooling.enrichment(size, area), axis=0), list(anatomy.REGIONS))
+    out = design.folder(variant, seed)
+    table = _explained(design, study.recordings, study, recipe, owner, out / "explained")
+    first = study.recordings.drop_duplicates("participant")
+    chance = []
+    for number in range(DEALS):
+        owner = experiments.fold_models(recipe, experiments.dealt(study, number),
+                                        out / "dealt" / f"models-{number}")
+        chance.append(_explained(design, first, study, recipe, owner,
+                                 out / "dealt" / f"explained-{number}"))
     part = explanation.parts_of_r(table, study.participants).groupby("region")["value"].mean()
-    found = pd.DataFrame({"enrichment": dense, "part": part}).loc[list(anatomy.FEATURE_REGIONS)]
+    found = pd.DataFrame({
+        "enrichment": explanation.enrichment(table).mean(),
+        "beyond": explanation.beyond_chance(table, chance).mean(),
+        "part": part.loc[list(anatomy.FEATURE_REGIONS)]})
     # All parts together, those of the rest and of f(x0) included, are r.
     return found.rename_axis("region").reset_index().assign(r=float(part.sum()))
+
+
+def _explained(design: scores.Design, recordings: pd.DataFrame, study: experiments.Study,
+               recipe: training.Recipe, owner: dict[str, Path], out: Path) -> pd.DataFrame:
+    """Table ``attribution_regions`` of some recordings under the models of their participants."""
+    items = [explanation.item(name, study.archives[recipe.input][name], owner[who],
+                              length=recipe.frames, channels=[list(CHANNEL)])
+             for who, name in zip(recordings["participant"], recordings["recording"])]
+    done = store.map(explanation.explain_item, items, executor=design.executor, out=out,
+                     describe=f"{recipe.variant} {out.name}")
+    table, _ = explanation.tables(
+        [(str(who), outcome.item.name, outcome.path)
+         for who, outcome in zip(recordings["participant"], done)], recipe=recipe.name)
+    return table
 
 
 # Interventions
@@ -156,8 +172,10 @@ def _judged(rows: pd.DataFrame) -> pd.DataFrame:
     # A control that says nothing, or always the same, has no correlation: no row. Shares speak
     # only of single removals: how far a fair division is from them.
     itself = table["method"].eq("share") & table["metric"].ne("interventional_fidelity")
+    # Undivided pixels are the other way of counting: its fidelity is enough.
+    other = table["support"].eq("whole") & ~table["metric"].isin(WHOLE)
     kept = table[(pooled | own) & table["estimate"].notna() & table["method"].ne("zero_map")
-                 & ~itself]
+                 & ~itself & ~other]
     return pd.concat([kept, spread], ignore_index=True)
 
 
