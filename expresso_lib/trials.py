@@ -535,19 +535,19 @@ def by_factor(rows: pd.DataFrame, table: pd.DataFrame, *, method: str = "DeepLif
     """One explanation factor by factor, beside how much the model uses each."""
     part = rows[(rows["metric"] == "evidence") & (rows["support"] == "changed")]
     part = part[(part["method"] == method) & (part["baseline"] == baseline)]
+    columns = ["factor", "sd of effect", "fidelity", "from", "to", "on regions", "given amount",
+               "right sign", "clips with effect"]
     found = []
     for factor, one in part.groupby("factor", sort=False):
-        get = [cell(table, method, baseline, metric, factor=factor) for metric in
-               ("interventional_fidelity", "fidelity_given_amount", "sign")]
-        found.append({
-            "factor": anatomy.FACTOR_TITLES.get(factor, factor),
-            "sd of effect": one["effect"].std(),
-            "fidelity": get[0]["estimate"], "from": get[0]["ci_low"], "to": get[0]["ci_high"],
-            "given amount": get[1]["estimate"], "right sign": get[2]["estimate"],
-            "clips with effect": (one["effect"].abs() > faithfulness.SIGN_POINTS).mean(),
-        })
-    return pd.DataFrame(found, columns=["factor", "sd of effect", "fidelity", "from", "to",
-                                        "given amount", "right sign", "clips with effect"])
+        get = partial(cell, table, method, baseline, factor=factor)
+        fidelity = get("interventional_fidelity")
+        found.append([
+            anatomy.FACTOR_TITLES.get(factor, factor), one["effect"].std(),
+            *fidelity[["estimate", "ci_low", "ci_high"]],
+            get("interventional_fidelity", support="region")["estimate"],
+            get("fidelity_given_amount")["estimate"], get("sign")["estimate"],
+            (one["effect"].abs() > faithfulness.SIGN_POINTS).mean()])
+    return pd.DataFrame(found, columns=columns)
 
 
 def closer_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -584,7 +584,7 @@ QUESTIONS = {
     "what taking it out does": Question("interventional_fidelity", "changed", 0.9,
                                         "interventional_slope"),
     "its share": Question("share_fidelity", "changed", 0.9, "share_slope"),
-    "where": Question("share_fidelity", "region", 0.8),
+    "where": Question("interventional_fidelity", "region", 0.8, "interventional_slope"),
     "when": Question("time_fidelity", "all", 0.8),
 }
 SLOPES = (0.8, 1.25)

@@ -195,8 +195,9 @@ def test_trust_table_needs_more_than_the_best_control():
     """Bar, slope and an interval above every control; without a control nothing was asked."""
     def verdicts(control=0.5, slope=1.0, low=0.9):
         said = [("interventional_fidelity", "changed", 0.95), ("share_fidelity", "changed", 0.97),
-                ("share_fidelity", "region", 0.7), ("time_fidelity", "all", 0.95),
-                ("interventional_slope", "changed", slope), ("share_slope", "changed", 1.1)]
+                ("interventional_fidelity", "region", 0.7), ("time_fidelity", "all", 0.95),
+                ("interventional_slope", "changed", slope), ("share_slope", "changed", 1.1),
+                ("interventional_slope", "region", 1.0)]
         rows = [("DeepLift", "blur", *one, low) for one in said]
         rows += [("edge", "none", metric, support, control, control) for metric, support, _ in said]
         table = pd.DataFrame([
