@@ -1,9 +1,12 @@
-"""What carries a correlation: Pearson's r of prediction and score, split over regions.
+"""What each region stands for: its part of Pearson's r, and its density beyond chance.
 
-`explanation.parts_of_r` splits it; here the parts get intervals.
+`explanation.parts_of_r` and `explanation.beyond_chance` say it person by person; here it gets
+intervals over participants.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -36,8 +39,32 @@ def parts(regions: pd.DataFrame, participants: pd.DataFrame, *, plan: stats.Plan
     score = participants.set_index("participant")["score"].loc[terms.index].astype(float)
     size = sum(((one - one.mean()) / one.std(ddof=0)) ** 2 for one in (prediction, score)) / 2 - 1
     influence = terms - size.to_numpy()[:, None] * terms.mean().to_numpy()
-    interval = stats.mean_interval(influence.to_numpy(), confidence=1 - plan.alpha,
-                                   n_resamples=plan.bootstrap, seed=plan.seed)
-    columns = dict(zip(("estimate", "ci_low", "ci_high"), interval))
-    found = pd.DataFrame(columns, index=terms.columns)
+    found = _means(influence, plan)
     return found.loc[[*found.index.drop("f(x0)"), "f(x0)"]]
+
+
+def beyond_chance(regions: pd.DataFrame, dealt: Sequence[pd.DataFrame], *, plan: stats.Plan
+                  ) -> pd.DataFrame:
+    """How much denser each region is than under heads that were fitted to dealt scores.
+
+    The interval speaks of other participants under these models and these heads.
+
+    Parameters
+    ----------
+    regions, dealt
+        As `explanation.beyond_chance` takes them.
+    plan : stats.Plan
+
+    Returns
+    -------
+    DataFrame
+        Index: region; ``estimate, ci_low, ci_high``, log density.
+    """
+    return _means(explanation.beyond_chance(regions, dealt), plan)
+
+
+def _means(values: pd.DataFrame, plan: stats.Plan) -> pd.DataFrame:
+    interval = stats.mean_interval(values.to_numpy(), confidence=1 - plan.alpha,
+                                   n_resamples=plan.bootstrap, seed=plan.seed)
+    return pd.DataFrame(dict(zip(("estimate", "ci_low", "ci_high"), interval)),
+                        index=values.columns)

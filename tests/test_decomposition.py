@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from expresso_lib import config, decomposition, stats
+from expresso_lib import anatomy, config, decomposition, stats
 
 PEOPLE = 24
 
@@ -43,3 +43,22 @@ def test_parts_add_up_to_r_and_nothing_is_in_the_reference() -> None:
     r = np.corrcoef(rows["output"], people["score"])[0, 1]
     assert found["estimate"].sum() == pytest.approx(r)
     assert found.loc["f(x0)", "estimate"] == pytest.approx(0, abs=1e-12)
+
+
+def test_beyond_chance_has_the_interval_of_a_mean_over_people() -> None:
+    """The mouth is denser than under either head in everyone; the interval lies above zero."""
+    rng = np.random.default_rng(2)
+
+    def dense(mouth: float) -> pd.DataFrame:
+        return pd.DataFrame([
+            {"participant": f"P{who}", "recording": who, "region": name, "area": 10.0,
+             "positive": rng.uniform(0.9, 1.1) * (mouth if name == "mouth" else 1.0),
+             "negative": 0.0}
+            for who in range(PEOPLE) for name in anatomy.REGIONS])
+
+    plan = stats.Plan.of(config.validate({"statistics": {"bootstrap": 300}}).statistics)
+    found = decomposition.beyond_chance(dense(3.0), [dense(1.0), dense(1.0)], plan=plan)
+    assert found.index.tolist() == list(anatomy.FEATURE_REGIONS)
+    assert found.loc["mouth", "ci_low"] > 0.8
+    assert found["estimate"].idxmax() == "mouth"
+    assert found.drop("mouth")["estimate"].abs().max() < 0.15

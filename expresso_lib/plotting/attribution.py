@@ -25,7 +25,7 @@ CONTROL_TITLES = {
     "usual": "usual worth of that much movement",
     "zero_map": "nothing at all", "randomised": "randomised networks",
 }  # fmt: skip
-
+TRUTH_TITLE = "the truth on the same pixels"
 
 # A second model beside ours: the one hue that stands for no region, factor, band or role.
 OTHER_COLOR = "#B79F00"
@@ -39,6 +39,8 @@ def way_title(method: str, baseline: str) -> str:
     """
     if method in CONTROL_TITLES:
         return CONTROL_TITLES[method]
+    if method == "painted":
+        return TRUTH_TITLE
     return f"{method}, {WAY_TITLES.get(baseline, baseline)}"
 
 
@@ -148,18 +150,20 @@ def region_profiles(tables: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def parts_of_r(parts: pd.DataFrame) -> Figure:
-    """What each region adds to r, with intervals; features in their colours, the rest grey.
+def by_region(estimates: pd.DataFrame, *, label: str) -> Figure:
+    """A number of each region with its interval; features in their colours, the rest grey.
 
     Parameters
     ----------
-    parts : DataFrame
-        Index: regions and ``f(x0)``; ``estimate, ci_low, ci_high``.
+    estimates : DataFrame
+        Index: regions, and ``f(x0)`` where it has a part; ``estimate, ci_low, ci_high``.
+    label : str
+        Of the axis.
     """
-    order = [name for name in (*anatomy.REGIONS, "f(x0)") if name in parts.index]
+    order = [name for name in (*anatomy.REGIONS, "f(x0)") if name in estimates.index]
     figure, axes = style.figure("wide", height=0.9 + 0.26 * len(order))
     for y, name in enumerate(order):
-        row = parts.loc[name]
+        row = estimates.loc[name]
         known = name in anatomy.FEATURE_REGIONS
         color = style.region_style(name)["color"] if known else style.GREY
         axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=color, linewidth=1.6)
@@ -168,7 +172,7 @@ def parts_of_r(parts: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(order)),
                     [anatomy.REGION_TITLES.get(name, "the neutral frame, f(x0)") for name in order])
     axes.invert_yaxis()
-    axes.set_xlabel("part of Pearson's r between prediction and score")
+    axes.set_xlabel(label)
     return figure
 
 
@@ -279,6 +283,8 @@ def dots(table: pd.DataFrame, *, metric: str, label: str,
          bars: Mapping[str, float] | None = None, factor: str = "pooled") -> Figure:
     """One metric of every explanation and control, with intervals; two supports side by side.
 
+    The truth on the same pixels, where it is in the table, comes first: more cannot be asked for.
+
     Parameters
     ----------
     table : DataFrame
@@ -292,21 +298,20 @@ def dots(table: pd.DataFrame, *, metric: str, label: str,
     """
     rows = table[(table["metric"] == metric) & (table["factor"] == factor)]
     # The shares are no explanation that anyone has: they say what a fair division would reach.
-    rows = rows[~rows["method"].isin(["zero_map", "share"])]
-    titles = {"changed": "on the pixels that change", "region": "on the region, active frames"}
+    rows = rows[~rows["method"].isin(["zero_map", "share"]) & (rows["support"] != "whole")]
+    titles = {"changed": "on the pixels that change", "region": "on the factor's regions"}
     supports = list(dict.fromkeys(rows.loc[rows["estimate"].notna(), "support"]))
     order = list(dict.fromkeys(zip(rows["method"], rows["baseline"])))
-    order.sort(key=lambda way: (way[0] in CONTROL_TITLES, ))
+    order.sort(key=lambda way: {"truth": 0, "control": 2}.get(_role(way), 1))
     figure, panels = style.figure("full", 1, max(1, len(supports)), squeeze=False, sharey=True,
                                   height=0.8 + 0.24 * len(order))  # fmt: skip
     for axes, support in zip(panels[0], supports):
         part = rows[rows["support"] == support].set_index(["method", "baseline"]).reindex(order)
         for y, (way, row) in enumerate(part.iterrows()):
-            control = way[0] in CONTROL_TITLES
-            color = style.ROLE_COLORS["control" if control else "model"]
-            color = style.ROLE_COLORS["paper"] if way == ("DeepLift", "zero") else color
+            color = style.ROLE_COLORS[_role(way)]
+            marker = {"truth": "s", "control": "D"}.get(_role(way), "o")
             axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=color, linewidth=1.4)
-            axes.plot(row["estimate"], y, "D" if control else "o", color=color, markersize=5)
+            axes.plot(row["estimate"], y, marker, color=color, markersize=5)
         style.zero_line(axes, axis="x")
         if bars and support in bars:
             axes.axvline(bars[support], color=style.INK, linewidth=0.9, linestyle="--")
@@ -316,6 +321,15 @@ def dots(table: pd.DataFrame, *, metric: str, label: str,
     panels[0, 0].invert_yaxis()
     figure.supxlabel(label, fontsize=style.BODY)
     return figure
+
+
+def _role(way: Sequence[str]) -> str:
+    """Truth, control, the paper's explanation, or one of ours: what a mark's look says."""
+    if way[0] == "painted":
+        return "truth"
+    if way[0] in CONTROL_TITLES:
+        return "control"
+    return "paper" if tuple(way) == ("DeepLift", "zero") else "model"
 
 
 def said_and_done(evidence: pd.DataFrame, ways: Sequence[Sequence[str]]) -> Figure:
