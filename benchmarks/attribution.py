@@ -29,7 +29,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     # Without a label map the picture is cut into a grid of 16 regions, and each is replaced from
     # either end of the clip.
     per = {"Saliency": (2, 1), "DeepLift": (0, 1), "IntegratedGradients": (2, STEPS),
-           "Ablation": (2, 16 * 2 * (BLOCKS + 1))}
+           "Ablation": (3, 16 * (2 * BLOCKS - 1))}
     what = f"r3d_18, {frames} x {size} x {size}, forward passes per"
     units = {"Saliency": "clip", "DeepLift": "clip", "IntegratedGradients": "step",
              "Ablation": "mask"}

@@ -527,24 +527,29 @@ def _ablation(model, x, x0, limit, extra) -> Tensor:
     start, chosen = extra
     regions, times = _cells(chosen, x, start)
     values, away = torch.zeros_like(x), (x - x0).abs()
+    with torch.no_grad():
+        full = _score(model, x)
     for region in regions.unique():
         inside = (regions == region)[:, None]
-        for time, change in enumerate(_worth_in_time(model, x, x0, inside, times)):
+        for time, change in enumerate(_worth_in_time(model, (x, x0), full, inside, times)):
             block = inside * (times == time) * away
             size = block.sum(dim=(1, 2, 3, 4)).clamp(min=1e-12)
             values += block * (change / size)[:, None, None, None, None]
     return values
 
 
-def _worth_in_time(model, x, x0, inside: Tensor, times: Tensor) -> Tensor:
+def _worth_in_time(model, ends, full: Tensor, inside: Tensor, times: Tensor) -> Tensor:
     """What one region adds to the score in every block of time, (S, N) score points."""
-    cuts = range(int(times.max()) + 2)
+    x, x0 = ends
+    cuts = range(1, int(times.max()) + 1)
     with torch.no_grad():
+        gone = _score(model, torch.where(inside, x0, x))
         early, late = (
-            torch.stack([_score(model, torch.where(inside & side(cut), x0, x)) for cut in cuts])
+            [_score(model, torch.where(inside & side(cut), x0, x)) for cut in cuts]
             for side in (lambda cut: times < cut, lambda cut: times >= cut)
         )
-    return (late.diff(dim=0) - early.diff(dim=0)) / 2
+    rising, falling = torch.stack([gone, *late, full]), torch.stack([full, *early, gone])
+    return (rising.diff(dim=0) - falling.diff(dim=0)) / 2
 
 
 def _cells(chosen: _Options, x: Tensor, start: int) -> tuple[Tensor, Tensor]:

@@ -120,6 +120,8 @@ class AttributionSection(Section):
         ("own_neutral", "blur", "zero"),
         description="reference inputs: dynamics, artefacts, the paper's")
     randomised: int = Field(10, ge=0, le=100, description="randomised networks to compare with")
+    dealt: int = Field(19, ge=3, le=999,
+                       description="heads fitted to dealt scores, to compare with in chapter 4")
     trust_clips: int = Field(48, ge=2, le=10_000, description="clips re-rendered in chapter 7")
     steps: int = Field(32, ge=8, le=500, description="steps of integrated gradients")
     seed: int = Field(0, ge=0, description="seed of noise and randomisation")

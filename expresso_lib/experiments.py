@@ -166,7 +166,7 @@ def schemes(participants: pd.DataFrame, *, folds: int, repeats: int, seed: int) 
 
 
 def dealt(study: Study, number: int) -> Study:
-    """The same study with scores dealt to others of the same fold, for heads that learn nothing.
+    """The same study with the participants' scores dealt out anew: heads that learn nothing.
 
     A head fitted to such scores differs from the true one in what it was told of severity, and in
     nothing else: what any head on this network would make of a face.
@@ -177,15 +177,11 @@ def dealt(study: Study, number: int) -> Study:
     number : int
         Another number is another deal.
     """
-    people = study.participants.reset_index(drop=True)
-    first = study.schemes[study.schemes["repeat"] == study.schemes["repeat"].min()]
-    fold = people["participant"].map(first.set_index("participant")["fold"])
-    rng, order = np.random.default_rng([number, 62]), np.arange(len(people))
-    for rows in fold.groupby(fold).indices.values():
-        order[rows] = rng.permutation(rows)
-    score = people["score"].to_numpy()[order]
+    score = study.participants["score"].to_numpy()
+    order = np.random.default_rng([number, 62]).permutation(len(score))
     recordings = study.recordings.drop(columns="score", errors="ignore")
-    return replace(study, participants=people.assign(score=score), recordings=recordings)
+    people = study.participants.assign(score=score[order])
+    return replace(study, participants=people, recordings=recordings)
 
 
 def study_of(

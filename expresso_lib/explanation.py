@@ -346,30 +346,6 @@ def enrichment(regions: pd.DataFrame) -> pd.DataFrame:
     return found[list(anatomy.FEATURE_REGIONS)]
 
 
-def beyond_chance(regions: pd.DataFrame, dealt: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """How much denser a region is than under heads that were fitted to dealt scores.
-
-    A network reacts to some regions, the eyes for instance, whatever its head was fitted to. What
-    the fit to severity adds is the enrichment less its mean over such heads
-    (`experiments.dealt`), participant by participant.
-
-    Parameters
-    ----------
-    regions : DataFrame
-        ``attribution_regions`` of one method and baseline.
-    dealt : sequence of DataFrame
-        The same of each head, of some of the recordings: the others are left out of ``regions``.
-
-    Returns
-    -------
-    DataFrame
-        Index: participant; a column per region, 0 where the fit changed nothing.
-    """
-    shared = regions[regions["recording"].isin(dealt[0]["recording"])]
-    chance = sum(enrichment(table) for table in dealt) / len(dealt)
-    return enrichment(shared) - chance
-
-
 def parts_of_r(regions: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
     """What each region adds to the correlation of predictions with scores.
 

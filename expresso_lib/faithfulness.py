@@ -14,8 +14,7 @@ and a model that reads change sees the tears; so removals grow from either end o
 
 Factors overlap in place as well: a smile moves the cheeks that speech moves too. A pixel that
 several factors change speaks for each by how much each changes it, so that nothing is counted
-twice. How far place and time can tell factors apart at all is shown by ``painted``, the truth
-itself laid on these pixels: no explanation can be asked for more.
+twice. What overlap costs is shown by ``painted``, a map that tells the truth.
 
 Several of these metrics are passed by maps that never saw the model (edges, motion, the
 difference from the baseline): ``controls`` makes them, and no score is reported without theirs.
@@ -58,7 +57,7 @@ class Intervention:
     place: np.ndarray  # (N, T, H, W) activity on the factor's regions where it moves, 0 to 1
     active: np.ndarray  # (N, T) bool
     amount: np.ndarray  # (N,) mean activity in the clip, share of full intensity
-    by_stretch: np.ndarray  # (N, STRETCHES) each stretch's part of the effect, points
+    by_stretch: np.ndarray  # (N, S) each of min(STRETCHES, T) stretches' part of it, points
     share: np.ndarray  # (N,) its part of the score, points; NaN where this was not rendered
 
 
@@ -135,7 +134,7 @@ def _answers(model: nn.Module, clips: Tensor, without: Tensor, only: tuple[Tenso
     shown = torch.cat([clips, without, *early, *late, *(only or ())])
     found = scores(model, shown).reshape(-1, len(clips))
     whole, lost = found[:2]
-    left, right = found[2:2 + 2 * len(cuts)].reshape(2, len(cuts), -1)
+    left, right = found[2:2 + 2 * len(cuts)].reshape(2, len(cuts), len(clips))
     steps = (np.diff([lost, *right, whole], axis=0) - np.diff([whole, *left, lost], axis=0)) / 2
     entering = found[-2] - found[-1] if only else np.full(len(clips), np.nan)
     return whole - lost, steps.T, (whole - lost + entering) / 2
@@ -203,10 +202,11 @@ def parted(interventions: Sequence[Intervention]) -> dict[str, list[np.ndarray]]
 
 
 def painted(interventions: Sequence[Intervention]) -> np.ndarray:
-    """The truth as a map (N, T, H, W), score points: what a perfect explanation would show.
+    """The truth as a map (N, T, H, W), score points: what a faithful explanation might show.
 
     What a factor is worth in a stretch of time lies on the pixels that it changes there, in
-    proportion to how much it changes them.
+    proportion to how much it changes them. What this map loses is lost to overlap; another
+    faithful map, with more on the pixels that a factor has to itself, loses less.
     """
     placed = [one for one in interventions if one.factor in PLACED]
     found = np.zeros_like(placed[0].change, float)
@@ -460,6 +460,16 @@ def time_auroc(maps: np.ndarray, one: Intervention) -> np.ndarray:
     inside = (one.place > 0).any(axis=1, keepdims=True)
     series = np.where(inside, maps, 0).sum(axis=(2, 3)) * np.sign(one.effect)[:, None]
     return np.array([auroc(s, a) for s, a in zip(series, one.active)])
+
+
+def used_when_active(one: Intervention) -> np.ndarray:
+    """The truth's own ``time_auroc``: does the model use the factor while the face shows it? (N,).
+
+    What each stretch of the clip adds to the effect, signed by it, against the frames in which
+    the factor is active.
+    """
+    worth = one.by_stretch[:, _stretch_of(one.active.shape[1])] * np.sign(one.effect)[:, None]
+    return np.array([auroc(w, a) for w, a in zip(worth, one.active)])
 
 
 def time_fidelity(maps: np.ndarray, interventions: Sequence[Intervention]) -> np.ndarray:

@@ -49,7 +49,7 @@ SLOW_WAYS = (
 # Deletion, infidelity and sensitivity cost many passes: they are asked of these only.
 CLOSER = (("DeepLift", "own_neutral"), ("DeepLift", "blur"), ("DeepLift", "zero"))
 CONTROLS = ("random", "edge", "motion", "difference", "zero_map")
-# What the model does, laid on the pixels: what a perfect explanation would reach.
+# What the model does, laid on the pixels: a map that tells the truth, and what overlap costs it.
 TRUTH = ("painted", "none")
 # Rendering at half the size of the cohort's pictures keeps what a 64 px crop can show.
 RENDER_SIZE = 112
@@ -282,9 +282,12 @@ def _evidence(maps, interventions, participant) -> list[pd.DataFrame]:
 
 
 def _timing(maps: Mapping, interventions: Sequence[faithfulness.Intervention]) -> list[tuple]:
-    return [(method, baseline, "pooled", "time_fidelity",
+    rows = [(*way, "pooled", "time_fidelity",
              float(faithfulness.time_fidelity(values, interventions)[0]))
-            for (method, baseline), values in maps.items() if interventions]
+            for way, values in maps.items() if interventions]
+    return rows + [("model", "none", "pooled", "time_auroc",
+                    float(faithfulness.used_when_active(one)[0]))
+                   for one in interventions if one.factor in faithfulness.PLACED]
 
 
 def _interaction(scene: Stage, interventions: Sequence[faithfulness.Intervention]
@@ -584,7 +587,8 @@ QUESTIONS = {
     "what taking it out does": Question("interventional_fidelity", "changed", 0.9,
                                         "interventional_slope"),
     "its share": Question("share_fidelity", "changed", 0.9, "share_slope"),
-    "where": Question("interventional_fidelity", "region", 0.8, "interventional_slope"),
+    # Regions hold only a part of what a factor changes, so no slope is asked there.
+    "where": Question("interventional_fidelity", "region", 0.8),
     "when": Question("time_fidelity", "all", 0.8),
 }
 SLOPES = (0.8, 1.25)

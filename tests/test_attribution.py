@@ -93,6 +93,28 @@ def test_ablation_gives_each_region_and_time_block_its_own_score(clips):
     torch.testing.assert_close((found * block).sum(), (true * block).sum(), rtol=1e-3, atol=1e-3)
 
 
+class Changes(nn.Module):
+    """Sum over frames of the size of the change in the mean of either half of the picture."""
+
+    def forward(self, clips):
+        halves = clips.reshape(len(clips), C, T, 2, -1).mean(dim=(1, 4))
+        return halves.diff(dim=1).abs().sum(dim=(1, 2))
+
+
+def test_ablation_sees_no_tears_and_adds_up_by_region():
+    """What never moves is worth nothing in any frame; what comes is worth its one step."""
+    clips, plain = torch.zeros(1, C, T, H, W), torch.zeros(1, C, T, H, W)
+    clips[:, :, :, :6] = 0.4  # the upper half stands still
+    clips[:, :, 3:, 6:, :5] = 0.8  # the lower left comes in frame 3
+    halves = torch.zeros(1, T, H, W, dtype=torch.long)
+    halves[:, :, 6:] = 1
+    found = attribution.attribute(
+        Changes().eval(), clips, "Ablation", plain, regions=halves, time_blocks=T).values
+    assert found[:, :, :, :6].abs().max() < 1e-6
+    assert_allclose(found[:, :, :, 6:].sum(), 0.4, rtol=1e-5)  # from 0 to a mean of .4, once
+    assert found[..., 6:, 5:].abs().max() == 0  # equal to the baseline: nothing lies there
+
+
 def test_grad_cam_is_larger_where_the_model_looks(clips):
     """A bright square in the clip carries Grad-CAM's mass, for 3D and for per-frame layers."""
     scene = torch.zeros(1, C, T, 32, 32)

@@ -45,20 +45,34 @@ def test_parts_add_up_to_r_and_nothing_is_in_the_reference() -> None:
     assert found.loc["f(x0)", "estimate"] == pytest.approx(0, abs=1e-12)
 
 
-def test_beyond_chance_has_the_interval_of_a_mean_over_people() -> None:
-    """The mouth is denser than under either head in everyone; the interval lies above zero."""
+def _dense(rng: np.random.Generator, *, mouth: float = 1.0, people: int = 6) -> pd.DataFrame:
+    """Eyes are dense whatever was fitted; the mouth is as dense as it is told; all vary."""
+    usual = {"left_eye": 8.0, "right_eye": 8.0, "mouth": mouth}
+    density = {name: usual.get(name, 1.0) * np.exp(rng.normal(0, 0.2)) for name in anatomy.REGIONS}
+    return pd.DataFrame([
+        {"participant": f"P{who}", "recording": who, "region": name, "area": 10.0,
+         "positive": 10 * density[name] * rng.uniform(0.9, 1.1), "negative": 0.0}
+        for who in range(people) for name in anatomy.REGIONS])
+
+
+def test_beyond_chance_finds_what_the_fit_added_and_not_what_is_dense() -> None:
+    """The mouth doubles twice with the true scores, the eyes are dense under every head."""
     rng = np.random.default_rng(2)
-
-    def dense(mouth: float) -> pd.DataFrame:
-        return pd.DataFrame([
-            {"participant": f"P{who}", "recording": who, "region": name, "area": 10.0,
-             "positive": rng.uniform(0.9, 1.1) * (mouth if name == "mouth" else 1.0),
-             "negative": 0.0}
-            for who in range(PEOPLE) for name in anatomy.REGIONS])
-
-    plan = stats.Plan.of(config.validate({"statistics": {"bootstrap": 300}}).statistics)
-    found = decomposition.beyond_chance(dense(3.0), [dense(1.0), dense(1.0)], plan=plan)
+    dealt = [_dense(rng) for _ in range(19)]
+    found = decomposition.beyond_chance(_dense(rng, mouth=4.0), dealt)
     assert found.index.tolist() == list(anatomy.FEATURE_REGIONS)
-    assert found.loc["mouth", "ci_low"] > 0.8
     assert found["estimate"].idxmax() == "mouth"
-    assert found.drop("mouth")["estimate"].abs().max() < 0.15
+    assert found.loc["mouth", "estimate"] > 0.8
+    assert found.loc["mouth", "p"] == 1 / 20
+    assert found.loc["left_eye", "p"] > 0.05
+    with pytest.raises(ValueError, match="2 dealt heads have no spread"):
+        decomposition.beyond_chance(dealt[0], dealt[1:3])
+
+
+def test_beyond_chance_keeps_its_level_where_nothing_was_learned() -> None:
+    """The true head is one more deal: the smallest p of six regions is .1 or less in a tenth."""
+    rng, small = np.random.default_rng(3), 0
+    for _ in range(150):
+        heads = [_dense(rng, people=3) for _ in range(10)]
+        small += decomposition.beyond_chance(heads[0], heads[1:])["p"].min() <= 0.1
+    assert 0.04 <= small / 150 <= 0.17

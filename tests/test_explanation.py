@@ -198,22 +198,15 @@ def test_parts_of_r_add_up_to_r() -> None:
     assert parts["mouth"] > 0.9 > 0.2 > abs(parts["left_eye"])
 
 
-def _dense(eyes: float, mouth: float, recordings=("a", "b")) -> pd.DataFrame:
-    """Two people, one recording each: regions of 10 pixels with these densities, the rest 1."""
-    density = dict.fromkeys(anatomy.REGIONS, 1.0) | {"left_eye": eyes, "mouth": mouth}
-    return pd.DataFrame([
-        {"participant": f"P{who}", "recording": who, "clip": who, "region": name,
-         "positive": 10 * value, "negative": 0.0, "area": 10.0}
-        for who in recordings for name, value in density.items()])
-
-
-def test_beyond_chance_is_what_the_fit_adds() -> None:
-    """Known answer: eyes are dense whatever is fitted, the mouth doubles with the true scores."""
-    trained, chance = _dense(8.0, 2.0), [_dense(8.0, 1.0, "a"), _dense(8.0, 1.0, "a")]
-    dense = explanation.enrichment(trained)
-    assert dense.idxmax(axis=1).tolist() == ["left_eye"] * 2
-    found = explanation.beyond_chance(trained, chance)
-    assert found.index.tolist() == ["Pa"]  # the recordings that both have
-    assert found.loc["Pa", "left_eye"] == pytest.approx(0, abs=0.01)
-    assert found.loc["Pa", "mouth"] == pytest.approx(np.log(2), abs=0.02)
-    assert explanation.beyond_chance(trained, [trained]).abs().max().max() == 0
+def test_enrichment_is_by_participant_and_of_both_signs() -> None:
+    """Known answer: eyes eight times as dense as the rest, half of it negative."""
+    density = dict.fromkeys(anatomy.REGIONS, 1.0) | {"left_eye": 8.0}
+    rows = pd.DataFrame([
+        {"participant": f"P{who}", "clip": clip, "region": name, "area": 10.0,
+         "positive": 5 * value, "negative": -5 * value}
+        for who in "ab" for clip in range(3) for name, value in density.items()])
+    dense = explanation.enrichment(rows)
+    assert dense.index.tolist() == ["Pa", "Pb"]
+    assert dense.columns.tolist() == list(anatomy.FEATURE_REGIONS)
+    assert_allclose(dense["left_eye"], np.log(8), rtol=0.02)
+    assert_allclose(dense.drop(columns="left_eye"), 0, atol=1e-9)

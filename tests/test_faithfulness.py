@@ -1,5 +1,7 @@
 """Claims about `expresso_lib.faithfulness`, on a model whose use of every pixel is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -139,7 +141,7 @@ def test_a_factor_is_taken_from_eighths_of_a_long_clip():
 
 
 def test_stretches_share_what_needs_them_both():
-    """Known answer: a product of two quarters' brightness is half each one's, and adds up."""
+    """Known answer: a product of two parts' brightness is half each one's, and adds up."""
     class Product(torch.nn.Module):
         def forward(self, clips):
             light = clips.mean(dim=(1, 3, 4))
@@ -230,6 +232,61 @@ def test_the_painted_truth_reaches_what_can_be_reached(scene, model):
     assert _score(table, "interventional_fidelity") > 0.9999
     assert_allclose(_score(table, "interventional_slope"), 1, rtol=1e-4)
     assert (faithfulness.time_fidelity(truth, interventions) > 0.9999).all()
+
+
+def test_parted_pixels_tell_two_factors_of_one_place_apart(labels):
+    """Both change the mouth, each at its time: parted pixels tell them apart, whole ones do not."""
+    rng = np.random.default_rng(4)
+    names = ("smile", "speech_mouth")
+    size = {f: torch.from_numpy(rng.uniform(0.2, 0.5, N)).float() for f in names}
+    lit = {f: torch.zeros(N, C, T, H, W) for f in names}
+    lit["smile"][:, :, :3, 7:9, 2:6] = size["smile"][:, None, None, None, None]
+    lit["speech_mouth"][:, :, 2:, 7:9, 2:6] = size["speech_mouth"][:, None, None, None, None]
+    clips, model = sum(lit.values()), Interacts().eval()
+    both = [faithfulness.intervene(model, clips, clips - lit[f], f, regions=labels,
+                                   activity=np.ones((N, T))) for f in names]
+    truth = faithfulness.painted(both)
+    parted, whole = (_score(_judge(truth, both, draws=5), "interventional_fidelity", support=s)
+                     for s in ("changed", "whole"))
+    assert parted > 0.96
+    assert whole < parted - 0.01
+
+
+def test_what_has_no_place_is_never_parted(scene, labels, model):
+    """The head moves every pixel: it counts whole, and takes nothing from the others."""
+    clips, plain, interventions = scene
+    head = faithfulness.intervene(model, clips, 0 * clips, "head_motion", regions=labels,
+                                  activity=np.ones((N, T)))
+    alone, together = (faithfulness.parted(list(some)) for some in
+                       (interventions, [*interventions, head]))
+    for support in ("changed", "region"):
+        assert_allclose(together[support][0], alone[support][0])
+        assert set(np.unique(together[support][-1])) <= {0.0, 1.0}
+    assert len(faithfulness.evidence(plain[:, 0].numpy(), [head], PEOPLE)) == 3 * N
+
+
+def test_the_truths_own_timing_knows_nothing_of_overlap():
+    """A model of level uses a smile while it is there; one of change at its ends only."""
+    class Level(nn.Module):
+        def forward(self, clips):
+            return clips.sum(dim=(1, 2, 3, 4))
+
+    active = np.zeros((1, 32), bool)
+    active[:, 8:24] = True
+    found = []
+    for model in (Level().eval(), Change(True).eval()):
+        _, one = _lit(model, slice(8, 24))
+        found.append(faithfulness.used_when_active(replace(one, active=active))[0])
+    assert found[0] == 1
+    assert found[1] < 0.9
+
+
+def test_a_single_frame_has_one_stretch(labels):
+    """Nothing to cut: the whole effect is that of the only stretch."""
+    clips = torch.ones(N, C, 1, H, W)
+    one = faithfulness.intervene(Interacts().eval(), clips, 0 * clips, "smile",
+                                 regions=labels[:, :1], activity=np.ones((N, 1)))
+    assert_allclose(one.by_stretch[:, 0], one.effect)
 
 
 class Change(nn.Module):

@@ -140,3 +140,36 @@ def test_video_weights_reach_their_places(monkeypatch, tmp_path) -> None:
     network.fc = nn.Identity()
     expected = network(((picture - model.mean) / model.std)[:, :, 0])
     torch.testing.assert_close(model.features(picture), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", list(models.FACTOR_OF))
+def test_a_movement_reads_its_own_factor_and_nothing_else(kind):
+    """Shaking every other factor's series leaves a kind's units as they are; its own moves them."""
+    dynamics = models.build("small", seed=3).stages[1]
+    generator = torch.Generator().manual_seed(0)
+    series = torch.randn(2, len(models.SERIES), 20, generator=generator)
+    own = models.series_of(models.FACTOR_OF[kind])
+    others = [place for place in range(len(models.SERIES)) if place not in own]
+    shaken = [series.clone(), series.clone()]
+    for one, places in zip(shaken, (others, own)):
+        one[:, places] += torch.randn(2, len(places), 20, generator=generator)
+    rows = [models.UNITS.index(name) for name in models.units_of(kind)]
+    with torch.no_grad():
+        told, same, other = (dynamics.raw(one)[:, rows] for one in (series, *shaken))
+    torch.testing.assert_close(told, same)
+    assert (told - other).abs().max() > 1e-4
+
+
+def test_kinds_of_movement_give_all_units_in_order():
+    """Side by side they are `UNITS`; every series belongs to one factor; silence is silence."""
+    assert [n for kind in models.FACTOR_OF for n in models.units_of(kind)] == list(models.UNITS)
+    factors = dict.fromkeys(models.FACTOR_OF.values())
+    places = [place for factor in factors for place in models.series_of(factor)]
+    assert sorted(places) == list(range(len(models.SERIES)))
+    dynamics = models.build("small", seed=3).stages[1]
+    dynamics.silence(["cheeks_slow", "headset"])
+    with torch.no_grad():
+        units = dynamics.raw(torch.randn(1, len(models.SERIES), 20))
+    off = [models.UNITS.index(name) for name in ("cheeks_slow", "headset")]
+    assert (units[:, off] == 0).all()
+    assert int((units[0].abs().amax(dim=1) > 0).sum()) == len(models.UNITS) - 2

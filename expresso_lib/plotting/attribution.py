@@ -25,7 +25,7 @@ CONTROL_TITLES = {
     "usual": "usual worth of that much movement",
     "zero_map": "nothing at all", "randomised": "randomised networks",
 }  # fmt: skip
-TRUTH_TITLE = "the truth on the same pixels"
+TRUTH_TITLE = "the truth, painted on the pixels"
 
 # A second model beside ours: the one hue that stands for no region, factor, band or role.
 OTHER_COLOR = "#B79F00"
@@ -124,7 +124,7 @@ def region_profiles(tables: Mapping[str, pd.DataFrame]) -> Figure:
     ----------
     tables : mapping
         Title to ``attribution_regions`` of one recipe, method and baseline: the model, the same on
-        another input, and networks with shuffled weights (grey).
+        another input, and heads on dealt scores (grey).
     """
     figure, panels = style.figure("full", 1, 2, height=3.2, sharey=True)
     place = np.arange(len(anatomy.FEATURE_REGIONS))
@@ -151,12 +151,13 @@ def region_profiles(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 def by_region(estimates: pd.DataFrame, *, label: str) -> Figure:
-    """A number of each region with its interval; features in their colours, the rest grey.
+    """A number of each region with interval or chance; features in colour, the rest grey.
 
     Parameters
     ----------
     estimates : DataFrame
-        Index: regions, and ``f(x0)`` where it has a part; ``estimate, ci_low, ci_high``.
+        Index: regions, and ``f(x0)`` where it has a part; ``estimate`` with either ``ci_low,
+        ci_high`` or ``low, high``, the range of chance (a grey bar).
     label : str
         Of the axis.
     """
@@ -166,7 +167,11 @@ def by_region(estimates: pd.DataFrame, *, label: str) -> Figure:
         row = estimates.loc[name]
         known = name in anatomy.FEATURE_REGIONS
         color = style.region_style(name)["color"] if known else style.GREY
-        axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=color, linewidth=1.6)
+        if "low" in row:
+            axes.plot([row["low"], row["high"]], [y, y], color=style.PALE, linewidth=7,
+                      solid_capstyle="butt")  # fmt: skip
+        else:
+            axes.plot([row["ci_low"], row["ci_high"]], [y, y], color=color, linewidth=1.6)
         axes.plot(row["estimate"], y, "o", color=color, markersize=5)
     style.zero_line(axes, axis="x")
     axes.set_yticks(range(len(order)),
@@ -283,7 +288,7 @@ def dots(table: pd.DataFrame, *, metric: str, label: str,
          bars: Mapping[str, float] | None = None, factor: str = "pooled") -> Figure:
     """One metric of every explanation and control, with intervals; two supports side by side.
 
-    The truth on the same pixels, where it is in the table, comes first: more cannot be asked for.
+    A map that tells the truth, where it is in the table, comes first: what overlap costs.
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ import pandas as pd
 
 from expresso_lib import (
     anatomy,
+    decomposition,
     experiments,
     explanation,
     faithfulness,
@@ -65,7 +66,7 @@ def region_table(design: scores.Design, seeds: Sequence[int], regions: Sequence[
     DataFrame
         seed, planted, r (participant level, held out), region, enrichment (log density of both
         signs against the rest of the face, mean over participants), beyond (what of it heads
-        fitted to dealt scores do not have: `explanation.beyond_chance`), part (of r, that the
+        fitted to dealt scores do not have: `decomposition.beyond_chance`), part (of r, that the
         region adds: `explanation.parts_of_r`), densest, learnt and carries (the regions with the
         highest enrichment, with the most beyond chance, with the largest part).
     """
@@ -95,7 +96,7 @@ def _regions_of(design: scores.Design, variant: str, seed: int) -> pd.DataFrame:
     part = explanation.parts_of_r(table, study.participants).groupby("region")["value"].mean()
     found = pd.DataFrame({
         "enrichment": explanation.enrichment(table).mean(),
-        "beyond": explanation.beyond_chance(table, chance).mean(),
+        "beyond": decomposition.beyond_chance(table, chance)["estimate"],
         "part": part.loc[list(anatomy.FEATURE_REGIONS)]})
     # All parts together, those of the rest and of f(x0) included, are r.
     return found.rename_axis("region").reset_index().assign(r=float(part.sum()))
