@@ -79,8 +79,9 @@ def show(lines: list[dict[str, Any]]) -> None:
     table = Table("what", "value", "bar", "holds")
     for line in lines:
         if "goal" in line:
-            table.add_row(line["what"], f"{line['value']:g}", f"{line['bar']:g}",
-                          "yes" if measure.holds(line) else "no")
+            known = line["value"] is not None
+            table.add_row(line["what"], f"{line['value']:g}" if known else "not measured",
+                          f"{line['bar']:g}", "yes" if measure.holds(line) else "no")
         else:
             table.add_row(f"{line['test']}, {line['scenario']}", f"{line['rate']:.3f}", "",
                           "naive" if line["naive"] else "ours")
@@ -93,7 +94,9 @@ def slower(now: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[str]
     found = []
     for line in now:
         old = known.get(_name(line))
-        if "goal" not in line or line.get("quick") or not old or not old["value"]:
+        if "goal" not in line or line.get("quick") or not line["value"]:
+            continue
+        if not old or not old["value"]:
             continue
         ratio = line["value"] / old["value"]
         loss = 1 - ratio if line["better"] == "higher" else ratio - 1

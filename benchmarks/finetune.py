@@ -12,14 +12,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks import measure
 from expresso_lib import models, training
 
+ON_GPU = "r2plus1d_18, share of the bf16 matmul rate of a GPU"
+GPU_BAR = 0.35
+
 
 def run(quick: bool = False) -> list[dict[str, Any]]:
     """Ratio of training steps, and floating-point operations against a plain matrix product."""
+    if torch.cuda.is_available():
+        return [_gpu(quick)]
     torch.set_num_threads(1)
     frames, size, count = (8, 64, 1) if quick else (16, 112, 2)
-    model = models.build("r2plus1d_18", frames=frames, size=size)
-    clips = torch.rand(count, 3, frames, size, size, generator=torch.Generator().manual_seed(0))
-    scores = torch.full((count,), 20.0)
+    model, clips, scores = _task(frames, size, count)
     parameters = model.trainable("all")
     with torch.inference_mode():
         plain = model(clips)
@@ -47,7 +50,35 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
                      gate=agrees, note=note),
         measure.goal(5, "r2plus1d_18, share of the bf16 matmul rate", share, 0.30, "higher",
                      __name__, gate=agrees, note=note),
+        measure.absent(5, ON_GPU, GPU_BAR, "higher", __name__),
     ]  # fmt: skip
+
+
+def _task(frames: int, size: int, count: int) -> tuple[models.VideoRegressor, Tensor, Tensor]:
+    clips = torch.rand(count, 3, frames, size, size, generator=torch.Generator().manual_seed(0))
+    return models.build("r2plus1d_18", frames=frames, size=size), clips, torch.full((count,), 20.0)
+
+
+def _gpu(quick: bool) -> dict[str, Any]:
+    """Training steps of the compiled network in bf16, channels last."""
+    frames, size, count = (8, 64, 4) if quick else (16, 112, 32)
+    plain, clips, scores = (part.to("cuda") for part in _task(frames, size, count))
+    network = training.channels_last(plain)
+    parameters = network.trainable("all")
+    clips = clips.to(memory_format=torch.channels_last_3d)
+    with FlopCounterMode(display=False) as counter:
+        _step(network, clips, scores, parameters, bf16=True)
+    fast = torch.compile(network)
+
+    def once() -> None:
+        _step(fast, clips, scores, parameters, bf16=True)
+        torch.cuda.synchronize()
+
+    once()  # compiles
+    seconds = measure.interleave({"step": once}, rounds=10, clock=time.perf_counter)["step"]
+    share = counter.get_total_flops() / seconds / 1e9 / measure.matmul_rate("bfloat16", size=8192)
+    return measure.goal(5, ON_GPU, share, GPU_BAR, "higher", __name__,
+                        note=f"{count / seconds:.0f} clips/s, {frames} frames of {size} px")
 
 
 def _step(
@@ -55,7 +86,7 @@ def _step(
 ) -> None:
     optimizer = torch.optim.SGD(parameters, 1e-9)
     optimizer.zero_grad()
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+    with torch.autocast(clips.device.type, torch.bfloat16, enabled=bf16):
         found = model(clips)
     (found.float() - scores).square().mean().backward()
     optimizer.step()

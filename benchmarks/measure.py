@@ -39,6 +39,14 @@ def goal(number: int, what: str, value: float, bar: float, better: Literal["high
             "source_hash": source_hash(module)}
 
 
+def absent(number: int, what: str, bar: float, better: Literal["higher", "lower"], module: str
+           ) -> dict[str, Any]:
+    """Return the line of a goal that needs a GPU, where there is none: not measured."""
+    return {"goal": number, "what": what, "value": None, "bar": bar, "better": better,
+            "gate": False, "note": "", "device": "",
+            "source_hash": source_hash(module)}
+
+
 def calibration(test: str, scenario: str, n: int, rate: float, naive: bool, module: str
                 ) -> dict[str, Any]:
     """Return one line of the calibration table: how often `test` rejects in `scenario`."""
@@ -48,6 +56,8 @@ def calibration(test: str, scenario: str, n: int, rate: float, naive: bool, modu
 
 def holds(line: Mapping[str, Any]) -> bool:
     """Return whether a goal's value reaches its bar, computed here and never stored."""
+    if line["value"] is None:
+        return False
     reached = (line["value"] >= line["bar"] if line["better"] == "higher"
                else line["value"] <= line["bar"])
     return bool(reached and line.get("gate", True))

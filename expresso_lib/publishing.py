@@ -160,13 +160,16 @@ class Facts:
         fresh = [row for row in rows if row.get("source_hash") in self.bench_hashes]
         # What another machine measured on older code says nothing beside a number of today's.
         known_now = {_thing(row) for row in fresh}
+        measured = {_thing(row) for row in fresh if row.get("value") is not None}
         lines = pd.DataFrame([
             (_goal if kind == "goal" else _calibration)(row, row in fresh) for row in rows
-            if row in fresh or _thing(row) not in known_now])
+            if (row in fresh or _thing(row) not in known_now)
+            and not (kind == "goal" and row["value"] is None and _thing(row) in measured)])
         if kind == "goal" and len(lines):
             lines = lines.sort_values(["goal", "what"])
-            if lines["device"].nunique() == 1:  # said once, it leaves room for the notes
-                caption = f"{caption}, {lines['device'].iloc[0]}"
+            devices = [name for name in lines["device"].unique() if name]
+            if len(devices) == 1:  # said once, it leaves room for the notes
+                caption = f"{caption}, {devices[0]}"
                 lines = lines.drop(columns="device")
         return show_table(lines, caption=caption, digits=3)
 
@@ -280,8 +283,9 @@ def _measured(value: float) -> str:
 
 
 def _goal(row: Mapping[str, Any], fresh: bool) -> dict[str, Any]:
+    fresh = fresh and row["value"] is not None  # a goal of a machine that is not at hand
     least = row.get("better") == "higher"
-    holds = row["value"] >= row["bar"] if least else row["value"] <= row["bar"]
+    holds = fresh and (row["value"] >= row["bar"] if least else row["value"] <= row["bar"])
     return {"goal": row["goal"], "what": row.get("what", ""),
             "measured": _measured(row["value"]) if fresh else MISSING,
             "bar": f"{'at least' if least else 'at most'} {row['bar']:g}",

@@ -124,3 +124,14 @@ def test_committed_table_is_whole() -> None:
     assert all(one["device"] and one["source_hash"] for one in lines)
     assert not any(one.get("quick") for one in lines)
     assert json.dumps(lines)
+
+
+def test_a_goal_without_its_machine_is_listed_and_never_holds() -> None:
+    """No value: it does not hold, is not called slower, and is shown as not measured."""
+    line = measure.absent(5, "share", 0.35, "higher", "benchmarks.finetune")
+    assert not measure.holds(line)
+    before = line | {"value": 0.5}
+    assert runner.slower([line], [before]) == runner.slower([before], [line]) == []
+    with runner.console.capture() as shown:
+        runner.show([line])
+    assert "not measured" in shown.get()

@@ -170,6 +170,19 @@ def test_an_old_benchmark_of_another_machine_goes_where_a_new_one_stands(run):
         assert "not measured" not in text
 
 
+def test_a_goal_of_a_gpu_is_not_measured_until_one_was_there(run):
+    """The line says so and names no device; the value of a GPU takes its place."""
+    line = {"goal": 5, "what": "share", "bar": 0.35, "better": "higher", "source_hash": "today"}
+    other = line | {"what": "speed", "value": 2.5, "device": "here"}
+    absent, gpu = line | {"value": None, "device": ""}, line | {"value": 0.41, "device": "H100"}
+    for rows, told in (([other, absent], "not measured"), ([other, absent, gpu], "0.41")):
+        (run.parent / "bench.json").write_text(json.dumps(rows))
+        text = publishing.Facts(run, bench_hashes=frozenset({"today"})).bench("goal", "Goals")
+        assert told in text
+        assert ("not measured" in text) == (told == "not measured")
+        assert ("H100" in text) == (told == "0.41")
+
+
 def test_calibrations_tell_false_positives_from_coverage_and_power(run):
     """A share of intervals that cover is no share of false alarms; a test that errs is named."""
     rows = [{"test": test, "scenario": "s", "n": 24, "cohorts": 500, "rate": rate, "naive": False,
