@@ -176,7 +176,7 @@ def by_region(estimates: pd.DataFrame, *, label: str) -> Figure:
     style.zero_line(axes, axis="x")
     axes.set_yticks(range(len(order)),
                     [anatomy.REGION_TITLES.get(name, "the neutral frame, f(x0)") for name in order])
-    axes.invert_yaxis()
+    axes.set_ylim(len(order) - 0.4, -0.6)
     axes.set_xlabel(label)
     return figure
 
