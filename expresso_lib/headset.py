@@ -168,7 +168,8 @@ def verdict(found: pd.DataFrame) -> str:
         Rows of `points` for one model, indexed by ``way``.
     """
     if found.loc["effect", "ci_low"] <= 0:
-        return "This model is not shown to use the headset, so there is nothing to expose."
+        return ("The taught model is not shown to lose or gain by the headset, so there is nothing "
+                "to expose.")
     titles = {"own_neutral": "own neutral frame", "blur": "blurred clip", "zero": "black picture"}
     half = found.loc["effect", "points"] / 2
     known = [title for way, title in titles.items()

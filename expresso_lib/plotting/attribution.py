@@ -41,6 +41,8 @@ def way_title(method: str, baseline: str) -> str:
         return CONTROL_TITLES[method]
     if method == "painted":
         return TRUTH_TITLE
+    if baseline == "zero" and method != "DeepLift":
+        return f"{method}, black"
     return f"{method}, {WAY_TITLES.get(baseline, baseline)}"
 
 
