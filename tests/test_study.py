@@ -189,6 +189,7 @@ def test_explanations_are_of_models_that_have_not_seen_the_participant(plan) -> 
     assert table["part"].notna().all()
     for first, column in (("densest", "enrichment"), ("learnt", "beyond")):
         assert table[first].eq(table.loc[table[column].idxmax(), "region"]).all()
+    assert table["follows_r"].abs().between(0, 1).all()
     rows = explanations.trial_rows(plan, "default", "default", 1)
     judged = explanations._judged(rows)
     fidelity = judged[judged["metric"] == "interventional_fidelity"]

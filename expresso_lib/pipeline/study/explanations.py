@@ -18,6 +18,7 @@ from expresso_lib import (
     experiments,
     explanation,
     faithfulness,
+    models,
     store,
     training,
     trials,
@@ -68,7 +69,9 @@ def region_table(design: scores.Design, seeds: Sequence[int], regions: Sequence[
         signs against the rest of the face, mean over participants), beyond (what of it heads
         fitted to dealt scores do not have: `decomposition.beyond_chance`), part (of r, that the
         region adds: `explanation.parts_of_r`), densest, learnt and carries (the regions with the
-        highest enrichment, with the most beyond chance, with the largest part).
+        highest enrichment, with the most beyond chance, with the largest part), follows and
+        follows_r (which of the head's features correlates most with the score in this cohort, and
+        how much: what two dozen people do by chance, a head learns like what was planted).
     """
     parts = []
     for seed in seeds:
@@ -78,7 +81,7 @@ def region_table(design: scores.Design, seeds: Sequence[int], regions: Sequence[
                       (("densest", "enrichment"), ("learnt", "beyond"), ("carries", "part"))}
             parts.append(table.assign(seed=str(seed), planted=name, **firsts))
     columns = ["seed", "planted", "r", "region", "enrichment", "beyond", "part", "densest",
-               "learnt", "carries"]
+               "learnt", "carries", "follows", "follows_r"]
     return pd.concat(parts, ignore_index=True)[columns]
 
 
@@ -99,7 +102,21 @@ def _regions_of(design: scores.Design, variant: str, seed: int) -> pd.DataFrame:
         "beyond": decomposition.beyond_chance(table, chance)["estimate"],
         "part": part.loc[list(anatomy.FEATURE_REGIONS)]})
     # All parts together, those of the rest and of f(x0) included, are r.
-    return found.rename_axis("region").reset_index().assign(r=float(part.sum()))
+    name, r = _follower(study, recipe)
+    return found.rename_axis("region").reset_index().assign(
+        r=float(part.sum()), follows=name, follows_r=r)
+
+
+def _follower(study: experiments.Study, recipe: training.Recipe) -> tuple[str, float]:
+    """The head's feature whose participants' means correlate most with the score, and how much."""
+    values = experiments.read_features(experiments.features(recipe, study))
+    named = recipe.model == "small" and values.shape[1] == len(models.MEASURES)
+    names = models.MEASURES if named else [f"feature {k}" for k in range(values.shape[1])]
+    whose = study.clip_set(recipe).table["participant"].to_numpy()
+    means = pd.DataFrame(values, columns=list(names)).groupby(whose).mean()
+    score = study.participants.set_index("participant")["score"].loc[means.index].astype(float)
+    r = means.corrwith(score).fillna(0.0)
+    return str(r.abs().idxmax()), float(r[r.abs().idxmax()])
 
 
 def _explained(design: scores.Design, recordings: pd.DataFrame, study: experiments.Study,
