@@ -80,8 +80,9 @@ def show(lines: list[dict[str, Any]]) -> None:
     for line in lines:
         if "goal" in line:
             known = line["value"] is not None
+            holds = ("yes" if measure.holds(line) else "no") if known else ""
             table.add_row(line["what"], f"{line['value']:g}" if known else "not measured",
-                          f"{line['bar']:g}", "yes" if measure.holds(line) else "no")
+                          f"{line['bar']:g}", holds)
         else:
             table.add_row(f"{line['test']}, {line['scenario']}", f"{line['rate']:.3f}", "",
                           "naive" if line["naive"] else "ours")
