@@ -22,9 +22,19 @@ ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "build" / "bench.json"
 COMMITTED = Path(__file__).with_name("bench.json")
 # Name on the command line -> module; the goals of performance.md keep their numbers.
-MODULES = {"1": "landmarks", "2": "memory", "3": "seek", "4": "features", "5": "finetune",
-           "6": "attribution", "7": "shifts", "8": "book", "9": "scaling", "10": "workers",
-           "calibration": "calibration"}
+MODULES = {
+    "1": "landmarks",
+    "2": "memory",
+    "3": "seek",
+    "4": "features",
+    "5": "finetune",
+    "6": "attribution",
+    "7": "shifts",
+    "8": "book",
+    "9": "scaling",
+    "10": "workers",
+    "calibration": "calibration",
+}
 # Goal 8 makes the whole book, which takes as long as all the others: it is run by name.
 BY_NAME = ("8",)
 LOST = 0.20
@@ -35,8 +45,9 @@ console = Console()
 def main() -> int:
     """Run what was asked for, keep every finished line, name what got slower."""
     words = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    words.add_argument("--goal", default="",
-                       help=f"one of {', '.join(MODULES)}; without one, all but 8")
+    words.add_argument(
+        "--goal", default="", help=f"one of {', '.join(MODULES)}; without one, all but 8"
+    )
     words.add_argument("--quick", action="store_true", help="a minute instead of twenty")
     asked = words.parse_args()
     if asked.goal:
@@ -81,11 +92,19 @@ def show(lines: list[dict[str, Any]]) -> None:
         if "goal" in line:
             known = line["value"] is not None
             holds = ("yes" if measure.holds(line) else "no") if known else ""
-            table.add_row(line["what"], f"{line['value']:g}" if known else "not measured",
-                          f"{line['bar']:g}", holds)
+            table.add_row(
+                line["what"],
+                f"{line['value']:g}" if known else "not measured",
+                f"{line['bar']:g}",
+                holds,
+            )
         else:
-            table.add_row(f"{line['test']}, {line['scenario']}", f"{line['rate']:.3f}", "",
-                          "naive" if line["naive"] else "ours")
+            table.add_row(
+                f"{line['test']}, {line['scenario']}",
+                f"{line['rate']:.3f}",
+                "",
+                "naive" if line["naive"] else "ours",
+            )
     console.print(table)
 
 
@@ -102,8 +121,10 @@ def slower(now: list[dict[str, Any]], before: list[dict[str, Any]]) -> list[str]
         ratio = line["value"] / old["value"]
         loss = 1 - ratio if line["better"] == "higher" else ratio - 1
         if loss > LOST:
-            found.append(f"goal {line['goal']}, {line['what']}: {old['value']:g} before, "
-                         f"{line['value']:g} now ({loss:.0%} worse)")
+            found.append(
+                f"goal {line['goal']}, {line['what']}: {old['value']:g} before, "
+                f"{line['value']:g} now ({loss:.0%} worse)"
+            )
     return found
 
 

@@ -23,25 +23,43 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     generator = torch.Generator().manual_seed(0)
     clips = torch.rand(1, 3, frames, size, size, generator=generator)
     seconds = measure.interleave(
-        {"forward": lambda: forward(model, clips), **ways(model, clips)}, rounds=2 if quick else 3)
+        {"forward": lambda: forward(model, clips), **ways(model, clips)}, rounds=2 if quick else 3
+    )
     # Every way also asks for f(x) and f(x0), two passes that only DeepLift's bar includes.
     passes = {name: seconds[name] / seconds["forward"] for name in BARS}
     # Without a label map the picture is cut into a grid of 16 regions, and each is replaced from
     # either end of the clip.
-    per = {"Saliency": (2, 1), "DeepLift": (0, 1), "IntegratedGradients": (2, STEPS),
-           "Ablation": (3, 16 * (2 * BLOCKS - 1))}
+    per = {
+        "Saliency": (2, 1),
+        "DeepLift": (0, 1),
+        "IntegratedGradients": (2, STEPS),
+        "Ablation": (3, 16 * (2 * BLOCKS - 1)),
+    }
     what = f"r3d_18, {frames} x {size} x {size}, forward passes per"
-    units = {"Saliency": "clip", "DeepLift": "clip", "IntegratedGradients": "step",
-             "Ablation": "mask"}
+    units = {
+        "Saliency": "clip",
+        "DeepLift": "clip",
+        "IntegratedGradients": "step",
+        "Ablation": "mask",
+    }
     lines = [
-        measure.goal(6, f"{name}: {what} {units[name]}", (passes[name] - less) / parts,
-                     BARS[name], "lower", __name__)
+        measure.goal(
+            6,
+            f"{name}: {what} {units[name]}",
+            (passes[name] - less) / parts,
+            BARS[name],
+            "lower",
+            __name__,
+        )
         for name, (less, parts) in per.items()
     ]
     result = attribution.attribute(model, clips, "DeepLift", "blur")
     gap = (result.delta.abs() / (result.output - result.output_baseline).abs()).max()
-    lines.append(measure.goal(6, "DeepLift on r3d_18: |delta| / |f(x) - f(x0)|", float(gap), 1e-3,
-                              "lower", __name__))
+    lines.append(
+        measure.goal(
+            6, "DeepLift on r3d_18: |delta| / |f(x) - f(x0)|", float(gap), 1e-3, "lower", __name__
+        )
+    )
     return lines
 
 
@@ -53,10 +71,13 @@ def forward(model: torch.nn.Module, clips: torch.Tensor) -> torch.Tensor:
 
 def ways(model: torch.nn.Module, clips: torch.Tensor) -> dict[str, Any]:
     """Return the attributions to time."""
-    options = {"IntegratedGradients": {"steps": STEPS, "internal_batch_size": 1},
-               "Ablation": {"time_blocks": BLOCKS}}
+    options = {
+        "IntegratedGradients": {"steps": STEPS, "internal_batch_size": 1},
+        "Ablation": {"time_blocks": BLOCKS},
+    }
     return {
         name: lambda name=name: attribution.attribute(
-            model, clips, name, "zero", **options.get(name, {}))
+            model, clips, name, "zero", **options.get(name, {})
+        )
         for name in BARS
     }

@@ -28,10 +28,18 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     shutil.rmtree(ROOT / "build" / name, ignore_errors=True)
     what = f"the {profile} book"
     return [
-        measure.goal(8, f"{what} from a clean checkout, minutes", whole / 60, 12.0, "lower",
-                     __name__, note=stages),
-        measure.goal(8, f"{what}, peak memory of its largest process, GB", peak, 4.0, "lower",
-                     __name__),
+        measure.goal(
+            8,
+            f"{what} from a clean checkout, minutes",
+            whole / 60,
+            12.0,
+            "lower",
+            __name__,
+            note=stages,
+        ),
+        measure.goal(
+            8, f"{what}, peak memory of its largest process, GB", peak, 4.0, "lower", __name__
+        ),
         measure.goal(8, f"{what}, a changed statistic, seconds", changed, 60.0, "lower", __name__),
         measure.goal(8, f"{what}, nothing changed, seconds", nothing, 10.0, "lower", __name__),
     ]
@@ -40,9 +48,23 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
 def book(profile: str, name: str, *more: str) -> tuple[float, float]:
     """Return the seconds that ``expresso book`` takes and the largest process's peak in GB."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "expresso_lib.cli", "book", "--params", profile,
-                    "--run", name, *more], cwd=ROOT, check=True, capture_output=True,
-                   env=os.environ | {"EXPRESSO_ROOT": str(ROOT)})
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "expresso_lib.cli",
+            "book",
+            "--params",
+            profile,
+            "--run",
+            name,
+            *more,
+        ],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        env=os.environ | {"EXPRESSO_ROOT": str(ROOT)},
+    )
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2
     return time.perf_counter() - start, peak
 
@@ -50,5 +72,7 @@ def book(profile: str, name: str, *more: str) -> tuple[float, float]:
 def chapter_seconds(name: str) -> str:
     """Return each chapter's seconds in one line."""
     facts = json.loads((ROOT / "build" / name / "run.json").read_text(encoding="utf-8"))
-    return "; ".join(f"{chapter}: {values['seconds']:.0f} s"
-                     for chapter, values in sorted(facts["chapters"].items()))
+    return "; ".join(
+        f"{chapter}: {values['seconds']:.0f} s"
+        for chapter, values in sorted(facts["chapters"].items())
+    )

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats as scipy_stats
 from scipy.signal import lfilter
 
-from expresso_lib.stats import (
+from expresso_lib.statistics import (
     circular_shift,
     detectable,
     folds,
@@ -26,8 +26,8 @@ from expresso_lib.stats import (
     rho_interval,
     sign_flip_max_t,
 )
-from expresso_lib.stats.power import SPREAD_Z
-from expresso_lib.stats.simulation import PHI
+from expresso_lib.statistics.power import SPREAD_Z
+from expresso_lib.statistics.simulation import PHI
 
 from . import measure
 
@@ -58,8 +58,12 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     return [
         shared
         | {
-            "test": test, "scenario": scenario, "n": n, "rate": round(float(np.mean(values)), 4),
-            "naive": naive, "cohorts": len(values),
+            "test": test,
+            "scenario": scenario,
+            "n": n,
+            "rate": round(float(np.mean(values)), 4),
+            "naive": naive,
+            "cohorts": len(values),
         }
         for (test, scenario, n, naive), values in rates.items()
     ]
@@ -106,13 +110,17 @@ def _judge_series(
     p = scipy_stats.ttest_1samp(person, 0, axis=1).pvalue
     add(rates, "H1 participant z, t, one AU", scenario, p[:, 0] <= 0.05)
     add(
-        rates, "H1 participant z, Wilcoxon, one AU", scenario,
+        rates,
+        "H1 participant z, Wilcoxon, one AU",
+        scenario,
         scipy_stats.wilcoxon(person[:, :, 0], axis=1).pvalue <= 0.05,
     )
     add(rates, "17 AUs uncorrected (family-wise)", scenario, (p <= 0.05).any(axis=1), naive=True)
     flips = sign_flip_max_t(person, n_flips=FLIPS, seed=seed)
     add(
-        rates, "H1 sign-flip max-T, 17 AUs (family-wise)", scenario,
+        rates,
+        "H1 sign-flip max-T, 17 AUs (family-wise)",
+        scenario,
         (flips.p_max <= 0.05).any(axis=1),
     )
     shuffled = max_rho(person, score, n_permutations=FLIPS, seed=seed)
@@ -132,8 +140,11 @@ def _judge_pooled(
     # Participants stand in random order, so quarters are bands without any difference.
     bands = z.reshape(len(z), 4, -1)
     add(
-        rates, "four bands, windows as units", scenario,
-        scipy_stats.f_oneway(*np.moveaxis(bands, 1, 0), axis=1).pvalue <= 0.05, naive=True,
+        rates,
+        "four bands, windows as units",
+        scenario,
+        scipy_stats.f_oneway(*np.moveaxis(bands, 1, 0), axis=1).pvalue <= 0.05,
+        naive=True,
     )
     a, b = (ranks.standard_ranks(s.reshape(len(s), -1)) for s in (au, attribution))
     frames = np.abs(ranks.fisher_z(np.einsum("ci,ci->c", a, b))) * np.sqrt(a.shape[1] - 3)
@@ -147,7 +158,10 @@ def _judge_pooled(
     freedom = N * (windows - 1) - 1
     t = np.abs(r) * np.sqrt(freedom / (1 - r**2))
     add(
-        rates, "rm_corr on overlapping windows", scenario, 2 * scipy_stats.t.sf(t, freedom) <= 0.05,
+        rates,
+        "rm_corr on overlapping windows",
+        scenario,
+        2 * scipy_stats.t.sf(t, freedom) <= 0.05,
         naive=True,
     )
 
@@ -195,20 +209,30 @@ def _folds_chunk(rng: np.random.Generator, rates: Rates, people: int, *, seed: i
         aware = folds.fold_aware_t(z, assigned)
         test = sign_flip_max_t(z.mean(axis=1), n_flips=FLIPS, seed=seed, observed=aware)
         add(
-            rates, "H1 fold-aware max-T, 17 AUs (family-wise)", scenario,
-            (test.p_max <= 0.05).any(axis=1), n=people,
+            rates,
+            "H1 fold-aware max-T, 17 AUs (family-wise)",
+            scenario,
+            (test.p_max <= 0.05).any(axis=1),
+            n=people,
         )
         add(rates, "H1 fold-aware t, one AU", scenario, test.p[:, 0] <= 0.05, n=people)
         once = scipy_stats.ttest_1samp(z[:, 0, :, 0], 0, axis=1).pvalue
         add(
-            rates, "participant t, one run of the folds", scenario, once <= 0.05, n=people,
+            rates,
+            "participant t, one run of the folds",
+            scenario,
+            once <= 0.05,
+            n=people,
             naive=True,
         )
         score = rng.uniform(0, 45, (CHUNK, people))
         severity = max_rho(z.mean(axis=1), score, n_permutations=FLIPS, seed=seed)
         add(
-            rates, "H2 max-|rho|, 17 AUs (family-wise)", scenario,
-            (severity.p_max <= 0.05).any(axis=1), n=people,
+            rates,
+            "H2 max-|rho|, 17 AUs (family-wise)",
+            scenario,
+            (severity.p_max <= 0.05).any(axis=1),
+            n=people,
         )
 
 
@@ -254,20 +278,22 @@ def _regions_chunk(rng: np.random.Generator, rates: Rates, scenario: str, *, see
         enrichment, score, covariates=difference[..., None], n_permutations=FLIPS, seed=seed
     )
     add(
-        rates, "H3 enrichment given f(x) − f(x0), 12 (family-wise)", scenario,
+        rates,
+        "H3 enrichment given f(x) − f(x0), 12 (family-wise)",
+        scenario,
         (given.p_max <= 0.05).any(axis=1),
     )
     add(rates, "H3 enrichment given f(x) − f(x0), one region", scenario, given.p[:, 5] <= 0.05)
     add(rates, "raw region sum × severity", scenario, _rho_p(raw, score) <= 0.05, naive=True)
     add(
-        rates, "enrichment × severity, plain slope", scenario,
-        _rho_p(enrichment[:, :, 5], score) <= 0.05, naive=True,
+        rates,
+        "enrichment × severity, plain slope",
+        scenario,
+        _rho_p(enrichment[:, :, 5], score) <= 0.05,
+        naive=True,
     )
     eye = enrichment[: CHUNK // 2, :, 2]
-    p = [
-        hypotheses._two_slopes(y, s, d)["p"].iloc[2]
-        for y, s, d in zip(eye, score, difference)
-    ]
+    p = [hypotheses._two_slopes(y, s, d)["p"].iloc[2] for y, s, d in zip(eye, score, difference)]
     add(rates, "H3b two slopes, difference", scenario, np.array(p) <= 0.05)
 
 
@@ -279,7 +305,11 @@ def _selection_chunk(rng: np.random.Generator, rates: Rates) -> None:
     right = np.abs(prediction - score) <= 5
     chosen = [np.where(right, v, np.nan) for v in (mouth, score)]
     add(
-        rates, "correct predictions only", "model without skill", _rho_p(*chosen) <= 0.05, n=people,
+        rates,
+        "correct predictions only",
+        "model without skill",
+        _rho_p(*chosen) <= 0.05,
+        n=people,
         naive=True,
     )
     add(rates, "everyone", "model without skill", _rho_p(mouth, score) <= 0.05, n=people)
@@ -304,7 +334,9 @@ def _power_chunk(rng: np.random.Generator, rates: Rates, *, seed: int) -> None:
         planted = z + np.eye(AUS)[0] * printed(detectable(N, family=family))
         found = sign_flip_max_t(planted[:, :, :family], n_flips=FLIPS, seed=seed)
         add(
-            rates, f"finds a planted mean z, {test}", "planted at the detectable size",
+            rates,
+            f"finds a planted mean z, {test}",
+            "planted at the detectable size",
             found.p_max[:, 0] <= 0.05,
         )
         rho = printed(detectable(N, kind="severity", family=family))
@@ -313,7 +345,9 @@ def _power_chunk(rng: np.random.Generator, rates: Rates, *, seed: int) -> None:
         score = r * x[:, :, 0] + np.sqrt(1 - r**2) * rng.normal(size=(CHUNK, N))
         found = max_rho(x[:, :, :family], score, n_permutations=FLIPS, seed=seed)
         add(
-            rates, f"finds a planted rho, {test}", "planted at the detectable size",
+            rates,
+            f"finds a planted rho, {test}",
+            "planted at the detectable size",
             found.p_max[:, 0] <= 0.05,
         )
     at_margin = z[:, :, 0] + intervals.MARGIN_Z
@@ -339,6 +373,9 @@ def _coverage_chunk(rng: np.random.Generator, rates: Rates, people: int, *, seed
         rho_interval(a, b, n_resamples=499, seed=seed + i) for i, (a, b) in enumerate(zip(x, y))
     ]
     add(
-        rates, "interval covers: rho", "normal",
-        np.array([i.low <= true <= i.high for i in limits]), n=people,
+        rates,
+        "interval covers: rho",
+        "normal",
+        np.array([i.low <= true <= i.high for i in limits]),
+        n=people,
     )

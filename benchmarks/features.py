@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import measure
-from expresso_lib import models, training
+from expresso_lib import models
 
 EPOCHS = 20
 BATCH = 8  # clips a step, the default of fine-tuning
@@ -42,12 +42,12 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     lines = []
     for part, bar_epoch, bar_all in (("head", 1000, 40), ("last", 18, 14)):
         parameters = model.trainable(part)
-        cached = torch.from_numpy(training.features(model, clips, until=part, batch=1))
+        cached = torch.from_numpy(models.features(model, clips, until=part, batch=1))
         seconds = measure.interleave(
             {
                 "reference": lambda p=parameters: _reference(model, clips, scores, p),
                 "cached": lambda p=parameters, c=cached, s=part: _cached(model, c, scores, p, s),
-                "fill": lambda s=part: training.features(model, clips, until=s, batch=1),
+                "fill": lambda s=part: models.features(model, clips, until=s, batch=1),
             },
             rounds=1 if quick else 3,
         )

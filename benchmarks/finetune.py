@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import measure
-from expresso_lib import models, training
+from expresso_lib import models
 
 ON_GPU = "r2plus1d_18, share of the bf16 matmul rate of a GPU"
 GPU_BAR = 0.35
@@ -26,7 +26,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     parameters = model.trainable("all")
     with torch.inference_mode():
         plain = model(clips)
-    quickly = training.channels_last(models.build("r2plus1d_18", frames=frames, size=size))
+    quickly = models.channels_last(models.build("r2plus1d_18", frames=frames, size=size))
     quickly.load_state_dict(model.state_dict())
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         agrees = torch.allclose(quickly(clips).float(), plain, rtol=0.05, atol=0.05)
@@ -63,7 +63,7 @@ def _gpu(quick: bool) -> dict[str, Any]:
     """Training steps of the compiled network in bf16, channels last."""
     frames, size, count = (8, 64, 4) if quick else (16, 112, 32)
     plain, clips, scores = (part.to("cuda") for part in _task(frames, size, count))
-    network = training.channels_last(plain)
+    network = models.channels_last(plain)
     parameters = network.trainable("all")
     clips = clips.to(memory_format=torch.channels_last_3d)
     with FlopCounterMode(display=False) as counter:
@@ -77,8 +77,15 @@ def _gpu(quick: bool) -> dict[str, Any]:
     once()  # compiles
     seconds = measure.interleave({"step": once}, rounds=10, clock=time.perf_counter)["step"]
     share = counter.get_total_flops() / seconds / 1e9 / measure.matmul_rate("bfloat16", size=8192)
-    return measure.goal(5, ON_GPU, share, GPU_BAR, "higher", __name__,
-                        note=f"{count / seconds:.0f} clips/s, {frames} frames of {size} px")
+    return measure.goal(
+        5,
+        ON_GPU,
+        share,
+        GPU_BAR,
+        "higher",
+        __name__,
+        note=f"{count / seconds:.0f} clips/s, {frames} frames of {size} px",
+    )
 
 
 def _step(

@@ -19,7 +19,7 @@ from face_alignment.detection.sfd.net_s3fd import s3fd
 from face_alignment.detection.sfd.sfd_detector import SFDDetector
 from face_alignment.models import FAN
 
-from expresso_lib import manifest, synthetic
+from expresso_lib import manifest, rendered
 from expresso_lib.faces import s3fd_fan
 
 from . import measure
@@ -39,8 +39,10 @@ class Still(s3fd_fan.Networks):
         """Compute, then place the landmarks on a grid."""
         super().place(crops, **options)
         grid = np.stack([16 + np.arange(68) % 8 * 4, 16 + np.arange(68) // 8 * 4], -1)
-        return (np.repeat(grid[None].astype(np.float32), len(crops), 0),
-                np.full(len(crops), 0.9, np.float32))
+        return (
+            np.repeat(grid[None].astype(np.float32), len(crops), 0),
+            np.full(len(crops), 0.9, np.float32),
+        )
 
 
 ON_GPU = "S3FD and FAN on a GPU, frames/s at 640x480, k = 10 (bf16, no flip)"
@@ -64,20 +66,37 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     fast = Still(_copy(detector), _copy(fan), precision="bfloat16" if tiles else "float32")
     same = Still(_copy(detector), _copy(fan))
     theirs = _reference(detector, fan)
-    seconds = measure.interleave({
-        "reference": lambda: _by_frame(theirs, images),
-        "same": lambda: _follow(same, images, s3fd_fan.Options()),
-        "fast": lambda: _follow(fast, images, s3fd_fan.Options(flip=False)),
-    }, rounds=1 if quick else 3)
+    seconds = measure.interleave(
+        {
+            "reference": lambda: _by_frame(theirs, images),
+            "same": lambda: _follow(same, images, s3fd_fan.Options()),
+            "fast": lambda: _follow(fast, images, s3fd_fan.Options(flip=False)),
+        },
+        rounds=1 if quick else 3,
+    )
     shift, note = _shift()
     per_frame = seconds["reference"] / FRAMES
     return [
-        measure.goal(1, "landmarks, same class (fp32, flip, detect at 320, k = 10)",
-                     seconds["reference"] / seconds["same"], 2.5, "higher", __name__,
-                     gate=shift <= 0.5, note=f"reference {per_frame:.2f} s per frame; {note}"),
-        measure.goal(1, f"landmarks, fast ({'bf16' if tiles else 'fp32'}, no flip)",
-                     seconds["reference"] / seconds["fast"], 15 if tiles else 4.5, "higher",
-                     __name__, gate=shift <= 0.5, note=note),
+        measure.goal(
+            1,
+            "landmarks, same class (fp32, flip, detect at 320, k = 10)",
+            seconds["reference"] / seconds["same"],
+            2.5,
+            "higher",
+            __name__,
+            gate=shift <= 0.5,
+            note=f"reference {per_frame:.2f} s per frame; {note}",
+        ),
+        measure.goal(
+            1,
+            f"landmarks, fast ({'bf16' if tiles else 'fp32'}, no flip)",
+            seconds["reference"] / seconds["fast"],
+            15 if tiles else 4.5,
+            "higher",
+            __name__,
+            gate=shift <= 0.5,
+            note=note,
+        ),
         measure.absent(1, ON_GPU, GPU_BAR, "higher", __name__),
     ]
 
@@ -106,8 +125,9 @@ def _by_frame(theirs: FaceAlignment, images: list[np.ndarray]) -> None:
         theirs.get_landmarks_from_image(image, detected_faces=[np.array([*BOX, 0.9])])
 
 
-def _follow(networks: s3fd_fan.Networks, images: list[np.ndarray], options: s3fd_fan.Options
-            ) -> None:
+def _follow(
+    networks: s3fd_fan.Networks, images: list[np.ndarray], options: s3fd_fan.Options
+) -> None:
     follower = s3fd_fan._Follower(networks, options, 25.0)
     for start in range(0, len(images), options.hold):
         follower.follow(images[start : start + options.hold])
@@ -119,7 +139,7 @@ def _shift() -> tuple[float, str]:
     if not all(path.is_file() for path in files.values()):
         return 0.0, "the landmarks' shift was not measured: no trained weights here"
     networks = s3fd_fan.load(files=files)
-    crop = cv2.resize(synthetic.average_face(224).image, (s3fd_fan.CROP, s3fd_fan.CROP))
+    crop = cv2.resize(rendered.average_face(224).image, (s3fd_fan.CROP, s3fd_fan.CROP))
     cells, _ = networks.place(crop[None])
     theirs = _reference(networks._detector, networks._fan)
     # The box for which their crop is the picture itself: 200/195 of width + height is 256.
@@ -132,8 +152,9 @@ def _shift() -> tuple[float, str]:
     return shift, f"median shift {shift:.2f} px in the 256 px crop"
 
 
-def _gpu(detector: torch.nn.Module, fan: torch.nn.Module, images: list[np.ndarray]
-         ) -> dict[str, Any]:
+def _gpu(
+    detector: torch.nn.Module, fan: torch.nn.Module, images: list[np.ndarray]
+) -> dict[str, Any]:
     networks = Still(detector, fan, "cuda", "bfloat16")
     options, many = s3fd_fan.Options(hold=10, flip=False), images * 20
     _follow(networks, many, options)

@@ -15,8 +15,12 @@ from typing import Any, Literal
 from expresso_lib import store
 
 
-def interleave(ways: Mapping[str, Callable[[], Any]], *, rounds: int = 3,
-               clock: Callable[[], float] = time.process_time) -> dict[str, float]:
+def interleave(
+    ways: Mapping[str, Callable[[], Any]],
+    *,
+    rounds: int = 3,
+    clock: Callable[[], float] = time.process_time,
+) -> dict[str, float]:
     """Return the median seconds of each way, run in turn so that a busy machine hits all alike.
 
     One round of each is run first and not counted.
@@ -31,35 +35,70 @@ def interleave(ways: Mapping[str, Callable[[], Any]], *, rounds: int = 3,
     return {name: statistics.median(values) for name, values in seconds.items()}
 
 
-def goal(number: int, what: str, value: float, bar: float, better: Literal["higher", "lower"],
-         module: str, *, gate: bool = True, note: str = "") -> dict[str, Any]:
+def goal(
+    number: int,
+    what: str,
+    value: float,
+    bar: float,
+    better: Literal["higher", "lower"],
+    module: str,
+    *,
+    gate: bool = True,
+    note: str = "",
+) -> dict[str, Any]:
     """Return one line of the table; `gate` says whether the faster way gave the same answer."""
-    return {"goal": number, "what": what, "value": round(float(value), 4), "bar": bar,
-            "better": better, "gate": bool(gate), "note": note, "device": device(),
-            "source_hash": source_hash(module)}
+    return {
+        "goal": number,
+        "what": what,
+        "value": round(float(value), 4),
+        "bar": bar,
+        "better": better,
+        "gate": bool(gate),
+        "note": note,
+        "device": device(),
+        "source_hash": source_hash(module),
+    }
 
 
-def absent(number: int, what: str, bar: float, better: Literal["higher", "lower"], module: str
-           ) -> dict[str, Any]:
+def absent(
+    number: int, what: str, bar: float, better: Literal["higher", "lower"], module: str
+) -> dict[str, Any]:
     """Return the line of a goal that needs a GPU, where there is none: not measured."""
-    return {"goal": number, "what": what, "value": None, "bar": bar, "better": better,
-            "gate": False, "note": "", "device": "",
-            "source_hash": source_hash(module)}
+    return {
+        "goal": number,
+        "what": what,
+        "value": None,
+        "bar": bar,
+        "better": better,
+        "gate": False,
+        "note": "",
+        "device": "",
+        "source_hash": source_hash(module),
+    }
 
 
-def calibration(test: str, scenario: str, n: int, rate: float, naive: bool, module: str
-                ) -> dict[str, Any]:
+def calibration(
+    test: str, scenario: str, n: int, rate: float, naive: bool, module: str
+) -> dict[str, Any]:
     """Return one line of the calibration table: how often `test` rejects in `scenario`."""
-    return {"test": test, "scenario": scenario, "n": n, "rate": round(float(rate), 4),
-            "naive": naive, "device": device(), "source_hash": source_hash(module)}
+    return {
+        "test": test,
+        "scenario": scenario,
+        "n": n,
+        "rate": round(float(rate), 4),
+        "naive": naive,
+        "device": device(),
+        "source_hash": source_hash(module),
+    }
 
 
 def holds(line: Mapping[str, Any]) -> bool:
     """Return whether a goal's value reaches its bar, computed here and never stored."""
     if line["value"] is None:
         return False
-    reached = (line["value"] >= line["bar"] if line["better"] == "higher"
-               else line["value"] <= line["bar"])
+    reached = (
+        line["value"] >= line["bar"] if line["better"] == "higher" else line["value"] <= line["bar"]
+    )
     return bool(reached and line.get("gate", True))
 
 

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from expresso_lib import clips, faces, preprocessing, video  # noqa: F401 (their code is measured)
+from expresso_lib.faces import video
 
 from . import measure, seek
 
@@ -48,18 +48,33 @@ print(json.dumps({"above": megabytes("VmHWM") - idle, "frames": frames}))
 def run(quick: bool = False) -> list[dict[str, Any]]:
     """Return the goal's lines: megabytes above idle, and what doubling the length adds."""
     seconds = (5, 10) if quick else (60, 120)
-    note = ("decoding, cropping for FAN, tracking, cutting clips; the networks' own buffers, which "
-            "do not depend on the recording, are left out")
+    note = (
+        "decoding, cropping for FAN, tracking, cutting clips; the networks' own buffers, which "
+        "do not depend on the recording, are left out"
+    )
     with tempfile.TemporaryDirectory() as folder:
         short = _recording(Path(folder) / "short.mp4", 0.4)
         peaks = [_peak(short, _recording(Path(folder) / f"{s}.mp4", s)) for s in seconds]
     return [
-        measure.goal(2, f"MB above idle, {seconds[1]} s of 640x480", peaks[1], 150, "lower",
-                     __name__, note=note),
+        measure.goal(
+            2,
+            f"MB above idle, {seconds[1]} s of 640x480",
+            peaks[1],
+            150,
+            "lower",
+            __name__,
+            note=note,
+        ),
         # The series of 64-pixel crops is the result: 1,500 frames of 12 kB and their regions.
-        measure.goal(2, f"MB more for {seconds[1]} s than for {seconds[0]} s",
-                     peaks[1] - peaks[0], 30, "lower", __name__,
-                     note="the clips that are the result grow by 12 MB a minute"),
+        measure.goal(
+            2,
+            f"MB more for {seconds[1]} s than for {seconds[0]} s",
+            peaks[1] - peaks[0],
+            30,
+            "lower",
+            __name__,
+            note="the clips that are the result grow by 12 MB a minute",
+        ),
     ]
 
 
@@ -68,6 +83,10 @@ def _recording(path: Path, seconds: float) -> Path:
 
 
 def _peak(short: Path, path: Path) -> float:
-    done = subprocess.run([sys.executable, "-c", CHILD, str(short), str(path)], check=True,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(short), str(path)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     return float(json.loads(done.stdout.splitlines()[-1])["above"])

@@ -26,15 +26,19 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     time_slope = exponent(counts, [f["seconds"] for f in found])
     disk_slope = exponent(counts, [f["bytes"] for f in found])
     growth = found[-1]["peak_mb"] / found[0]["peak_mb"]
-    note = "; ".join(f"{n}: {f['seconds']:.1f} s, {f['peak_mb']:.0f} MB, {f['bytes'] / 1e6:.1f} MB "
-                     "on disk" for n, f in zip(counts, found, strict=True))
+    note = "; ".join(
+        f"{n}: {f['seconds']:.1f} s, {f['peak_mb']:.0f} MB, {f['bytes'] / 1e6:.1f} MB on disk"
+        for n, f in zip(counts, found, strict=True)
+    )
     what = f"{counts[0]} to {counts[-1]} participants, 2-second recordings"
     return [
-        measure.goal(9, f"{what}: exponent of processor time", time_slope, 1.05, "lower", __name__,
-                     note=note),
+        measure.goal(
+            9, f"{what}: exponent of processor time", time_slope, 1.05, "lower", __name__, note=note
+        ),
         measure.goal(9, f"{what}: exponent of disk", disk_slope, 1.05, "lower", __name__),
-        measure.goal(9, f"{what}: peak memory, largest over smallest", growth, 1.15, "lower",
-                     __name__),
+        measure.goal(
+            9, f"{what}: peak memory, largest over smallest", growth, 1.15, "lower", __name__
+        ),
     ]
 
 
@@ -49,18 +53,22 @@ def exponent(counts: list[int], costs: list[float]) -> float:
 
 def _in_its_own_process(participants: int) -> dict[str, float]:
     # Peak memory never falls within a process, so each size gets its own.
-    done = subprocess.run([sys.executable, "-m", "benchmarks.scaling", str(participants)],
-                          check=True, capture_output=True, text=True,
-                          cwd=Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.scaling", str(participants)],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def work(participants: int, folder: Path) -> None:
     """Render, track and cut `participants` recordings, as chapters 1 and 2 do."""
-    from expresso_lib import clips, faces, store, synthetic
+    from expresso_lib import clips, faces, rendered, store
 
-    plan = synthetic.plan_cohort(participants=participants, recordings=1, seconds=SECONDS)
-    synthetic.write_cohort(folder / "cohort", plan, size=SIZE)
+    plan = rendered.plan_cohort(participants=participants, recordings=1, seconds=SECONDS)
+    rendered.write_cohort(folder / "cohort", plan, size=SIZE)
     for recording in plan.recordings["recording"]:
         with np.load(folder / "cohort" / f"{recording}.npz", allow_pickle=False) as truth:
             track = faces.simulate(truth["landmarks"], fps=float(truth["fps"]), seed=0)

@@ -9,7 +9,7 @@ from typing import Any
 import av
 import numpy as np
 
-from expresso_lib import video
+from expresso_lib.faces import video
 
 from . import measure
 
@@ -27,11 +27,22 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
             return video.read_array(path, asked)
 
         same = np.array_equal(ours(), _from_start(path))
-        seconds = measure.interleave({"reference": lambda: _from_start(path), "ours": ours},
-                                     rounds=1 if quick else 5)
+        seconds = measure.interleave(
+            {"reference": lambda: _from_start(path), "ours": ours}, rounds=1 if quick else 5
+        )
     ratio = seconds["reference"] / seconds["ours"]
-    return [measure.goal(3, f"a window at frame {START}, index included", ratio, 5, "higher",
-                         __name__, gate=same, note="pixels identical" if same else "pixels differ")]
+    return [
+        measure.goal(
+            3,
+            f"a window at frame {START}, index included",
+            ratio,
+            5,
+            "higher",
+            __name__,
+            gate=same,
+            note="pixels identical" if same else "pixels differ",
+        )
+    ]
 
 
 def _from_start(path: Path) -> np.ndarray:

@@ -30,16 +30,28 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     found = []
     for what, work in (("preprocessing", _preprocess), ("attribution", _attribute)):
         ratio, note = _two_over_one(work, rounds, pieces)
-        found.append(measure.goal(10, f"two loky workers over one, {what}", ratio, 1.6, "higher",
-                                  __name__, note=note))
+        found.append(
+            measure.goal(
+                10, f"two loky workers over one, {what}", ratio, 1.6, "higher", __name__, note=note
+            )
+        )
     lost = _lost_to_a_kill()
-    found.append(measure.goal(10, "finished pieces lost to a killed worker", lost, 0, "lower",
-                              __name__))
+    found.append(
+        measure.goal(10, "finished pieces lost to a killed worker", lost, 0, "lower", __name__)
+    )
     with _cluster() as executor:
         done = _finished(_attribute, executor, pieces) if executor else float("nan")
     if np.isfinite(done):
-        found.append(measure.goal(10, "pieces finished by a Dask cluster of two processes", done,
-                                  pieces, "higher", __name__))
+        found.append(
+            measure.goal(
+                10,
+                "pieces finished by a Dask cluster of two processes",
+                done,
+                pieces,
+                "higher",
+                __name__,
+            )
+        )
     return found
 
 
@@ -109,8 +121,11 @@ def _lost_to_a_kill() -> float:
         missing = sum(one.error is not None for one in done)
         before = {one.path: one.path.stat().st_mtime_ns for one in done if one.error is None}
         again = store.map(_kill_once, items, out=folder, executor=executor, collect_errors=True)
-        redone = sum(before.get(one.path) != one.path.stat().st_mtime_ns for one in again
-                     if one.path in before)
+        redone = sum(
+            before.get(one.path) != one.path.stat().st_mtime_ns
+            for one in again
+            if one.path in before
+        )
         executor.shutdown()
     return float(missing + redone)
 
@@ -132,6 +147,10 @@ def _cluster() -> Iterator[Executor | None]:
     except ImportError:
         yield None
         return
-    with (LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None)
-          as cluster, Client(cluster) as client):
+    with (
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as cluster,
+        Client(cluster) as client,
+    ):
         yield client.get_executor()

@@ -1,12 +1,11 @@
 """Explainable video models of depression severity, from recordings to a book.
 
-A cohort names participants, recordings and scores (`cohort`; `synthetic` renders one with a
-planted answer). `faces` tracks landmarks, `regions` turns them into masks, `clips` cuts
-aligned windows. `models` and `training` fit a video network and judge it by participant.
-`attribution` explains predictions voxel by voxel, `pooling` sums them by region and frame,
-`explanation` does so for a recording, `faithfulness` asks whether they are true. `stats`
-weighs the evidence, `plotting`, `report` and `explorer` show it, `pipeline` runs the chapters
-and `cli` is what a person types. Imports run only downwards (pyproject.toml lists the floors).
+A `cohort` names participants, recordings and scores (`rendered` makes one with a planted
+answer). `faces` finds and tracks them, `clips` cuts the aligned windows that a network sees.
+`models` fit a video network and judge it by participant. `attribution` explains predictions,
+pooled by region and frame; `faithfulness` asks whether that is true; `statistics` weighs the
+evidence, `figures` show it, `pipeline` runs the chapters and `cli` is what a person types.
+Imports run only downwards (pyproject.toml lists the floors).
 """
 
 import os as _os

@@ -67,8 +67,8 @@ WorkersOption = Annotated[
 def _parameters(
     profile: str, overrides: list[str] | None, run: str = "", engine: str = "", scheduler: str = ""
 ):
-    from . import config
-    from .pipeline import project_root
+    from expresso_lib import config
+    from expresso_lib.pipeline import project_root
 
     chosen = list(overrides or [])
     chosen += [
@@ -95,7 +95,7 @@ def book(
     Example: `expresso book --params demo -p clips.frames=64 --run demo-64`
     """
     parameters, root = _parameters(params, set_, run, engine, scheduler)
-    from .pipeline import book as books
+    from expresso_lib.pipeline import book as books
 
     index, failed = books.make(parameters, root, student=student, force=force)
     out.print(f"The book: {index}", soft_wrap=True, highlight=False)
@@ -117,7 +117,7 @@ def run_chapter(
     Example: `expresso run 6 --params demo -p statistics.window=128`
     """
     parameters, root = _parameters(params, set_, run, engine, scheduler)
-    from .pipeline import book as books
+    from expresso_lib.pipeline import book as books
 
     wanted = books.with_needs(chapter)
     failed = books.run_chapters(wanted, parameters, root, force=force)
@@ -157,7 +157,7 @@ def export(
     Example: `expresso export --params demo`
     """
     parameters, root = _parameters(params, [], run)
-    from . import publishing
+    from expresso_lib.pipeline import publishing
 
     path = publishing.export(root / "build" / parameters.run.name, student=student)
     out.print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)", soft_wrap=True, highlight=False)
@@ -172,8 +172,7 @@ def compare(
 
     Example: `expresso compare demo demo-64`
     """
-    from . import publishing
-    from .pipeline import project_root
+    from expresso_lib.pipeline import project_root, publishing
 
     build = project_root() / "build"
     out.print(
@@ -208,7 +207,7 @@ def explain(
 
     Example: `expresso explain me.mp4 --landmarks me.csv --out card`
     """
-    from .pipeline import project_root, recording
+    from expresso_lib.pipeline import project_root, recording
 
     folder = out_dir or Path(f"{video.stem}-explained")
     card = recording.explain(
@@ -234,7 +233,8 @@ def pretrain(
 
     Example: `expresso pretrain facial_actions.safetensors --identities 1600`
     """
-    from . import engine, pretraining
+    from expresso_lib import engine
+    from expresso_lib.models import pretraining
 
     pretraining.pretrain(
         destination,
@@ -257,7 +257,7 @@ def bench(
     """
     import subprocess
 
-    from .pipeline import project_root
+    from expresso_lib.pipeline import project_root
 
     words = [sys.executable, "-m", "benchmarks"]
     words += ["--goal", goal] if goal else []
@@ -289,8 +289,8 @@ def study(
     Example: `expresso study --seeds 0,1,2 --only scores,null --engine loky`
     """
     parameters, root = _parameters(params, set_, run, engine, scheduler)
-    from . import engine as engines
-    from .pipeline import study as studies
+    from expresso_lib import engine as engines
+    from expresso_lib.pipeline import study as studies
 
     where = parameters.run
     workers = engines.executor(
@@ -314,7 +314,7 @@ def data_list(
 
     Example: `expresso data list`
     """
-    from . import manifest
+    from expresso_lib import manifest
 
     table = manifest.status()
     short = ["name", "tier", "kind", "megabytes", "state", "faces_may_be_shown"]
@@ -335,7 +335,7 @@ def data_verify(
 
     Example: `expresso data verify demo_cohort`
     """
-    from . import manifest
+    from expresso_lib import manifest
 
     table = manifest.verify(names or None)
     _print_table(table, "Files against their hashes")
@@ -354,7 +354,7 @@ def data_fetch(
 
     Example: `expresso data fetch ravdess --parts 01,02`
     """
-    from . import manifest
+    from expresso_lib import manifest
 
     for name in names:
         path = manifest.fetch(
@@ -381,9 +381,9 @@ def data_render(
 
     Example: `expresso data render my_cohort --participants 8 --variant headset`
     """
-    from . import engine, synthetic
+    from expresso_lib import engine, rendered
 
-    plan = synthetic.plan_cohort(
+    plan = rendered.plan_cohort(
         participants=participants,
         recordings=recordings,
         seconds=seconds,
@@ -391,7 +391,7 @@ def data_render(
         seed=seed,
         variant=variant,
     )
-    synthetic.write_cohort(
+    rendered.write_cohort(
         folder, plan, size=size, executor=engine.executor("loky", workers=workers)
     )
     out.print(f"The cohort: {folder}", soft_wrap=True, highlight=False)
@@ -403,7 +403,7 @@ def params_sync() -> None:
 
     Example: `expresso params sync`
     """
-    from .pipeline import notebooks, project_root
+    from expresso_lib.pipeline import notebooks, project_root
 
     for path in notebooks.sync(project_root()):
         out.print(f"rewritten: {path}", soft_wrap=True, highlight=False)
@@ -415,7 +415,7 @@ def params_show(params: ParamsOption = "demo", set_: SetOption = None) -> None:
 
     Example: `expresso params show --params quick`
     """
-    from . import config
+    from expresso_lib import config
 
     parameters, _ = _parameters(params, set_)
     table = Table("parameter", "value", "meaning", title=f"Parameters of {params}")
@@ -460,7 +460,7 @@ def main() -> None:
 
 def _exit_code(error: Exception) -> int | None:
     """Return 2 for a mistake in what was asked, 1 for failed work, None for a fault of ours."""
-    from .store import WorkFailed
+    from expresso_lib.store import WorkFailed
 
     if isinstance(error, WorkFailed) or type(error).__name__ == "BuildFailed":
         return 1

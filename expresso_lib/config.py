@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from . import _checks
+from expresso_lib import _checks
 
 
 class ParameterError(ValueError):
@@ -31,15 +31,21 @@ class CohortSection(Section):
     """Who is analysed."""
 
     source: Literal["rendered", "avec2014", "cremad", "ravdess", "folder"] = Field(
-        "rendered", description="data set, as data_manifest.yaml names its reader")
+        "rendered", description="data set, as data_manifest.yaml names its reader"
+    )
     folder: str = Field("", description="folder of the data; empty: the data set's own place")
     table: str = Field("", description="table of your folder; empty: its only CSV")
     score: str = Field("score", description="column of your table that holds the score")
     score_low: float = Field(0.0, description="lowest possible score; as score_high: see there")
-    score_high: float = Field(0.0, description="highest possible score; equal to score_low: that "
-                                               "of a known scale, else the table's own")
-    bands: tuple[str, ...] = Field((), description="such as 'mild 14-19'; none: those of a known "
-                                                   "scale, else thirds of the cohort")
+    score_high: float = Field(
+        0.0,
+        description="highest possible score; equal to score_low: that "
+        "of a known scale, else the table's own",
+    )
+    bands: tuple[str, ...] = Field(
+        (),
+        description="such as 'mild 14-19'; none: those of a known scale, else thirds of the cohort",
+    )
     emotion: str = Field("", description="cremad, ravdess: intensity of this emotion; empty: any")
     tables: str = Field("", description="folder of OpenFace tables; empty: beside the videos")
     show_faces: bool = Field(False, description="your folder: participants consented to be shown")
@@ -49,33 +55,43 @@ class CohortSection(Section):
     fps: float = Field(25.0, ge=5, le=120, description="frames/s of a rendered recording")
     size: int = Field(224, ge=48, le=512, description="px; side of a rendered picture")
     seed: int = Field(0, ge=0, description="seed of the rendered cohort")
-    variant: str = Field("default", pattern=r"^(default|null|headset|region:\w+|au:\d+)$",
-                         description="what is planted: default, null, headset, region:NAME, au:N")
+    variant: str = Field(
+        "default",
+        pattern=r"^(default|null|headset|region:\w+|au:\d+)$",
+        description="what is planted: default, null, headset, region:NAME, au:N",
+    )
 
 
 class FacesSection(Section):
     """How faces and landmarks are found."""
 
     backend: Literal["auto", "s3fd_fan", "openface", "simulated"] = Field(
-        "auto", description="auto: s3fd_fan with weights at hand, else simulated (demo only)")
+        "auto", description="auto: s3fd_fan with weights at hand, else simulated (demo only)"
+    )
     detector: Literal["sfd", "blazeface", "dlib", "retinaface", "scrfd", "yunet"] = Field(
-        "sfd", description="face detector of face-alignment")
+        "sfd", description="face detector of face-alignment"
+    )
     detect_every: int = Field(10, ge=1, le=1000, description="frames between detections")
     detect_side: int = Field(320, ge=64, le=4096, description="px; longest side for detection")
     smoothing: float = Field(0.0, ge=0, le=30, description="frames; sd of landmark smoothing")
     min_share: float = Field(0.8, ge=0, le=1, description="least share of frames with a face")
     min_confidence: float = Field(0.5, ge=0, le=1, description="least mean confidence")
-    max_jitter: float = Field(0.05, gt=0, le=1,
-                              description="outer-eye distances; most jitter allowed")
-    min_eye_distance: float = Field(20.0, ge=0, le=4096,
-                                    description="px; least median outer-eye distance")
-    max_turn: float = Field(45.0, gt=0, le=90,
-                            description="degrees; most yaw or pitch, 95th percentile")
+    max_jitter: float = Field(
+        0.05, gt=0, le=1, description="outer-eye distances; most jitter allowed"
+    )
+    min_eye_distance: float = Field(
+        20.0, ge=0, le=4096, description="px; least median outer-eye distance"
+    )
+    max_turn: float = Field(
+        45.0, gt=0, le=90, description="degrees; most yaw or pitch, 95th percentile"
+    )
     max_gap: float = Field(5.0, gt=0, le=3600, description="s; longest bout without a face")
-    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$",
-                        description="cpu or cuda, for the networks")
+    device: str = Field(
+        "cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="cpu or cuda, for the networks"
+    )
     precision: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="arithmetic of the networks")
+        "float32", description="arithmetic of the networks"
+    )
     flip: bool = Field(True, description="average each face with its mirror image")
     weights_folder: str = Field("", description="folder with S3FD and FAN weights; empty: cache")
     weights_mirror: str = Field("", description="base address to download weights from instead")
@@ -85,13 +101,15 @@ class ClipsSection(Section):
     """What the model is fed."""
 
     frames: int = Field(32, ge=2, le=512, description="frames per clip; the paper: 16, 32, 64")
-    step: int = Field(0, ge=0, le=512,
-                      description="frames between windows; 0: the fewest that cover a recording")
+    step: int = Field(
+        0, ge=0, le=512, description="frames between windows; 0: the fewest that cover a recording"
+    )
     dilation: int = Field(1, ge=1, le=16, description="frames between frames of a clip")
     fps: float = Field(12.5, gt=0, le=240, description="frames/s of the clips")
     size: int = Field(64, ge=16, le=512, description="px; side of a clip")
     input: Literal["face", "composite"] = Field(
-        "face", description="aligned face, or the paper's tiled composite of crops")
+        "face", description="aligned face, or the paper's tiled composite of crops"
+    )
 
 
 class TrainingSection(Section):
@@ -99,7 +117,8 @@ class TrainingSection(Section):
 
     model: str = Field("small", description="backbone of the default recipe")
     weights: Literal["facial-actions", "kinetics400", "none"] = Field(
-        "facial-actions", description="what the backbone was pre-trained on")
+        "facial-actions", description="what the backbone was pre-trained on"
+    )
     grid: bool = Field(False, description="run every cell of the grid, not three")
     folds: int = Field(5, ge=2, le=50, description="participant-grouped, band-stratified folds")
     repeats: int = Field(1, ge=1, le=100, description="repeats of the folds")
@@ -118,10 +137,12 @@ class AttributionSection(Section):
     method: str = Field("DeepLift", description="attribution method of the chapters")
     baselines: tuple[str, ...] = Field(
         ("own_neutral", "blur", "zero"),
-        description="reference inputs: dynamics, artefacts, the paper's")
+        description="reference inputs: dynamics, artefacts, the paper's",
+    )
     randomised: int = Field(10, ge=0, le=100, description="randomised networks to compare with")
-    dealt: int = Field(19, ge=3, le=999,
-                       description="heads fitted to dealt scores, to compare with in chapter 4")
+    dealt: int = Field(
+        19, ge=3, le=999, description="heads fitted to dealt scores, to compare with in chapter 4"
+    )
     trust_clips: int = Field(48, ge=2, le=10_000, description="clips re-rendered in chapter 7")
     steps: int = Field(32, ge=8, le=500, description="steps of integrated gradients")
     seed: int = Field(0, ge=0, description="seed of noise and randomisation")
@@ -133,23 +154,27 @@ class StatisticsSection(Section):
 
     window: int = Field(64, ge=8, le=4096, description="frames of a correlation window")
     alpha: float = Field(0.05, gt=0, lt=0.5, description="family-wise error rate")
-    permutations: int = Field(10_000, ge=100, le=1_000_000,
-                              description="sign flips or permutations")
+    permutations: int = Field(
+        10_000, ge=100, le=1_000_000, description="sign flips or permutations"
+    )
     bootstrap: int = Field(5000, ge=100, le=100_000, description="bootstrap draws")
     margin_z: float = Field(0.10, gt=0, lt=1, description="equivalence margin of mean z")
     margin_rho: float = Field(0.30, gt=0, lt=1, description="equivalence margin of rho")
-    correct_within: float = Field(5.0, ge=0,
-                                  description="score points; a prediction this near is correct")
-    misestimated_beyond: float = Field(15.5, ge=0,
-                                       description="score points; farther off is misestimated")
+    correct_within: float = Field(
+        5.0, ge=0, description="score points; a prediction this near is correct"
+    )
+    misestimated_beyond: float = Field(
+        15.5, ge=0, description="score points; farther off is misestimated"
+    )
     seed: int = Field(0, ge=0, description="seed of permutations and bootstrap")
 
 
 class RunSection(Section):
     """Where results go and what computes them."""
 
-    name: str = Field("demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
-                      description="the run's folder under build/")
+    name: str = Field(
+        "demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="the run's folder under build/"
+    )
     engine: Literal["process", "loky", "dask"] = Field("loky", description="what runs the work")
     workers: int = Field(0, ge=0, le=4096, description="worker processes; 0: one per core")
     threads: int = Field(1, ge=1, le=256, description="threads per worker")
@@ -171,8 +196,16 @@ class Parameters(BaseModel):
 
 
 # Parameters that say where things lie on somebody's machine; a published book keeps them back.
-PLACES = frozenset({"cohort_folder", "cohort_table", "cohort_tables", "faces_weights_folder",
-                    "faces_weights_mirror", "run_scheduler"})
+PLACES = frozenset(
+    {
+        "cohort_folder",
+        "cohort_table",
+        "cohort_tables",
+        "faces_weights_folder",
+        "faces_weights_mirror",
+        "run_scheduler",
+    }
+)
 
 SECTIONS: dict[str, type[Section]] = {
     name: type(field.default) for name, field in Parameters.model_fields.items()
@@ -226,14 +259,17 @@ def _literal(section: str, name: str, text: str) -> Any:
 def _field(section: str, name: str) -> Any:
     if section not in SECTIONS:
         raise ParameterError(
-            f"parameter section {section!r} is unknown{_checks.nearest(section, SECTIONS)}.")
+            f"parameter section {section!r} is unknown{_checks.nearest(section, SECTIONS)}."
+        )
     fields = SECTIONS[section].model_fields
     if name not in fields:
-        elsewhere = [f"{other}.{name}" for other, model in SECTIONS.items()
-                     if name in model.model_fields]
+        elsewhere = [
+            f"{other}.{name}" for other, model in SECTIONS.items() if name in model.model_fields
+        ]
         hint = f" (there is {elsewhere[0]})" if elsewhere else ""
         raise ParameterError(
-            f"parameter {section}.{name} is unknown{_checks.nearest(name, fields)}{hint}.")
+            f"parameter {section}.{name} is unknown{_checks.nearest(name, fields)}{hint}."
+        )
     return fields[name]
 
 
@@ -248,11 +284,14 @@ def validate(values: Mapping[str, Mapping[str, Any]]) -> Parameters:
     for section, content in values.items():
         if section not in SECTIONS:
             raise ParameterError(
-                f"parameter section {section!r} is unknown{_checks.nearest(section, SECTIONS)}.")
+                f"parameter section {section!r} is unknown{_checks.nearest(section, SECTIONS)}."
+            )
         for name in content or {}:
             _field(section, name)
-    cleaned = {section: {name: _plain(section, name, value) for name, value in (body or {}).items()}
-               for section, body in values.items()}
+    cleaned = {
+        section: {name: _plain(section, name, value) for name, value in (body or {}).items()}
+        for section, body in values.items()
+    }
     try:
         return Parameters.model_validate(cleaned)
     except ValidationError as error:
@@ -305,9 +344,12 @@ def collect(namespace: Mapping[str, Any], sections: Iterable[str]) -> Parameters
     values: dict[str, dict[str, Any]] = {}
     for section in sections:
         prefix = section + "_"
-        found = {key.removeprefix(prefix): value for key, value in namespace.items()
-                 if key.startswith(prefix) and isinstance(value, (bool, int, float, str, list,
-                                                                  tuple, type(None)))}
+        found = {
+            key.removeprefix(prefix): value
+            for key, value in namespace.items()
+            if key.startswith(prefix)
+            and isinstance(value, (bool, int, float, str, list, tuple, type(None)))
+        }
         values[section] = found
     return validate(values)
 

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
-from . import _checks
+from expresso_lib import _checks
 
 ENGINES = ("process", "loky", "dask")
 
 
-def executor(name: str = "process", *, workers: int = 0, threads: int = 1,
-             scheduler: str = "") -> Executor | None:
+def executor(
+    name: str = "process", *, workers: int = 0, threads: int = 1, scheduler: str = ""
+) -> Executor | None:
     """Return a `concurrent.futures` executor; None where work is to run in this process.
 
     Parameters
@@ -86,6 +87,9 @@ def _dask(workers: int, threads: int, scheduler: str) -> Executor:
             "engine 'dask' needs the package distributed; install it with "
             "pip install 'expresso-lib[dask]', or choose engine 'loky'."
         ) from error
-    client = (Client(scheduler) if scheduler
-              else Client(n_workers=workers, threads_per_worker=threads, dashboard_address=None))
+    client = (
+        Client(scheduler)
+        if scheduler
+        else Client(n_workers=workers, threads_per_worker=threads, dashboard_address=None)
+    )
     return client.get_executor()

@@ -514,8 +514,14 @@ class _Resuming:
             reply.raise_for_status()
             resumed = reply.status_code == 206
             total = int(reply.headers.get("Content-Length", 0)) + (done if resumed else 0)
-            bar = tqdm(total=total or None, initial=done if resumed else 0, unit="B",
-                       unit_scale=True, desc=self.part.name[1:-5], disable=not self.progress)
+            bar = tqdm(
+                total=total or None,
+                initial=done if resumed else 0,
+                unit="B",
+                unit_scale=True,
+                desc=self.part.name[1:-5],
+                disable=not self.progress,
+            )
             with bar, open(self.part, "ab" if resumed else "wb") as stream:
                 # Small pieces: what a broken connection leaves unfinished of one is lost.
                 for chunk in reply.iter_content(2**14):

@@ -120,10 +120,16 @@ def map(
     done = [is_finished(path, key) for path, key in zip(paths, keys, strict=True)]
     todo = [i for i, finished in enumerate(done) if not finished]
     errors: dict[int, str] = {}
-    with tqdm(total=len(work), initial=len(work) - len(todo), desc=describe or None,
-              disable=not describe or not todo, mininterval=0.5) as bar:
+    with tqdm(
+        total=len(work),
+        initial=len(work) - len(todo),
+        desc=describe or None,
+        disable=not describe or not todo,
+        mininterval=0.5,
+    ) as bar:
         calls: dict[int, Callable[[], str | None]] = {
-            i: partial(_make, function, work[i], paths[i], keys[i]) for i in todo}
+            i: partial(_make, function, work[i], paths[i], keys[i]) for i in todo
+        }
         for index, error in _run(calls, executor):
             bar.update()
             if error is not None:
@@ -137,8 +143,9 @@ def map(
     ]
 
 
-def _run(calls: dict[int, Callable[[], str | None]], executor: Executor | None
-         ) -> Iterator[tuple[int, str | None]]:
+def _run(
+    calls: dict[int, Callable[[], str | None]], executor: Executor | None
+) -> Iterator[tuple[int, str | None]]:
     if executor is None:
         for index, call in calls.items():
             yield index, call()
@@ -169,7 +176,10 @@ def _run(calls: dict[int, Callable[[], str | None]], executor: Executor | None
 def _worker_died(failure: Exception) -> bool:
     # distributed is an optional extra, so its error is known by name only.
     return isinstance(failure, BrokenExecutor) or type(failure).__name__ in {
-        "KilledWorker", "CancelledError", "FutureCancelledError"}
+        "KilledWorker",
+        "CancelledError",
+        "FutureCancelledError",
+    }
 
 
 def _make(function: Callable[[Item, Path], None], item: Item, path: Path, key: str) -> str | None:
@@ -182,8 +192,10 @@ def _make(function: Callable[[Item, Path], None], item: Item, path: Path, key: s
         _key_path(path).unlink(missing_ok=True)
         with atomic(path) as temporary:
             function(item, temporary)
-        write_text(_key_path(path), json.dumps({"key": key, "recipe": dict(item.recipe)},
-                                               sort_keys=True, default=str))
+        write_text(
+            _key_path(path),
+            json.dumps({"key": key, "recipe": dict(item.recipe)}, sort_keys=True, default=str),
+        )
     except Exception as error:
         return f"{type(error).__name__}: {_readable(error)}"
     return None
@@ -198,8 +210,10 @@ def _readable(error: Exception) -> str:
 def _failure_text(errors: Mapping[int, str], work: Sequence[Item]) -> str:
     lines = [f"{work[i].name}: {text}" for i, text in list(errors.items())[:5]]
     more = f"\n(and {len(errors) - 5} more)" if len(errors) > 5 else ""
-    return (f"{len(errors)} of {len(work)} pieces of work failed; the others are finished and "
-            "will not be repeated:\n" + "\n".join(lines) + more)
+    return (
+        f"{len(errors)} of {len(work)} pieces of work failed; the others are finished and "
+        "will not be repeated:\n" + "\n".join(lines) + more
+    )
 
 
 def _check_names(work: Sequence[Item]) -> None:
@@ -215,9 +229,14 @@ def _check_names(work: Sequence[Item]) -> None:
 def item_key(item: Item, code: str) -> str:
     """Return the key of an item: sha256 over recipe, input contents and code hash."""
     text = json.dumps(
-        {"name": item.name, "recipe": dict(item.recipe), "code": code,
-         "inputs": [file_hash(path) for path in item.inputs]},
-        sort_keys=True, default=str,
+        {
+            "name": item.name,
+            "recipe": dict(item.recipe),
+            "code": code,
+            "inputs": [file_hash(path) for path in item.inputs],
+        },
+        sort_keys=True,
+        default=str,
     )
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -335,8 +354,8 @@ def reached_modules(module: str) -> set[str]:
 def imported_names(code: str, module: str = "") -> tuple[str, ...]:
     """Return the dotted names of this package's modules that a piece of code imports.
 
-    >>> imported_names("from expresso_lib import anatomy, engine as e\\nimport numpy")
-    ('expresso_lib.anatomy', 'expresso_lib.engine')
+    >>> imported_names("from expresso_lib.faces import anatomy\\nimport numpy")
+    ('expresso_lib.faces.anatomy',)
     """
     package = __name__.split(".")[0]
     found = []
@@ -346,8 +365,13 @@ def imported_names(code: str, module: str = "") -> tuple[str, ...]:
         elif isinstance(node, ast.ImportFrom):
             if node.level and not module:
                 continue  # a relative import of a script is none of ours
-            base = importlib.util.resolve_name("." * node.level + (node.module or ""),
-                                               _package_of(module)) if node.level else node.module
+            base = (
+                importlib.util.resolve_name(
+                    "." * node.level + (node.module or ""), _package_of(module)
+                )
+                if node.level
+                else node.module
+            )
             for alias in node.names:
                 # What a package hands on comes from its __init__, which reaches the rest.
                 inner = f"{base}.{alias.name}"

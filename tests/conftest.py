@@ -23,9 +23,15 @@ def project() -> Path:
 @pytest.fixture(scope="session")
 def quick_run(project) -> Path:
     """``build/quick`` after ``expresso book --params quick``; unchanged chapters are not redone."""
-    done = subprocess.run([sys.executable, "-m", "expresso_lib.cli", "book", "--params", "quick"],
-                          cwd=project, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "expresso_lib.cli", "book", "--params", "quick"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
-        pytest.fail(f"the quick book failed:\n{done.stdout[-6000:]}\n{done.stderr[-4000:]}",
-                    pytrace=False)
+        pytest.fail(
+            f"the quick book failed:\n{done.stdout[-6000:]}\n{done.stderr[-4000:]}", pytrace=False
+        )
     return project / "build" / "quick"

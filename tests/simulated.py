@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from expresso_lib import anatomy
-from expresso_lib.stats.simulation import smooth_noise
+from expresso_lib.faces import anatomy
+from expresso_lib.statistics.simulation import smooth_noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,9 +20,17 @@ class SimulatedTables:
 
 
 def simulate_tables(
-    *, participants: int = 24, recordings: int = 3, frames: int = 160,
-    coupling: dict[str, float] | None = None, severity_coupling: dict[str, float] | None = None,
-    random_models: int = 0, repeats: int = 1, folds: int = 4, fold_sd: float = 0.0, seed: int = 0,
+    *,
+    participants: int = 24,
+    recordings: int = 3,
+    frames: int = 160,
+    coupling: dict[str, float] | None = None,
+    severity_coupling: dict[str, float] | None = None,
+    random_models: int = 0,
+    repeats: int = 1,
+    folds: int = 4,
+    fold_sd: float = 0.0,
+    seed: int = 0,
 ) -> SimulatedTables:
     """Simulate participants whose AUs go with the attribution as stated and in no other way.
 
@@ -56,8 +64,11 @@ def simulate_tables(
     names = [f"P{i + 1:02d}" for i in range(participants)]
     people = pd.DataFrame(
         {
-            "participant": names, "score": scores, "band": band.astype(str),
-            "age": rng.integers(18, 70, participants), "sex": rng.choice(["f", "m"], participants),
+            "participant": names,
+            "score": scores,
+            "band": band.astype(str),
+            "age": rng.integers(18, 70, participants),
+            "sex": rng.choice(["f", "m"], participants),
         }
     )
     assigned = np.stack([rng.permutation(np.arange(participants) % folds) for _ in range(repeats)])
@@ -69,7 +80,9 @@ def simulate_tables(
         for r in range(recordings):
             au = np.clip(2.5 * smooth_noise((len(anatomy.AU_CODES), frames), rng), 0, 5)
             keys = {
-                "participant": name, "recording": f"{name}_R{r + 1}", "frame": np.arange(frames),
+                "participant": name,
+                "recording": f"{name}_R{r + 1}",
+                "frame": np.arange(frames),
             }
             units.append(pd.DataFrame({**keys, **dict(zip(anatomy.AU_CODES, au))}))
             signal = _signal(au, coupling, severity_coupling, (scores[i] - 23) / 21)
@@ -81,21 +94,30 @@ def simulate_tables(
                 series.append(
                     pd.DataFrame(
                         {
-                            **keys, "recipe": "simulated", "method": "DeepLift",
-                            "baseline": "own_neutral", "model": model, "repeat": repeat,
-                            "fold": fold, "attribution": planted + smooth_noise((frames,), rng),
+                            **keys,
+                            "recipe": "simulated",
+                            "method": "DeepLift",
+                            "baseline": "own_neutral",
+                            "model": model,
+                            "repeat": repeat,
+                            "fold": fold,
+                            "attribution": planted + smooth_noise((frames,), rng),
                         }
                     )
                 )
             regions.append(_regions(name, f"{name}_R{r + 1}", scores[i], rng))
     return SimulatedTables(
-        people, pd.concat(units, ignore_index=True), pd.concat(series, ignore_index=True),
+        people,
+        pd.concat(units, ignore_index=True),
+        pd.concat(series, ignore_index=True),
         pd.concat(regions, ignore_index=True),
     )
 
 
 def _signal(
-    au: np.ndarray, coupling: dict[str, float] | None, severity: dict[str, float] | None,
+    au: np.ndarray,
+    coupling: dict[str, float] | None,
+    severity: dict[str, float] | None,
     level: float,
 ) -> np.ndarray:
     """What the AUs plant in the attribution of one recording; ``level`` −1 to 1 is severity."""
@@ -115,9 +137,16 @@ def _regions(
     output = score + rng.normal(0, 6)
     return pd.DataFrame(
         {
-            "recipe": "simulated", "participant": participant, "recording": recording, "clip": 0,
-            "region": names, "method": "DeepLift", "baseline": "own_neutral", "output": output,
-            "output_baseline": 20.0, "signed": (output - 20.0) / len(names),
+            "recipe": "simulated",
+            "participant": participant,
+            "recording": recording,
+            "clip": 0,
+            "region": names,
+            "method": "DeepLift",
+            "baseline": "own_neutral",
+            "output": output,
+            "output_baseline": 20.0,
+            "signed": (output - 20.0) / len(names),
             "enrichment_positive": rng.normal(0.3, 0.4, len(names)),
             "enrichment_negative": rng.normal(0.3, 0.4, len(names)),
         }

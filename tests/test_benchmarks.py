@@ -15,15 +15,30 @@ from benchmarks import measure, scaling
 
 def line(value: float, *, what: str = "a ratio", better: str = "higher", **more) -> dict:
     """A line of the table with a bar of 4."""
-    return {"goal": 4, "what": what, "value": value, "bar": 4.0, "better": better, "gate": True,
-            "note": "", "device": "one CPU", "source_hash": "h", **more}
+    return {
+        "goal": 4,
+        "what": what,
+        "value": value,
+        "bar": 4.0,
+        "better": better,
+        "gate": True,
+        "note": "",
+        "device": "one CPU",
+        "source_hash": "h",
+        **more,
+    }
 
 
-@pytest.mark.parametrize(("value", "better", "gate", "expected"), [
-    (4.0, "higher", True, True), (3.9, "higher", True, False),
-    (4.0, "lower", True, True), (4.1, "lower", True, False),
-    (9.0, "higher", False, False),
-])
+@pytest.mark.parametrize(
+    ("value", "better", "gate", "expected"),
+    [
+        (4.0, "higher", True, True),
+        (3.9, "higher", True, False),
+        (4.0, "lower", True, True),
+        (4.1, "lower", True, False),
+        (9.0, "higher", False, False),
+    ],
+)
 def test_holds_is_computed_from_value_bar_and_gate(value, better, gate, expected) -> None:
     """At the bar is enough, on either side; a wrong answer holds nothing."""
     assert measure.holds(line(value, better=better, gate=gate)) is expected
@@ -43,6 +58,7 @@ def test_interleave_takes_turns_and_leaves_the_first_round_out() -> None:
         def run() -> None:
             calls.append(name)
             now[0] += next(cost[name])
+
         return run
 
     found = measure.interleave({name: way(name) for name in cost}, rounds=3, clock=lambda: now[0])

@@ -9,7 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from expresso_lib import anatomy, clips, cohort, explanation, pooling, publishing, report, video
+from expresso_lib import clips, cohort
+from expresso_lib.attribution import explanation, pooling
+from expresso_lib.faces import anatomy, video
+from expresso_lib.figures import report
+from expresso_lib.pipeline import publishing
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

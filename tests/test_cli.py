@@ -8,15 +8,33 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = [["book"], ["run"], ["export"], ["compare"], ["explain"], ["pretrain"], ["bench"],
-            ["data", "list"], ["data", "verify"], ["data", "fetch"], ["data", "render"],
-            ["params", "sync"], ["params", "show"]]
+COMMANDS = [
+    ["book"],
+    ["run"],
+    ["export"],
+    ["compare"],
+    ["explain"],
+    ["pretrain"],
+    ["bench"],
+    ["data", "list"],
+    ["data", "verify"],
+    ["data", "fetch"],
+    ["data", "render"],
+    ["params", "sync"],
+    ["params", "show"],
+]
 
 
 def expresso(*words: str, **options) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", "expresso_lib.cli", *words], cwd=ROOT, text=True,
-                          capture_output=True, check=False,
-                          env=os.environ | {"COLUMNS": "120"}, **options)
+    return subprocess.run(
+        [sys.executable, "-m", "expresso_lib.cli", *words],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=False,
+        env=os.environ | {"COLUMNS": "120"},
+        **options,
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -25,21 +43,25 @@ def test_help_shows_an_example(command):
     done = expresso(*command, "--help")
     assert done.returncode == 0
     assert f"Example: expresso {' '.join(command)}" in " ".join(done.stdout.split()).replace(
-        "`", "")
+        "`", ""
+    )
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (["book", "--params", "demoo"], "did you mean 'demo'"),
-    (["book", "-p", "clips.frams=16"], "did you mean 'frames'"),
-    (["book", "-p", "clips.frames=many"], "clips.frames = 'many'"),
-    (["book", "-p", "clips.frames=1"], "greater than or equal to 2"),
-    (["run", "fine"], "chapter 'fine' is unknown"),
-    (["run", "12"], "chapter '12' is unknown"),
-    (["explain", "missing.mp4"], "missing.mp4"),
-    (["data", "fetch", "s3fdd"], "s3fd"),
-    (["data", "render", "x", "--variant", "headsets"], "headset"),
-    (["compare", "nothing", "nowhere"], "nothing"),
-])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["book", "--params", "demoo"], "did you mean 'demo'"),
+        (["book", "-p", "clips.frams=16"], "did you mean 'frames'"),
+        (["book", "-p", "clips.frames=many"], "clips.frames = 'many'"),
+        (["book", "-p", "clips.frames=1"], "greater than or equal to 2"),
+        (["run", "fine"], "chapter 'fine' is unknown"),
+        (["run", "12"], "chapter '12' is unknown"),
+        (["explain", "missing.mp4"], "missing.mp4"),
+        (["data", "fetch", "s3fdd"], "s3fd"),
+        (["data", "render", "x", "--variant", "headsets"], "headset"),
+        (["compare", "nothing", "nowhere"], "nothing"),
+    ],
+)
 def test_a_mistake_is_one_message_and_exit_code_two(words, message):
     """What came, what fits, no traceback."""
     done = expresso(*words)
@@ -50,15 +72,20 @@ def test_a_mistake_is_one_message_and_exit_code_two(words, message):
 
 def test_help_answers_without_loading_torch():
     """Help and nothing-changed runs answer at once."""
-    code = ("import sys; from expresso_lib import cli; "
-            "sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)")
+    code = (
+        "import sys; from expresso_lib import cli; "
+        "sys.exit('torch' in sys.modules or 'matplotlib' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_run_names_the_chapters_a_notebook_lacks(tmp_path):
     """A notebook opened alone says which earlier run it needs and how to make it."""
-    code = ("from expresso_lib import pipeline\nrun_name = 'never-made'\n"
-            "pipeline.open_run('06_action_units', globals())")
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True,
-                          check=False)
+    code = (
+        "from expresso_lib import pipeline\nrun_name = 'never-made'\n"
+        "pipeline.open_run('06_action_units', globals())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert "expresso run 01_cohort" in done.stderr

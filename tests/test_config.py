@@ -18,17 +18,20 @@ def test_load_profile_reads_every_profile(path):
     assert config.load_profile(path.stem, PROFILES).run.name == path.stem
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("clips.frams=32", "did you mean 'frames'"),
-    ("clip.frames=32", "did you mean 'clips'"),
-    ("clips.frames=many", "clips.frames = 'many'"),
-    ("clips.frames=1", "greater than or equal to 2"),
-    ("clips.frames=true", "clips.frames = True"),
-    ("clips.frames=2.5", "clips.frames = 2.5"),
-    ("training.weights=imagenet", "'facial-actions', 'kinetics400' or 'none'"),
-    ("frames=32", "section.name=value"),
-    ("clips.alpha=0.1", "statistics.alpha"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("clips.frams=32", "did you mean 'frames'"),
+        ("clip.frames=32", "did you mean 'clips'"),
+        ("clips.frames=many", "clips.frames = 'many'"),
+        ("clips.frames=1", "greater than or equal to 2"),
+        ("clips.frames=true", "clips.frames = True"),
+        ("clips.frames=2.5", "clips.frames = 2.5"),
+        ("training.weights=imagenet", "'facial-actions', 'kinetics400' or 'none'"),
+        ("frames=32", "section.name=value"),
+        ("clips.alpha=0.1", "statistics.alpha"),
+    ],
+)
 def test_load_profile_refuses_what_does_not_fit(text, message):
     """A wrong name, type or range says what came and what fits."""
     with pytest.raises(config.ParameterError, match=message):
@@ -43,8 +46,9 @@ def test_load_profile_refuses_an_unknown_profile():
 
 def test_load_profile_reads_numbers_in_any_notation():
     """1e-3 is text to YAML and a number to us; an integer does for a float."""
-    parameters = config.load_profile("demo", PROFILES, ["training.learning_rate=1e-3",
-                                                        "cohort.seconds=4"])
+    parameters = config.load_profile(
+        "demo", PROFILES, ["training.learning_rate=1e-3", "cohort.seconds=4"]
+    )
     assert parameters.training.learning_rate == 1e-3
     assert parameters.cohort.seconds == 4.0
 

@@ -44,6 +44,10 @@ def test_tree_names_no_machine_path_and_no_package_host():
     hosts = "pypi" + r"\.org|pythonhosted" + r"\.org|registry\.npm" + "js"
     machine = "(^|[^A-Za-z])/(wo" + "rk|ro" + "ot)/"
     for pattern in (hosts, machine):
-        found = subprocess.run(["git", "-C", str(ROOT), "grep", "-nIE", pattern],
-                               capture_output=True, text=True, check=False).stdout
+        found = subprocess.run(
+            ["git", "-C", str(ROOT), "grep", "-nIE", pattern],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout
         assert not found, found

@@ -16,8 +16,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expresso_lib import cohort, config, faces, manifest, models, store, video
+from expresso_lib import cohort, config, faces, manifest, models, store
 from expresso_lib.cohort import core
+from expresso_lib.faces import video
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
 
@@ -309,6 +310,7 @@ def test_results_are_never_half_written(tmp_path):
     """A writer that dies leaves the old file and no debris."""
     path = tmp_path / "t.csv"
     path.write_text("old")
+
     def dies():
         with store.atomic(path) as temporary:
             temporary.write_text("half")

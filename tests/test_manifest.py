@@ -331,8 +331,9 @@ def test_locate_prefers_the_laboratorys_folder(monkeypatch, tmp_path):
 
 def test_relist_writes_only_its_own_block(use, tmp_path, monkeypatch):
     """Sizes and hashes of shipped files are written between the markers, nothing else changes."""
-    head = HEAD.replace("faces_may_be_shown: true",
-                        "faces_may_be_shown: true\n    shipped: goods").replace("weights", "data")
+    head = HEAD.replace(
+        "faces_may_be_shown: true", "faces_may_be_shown: true\n    shipped: goods"
+    ).replace("weights", "data")
     path = use(head=head)
     path.write_text(path.read_text() + "      # begin thing\n      # end thing\n# last\n")
     manifest.load.cache_clear()

@@ -63,6 +63,7 @@ def test_map_runs_each_item_once(tmp_path):
 
 def test_a_result_is_not_vouched_for_by_the_key_before(tmp_path, monkeypatch):
     """Killed after the result and before its key: the old key must not fit the new result."""
+
     def killed(path, text):
         raise KeyboardInterrupt
 
@@ -125,8 +126,9 @@ def test_map_survives_a_killed_worker(tmp_path):
     """A worker that dies takes its item with it; the item is tried again, the others are not."""
     out = tmp_path / "out"
     with engine.executor("loky", workers=2) as executor:
-        outcomes = store.map(kills_itself_once, items(4, payload=str(tmp_path)), out=out,
-                             executor=executor)
+        outcomes = store.map(
+            kills_itself_once, items(4, payload=str(tmp_path)), out=out, executor=executor
+        )
     assert [o.error for o in outcomes] == [None] * 4
     assert (tmp_path / "n2.died").exists()
     assert not list(out.glob(".tmp-*.key.json"))
@@ -136,7 +138,8 @@ def test_map_survives_a_killed_worker(tmp_path):
 def test_map_resumes_after_a_killed_run(tmp_path):
     """A killed run leaves whole files only; the next run makes the rest."""
     script = tmp_path / "work.py"
-    script.write_text(textwrap.dedent("""
+    script.write_text(
+        textwrap.dedent("""
         import os, sys
         from pathlib import Path
         from expresso_lib import store
@@ -151,7 +154,8 @@ def test_map_resumes_after_a_killed_run(tmp_path):
 
         items = [store.Item(f"n{i}") for i in range(4)]
         store.map(work, items, out=Path(sys.argv[1]), suffix=".txt")
-        """))
+        """)
+    )
     out = tmp_path / "out"
     killed = subprocess.run([sys.executable, script, out, "die"], check=False)
     assert killed.returncode == 9
@@ -165,6 +169,7 @@ def test_atomic_leaves_nothing_behind_on_failure(tmp_path):
     """A failed write changes neither the old file nor the folder."""
     target = tmp_path / "table.csv"
     target.write_text("old")
+
     def fail() -> None:
         with store.atomic(target) as temporary:
             temporary.write_text("new")
@@ -230,7 +235,9 @@ def test_source_hash_ignores_docstrings_and_comments(tmp_path):
 def test_reached_modules_follow_imports_downwards():
     """What a module imports, and what that imports, counts."""
     assert store.reached_modules("expresso_lib.engine") >= {
-        "expresso_lib.engine", "expresso_lib._checks"}
+        "expresso_lib.engine",
+        "expresso_lib._checks",
+    }
 
 
 def test_executor_refuses_an_unknown_engine():

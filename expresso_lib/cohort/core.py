@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from expresso_lib import _checks, store, video
+from expresso_lib import _checks, store
+from expresso_lib.faces import video
 
 log = logging.getLogger(__name__)
 
@@ -194,8 +195,9 @@ class Cohort:
         """Return the cohort with these recordings, and the participants that have any of them."""
         kept = self.recordings[self.recordings["recording"].isin(list(recordings))]
         people = self.participants[self.participants["participant"].isin(kept["participant"])]
-        return replace(self, recordings=kept.reset_index(drop=True),
-                       participants=people.reset_index(drop=True))
+        return replace(
+            self, recordings=kept.reset_index(drop=True), participants=people.reset_index(drop=True)
+        )
 
     def report(self, *, most: int = 20) -> str:
         """Say in plain text what was read and all that is missing or odd."""
@@ -387,8 +389,14 @@ def _named(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
         rows = _drop(rows, rows[column] == "", problems, f"the {column} is not named",
                      f"Fill the column {column}.", "path")  # fmt: skip
         bad = [SAFE_NAME.fullmatch(value) is None for value in rows[column]]
-        rows = _drop(rows, bad, problems, f"the {column}'s name has characters that are unsafe in "
-                     "file names and pages", "Use letters, digits, space and . _ + @ -", column)
+        rows = _drop(
+            rows,
+            bad,
+            problems,
+            f"the {column}'s name has characters that are unsafe in file names and pages",
+            "Use letters, digits, space and . _ + @ -",
+            column,
+        )
     return rows  # fmt: skip
 
 
@@ -406,7 +414,7 @@ def _single(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
 def _scored(rows: pd.DataFrame, scale: ScoreScale, problems: Problems) -> pd.DataFrame:
     values = rows["score"]
     rows["score"] = values.astype(float) if values.dtype.kind in "fiu" else numbers(values)
-    blank = (values.isna() if values.dtype.kind in "fiu" else values.astype(str).str.strip() == "")
+    blank = values.isna() if values.dtype.kind in "fiu" else values.astype(str).str.strip() == ""
     rows = _drop(rows, blank, problems, "it has no score", "Add its score to the table.")
     rows = _drop(rows, rows["score"].isna(), problems, "its score is no plain number",
                  "Write it like 12 or 12.5.")  # fmt: skip
@@ -462,7 +470,8 @@ def _same_content(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
 
 def _participants(rows: pd.DataFrame, people: pd.DataFrame | None) -> pd.DataFrame:
     table = rows.groupby("participant", as_index=False, sort=True).agg(
-        score=("score", "mean"), n_recordings=("recording", "size"))
+        score=("score", "mean"), n_recordings=("recording", "size")
+    )
     if people is not None and len(people.columns) > 1:
         known = people.drop_duplicates("participant").astype({"participant": str})
         known = known.drop(columns=[c for c in ("score", "band", "n_recordings") if c in known])

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from expresso_lib import store, tables
+from expresso_lib import store
 from expresso_lib.cohort import core
+from expresso_lib.faces import tables
 
 # Frames at which OpenFace would have lost the face: its rows say success 0, as in real tables.
 LOST = slice(20, 23)

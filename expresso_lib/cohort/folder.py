@@ -87,8 +87,11 @@ def _table(root: Path, table: str) -> Path:
         return found
     # OpenFace writes a table beside each video, under the video's name.
     videos = {Path(p).stem for p in core.files_below(root, VIDEO_SUFFIXES)}
-    tables = sorted(p for p in root.iterdir() if p.suffix.casefold() == ".csv" and p.is_file()
-                    and p.stem not in videos)
+    tables = sorted(
+        p
+        for p in root.iterdir()
+        if p.suffix.casefold() == ".csv" and p.is_file() and p.stem not in videos
+    )
     if len(tables) != 1:
         names = ", ".join(p.name for p in tables) or "none (save a spreadsheet as CSV)"
         raise core.CohortError(

@@ -38,7 +38,8 @@ def read(folder: Path, *, emotion: str = "", tables: str = "",
     root = core.existing_folder(folder, "RAVDESS")
     if emotion and emotion not in EMOTIONS[1:]:
         raise core.CohortError(
-            f"emotion {emotion!r} is unknown; choose one of {', '.join(EMOTIONS[1:])} or none.")
+            f"emotion {emotion!r} is unknown; choose one of {', '.join(EMOTIONS[1:])} or none."
+        )
     problems = core.Problems()
     rows = _videos(root, problems)
     level = rows["acted_level"].where(rows["acted_emotion"] != "neutral", 0)

@@ -15,7 +15,7 @@ def read(folder: Path, *, faces_may_be_shown: bool = True) -> core.Cohort:
     Parameters
     ----------
     folder : Path
-        As `synthetic.write_cohort` left it.
+        As `rendered.write_cohort` left it.
     faces_may_be_shown : bool
         False treats the rendered faces as if a licence forbade showing them (for teaching and
         for tests).
@@ -36,7 +36,8 @@ def read(folder: Path, *, faces_may_be_shown: bool = True) -> core.Cohort:
     core.need(rows, ("participant", "recording"), root / "recordings.csv")
     rows["path"] = rows["recording"] + ".mp4"
     rows = rows.drop(columns=["score", "band"], errors="ignore").merge(
-        people[["participant", "score"]], on="participant", how="left")
+        people[["participant", "score"]], on="participant", how="left"
+    )
     problems = core.Problems()
     for recording in rows["recording"]:
         if not (root / f"{recording}.npz").is_file():

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from expresso_lib import tables
-from expresso_lib.faces import track
+from expresso_lib.faces import tables, track
 
 
 def from_table(

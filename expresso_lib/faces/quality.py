@@ -16,15 +16,29 @@ log = logging.getLogger(__name__)
 # Rigid points of an average adult face, mm: x to the image's right, y down, z to the camera.
 # Round numbers of ours, good for an angle within some five degrees.
 RIGID = {
-    27: (0, -2, 6), 28: (0, 9, 14), 29: (0, 20, 21), 30: (0, 32, 28), 31: (-14, 42, 10),
-    33: (0, 44, 17), 35: (14, 42, 10), 36: (-44, 0, -18), 39: (-17, 1, -8), 42: (17, 1, -8),
+    27: (0, -2, 6),
+    28: (0, 9, 14),
+    29: (0, 20, 21),
+    30: (0, 32, 28),
+    31: (-14, 42, 10),
+    33: (0, 44, 17),
+    35: (14, 42, 10),
+    36: (-44, 0, -18),
+    39: (-17, 1, -8),
+    42: (17, 1, -8),
     45: (44, 0, -18),
 }
 MEASURES = ("found", "confidence", "jitter", "eye_distance", "yaw", "pitch", "gaps", "longest_gap")
 # Headings for readers, with units; the others need none.
-UNITS = {"found": "found (share)", "confidence": "confidence (0 to 1)",
-         "jitter": "jitter (outer-eye distances)", "eye_distance": "eye distance (px)",
-         "yaw": "yaw (°)", "pitch": "pitch (°)", "longest_gap": "longest gap (s)"}
+UNITS = {
+    "found": "found (share)",
+    "confidence": "confidence (0 to 1)",
+    "jitter": "jitter (outer-eye distances)",
+    "eye_distance": "eye distance (px)",
+    "yaw": "yaw (°)",
+    "pitch": "pitch (°)",
+    "longest_gap": "longest gap (s)",
+}
 
 
 @dataclass(frozen=True)
@@ -51,8 +65,9 @@ def pose(landmarks: np.ndarray) -> np.ndarray:
     points = landmarks[:, list(RIGID)].astype(np.float64)
     points = points - points.mean(axis=1, keepdims=True)
     camera = np.einsum("fkc,kd->fcd", points, np.linalg.pinv(model - model.mean(axis=0)).T)
-    first, second = (camera[:, i] / np.linalg.norm(camera[:, i], axis=1, keepdims=True)
-                     for i in (0, 1))
+    first, second = (
+        camera[:, i] / np.linalg.norm(camera[:, i], axis=1, keepdims=True) for i in (0, 1)
+    )
     depth = np.cross(first, second)
     yaw = np.arcsin(np.clip(first[:, 2], -1, 1))
     pitch = np.arctan2(second[:, 2], depth[:, 2])
@@ -65,16 +80,23 @@ def measure(track: tracks.FaceTrack) -> dict[str, float]:
     found = track.found
     edges = np.flatnonzero(np.diff(np.concatenate([[True], found, [True]]).astype(int)))
     gaps = (edges[1::2] - edges[::2]) / track.fps
-    values = {"frames": float(len(found)), "found": float(found.mean()) if len(found) else 0.0,
-              "gaps": float(len(gaps)), "longest_gap": float(gaps.max(initial=0.0))}
+    values = {
+        "frames": float(len(found)),
+        "found": float(found.mean()) if len(found) else 0.0,
+        "gaps": float(len(gaps)),
+        "longest_gap": float(gaps.max(initial=0.0)),
+    }
     if not found.any():
         return values | dict.fromkeys(
-            ("confidence", "jitter", "eye_distance", "yaw", "pitch"), float("nan"))
+            ("confidence", "jitter", "eye_distance", "yaw", "pitch"), float("nan")
+        )
     turns = np.nanpercentile(np.abs(pose(track.landmarks)), 95, axis=0)
     return values | {
-        "confidence": float(track.confidence[found].mean()), "jitter": tracks.jitter(track),
+        "confidence": float(track.confidence[found].mean()),
+        "jitter": tracks.jitter(track),
         "eye_distance": float(np.nanmedian(tracks.eye_distance(track.landmarks))),
-        "yaw": float(turns[0]), "pitch": float(turns[1]),
+        "yaw": float(turns[0]),
+        "pitch": float(turns[1]),
     }
 
 
@@ -99,8 +121,9 @@ def assess(
         reasons = [one] if isinstance(one, str) else _reasons(values, limits)
         if reasons:
             log.warning("%s is left out: %s", name, "; ".join(reasons))
-        rows.append({"recording": name} | values
-                    | {"passed": not reasons, "reasons": "; ".join(reasons)})
+        rows.append(
+            {"recording": name} | values | {"passed": not reasons, "reasons": "; ".join(reasons)}
+        )
     columns = ["recording", "frames", *MEASURES, "passed", "reasons"]
     return pd.DataFrame(rows).reindex(columns=columns)
 
@@ -123,10 +146,14 @@ def summary(report: pd.DataFrame) -> pd.DataFrame:
     # The worst tenth is low for what should be high and high for the rest.
     good_high = ["found", "confidence", "eye_distance"]
     worst = {name: values[name].quantile(0.1 if name in good_high else 0.9) for name in values}
-    return pd.DataFrame({"measure": [UNITS.get(name, name) for name in values],
-                         "median": values.median().to_numpy(),
-                         "worst_tenth": list(worst.values()),
-                         "recordings": values.notna().sum().to_numpy()})
+    return pd.DataFrame(
+        {
+            "measure": [UNITS.get(name, name) for name in values],
+            "median": values.median().to_numpy(),
+            "worst_tenth": list(worst.values()),
+            "recordings": values.notna().sum().to_numpy(),
+        }
+    )
 
 
 def index_errors(track: tracks.FaceTrack) -> pd.DataFrame:
@@ -147,8 +174,10 @@ def index_errors(track: tracks.FaceTrack) -> pd.DataFrame:
     shifted = np.full_like(points, np.nan)
     shifted[: len(kept)] = kept
     unit = np.nanmedian(tracks.eye_distance(points)) if found.any() else np.nan
-    away = {name: np.linalg.norm(used - points, axis=-1).mean(axis=1) / unit
-            for name, used in (("by_flag", points[found.astype(int)]), ("by_position", shifted))}
+    away = {
+        name: np.linalg.norm(used - points, axis=-1).mean(axis=1) / unit
+        for name, used in (("by_flag", points[found.astype(int)]), ("by_position", shifted))
+    }
     return pd.DataFrame({"frame": np.arange(len(points)), "found": found} | away)
 
 
@@ -163,5 +192,8 @@ def _reasons(values: Mapping[str, float], limits: Thresholds) -> list[str]:
         ("longest_gap", 1, limits.max_gap, "no face for {:.1f} s, {:.1f} allowed"),
     )
     # NaN (no face at all, two frames) fails no comparison here: the share of frames says it.
-    return [text.format(values[name], limit) for name, sign, limit, text in rules
-            if sign * (values[name] - limit) > 0]
+    return [
+        text.format(values[name], limit)
+        for name, sign, limit, text in rules
+        if sign * (values[name] - limit) > 0
+    ]

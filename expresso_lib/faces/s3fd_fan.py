@@ -22,7 +22,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from expresso_lib import _checks, anatomy, manifest, video
+from expresso_lib import _checks, manifest
+from expresso_lib.faces import anatomy, video
 from expresso_lib.faces import track as tracks
 
 log = logging.getLogger(__name__)
@@ -58,8 +59,9 @@ class Options:
 class Networks:
     """S3FD (or another detector of face-alignment) and FAN on one device."""
 
-    def __init__(self, detector: Any, fan: nn.Module, device: str = "cpu",
-                 precision: str = "float32") -> None:
+    def __init__(
+        self, detector: Any, fan: nn.Module, device: str = "cpu", precision: str = "float32"
+    ) -> None:
         _checks.one_of(precision, PRECISIONS, "precision")
         self.device, self.dtype = torch.device(device), PRECISIONS[precision]
         self._detector, self._fan = self._placed(detector), self._placed(fan)
@@ -82,8 +84,11 @@ class Networks:
         `side` is the longest side, pixels, of the picture that the network sees.
         """
         scale = min(side / max(image.shape[:2]), 1.0)
-        small = image if scale == 1 else cv2.resize(
-            image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        small = (
+            image
+            if scale == 1
+            else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        )
         if isinstance(self._detector, nn.Module):
             found = self._s3fd(small, min_score)
         else:
@@ -134,15 +139,20 @@ class Networks:
         flat, at = maps.flatten(2), torch.where(inside, place, HEATMAP + 1)
         # The higher neighbour says on which side of the cell's centre the peak lies.
         right, left, below, above = (
-            flat.gather(2, (at + move)[..., None])[..., 0] for move in (1, -1, HEATMAP, -HEATMAP))
+            flat.gather(2, (at + move)[..., None])[..., 0] for move in (1, -1, HEATMAP, -HEATMAP)
+        )
         lean = 0.25 * torch.stack([(right - left).sign(), (below - above).sign()], dim=-1)
         cells = torch.stack([x, y], dim=-1) + 0.5 + lean * inside[..., None]
         return cells.cpu().numpy(), peak.mean(dim=1).clamp(0, 1).cpu().numpy()
 
 
 def load(
-    detector: str = "sfd", *, folder: str | Path | None = None, mirror: str | None = None,
-    files: Mapping[str, str | Path] | None = None, device: str = "cpu",
+    detector: str = "sfd",
+    *,
+    folder: str | Path | None = None,
+    mirror: str | None = None,
+    files: Mapping[str, str | Path] | None = None,
+    device: str = "cpu",
     precision: str = "float32",
 ) -> Networks:
     """Load the networks; weights are fetched on first use and their hash is checked.
@@ -241,7 +251,8 @@ class _Follower:
     def _detect(self, image: np.ndarray) -> np.ndarray | None:
         self.detections += 1
         found = self.networks.detect(
-            image, side=self.options.side, min_score=self.options.min_score)
+            image, side=self.options.side, min_score=self.options.min_score
+        )
         chosen = choose(found, self.last if self.lost <= self.patience else None, self.lost)
         return None if chosen is None else found[chosen, :4].astype(np.float64)
 
@@ -263,8 +274,9 @@ class _Follower:
         middle, sides = boxes[:, :2] + boxes[:, 2:] / 2, np.sqrt(boxes[:, 2:].prod(axis=1) + 1e-9)
         jump = np.linalg.norm(np.diff(middle, axis=0), axis=1) / sides[:-1]
         growth = np.abs(np.log(sides[1:] / sides[:-1]))
-        bad = (trust < self.options.min_confidence) | (np.maximum(jump, growth)
-                                                       > self.options.max_jump)
+        bad = (trust < self.options.min_confidence) | (
+            np.maximum(jump, growth) > self.options.max_jump
+        )
         bad[0] &= not fresh
         return int(np.argmax(bad)) if bad.any() else len(points)
 
@@ -311,8 +323,9 @@ def _corners(box: np.ndarray) -> np.ndarray:
 def _distinct(found: np.ndarray, overlap: float) -> np.ndarray:
     import torchvision  # slow to import, and only needed where networks run
 
-    keep = torchvision.ops.nms(torch.from_numpy(found[:, :4]), torch.from_numpy(found[:, 4]),
-                               overlap)
+    keep = torchvision.ops.nms(
+        torch.from_numpy(found[:, :4]), torch.from_numpy(found[:, 4]), overlap
+    )
     return found[keep.numpy()]
 
 

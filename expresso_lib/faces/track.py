@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from expresso_lib import _checks, anatomy, store
+from expresso_lib import _checks, store
+from expresso_lib.faces import anatomy
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +43,12 @@ class FaceTrack:
         """Write NPZ atomically."""
         with store.atomic(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(
-                file, boxes=self.boxes, landmarks=self.landmarks, confidence=self.confidence,
-                fps=self.fps, source=self.source,
+                file,
+                boxes=self.boxes,
+                landmarks=self.landmarks,
+                confidence=self.confidence,
+                fps=self.fps,
+                source=self.source,
             )
         return Path(path)
 
@@ -51,12 +56,18 @@ class FaceTrack:
     def load(cls, path: str | Path) -> FaceTrack:
         """Read what `save` wrote."""
         with np.load(_checks.existing_file(path, "face track"), allow_pickle=False) as file:
-            return cls(file["boxes"], file["landmarks"], file["confidence"], float(file["fps"]),
-                       str(file["source"]))
+            return cls(
+                file["boxes"],
+                file["landmarks"],
+                file["confidence"],
+                float(file["fps"]),
+                str(file["source"]),
+            )
 
 
-def from_landmarks(landmarks: np.ndarray, confidence: np.ndarray, fps: float, source: str
-                   ) -> FaceTrack:
+def from_landmarks(
+    landmarks: np.ndarray, confidence: np.ndarray, fps: float, source: str
+) -> FaceTrack:
     """Make a track from (F, 68, 2) landmarks; a frame with any value not finite is lost whole."""
     points = np.array(landmarks, np.float32)
     _checks.shape(points, (None, anatomy.N_LANDMARKS, 2), "landmarks")

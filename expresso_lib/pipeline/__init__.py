@@ -5,6 +5,6 @@ in and out. `book.make` (used by the command line) executes every chapter that i
 date through papermill, one pytask task each, and has the book built.
 """
 
-from .run import MissingRun, Run, open_run, project_root
+from expresso_lib.pipeline.run import MissingRun, Run, open_run, project_root
 
 __all__ = ["MissingRun", "Run", "open_run", "project_root"]

@@ -11,14 +11,15 @@ from typing import Any
 import pytask
 from pytask import PathNode, TaskWithoutPath
 
-from .. import config, publishing, store
-from . import chapters, execution, kernels
+from expresso_lib import config, store
+from expresso_lib.pipeline import chapters, execution, kernels, publishing
 
 logger = logging.getLogger(__name__)
 
 
-def make(parameters: config.Parameters, root: Path, *, student: bool = False,
-         force: bool = False) -> tuple[Path, list[str]]:
+def make(
+    parameters: config.Parameters, root: Path, *, student: bool = False, force: bool = False
+) -> tuple[Path, list[str]]:
     """Execute what is not up to date and build the book.
 
     Parameters
@@ -41,15 +42,22 @@ def make(parameters: config.Parameters, root: Path, *, student: bool = False,
     """
     run_folder = root / "build" / parameters.run.name
     failed = run_chapters(chapters.CHAPTERS, parameters, root, force=force)
-    executed = {chapter.name: run_folder / "notebooks" / f"{chapter.name}.ipynb"
-                for chapter in chapters.CHAPTERS
-                if (run_folder / "notebooks" / f"{chapter.name}.ipynb").is_file()}
+    executed = {
+        chapter.name: run_folder / "notebooks" / f"{chapter.name}.ipynb"
+        for chapter in chapters.CHAPTERS
+        if (run_folder / "notebooks" / f"{chapter.name}.ipynb").is_file()
+    }
     index = _build_pages(run_folder, root, executed, student)
     return index, failed
 
 
-def run_chapters(wanted: Sequence[chapters.Chapter], parameters: config.Parameters, root: Path, *,
-                 force: bool = False) -> list[str]:
+def run_chapters(
+    wanted: Sequence[chapters.Chapter],
+    parameters: config.Parameters,
+    root: Path,
+    *,
+    force: bool = False,
+) -> list[str]:
     """Execute the chapters that are not up to date; return the names of those that failed."""
     run_folder = root / "build" / parameters.run.name
     _write_settings(run_folder)
@@ -68,8 +76,9 @@ def _stale(name: str, run_folder: Path) -> bool:
     return not outputs.is_file() or facts.stat().st_mtime_ns > outputs.stat().st_mtime_ns
 
 
-def _chapter_task(chapter: chapters.Chapter, parameters: config.Parameters, root: Path,
-                  failed: list[str]) -> TaskWithoutPath:
+def _chapter_task(
+    chapter: chapters.Chapter, parameters: config.Parameters, root: Path, failed: list[str]
+) -> TaskWithoutPath:
     run_folder = root / "build" / parameters.run.name
 
     def run(**_: Any) -> None:
@@ -81,11 +90,18 @@ def _chapter_task(chapter: chapters.Chapter, parameters: config.Parameters, root
             raise
 
     depends = {f"after_{name}": chapters.outputs_path(name, run_folder) for name in chapter.needs}
-    depends["fingerprint"] = _fingerprint(run_folder, chapter.name,
-                                          chapters.fingerprint(chapter, parameters, root))
-    return _task(chapter.name, run, depends, {
-        "notebook": run_folder / "notebooks" / f"{chapter.name}.ipynb",
-        "outputs": chapters.outputs_path(chapter.name, run_folder)})
+    depends["fingerprint"] = _fingerprint(
+        run_folder, chapter.name, chapters.fingerprint(chapter, parameters, root)
+    )
+    return _task(
+        chapter.name,
+        run,
+        depends,
+        {
+            "notebook": run_folder / "notebooks" / f"{chapter.name}.ipynb",
+            "outputs": chapters.outputs_path(chapter.name, run_folder),
+        },
+    )
 
 
 def _build_pages(run_folder: Path, root: Path, executed: dict[str, Path], student: bool) -> Path:
@@ -102,8 +118,11 @@ def _build_pages(run_folder: Path, root: Path, executed: dict[str, Path], studen
             raise
 
     facts = {str(path.relative_to(root)): store.file_hash(path) for path in inputs}
-    facts |= {"publishing": store.source_hash("expresso_lib.publishing"), "student": str(student),
-              "chapters": " ".join(sorted(executed))}
+    facts |= {
+        "publishing": store.source_hash("expresso_lib.pipeline.publishing"),
+        "student": str(student),
+        "chapters": " ".join(sorted(executed)),
+    }
     depends = executed | {"fingerprint": _fingerprint(run_folder, "book", facts)}
     session = _pytask([_task("book", build, depends, {"index": index})], run_folder, False)
     if faults:
@@ -125,20 +144,32 @@ def _fingerprint(run_folder: Path, name: str, facts: Mapping[str, str]) -> Path:
     return path
 
 
-def _task(name: str, function: Callable[..., None], depends: Mapping[str, Path],
-          produces: Mapping[str, Path]) -> TaskWithoutPath:
+def _task(
+    name: str,
+    function: Callable[..., None],
+    depends: Mapping[str, Path],
+    produces: Mapping[str, Path],
+) -> TaskWithoutPath:
     def nodes(paths: Mapping[str, Path]) -> dict[str, PathNode]:
         return {key: PathNode(path=path, name=str(path)) for key, path in paths.items()}
 
-    return TaskWithoutPath(name=name, function=function, depends_on=nodes(depends),
-                           produces=nodes(produces))
+    return TaskWithoutPath(
+        name=name, function=function, depends_on=nodes(depends), produces=nodes(produces)
+    )
 
 
 def _pytask(tasks: list[TaskWithoutPath], run_folder: Path, force: bool) -> pytask.Session:
-    return pytask.build(tasks=tasks, config=run_folder / "pyproject.toml",
-                        paths=[run_folder / "data"], force=force, capture="no",
-                        show_traceback=False, verbose=1, show_errors_immediately=False,
-                        disable_warnings=True)
+    return pytask.build(
+        tasks=tasks,
+        config=run_folder / "pyproject.toml",
+        paths=[run_folder / "data"],
+        force=force,
+        capture="no",
+        show_traceback=False,
+        verbose=1,
+        show_errors_immediately=False,
+        disable_warnings=True,
+    )
 
 
 def _write_settings(run_folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import nbformat
 
-from .. import _checks, config, store
+from expresso_lib import _checks, config, store
 
 ASSETS = Path(__file__).parents[1] / "assets"
 TEXTS = {".yaml", ".html", ".css", ".js"}
@@ -37,22 +37,49 @@ class Chapter:
 CHAPTERS = (
     Chapter("01_cohort", "Cohort", ("cohort", "run")),
     Chapter("02_faces", "Faces", ("faces", "clips", "run"), ("01_cohort",)),
-    Chapter("03_finetune", "Fine-tuning", ("cohort", "clips", "training", "run"),
-            ("01_cohort", "02_faces"), trains=True),
-    Chapter("04_regions", "Regions",
-            ("cohort", "clips", "training", "attribution", "statistics", "run"),
-            ("01_cohort", "02_faces", "03_finetune")),
-    Chapter("05_time", "Time", ("cohort", "clips", "training", "attribution", "run"),
-            ("01_cohort", "02_faces", "03_finetune", "04_regions")),
-    Chapter("06_action_units", "Action units", ("attribution", "statistics", "run"),
-            ("01_cohort", "02_faces", "03_finetune", "04_regions", "05_time")),
-    Chapter("07_trust", "Trust",
-            ("cohort", "clips", "training", "attribution", "statistics", "run"),
-            ("01_cohort", "02_faces", "03_finetune", "04_regions", "06_action_units")),
-    Chapter("08_participant", "One participant", ("clips", "attribution", "statistics", "run"),
-            ("01_cohort", "02_faces", "03_finetune", "04_regions", "05_time")),
-    Chapter("09_your_data", "A folder of your own, step by step", ("clips", "attribution", "run"),
-            ("03_finetune",)),
+    Chapter(
+        "03_finetune",
+        "Fine-tuning",
+        ("cohort", "clips", "training", "run"),
+        ("01_cohort", "02_faces"),
+        trains=True,
+    ),
+    Chapter(
+        "04_regions",
+        "Regions",
+        ("cohort", "clips", "training", "attribution", "statistics", "run"),
+        ("01_cohort", "02_faces", "03_finetune"),
+    ),
+    Chapter(
+        "05_time",
+        "Time",
+        ("cohort", "clips", "training", "attribution", "run"),
+        ("01_cohort", "02_faces", "03_finetune", "04_regions"),
+    ),
+    Chapter(
+        "06_action_units",
+        "Action units",
+        ("attribution", "statistics", "run"),
+        ("01_cohort", "02_faces", "03_finetune", "04_regions", "05_time"),
+    ),
+    Chapter(
+        "07_trust",
+        "Trust",
+        ("cohort", "clips", "training", "attribution", "statistics", "run"),
+        ("01_cohort", "02_faces", "03_finetune", "04_regions", "06_action_units"),
+    ),
+    Chapter(
+        "08_participant",
+        "One participant",
+        ("clips", "attribution", "statistics", "run"),
+        ("01_cohort", "02_faces", "03_finetune", "04_regions", "05_time"),
+    ),
+    Chapter(
+        "09_your_data",
+        "A folder of your own, step by step",
+        ("clips", "attribution", "run"),
+        ("03_finetune",),
+    ),
 )
 BY_NAME = {chapter.name: chapter for chapter in CHAPTERS}
 
@@ -92,8 +119,9 @@ def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> 
     return {
         "notebook": cells_hash(path),
         "library": library_hash(path),
-        "assets": text_hash([store.file_hash(path) for path in sorted(ASSETS.glob("*.*"))
-                             if path.suffix in TEXTS]),
+        "assets": text_hash(
+            [store.file_hash(path) for path in sorted(ASSETS.glob("*.*")) if path.suffix in TEXTS]
+        ),
         "parameters": text_hash(flat),
         "manifest": store.file_hash(root / "data_manifest.yaml"),
         "data": data_hash(parameters.cohort) if chapter.number <= 2 else "",
@@ -102,8 +130,13 @@ def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> 
 
 def data_hash(section: config.CohortSection) -> str:
     """Return a hash of names, sizes and times of the files that lie in a cohort's folders."""
-    files = [path for folder in (section.folder, section.tables) if folder
-             for path in sorted(Path(folder).expanduser().rglob("*")) if path.is_file()]
+    files = [
+        path
+        for folder in (section.folder, section.tables)
+        if folder
+        for path in sorted(Path(folder).expanduser().rglob("*"))
+        if path.is_file()
+    ]
     return text_hash([(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files])
 
 
@@ -121,8 +154,9 @@ def library_hash(path: Path) -> str:
     reached: set[str] = set()
     for name in store.imported_names(code):
         # The pipeline runs chapters; what it publishes with does not change what they compute.
-        reached |= store.reached_modules("expresso_lib.pipeline.run"
-                                         if name.startswith("expresso_lib.pipeline") else name)
+        reached |= store.reached_modules(
+            "expresso_lib.pipeline.run" if name.startswith("expresso_lib.pipeline") else name
+        )
     return text_hash([[name, store.code_of(store.module_path(name))] for name in sorted(reached)])
 
 

@@ -18,14 +18,27 @@ from typing import Any
 
 import nbformat
 
-from .. import config, store
-from . import chapters, kernels
+from expresso_lib import config, store
+from expresso_lib.pipeline import chapters, kernels
 
 logger = logging.getLogger(__name__)
 
-PACKAGES = ("torch", "torchvision", "captum", "face-alignment", "av", "opencv-python", "numpy",
-            "pandas", "scipy", "pingouin", "statsmodels", "scikit-learn", "papermill",
-            "jupyter-book")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "captum",
+    "face-alignment",
+    "av",
+    "opencv-python",
+    "numpy",
+    "pandas",
+    "scipy",
+    "pingouin",
+    "statsmodels",
+    "scikit-learn",
+    "papermill",
+    "jupyter-book",
+)
 
 
 class ChapterFailed(RuntimeError):
@@ -50,20 +63,27 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
     with store.atomic(out) as temporary, _environment(root):
         try:
             papermill.execute_notebook(
-                str(chapters.notebook_path(chapter, root)), str(temporary),
+                str(chapters.notebook_path(chapter, root)),
+                str(temporary),
                 parameters=config.flatten(parameters, chapter.sections),
-                kernel_name="python3", cwd=str(root / "notebooks"), progress_bar=False,
-                log_output=False, request_save_on_cell_execute=False,
+                kernel_name="python3",
+                cwd=str(root / "notebooks"),
+                progress_bar=False,
+                log_output=False,
+                request_save_on_cell_execute=False,
                 # Told to stop, an idle kernel would complain of the interruption.
                 extra_arguments=["--IPKernelApp.log_level=50"],
-                kernel_manager_class=kernels.LocalKernel)
+                kernel_manager_class=kernels.LocalKernel,
+            )
         except PapermillExecutionError as failure:
             error = f"{failure.ename}: {failure.evalue}"
         if not error and not chapters.outputs_path(chapter.name, run_folder).is_file():
             error = "the notebook ended before its last cell (run.close())"
         facts = provenance(chapter, parameters, root) | {
             "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.time() - started, 1), "error": error}
+            "seconds": round(time.time() - started, 1),
+            "error": error,
+        }
         _stamp(temporary, facts)
     _record(run_folder, parameters, chapter.name, facts)
     if error:
@@ -72,16 +92,19 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
     return out
 
 
-def provenance(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
-               ) -> dict[str, Any]:
+def provenance(
+    chapter: chapters.Chapter, parameters: config.Parameters, root: Path
+) -> dict[str, Any]:
     """Return what a chapter's result rests on: hashes, parameters, versions, device."""
     defaults = config.flatten(config.Parameters(), chapter.sections)
     return {
         "chapter": chapter.name,
         "run": parameters.run.name,
         "fingerprint": chapters.fingerprint(chapter, parameters, root),
-        "inputs": {name: chapters.read_outputs(name, root / "build" / parameters.run.name)
-                   for name in chapter.needs},
+        "inputs": {
+            name: chapters.read_outputs(name, root / "build" / parameters.run.name)
+            for name in chapter.needs
+        },
         "parameters": config.flatten(parameters, chapter.sections),
         "defaults": defaults,
         "revision": revision(root),
@@ -107,8 +130,12 @@ def device() -> str:
     """Return what computes: the GPU's name, or the processor with its cores."""
     # Asking torch would import it in a process that only starts others.
     if shutil.which("nvidia-smi"):
-        found = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
-                               capture_output=True, text=True, check=False)
+        found = subprocess.run(
+            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if found.returncode == 0 and found.stdout.strip():
             return found.stdout.splitlines()[0].strip()
     return f"{platform.machine()}, {os.cpu_count()} cores"
@@ -116,9 +143,11 @@ def device() -> str:
 
 def revision(root: Path) -> str:
     """Return the git revision, with ``+`` where the working tree differs; empty outside git."""
+
     def git(*words: str) -> str:
-        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True,
-                              check=False)
+        done = subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=False
+        )
         return done.stdout.strip() if done.returncode == 0 else ""
 
     if not shutil.which("git"):
@@ -150,13 +179,19 @@ def _stamp(path: Path, facts: dict[str, Any]) -> None:
     nbformat.write(notebook, path)
 
 
-def _record(run_folder: Path, parameters: config.Parameters, chapter: str, facts: dict[str, Any]
-            ) -> None:
+def _record(
+    run_folder: Path, parameters: config.Parameters, chapter: str, facts: dict[str, Any]
+) -> None:
     path = run_folder / "run.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    known.update(name=parameters.run.name, parameters=parameters.model_dump(mode="json"),
-                 packages=facts["packages"], python=facts["python"], device=facts["device"],
-                 revision=facts["revision"])
+    known.update(
+        name=parameters.run.name,
+        parameters=parameters.model_dump(mode="json"),
+        packages=facts["packages"],
+        python=facts["python"],
+        device=facts["device"],
+        revision=facts["revision"],
+    )
     kept = ("fingerprint", "started", "seconds", "error", "device", "revision")
     known.setdefault("chapters", {})[chapter] = {key: facts[key] for key in kept}
     store.write_text(path, json.dumps(known, indent=1, sort_keys=True))

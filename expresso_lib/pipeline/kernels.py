@@ -64,8 +64,13 @@ def _warm() -> None:
     if _waiting is None or _waiting.poll() is not None:
         # Named at once: ipykernel reads on import whose death should be its own.
         environment = os.environ | {"JPY_PARENT_PID": str(os.getpid())}
-        _waiting = subprocess.Popen([sys.executable, "-c", WAIT], stdin=subprocess.PIPE, text=True,
-                                    start_new_session=True, env=environment)
+        _waiting = subprocess.Popen(
+            [sys.executable, "-c", WAIT],
+            stdin=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env=environment,
+        )
 
 
 def _take() -> subprocess.Popen[str] | None:
@@ -95,10 +100,14 @@ class LocalKernel(AsyncKernelManager):
         if _ahead:
             _warm()
 
-    def _adopt(self, waiting: subprocess.Popen[str], kernel_cmd: list[str],
-               options: dict[str, Any]) -> None:
-        told = {"arguments": kernel_cmd[3:], "env": options["env"],
-                "cwd": str(options.get("cwd") or Path.cwd())}
+    def _adopt(
+        self, waiting: subprocess.Popen[str], kernel_cmd: list[str], options: dict[str, Any]
+    ) -> None:
+        told = {
+            "arguments": kernel_cmd[3:],
+            "env": options["env"],
+            "cwd": str(options.get("cwd") or Path.cwd()),
+        }
         assert waiting.stdin is not None
         waiting.stdin.write(json.dumps(told) + "\n")
         waiting.stdin.flush()

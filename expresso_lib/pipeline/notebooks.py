@@ -6,8 +6,8 @@ from pathlib import Path
 
 import nbformat
 
-from .. import config, store
-from . import chapters
+from expresso_lib import config, store
+from expresso_lib.pipeline import chapters
 
 
 def expected_cell(chapter: chapters.Chapter) -> str:
@@ -34,8 +34,11 @@ def sync(root: Path) -> list[Path]:
 
 def parameters_cell(notebook: nbformat.NotebookNode, path: Path) -> nbformat.NotebookNode:
     """Return a notebook's one cell tagged ``parameters``; without one a ValueError names it."""
-    found = [cell for cell in notebook.cells
-             if "parameters" in cell.metadata.get("tags", []) and cell.cell_type == "code"]
+    found = [
+        cell
+        for cell in notebook.cells
+        if "parameters" in cell.metadata.get("tags", []) and cell.cell_type == "code"
+    ]
     if len(found) != 1:
         raise ValueError(f"{path.name} has {len(found)} cells tagged 'parameters'; it needs one.")
     return found[0]

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from .. import cohort as cohorts
-from .. import config, engine, store, synthetic
-from ..plotting import style
-from . import chapters
+from expresso_lib import cohort as cohorts
+from expresso_lib import config, engine, rendered, store
+from expresso_lib.figures import style
+from expresso_lib.pipeline import chapters
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +46,8 @@ def project_root() -> Path:
             return folder.resolve()
     raise FileNotFoundError(
         "no data_manifest.yaml here or above; run from inside the project, or name its folder "
-        "in the environment variable EXPRESSO_ROOT.")
+        "in the environment variable EXPRESSO_ROOT."
+    )
 
 
 def shipped(section: config.CohortSection) -> bool:
@@ -78,7 +79,8 @@ def open_run(chapter: str, namespace: Mapping[str, Any]) -> Run:
         if not chapters.outputs_path(earlier, run.folder).is_file():
             raise MissingRun(
                 f"this chapter rests on {earlier}, which has not finished in run "
-                f"{run.name!r}; execute it first: expresso run {earlier} --params {run.name}")
+                f"{run.name!r}; execute it first: expresso run {earlier} --params {run.name}"
+            )
     run.prepare()
     return run
 
@@ -150,23 +152,32 @@ class Run:
         self.__dict__.pop("_cohort", None)
         return found
 
-    def plan(self) -> synthetic.Plan:
+    def plan(self) -> rendered.Plan:
         """Return the plan behind the rendered cohort; of other data, that of the demo cohort."""
         section = self.parameters.cohort
         if section.source == "rendered" and section.folder:
-            return synthetic.read_plan(section.folder)
-        return synthetic.plan_cohort(
-            participants=section.participants, recordings=section.recordings,
-            seconds=section.seconds, fps=section.fps, seed=section.seed, variant=section.variant)
+            return rendered.read_plan(section.folder)
+        return rendered.plan_cohort(
+            participants=section.participants,
+            recordings=section.recordings,
+            seconds=section.seconds,
+            fps=section.fps,
+            seed=section.seed,
+            variant=section.variant,
+        )
 
     def render(self) -> Path:
         """Render the cohort of the parameters into ``data/rendered``."""
-        return synthetic.write_cohort(self.data / "rendered", self.plan(), masks=False,
-                                      size=self.parameters.cohort.size, executor=self.executor)
+        return rendered.write_cohort(
+            self.data / "rendered",
+            self.plan(),
+            masks=False,
+            size=self.parameters.cohort.size,
+            executor=self.executor,
+        )
 
     def cohort(self) -> cohorts.Cohort:
-        """Return who is analysed: as chapter 1 wrote down, later without what chapter 2 left out.
-        """
+        """Return who is analysed, from chapter 3 on without what chapter 2 left out."""
         if "02_faces" not in self.chapter.needs:
             return self._cohort
         quality = self.table("quality")
@@ -193,8 +204,10 @@ class Run:
         path = self.tables / f"{name}.parquet"
         if not path.is_file():
             known = sorted(p.stem for p in self.tables.glob("*.parquet"))
-            raise MissingRun(f"run {self.name!r} has no table {name!r}; execute the chapter that "
-                             f"makes it first. There are: {', '.join(known) or 'none'}")
+            raise MissingRun(
+                f"run {self.name!r} has no table {name!r}; execute the chapter that "
+                f"makes it first. There are: {', '.join(known) or 'none'}"
+            )
         return pd.read_parquet(path)
 
     def write_table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
@@ -224,8 +237,9 @@ class Run:
         path = self.folder / "run.json"
         known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         if name not in known:
-            raise MissingRun(f"run {self.name!r} has not recorded {name!r}; execute the earlier "
-                             "chapters first.")
+            raise MissingRun(
+                f"run {self.name!r} has not recorded {name!r}; execute the earlier chapters first."
+            )
         return known[name]
 
     # Work
@@ -234,11 +248,21 @@ class Run:
     def executor(self) -> Executor | None:
         """Where pieces of work run; None: in this process."""
         section = self.parameters.run
-        return engine.executor(section.engine, workers=section.workers, threads=section.threads,
-                               scheduler=section.scheduler)
+        return engine.executor(
+            section.engine,
+            workers=section.workers,
+            threads=section.threads,
+            scheduler=section.scheduler,
+        )
 
-    def map(self, function: Callable[[store.Item, Path], None], items: Iterable[store.Item], *,
-            out: str | Path, **options: Any) -> list[store.Outcome]:
+    def map(
+        self,
+        function: Callable[[store.Item, Path], None],
+        items: Iterable[store.Item],
+        *,
+        out: str | Path,
+        **options: Any,
+    ) -> list[store.Outcome]:
         """Run pieces of work through `store.map` with this run's executor, below ``data/``."""
         folder = Path(out) if Path(out).is_absolute() else self.data / out
         return store.map(function, items, out=folder, executor=self.executor, **options)
@@ -255,8 +279,11 @@ class Run:
             with store.atomic(path) as temporary:
                 figure.savefig(temporary)
         picture = base64.b64encode(png.read_bytes()).decode()
-        self._show_figure(name, f'<img src="data:image/png;base64,{picture}" '
-                                f'alt="{html.escape(alt, quote=True)}">', caption)
+        self._show_figure(
+            name,
+            f'<img src="data:image/png;base64,{picture}" alt="{html.escape(alt, quote=True)}">',
+            caption,
+        )
         import matplotlib.pyplot as plt
 
         plt.close(figure)
@@ -264,26 +291,37 @@ class Run:
     def movie(self, name: str, path: Path, *, caption: str, alt: str) -> None:
         """Show a video file, numbered, with its caption and a text alternative."""
         data = base64.b64encode(Path(path).read_bytes()).decode()
-        self._show_figure(name, f'<video controls loop muted playsinline preload="metadata" '
-                                f'aria-label="{html.escape(alt, quote=True)}" '
-                                f'src="data:video/mp4;base64,{data}"></video>', caption)
+        self._show_figure(
+            name,
+            f'<video controls loop muted playsinline preload="metadata" '
+            f'aria-label="{html.escape(alt, quote=True)}" '
+            f'src="data:video/mp4;base64,{data}"></video>',
+            caption,
+        )
 
     def _show_figure(self, name: str, content: str, caption: str) -> None:
         from IPython.display import HTML, display
 
         number = self._figures.setdefault(name, len(self._figures) + 1)
         label = f"Figure {self.chapter.number}.{number}."
-        display(HTML(
-            f'<figure class="expresso-figure" id="fig-{html.escape(name)}">{content}'
-            f"<figcaption><strong>{label}</strong> {caption} "
-            f'<span class="expresso-note">{html.escape(self.note)}.</span></figcaption></figure>'))
+        display(
+            HTML(
+                f'<figure class="expresso-figure" id="fig-{html.escape(name)}">{content}'
+                f"<figcaption><strong>{label}</strong> {caption} "
+                f'<span class="expresso-note">{html.escape(self.note)}.</span>'
+                "</figcaption></figure>"
+            )
+        )
 
     def show(self, table: pd.DataFrame | str, *, caption: str = "", digits: int = 2) -> None:
         """Show a table (or a piece of HTML), scrolling sideways where the page is narrow."""
         from IPython.display import HTML, display
 
-        content = table if isinstance(table, str) else style.table_html(
-            table, caption=caption, digits=digits)
+        content = (
+            table
+            if isinstance(table, str)
+            else style.table_html(table, caption=caption, digits=digits)
+        )
         display(HTML(content))
 
     def glue(self, name: str, value: Any) -> None:
@@ -301,7 +339,9 @@ class Run:
         # Only the chapter that trains answers for the models; the others find them there.
         for path in sorted(self.models.glob("*.safetensors")) if self.chapter.trains else ():
             made[f"models/{path.name}"] = store.file_hash(path)
-        store.write_text(chapters.outputs_path(self.chapter.name, self.folder),
-                         json.dumps(made, indent=1, sort_keys=True))
+        store.write_text(
+            chapters.outputs_path(self.chapter.name, self.folder),
+            json.dumps(made, indent=1, sort_keys=True),
+        )
         if "executor" in self.__dict__ and self.executor is not None:
             self.executor.shutdown(wait=True)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from expresso_lib import _checks, config, evidence, store, training
+from expresso_lib import _checks, config, models, store
+from expresso_lib.pipeline import evidence
 from expresso_lib.pipeline.study import explanations, rendering, scores
 
 logger = logging.getLogger(__name__)
@@ -43,24 +44,46 @@ def tables(root: Path) -> dict[str, pd.DataFrame] | None:
     return evidence.read(folder(root)) or None
 
 
-def design(parameters: config.Parameters, root: Path, *, executor: Executor | None = None
-           ) -> scores.Design:
+def design(
+    parameters: config.Parameters, root: Path, *, executor: Executor | None = None
+) -> scores.Design:
     """Take from the parameters what a study varies around."""
     cohort, cut, fit = parameters.cohort, parameters.clips, parameters.training
-    shape = rendering.Shape(cohort.participants, cohort.recordings, cohort.seconds, cohort.fps,
-                            cut.fps, cut.size)
-    recipe = training.Recipe(fit.model, fit.weights, cut.input, cut.frames, seed=fit.seed,
-                             folds=fit.folds, repeats=fit.repeats)
-    tuning = training.FineTuning(epochs=fit.epochs, batch=fit.batch, optimizer=fit.optimizer,
-                                 learning_rate=fit.learning_rate, device=fit.device)
+    shape = rendering.Shape(
+        cohort.participants, cohort.recordings, cohort.seconds, cohort.fps, cut.fps, cut.size
+    )
+    recipe = models.Recipe(
+        fit.model,
+        fit.weights,
+        cut.input,
+        cut.frames,
+        seed=fit.seed,
+        folds=fit.folds,
+        repeats=fit.repeats,
+    )
+    tuning = models.FineTuning(
+        epochs=fit.epochs,
+        batch=fit.batch,
+        optimizer=fit.optimizer,
+        learning_rate=fit.learning_rate,
+        device=fit.device,
+    )
     return scores.Design(
-        shape, recipe, root / "build" / parameters.run.name / "data", folds=fit.folds,
-        repeats=fit.repeats, tuning=tuning, draws=fit.bootstrap,
-        clips=parameters.attribution.trust_clips, executor=executor)
+        shape,
+        recipe,
+        root / "build" / parameters.run.name / "data",
+        folds=fit.folds,
+        repeats=fit.repeats,
+        tuning=tuning,
+        draws=fit.bootstrap,
+        clips=parameters.attribution.trust_clips,
+        executor=executor,
+    )
 
 
-def run(plan: scores.Design, root: Path, *, seeds: Sequence[int] = SEEDS,
-        only: Sequence[str] = ()) -> dict[str, pd.DataFrame]:
+def run(
+    plan: scores.Design, root: Path, *, seeds: Sequence[int] = SEEDS, only: Sequence[str] = ()
+) -> dict[str, pd.DataFrame]:
     """Do the parts asked for (all, where none is named) and write their tables.
 
     Parameters
@@ -107,9 +130,10 @@ def prediction_tables(plan: scores.Design) -> dict[str, pd.DataFrame]:
     for path, seed in _predicted(plan).items():
         predicted.setdefault(seed, []).append(pd.read_parquet(path))
     joined = {seed: pd.concat(parts, ignore_index=True) for seed, parts in predicted.items()}
-    return {"study_scores": scores.score_table(joined, draws=plan.draws),
-            "study_differences": scores.difference_table(joined, plan.recipe.name,
-                                                         draws=plan.draws)}
+    return {
+        "study_scores": scores.score_table(joined, draws=plan.draws),
+        "study_differences": scores.difference_table(joined, plan.recipe.name, draws=plan.draws),
+    }
 
 
 def _predicted(plan: scores.Design) -> dict[Path, int]:
@@ -117,8 +141,12 @@ def _predicted(plan: scores.Design) -> dict[Path, int]:
 
     The part that holds the default comes first: it is what the others are read against.
     """
-    known = [(part, int(seed), path) for path in (plan.root / "predictions").glob("*.parquet")
-             for part, _, seed in [path.stem.rpartition("-s")] if part in PREDICTING]
+    known = [
+        (part, int(seed), path)
+        for path in (plan.root / "predictions").glob("*.parquet")
+        for part, _, seed in [path.stem.rpartition("-s")]
+        if part in PREDICTING
+    ]
     known.sort(key=lambda one: (PREDICTING.index(one[0]), one[1]))
     return {path: seed for _, seed, path in known}
 
@@ -130,7 +158,13 @@ def _write(plan: scores.Design, root: Path, name: str, table: pd.DataFrame) -> N
             write(temporary, index=False)
     maker = scores if name in ("study_scores", "study_differences", "study_null") else explanations
     named = table["seed"].astype(str) if "seed" in table else map(str, _predicted(plan).values())
-    evidence.keep(folder(root), name, table, maker.__name__, files=CHECKPOINT,
-                  device=f"{plan.tuning.device} ({platform.machine()}, {os.cpu_count()} cores)",
-                  seeds=sorted({int(seed) for seed in named if seed.isdigit()}),
-                  recipe=plan.recipe.name)
+    evidence.keep(
+        folder(root),
+        name,
+        table,
+        maker.__name__,
+        files=CHECKPOINT,
+        device=f"{plan.tuning.device} ({platform.machine()}, {os.cpu_count()} cores)",
+        seeds=sorted({int(seed) for seed in named if seed.isdigit()}),
+        recipe=plan.recipe.name,
+    )

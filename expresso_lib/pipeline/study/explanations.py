@@ -12,17 +12,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from expresso_lib import (
-    anatomy,
-    decomposition,
-    experiments,
-    explanation,
-    faithfulness,
-    models,
-    store,
-    training,
-    trials,
-)
+from expresso_lib import faithfulness, models, store
+from expresso_lib.attribution import explanation
+from expresso_lib.faces import anatomy
+from expresso_lib.faithfulness import decomposition, trials
+from expresso_lib.models import experiments
 from expresso_lib.pipeline.study import scores
 
 CHANNEL = ("DeepLift", "own_neutral")
@@ -31,16 +25,30 @@ WAYS = (CHANNEL, ("DeepLift", "blur"), ("DeepLift", "zero"), ("DeepLift", "oracl
 DEALS = 8
 # Left and right are planted alike, so the right side stands for both.
 REGIONS = ("right_eyebrow", "right_eye", "nose", "mouth")
-POOLED = ("interventional_fidelity", "interventional_slope", "share_fidelity", "share_slope",
-          "fidelity_given_amount", "sign", "sign_positive", "sign_negative", "time_auroc",
-          "time_fidelity", "relevance_mass", "interaction", "beyond_pairs", "single_effect")
+POOLED = (
+    "interventional_fidelity",
+    "interventional_slope",
+    "share_fidelity",
+    "share_slope",
+    "fidelity_given_amount",
+    "sign",
+    "sign_positive",
+    "sign_negative",
+    "time_auroc",
+    "time_fidelity",
+    "relevance_mass",
+    "interaction",
+    "beyond_pairs",
+    "single_effect",
+)
 BY_FACTOR = POOLED[:1]
 WHOLE = ("interventional_fidelity", "share_fidelity")
 ENDS = ["estimate", "ci_low", "ci_high"]
 
 
-def fold_models(design: scores.Design, variant: str, seed: int
-                ) -> tuple[experiments.Study, training.Recipe, dict[str, Path]]:
+def fold_models(
+    design: scores.Design, variant: str, seed: int
+) -> tuple[experiments.Study, models.Recipe, dict[str, Path]]:
     """A cohort's study and recipe, and for every participant a model that has not seen them."""
     study, recipe = design.study(variant, seed), replace(design.recipe, variant=variant)
     experiments.features(recipe, study, executor=design.executor)
@@ -58,8 +66,9 @@ def _drawn(recordings: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
 # Regions
 
 
-def region_table(design: scores.Design, seeds: Sequence[int], regions: Sequence[str] = REGIONS
-                 ) -> pd.DataFrame:
+def region_table(
+    design: scores.Design, seeds: Sequence[int], regions: Sequence[str] = REGIONS
+) -> pd.DataFrame:
     """What is said of every region where severity is planted in one of them.
 
     Returns
@@ -77,11 +86,29 @@ def region_table(design: scores.Design, seeds: Sequence[int], regions: Sequence[
     for seed in seeds:
         for name in regions:
             table = _regions_of(design, f"region:{name}", seed)
-            firsts = {label: table.loc[table[column].idxmax(), "region"] for label, column in
-                      (("densest", "enrichment"), ("learnt", "beyond"), ("carries", "part"))}
+            firsts = {
+                label: table.loc[table[column].idxmax(), "region"]
+                for label, column in (
+                    ("densest", "enrichment"),
+                    ("learnt", "beyond"),
+                    ("carries", "part"),
+                )
+            }
             parts.append(table.assign(seed=str(seed), planted=name, **firsts))
-    columns = ["seed", "planted", "r", "region", "enrichment", "beyond", "part", "densest",
-               "learnt", "carries", "follows", "follows_r"]
+    columns = [
+        "seed",
+        "planted",
+        "r",
+        "region",
+        "enrichment",
+        "beyond",
+        "part",
+        "densest",
+        "learnt",
+        "carries",
+        "follows",
+        "follows_r",
+    ]
     return pd.concat(parts, ignore_index=True)[columns]
 
 
@@ -92,22 +119,30 @@ def _regions_of(design: scores.Design, variant: str, seed: int) -> pd.DataFrame:
     first = study.recordings.drop_duplicates("participant")
     chance = []
     for number in range(DEALS):
-        owner = experiments.fold_models(recipe, experiments.dealt(study, number),
-                                        out / "dealt" / f"models-{number}")
-        chance.append(_explained(design, first, study, recipe, owner,
-                                 out / "dealt" / f"explained-{number}"))
+        owner = experiments.fold_models(
+            recipe, experiments.dealt(study, number), out / "dealt" / f"models-{number}"
+        )
+        chance.append(
+            _explained(design, first, study, recipe, owner, out / "dealt" / f"explained-{number}")
+        )
     part = explanation.parts_of_r(table, study.participants).groupby("region")["value"].mean()
-    found = pd.DataFrame({
-        "enrichment": explanation.enrichment(table).mean(),
-        "beyond": decomposition.beyond_chance(table, chance)["estimate"],
-        "part": part.loc[list(anatomy.FEATURE_REGIONS)]})
+    found = pd.DataFrame(
+        {
+            "enrichment": explanation.enrichment(table).mean(),
+            "beyond": decomposition.beyond_chance(table, chance)["estimate"],
+            "part": part.loc[list(anatomy.FEATURE_REGIONS)],
+        }
+    )
     # All parts together, those of the rest and of f(x0) included, are r.
     name, r = _follower(study, recipe)
-    return found.rename_axis("region").reset_index().assign(
-        r=float(part.sum()), follows=name, follows_r=r)
+    return (
+        found.rename_axis("region")
+        .reset_index()
+        .assign(r=float(part.sum()), follows=name, follows_r=r)
+    )
 
 
-def _follower(study: experiments.Study, recipe: training.Recipe) -> tuple[str, float]:
+def _follower(study: experiments.Study, recipe: models.Recipe) -> tuple[str, float]:
     """The head's feature whose participants' means correlate most with the score, and how much."""
     values = experiments.read_features(experiments.features(recipe, study))
     named = recipe.model == "small" and values.shape[1] == len(models.MEASURES)
@@ -119,17 +154,39 @@ def _follower(study: experiments.Study, recipe: training.Recipe) -> tuple[str, f
     return str(r.abs().idxmax()), float(r[r.abs().idxmax()])
 
 
-def _explained(design: scores.Design, recordings: pd.DataFrame, study: experiments.Study,
-               recipe: training.Recipe, owner: dict[str, Path], out: Path) -> pd.DataFrame:
+def _explained(
+    design: scores.Design,
+    recordings: pd.DataFrame,
+    study: experiments.Study,
+    recipe: models.Recipe,
+    owner: dict[str, Path],
+    out: Path,
+) -> pd.DataFrame:
     """Table ``attribution_regions`` of some recordings under the models of their participants."""
-    items = [explanation.item(name, study.archives[recipe.input][name], owner[who],
-                              length=recipe.frames, channels=[list(CHANNEL)])
-             for who, name in zip(recordings["participant"], recordings["recording"])]
-    done = store.map(explanation.explain_item, items, executor=design.executor, out=out,
-                     describe=f"{recipe.variant} {out.name}")
+    items = [
+        explanation.item(
+            name,
+            study.archives[recipe.input][name],
+            owner[who],
+            length=recipe.frames,
+            channels=[list(CHANNEL)],
+        )
+        for who, name in zip(recordings["participant"], recordings["recording"])
+    ]
+    done = store.map(
+        explanation.explain_item,
+        items,
+        executor=design.executor,
+        out=out,
+        describe=f"{recipe.variant} {out.name}",
+    )
     table, _ = explanation.tables(
-        [(str(who), outcome.item.name, outcome.path)
-         for who, outcome in zip(recordings["participant"], done)], recipe=recipe.name)
+        [
+            (str(who), outcome.item.name, outcome.path)
+            for who, outcome in zip(recordings["participant"], done)
+        ],
+        recipe=recipe.name,
+    )
     return table
 
 
@@ -165,17 +222,32 @@ def trial_rows(design: scores.Design, trained: str, shown: str, seed: int) -> pd
     """Trials of one variant's recordings under the models of another (or the same)."""
     study, recipe, owner = fold_models(design, trained, seed)
     study = study if shown == trained else design.study(shown, seed)
-    recordings = study.recordings[study.recordings["headset"]] if shown == "headset" else (
-        study.recordings)
+    recordings = (
+        study.recordings[study.recordings["headset"]] if shown == "headset" else (study.recordings)
+    )
     cohort = design.shape.arguments(shown, seed)
     chosen = _drawn(recordings, design.clips, seed)
-    items = [trials.item(name, study.archives[recipe.input][name], owner[who], participant=who,
-                         cohort=cohort, length=recipe.frames, ways=[list(way) for way in WAYS],
-                         full_size=design.shape.render_size)
-             for who, name in zip(chosen["participant"], chosen["recording"])]
-    done = store.map(trials.trial_item, items, suffix=".parquet", executor=design.executor,
-                     out=design.folder(shown, seed) / f"trials-{trained}",
-                     describe=f"trials s{seed}, {trained} on {shown}")
+    items = [
+        trials.item(
+            name,
+            study.archives[recipe.input][name],
+            owner[who],
+            participant=who,
+            cohort=cohort,
+            length=recipe.frames,
+            ways=[list(way) for way in WAYS],
+            full_size=design.shape.render_size,
+        )
+        for who, name in zip(chosen["participant"], chosen["recording"])
+    ]
+    done = store.map(
+        trials.trial_item,
+        items,
+        suffix=".parquet",
+        executor=design.executor,
+        out=design.folder(shown, seed) / f"trials-{trained}",
+        describe=f"trials s{seed}, {trained} on {shown}",
+    )
     return trials.read(done)
 
 
@@ -183,8 +255,11 @@ def _judged(rows: pd.DataFrame) -> pd.DataFrame:
     table = trials.faithfulness_table(rows, recipe="")
     pooled = (table["factor"] == "pooled") & table["metric"].isin(POOLED)
     own = (table["baseline"] == CHANNEL[1]) & table["metric"].isin(BY_FACTOR)
-    used = rows[(rows["metric"] == "evidence") & (rows["method"] == "amount")
-                & (rows["support"] == "changed")]
+    used = rows[
+        (rows["metric"] == "evidence")
+        & (rows["method"] == "amount")
+        & (rows["support"] == "changed")
+    ]
     spread = used.groupby("factor")["effect"].std(ddof=0).rename("estimate").reset_index()
     spread = spread.assign(method="model", baseline="none", metric="effect_sd", support="clip")
     # A control that says nothing, or always the same, has no correlation: no row. Shares speak
@@ -192,14 +267,23 @@ def _judged(rows: pd.DataFrame) -> pd.DataFrame:
     itself = table["method"].eq("share") & table["metric"].ne("interventional_fidelity")
     # Undivided pixels are the other way of counting: its fidelity is enough.
     other = table["support"].eq("whole") & ~table["metric"].isin(WHOLE)
-    kept = table[(pooled | own) & table["estimate"].notna() & table["method"].ne("zero_map")
-                 & ~itself & ~other]
+    kept = table[
+        (pooled | own)
+        & table["estimate"].notna()
+        & table["method"].ne("zero_map")
+        & ~itself
+        & ~other
+    ]
     return pd.concat([kept, spread], ignore_index=True)
 
 
 def _artefact(rows: pd.DataFrame) -> pd.DataFrame:
-    found = rows[(rows["metric"] == "evidence") & (rows["factor"] == "headset")
-                 & (rows["support"] == "changed") & rows["method"].isin(["DeepLift", "amount"])]
+    found = rows[
+        (rows["metric"] == "evidence")
+        & (rows["factor"] == "headset")
+        & (rows["support"] == "changed")
+        & rows["method"].isin(["DeepLift", "amount"])
+    ]
     said = found.assign(value=found["said"], metric="artefact_points")
     said = said[said["method"] == "DeepLift"]
     true = found[found["method"] == "amount"]

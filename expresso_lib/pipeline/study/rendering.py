@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from expresso_lib import clips, store, synthetic
+from expresso_lib import clips, rendered, store
 from expresso_lib.faces import simulated
 
 
@@ -33,13 +33,13 @@ class Shape:
     render_size: int = 128  # px, side of a rendered picture: that of the practice set
 
     def arguments(self, variant: str, seed: int) -> dict[str, Any]:
-        """What `synthetic.plan_cohort` takes."""
+        """What `rendered.plan_cohort` takes."""
         names = ("participants", "recordings", "seconds", "fps")
         return {name: getattr(self, name) for name in names} | {"variant": variant, "seed": seed}
 
-    def plan(self, variant: str, seed: int) -> synthetic.Plan:
+    def plan(self, variant: str, seed: int) -> rendered.Plan:
         """The cohort of this size, variant and seed."""
-        return synthetic.plan_cohort(**self.arguments(variant, seed))
+        return rendered.plan_cohort(**self.arguments(variant, seed))
 
 
 def archives(
@@ -49,14 +49,16 @@ def archives(
     """Render a cohort's recordings into clip archives below `folder`: recording -> file."""
     out = folder / input
     same: dict[str, Any] = asdict(shape) | {"variant": variant, "seed": seed, "input": input}
-    items = [store.Item(name, same | {"recording": name}, (), (shape, variant, seed))
-             for name in shape.plan(variant, seed).recordings["recording"]]
+    items = [
+        store.Item(name, same | {"recording": name}, (), (shape, variant, seed))
+        for name in shape.plan(variant, seed).recordings["recording"]
+    ]
     done = store.map(cut, items, out=out, executor=executor, describe=f"{variant} s{seed} {input}")
     return {outcome.item.name: outcome.path for outcome in done}
 
 
 @lru_cache(maxsize=4)
-def planned(shape: Shape, variant: str, seed: int) -> synthetic.Plan:
+def planned(shape: Shape, variant: str, seed: int) -> rendered.Plan:
     """`Shape.plan`, kept for the next recording."""
     return shape.plan(variant, seed)
 
@@ -66,7 +68,7 @@ def cut(item: store.Item, path: Path) -> None:
     shape, variant, seed = item.payload
     script = planned(shape, variant, seed).script(item.name)
     source = clips.resample(np.arange(script.n_frames) / script.fps, shape.rate)
-    drawn = list(synthetic.render(script, size=shape.render_size, frames=source.tolist()))
+    drawn = list(rendered.render(script, size=shape.render_size, frames=source.tolist()))
     truth = np.stack([frame.landmarks for frame in drawn])
     rate = min(shape.rate, script.fps)
     track = simulated.simulate(truth, rate, seed=zlib.crc32(item.name.encode()))

@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from expresso_lib import clips, experiments, store, training
+from expresso_lib import clips, models, store
+from expresso_lib.models import experiments
 from expresso_lib.pipeline.study import rendering
 
 METRICS = ("mae", "pearson", "ccc", "rmse")
@@ -30,11 +31,11 @@ class Design:
     """What a study varies around: cohorts, the default recipe, folds; and where it works."""
 
     shape: rendering.Shape
-    recipe: training.Recipe
+    recipe: models.Recipe
     root: Path
     folds: int = 5
     repeats: int = 3
-    tuning: training.FineTuning = field(default_factory=training.FineTuning)
+    tuning: models.FineTuning = field(default_factory=models.FineTuning)
     draws: int = 2000
     nulls: int = 200  # cohorts of permuted scores, per cohort of faces and scenario
     clips: int = 48  # explained in faithfulness, per cohort
@@ -48,16 +49,32 @@ class Design:
               repeats: int = 0) -> experiments.Study:  # fmt: skip
         """Render a cohort and lay out its folds."""
         plan = self.shape.plan(variant, seed)
-        files = {name: rendering.archives(self.shape, variant, seed, input=name,
-                                          folder=self.folder(variant, seed),
-                                          executor=self.executor) for name in inputs}
-        dealt = experiments.schemes(plan.participants, folds=self.folds,
-                                    repeats=repeats or self.repeats, seed=seed)
-        return experiments.Study(plan.participants, plan.recordings, files, dealt,
-                                 self.folder(variant, seed) / "features", size=self.shape.size,
-                                 tuning=self.tuning, device=self.tuning.device)
+        files = {
+            name: rendering.archives(
+                self.shape,
+                variant,
+                seed,
+                input=name,
+                folder=self.folder(variant, seed),
+                executor=self.executor,
+            )
+            for name in inputs
+        }
+        dealt = experiments.schemes(
+            plan.participants, folds=self.folds, repeats=repeats or self.repeats, seed=seed
+        )
+        return experiments.Study(
+            plan.participants,
+            plan.recordings,
+            files,
+            dealt,
+            self.folder(variant, seed) / "features",
+            size=self.shape.size,
+            tuning=self.tuning,
+            device=self.tuning.device,
+        )
 
-    def cells(self, part: str) -> list[training.Recipe]:
+    def cells(self, part: str) -> list[models.Recipe]:
         """The recipes of a part, the default (where it belongs to it) first."""
         default = self.recipe
         scratch = replace(default, weights="none")
@@ -83,8 +100,12 @@ def predictions(design: Design, part: str, seed: int) -> pd.DataFrame:
         recipes = [cell for cell in design.cells(part) if (cell.fit != "ridge") == tuned]
         if not recipes:
             continue
-        study = design.study(recipes[0].variant, seed, repeats=1 if tuned else 0,
-                             inputs=sorted({cell.input for cell in recipes}))
+        study = design.study(
+            recipes[0].variant,
+            seed,
+            repeats=1 if tuned else 0,
+            inputs=sorted({cell.input for cell in recipes}),
+        )
         out = design.folder(recipes[0].variant, seed) / "recipes"
         parts.append(experiments.run_recipes(recipes, study, out=out, executor=design.executor))
     table = pd.concat(parts, ignore_index=True)
@@ -93,9 +114,13 @@ def predictions(design: Design, part: str, seed: int) -> pd.DataFrame:
 
 def stacked(predicted: dict[int, pd.DataFrame]) -> pd.DataFrame:
     """All cohorts' predictions as one, a participant's name preceded by the cohort's."""
-    parts = [table.assign(participant=f"s{seed}-" + table["participant"],
-                          recording=f"s{seed}-" + table["recording"])
-             for seed, table in predicted.items()]
+    parts = [
+        table.assign(
+            participant=f"s{seed}-" + table["participant"],
+            recording=f"s{seed}-" + table["recording"],
+        )
+        for seed, table in predicted.items()
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -112,28 +137,36 @@ def score_table(predicted: dict[int, pd.DataFrame], *, draws: int) -> pd.DataFra
     parts = [_scores(table, draws).assign(seed=seed) for seed, table in tables.items()]
     mean = pd.concat(parts).groupby(["recipe", "metric"], sort=False, as_index=False)
     whole = _scores(stacked(predicted), draws).assign(seed="stacked")
-    means = mean[["estimate", "n_participants"]].agg(
-        {"estimate": "mean", "n_participants": "sum"}).assign(seed="mean")
+    means = (
+        mean[["estimate", "n_participants"]]
+        .agg({"estimate": "mean", "n_participants": "sum"})
+        .assign(seed="mean")
+    )
     columns = ["seed", "recipe", "metric", "estimate", "ci_low", "ci_high", "n_participants"]
     return pd.concat([*parts, means, whole], ignore_index=True)[columns]
 
 
 def _scores(table: pd.DataFrame, draws: int) -> pd.DataFrame:
-    found = training.model_scores(table, draws=draws)
+    found = models.model_scores(table, draws=draws)
     found = found[found["level"] == "participant"].drop(columns="level")
     mae = found[found["metric"] == "mae"]
     null = mae.loc[mae["recipe"] == "null", "estimate"]
     if null.empty:
         return found
-    ratio = mae.assign(metric="mae_ratio", estimate=mae["estimate"] / float(null.iloc[0]),
-                       ci_low=np.nan, ci_high=np.nan)
+    ratio = mae.assign(
+        metric="mae_ratio",
+        estimate=mae["estimate"] / float(null.iloc[0]),
+        ci_low=np.nan,
+        ci_high=np.nan,
+    )
     # The null model's r is an accident of its folds.
     accident = (found["recipe"] == "null") & found["metric"].isin(["pearson", "ccc"])
     return pd.concat([found[~accident], ratio], ignore_index=True)
 
 
-def difference_table(predicted: dict[int, pd.DataFrame], default: str, *, draws: int
-                     ) -> pd.DataFrame:
+def difference_table(
+    predicted: dict[int, pd.DataFrame], default: str, *, draws: int
+) -> pd.DataFrame:
     """The default recipe minus every other, paired by participant, all cohorts stacked.
 
     Both sides are averaged over the same repeats of the folds, for an average over more of them
@@ -143,11 +176,10 @@ def difference_table(predicted: dict[int, pd.DataFrame], default: str, *, draws:
     parts = []
     for other in [name for name in table["recipe"].unique() if name != default]:
         both = table[table["recipe"].isin([default, other])]
-        shared = set.intersection(*(set(part["participant"]) for _, part in
-                                    both.groupby("recipe")))
+        shared = set.intersection(*(set(part["participant"]) for _, part in both.groupby("recipe")))
         repeats = both.loc[both["recipe"] == other, "repeat"].unique()
         both = both[both["participant"].isin(shared) & both["repeat"].isin(repeats)]
-        found = training.model_differences(both, [(default, other)], draws=draws)
+        found = models.model_differences(both, [(default, other)], draws=draws)
         found = found[(found["level"] == "participant") & found["metric"].isin(METRICS)]
         parts.append(found.drop(columns="level").assign(n_participants=len(shared)))
     return pd.concat(parts, ignore_index=True)
@@ -170,12 +202,24 @@ def null_table(design: Design, seeds: Sequence[int]) -> pd.DataFrame:
         study = design.study("default", seed)
         path = experiments.features(design.recipe, study, executor=design.executor)
         recipe = {"draws": NULL_DRAWS, "nulls": design.nulls}
-        items = [store.Item(f"null-{scenario.replace(' ', '-')}", recipe, (path,),
-                            (scenario, design.nulls, study, design.recipe))
-                 for scenario in SCENARIOS]
+        items = [
+            store.Item(
+                f"null-{scenario.replace(' ', '-')}",
+                recipe,
+                (path,),
+                (scenario, design.nulls, study, design.recipe),
+            )
+            for scenario in SCENARIOS
+        ]
         out = design.folder("default", seed) / "null"
-        for done in store.map(permuted_tests, items, out=out, executor=design.executor,
-                              suffix=".parquet", describe=f"null s{seed}"):
+        for done in store.map(
+            permuted_tests,
+            items,
+            out=out,
+            executor=design.executor,
+            suffix=".parquet",
+            describe=f"null s{seed}",
+        ):
             found.append(pd.read_parquet(done.path).assign(seed=str(seed)))
     table = pd.concat(found, ignore_index=True)
     everything = pd.concat([table, table.assign(seed="all")])
@@ -202,23 +246,31 @@ def permuted_tests(item: store.Item, path: Path) -> None:
     rows = []
     for number in range(count):
         table, dealt = _permuted(own, study.schemes, scenario, number)
-        r, _, p = training.permutation_test(means, table, dealt, draws=NULL_DRAWS, seed=number)
+        r, _, p = models.permutation_test(means, table, dealt, draws=NULL_DRAWS, seed=number)
         rows.append({"scenario": scenario, "number": number, "r": r, "p": p})
     pd.DataFrame(rows).to_parquet(path)
 
 
-def _permuted(own: pd.DataFrame, schemes: pd.DataFrame, scenario: str, number: int
-              ) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _permuted(
+    own: pd.DataFrame, schemes: pd.DataFrame, scenario: str, number: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     rng = np.random.default_rng([number, 61])
     first = schemes[schemes["repeat"] == 0]
     fold = own["participant"].map(first.set_index("participant")["fold"]).to_numpy()
-    groups = [np.arange(len(own))] if scenario == "anew" else [
-        np.flatnonzero(fold == name) for name in np.unique(fold)]
+    groups = (
+        [np.arange(len(own))]
+        if scenario == "anew"
+        else [np.flatnonzero(fold == name) for name in np.unique(fold)]
+    )
     order = np.arange(len(own))
     for group in groups:
         order[group] = rng.permutation(group)
-    table = own.assign(score=own["score"].to_numpy()[order], band=own["band"].to_numpy()[order],
-                       recording=own["participant"], clip=own["participant"])
+    table = own.assign(
+        score=own["score"].to_numpy()[order],
+        band=own["band"].to_numpy()[order],
+        recording=own["participant"],
+        clip=own["participant"],
+    )
     if scenario == "anew":
         first = clips.folds(table, int(fold.max()) + 1, seed=number).assign(repeat=0)
     return table, first

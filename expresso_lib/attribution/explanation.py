@@ -1,0 +1,403 @@
+"""One recording explained: clip archive and model in, attributions pooled to tables and maps out.
+
+``explain`` runs every channel (a method with a baseline) over a recording's clips, pools at full
+precision, and keeps one map per frame for pictures. ``explain_item`` is the same as a piece of
+work for ``store.map``; chapters 4, 5, 7, 8 and ``expresso explain`` read the files it leaves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from expresso_lib import clips, models, store
+from expresso_lib.attribution import methods, pooling
+from expresso_lib.faces import anatomy, regions
+
+# The two channels that are read together, and the paper's.
+CHANNELS = (("DeepLift", "own_neutral"), ("DeepLift", "blur"), ("DeepLift", "zero"))
+# Maps are kept for pictures only: 8 bits, scaled to this share of a recording's |values|.
+MAP_QUANTILE = 0.9995
+
+
+@dataclass(frozen=True, eq=False)
+class Channel:
+    """What one method with one baseline says about a recording's clips."""
+
+    method: str
+    baseline: str
+    mass: pooling.RegionMass  # (N, T, R) score points
+    output: np.ndarray  # (N,) f(x), score points
+    output_baseline: np.ndarray  # (N,) f(x0), score points
+    delta: np.ndarray  # (N,) sum(A) - (f(x) - f(x0)), score points
+    complete: np.ndarray  # (N,) bool
+    degenerate: np.ndarray  # (N,) bool, clip equals baseline
+    map: np.ndarray  # (F', H, W) float32 score points, on the aligned face; NaN where no clip
+    model: str = "trained"  # or random_1, random_2, ...: the same network, weights shuffled
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """A recording's clips and every channel's account of them."""
+
+    rows: np.ndarray  # (N, T) int, rows of the clip archive
+    frames: np.ndarray  # (N, T) int, frame numbers in the recording
+    neutral: int  # row of the archive that served as the own neutral frame
+    fps: float  # rows per second
+    channels: tuple[Channel, ...]
+
+    def channel(self, method: str, baseline: str) -> Channel:
+        """Return one channel; ValueError names those there are."""
+        wanted = (methods.method_name(method), baseline)
+        for channel in self.channels:
+            if (channel.method, channel.baseline, channel.model) == (*wanted, "trained"):
+                return channel
+        known = ", ".join(f"{c.method}/{c.baseline}" for c in self.channels)
+        raise ValueError(f"no channel {'/'.join(wanted)}; this explanation has {known}.")
+
+    def region_table(self) -> pd.DataFrame:
+        """One row per channel, clip and region: `pooling.region_table` with f(x), f(x0), delta."""
+        parts = []
+        for channel in self.channels:
+            table = pooling.region_table(channel.mass)
+            row = table["clip"].to_numpy()
+            facts = {n: getattr(channel, n) for n in ("method", "baseline", "model")}
+            for name in ("output", "output_baseline", "delta", "complete"):
+                facts[name] = getattr(channel, name)[row]
+            table["clip"] = self.rows[row, 0]
+            parts.append(table.assign(**facts))
+        return pd.concat(parts, ignore_index=True)
+
+    def frame_table(self) -> pd.DataFrame:
+        """One row per channel and frame of the recording, stitched: `pooling.frame_table`."""
+        tables = [
+            pooling.frame_table(c.mass, self.frames).assign(
+                method=c.method, baseline=c.baseline, model=c.model
+            )
+            for c in self.channels
+        ]
+        return pd.concat(tables, ignore_index=True)
+
+    def save(self, path: str | Path) -> Path:
+        """Write NPZ; maps are rounded to 8 bits (for pictures), everything else is exact."""
+        arrays: dict[str, Any] = {"rows": self.rows, "frames": self.frames}
+        names = [[c.method, c.baseline, c.model] for c in self.channels]
+        head = {"neutral": self.neutral, "fps": self.fps, "channels": names}
+        for number, channel in enumerate(self.channels):
+            arrays |= {f"{number}_{k}": v for k, v in _channel_arrays(channel).items()}
+        arrays["head"] = np.array(json.dumps(head))
+        with store.atomic(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Explanation:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            head = json.loads(str(file["head"]))
+            channels = tuple(
+                _channel_of(names, {key: file[f"{number}_{key}"] for key in _STORED})
+                for number, names in enumerate(head["channels"])
+            )
+            return cls(file["rows"], file["frames"], head["neutral"], head["fps"], channels)
+
+
+_MASS = ("positive", "negative", "area")
+_FACTS = ("output", "output_baseline", "delta", "complete", "degenerate")
+_STORED = (*_MASS, *_FACTS, "map", "scale")
+
+
+def _channel_arrays(channel: Channel) -> dict[str, np.ndarray]:
+    arrays = {name: getattr(channel.mass, name) for name in _MASS}
+    arrays |= {name: getattr(channel, name) for name in _FACTS}
+    seen = np.abs(channel.map[np.isfinite(channel.map)])
+    scale = (float(np.quantile(seen, MAP_QUANTILE)) if seen.size else 0.0) or 1.0
+    levels = np.round(np.nan_to_num(np.clip(channel.map / scale, -1, 1), nan=-128 / 127) * 127)
+    return arrays | {"map": levels.astype(np.int8), "scale": np.array(scale)}
+
+
+def _channel_of(names: Sequence[str], arrays: dict[str, np.ndarray]) -> Channel:
+    levels = arrays["map"].astype(np.float32)
+    levels[levels == -128] = np.nan
+    mass = pooling.RegionMass(*(arrays[name] for name in _MASS))
+    facts = {name: arrays[name] for name in _FACTS}
+    method, baseline, network = names
+    values = levels * (float(arrays["scale"]) / 127)
+    return Channel(method, baseline, mass=mass, map=values, model=network, **facts)
+
+
+def explain(
+    archive: clips.ClipArchive,
+    model: nn.Module,
+    rows: np.ndarray,
+    *,
+    channels: Sequence[Sequence[str]] = CHANNELS,
+    randomised: int = 0,
+    seed: int = 0,
+    internal_batch_size: int | None = None,
+    **options,
+) -> Explanation:
+    """Explain the clips of one recording.
+
+    Parameters
+    ----------
+    archive : clips.ClipArchive
+        The recording as the model sees it. A composite is mapped back onto the face.
+    model : nn.Module
+        In ``eval()``.
+    rows : np.ndarray
+        (N, T) int rows of the archive, as ``clips.windows`` gives them.
+    channels : sequence of (method, baseline)
+        ``own_neutral`` is built from this recording; other names as in ``attribution``.
+    randomised : int
+        Networks with shuffled weights that are explained in the first channel too: what any
+        network of this build would say of the recording. Their maps are not kept.
+    seed, internal_batch_size, **options
+        Handed to ``attribution.attribute``.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    ValueError
+        Where there is no clip, or for anything ``attribute`` refuses.
+    """
+    if not len(rows):
+        raise ValueError(
+            f"no clip of the asked length fits {archive.n_frames} frames; take shorter clips."
+        )
+    inputs = torch.from_numpy(clips.stack(archive, rows))
+    neutral = methods.neutral_frame(archive.landmarks)
+    labels = _face_labels(archive)[rows]
+    options = options | {"seed": seed, "internal_batch_size": internal_batch_size}
+    found = []
+    for method, baseline in channels:
+        reference = own_neutral(archive, neutral) if baseline == "own_neutral" else baseline
+        if methods.method_name(method) == "Ablation":
+            options = options | {"regions": torch.from_numpy(archive.regions[rows])}
+        result = methods.attribute(model, inputs, method, reference, **options)
+        found.append(_pooled(result, baseline, archive, rows, labels))
+    for number in range(1, randomised + 1):
+        *_, (_, network) = methods.randomised(model, seed=seed + number)
+        method, baseline = channels[0]
+        reference = own_neutral(archive, neutral) if baseline == "own_neutral" else baseline
+        result = methods.attribute(network, inputs, method, reference, **options)
+        one = _pooled(result, baseline, archive, rows, labels)
+        found.append(replace(one, map=one.map[:0], model=f"random_{number}"))
+    return Explanation(rows, archive.source[rows], neutral, archive.fps, tuple(found))
+
+
+def own_neutral(archive: clips.ClipArchive, row: int) -> Tensor:
+    """One row of an archive as a baseline: (3, 1, H, W) float32 in 0 to 1."""
+    return torch.from_numpy(clips.stack(archive, np.array([[row]]))[0])
+
+
+def _face_labels(archive: clips.ClipArchive) -> np.ndarray:
+    """Region labels on the aligned face, whatever the model sees."""
+    if archive.maps is None:
+        return archive.regions
+    shape = archive.frames.shape[1:3]
+    return regions.label_map(archive.landmarks, shape)
+
+
+def on_face(values: np.ndarray, archive: clips.ClipArchive, rows: np.ndarray) -> np.ndarray:
+    """Attributions (N, C, T, H, W) where the model saw them, carried to the aligned face.
+
+    For the ``face`` input they are there already; a composite's tiles are mapped back, and the
+    sum is kept.
+    """
+    if archive.maps is None:
+        return values
+    shape = archive.frames.shape[1:3]
+    carried = np.empty_like(values)
+    for clip, frame in np.ndindex(rows.shape):
+        way = archive.maps[rows[clip, frame]]
+        carried[clip, :, frame] = regions.decompose(values[clip, :, frame], way, shape)
+    return carried
+
+
+def _pooled(result, baseline, archive, rows, labels) -> Channel:
+    values = on_face(result.values.numpy(), archive, rows)
+    row, mean, _ = pooling.stitch(pooling.pixel_map(values), rows)
+    full = np.full((archive.n_frames, *mean.shape[1:]), np.nan, np.float32)
+    full[row] = mean
+    facts = {name: getattr(result, name).numpy() for name in _FACTS}
+    return Channel(result.method, baseline, pooling.pool(values, labels), map=full, **facts)
+
+
+def item(
+    recording: str,
+    archive: str | Path,
+    model: str | Path,
+    *,
+    length: int,
+    step: int = 0,
+    dilation: int = 1,
+    **options,
+) -> store.Item:
+    """One recording as a piece of work for ``explain_item``.
+
+    ``length``, ``step`` and ``dilation`` are those of `clips.windows`, ``options`` those of
+    ``explain`` (``channels``, ``seed``, ``internal_batch_size``, ...).
+    """
+    recipe = {"windows": {"step": step, "dilation": dilation}, "length": length} | options
+    return store.Item(recording, recipe, (Path(archive), Path(model)))
+
+
+def items(
+    recordings: pd.DataFrame,
+    folder: str | Path,
+    model_of: Mapping[str, Path],
+    *,
+    length: int,
+    dilation: int = 1,
+    randomised: int = 0,
+    **options,
+) -> list[store.Item]:
+    """The work of a cohort: every recording by the model that has not seen its participant.
+
+    Parameters
+    ----------
+    recordings : pd.DataFrame
+        ``participant, recording``; those without an archive, or shorter than one clip, are
+        passed over.
+    folder : path
+        Of the clip archives.
+    model_of : mapping
+        Participant to checkpoint, as ``experiments.fold_models`` gives it.
+    length, dilation : int
+        Of a clip.
+    randomised : int
+        Networks with shuffled weights, for the first recording of every participant.
+    **options
+        Of ``explain``.
+    """
+    known = clips.archived(recordings, folder, length=length, dilation=dilation)
+    known = known[known["participant"].isin(list(model_of))]
+    first = ~known["participant"].duplicated()
+    return [
+        item(row.recording, row.archive, model_of[row.participant], length=length,
+             dilation=dilation, randomised=randomised if leads else 0, **options)
+        for row, leads in zip(known.itertuples(), first)
+    ]  # fmt: skip
+
+
+def explain_item(work: store.Item, path: Path) -> None:
+    """Explain the recording of an ``item`` and write its `Explanation` to ``path``."""
+    archive = clips.ClipArchive.load(work.inputs[0])
+    model, _ = models.load(work.inputs[1])
+    options = dict(work.recipe)
+    length, windows = options.pop("length"), options.pop("windows")
+    rows = clips.windows(archive.n_frames, length, **windows)
+    explain(archive, model, rows, **options).save(path)
+
+
+def tables(
+    files: Iterable[tuple[str, str, str | Path]], *, recipe: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Join explained recordings to ``attribution_regions`` and ``attribution_frames``.
+
+    Parameters
+    ----------
+    files : iterable of (participant, recording, path)
+        The files that ``explain_item`` wrote.
+    recipe : str
+        The model's recipe, a column of both tables.
+    """
+    by_region, by_frame = [], []
+    for participant, recording, path in files:
+        explained = Explanation.load(path)
+        keys = {"recipe": recipe, "participant": participant, "recording": recording}
+        table = explained.region_table()
+        # The name of a clip is that of `clips.clip_table`.
+        table["clip"] = [f"{recording}_{start:05d}" for start in table["clip"]]
+        by_region.append(table.assign(**keys))
+        by_frame.append(explained.frame_table().assign(**keys))
+    first = ["recipe", "participant", "recording", "method", "baseline"]
+    joined = [pd.concat(parts, ignore_index=True) for parts in (by_region, by_frame)]
+    ordered = [t[first + [c for c in t.columns if c not in first]] for t in joined]
+    return ordered[0], ordered[1]
+
+
+def enrichment(regions: pd.DataFrame) -> pd.DataFrame:
+    """Log density of both signs together against the rest of the face, by participant.
+
+    Parameters
+    ----------
+    regions : DataFrame
+        ``attribution_regions`` of one method and baseline.
+
+    Returns
+    -------
+    DataFrame
+        Index: participant; a column per region of the face (`pooling.enrichment`).
+    """
+    table = regions.assign(size=regions["positive"] - regions["negative"])
+    wide = table.pivot_table(index="participant", columns="region", values=["size", "area"])
+    size, area = (wide[name][list(anatomy.REGIONS)].to_numpy() for name in ("size", "area"))
+    found = pd.DataFrame(pooling.enrichment(size, area), wide.index, list(anatomy.REGIONS))
+    return found[list(anatomy.FEATURE_REGIONS)]
+
+
+def parts_of_r(regions: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
+    """What each region adds to the correlation of predictions with scores.
+
+    A complete explanation splits a prediction f into f(x0) and one sum C per region, so its
+    covariance with the scores y splits too: the part of a region is cov(C, y) / (sd(f) sd(y)).
+    The parts of all regions and that of f(x0) add up to Pearson's r. A region that is attended to
+    but says nothing of the score adds nothing in expectation, however dense its attribution.
+
+    Parameters
+    ----------
+    regions : DataFrame
+        ``attribution_regions`` of one method and baseline.
+    participants : DataFrame
+        ``participant, score``.
+
+    Returns
+    -------
+    DataFrame
+        One row per participant and region (``f(x0)`` is one, too): ``participant, region,
+        value``. The mean of ``value`` over participants is the region's part of r.
+    """
+    clips_of = regions.drop_duplicates(["participant", "clip"]).set_index("participant")
+    outputs = clips_of[["output", "output_baseline"]].groupby("participant").mean()
+    terms = regions.assign(signed=regions["positive"] + regions["negative"]).pivot_table(
+        index="participant", columns="region", values="signed", aggfunc="mean"
+    )
+    terms["f(x0)"] = outputs["output_baseline"]
+    score = participants.set_index("participant")["score"].loc[terms.index].astype(float)
+    size = float(outputs["output"].std(ddof=0) * score.std(ddof=0))
+    away = (terms - terms.mean()).mul(score - score.mean(), axis=0)
+    parts = away / size if size > 1e-12 else away * np.nan
+    return (
+        parts.rename_axis(columns="region")
+        .reset_index()
+        .melt("participant", value_name="value")
+        .sort_values(["participant", "region"], ignore_index=True)
+    )
+
+
+def completeness(regions: pd.DataFrame) -> pd.DataFrame:
+    """Whether attributions add up, by method and baseline.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``method, baseline, clips, complete`` (share), ``largest_gap`` (score points).
+    """
+    one = regions.drop_duplicates(["method", "baseline", "clip"])
+    one = one.assign(gap=one["delta"].abs())
+    return one.groupby(["method", "baseline"], as_index=False, sort=False).agg(
+        clips=("clip", "size"), complete=("complete", "mean"), largest_gap=("gap", "max")
+    )

@@ -1,0 +1,359 @@
+"""From voxels to what can be read: region by frame tables, densities, enrichment, frame series.
+
+Attributions are summed over colour channels first, for nobody reads the red of a pixel apart from
+its green; positive and negative pixels are then pooled apart, so that they cannot cancel. Raw
+sums grow with a region's area and, since DeepLift is complete, with the prediction itself;
+``enrichment`` compares densities instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats as distributions
+
+from expresso_lib.faces import anatomy
+
+REST = anatomy.REGIONS.index("face_rest")
+BACKGROUND = anatomy.REGIONS.index("background")
+# Added to every density, as a share of the face's mean density: a region without positive (or
+# negative) attribution has a finite enrichment, of at most log(1 + 1 / PSEUDO) below the rest.
+PSEUDO = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class RegionMass:
+    """Attribution of every region in every frame of N clips."""
+
+    positive: np.ndarray  # (N, T, R) float64, score points, >= 0
+    negative: np.ndarray  # (N, T, R) float64, score points, <= 0
+    area: np.ndarray  # (N, T, R) float64, pixels
+
+    @property
+    def signed(self) -> np.ndarray:
+        """Sum of both signs, (N, T, R), score points."""
+        return self.positive + self.negative
+
+
+def pixel_map(values: np.ndarray) -> np.ndarray:
+    """Sum attributions (N, C, T, H, W) over channels: (N, T, H, W) float64, score points."""
+    array = np.asarray(values)
+    if array.ndim != 5:
+        raise ValueError(f"attributions {array.shape} must be (N, C, T, H, W).")
+    return array.sum(axis=1, dtype=np.float64)
+
+
+def pool(values: np.ndarray, regions: np.ndarray) -> RegionMass:
+    """Sum attributions over the regions of every frame.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        (N, C, T, H, W) float, score points.
+    regions : np.ndarray
+        (N, T, H, W) label map, indices into ``anatomy.REGIONS``.
+
+    Returns
+    -------
+    RegionMass
+        R follows ``anatomy.REGIONS``. Nothing is lost: the sums over regions are the clip's.
+
+    Raises
+    ------
+    ValueError
+        Where shapes differ or a label is unknown.
+
+    Examples
+    --------
+    >>> mass = pool(np.ones((1, 3, 2, 4, 4)), np.full((1, 2, 4, 4), REST))
+    >>> float(mass.positive.sum()), float(mass.area[0, 0, REST])
+    (96.0, 16.0)
+    """
+    maps, labels = pixel_map(values), np.asarray(regions)
+    if labels.shape != maps.shape:
+        raise ValueError(
+            f"regions {labels.shape} do not fit attributions {np.shape(values)}; they must be "
+            f"{maps.shape}: cut both from the same clips."
+        )
+    count = len(anatomy.REGIONS)
+    if labels.size and int(labels.max()) >= count:
+        raise ValueError(f"region label {int(labels.max())} is unknown; there are {count} regions.")
+    n, t = maps.shape[:2]
+    # Every frame has its own bins, so that one pass over the pixels pools them all.
+    cell = np.arange(n * t).repeat(maps[0, 0].size) * count + labels.ravel()
+    pooled = [
+        np.bincount(cell, weights=part.ravel(), minlength=n * t * count).reshape(n, t, count)
+        for part in (np.maximum(maps, 0), np.minimum(maps, 0), np.ones_like(maps))
+    ]
+    return RegionMass(*pooled)
+
+
+def density(mass: np.ndarray, area: np.ndarray) -> np.ndarray:
+    """Mass per pixel; NaN where a region has no pixels."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(area > 0, mass / area, np.nan)
+
+
+def enrichment(mass: np.ndarray, area: np.ndarray, *, pseudo: float = PSEUDO) -> np.ndarray:
+    """Log density of each region against the rest of the face.
+
+    ``R_k = log[(P_k / area_k + e) / (P_rest / area_rest + e)]`` with ``e`` = ``pseudo`` times the
+    face's mean density; P are absolute sums of one sign. A shift in the rest of the face cannot
+    be told from the opposite shift in every region.
+
+    Parameters
+    ----------
+    mass : np.ndarray
+        (..., R) one sign's sums, score points.
+    area : np.ndarray
+        (..., R) pixels, summed over the same frames.
+    pseudo : float
+        Share of the face's mean density, > 0.
+
+    Returns
+    -------
+    np.ndarray
+        (..., R); 0 for the rest itself, NaN where a region has no pixels or the face no mass.
+
+    Raises
+    ------
+    ValueError
+        Where shapes differ or ``pseudo`` is not positive.
+
+    Examples
+    --------
+    >>> area = np.full(8, 10.0)
+    >>> mass = np.array([1, 1, 1, 1, 1, np.e, 1, 0.0])
+    >>> round(float(enrichment(mass, area, pseudo=1e-9)[5]), 3)
+    1.0
+    """
+    mass, area = np.abs(np.asarray(mass, float)), np.asarray(area, float)
+    if mass.shape != area.shape or mass.shape[-1:] != (len(anatomy.REGIONS),):
+        raise ValueError(
+            f"mass {mass.shape} and area {area.shape} must both be (..., {len(anatomy.REGIONS)})."
+        )
+    if not pseudo > 0:
+        raise ValueError(f"pseudo {pseudo} must be above 0; a region without mass has no log.")
+    face = [i for i in range(len(anatomy.REGIONS)) if i != BACKGROUND]
+    mean = density(mass[..., face].sum(-1), area[..., face].sum(-1))[..., None]
+    found = density(mass, area) + pseudo * mean
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(mean > 0, np.log(found / found[..., REST : REST + 1]), np.nan)
+
+
+def region_table(mass: RegionMass) -> pd.DataFrame:
+    """One row per clip and region: sums, densities, enrichment of both signs.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``clip, region, positive, negative, signed, area, density_positive, density_negative,
+        enrichment_positive, enrichment_negative``; masses in score points over the clip's
+        frames, ``area`` in pixels summed over frames.
+    """
+    positive, negative, area = (x.sum(axis=1) for x in (mass.positive, mass.negative, mass.area))
+    clips, count = positive.shape
+    columns = {
+        "positive": positive,
+        "negative": negative,
+        "signed": positive + negative,
+        "area": area,
+        "density_positive": density(positive, area),
+        "density_negative": density(negative, area),
+        "enrichment_positive": enrichment(positive, area),
+        "enrichment_negative": enrichment(negative, area),
+    }
+    keys = {"clip": np.repeat(np.arange(clips), count), "region": list(anatomy.REGIONS) * clips}
+    return pd.DataFrame(keys | {name: x.ravel() for name, x in columns.items()})
+
+
+def stitch(values: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Join clips to one series over the recording: the mean where clips overlap.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        (N, T, ...) per clip and frame.
+    frames : np.ndarray
+        (N, T) int, frame numbers in the recording.
+
+    Returns
+    -------
+    frame, mean, count : np.ndarray
+        (F,) int sorted; (F, ...) float64; (F,) clips that saw the frame.
+
+    Raises
+    ------
+    ValueError
+        Where the first two axes differ.
+
+    Examples
+    --------
+    >>> stitch(np.array([[1.0, 2.0], [4.0, 8.0]]), np.array([[0, 2], [2, 4]]))[:2]
+    (array([0, 2, 4]), array([1., 3., 8.]))
+    """
+    values, frames = np.asarray(values, float), np.asarray(frames)
+    if values.shape[:2] != frames.shape:
+        raise ValueError(f"values {values.shape} do not fit frames {frames.shape}.")
+    number, place, count = np.unique(frames.ravel(), return_inverse=True, return_counts=True)
+    total = np.zeros((len(number), *values.shape[2:]))
+    np.add.at(total, place, values.reshape(-1, *values.shape[2:]))
+    return number, total / count.reshape(-1, *[1] * (values.ndim - 2)), count
+
+
+def frame_table(mass: RegionMass, frames: np.ndarray) -> pd.DataFrame:
+    """One row per frame of the recording: ``frame, attribution, positive, negative, n_clips``.
+
+    ``attribution`` is the signed sum over the whole frame, in score points per frame of a clip.
+    """
+    parts = np.stack([x.sum(axis=2) for x in (mass.signed, mass.positive, mass.negative)], axis=2)
+    number, mean, count = stitch(parts, frames)
+    columns = dict(zip(("attribution", "positive", "negative"), mean.T, strict=True))
+    return pd.DataFrame({"frame": number} | columns | {"n_clips": count})
+
+
+def top_frames(
+    values: np.ndarray, count: int, *, apart: int = 1, lowest: bool = False
+) -> np.ndarray:
+    """Rows of the most extreme values, at least ``apart`` rows from one another.
+
+    Fewer than ``count`` come back where the series is too short for that distance.
+
+    Examples
+    --------
+    >>> top_frames(np.array([0.0, 5.0, 4.0, 1.0, 3.0]), 2, apart=2)
+    array([1, 4])
+    """
+    series = np.asarray(values, float)
+    if count < 1 or apart < 1:
+        raise ValueError(f"count {count} and apart {apart} must be at least 1.")
+    order = np.argsort(series if lowest else -series, kind="stable")
+    order = order[np.isfinite(series[order])]
+    chosen: list[int] = []
+    for row in order:
+        if len(chosen) < count and all(abs(row - other) >= apart for other in chosen):
+            chosen.append(int(row))
+    return np.array(chosen, dtype=int)
+
+
+def onsets(intensity: np.ndarray, *, threshold: float = 1.0, quiet: int = 3) -> np.ndarray:
+    """Rows where a series rises through ``threshold`` after ``quiet`` rows below it.
+
+    Examples
+    --------
+    >>> onsets(np.array([0, 0, 0, 2, 0, 2, 0, 0, 0, 3.0]))
+    array([3, 9])
+    """
+    above = np.asarray(intensity, float) >= threshold
+    starts = np.flatnonzero(above[1:] & ~above[:-1]) + 1
+    return np.array([s for s in starts if s >= quiet and not above[s - quiet : s].any()], dtype=int)
+
+
+def locked(values: np.ndarray, events: np.ndarray, *, before: int, after: int) -> np.ndarray:
+    """Cut the series around each event: (events, before + after + 1); NaN outside the recording."""
+    series = np.pad(np.asarray(values, float), (before, after), constant_values=np.nan)
+    rows = np.asarray(events, int)[:, None] + np.arange(before + after + 1)
+    return series[rows].reshape(len(events), before + after + 1)
+
+
+def event_average(
+    tables: Sequence[pd.DataFrame], au: str, *, fps: float, before: float = 1.0, after: float = 2.0
+) -> pd.DataFrame:
+    """Attribution around the onsets of one AU, averaged with the participant as the unit.
+
+    Parameters
+    ----------
+    tables : sequence of pd.DataFrame
+        One per recording, in frame order: ``participant, attribution`` and the AU's column.
+    au : str
+        Column of the AU intensity (0 to 5).
+    fps : float
+        Rows per second.
+    before, after : float
+        Seconds around the onset.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``seconds, estimate, ci_low, ci_high, n_events, n_participants``: attribution
+        minus its mean before the onset, mean over participants, 95 % t interval.
+
+    Raises
+    ------
+    ValueError
+        Where fewer than two participants have an onset.
+    """
+    lead, lag = round(before * fps), round(after * fps)
+    found: dict[str, list[np.ndarray]] = {}
+    for table in tables:
+        cut = _whole(table, au, lead, lag)
+        if len(cut):
+            cut = cut - cut[:, :lead].mean(axis=1, keepdims=True)
+            found.setdefault(str(table["participant"].iloc[0]), []).append(cut)
+    if len(found) < 2:
+        raise ValueError(f"{len(found)} participants have a whole onset of {au}; two are needed.")
+    means = np.stack([np.concatenate(cuts).mean(axis=0) for cuts in found.values()])
+    half = distributions.t.ppf(0.975, len(means) - 1) * means.std(axis=0, ddof=1)
+    half = half / np.sqrt(len(means))
+    middle = means.mean(axis=0)
+    events = sum(len(cut) for cuts in found.values() for cut in cuts)
+    return pd.DataFrame(
+        {
+            "seconds": np.arange(-lead, lag + 1) / fps,
+            "estimate": middle,
+            "ci_low": middle - half,
+            "ci_high": middle + half,
+            "n_events": events,
+            "n_participants": len(means),
+        }
+    )
+
+
+def event_averages(
+    joined: pd.DataFrame, aus: Sequence[str], *, fps: float
+) -> dict[str, pd.DataFrame]:
+    """``event_average`` of several AUs; those with onsets in fewer than two people are left out.
+
+    Parameters
+    ----------
+    joined : pd.DataFrame
+        ``participant, recording, frame, attribution`` and a column per AU.
+    """
+    tables = [table.sort_values("frame") for _, table in joined.groupby("recording")]
+    found = {}
+    for au in aus:
+        moving = {
+            str(t["participant"].iloc[0])
+            for t in tables
+            if len(_whole(t, au, round(fps), round(2 * fps)))
+        }
+        if len(moving) > 1:
+            found[au] = event_average(tables, au, fps=fps)
+    return found
+
+
+def _whole(table: pd.DataFrame, au: str, lead: int, lag: int) -> np.ndarray:
+    series, events = table["attribution"].to_numpy(float), onsets(table[au].to_numpy(float))
+    cut = locked(series, events, before=lead, after=lag)
+    return cut[np.isfinite(cut).all(axis=1)]
+
+
+def after_onset(averages: Mapping[str, pd.DataFrame], *, seconds: float = 1.0) -> pd.DataFrame:
+    """Mean of the event averages in the ``seconds`` after the onset.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``au, estimate, ci_low, ci_high, n_events, n_participants, clear`` (the mean interval
+        excludes zero). The interval is the mean of the pointwise ones: a little too wide.
+    """
+    names = ["au", "estimate", "ci_low", "ci_high", "n_events", "n_participants"]
+    rows = []
+    for au, table in averages.items():
+        part = table[(table["seconds"] > 0) & (table["seconds"] <= seconds)]
+        rows.append([au, *part[names[1:]].mean()])
+    found = pd.DataFrame(rows, columns=names)
+    return found.assign(clear=(found["ci_low"] > 0) | (found["ci_high"] < 0))

@@ -1,0 +1,39 @@
+"""What a model sees: aligned, windowed pictures of one face.
+
+- `preprocessing`: a recording becomes a track, tables and an archive
+- `archives`: alignment, the composite, windows, the archive of what the model sees
+"""
+
+from expresso_lib.clips.archives import (
+    INPUTS,
+    ClipArchive,
+    ClipError,
+    align,
+    archived,
+    assemble,
+    clip_table,
+    folds,
+    prepare,
+    rerender,
+    resample,
+    stack,
+    transform_points,
+    windows,
+)
+
+__all__ = [
+    "INPUTS",
+    "ClipArchive",
+    "ClipError",
+    "align",
+    "archived",
+    "assemble",
+    "clip_table",
+    "folds",
+    "prepare",
+    "rerender",
+    "resample",
+    "stack",
+    "transform_points",
+    "windows",
+]

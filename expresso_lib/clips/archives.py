@@ -1,0 +1,418 @@
+"""Clips: which frames, cut how, and who is tested when.
+
+`windows` is the one function that says which frames make a clip; every table and every tensor
+asks it. `prepare` cuts a recording into a `ClipArchive`: aligned faces (or the paper's composite)
+at the clips' frame rate, with landmarks, regions and the way back to the recording.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from expresso_lib import _checks, rendered, store
+from expresso_lib.faces import regions, video
+
+log = logging.getLogger(__name__)
+
+INPUTS = ("face", "composite")
+# Points that expression moves least: eye corners, root and base of the nose. Where they come to
+# lie in the crop, as shares of its side: a tight face from above the brows to the chin.
+STABLE = (36, 39, 42, 45, 27, 31, 33, 35)
+TEMPLATE = np.array(
+    [
+        (0.24, 0.315),
+        (0.40, 0.32),
+        (0.60, 0.32),
+        (0.76, 0.315),
+        (0.5, 0.315),
+        (0.42, 0.57),
+        (0.5, 0.59),
+        (0.58, 0.57),
+    ]
+)
+# The composite magnifies and its tiles reach beyond the face: it is sampled from a picture this
+# much finer than the aligned face and wider by this share of its side on each side.
+FINER, WIDER = 3, 0.25
+
+
+class ClipError(ValueError):
+    """A recording, track or window that does not fit; the message says which and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClipArchive:
+    """What a model may see of one recording; row g is the g-th frame at the clips' rate."""
+
+    frames: np.ndarray  # uint8 (F', H, W, 3) RGB; black where the frame could not be read
+    source: np.ndarray  # int64 (F',) frame number in the recording
+    landmarks: np.ndarray  # float32 (F', 68, 2) pixels of the aligned face, NaN where lost
+    transform: np.ndarray  # float32 (F', 2, 3) pixels of the recording -> of the aligned face
+    regions: np.ndarray  # uint8 (F', H, W) indexes of anatomy.REGIONS, on `frames`
+    fps: float  # frames per second of this series
+    input: str = "face"  # or composite
+    maps: np.ndarray | None = None  # float32 (F', H, W, 2) composite -> aligned face, pixels
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of the series, F'."""
+        return len(self.frames)
+
+    @property
+    def lost(self) -> np.ndarray:
+        """Bool (F',), True where no face was found."""
+        return ~np.isfinite(self.landmarks).all(axis=(1, 2))
+
+    def save(self, path: str | Path) -> Path:
+        """Write NPZ atomically."""
+        arrays = {name: value for name, value in vars(self).items() if value is not None}
+        with store.atomic(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)
+        return Path(path)
+
+    @staticmethod
+    def rows(path: str | Path) -> int:
+        """Number of frames F' of an archive, without reading its pictures."""
+        with np.load(path, allow_pickle=False) as file:
+            return len(file["source"])
+
+    @classmethod
+    def load(cls, path: str | Path) -> ClipArchive:
+        """Read what `save` wrote."""
+        with np.load(_checks.existing_file(path, "clip archive"), allow_pickle=False) as file:
+            arrays: dict[str, Any] = {name: file[name] for name in file.files}
+        return cls(**arrays | {"fps": float(arrays["fps"]), "input": str(arrays["input"])})
+
+
+def windows(n_frames: int, length: int, *, step: int = 0, dilation: int = 1) -> np.ndarray:
+    """Say which frames make each clip.
+
+    Parameters
+    ----------
+    n_frames : frames in the series, F.
+    length : frames in a clip, T.
+    step : frames between the starts of neighbouring windows; 0 spreads the fewest windows that
+        cover the series from its first frame to its last, or just before it.
+    dilation : frames between neighbouring frames of a clip.
+
+    Returns
+    -------
+    ndarray
+        int64 (N, T), row n the frames of clip n; no window is padded, so N is 0 where F is less
+        than one span of (T - 1) * dilation + 1 frames.
+
+    Examples
+    --------
+    >>> windows(7, 3, step=2)
+    array([[0, 1, 2],
+           [2, 3, 4],
+           [4, 5, 6]])
+    >>> windows(125, 32)[:, 0]
+    array([ 0, 31, 62, 93])
+    """
+    if min(n_frames, step) < 0 or min(length, dilation) < 1:
+        raise ClipError(
+            f"n_frames {n_frames}, length {length}, step {step}, dilation {dilation}: "
+            "give 0 or more frames and step, and at least 1 of the others."
+        )
+    span = (length - 1) * dilation + 1
+    if step == 0:
+        count = math.ceil(n_frames / span)
+        step = max(1, (n_frames - span) // max(1, count - 1))
+    starts = np.arange(0, n_frames - span + 1, step, dtype=np.int64)
+    return starts[:, None] + np.arange(length, dtype=np.int64) * dilation
+
+
+def archived(
+    recordings: pd.DataFrame, folder: str | Path, *, length: int = 1, dilation: int = 1
+) -> pd.DataFrame:
+    """Recordings with an archive in `folder` that holds a clip, in order, with its ``archive``.
+
+    Parameters
+    ----------
+    recordings : DataFrame
+        ``participant, recording``.
+    length, dilation : int
+        Of the clip; shorter recordings are left out.
+    """
+    ordered = recordings.sort_values(["participant", "recording"])
+    ordered = ordered.assign(
+        archive=[Path(folder) / f"{name}.npz" for name in ordered["recording"]]
+    )
+    span = (length - 1) * dilation + 1
+    holds = [path.is_file() and ClipArchive.rows(path) >= span for path in ordered["archive"]]
+    return ordered[holds].reset_index(drop=True)
+
+
+def resample(times: np.ndarray, rate: float) -> np.ndarray:
+    """Say which frames make a series at `rate` frames/s: the nearest in time, int64 (F',).
+
+    A recording slower than `rate` keeps all its frames. Time stamps decide, so that variable
+    frame rates come out even.
+
+    Examples
+    --------
+    >>> resample(np.arange(6) / 25, 12.5)
+    array([0, 2, 4])
+    """
+    if not rate > 0:
+        raise ClipError(f"rate is {rate}; give frames per second above 0.")
+    if len(times) < 2:
+        return np.arange(len(times), dtype=np.int64)
+    grid = np.arange(int(times[-1] * rate + 1e-6) + 1) / rate
+    after = np.clip(np.searchsorted(times, grid), 1, len(times) - 1)
+    earlier = grid - times[after - 1] <= times[after] - grid
+    return np.unique(after - earlier).astype(np.int64)
+
+
+def align(landmarks: np.ndarray, size: int) -> np.ndarray:
+    """Similarity transforms that bring faces to the same place, float32 (F, 2, 3).
+
+    Least squares over points that expression moves least (Umeyama 1991, without reflection). Lost
+    frames take the transform that lies between their neighbours', so that the crop stays steady.
+
+    Parameters
+    ----------
+    landmarks : (F, 68, 2) pixels, NaN where lost.
+    size : side of the crop, pixels.
+
+    Raises
+    ------
+    ClipError
+        Where no frame has a face.
+    """
+    points = landmarks[:, list(STABLE)].astype(np.float64)
+    found = np.isfinite(landmarks).all(axis=(1, 2))
+    if not found.any():
+        raise ClipError("no frame has a face; leave this recording out and report it.")
+    # As complex numbers a similarity is one product and one sum: target = turn * point + shift.
+    target = (TEMPLATE * size - 0.5) @ np.array([1, 1j])
+    here = points[found] @ np.array([1, 1j])
+    centre = here.mean(axis=1, keepdims=True)
+    away = here - centre
+    turn = (away.conj() * (target - target.mean())).sum(axis=1) / (np.abs(away) ** 2).sum(axis=1)
+    shift = target.mean() - turn * centre[:, 0]
+    at = np.flatnonzero(found)
+    parts = [
+        np.interp(np.arange(len(found)), at, part)
+        for part in (turn.real, turn.imag, shift.real, shift.imag)
+    ]
+    cos, sin, x, y = parts
+    return np.stack([np.stack([cos, -sin, x], -1), np.stack([sin, cos, y], -1)], 1).astype(
+        np.float32
+    )
+
+
+def transform_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    """Map points (F, K, 2) by transforms (F, 2, 3); NaN stays NaN."""
+    moved = np.einsum("fij,fkj->fki", transform[:, :, :2], points) + transform[:, None, :, 2]
+    return moved.astype(np.float32)
+
+
+def prepare(
+    path: str | Path, track: Any, *, size: int = 64, rate: float = 12.5, input: str = "face"
+) -> ClipArchive:
+    """Cut one recording for the model, streaming.
+
+    Parameters
+    ----------
+    path : the recording.
+    track : its `faces.FaceTrack` (row f is frame f).
+    size : side of the model's input, pixels.
+    rate : frames per second of the series; a slower recording keeps its own.
+    input : ``face`` (aligned) or ``composite`` (the paper's tiles).
+
+    Raises
+    ------
+    ClipError
+        Where the track was made for another recording, or no frame has a face.
+    """
+    _checks.one_of(input, INPUTS, "input")
+    info = video.probe(path)
+    if track.n_frames != info.n_frames:
+        raise ClipError(
+            f"{path} has {info.n_frames} frames, its face track {track.n_frames}; "
+            "make the track from this file, or read its table with n_frames."
+        )
+    source = resample(info.times, rate)
+    fps = min(rate, info.fps) if len(source) > 1 else info.fps
+    pictures = ((frame.number, frame.image) for frame in video.read_frames(path, source))
+    try:
+        return assemble(pictures, source, track.landmarks[source], fps=fps, size=size, input=input)
+    except ClipError as error:
+        raise ClipError(f"{path}: {error}") from None
+
+
+def assemble(
+    pictures: Iterable[tuple[int, np.ndarray]],
+    source: np.ndarray,
+    landmarks: np.ndarray,
+    *,
+    fps: float,
+    size: int = 64,
+    input: str = "face",
+) -> ClipArchive:
+    """Cut pictures that are at hand, one after another.
+
+    Parameters
+    ----------
+    pictures : frame number and picture, uint8 (H, W, 3) RGB; a number that never comes stays
+        black and counts as lost.
+    source : (F',) frame numbers of the series, rising.
+    landmarks : (F', 68, 2) pixels of the pictures, NaN where lost.
+    fps : frames per second of the series.
+    size, input : as in `prepare`.
+
+    Raises
+    ------
+    ClipError
+        Where no frame has a face.
+    """
+    _checks.one_of(input, INPUTS, "input")
+    transform = align(landmarks, size)
+    # A lost frame's regions and tiles follow its neighbours; its landmarks stay NaN.
+    aligned, filled = transform_points(landmarks, transform), _filled(landmarks, transform)
+    maps = None
+    if input == "composite":
+        maps = np.stack([regions.composite_map(one, size) for one in filled])
+    frames, read = _cut(pictures, source, transform, size, maps)
+    aligned[~read] = np.nan
+    labels = _labels(filled, size, maps)
+    return ClipArchive(frames, source, aligned, transform, labels, float(fps), input, maps)
+
+
+def _cut(
+    pictures: Iterable[tuple[int, np.ndarray]],
+    source: np.ndarray,
+    transform: np.ndarray,
+    size: int,
+    maps: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    frames = np.zeros((len(source), size, size, 3), np.uint8)
+    read = np.zeros(len(source), bool)
+    for number, image in pictures:
+        row = int(np.searchsorted(source, number))
+        read[row] = True
+        if maps is None:
+            frames[row] = video.warp(image, transform[row], size)
+        else:
+            frames[row] = _composite(image, transform[row], size, maps[row])
+    return frames, read
+
+
+def _composite(image: np.ndarray, transform: np.ndarray, size: int, way: np.ndarray) -> np.ndarray:
+    edge = round(WIDER * size)
+    wide = transform.copy()
+    wide[:, 2] += edge
+    wide *= FINER
+    wide[:, 2] += (FINER - 1) / 2  # whole numbers are centres of pixels
+    fine = video.warp(image, wide, FINER * (size + 2 * edge))
+    return regions.compose(fine, ((way + edge + 0.5) * FINER - 0.5).astype(np.float32))
+
+
+def _labels(points: np.ndarray, size: int, maps: np.ndarray | None) -> np.ndarray:
+    if maps is None:
+        return regions.label_map(points, (size, size))
+    edge = round(WIDER * size)
+    wide = regions.label_map(points + edge, (size + 2 * edge,) * 2)
+    return np.stack([regions.compose(one, way + edge, labels=True) for one, way in zip(wide, maps)])
+
+
+def _filled(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
+    aligned = transform_points(points, transform).reshape(len(points), -1)
+    at = np.flatnonzero(np.isfinite(aligned).all(axis=1))
+    every = np.arange(len(aligned))
+    columns = [np.interp(every, at, column) for column in aligned[at].T]
+    return np.stack(columns, axis=-1).reshape(points.shape)
+
+
+def rerender(
+    script: Any, frames: Sequence[int], transforms: np.ndarray, size: int, *, render_size: int = 224
+) -> np.ndarray:
+    """Render frames of a script and cut them as the archive was cut, uint8 (T, size, size, 3).
+
+    For interventions: the same crop of the same moment, with one thing changed in the script.
+
+    Parameters
+    ----------
+    script : `rendered.Script`, changed by `rendered.without` for instance.
+    frames : frame numbers in the recording, a part of `ClipArchive.source`.
+    transforms : (T, 2, 3) of the archive for the same frames.
+    size : side of the crop, pixels.
+    render_size : side of the rendered picture that the transforms speak of, pixels.
+    """
+    if len(frames) != len(transforms):
+        raise ClipError(f"{len(frames)} frames but {len(transforms)} transforms; give one each.")
+    drawn = rendered.render(script, size=render_size, frames=[int(f) for f in frames])
+    cut = [video.warp(frame.image, way, size) for frame, way in zip(drawn, transforms)]
+    return np.stack(cut) if cut else np.empty((0, size, size, 3), np.uint8)
+
+
+def stack(archive: ClipArchive, frames: np.ndarray) -> np.ndarray:
+    """Clips as a model takes them, float32 (N, 3, T, H, W) in 0 to 1, of windows (N, T)."""
+    return np.ascontiguousarray(
+        archive.frames[frames].transpose(0, 4, 1, 2, 3).astype(np.float32) / 255
+    )
+
+
+def clip_table(
+    archive: ClipArchive, frames: np.ndarray, *, participant: str, recording: str
+) -> pd.DataFrame:
+    """One row per clip: clip, participant, recording, its frames in archive and recording, lost.
+
+    `first` and `last` count the archive's frames, `source_first` and `source_last` the
+    recording's; `lost` is the share of the clip's frames without a face.
+    """
+    first, last = frames[:, 0], frames[:, -1]
+    return pd.DataFrame(
+        {
+            "clip": [f"{recording}_{start:05d}" for start in first],
+            "participant": participant,
+            "recording": recording,
+            "first": first,
+            "last": last,
+            "source_first": archive.source[first],
+            "source_last": archive.source[last],
+            "lost": archive.lost[frames].mean(axis=1) if len(frames) else np.empty(0),
+        }
+    )
+
+
+def folds(participants: pd.DataFrame, n_folds: int, *, seed: int) -> pd.DataFrame:
+    """Deal participants into folds, each with its share of every severity band.
+
+    Parameters
+    ----------
+    participants : columns participant, score, band; one row each.
+    n_folds : number of folds.
+    seed : of the dealing; another seed is another repeat.
+
+    Returns
+    -------
+    DataFrame
+        participant, fold (0 to n_folds - 1). All recordings of a participant go with them, so
+        nobody is on two sides of a split; sizes differ by at most one, in all and per band.
+    """
+    if participants["participant"].duplicated().any():
+        raise ClipError("a participant has two rows; give one row per participant.")
+    if not 2 <= n_folds <= len(participants):
+        raise ClipError(
+            f"{n_folds} folds of {len(participants)} participants; give 2 or more, "
+            "at most one per participant."
+        )
+    rng = np.random.default_rng(seed)
+    order = participants.assign(draw=rng.permutation(len(participants)))
+    severity = order.groupby("band")["score"].transform("mean")
+    order = order.assign(severity=severity).sort_values(["severity", "band", "draw"])
+    # Dealing goes on from band to band: the folds stay level in every band and in all.
+    dealt = rng.permutation(n_folds)[np.arange(len(order)) % n_folds]
+    return pd.DataFrame(
+        {"participant": order["participant"].to_numpy(), "fold": dealt}
+    ).sort_values("participant", ignore_index=True)

@@ -1,0 +1,202 @@
+"""Action units over time, one row per frame: from OpenFace, Py-Feat, the demo's truth, landmarks.
+
+A series is a table with `frame` (0-based), the intensities under the codes of `anatomy.AU_CODES`
+(NaN where no face was found) and presence as `AUnn_c`. Its `attrs` say `source` and `unit`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from expresso_lib import _checks
+from expresso_lib.faces import anatomy, tables
+
+_INTENSITY = re.compile(r"AU\d\d_r$")
+_PRESENCE = re.compile(r"AU\d\d_c$")
+_PYFEAT = re.compile(r"AU\d\d$")
+
+
+def read(path: str | Path, *, n_frames: int | None = None, face: int | None = None) -> pd.DataFrame:
+    """Read the action units of an OpenFace or a Py-Feat table by frame number.
+
+    Parameters
+    ----------
+    path : CSV with AU columns; OpenFace 1.x, 2.x and Py-Feat are told apart by their columns.
+    n_frames : frames of the recording; the table's last frame + 1 by default.
+    face : `face_id`; the one seen with most confidence by default.
+
+    Returns
+    -------
+    DataFrame
+        Row f is frame f: frame, timestamp (as written, NaN where it is not), confidence, success,
+        ``AU01`` ... intensities (OpenFace 0 to 5, Py-Feat 0 to 1, kept as they are), ``AU01_c``
+        ... presence (OpenFace, 0 or 1). Where OpenFace had no success it writes zeros: here they
+        are NaN.
+
+    Raises
+    ------
+    TableError
+        Where the table holds no action units.
+    """
+    rows = tables.by_frame(tables.read_faces(path), n_frames, face=face)
+    columns = [str(name) for name in rows]
+    if "FaceScore" in rows:
+        names = {c: c for c in columns if _PYFEAT.match(c)}
+        remedy, source, unit = "Py-Feat with an AU model", "pyfeat", "probability, 0 to 1"
+    else:
+        names = {c: c[:4] for c in columns if _INTENSITY.match(c)}
+        names |= {c: c for c in columns if _PRESENCE.match(c)}
+        remedy, source, unit = "OpenFace with -aus", "openface", "intensity, 0 to 5"
+    if not names:
+        raise tables.TableError(f"{path} holds no action units; run {remedy}.")
+    return _series(rows, names, source, unit)
+
+
+read_openface = read  # the name that others call
+
+
+def from_truth(path: str | Path) -> pd.DataFrame:
+    """Read the planted intensities (0 to 5) of a demo recording's NPZ."""
+    with np.load(_checks.existing_file(path, "truth"), allow_pickle=False) as file:
+        values, names = file["au"], [str(name) for name in file["au_names"]]
+    table = pd.DataFrame(values.astype(float), columns=names)
+    table.insert(0, "frame", np.arange(len(table)))
+    table.attrs |= {"source": "truth", "unit": "intensity, 0 to 5"}
+    return table
+
+
+def proxies(landmarks: np.ndarray) -> pd.DataFrame:
+    """Guess some action units from distances between landmarks. **Proxies, not measurements.**
+
+    Parameters
+    ----------
+    landmarks : (F, 68, 2) pixels of one recording, NaN where lost.
+
+    Returns
+    -------
+    DataFrame
+        frame and one column per AU that the 68 points can show: the change of a distance from
+        the recording's median, in outer-eye distances, positive where the AU would act. Furrows
+        and bulges (AU6, 7, 9, 14, 17, 23) barely move these points: their columns are weak or
+        absent. Chapter 2 prints each proxy's correlation with the truth on the demo cohort.
+    """
+    points = np.asarray(landmarks, np.float64)
+    _checks.shape(points, (None, anatomy.N_LANDMARKS, 2), "landmarks")
+    upright = _upright(points)
+    values = {code: measure(upright) for code, measure in _PROXIES.items()}
+    table = pd.DataFrame(values)
+    table = table - table.median()
+    table.insert(0, "frame", np.arange(len(table)))
+    table.attrs |= {
+        "source": "proxy from landmarks",
+        "unit": "outer-eye distances from the recording's median",
+    }
+    return table
+
+
+def agreement(series: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
+    """Pearson correlation of each AU with the truth, over frames both have: au, r, frames."""
+    if len(series) != len(truth):
+        raise ValueError(f"series of {len(series)} and {len(truth)} frames; give one recording.")
+    rows = []
+    for code in (c for c in anatomy.AU_CODES if c in series and c in truth):
+        a, b = series[code].to_numpy(float), truth[code].to_numpy(float)
+        both = np.isfinite(a) & np.isfinite(b)
+        varies = both.sum() > 2 and a[both].std() > 0 and b[both].std() > 0
+        r = np.corrcoef(a[both], b[both])[0, 1] if varies else np.nan
+        rows.append({"au": code, "r": r, "frames": int(both.sum())})
+    return pd.DataFrame(rows, columns=["au", "r", "frames"])
+
+
+def at_frames(series: pd.DataFrame, frames: Sequence[int] | np.ndarray) -> pd.DataFrame:
+    """Take the rows of given frame numbers, in their order (`ClipArchive.source`, for instance).
+
+    Frames that the series lacks are NaN.
+    """
+    taken = series.set_index("frame").reindex(np.asarray(frames)).reset_index(names="frame")
+    taken.attrs = dict(series.attrs)
+    return taken
+
+
+def tidy(series: pd.DataFrame, *, participant: str, recording: str) -> pd.DataFrame:
+    """The book's `action_units` table: participant, recording, frame, au, intensity, presence."""
+    codes = [c for c in anatomy.AU_CODES if c in series]
+    long = series.melt(id_vars="frame", value_vars=codes, var_name="au", value_name="intensity")
+    given = [f"{c}_c" for c in codes if f"{c}_c" in series]
+    if given:
+        presence = series.melt(
+            id_vars="frame", value_vars=given, var_name="au", value_name="presence"
+        )
+        presence["au"] = presence["au"].str.removesuffix("_c")
+        long = long.merge(presence, on=["frame", "au"], how="left")
+    else:
+        long["presence"] = np.nan
+    long.insert(0, "recording", recording)
+    long.insert(0, "participant", participant)
+    return long.sort_values(["frame", "au"], ignore_index=True)
+
+
+def _series(rows: pd.DataFrame, names: dict[str, str], source: str, unit: str) -> pd.DataFrame:
+    values = rows[list(names)].apply(pd.to_numeric, errors="coerce").rename(columns=names)
+    values = values.replace([np.inf, -np.inf], np.nan)
+    values[~rows["usable"]] = np.nan
+    order = [c for c in anatomy.AU_CODES if c in values]
+    order += sorted(c for c in values if c not in order)
+    about = pd.DataFrame(
+        {
+            "frame": rows.index.to_numpy(),
+            "timestamp": rows["timestamp"].to_numpy() if "timestamp" in rows else np.nan,
+            "confidence": rows["confidence"].to_numpy(),
+            "success": rows["usable"].to_numpy(),
+        }
+    )
+    table = pd.concat([about, values[order].reset_index(drop=True)], axis=1)
+    table.attrs |= {"source": source, "unit": unit, "path": rows.attrs.get("path", "")}
+    return table
+
+
+def _upright(points: np.ndarray) -> np.ndarray:
+    """Turn faces upright, put the nose's root at 0 and the outer eye corners 1 apart."""
+    right, left = (points[:, i] @ np.array([1, 1j]) for i in anatomy.OUTER_EYE_CORNERS)
+    plane = points @ np.array([1, 1j])
+    with np.errstate(invalid="ignore"):  # lost frames are NaN and stay so
+        turned = (plane - ((right + left) / 2)[:, None]) / (left - right)[:, None]
+    return np.stack([turned.real, turned.imag], axis=-1)
+
+
+def _height(points: np.ndarray, *group: int) -> np.ndarray:
+    """Mean height of some points above the line of the outer eye corners (up is positive)."""
+    return -points[:, list(group), 1].mean(axis=1)
+
+
+def _gap(points: np.ndarray, *pairs: tuple[int, int]) -> np.ndarray:
+    return np.mean([np.linalg.norm(points[:, a] - points[:, b], axis=-1) for a, b in pairs], axis=0)
+
+
+def _aperture(points: np.ndarray) -> np.ndarray:
+    return _gap(points, (37, 41), (38, 40), (43, 47), (44, 46))
+
+
+# Each on upright points in outer-eye distances; larger means more of the action unit.
+_PROXIES = {
+    "AU01": lambda p: _height(p, 21, 22) - _height(p, 39, 42),
+    "AU02": lambda p: _height(p, 17, 18, 25, 26) - _height(p, 36, 45),
+    "AU04": lambda p: -_gap(p, (21, 22)) - 0.5 * _height(p, 20, 21, 22, 23),
+    "AU05": _aperture,
+    "AU07": lambda p: _height(p, 40, 41, 46, 47) - _height(p, 36, 39, 42, 45),
+    "AU09": lambda p: _height(p, 31, 32, 33, 34, 35),
+    "AU10": lambda p: -_gap(p, (33, 51), (32, 50), (34, 52)),
+    "AU12": lambda p: _gap(p, (48, 54)) + 2 * (_height(p, 48, 54) - _height(p, 33)),
+    "AU15": lambda p: _height(p, 51, 57) - _height(p, 48, 54),
+    "AU17": lambda p: _height(p, 57, 58, 56) - _height(p, 33),
+    "AU20": lambda p: _gap(p, (48, 54)) - 2 * _height(p, 48, 54),
+    "AU23": lambda p: -_gap(p, (51, 62), (57, 66), (50, 61), (58, 67)),
+    "AU25": lambda p: _gap(p, (61, 67), (62, 66), (63, 65)),
+    "AU26": lambda p: -_height(p, 7, 8, 9),
+    "AU45": lambda p: -_aperture(p),
+}

@@ -1,0 +1,99 @@
+"""A network reads a severity score from a clip: built, fine-tuned, judged on people it never saw.
+
+- `networks`: one call builds, saves, loads any of them; `pretraining`: how the small one starts
+- `heads`, `finetuning`: a linear head on cached features, or more of the network
+- `validation`, `evaluation`: folds without leaks, predictions, scores with intervals
+- `recipes`: how a model is trained, by name; `experiments`: recipes carried out
+"""
+
+from expresso_lib.models.evaluation import (
+    Errors,
+    by_level,
+    decided,
+    errors,
+    model_differences,
+    model_scores,
+    summary,
+    summary_difference,
+)
+from expresso_lib.models.finetuning import FineTuning, channels_last, finetune
+from expresso_lib.models.heads import Clips, LinearHead, features, fit_ridge, ridge_predictions
+from expresso_lib.models.networks import (
+    BACKBONES,
+    CHECKPOINT,
+    DRIFT,
+    FACTOR_OF,
+    INPUTS,
+    MEASURES,
+    SERIES,
+    TEMPO,
+    UNITS,
+    WEIGHTS,
+    Dynamics,
+    FrameTrunk,
+    VideoRegressor,
+    build,
+    load,
+    save,
+    series_of,
+    shipped,
+    units_of,
+)
+from expresso_lib.models.recipes import Recipe, recipe_name, recipes_table
+from expresso_lib.models.validation import (
+    Fit,
+    conformal_interval,
+    cross_validate,
+    leaks,
+    null_fit,
+    permutation_test,
+    ridge_fit,
+)
+
+__all__ = [
+    "BACKBONES",
+    "CHECKPOINT",
+    "DRIFT",
+    "FACTOR_OF",
+    "INPUTS",
+    "MEASURES",
+    "SERIES",
+    "TEMPO",
+    "UNITS",
+    "WEIGHTS",
+    "Clips",
+    "Dynamics",
+    "Errors",
+    "FineTuning",
+    "Fit",
+    "FrameTrunk",
+    "LinearHead",
+    "Recipe",
+    "VideoRegressor",
+    "build",
+    "by_level",
+    "channels_last",
+    "conformal_interval",
+    "cross_validate",
+    "decided",
+    "errors",
+    "features",
+    "finetune",
+    "fit_ridge",
+    "leaks",
+    "load",
+    "model_differences",
+    "model_scores",
+    "null_fit",
+    "permutation_test",
+    "recipe_name",
+    "recipes_table",
+    "ridge_fit",
+    "ridge_predictions",
+    "save",
+    "series_of",
+    "shipped",
+    "summary",
+    "summary_difference",
+    "units_of",
+]

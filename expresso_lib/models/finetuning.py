@@ -1,0 +1,234 @@
+"""Fine-tuning a network: staged unfreezing, early stopping on participants kept aside for it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
+
+from expresso_lib import _checks, store
+from expresso_lib.models.heads import Clips, LinearHead, features
+
+logger = logging.getLogger(__name__)
+
+PARTS = ("head", "last", "all")
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """How a network is fine-tuned: which parts in turn, and how each is optimised."""
+
+    parts: tuple[str, ...] = ("head", "last")  # of head, last, all
+    epochs: int = 20  # per part, at most
+    batch: int = 8
+    learning_rate: float = 1e-3
+    optimizer: str = "adamw"  # or sgd
+    restart: int = 10  # epochs of the first cosine; each next one is twice as long
+    patience: int = 5  # epochs without progress on the stopping participants
+    label_noise: float = 0.0  # score points, sd
+    bf16: bool = False
+    seed: int = 0
+    device: str = "cpu"
+
+
+def finetune(
+    model: nn.Module,
+    clips: Clips,
+    train: np.ndarray,
+    stop: np.ndarray,
+    *,
+    options: FineTuning | None = None,
+    head: LinearHead | None = None,
+    resume: Path | None = None,
+) -> pd.DataFrame:
+    """Fit a model in place: mean squared error, one part after another, the best epoch kept.
+
+    Below the freeze boundary nothing changes, so features there are computed once per part and
+    every epoch starts from them. Batch norms stay as pre-trained.
+
+    Parameters
+    ----------
+    model : models.VideoRegressor
+    clips : Clips
+    train, stop : ndarray
+        Rows of ``clips.table`` to learn from, and of other participants to stop by.
+    options : FineTuning
+    head : LinearHead, optional
+        Where the head starts, e.g. from `fit_ridge`; None starts near the mean score.
+    resume : Path, optional
+        State after every epoch; a killed run goes on from there.
+
+    Returns
+    -------
+    DataFrame
+        Learning curves: part, epoch, learning_rate, train_rmse, stop_mae, best.
+
+    Raises
+    ------
+    ValueError
+        A participant on both sides, or an unknown part or optimiser.
+    """
+    options = options or FineTuning()
+    _check(clips, train, stop, options)
+    scores = torch.tensor(clips.table["score"].to_numpy(float), dtype=torch.float32)
+    if head is None:
+        head = LinearHead(np.zeros(model.head.in_features), float(scores[train].mean()), np.inf)
+    head.write_to(model)
+    saved = _read(resume)
+    if saved:
+        model.load_state_dict(saved["model"])
+    curves: list[dict[str, Any]] = saved.get("curves", [])
+    model.to(options.device).eval()
+    if options.bf16:
+        channels_last(model)
+    for number, part in enumerate(options.parts):
+        if number < saved.get("number", 0):
+            continue
+        fit = _PartFit(model, clips, scores, train, stop, part, options)
+        if number == saved.get("number"):
+            fit.load(saved["fit"])
+        while not fit.finished:
+            curves.append(fit.run_epoch())
+            _write(resume, model, curves, number, fit)
+        fit.keep_best()
+    return pd.DataFrame(curves)
+
+
+def channels_last(model: nn.Module) -> nn.Module:
+    """Lay 3-D convolutions out as bf16 wants them (no help in fp32); return the model."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv3d):
+            module.weight.data = module.weight.data.to(memory_format=torch.channels_last_3d)
+    return model
+
+
+def _check(clips: Clips, train: np.ndarray, stop: np.ndarray, options: FineTuning) -> None:
+    people = clips.table["participant"].to_numpy()
+    both = sorted(set(people[train]) & set(people[stop]))
+    if both:
+        raise ValueError(f"{both[:3]} would both train and stop the fit; give other participants.")
+    for part in options.parts:
+        _checks.one_of(part, PARTS, "part")
+    _checks.one_of(options.optimizer, ("adamw", "sgd"), "optimizer")
+
+
+def _read(path: Path | None) -> dict[str, Any]:
+    return torch.load(path, weights_only=True) if path is not None and path.is_file() else {}
+
+
+def _write(
+    path: Path | None, model: nn.Module, curves: list[dict[str, Any]], number: int, fit: _PartFit
+) -> None:
+    if path is not None:
+        state = {"model": model.state_dict(), "curves": curves, "number": number}
+        with store.atomic(path) as temporary:
+            torch.save(state | {"fit": fit.state()}, temporary)
+
+
+class _PartFit:
+    """One part of a network, from the freeze boundary below it to the score."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        clips: Clips,
+        scores: Tensor,
+        train: np.ndarray,
+        stop: np.ndarray,
+        part: str,
+        options: FineTuning,
+    ) -> None:
+        self.model, self.part, self.options = model, part, options
+        self.scores, self.train, self.stop = scores, np.asarray(train), np.asarray(stop)
+        self.epoch, self.best_epoch, self.best_mae = 0, -1, float("inf")
+        self.best: dict[str, Tensor] = {}
+        self.dtype = torch.bfloat16 if options.bf16 else torch.float32
+        self.clips: Any = clips
+        if part != "all":
+            values = features(model, clips, until=part, dtype=self.dtype, device=options.device)
+            self.clips = torch.from_numpy(values)
+        parameters, rate = model.trainable(part), options.learning_rate
+        self.optimizer: torch.optim.Optimizer = (
+            torch.optim.AdamW(parameters, lr=rate, weight_decay=1e-2)
+            if options.optimizer == "adamw"
+            else torch.optim.SGD(parameters, lr=rate, weight_decay=1e-2, momentum=0.9)
+        )
+        self.schedule = CosineAnnealingWarmRestarts(self.optimizer, options.restart, T_mult=2)
+
+    @property
+    def finished(self) -> bool:
+        """Enough epochs, or none better for longer than patience allows."""
+        waited = self.epoch - 1 - self.best_epoch
+        return self.epoch >= self.options.epochs or waited >= self.options.patience
+
+    def run_epoch(self) -> dict[str, Any]:
+        """Train once over the clips; a row of the learning curves."""
+        rate = self.schedule.get_last_lr()[0]
+        # Each epoch has its own seed, so that a resumed fit draws what an unbroken one draws.
+        noise = np.random.default_rng([self.options.seed, PARTS.index(self.part), self.epoch])
+        order = noise.permutation(self.train)
+        spread = float(self.scores[self.train].std()) or 1.0
+        squares = 0.0
+        for start in range(0, len(order), self.options.batch):
+            rows = order[start : start + self.options.batch]
+            shift = noise.normal(0, self.options.label_noise, len(rows))
+            target = self.scores[rows] + torch.from_numpy(shift).float()
+            error = self._predict(rows) - target
+            loss = (error / spread).square().mean()
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            squares += float(error.detach().square().sum())
+        self.schedule.step()
+        return self._note(rate, float(np.sqrt(squares / len(order))))
+
+    def _note(self, rate: float, train_rmse: float) -> dict[str, Any]:
+        with torch.no_grad():
+            batches = np.array_split(self.stop, max(1, len(self.stop) // self.options.batch))
+            found = torch.cat([self._predict(rows) for rows in batches])
+        stop_mae = float((found - self.scores[self.stop]).abs().mean())
+        if stop_mae < self.best_mae:
+            self.best_epoch, self.best_mae = self.epoch, stop_mae
+            self.best = {key: value.clone() for key, value in self.model.state_dict().items()}
+        logger.info(
+            "%s, epoch %d: train RMSE %.2f, stop MAE %.2f (best %.2f)",
+            self.part, self.epoch, train_rmse, stop_mae, self.best_mae,
+        )  # fmt: skip
+        row = {"part": self.part, "epoch": self.epoch, "learning_rate": rate}
+        self.epoch += 1
+        return row | {"train_rmse": train_rmse, "stop_mae": stop_mae}
+
+    def _predict(self, rows: np.ndarray) -> Tensor:
+        device = self.options.device
+        with torch.autocast(device.split(":")[0], self.dtype, enabled=self.options.bf16):
+            if self.part == "all":
+                found = self.model(torch.stack([self.clips[int(row)] for row in rows]).to(device))
+            else:
+                found = self.model.finish(self.clips[rows].to(device), since=self.part)
+        return found.float().cpu()
+
+    def keep_best(self) -> None:
+        """Go back to the weights of the best epoch."""
+        if self.best:
+            self.model.load_state_dict(self.best)
+
+    def state(self) -> dict[str, Any]:
+        """What `load` needs to go on."""
+        names = ("epoch", "best_epoch", "best_mae", "best")
+        parts = {name: getattr(self, name) for name in names}
+        optimizer = {"optimizer": self.optimizer.state_dict()}
+        return parts | optimizer | {"schedule": self.schedule.state_dict()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        for name in ("epoch", "best_epoch", "best_mae", "best"):
+            setattr(self, name, state[name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])

@@ -1,0 +1,182 @@
+"""Predictions of participants that the fit has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from expresso_lib.models.evaluation import by_level
+from expresso_lib.models.heads import PENALTIES, fit_ridge, ridge_predictions
+
+# Fits on the training rows (a mask) and predicts the test rows (a mask) of one fold.
+Fit = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def cross_validate(
+    table: pd.DataFrame, schemes: pd.DataFrame, recipe: str, fit: Fit
+) -> pd.DataFrame:
+    """Table ``predictions``: every clip predicted by a fit that saw nothing of its participant.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``participant``, ``recording``, ``clip``, ``score``; N rows.
+    schemes : DataFrame
+        ``repeat``, ``participant``, ``fold``: who is tested when.
+    recipe : str
+        Name for the rows.
+    fit : callable
+        ``fit(train, test)`` with bool (N,) masks gives the predictions of the test rows.
+
+    Returns
+    -------
+    DataFrame
+        recipe, participant, recording, clip, repeat, fold, prediction, score.
+
+    Raises
+    ------
+    ValueError
+        A participant without a fold, or in two folds of one repeat.
+    """
+    keys = ["participant", "recording", "clip", "score"]
+    parts = []
+    for repeat, scheme in schemes.groupby("repeat"):
+        if scheme["participant"].duplicated().any():
+            raise ValueError(f"repeat {repeat} puts a participant into two folds; give one each.")
+        fold_of_row = table["participant"].map(scheme.set_index("participant")["fold"]).to_numpy()
+        if pd.isna(fold_of_row).any():
+            raise ValueError(f"repeat {repeat} has no fold for some participants; give all one.")
+        for fold in sorted(set(fold_of_row)):
+            test = fold_of_row == fold
+            rows = table.loc[test, keys].assign(repeat=repeat, fold=int(fold))
+            parts.append(rows.assign(prediction=fit(~test, test)))
+    columns = [*keys[:3], "repeat", "fold", "prediction", "score"]
+    return pd.concat(parts).assign(recipe=recipe)[["recipe", *columns]].reset_index(drop=True)
+
+
+def ridge_fit(
+    values: np.ndarray, table: pd.DataFrame, *, penalties: Sequence[float] = PENALTIES
+) -> Fit:
+    """Ridge on cached features (N, D), row i of `table`; see `fit_ridge`."""
+    scores, groups = table["score"].to_numpy(float), table["participant"].to_numpy()
+
+    def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        head = fit_ridge(values[train], scores[train], groups[train], penalties=penalties)
+        return head.predict(values[test])
+
+    return fit
+
+
+def null_fit(table: pd.DataFrame) -> Fit:
+    """The null model: everyone gets the mean score of the training participants."""
+    scores = table.groupby("participant")["score"].mean()
+
+    def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        return np.full(int(test.sum()), scores[table.loc[train, "participant"].unique()].mean())
+
+    return fit
+
+
+def leaks(table: pd.DataFrame) -> pd.DataFrame:
+    """Leak report of an official split: participants that stand in more than one part.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``participant``, ``recording``, ``split``.
+
+    Returns
+    -------
+    DataFrame
+        participant, splits (comma-separated), recordings; empty where nothing leaks.
+    """
+    grouped = table.dropna(subset="split").groupby("participant")
+    report = pd.DataFrame(
+        {
+            "splits": grouped["split"].agg(lambda parts: ", ".join(sorted(set(parts)))),
+            "recordings": grouped["recording"].nunique(),
+        }
+    )
+    return report[grouped["split"].nunique() > 1].reset_index()
+
+
+def conformal_interval(predictions: pd.DataFrame, *, level: float = 0.9) -> dict[str, float]:
+    """Half width of a participant-level interval around a new participant's prediction.
+
+    Cross-conformal (Vovk, 2015): the ⌈(P + 1) level⌉-th smallest absolute error of participants
+    predicted by fits that had not seen them; infinite where P is too small for the level.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Cross-validated, one recipe.
+
+    Returns
+    -------
+    dict
+        level, half_width (score points), participants.
+    """
+    rows = by_level(predictions, "participant")
+    errors = np.sort((rows["prediction"] - rows["score"]).abs().to_numpy())
+    rank = int(np.ceil((len(errors) + 1) * level))
+    width = float(errors[rank - 1]) if rank <= len(errors) else float("inf")
+    return {"level": level, "half_width": width, "participants": float(len(errors))}
+
+
+def permutation_test(
+    values: np.ndarray,
+    table: pd.DataFrame,
+    schemes: pd.DataFrame,
+    *,
+    draws: int = 200,
+    seed: int = 0,
+    penalties: Sequence[float] = PENALTIES,
+) -> tuple[float, np.ndarray, float]:
+    """Is participant-level r better than chance? Scores permuted within folds, all refitted.
+
+    Returns
+    -------
+    r : float
+        With the true scores.
+    null : ndarray
+        (draws,) r with permuted ones.
+    p : float
+        (1 + those ≥ r) / (1 + draws).
+    """
+    first = schemes[schemes["repeat"] == schemes["repeat"].min()]
+    own = table.groupby("participant")["score"].mean()
+    # The head is linear: a participant's mean prediction is that of their mean features.
+    rows = table.groupby("participant").indices
+    means = np.stack([values[rows[name]].mean(axis=0) for name in own.index])
+    fold = own.index.map(first.set_index("participant")["fold"]).to_numpy()
+    columns = _permuted(own.to_numpy(float), fold, draws, seed)
+    predicted = np.empty_like(columns)
+    for number in np.unique(fold):
+        test = fold == number
+        predicted[test] = ridge_predictions(
+            means[~test], columns[~test], means[test], penalties=penalties
+        )
+    found = _pearson(predicted, columns)
+    r, null = float(found[0]), found[1:]
+    return r, null, float((1 + (null >= r).sum()) / (1 + draws))
+
+
+def _permuted(scores: np.ndarray, fold: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """(P, 1 + draws) scores, the first column as they are, the others shuffled within folds."""
+    rng = np.random.default_rng(seed)
+    columns = np.repeat(scores[:, None], 1 + draws, axis=1)
+    for number in np.unique(fold):
+        inside = np.flatnonzero(fold == number)
+        shuffled = rng.permuted(np.tile(scores[inside, None], draws), axis=0)
+        columns[inside, 1:] = shuffled
+    return columns
+
+
+def _pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Correlation of each column of two (P, B) arrays; 0 where one is constant."""
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    length = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    product = (a * b).sum(axis=0)
+    return np.divide(product, length, out=np.zeros_like(length), where=length > 1e-12)

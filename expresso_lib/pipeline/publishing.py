@@ -1,0 +1,742 @@
+"""From executed chapters to a book that opens by double click, and to one zip.
+
+The pages in ``book/`` are MyST Markdown; what differs from run to run stands in them as
+``[[ ... ]]`` (Jinja) and comes from `Facts`: tables, chapters, benchmarks. A fact that is not
+there reads "not measured" and never stops the book. Sphinx builds offline; its warnings are errors.
+"""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nbformat
+import pandas as pd
+import yaml
+from nbformat import NotebookNode
+from pyarrow import parquet
+
+from expresso_lib import config, store
+from expresso_lib.figures import style
+from expresso_lib.pipeline import evidence
+from expresso_lib.statistics import claims
+
+ROOT = Path(__file__).resolve().parents[2]
+BENCHMARKS = ROOT / "benchmarks" / "bench.json"
+MISSING = "not measured"
+# Bytes; a zip that still goes onto any stick and through most hospitals' file servers.
+LARGEST_EXPORT = 60_000_000
+
+
+class BuildFailed(RuntimeError):
+    """Sphinx refused the pages; the message holds its warnings."""
+
+
+@dataclass(frozen=True)
+class ChapterFacts:
+    """What is known of one chapter: `state` is "done", "failed" or "not run".
+
+    `stamp` is the provenance that the pipeline wrote into the executed notebook, `current` the
+    fingerprint of its sources now.
+    """
+
+    name: str
+    title: str
+    state: str
+    command: str
+    stamp: Mapping[str, Any] = field(default_factory=dict)
+    current: Mapping[str, str] = field(default_factory=dict)
+    stages: Mapping[str, float] = field(default_factory=dict)  # section -> seconds of its cells
+
+    @property
+    def number(self) -> int:
+        """Chapter number, as in the file name."""
+        return int(self.name[:2])
+
+    @property
+    def stale(self) -> list[str]:
+        """What has changed since the chapter ran."""
+        ran = self.stamp.get("fingerprint", {})
+        return [key for key, value in self.current.items() if ran.get(key) != value]
+
+    @property
+    def freshness(self) -> str:
+        """One word, or a short reason, as the status page shows it."""
+        if self.state != "done":
+            return self.state
+        if not self.current:
+            return "not proven"
+        return f"stale ({', '.join(self.stale)} changed)" if self.stale else "fresh"
+
+    @property
+    def took(self) -> str:
+        """Seconds it took, as text."""
+        return f"{self.stamp['seconds']:.0f} s" if "seconds" in self.stamp else MISSING
+
+    @property
+    def longest_stage(self) -> str:
+        """The section that took most of the time, with its seconds, as text."""
+        if not any(self.stages.values()):
+            return MISSING
+        name = max(self.stages, key=lambda stage: self.stages[stage])
+        return f"{name} ({self.stages[name]:.0f} s)"
+
+    @property
+    def parameters(self) -> pd.DataFrame:
+        """Each parameter with its type, its default, this run's value and whether they differ."""
+        defaults = self.stamp.get("defaults", {})
+        rows = [
+            (
+                name,
+                type(value).__name__,
+                repr(defaults.get(name)),
+                _shown(name, value),
+                "changed" if defaults.get(name) != value else "",
+            )
+            for name, value in sorted(self.stamp.get("parameters", {}).items())
+        ]
+        return pd.DataFrame(rows, columns=["parameter", "type", "default", "this run", "differs"])
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that a page may say about one run."""
+
+    folder: Path
+    chapters: tuple[ChapterFacts, ...] = ()
+    student: bool = False
+    bench_hashes: frozenset[str] = frozenset()
+    built: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return self.folder.name
+
+    @cached_property
+    def run(self) -> dict[str, Any]:
+        """What the pipeline recorded in ``run.json``."""
+        return _read_json(self.folder / "run.json", {})
+
+    @property
+    def freshness(self) -> str:
+        """State of the whole run in one line."""
+        not_fresh = [chapter.name for chapter in self.chapters if chapter.freshness != "fresh"]
+        return f"not fresh: {', '.join(not_fresh)}" if not_fresh else "every chapter is fresh"
+
+    def table(self, name: str, **where: Any) -> pd.DataFrame:
+        """Return the rows of a table that fit `where`; empty where no chapter has made it."""
+        path = self.folder / "tables" / f"{name}.parquet"
+        return _fitting(pd.read_parquet(path) if path.is_file() else pd.DataFrame(), where)
+
+    def show(self, name: str, *columns: str, caption: str, digits: int = 2, **where: Any) -> str:
+        """Write chosen columns and rows of a table as HTML, or that it was not measured."""
+        return show_table(self.table(name, **where), columns, caption=caption, digits=digits)
+
+    def number(self, name: str, column: str, *, digits: int = 2, **where: Any) -> str:
+        """Write the first number of a table that fits `where`, or that it was not measured."""
+        rows = self.table(name, **where)
+        known = len(rows) and column in rows
+        return style.number(rows[column].iloc[0], digits) if known else MISSING
+
+    @property
+    def standing(self) -> str:
+        """Whether the run's model is shown to read severity, in words; empty if not measured."""
+        differences = self.table("model_differences")
+        recipe = self.run.get("default_recipe", "")
+        return claims.standing(differences, recipe) if len(differences) else ""
+
+    def bench(self, kind: str, caption: str, **where: Any) -> str:
+        """Write benchmarks (`kind` "goal") or calibrations ("test"); those of other code go out."""
+        # Measured here, or the committed table of the last time that all was measured.
+        known = _read_json(self.folder.parent / "bench.json", []) or _read_json(BENCHMARKS, [])
+        rows = [row | {"share": _share(row.get("test", ""))} for row in known if kind in row]
+        rows = [row for row in rows if all(row.get(key) == value for key, value in where.items())]
+        fresh = [row for row in rows if row.get("source_hash") in self.bench_hashes]
+        # What another machine measured on older code says nothing beside a number of today's.
+        known_now = {_thing(row) for row in fresh}
+        measured = {_thing(row) for row in fresh if row.get("value") is not None}
+        lines = pd.DataFrame(
+            [
+                (_goal if kind == "goal" else _calibration)(row, row in fresh)
+                for row in rows
+                if (row in fresh or _thing(row) not in known_now)
+                and not (kind == "goal" and row["value"] is None and _thing(row) in measured)
+            ]
+        )
+        if kind == "goal" and len(lines):
+            lines = lines.sort_values(["goal", "what"])
+            devices = [name for name in lines["device"].unique() if name]
+            if len(devices) == 1:  # said once, it leaves room for the notes
+                caption = f"{caption}, {devices[0]}"
+                lines = lines.drop(columns="device")
+        return show_table(lines, caption=caption, digits=3)
+
+    @cached_property
+    def studied(self) -> dict[str, pd.DataFrame]:
+        """The committed tables of the study whose code is still this code."""
+        return evidence.read(ROOT / "benchmarks" / "study")
+
+    def study(
+        self, name: str, *columns: str, caption: str, digits: int = 2, wide: str = "", **where: Any
+    ) -> str:
+        """Write chosen columns and rows of a table of the study, or that it was not measured.
+
+        With `wide` the estimates of each of that column's values stand in a column of their own.
+        """
+        table = _fitting(self.studied.get(name, pd.DataFrame()), where)
+        if wide and len(table):
+            table = (
+                table.pivot_table(index=list(columns), columns=wide, values="estimate", sort=False)
+                .reset_index()
+                .rename_axis(columns=None)
+            )
+            columns = tuple(map(str, table.columns))
+            table.columns = list(columns)
+        elif len(table):
+            table = table.drop_duplicates(list(columns))
+        return show_table(table, columns, caption=caption, digits=digits)
+
+    @cached_property
+    def dictionary(self) -> pd.DataFrame:
+        """What the columns of this run's tables mean: table, column, unit, meaning."""
+        file = resources.files("expresso_lib") / "assets" / "data_dictionary.yaml"
+        known = yaml.safe_load(file.read_text(encoding="utf-8"))
+        rows = []
+        for path in sorted(self.folder.glob("tables/*.parquet")):
+            texts = known["keys"] | known.get(path.stem, {})
+            for column in parquet.read_schema(path).names:
+                meaning, _, unit = texts.get(column, "").partition("; ")
+                rows.append((path.stem, column, unit, meaning))
+        return pd.DataFrame(rows, columns=["table", "column", "unit", "meaning"])
+
+    def described(self, name: str) -> str:
+        """Write what the columns of one table mean."""
+        rows = self.dictionary[self.dictionary["table"] == name]
+        return show_table(rows, ("column", "unit", "meaning"), caption=f"Table {name}")
+
+    def fragment(self, name: str, otherwise: str) -> str:
+        """Return a piece of HTML that a chapter left in ``figures/``, or some words instead."""
+        path = self.folder / "figures" / name
+        return raw(path.read_text(encoding="utf-8")) if path.is_file() else f"*{otherwise}*"
+
+    def others(self) -> list[Facts]:
+        """Return the other runs that lie beside this one."""
+        folders = sorted(path.parent for path in self.folder.parent.glob("*/run.json"))
+        return [Facts(folder) for folder in folders if folder != self.folder]
+
+    def differences(self, other: Facts) -> str:
+        """Write this run and another side by side: parameters, scores, verdicts."""
+        sides = (self, other)
+        flat = [_flat(side.run.get("parameters", {})) for side in sides]
+        rows = [
+            (name, *(repr(side.get(name)) for side in flat))
+            for name in sorted({*flat[0], *flat[1]})
+            if flat[0].get(name) != flat[1].get(name) and not name.startswith("run.")
+        ]
+        parts = [
+            show_table(
+                pd.DataFrame(rows, columns=["parameter", *(s.name for s in sides)]),
+                caption="Parameters that differ",
+                empty="no parameter differs",
+            )
+        ]
+        for name, keys, values in (
+            ("model_scores", ["recipe", "level", "metric"], ["estimate", "ci_low", "ci_high"]),
+            ("results", ["hypothesis", "au", "region", "sign"], ["estimate", "p_max"]),
+            ("claims", ["claim"], ["found", "verdict"]),
+        ):
+            tables = [side.table(name) for side in sides]
+            shared = [c for c in keys + values if all(c in table for table in tables)]
+            on = [key for key in keys if key in shared]
+            if on:
+                both = tables[0][shared].merge(
+                    tables[1][shared],
+                    on=on,
+                    how="outer",
+                    suffixes=[f" ({side.name})" for side in sides],
+                )
+                parts.append(show_table(both, caption=f"{name.replace('_', ' ').capitalize()}"))
+        return "\n".join(parts)
+
+
+def _fitting(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+    """Rows whose columns have the value asked for, or one of a list of values."""
+    for column, value in where.items():
+        values = value if isinstance(value, list) else [value]
+        table = table[table[column].isin(values)] if column in table else table.iloc[:0]
+    return table
+
+
+def _flat(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        f"{section}.{name}": _shown(f"{section}_{name}", value)
+        for section, body in parameters.items()
+        for name, value in body.items()
+    }
+
+
+def show_table(
+    table: pd.DataFrame,
+    columns: Sequence[str] = (),
+    *,
+    caption: str,
+    digits: int = 2,
+    empty: str = MISSING,
+) -> str:
+    """Write a table, or some columns, as a fenced block of HTML: Markdown leaves it alone."""
+    table = table[[name for name in columns or table if name in table]]
+    if table.empty:
+        return f"*{caption}: {empty}.*"
+    return raw(style.table_html(table, caption=caption, digits=digits))
+
+
+def raw(text: str) -> str:
+    """Fence HTML for MyST."""
+    return f"\n````{{raw}} html\n{text}\n````\n"
+
+
+def _thing(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What a line of the benchmarks measures, on whatever machine."""
+    return tuple(row.get(key) for key in ("goal", "what", "test", "scenario", "n"))
+
+
+def _measured(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _goal(row: Mapping[str, Any], fresh: bool) -> dict[str, Any]:
+    fresh = fresh and row["value"] is not None  # a goal of a machine that is not at hand
+    least = row.get("better") == "higher"
+    holds = fresh and (row["value"] >= row["bar"] if least else row["value"] <= row["bar"])
+    return {
+        "goal": row["goal"],
+        "what": row.get("what", ""),
+        "measured": _measured(row["value"]) if fresh else MISSING,
+        "bar": f"{'at least' if least else 'at most'} {row['bar']:g}",
+        "reached": ("yes" if holds and row.get("gate", True) else "no") if fresh else "",
+        "note": row.get("note", "") if fresh else "",
+        "device": row.get("device", ""),
+    }
+
+
+def _share(test: str) -> str:
+    """What a calibration's rate is a share of: its name says so."""
+    names = {"interval covers": "coverage", "finds a planted": "power"}
+    return next(
+        (share for start, share in names.items() if test.startswith(start)), "false positives"
+    )
+
+
+def _calibration(row: Mapping[str, Any], fresh: bool) -> dict[str, Any]:
+    line = {
+        "test": row["test"],
+        "scenario": row["scenario"],
+        "participants": row["n"],
+        "simulated cases": row["cohorts"],
+        row["share"]: f"{100 * row['rate']:.1f} %" if fresh else MISSING,
+    }
+    if row["share"] == "false positives" and not row["naive"]:
+        line["4 to 6 %"] = ("kept" if 0.04 <= row["rate"] <= 0.06 else "missed") if fresh else ""
+    return line
+
+
+def bench_hashes(folder: Path) -> frozenset[str]:
+    """Return the hashes of today's benchmarks; a value that carries another one is out of date."""
+    measure = folder / "measure.py"
+    spec = importlib.util.spec_from_file_location("expresso_benchmarks_measure", measure)
+    if not measure.is_file() or spec is None or spec.loader is None:
+        return frozenset()
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return frozenset(module.source_hash(path.stem) for path in folder.glob("[a-z]*.py"))
+
+
+def _read_json(path: Path, otherwise: Any) -> Any:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else otherwise
+
+
+def _shown(name: str, value: Any) -> str:
+    """Write a parameter; where somebody's data lie is nobody else's business."""
+    return "(a place on this machine)" if value and name in config.PLACES else repr(value)
+
+
+# Chapters
+
+
+def read_chapter(
+    name: str, path: Path | None, *, run: str, current: Mapping[str, str] | None = None
+) -> tuple[ChapterFacts, NotebookNode]:
+    """Return what is known of a chapter, and its executed notebook (empty if it has not run)."""
+    command = f"expresso run {name} --params {run}"
+    if path is None or not path.is_file():
+        title = name[3:].replace("_", " ").capitalize()
+        return ChapterFacts(name, title, "not run", command), nbformat.v4.new_notebook()
+    notebook = nbformat.read(path, as_version=4)
+    found = re.search(r"^#\s+(.+)$", notebook.cells[0].source if notebook.cells else "", re.M)
+    stamp = notebook.metadata.get("expresso", {})
+    errors = any(
+        output.output_type == "error"
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+    )
+    state = "failed" if errors or stamp.get("error") else "done"
+    return ChapterFacts(
+        name,
+        found.group(1) if found else name,
+        state,
+        command,
+        stamp,
+        current or {},
+        _stages(notebook),
+    ), notebook
+
+
+def _stages(notebook: NotebookNode) -> dict[str, float]:
+    """Seconds that the cells of each section took, as papermill noted them."""
+    found: dict[str, float] = {}
+    section = "Opening"
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            section = [section, *re.findall(r"^## +(.+)$", cell.source, re.M)][-1]
+        else:
+            seconds = cell.metadata.get("papermill", {}).get("duration") or 0.0
+            found[section] = found.get(section, 0.0) + seconds
+    return found
+
+
+def dress(
+    notebook: NotebookNode,
+    facts: ChapterFacts,
+    templates: jinja2.Environment,
+    *,
+    student: bool = False,
+) -> NotebookNode:
+    """Return the notebook as its page shows it: links above, run card below, code folded away."""
+    cells = folded(without_solutions(notebook.cells) if student else notebook.cells)
+    for cell in cells:
+        if facts.state == "failed":
+            # What a chapter never computed is said, not linked to: the book gets built.
+            cell.source = re.sub(r"\{glue:\w+\}`[^`]*`", f"({MISSING})", cell.source)
+    table = style.table_html(facts.parameters, caption=f"Parameters of {facts.name}")
+    above, below = (
+        nbformat.v4.new_markdown_cell(
+            raw(templates.get_template(f"parts/{part}.html").render(chapter=facts, table=table))
+        )
+        for part in ("chapter_links", "run_card")
+    )
+    if not cells:
+        cells = [
+            nbformat.v4.new_markdown_cell(
+                f"# {facts.title}\n\nThis chapter has **not been "
+                "run** in this run, so its page shows nothing."
+            )
+        ]
+    # The number that the text says (chapter 7) stands in the title, and so in the sidebar.
+    cells[0].source = re.sub(r"^# ", f"# {facts.number} ", cells[0].source, count=1, flags=re.M)
+    known = {key: value for key, value in notebook.metadata.items() if key != "expresso"}
+    page = nbformat.v4.new_notebook(metadata=known)
+    page.cells = [cells[0], above, *cells[1:], below]
+    return page
+
+
+def folded(cells: Sequence[NotebookNode]) -> list[NotebookNode]:
+    """Return cells whose code opens on demand, neighbours as one: a page is text and figures.
+
+    What papermill added is left out: the run card shows each parameter beside its default.
+    """
+    kept: list[NotebookNode] = []
+    for cell in map(nbformat.from_dict, cells):
+        tags = set(cell.metadata.get("tags", []))
+        if tags & {"injected-parameters", "papermill-error-cell-tag"}:
+            continue
+        if cell.cell_type == "code":
+            before = kept[-1] if kept else None
+            if not tags and before is not None and before.metadata.get("tags") == ["hide-input"]:
+                before.source += f"\n\n{cell.source}"
+                before.outputs += cell.outputs
+                continue
+            what = "parameters" if "parameters" in tags else "code"
+            cell.metadata["tags"] = sorted(tags | {"hide-input"})
+            cell.metadata["mystnb"] = {
+                "code_prompt_show": f"Show the {what}",
+                "code_prompt_hide": f"Hide the {what}",
+            }
+        kept.append(cell)
+    return kept
+
+
+def without_solutions(cells: list[NotebookNode]) -> list[NotebookNode]:
+    """Return the cells without solutions: tagged cells, gated runs of cells, fenced directives."""
+    fenced = re.compile(r"^(`{3,}|:{3,})\{solution\}.*?^\1[ \t]*$", re.M | re.S)
+    kept, inside = [], False
+    for cell in cells:
+        inside = inside or "{solution-start}" in cell.source
+        text = fenced.sub("", cell.source).strip()
+        if text and not inside and "solution" not in cell.metadata.get("tags", []):
+            kept.append(nbformat.from_dict({**cell, "source": text}))
+        inside = inside and "{solution-end}" not in cell.source
+    return kept
+
+
+# The book
+
+
+def inputs(root: Path, run_folder: Path) -> list[Path]:
+    """Return the files that the pages depend on, besides the executed chapters."""
+    text = [path for path in (root / "book").rglob("*") if path.is_file()]
+    made = [
+        *run_folder.glob("tables/*.parquet"),
+        *run_folder.glob("figures/*.html"),
+        *run_folder.glob("fingerprints/[0-9]*.json"),
+        *root.glob("notebooks/[0-9][0-9]_*.ipynb"),
+        run_folder / "run.json",
+        run_folder.parent / "bench.json",
+        root / "benchmarks" / "bench.json",
+        *root.glob("benchmarks/study/*"),
+    ]
+    return sorted(
+        path for path in text + made if path.is_file() and "__pycache__" not in path.parts
+    )
+
+
+def build(
+    run_folder: Path, notebooks: Mapping[str, Path], *, student: bool = False, root: Path = ROOT
+) -> Path:
+    """Build the static book of one run.
+
+    Parameters
+    ----------
+    run_folder : Path
+        ``build/<run>`` with ``tables/``, ``run.json`` and ``fingerprints/``: per chapter the
+        hashes of its sources now. Without these freshness is "not proven".
+    notebooks : mapping of str to Path
+        Executed notebook per chapter name; a missing chapter gets a page that says so.
+    student : bool
+        Leave the solutions out, of the pages and of the notebooks offered for download.
+    root : Path
+        Folder that holds ``book/`` and ``notebooks/``.
+
+    Returns
+    -------
+    Path
+        ``index.html`` below ``html/``, or ``student/``.
+
+    Raises
+    ------
+    BuildFailed
+        If Sphinx warns of anything.
+    """
+    run_folder = Path(run_folder).resolve()
+    edition = "student" if student else "html"
+    source, out = run_folder / "pages" / edition, run_folder / edition
+    toc = yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    names = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
+    read = [
+        read_chapter(
+            name,
+            notebooks.get(name),
+            run=run_folder.name,
+            current=_read_json(run_folder / "fingerprints" / f"{name}.json", {}),
+        )
+        for name in names
+        if re.match(r"\d\d_", name)
+    ]
+    facts = Facts(
+        run_folder,
+        tuple(chapter for chapter, _ in read),
+        student,
+        bench_hashes(root / "benchmarks"),
+    )
+    store.write_text(
+        run_folder / "tables" / "data_dictionary.csv", facts.dictionary.to_csv(index=False)
+    )
+    templates = _templates(root / "book")
+    written = set(_write_pages(root / "book", source, facts, templates))
+    for chapter, notebook in read:
+        page = dress(notebook, chapter, templates, student=student)
+        written.add(_refresh(source / f"{chapter.name}.ipynb", nbformat.writes(page)))
+    for path in [path for path in source.rglob("*") if path.is_file() and path not in written]:
+        path.unlink()
+    _write_conf(source, facts)
+    _sphinx(source, out)
+    _offer_downloads(root / "notebooks", out / "downloads", read, student)
+    return out / "index.html"
+
+
+def _templates(folder: Path) -> jinja2.Environment:
+    # Square brackets, because Markdown, LaTeX and MyST already use every other pair.
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        autoescape=lambda name: str(name).endswith(".html"),
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        variable_start_string="[[",
+        variable_end_string="]]",
+        block_start_string="[%",
+        block_end_string="%]",
+        comment_start_string="[#",
+        comment_end_string="#]",
+    )
+
+
+def _write_pages(
+    book: Path, source: Path, facts: Facts, templates: jinja2.Environment
+) -> Iterator[Path]:
+    for path in sorted(path for path in book.rglob("*") if path.is_file()):
+        name = path.relative_to(book)
+        if path.suffix == ".md":
+            text = templates.get_template(name.as_posix()).render(facts=facts)
+            yield _refresh(source / name, text)
+        elif "__pycache__" not in path.parts:
+            yield _refresh(source / name, path.read_bytes())
+
+
+def _refresh(path: Path, content: str | bytes) -> Path:
+    """Write only what has changed: Sphinx reads a page again when its file is newer."""
+    data = content.encode() if isinstance(content, str) else content
+    if not path.is_file() or path.read_bytes() != data:
+        store.make_folder(path.parent)
+        path.write_bytes(data)
+    return path
+
+
+def _write_conf(source: Path, facts: Facts) -> None:
+    from jupyter_book.config import get_final_config
+
+    settings, _ = get_final_config(
+        user_yaml=source / "_config.yml",
+        sourcedir=source,
+        cli_config={"latex_individualpages": False},
+    )
+    # These three ask the network; a clinic has none.
+    unwanted = {"sphinx_thebe", "sphinx_comments", "sphinx.ext.intersphinx"}
+    settings["extensions"] = [name for name in settings["extensions"] if name not in unwanted]
+    settings["html_theme_options"]["extra_footer"] = (
+        f'<p class="ex-fresh">Run <strong>{html.escape(facts.name)}</strong>, built {facts.built}: '
+        f'{html.escape(facts.freshness)}. <a href="status.html">What that means</a></p>'
+    )
+    _refresh(source / "conf.json", json.dumps(settings, indent=1, default=str))
+    _refresh(
+        source / "conf.py",
+        "import json, pathlib, sys\n"
+        "here = pathlib.Path(__file__).parent\nsys.path.insert(0, str(here / 'extensions'))\n"
+        "globals().update(json.loads((here / 'conf.json').read_text(encoding='utf-8')))\n",
+    )
+
+
+def _sphinx(source: Path, out: Path) -> None:
+    doctrees = source.with_name(f"{source.name}-doctrees")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "sphinx",
+            "-b",
+            "html",
+            "-q",
+            "-W",
+            "--keep-going",
+            "-d",
+            str(doctrees),
+            str(source),
+            str(out),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        # Kept, they would hide the warning of a page that has not changed.
+        shutil.rmtree(doctrees, ignore_errors=True)
+        raise BuildFailed(f"the book was not built; mend these pages:\n{done.stderr.strip()}")
+
+
+def _offer_downloads(
+    sources: Path, out: Path, read: Sequence[tuple[ChapterFacts, NotebookNode]], student: bool
+) -> None:
+    """Offer each chapter as it is committed; where that is not at hand, as it ran, emptied."""
+    for chapter, executed in read:
+        path = sources / f"{chapter.name}.ipynb"
+        notebook = nbformat.read(path, as_version=4) if path.is_file() else executed
+        cells = without_solutions(notebook.cells) if student else notebook.cells
+        cells = [
+            cell for cell in cells if "injected-parameters" not in cell.metadata.get("tags", [])
+        ]
+        for cell in cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        if cells:
+            kept = {
+                key: notebook.metadata[key]
+                for key in ("kernelspec", "language_info")
+                if key in notebook.metadata
+            }
+            plain = nbformat.v4.new_notebook(cells=cells, metadata=kept)
+            _refresh(out / path.name, nbformat.writes(plain))
+
+
+def compare(first: Path, second: Path) -> Path:
+    """Set two runs side by side on one page, ``compare-<other>.html`` in the first's folder."""
+    a, b = Facts(Path(first).resolve()), Facts(Path(second).resolve())
+    for side in (a, b):
+        if not side.run:
+            raise FileNotFoundError(
+                f"run {side.name!r} has no run.json; make it first: "
+                f"expresso book --params {side.name}"
+            )
+    body = re.sub(r"`{4}(\{raw\} html)?", "", a.differences(b))
+    drawn = [{path.name for path in side.folder.glob("figures/*.png")} for side in (a, b)]
+    page = (
+        _templates(ROOT / "book")
+        .get_template("parts/compare.html")
+        .render(a=a, b=b, body=body, figures=sorted(drawn[0] & drawn[1]))
+    )
+    return store.write_text(a.folder / f"compare-{b.name}.html", page)
+
+
+def export(run_folder: Path, *, student: bool = False) -> Path:
+    """Pack the built book into one zip that opens by double click; return it.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the book has not been built.
+    ValueError
+        If the zip would have more than ``LARGEST_EXPORT`` bytes.
+    """
+    pages = Path(run_folder) / ("student" if student else "html")
+    if not (pages / "index.html").is_file():
+        raise FileNotFoundError(
+            f"{pages / 'index.html'} is missing; build the book first: "
+            f"expresso book{' --student' if student else ''}"
+        )
+    name = f"expresso-{Path(run_folder).resolve().name}{'-student' if student else ''}"
+    target = Path(run_folder) / f"{name}.zip"
+    with store.atomic(target) as temporary:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(path for path in pages.rglob("*") if path.is_file()):
+                if path.name != ".buildinfo":
+                    archive.write(path, Path(name) / path.relative_to(pages))
+        if (size := temporary.stat().st_size) > LARGEST_EXPORT:
+            raise ValueError(
+                f"the zip would have {size / 1e6:.0f} MB, more than "
+                f"{LARGEST_EXPORT / 1e6:.0f}; show fewer or shorter videos."
+            )
+    return target

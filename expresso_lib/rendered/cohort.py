@@ -1,0 +1,298 @@
+"""Cohort: who takes part, what each recording shows, and writing it all to a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from expresso_lib import store
+from expresso_lib.faces import anatomy, video
+from expresso_lib.rendered import dynamics, geometry, planting, scene
+
+# Severity bands of the BDI-II within the scores of the demo cohort (Beck et al., 1996).
+BANDS = {"minimal": (0, 13), "mild": (14, 19), "moderate": (20, 28), "severe": (29, 45)}
+# Practice scripts draw identities from seeds that no cohort uses.
+PRACTICE = 7_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A cohort before it is rendered.
+
+    Attributes
+    ----------
+    participants : DataFrame
+        participant, score, band, age, sex, tone, identity_seed.
+    recordings : DataFrame
+        participant, recording, task, fps, n_frames, headset, seed.
+    planted : DataFrame
+        What severity changes (`planting.truth`).
+    variant : str
+    seed : int
+    """
+
+    participants: pd.DataFrame
+    recordings: pd.DataFrame
+    planted: pd.DataFrame
+    variant: str
+    seed: int
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What `plan_cohort` makes this plan from."""
+        first = self.recordings.iloc[0]
+        return {"participants": len(self.participants),
+                "recordings": len(self.recordings) // len(self.participants),
+                "seconds": float(first.n_frames / first.fps), "fps": float(first.fps),
+                "seed": self.seed, "variant": self.variant}
+
+    def script(self, recording: str) -> scene.Script:
+        """Return the script of one recording.
+
+        Raises
+        ------
+        ValueError
+            If the plan has no such recording.
+        """
+        rows = self.recordings[self.recordings.recording == recording]
+        if rows.empty:
+            raise ValueError(f"recording {recording!r} is not planned; the plan has "
+                             f"{self.recordings.recording.iloc[0]} to "
+                             f"{self.recordings.recording.iloc[-1]}.")
+        row = rows.iloc[0]
+        person = self.participants.set_index("participant").loc[row.participant]
+        index = int(row.participant[1:])
+        behaviour = planting.behave(planting.variant(self.variant),
+                                    float(person.score) / planting.SCORE_MAX,
+                                    (self.seed, index, 21), (self.seed, index, int(row.seed), 22))
+        motion = dynamics.perform(behaviour, int(row.n_frames), float(row.fps),
+                                  (self.seed, index, int(row.seed), 23))
+        identity = _identity(int(person.identity_seed), str(person.sex), int(person.age),
+                             int(person.tone))
+        return scene.Script(recording, identity, float(row.fps), motion.au, motion.gaze,
+                            motion.pose, motion.shift, bool(row.headset), int(row.seed))
+
+
+@lru_cache(maxsize=64)
+def _identity(seed: int, sex: str, age: int, tone: int) -> geometry.Identity:
+    return geometry.draw_identity(seed, sex=sex, age=age, tone=tone)
+
+
+def plan_cohort(participants: int = 24, recordings: int = 3, seconds: float = 10.0,
+                fps: float = 25.0, seed: int = 0, variant: str = "default") -> Plan:
+    """Plan a cohort: scores stratified over the bands, identities independent of them.
+
+    Parameters
+    ----------
+    participants, recordings : int
+        How many people, and recordings of each (at most 999 and 99).
+    seconds, fps : float
+        Length and frame rate of every recording.
+    seed : int
+        Everything follows from it.
+    variant : str
+        See `planting.variant`.
+
+    Raises
+    ------
+    ValueError
+        If a number does not fit or the variant is unknown.
+
+    Examples
+    --------
+    >>> plan = plan_cohort(4, 2, 2.0, seed=1)
+    >>> plan.participants.band.tolist()
+    ['mild', 'moderate', 'severe', 'minimal']
+    """
+    _check(participants, recordings, seconds, fps)
+    form = planting.variant(variant)
+    rng = np.random.default_rng([seed, 31])
+    people = _people(rng, participants, seed)
+    n_frames = round(seconds * fps)
+    lines = []
+    for index, person in enumerate(people.itertuples(), start=1):
+        chance = .08 + .84 * (float(people.score[index - 1]) / planting.SCORE_MAX)
+        for r in range(1, recordings + 1):
+            wears = form.headset and np.random.default_rng([seed, index, r, 32]).random() < chance
+            lines.append({"participant": person.participant,
+                          "recording": f"{person.participant}_R{r}",
+                          "task": "speech", "fps": float(fps), "n_frames": n_frames,
+                          "headset": bool(wears), "seed": _recording_seed(seed, index, r)})
+    return Plan(people, pd.DataFrame(lines), planting.truth(form), variant, seed)
+
+
+def _check(participants: int, recordings: int, seconds: float, fps: float) -> None:
+    if not 1 <= participants <= 999 or not 1 <= recordings <= 99:
+        raise ValueError(f"{participants} participants x {recordings} recordings does not fit; "
+                         "choose 1 to 999 and 1 to 99.")
+    if not 5 <= fps <= 120 or round(seconds * fps) < 1:
+        raise ValueError(f"{seconds} s at {fps} frames/s does not fit; choose 5 to 120 frames/s "
+                         "and at least one frame.")
+
+
+def _recording_seed(seed: int, index: int, r: int) -> int:
+    return int(np.random.default_rng([seed, index, r, 33]).integers(1, 2**31))
+
+
+def _people(rng: np.random.Generator, count: int, seed: int) -> pd.DataFrame:
+    """Draw participants: bands in turn, sexes and skin tones balanced, all in random order."""
+    bands = [list(BANDS)[i % len(BANDS)] for i in rng.permutation(count)]
+    sexes = [("female", "male")[i % 2] for i in rng.permutation(count)]
+    tones = [i % geometry.TONES for i in rng.permutation(count)]
+    ages = [round(20 + 50 * (i + rng.random()) / count) for i in rng.permutation(count)]
+    width = max(2, len(str(count)))
+    return pd.DataFrame({
+        "participant": [f"P{i:0{width}d}" for i in range(1, count + 1)],
+        "score": [int(rng.integers(BANDS[b][0], BANDS[b][1] + 1)) for b in bands],
+        "band": bands, "age": ages, "sex": sexes, "tone": tones,
+        "identity_seed": [100_000 + 1000 * seed + i for i in range(count)]})
+
+
+def practice_script(seed: int, n_frames: int = 64, fps: float = 25.0) -> scene.Script:
+    """Return a script of a random person, outside every cohort, who moves everything at random.
+
+    For training networks on faces whose action units are known; nothing in it depends on a score.
+    """
+    rng = np.random.default_rng([seed, 41])
+    identity = geometry.draw_identity(PRACTICE + seed)
+    rates = np.exp(rng.normal(0, .4, 6))
+    behaviour = dynamics.Behaviour(
+        smile_rate=2.0 * rates[0], smile_size=float(rng.uniform(.3, .9)),
+        smile_rise=.5 / rates[0], speech_share=float(rng.uniform(.1, .8)),
+        syllables=4 * rates[1], mouth_size=float(rng.uniform(.3, .8)), brow_rate=2.5 * rates[2],
+        nose_rate=1.5 * rates[3], head_sd=float(rng.uniform(2, 7)), head_time=rates[4],
+        aversion=float(rng.uniform(.1, .5)), gaze_time=.6 * rates[5], blink_rate=4.0,
+        bouts=tuple((str(code), float(rng.uniform(.3, 1))) for code in rng.choice(
+            anatomy.AU_CODES[:-1], 5, replace=False)))
+    motion = dynamics.perform(behaviour, n_frames, fps, (PRACTICE, seed, 42))
+    return scene.Script(f"practice_{seed}", identity, fps, motion.au, motion.gaze, motion.pose,
+                        motion.shift, bool(rng.random() < .15), PRACTICE + seed)
+
+
+def portraits(plan: Plan, *, size: int = 160, frame: int = 12) -> np.ndarray:
+    """Return one frame of each participant's first recording, uint8 (P, H, W, 3)."""
+    first = plan.recordings.groupby("participant", sort=False).recording.first()
+    scripts = [plan.script(name) for name in first]
+    return np.stack([next(scene.render(script, size=size, frames=[min(frame, script.n_frames - 1)]))
+                     .image for script in scripts])
+
+
+def au_script(script: scene.Script) -> scene.Script:
+    """Return the participant facing the camera: neutral, then each AU at full intensity."""
+    count = len(anatomy.AU_CODES)
+    au = np.vstack([np.zeros(count), dynamics.FULL * np.eye(count)]).astype(np.float32)
+    still = np.zeros((count + 1, 3), np.float32)
+    return replace(script, au=au, gaze=still[:, :2], pose=still, shift=still[:, :2])
+
+
+def truth(plan: Plan, recording: str) -> pd.DataFrame:
+    """Return one recording's true intensities: participant, recording, frame, au, intensity."""
+    script = plan.script(recording)
+    frame, a = np.meshgrid(np.arange(script.n_frames), np.arange(len(anatomy.AU_CODES)),
+                           indexing="ij")
+    return pd.DataFrame({
+        "participant": recording.rpartition("_R")[0], "recording": recording,
+        "frame": frame.ravel(), "au": np.array(anatomy.AU_CODES)[a.ravel()],
+        "intensity": script.au.ravel()})
+
+
+def read_plan(folder: str | Path) -> Plan:
+    """Return the plan behind a folder that `write_cohort` made.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder has no ``plan.json``.
+    """
+    path = Path(folder) / "plan.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} has no plan.json, which says how its participants "
+                                "were made; render them again: expresso data render")
+    return plan_cohort(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def write_cohort(folder: str | Path, plan: Plan, *, size: int = 224, crf: int = 23,
+                 executor: Executor | None = None, masks: bool = True) -> Path:
+    """Render a cohort into a folder; what is finished is not rendered again.
+
+    Writes ``participants.csv``, ``recordings.csv``, ``planted.csv``, ``plan.json`` (arguments of
+    `plan_cohort`), and for every recording
+    ``<recording>.mp4`` and ``<recording>.npz`` (landmarks (F, 68, 2) float32 px, au (F, A) 0 to 5,
+    au_names, pose (F, 3) degrees, gaze (F, 2) degrees, fps, regions uint8 (F, H, W), index into
+    `anatomy.REGIONS`), and ``files.json`` with the sha256 of each.
+
+    Parameters
+    ----------
+    folder : path
+        Made if missing.
+    plan : Plan
+    size : int
+        Pixels, even.
+    crf : int
+        H.264 quality; larger is smaller and worse.
+    executor : concurrent.futures.Executor, optional
+        Where to render.
+    masks : bool
+        Whether to store the regions; `geometry_of` gives them back from the plan otherwise.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    if size % 2:
+        raise ValueError(f"size {size} px is odd; H.264 needs an even one.")
+    folder = Path(folder)
+    store.make_folder(folder)
+    items = [store.Item(name, recipe={"size": size, "crf": crf, "variant": plan.variant,
+                                      "seed": plan.seed, "row": plan.recordings.iloc[i].to_dict(),
+                                      "masks": masks},
+                        payload=(plan, size, crf, masks, str(folder)))
+             for i, name in enumerate(plan.recordings.recording)]
+    for item in items:
+        # A recording is finished when both of its files are there.
+        if not (folder / f"{item.name}.mp4").exists():
+            (folder / f"{item.name}.npz").unlink(missing_ok=True)
+    store.map(_write_recording, items, out=folder, executor=executor, describe="rendering")
+    _write_tables(folder, plan)
+    return folder
+
+
+def _write_recording(item: store.Item, path: Path) -> None:
+    plan, size, crf, masks, folder = item.payload
+    script = plan.script(item.name)
+    landmarks = np.zeros((script.n_frames, anatomy.N_LANDMARKS, 2), np.float32)
+    regions = np.zeros((script.n_frames, size, size), np.uint8)
+
+    def pictures():
+        for f, frame in enumerate(scene.render(script, size=size)):
+            landmarks[f], regions[f] = frame.landmarks, frame.regions
+            yield frame.image
+
+    video.write_video(Path(folder) / f"{item.name}.mp4", pictures(), script.fps, crf=crf,
+                      key_every=script.n_frames)
+    arrays = {"landmarks": landmarks, "au": script.au, "au_names": np.array(anatomy.AU_CODES),
+              "pose": script.pose, "gaze": script.gaze, "fps": np.float64(script.fps)}
+    if masks:
+        arrays["regions"] = regions
+    np.savez_compressed(path, **arrays)
+
+
+def _write_tables(folder: Path, plan: Plan) -> None:
+    recordings = plan.recordings.assign(path=[f"{name}.mp4" for name in plan.recordings.recording])
+    for name, table in (("participants", plan.participants), ("recordings", recordings),
+                        ("planted", plan.planted)):
+        store.write_text(folder / f"{name}.csv", table.to_csv(index=False))
+    store.write_text(folder / "plan.json", json.dumps(plan.arguments) + "\n")
+    files = sorted(path for path in folder.iterdir()
+                   if path.suffix in {".csv", ".mp4", ".npz"} and not path.name.startswith("."))
+    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    store.write_text(folder / "files.json", json.dumps(hashes, indent=1) + "\n")

@@ -1,0 +1,278 @@
+"""Clips: one function says which frames; crops look right; nobody is on two sides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from expresso_lib import clips, faces, rendered
+from expresso_lib.clips import archives
+from expresso_lib.faces import anatomy, regions, video
+
+REAL = Path(__file__).parents[3] / "shared/real"
+
+
+@pytest.fixture(scope="module")
+def script() -> rendered.Script:
+    return rendered.plan_cohort(participants=2, recordings=1, seconds=1.2).script("P01_R1")
+
+
+@pytest.fixture(scope="module")
+def recording(script, tmp_path_factory) -> tuple[Path, faces.FaceTrack]:
+    """A rendered recording of 30 frames and its true track with two lost frames."""
+    frames = list(rendered.render(script, size=112))
+    path = video.write_video(
+        tmp_path_factory.mktemp("clips") / "r.mp4", [f.image for f in frames], script.fps, crf=10
+    )
+    points = np.stack([f.landmarks for f in frames]).astype(np.float64)
+    points[8:10] = np.nan
+    return path, faces.from_landmarks(points, np.ones(len(points)), script.fps, "truth")
+
+
+# Which frames
+
+
+@given(
+    n=st.integers(0, 300),
+    length=st.integers(1, 64),
+    step=st.integers(1, 70),
+    dilation=st.integers(1, 5),
+)
+def test_windows_are_all_that_fit_and_only_those(n, length, step, dilation):
+    """Against the plain definition: starts 0, step, 2 step ... while the last frame exists."""
+    expected = [
+        [start + i * dilation for i in range(length)]
+        for start in range(0, max(n, 1), step)
+        if start + (length - 1) * dilation < n
+    ]
+    got = clips.windows(n, length, step=step, dilation=dilation)
+    assert got.dtype == np.int64
+    assert got.shape == (len(expected), length)
+    assert got.tolist() == expected
+
+
+@pytest.mark.parametrize("wrong", [{"length": 0}, {"step": -1}, {"dilation": 0}, {"n_frames": -1}])
+def test_windows_refuse_what_is_no_window(wrong):
+    """Zero frames, steps or gaps are refused with what came."""
+    with pytest.raises(clips.ClipError, match="at least 1"):
+        clips.windows(**({"n_frames": 9, "length": 2, "step": 1, "dilation": 1} | wrong))
+
+
+def test_windows_are_what_every_use_takes(recording):
+    """Tensor, table and archive speak of the same frames."""
+    path, track = recording
+    archive = clips.prepare(path, track, size=24)
+    spans = clips.windows(archive.n_frames, 4, step=3, dilation=2)
+    tensor = clips.stack(archive, spans)
+    table = clips.clip_table(archive, spans, participant="P01", recording="P01_R1")
+    assert tensor.shape == (len(spans), 3, 4, 24, 24)
+    for n, row in table.iterrows():
+        assert (row["first"], row["last"]) == (spans[n, 0], spans[n, -1])
+        assert row["source_first"] == archive.source[spans[n, 0]]
+        assert row["lost"] == pytest.approx(archive.lost[spans[n]].mean())
+        np.testing.assert_allclose(
+            tensor[n, :, 1], archive.frames[spans[n, 1]].transpose(2, 0, 1) / 255, rtol=1e-6
+        )
+    assert table["clip"].is_unique
+
+
+@settings(max_examples=50)
+@given(fps=st.floats(5, 60), rate=st.floats(5, 60), seconds=st.floats(0.2, 20))
+def test_resample_keeps_time(fps, rate, seconds):
+    """Frames increase, none repeats, and each lies within half a frame of its moment."""
+    times = np.arange(max(int(seconds * fps), 1)) / fps
+    source = clips.resample(times, rate)
+    assert (np.diff(source) > 0).all()
+    assert source[0] == 0
+    if rate <= fps:
+        ideal = np.arange(len(source)) / rate
+        assert np.abs(times[source] - ideal).max() <= 0.5 / fps + 1e-6
+
+
+def test_resample_follows_time_stamps_not_numbers():
+    """Twice as many frames in the second half: the series stays even in time."""
+    times = np.concatenate([np.arange(10) * 0.1, 1 + np.arange(20) * 0.05])
+    source = clips.resample(times, 5)
+    np.testing.assert_allclose(np.diff(times[source]), 0.2, atol=1e-9)
+    with pytest.raises(clips.ClipError, match="rate is 0"):
+        clips.resample(times, 0)
+
+
+# Cutting
+
+
+def test_prepare_puts_stable_points_in_their_place(recording):
+    """Eyes and nose come to lie where the template says, in every frame with a face."""
+    path, track = recording
+    archive = clips.prepare(path, track, size=64)
+    np.testing.assert_array_equal(archive.source, np.arange(0, 30, 2))
+    np.testing.assert_array_equal(np.flatnonzero(archive.lost), [4])
+    placed = archive.landmarks[~archive.lost][:, list(archives.STABLE)]
+    assert np.abs(placed - (archives.TEMPLATE * 64 - 0.5)).max() < 4
+    assert archive.fps == 12.5
+
+
+def test_prepare_cuts_the_pixels_that_the_transform_says(recording):
+    """A landmark's colour in the crop is that of its place in the recording."""
+    path, track = recording
+    archive = clips.prepare(path, track, size=112)
+    frame = video.read_array(path, [6])[0].astype(float)
+    row = 3
+    for index in (30, 51, 8 - 4):
+        x, y = np.round(archive.landmarks[row, index]).astype(int)
+        back = np.linalg.inv(np.vstack([archive.transform[row], [0, 0, 1]])) @ [x, y, 1]
+        there = frame[round(back[1]), round(back[0])]
+        assert np.abs(archive.frames[row, y, x] - there).max() < 40
+
+
+def test_prepare_lost_frames_keep_their_picture_and_their_nan(recording):
+    """A lost frame is cut where its neighbours are, its regions follow, its landmarks are NaN."""
+    path, track = recording
+    archive = clips.prepare(path, track, size=48)
+    assert archive.frames[4].std() > 5
+    assert np.isnan(archive.landmarks[4]).all()
+    assert (archive.regions[4] != regions.BACKGROUND).mean() > 0.3
+    between = (archive.transform[3] + archive.transform[5]) / 2
+    np.testing.assert_allclose(archive.transform[4], between, atol=0.7)
+
+
+@pytest.mark.parametrize("input", clips.INPUTS)
+def test_archive_survives_saving(recording, tmp_path, input):
+    """Every array and word of an archive comes back."""
+    archive = clips.prepare(*recording, size=32, input=input)
+    back = clips.ClipArchive.load(archive.save(tmp_path / "a.npz"))
+    for name, value in vars(archive).items():
+        np.testing.assert_array_equal(getattr(back, name), value, err_msg=name)
+    assert (back.maps is None) == (input == "face")
+
+
+def test_composite_archive_magnifies_features(recording):
+    """Eyes get more of the composite than of the face; its map leads back to them."""
+    face = clips.prepare(*recording, size=64)
+    tiles = clips.prepare(*recording, size=64, input="composite")
+    eye = anatomy.REGIONS.index("right_eye")
+    assert (tiles.regions == eye).mean() > 2 * (face.regions == eye).mean()
+    assert tiles.frames.std(axis=(1, 2, 3)).min() > 10
+    place = tiles.maps[0][tiles.regions[0] == eye].mean(axis=0)
+    own = tiles.landmarks[0][list(anatomy.RIGHT_EYE)].mean(axis=0)
+    assert np.abs(place - own).max() < 5
+
+
+def test_prepare_refuses_another_recording_s_track(recording):
+    """A track of another length names both lengths; one without a face names the recording."""
+    path, track = recording
+    short = faces.from_landmarks(track.landmarks[:20], np.ones(20), 25, "t")
+    with pytest.raises(clips.ClipError, match="30 frames, its face track 20"):
+        clips.prepare(path, short)
+    nobody = faces.from_landmarks(np.full((30, 68, 2), np.nan), np.zeros(30), 25, "t")
+    with pytest.raises(clips.ClipError, match=r"r\.mp4: no frame has a face"):
+        clips.prepare(path, nobody)
+
+
+def test_align_undoes_any_similarity():
+    """Turned, scaled, shifted copies of a face all come to the same crop."""
+    base = rendered.average_face(224).landmarks.astype(float)
+    copies = []
+    for angle, scale, shift in ((0, 1, 0), (0.5, 2, 30), (-0.3, 0.2, -9)):
+        turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        copies.append(base @ turn.T + shift)
+    points = np.stack(copies)
+    placed = clips.transform_points(points, clips.align(points, 64))
+    np.testing.assert_allclose(placed[1:], np.broadcast_to(placed[0], placed[1:].shape), atol=1e-3)
+
+
+def test_rerender_fits_the_archive(script, recording):
+    """Rendered again and cut by its transforms, a script gives the archive, but for H.264."""
+    path, track = recording
+    archive = clips.prepare(path, track, size=64)
+    rows = [1, 6, 13]
+    again = clips.rerender(
+        script, archive.source[rows], archive.transform[rows], 64, render_size=112
+    )
+    assert again.shape == (3, 64, 64, 3)
+    assert np.abs(again.astype(float) - archive.frames[rows]).mean() < 4
+    changed = clips.rerender(
+        rendered.without(script, "headset"),
+        archive.source[rows][:1],
+        archive.transform[rows][:1],
+        64,
+        render_size=112,
+    )
+    assert changed.shape == (1, 64, 64, 3)
+    with pytest.raises(clips.ClipError, match="one each"):
+        clips.rerender(script, [0, 1], archive.transform[:1], 64)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real recording is not in this checkout")
+def test_real_recording_goes_through_to_clips():
+    """A real face: every crop upright, centred on the face, with all its regions."""
+    path = REAL / "single_face.mp4"
+    info = video.probe(path)
+    track = faces.from_table(
+        REAL / "single_face_openface.csv", n_frames=info.n_frames, fps=info.fps
+    )
+    archive = clips.prepare(path, track)
+    assert archive.frames.shape == (30, 64, 64, 3)
+    assert not archive.lost.any()
+    assert set(np.unique(archive.regions)) == set(range(len(anatomy.REGIONS)))
+    # Lips are redder than the forehead: the crop shows a face the right way up.
+    red = archive.frames[..., 0].astype(float) - archive.frames[..., 1]
+    mouth = archive.regions == anatomy.REGIONS.index("mouth")
+    assert red[:10][mouth[:10]].mean() > red[:10][archive.regions[:10] == 7].mean() + 10
+
+
+# Folds
+
+
+def people(n: int = 24) -> pd.DataFrame:
+    bands = np.array(["minimal", "mild", "moderate", "severe"])[np.arange(n) % 4]
+    return pd.DataFrame(
+        {
+            "participant": [f"P{i:02d}" for i in range(n)],
+            "band": bands,
+            "score": 10.0 * (np.arange(n) % 4) + np.arange(n) / n,
+        }
+    )
+
+
+@settings(max_examples=40)
+@given(n=st.integers(4, 40), k=st.integers(2, 6), seed=st.integers(0, 99))
+def test_folds_are_level_in_all_and_in_every_band(n, k, seed):
+    """Everyone once; sizes differ by at most one over all and within each band."""
+    k = min(k, n)
+    table = people(n)
+    dealt = clips.folds(table, k, seed=seed)
+    assert sorted(dealt["participant"]) == sorted(table["participant"])
+    sizes = dealt["fold"].value_counts().reindex(range(k), fill_value=0)
+    assert sizes.max() - sizes.min() <= 1
+    merged = dealt.merge(table)
+    for _, part in merged.groupby("band"):
+        counts = part["fold"].value_counts().reindex(range(k), fill_value=0)
+        assert counts.max() - counts.min() <= 1
+
+
+def test_folds_follow_the_seed_not_the_order():
+    """The same seed deals the same; another seed otherwise; a second row is refused."""
+    table = people()
+    pd.testing.assert_frame_equal(clips.folds(table, 4, seed=1), clips.folds(table, 4, seed=1))
+    assert (clips.folds(table, 4, seed=1) != clips.folds(table, 4, seed=2)).any(axis=None)
+    with pytest.raises(clips.ClipError, match="two rows"):
+        clips.folds(pd.concat([table, table[:1]]), 4, seed=1)
+    with pytest.raises(clips.ClipError, match="30 folds of 24"):
+        clips.folds(table, 30, seed=0)
+
+
+def test_archived_passes_over_what_holds_no_clip(recording, tmp_path):
+    """Recordings without an archive or shorter than one clip are left out, the rest ordered."""
+    archive = clips.prepare(*recording, size=24)
+    archive.save(tmp_path / "b_R1.npz")
+    archive.save(tmp_path / "a_R1.npz")
+    rows = pd.DataFrame({"participant": ["b", "a", "c"], "recording": ["b_R1", "a_R1", "c_R1"]})
+    found = clips.archived(rows, tmp_path, length=archive.n_frames)
+    assert found["recording"].tolist() == ["a_R1", "b_R1"]
+    assert clips.archived(rows, tmp_path, length=archive.n_frames, dilation=2).empty

@@ -1,0 +1,54 @@
+"""Claims about `expresso_lib.headset`."""
+
+import pandas as pd
+import pytest
+import torch
+
+from expresso_lib import models, store
+from expresso_lib.faithfulness import headset
+
+T, SIZE, RENDER = 8, 32, 64
+
+
+@pytest.mark.slow
+def test_what_a_model_makes_of_the_headset(tmp_path):
+    """Worn and bare clips of the same people; both models are asked, in every channel."""
+    torch.manual_seed(0)
+    model = models.build("small", frames=T, size=SIZE)
+    checkpoint = models.save(tmp_path / "model.safetensors", model, {})
+    work = headset.items(participants=4, length=T, side=SIZE, rate=12.5, render_size=RENDER)
+    worn = store.map(headset.render, work, out=tmp_path / "worn")
+    pairs = headset.Pairs.load([done.path for done in worn])
+    assert len(pairs) == 4
+    assert pairs.worn.shape == pairs.bare.shape == (4, 3, T, SIZE, SIZE)
+    assert 0.005 < (pairs.worn != pairs.bare).any(dim=1).float().mean() < 0.5
+    taught = headset.taught(model, pairs)
+    assert not taught.training
+    assert any(not torch.equal(a, b) for a, b in zip(model.parameters(), taught.parameters()))
+    asked = store.map(
+        headset.audit, headset.audits(checkpoint, worn), out=tmp_path / "audit", suffix=".parquet"
+    )
+    points = headset.points(headset.read(asked), draws=20)
+    own, other = (points.loc[name] for name in headset.MODELS.values())
+    assert own.index.tolist() == ["effect", *headset.BASELINES]
+    assert other.loc["added", "points"] == pytest.approx(
+        other.loc["effect", "points"] - own.loc["effect", "points"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("effect_low", "blur", "words"),
+    [
+        (1.0, (1.6, 0.2), "exposed against the blurred clip."),
+        (1.0, (1.4, 0.2), "No channel exposes it"),
+        (1.0, (1.6, -0.2), "No channel exposes it"),
+        (-0.1, (1.6, 0.2), "nothing to expose"),
+    ],
+)
+def test_verdict_wants_over_half_of_an_effect_that_is_shown(effect_low, blur, words):
+    """The effect is 3 points: 1.6 exposes it, 1.4 does not; nor does an interval that holds 0."""
+    points = pd.DataFrame(
+        {"points": [3.0, 0.1, blur[0], 0.0], "ci_low": [effect_low, -0.1, blur[1], -1.0]},
+        index=["effect", "own_neutral", "blur", "zero"],
+    )
+    assert words in headset.verdict(points)

@@ -1,0 +1,183 @@
+"""Pictures: the face with leave; without it, nobody's."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from expresso_lib import clips, cohort, rendered
+from expresso_lib.faces import anatomy, video
+from expresso_lib.figures import drawing, style
+
+SIDE, ROWS = 48, 6
+LEAVE, NO_LEAVE = drawing.Permission(True), drawing.Permission(False)
+
+
+def make_archive(*, seed=0, side=SIDE, rows=ROWS, shape=None):
+    """An archive of noise with plausible landmarks; row 2 is lost."""
+    rng = np.random.default_rng(seed)
+    face = drawing._average(side)[1] if shape is None else shape
+    landmarks = face + rng.normal(0, 0.3, (rows, anatomy.N_LANDMARKS, 2)).astype(np.float32)
+    landmarks[2] = np.nan
+    transform = np.tile(np.eye(2, 3, dtype=np.float32), (rows, 1, 1))
+    return clips.ClipArchive(
+        rng.integers(0, 256, (rows, side, side, 3), dtype=np.uint8), np.arange(rows) * 2,
+        landmarks.astype(np.float32), transform, np.zeros((rows, side, side), np.uint8), 12.5,
+    )  # fmt: skip
+
+
+def test_permission_follows_the_manifest():
+    """The data set's own word decides."""
+    table = pd.DataFrame({"participant": ["a"], "score": [1.0]})
+    closed = cohort.Cohort(table, table, cohort.BDI_II, "closed", faces_may_be_shown=False)
+    assert not drawing.Permission.of(closed).faces
+    assert "average rendered face" in drawing.Permission.of(closed).note
+
+
+def test_scene_with_leave_shows_the_frames():
+    """With leave the pictures are the archive's frames, enlarged."""
+    archive = make_archive()
+    scene = drawing.scene(archive, [4, 1], LEAVE, size=SIDE)
+    np.testing.assert_array_equal(scene.pictures, archive.frames[[4, 1]])
+    np.testing.assert_allclose(scene.landmarks, archive.landmarks[[4, 1]])
+
+
+def test_scene_reads_the_recording_at_full_sharpness(tmp_path):
+    """Pictures cut from the recording agree with the archive's, and landmarks fit both."""
+    side, size = 32, 96
+    image = np.kron(np.indices((12, 12)).sum(axis=0) % 2 * 200 + 20, np.ones((16, 16)))
+    frame = np.repeat(image[..., None], 3, axis=2).astype(np.uint8)
+    path = video.write_video(tmp_path / "r.mp4", [frame] * 12, 25.0, crf=1)
+    archive = make_archive(side=side)
+    transform = np.array([[side / 192, 0, -0.4167], [0, side / 192, -0.4167]], np.float32)
+    archive.transform[:] = transform
+    scene = drawing.scene(archive, [3], LEAVE, path=path, size=size)
+    reference = video.warp(frame, np.array([[0.5, 0, -0.25], [0, 0.5, -0.25]], np.float32), size)
+    assert np.abs(scene.pictures[0].astype(int) - reference).mean() < 3
+    expected = (archive.landmarks[3] + 0.5) * 3 - 0.5
+    np.testing.assert_allclose(scene.landmarks[0], expected, rtol=1e-4)
+
+
+def test_scene_without_leave_opens_no_video_and_no_frame():
+    """Two archives with different frames give the same pictures, and no file is touched."""
+    one, other = make_archive(), make_archive()
+    other.frames[:] = 255 - other.frames
+    nowhere = Path("/nowhere/at/all.mp4")
+    scenes = [drawing.scene(a, [0, 1, 3], NO_LEAVE, path=nowhere) for a in (one, other)]
+    for draw in ("pictures", "with_landmarks", "with_regions"):
+        first, second = (getattr(s, draw) for s in scenes)
+        np.testing.assert_array_equal(*((first, second) if draw == "pictures"
+                                        else (first(), second())))  # fmt: skip
+    expected = drawing._average(drawing.SIZE)[0]
+    np.testing.assert_array_equal(scenes[0].pictures[1], expected)
+
+
+def test_scene_without_leave_hides_the_proportions_of_a_face():
+    """Another face with the same movements gives the same drawing."""
+    shape = drawing._average(SIDE)[1]
+    wide = shape.copy()
+    wide[list(anatomy.JAW)] += [[0, 3]]
+    wide[list(anatomy.OUTER_LIP)] *= [1.0, 1.02]
+    drawn = [drawing.scene(make_archive(shape=s), [0, 1, 3], NO_LEAVE).landmarks
+             for s in (shape, wide)]  # fmt: skip
+    np.testing.assert_allclose(*drawn, atol=0.01)  # float32 rounding at 224 px
+
+
+def test_scene_without_leave_keeps_movement():
+    """A mouth that opens is drawn opening, and a lost frame stays lost."""
+    archive = make_archive()
+    archive.landmarks[4, list(anatomy.INNER_LIP)] += [0, 4]
+    scene = drawing.scene(archive, [3, 4, 2], NO_LEAVE)
+    lips = scene.landmarks[:, list(anatomy.INNER_LIP), 1].mean(axis=1)
+    assert lips[1] - lips[0] > 4
+    assert np.isnan(scene.landmarks[2]).all()
+    np.testing.assert_array_equal(scene.with_landmarks()[2], scene.pictures[2])
+
+
+def test_carry_without_leave_follows_the_landmarks():
+    """A map that lies on the mouth comes to lie on the average face's mouth."""
+    shape = drawing._average(SIDE)[1] * 0.8 + 6
+    archive = make_archive(shape=shape)
+    maps = np.zeros((1, SIDE, SIDE), np.float32)
+    x, y = shape[list(anatomy.INNER_LIP)].mean(axis=0).round().astype(int)
+    maps[0, y - 1 : y + 2, x - 1 : x + 2] = -1
+    carried = drawing.scene(archive, [0], NO_LEAVE).carry(maps)[0]
+    peak = np.array(np.unravel_index(np.argmin(carried), carried.shape))[::-1]
+    mouth = drawing._average(drawing.SIZE)[1][list(anatomy.INNER_LIP)].mean(axis=0)
+    assert np.linalg.norm(peak - mouth) < 12
+
+
+def test_carry_without_leave_keeps_nothing_behind_the_face():
+    """Background, hair and the head's outline leave no trace."""
+    archive = make_archive()
+    maps = np.zeros((1, SIDE, SIDE), np.float32)
+    maps[0, :3], maps[0, :, :2], maps[0, :, -2:] = 1, 1, 1
+    assert np.abs(drawing.scene(archive, [0], NO_LEAVE).carry(maps)).max() < 0.2
+    lost = drawing.scene(archive, [2], NO_LEAVE).carry(np.ones_like(maps))
+    assert not lost.any()
+
+
+def test_with_attribution_has_the_books_colours():
+    """White is zero; the ends are the style's signs."""
+    ends = {"positive": 1.0, "negative": -1.0, "zero": 0.0}
+    for sign, value in ends.items():
+        red, green, blue = drawing.colors(np.array(value), 1.0)
+        assert f"#{red:02X}{green:02X}{blue:02X}" == style.SIGN_COLORS[sign]
+
+
+def test_with_attribution_marks_the_sign():
+    """Red where the score is raised, blue where it is lowered, grey elsewhere."""
+    archive = make_archive()
+    maps = np.zeros((1, SIDE, SIDE), np.float32)
+    maps[0, 10, 10], maps[0, 30, 30] = 2, -2
+    drawn = drawing.scene(archive, [0], LEAVE, size=SIDE).with_attribution(maps)[0].astype(int)
+    assert drawn[10, 10, 0] > drawn[10, 10, 2] + 50
+    assert drawn[30, 30, 2] > drawn[30, 30, 0] + 50
+    assert np.ptp(drawn[40, 5]) == 0
+
+
+def test_with_regions_tints_with_the_regions_colours():
+    """Every feature region shows its own colour."""
+    drawn = drawing.scene(make_archive(), [0], NO_LEAVE).with_regions(strength=1.0)[0]
+    for name in anatomy.FEATURE_REGIONS:
+        color = drawing._rgb(anatomy.REGION_COLORS[name])
+        assert (drawn == color).all(axis=-1).any(), name
+
+
+def test_write_overlay_makes_a_video_of_every_row(tmp_path):
+    """One frame per row of the archive, at the archive's rate, with leave and without."""
+    archive = make_archive(rows=9)
+    maps = np.random.default_rng(3).normal(size=(9, SIDE, SIDE)).astype(np.float32)
+    maps[5] = np.nan
+    for permission in (LEAVE, NO_LEAVE):
+        path = drawing.write_overlay(tmp_path / f"{permission.faces}.mp4", archive, maps,
+                                     permission, size=64, chunk=4)  # fmt: skip
+        info = video.probe(path)
+        assert (info.n_frames, info.fps, info.width) == (9, 12.5, 64)
+
+
+def test_scene_refuses_rows_and_maps_that_do_not_fit():
+    """Row numbers outside the archive and maps of another length are named."""
+    archive = make_archive()
+    with pytest.raises(ValueError, match="0 to 5"):
+        drawing.scene(archive, [6], LEAVE)
+    with pytest.raises(ValueError, match="2 maps"):
+        drawing.scene(archive, [1], NO_LEAVE).carry(np.zeros((2, 8, 8)))
+
+
+def test_strip_tiles_in_order():
+    """Row by row, with white between."""
+    pictures = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, 6, 4, 3), np.uint8)
+    sheet = drawing.strip(pictures, columns=3, gap=2)
+    assert sheet.shape == (14, 16, 3)
+    assert sheet[8, 6, 0] == 4
+    assert sheet[6, 0, 0] == 255
+
+
+def test_average_face_is_nobodys():
+    """The face that stands for those who may not be shown is the mean identity."""
+    frame = rendered.average_face(drawing.SIZE)
+    mirrored = frame.landmarks[anatomy.MIRROR] * [-1, 1]
+    offset = (frame.landmarks - mirrored).mean(axis=0)
+    np.testing.assert_allclose(frame.landmarks - mirrored - offset, 0, atol=0.5)  # px

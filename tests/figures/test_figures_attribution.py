@@ -1,0 +1,141 @@
+"""Claims about `expresso_lib.plotting.attribution`: what is drawn is what was measured."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from expresso_lib.faces import anatomy
+from expresso_lib.figures import attribution as plots
+from expresso_lib.figures import style
+
+BANDS = ("minimal", "mild", "moderate", "severe")
+
+
+@pytest.fixture
+def people():
+    return pd.DataFrame(
+        {
+            "participant": [f"P{i}" for i in range(8)],
+            "score": np.arange(8) * 6.0,
+            "band": np.repeat(BANDS, 2),
+        }
+    )
+
+
+@pytest.fixture
+def regions(people):
+    rng = np.random.default_rng(0)
+    rows = people.merge(pd.DataFrame({"region": anatomy.REGIONS}), how="cross")
+    rows["signed"] = rng.normal(size=len(rows))
+    total = rows.groupby("participant")["signed"].transform("sum")
+    return rows.drop(columns=["score", "band"]).assign(
+        recording=rows["participant"] + "_R1",
+        clip="c",
+        model="trained",
+        output=20 + total,
+        output_baseline=20.0,
+        enrichment_positive=rng.normal(size=len(rows)),
+        enrichment_negative=rng.normal(size=len(rows)),
+    )
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def test_raw_sums_lie_on_the_diagonal_of_a_complete_method(regions, people):
+    """Marks on the right: sum over regions against f(x) - f(x0)."""
+    axes = plots.raw_sums(regions, people).axes[1]
+    marks = [line for line in axes.lines if line.get_linestyle() == "None"]
+    assert len(marks) == len(BANDS)
+    for line in marks:
+        assert_allclose(line.get_xdata(), line.get_ydata(), atol=1e-9)
+
+
+def test_enrichment_draws_every_region_and_sign(regions, people):
+    """Twelve panels with the participant's own mean; the test's number stands in its panel."""
+    tests = pd.DataFrame({"region": ["mouth"], "sign": ["positive"], "estimate": [0.42]})
+    figure = plots.enrichment(regions, people, tests)
+    assert len(figure.axes) == 12
+    mouth = figure.axes[5]
+    assert mouth.get_title(loc="right") == "ρ = 0.42"
+    drawn = np.concatenate(
+        [line.get_ydata() for line in mouth.lines if line.get_linestyle() == "None"]
+    )
+    expected = regions[regions["region"] == "mouth"]["enrichment_positive"]
+    assert_allclose(np.sort(drawn), np.sort(expected))
+
+
+def test_randomised_networks_are_not_drawn_as_the_model(regions, people):
+    """Rows of networks with shuffled weights change nothing."""
+    other = regions.assign(model="random_1", signed=99.0, enrichment_positive=99.0)
+    figure = plots.enrichment(pd.concat([regions, other]), people)
+    assert max(np.max(line.get_ydata()) for line in figure.axes[0].lines) < 50
+
+
+def test_dots_put_the_papers_way_in_its_colour_and_controls_last():
+    """One row each, explanations first; shares are neither."""
+    rows = [
+        ("random", "none", 0.1),
+        ("DeepLift", "zero", -0.1),
+        ("DeepLift", "own_neutral", 0.9),
+        ("share", "none", 0.8),
+    ]
+    table = pd.DataFrame(
+        [
+            {
+                "method": m,
+                "baseline": b,
+                "factor": "pooled",
+                "metric": "sign",
+                "support": "changed",
+                "estimate": e,
+                "ci_low": e - 0.1,
+                "ci_high": e + 0.1,
+            }
+            for m, b, e in rows
+        ]
+    )
+    axes = plots.dots(table, metric="sign", label="x", bars={"changed": 0.9}).axes[0]
+    labels = [text.get_text() for text in axes.get_yticklabels()]
+    assert len(labels) == 3
+    assert labels[-1] == "random"
+    marks = {
+        line.get_xdata()[0]: line.get_color()
+        for line in axes.lines
+        if line.get_marker() in ("o", "D")
+    }
+    assert marks[-0.1] == style.ROLE_COLORS["paper"]
+    assert marks[0.9] == style.ROLE_COLORS["model"]
+
+
+def test_timeline_signs_its_bars_by_colour():
+    """Red raises, blue lowers; seconds come from frame numbers."""
+    frames = pd.DataFrame({"frame": [0, 2, 4], "attribution": [1.0, -2.0, 0.5]})
+    units = pd.DataFrame({"frame": np.arange(6), "AU12": np.linspace(0, 5, 6)})
+    above = plots.timeline(frames, units, aus=["AU12"], fps=25).axes[0]
+    reds = [bar.get_height() > 0 for bar in above.patches]
+    assert reds == [True, False, True]
+    assert above.patches[1].get_facecolor() != above.patches[0].get_facecolor()
+    assert_allclose(above.patches[2].get_x() + above.patches[2].get_width() / 2, 0.16)
+
+
+def test_figures_without_a_renderer_or_onsets_say_so():
+    """On recorded people nothing is rendered again, and some never smile."""
+    rows = pd.DataFrame(
+        {
+            "metric": ["ratio"],
+            "support": ["changed"],
+            "method": ["DeepLift"],
+            "baseline": ["blur"],
+            "factor": ["background"],
+            "value": [1.0],
+        }
+    )
+    assert plots.said_and_done(rows, [("DeepLift", "blur")]).axes
+    figure = plots.onset_locked({})
+    assert "whole onsets" in figure.axes[0].texts[0].get_text()

@@ -1,0 +1,166 @@
+"""One recording's card: what it says, what it withholds, and that it stands alone."""
+
+import dataclasses
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from expresso_lib import clips, cohort
+from expresso_lib.attribution import explanation, pooling
+from expresso_lib.faces import anatomy, video
+from expresso_lib.figures import report
+
+FPS, CLIPS, LENGTH, FRAMES = 12.5, 3, 8, 20
+
+
+def make_channel(method, baseline, seed=0, complete=True):
+    generator = np.random.default_rng(seed)
+    shape = (CLIPS, LENGTH, len(anatomy.REGIONS))
+    mass = pooling.RegionMass(
+        generator.random(shape), -0.5 * generator.random(shape), np.full(shape, 30.0)
+    )
+    output = np.array([10.0, 20.0, 30.0])
+    return explanation.Channel(
+        method, baseline, mass=mass, output=output, output_baseline=output - 1,
+        delta=np.zeros(CLIPS), complete=np.full(CLIPS, complete), degenerate=np.zeros(CLIPS, bool),
+        map=np.zeros((FRAMES, 6, 5), np.float32),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def case():
+    rows = clips.windows(FRAMES, LENGTH, step=6)
+    aus = pd.DataFrame({"frame": np.arange(2 * FRAMES)})
+    aus["AU04"], aus["AU12"] = 0.2, np.linspace(0, 4, 2 * FRAMES)
+    aus.attrs |= {"source": "truth", "unit": "intensity, 0 to 5"}
+    channels = (make_channel("DeepLift", "own_neutral"), make_channel("DeepLift", "blur", 1))
+    explained = explanation.Explanation(rows, 2 * rows, 3, FPS, channels)
+    return report.Case("P01_R1", explained, aus, cohort.BDI_II, half_width=8.0, score=17.0)
+
+
+def payload(html):
+    text = re.search(r'<script type="application/json">(.*?)</script>', html, re.S).group(1)
+    return json.loads(text)
+
+
+def test_prediction_is_the_mean_of_the_clips(case):
+    """The recording's number follows from its clips'."""
+    assert case.prediction == pytest.approx(20.0)
+    assert case.interval == (12.0, 28.0)
+
+
+def test_interval_is_withheld_outside_of_the_training_domain(case):
+    """Nobody knows how far the model errs on other recordings, so no interval is printed."""
+    other = report.Case(case.recording, case.explanation, case.action_units, case.scale,
+                        half_width=8.0, outside="A phone video.")  # fmt: skip
+    assert other.interval is None
+    text = report.card(other)
+    assert "Do not read this number as a severity" in text
+    assert "% interval" not in text
+    assert "% interval 12.0 to 28.0" in re.sub(r"\s+", " ", report.card(case))
+
+
+def test_interval_is_cut_at_the_scale(case):
+    """A score below zero does not exist."""
+    wide = report.Case("r", case.explanation, case.action_units, case.scale, half_width=50.0)
+    assert wide.interval == (0, 63)
+
+
+def test_card_says_that_a_wide_interval_does_not_decide_the_band(case):
+    """12 to 28 reaches from minimal to moderate."""
+    text = re.sub(r"\s+", " ", report.card(case))
+    assert "reaches from “minimal” to “moderate”: it does not decide the band." in text
+    assert "errs by" not in text
+    sure = dataclasses.replace(case, half_width=0.5, held_out=24.0, errors=(9.4, 9.1))
+    text = re.sub(r"\s+", " ", report.card(sure))
+    assert "This prediction, with its interval, lies in the range “moderate”." in text
+    assert "errs by 9.4 points on average; always answering the mean errs by 9.1." in text
+
+
+def test_scrubber_shows_the_sum_over_regions_as_the_frame_attribution(case):
+    """Where and when come from the same numbers."""
+    data = payload(report.scrubber(case))
+    for channel in data["channels"]:
+        total = np.sum(channel["regions"], axis=0)
+        # Rounded to four digits each.
+        np.testing.assert_allclose(total, channel["attribution"], atol=0.005)
+    assert data["row"] == list(range(FRAMES))
+    assert data["frame"] == [2 * row for row in range(FRAMES)]
+
+
+def test_scrubber_matches_action_units_by_frame_number(case):
+    """Row g of the clips is frame 2 g of the recording, and so is its AU."""
+    data = payload(report.scrubber(case))
+    smile = next(au for au in data["aus"] if au["code"] == "AU12")
+    np.testing.assert_allclose(smile["values"], case.action_units["AU12"][::2], rtol=1e-3)
+    assert data["au_top"] == 5
+
+
+def test_scrubber_of_a_long_recording_is_thinned_and_says_so(case, monkeypatch):
+    """A page stays light, and the reader knows what was left out."""
+    monkeypatch.setattr(report, "MAX_FRAMES", 7)
+    text = report.scrubber(case)
+    assert len(payload(text)["row"]) <= 7
+    assert "One frame in 3 is shown" in text
+
+
+def test_scrubber_cannot_be_broken_by_a_name(case):
+    """A file name never becomes markup."""
+    bad = report.Case("<script>alert(1)</script>", case.explanation, case.action_units, case.scale)
+    assert "<script>alert" not in report.card(bad)
+
+
+def test_extremes_never_call_a_raising_frame_lowering(case):
+    """Where every frame raises the score, no frame lowers it."""
+    found = case.extremes(case.explanation.channels[0])
+    assert (found["raise"]["attribution"] > 0).all()
+    assert (found["lower"]["attribution"] < 0).all()
+
+
+def test_extremes_leave_out_the_edges_of_clips(case):
+    """The strongest frames lie at a clip's first and last frame: they are not shown."""
+    rows = clips.windows(FRAMES, LENGTH, step=6)
+    up, down = np.zeros((2, CLIPS, LENGTH, len(anatomy.REGIONS)))
+    up[:, [0, -1], 0], up[:, 3, 0], down[:, 5, 0] = 9.0, 1.0, -1.0
+    mass = pooling.RegionMass(up, down, np.full(up.shape, 30.0))
+    channel = dataclasses.replace(make_channel("DeepLift", "zero"), mass=mass)
+    one = explanation.Explanation(rows, 2 * rows, 3, FPS, (channel,))
+    found = report.Case("r", one, case.action_units, case.scale).extremes(channel)
+    assert found["raise"]["row"].tolist() == rows[:, 3].tolist()
+    assert (found["raise"]["attribution"] == 1.0).all()
+    assert (found["lower"]["attribution"] == -1.0).all()
+
+
+def test_incomplete_explanations_are_counted_on_the_card(case):
+    """A flagged clip is said to be flagged."""
+    flawed = explanation.Explanation(
+        case.explanation.rows, case.explanation.frames, 3, FPS,
+        (make_channel("DeepLift", "zero", complete=False),))  # fmt: skip
+    text = report.card(report.Case("r", flawed, case.action_units, case.scale))
+    assert "3 clip explanations miss" in text
+
+
+def test_card_stands_alone(case, tmp_path):
+    """One file, nothing from outside, every picture described."""
+    movie = video.write_video(tmp_path / "m.mp4", [np.zeros((16, 24, 3), np.uint8)] * 4, FPS)
+    frame = int(case.extremes(case.explanation.channels[0])["raise"]["frame"].iloc[0])
+    path = report.write_card(
+        tmp_path / "card.html", case, movies={("DeepLift", "own_neutral"): movie},
+        pictures={frame: np.zeros((8, 9, 3), np.uint8)}, facts={"model": "small"},
+    )  # fmt: skip
+    text = path.read_text()
+    assert not re.search(r"""(src|href)=["']?https?:""", text)
+    assert all('alt="' in tag for tag in re.findall(r"<img[^>]*>", text))
+    assert "data:video/mp4;base64," in text
+
+
+def test_videos_beyond_the_cap_are_left_out(case, tmp_path, monkeypatch):
+    """The page's size has a bound."""
+    movie = video.write_video(tmp_path / "m.mp4", [np.zeros((16, 24, 3), np.uint8)] * 4, FPS)
+    monkeypatch.setattr(report, "MAX_VIDEO", movie.stat().st_size)
+    movies = {("DeepLift", "own_neutral"): movie, ("DeepLift", "blur"): movie}
+    assert set(payload(report.scrubber(case, movies=movies))["videos"]) == {
+        "plain", "DeepLift/own_neutral"}  # fmt: skip

@@ -1,0 +1,214 @@
+"""Experiments: recipes carried out on prepared clips, from archives to a saved final model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from matplotlib.figure import Figure
+
+from expresso_lib import clips, config, models
+from expresso_lib.figures import training as plots
+from expresso_lib.models import experiments, finetuning
+
+P, R, F, SIZE = 8, 2, 19, 16
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory) -> Path:
+    """Archives of eight participants, as chapter 2 leaves them."""
+    folder = tmp_path_factory.mktemp("run")
+    rng = np.random.default_rng(0)
+    for way in models.INPUTS:
+        for p in range(P):
+            for r in range(R):
+                frames = rng.integers(0, 120, (F, SIZE, SIZE, 3)) + 15 * p
+                clips.ClipArchive(
+                    frames.astype(np.uint8), np.arange(0, 2 * F, 2),
+                    np.zeros((F, 68, 2), np.float32), np.zeros((F, 2, 3), np.float32),
+                    np.zeros((F, SIZE, SIZE), np.uint8), 12.5, way,
+                ).save(folder / f"clips_{way}" / f"P{p:02d}_R{r}.npz")  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study(run_folder: Path) -> experiments.Study:
+    names = [f"P{p:02d}" for p in range(P)]
+    bands = np.repeat(["minimal", "mild", "moderate", "severe"], 2)
+    people = pd.DataFrame({"participant": names, "score": np.arange(P) * 5.0, "band": bands})
+    rows = [(n, f"{n}_R{r}", "read") for n in names for r in range(R)]
+    recordings = pd.DataFrame(rows, columns=["participant", "recording", "task"])
+    parameters = config.validate(
+        {"clips": {"size": SIZE, "frames": 6}, "training": {"folds": 4, "epochs": 1}}
+    )
+    return experiments.study_of(people, recordings, run_folder, parameters)
+
+
+RECIPE = models.Recipe(model="small_image", weights="none", frames=6, folds=4, repeats=1)
+
+
+@pytest.fixture(scope="module")
+def predictions(study, run_folder) -> pd.DataFrame:
+    return experiments.run_recipes([RECIPE], study, out=run_folder / "recipes")
+
+
+def test_clips_cover_a_recording_from_first_to_last(study) -> None:
+    """The fewest windows that reach both ends; whose they are stands in the table."""
+    data = study.clip_set(RECIPE)
+    assert data.windows.min() == 0
+    assert data.windows.max() >= F - 2  # the step is a whole number of frames
+    assert len(data) == P * R * 4
+    assert data[3].shape == (3, 6, SIZE, SIZE)
+    assert set(data.table["participant"]) == set(study.participants["participant"])
+
+
+def test_run_recipes_predicts_everyone_once_and_reads_brightness(study, predictions) -> None:
+    """Brightness is the score here: the image model finds it, and the null model does not."""
+    scores = models.model_scores(predictions, draws=100)
+    found = models.summary(scores, RECIPE.name)
+    assert found["pearson"] > 0.8
+    assert found["mae_ratio"] < 0.6
+    assert set(predictions["recipe"]) == {RECIPE.name, "null"}
+
+
+def test_run_recipes_are_not_done_twice(study, run_folder, predictions, monkeypatch) -> None:
+    """A finished recipe is read from disk: no model is built."""
+    monkeypatch.setattr(models, "build", None)
+    again = experiments.run_recipes([RECIPE], study, out=run_folder / "recipes")
+    pd.testing.assert_frame_equal(again, predictions)
+
+
+@pytest.mark.slow
+def test_fine_tuned_recipe_runs(study, run_folder) -> None:
+    """The last block is tuned from a ridge head, stopping on participants kept aside."""
+    recipe = models.Recipe(weights="none", frames=6, folds=4, repeats=1, fit="last")
+    found = experiments.run_recipes([recipe], study, out=run_folder / "tuned")
+    assert np.isfinite(found["prediction"]).all()
+
+
+@pytest.mark.slow
+def test_a_killed_recipe_goes_on_in_the_fold_it_had_reached(study, tmp_path, monkeypatch) -> None:
+    """Finished folds are not fitted again, and the predictions are those of an unbroken run."""
+    recipe = models.Recipe(weights="none", frames=6, folds=4, repeats=1, fit="last")
+    whole = experiments.run_recipes([recipe], study, out=tmp_path / "whole")
+    assert not list((tmp_path / "whole" / "unfinished").glob("*"))
+    run_epoch, fitted = finetuning._PartFit.run_epoch, []
+
+    def counted(fit):
+        if len(fitted) == 2:
+            raise KeyboardInterrupt
+        fitted.append(fit)
+        return run_epoch(fit)
+
+    monkeypatch.setattr(finetuning._PartFit, "run_epoch", counted)
+    unfinished = tmp_path / "broken" / "unfinished"
+    stale, sibling = unfinished / recipe.name / "of other code", unfinished / f"{recipe.name}-more"
+    stale.mkdir(parents=True)
+    sibling.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        experiments.run_recipes([recipe], study, out=tmp_path / "broken")
+    # A finished fold keeps a few numbers, not a network with its optimiser.
+    assert [path.suffix for path in unfinished.rglob("*.*")] == [".npy", ".npy"]
+    fitted[:] = [None] * 3
+    again = experiments.run_recipes([recipe], study, out=tmp_path / "broken")
+    assert len(fitted) == 5
+    assert list(unfinished.iterdir()) == [sibling]
+    pd.testing.assert_frame_equal(again, whole)
+
+
+def test_final_model_keeps_domain_and_interval(study, run_folder, predictions) -> None:
+    """The checkpoint says what it was trained on and how wrong it is about somebody new."""
+    path = experiments.final_model(
+        RECIPE, study, predictions, run_folder / "final.safetensors", domain={"cohort": "x"}
+    )
+    model, recipe = models.load(path)
+    assert recipe["domain"]["cohort"] == "x"
+    assert recipe["domain"]["participants"] == P
+    assert recipe["interval"]["participants"] == P
+    assert float(model.head.weight.detach().abs().sum()) > 0
+
+
+def test_fold_models_repeat_the_cross_validated_predictions(study, predictions, tmp_path) -> None:
+    """Nobody is explained by a model that saw them, and each model says what was predicted."""
+    paths = experiments.fold_models(RECIPE, study, tmp_path)
+    own = predictions[predictions["recipe"] == RECIPE.name]
+    assert paths == experiments.fold_paths(own, tmp_path)
+    assert len(set(paths.values())) == RECIPE.folds
+    network, recipe = models.load(paths["P04"])
+    data = study.clip_set(RECIPE)
+    row = int(np.flatnonzero(data.table["participant"] == "P04")[0])
+    said = own.set_index("clip")["prediction"][data.table["clip"][row]]
+    with torch.no_grad():
+        assert network(data[row][None]).item() == pytest.approx(said, abs=1e-3)
+    assert recipe["fold"] == int(own.set_index("participant")["fold"]["P04"].iloc[0])
+    before = {path: path.stat().st_mtime_ns for path in paths.values()}
+    experiments.fold_models(RECIPE, study, tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    with pytest.raises(ValueError, match="frozen trunk"):
+        experiments.fold_models(replace(RECIPE, fit="last"), study, tmp_path)
+
+
+def test_grid_starts_with_the_default_and_names_differ() -> None:
+    """One thing changes at a time, and the reader can tell which."""
+    default = models.Recipe()
+    for full in (False, True):
+        recipes = experiments.grid(default, full=full)
+        assert recipes[0] == default
+        assert len(experiments.labels(recipes)) == len(recipes)
+        assert len(set(experiments.labels(recipes).values())) == len(recipes)
+    assert experiments.image_recipe(default).model == "small_image"
+    assert ("null" in dict(experiments.comparisons(recipes)).values()) is False
+    assert experiments.comparisons(recipes)[0] == (default.name, "null")
+
+
+def test_figures_of_chapter_3_are_drawn(study, predictions) -> None:
+    """Every figure takes the tables as they are."""
+    names = {RECIPE.name: "image"}
+    scores = models.model_scores(predictions, draws=100)
+    differences = models.model_differences(predictions, [(RECIPE.name, "null")], draws=100)
+    own = predictions[predictions["recipe"] == RECIPE.name]
+    errors = models.errors(own, study.participants, study.recordings)
+    drawn = [
+        plots.model_forest(scores, names, note="demo"),
+        plots.difference_forest(differences, {"null": "the null model"}),
+        plots.calibration(models.by_level(own, "participant"), study.participants),
+        plots.errors_by_group(errors.participant),
+    ]
+    assert all(isinstance(figure, Figure) for figure in drawn)
+    assert list(errors.by_band["band"]) == ["minimal", "mild", "moderate", "severe"]
+
+
+def test_features_are_not_those_of_another_order(study, tmp_path) -> None:
+    """Rows follow participants: who owns a recording decides which features are whose."""
+    own = replace(study, folder=tmp_path)
+    before = experiments.read_features(experiments.features(RECIPE, own))
+    swapped = study.recordings.assign(
+        participant=study.recordings["participant"].replace({"P00": "P07", "P07": "P00"})
+    )
+    other = replace(own, recordings=swapped)
+    after = experiments.read_features(experiments.features(RECIPE, other))
+    assert not np.allclose(before, after)
+
+
+def test_null_model_is_the_mean_where_a_person_scores_differently() -> None:
+    """Scores 0, 1, 2 of one person count with their mean, not with the first."""
+    table = pd.DataFrame({"participant": list("aaabbb"), "score": [0, 1, 2, 0, 1, 2]})
+    fit = models.null_fit(table)
+    assert fit(np.arange(6) < 3, np.arange(6) >= 3).tolist() == [1, 1, 1]
+
+
+def test_dealt_scores_are_the_same_scores_in_other_hands(study) -> None:
+    """Another number is another deal; a recording's own score goes, the features stay."""
+    own = study.participants["score"].tolist()
+    daily = replace(study, recordings=study.recordings.assign(score=99.0))
+    deals = [experiments.dealt(daily, number) for number in range(6)]
+    for one in deals:
+        assert sorted(one.participants["score"]) == sorted(own)
+        assert 99.0 not in one.scores().values()
+        assert one.cutting() == study.cutting()  # so that features are shared
+    assert len({tuple(one.participants["score"]) for one in deals}) > 1
+    assert any(one.participants["score"].tolist() != own for one in deals)

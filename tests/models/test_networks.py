@@ -1,0 +1,175 @@
+"""Models: every backbone builds, splits at the freeze boundary and comes back from disk."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from expresso_lib import attribution, manifest, models
+
+CNNS = ("r3d_18", "mc3_18", "resnet18")
+
+
+def clips(n: int = 2, frames: int = 6, size: int = 32, seed: int = 0) -> torch.Tensor:
+    return torch.rand(n, 3, frames, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def small() -> models.VideoRegressor:
+    return models.build("small", frames=6, size=32, seed=1)
+
+
+@pytest.mark.parametrize("name", ["small", "small_image", "small_image_sd"])
+def test_build_returns_one_score_per_clip(name: str) -> None:
+    """A clip gives one number, whatever T; the model says what it was built as."""
+    model = models.build(name, frames=6, size=32)
+    assert model(clips()).shape == (2,)
+    assert model.description["model"] == name
+    assert not model.training
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(models.BACKBONES) - {"mvit_v2_s"}))
+def test_every_backbone_splits_at_both_boundaries(name: str) -> None:
+    """features + finish equals the whole network, for the head and for the last block."""
+    model = models.build(name, frames=8, size=64)
+    x = clips(1, 8, 64)
+    with torch.inference_mode():
+        whole = model(x)
+        for until in ("head", "last"):
+            parts = model.finish(model.features(x, until=until), since=until)
+            torch.testing.assert_close(parts, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_rectifiers_are_used_once_and_not_in_place(small: models.VideoRegressor) -> None:
+    """DeepLift's condition, counted by hooks, for ours and for a network that shares them."""
+    for model in (small, models.build("resnet18", frames=2, size=32)):
+        calls: dict[nn.Module, int] = {}
+        for module in model.modules():
+            if isinstance(module, nn.ReLU):
+                assert not module.inplace
+                module.register_forward_hook(
+                    lambda m, *_, calls=calls: calls.update({m: calls.get(m, 0) + 1})
+                )
+        model(clips(1, 2))
+        assert set(calls.values()) == {1}
+
+
+def test_deeplift_is_complete_on_the_small_network(small: models.VideoRegressor) -> None:
+    """Attributions sum to f(x) − f(x0) within the bar of 1e-3, for every named baseline."""
+    for baseline in ("zero", "blur", "temporal_mean"):
+        result = attribution.attribute(small, clips(), "DeepLift", baseline)
+        assert result.complete.all(), baseline
+
+
+def test_small_sees_change_only_through_time(small: models.VideoRegressor) -> None:
+    """A frozen clip has no motion channel: the image model reads it and its mean picture alike."""
+    still = clips()[:, :, :1].expand(-1, -1, 6, -1, -1)
+    image = models.build("small_image", frames=6, size=32)
+    torch.testing.assert_close(image(still), image(still[:, :, :3]))
+    reversed_order = clips().flip(2)
+    assert not torch.allclose(small(clips()), small(reversed_order))
+    torch.testing.assert_close(image(clips()), image(reversed_order))
+
+
+def test_build_is_reproducible_and_leaves_the_generator_alone() -> None:
+    """Same seed, same weights; another seed, others; torch's own generator does not move."""
+    torch.manual_seed(3)
+    before = torch.random.get_rng_state()
+    one, two, other = (models.build("small", size=32, frames=6, seed=s) for s in (5, 5, 6))
+    torch.testing.assert_close(torch.random.get_rng_state(), before)
+    torch.testing.assert_close(one(clips()), two(clips()), rtol=0, atol=0)
+    assert not torch.allclose(one(clips()), other(clips()))
+
+
+def test_save_and_load_keep_outputs_description_and_recipe(
+    tmp_path, small: models.VideoRegressor
+) -> None:
+    """What was saved comes back, with its recipe, in eval mode."""
+    path = models.save(tmp_path / "m.safetensors", small, {"seed": 1, "name": "a"})
+    loaded, recipe = models.load(path)
+    assert recipe == {"seed": 1, "name": "a"}
+    assert loaded.description == small.description
+    torch.testing.assert_close(loaded(clips()), small(clips()), rtol=0, atol=0)
+
+
+def test_trainable_freezes_below_the_boundary(small: models.VideoRegressor) -> None:
+    """head < last < all, and what is frozen does not ask for gradients."""
+    counts = [len(small.trainable(part)) for part in ("head", "last", "all")]
+    assert counts[0] == 2
+    assert all(a < b for a, b in itertools.pairwise(counts))
+    small.trainable("head")
+    assert not any(p.requires_grad for p in small.stages.parameters())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "smal"}, "did you mean 'small'"),
+        ({"name": "r3d_18", "weights": "facial-actions"}, "offers none, kinetics400"),
+        ({"name": "small", "input": "tiles"}, "input 'tiles'"),
+        ({"name": "mvit_v2_s", "frames": 32}, "takes 16 of 224 px"),
+        ({"name": "r3d_18", "frames": 0}, "cannot take clips of 0 frames"),
+    ],
+)
+def test_build_refuses_with_the_remedy(arguments: dict, message: str) -> None:
+    """An error says what came and what fits."""
+    with pytest.raises(ValueError, match=message):
+        models.build(**arguments)
+
+
+def test_load_refuses_other_files(tmp_path) -> None:
+    """A missing or foreign checkpoint is named, not unpickled."""
+    with pytest.raises(ValueError, match="no checkpoint at"):
+        models.load(tmp_path / "none.safetensors")
+
+
+def test_video_weights_reach_their_places(monkeypatch, tmp_path) -> None:
+    """Weights under torchvision's names give torchvision's features, here on random ones."""
+    from torchvision.models import resnet
+
+    torch.manual_seed(0)
+    network = resnet.resnet18().eval()
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    monkeypatch.setattr(manifest, "fetch", lambda name: tmp_path / "w.pth")
+    model = models.build("resnet18", weights="imagenet", frames=1, size=64)
+    picture = clips(1, 1, 64)
+    network.fc = nn.Identity()
+    expected = network(((picture - model.mean) / model.std)[:, :, 0])
+    torch.testing.assert_close(model.features(picture), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", list(models.FACTOR_OF))
+def test_a_movement_reads_its_own_factor_and_nothing_else(kind):
+    """Shaking every other factor's series leaves a kind's units as they are; its own moves them."""
+    dynamics = models.build("small", seed=3).stages[1]
+    generator = torch.Generator().manual_seed(0)
+    series = torch.randn(2, len(models.SERIES), 20, generator=generator)
+    own = models.series_of(models.FACTOR_OF[kind])
+    others = [place for place in range(len(models.SERIES)) if place not in own]
+    shaken = [series.clone(), series.clone()]
+    for one, places in zip(shaken, (others, own)):
+        one[:, places] += torch.randn(2, len(places), 20, generator=generator)
+    rows = [models.UNITS.index(name) for name in models.units_of(kind)]
+    with torch.no_grad():
+        told, same, other = (dynamics.raw(one)[:, rows] for one in (series, *shaken))
+    torch.testing.assert_close(told, same)
+    assert (told - other).abs().max() > 1e-4
+
+
+def test_kinds_of_movement_give_all_units_in_order():
+    """Side by side they are `UNITS`; every series belongs to one factor; silence is silence."""
+    assert [n for kind in models.FACTOR_OF for n in models.units_of(kind)] == list(models.UNITS)
+    factors = dict.fromkeys(models.FACTOR_OF.values())
+    places = [place for factor in factors for place in models.series_of(factor)]
+    assert sorted(places) == list(range(len(models.SERIES)))
+    dynamics = models.build("small", seed=3).stages[1]
+    dynamics.silence(["cheeks_slow", "headset"])
+    with torch.no_grad():
+        units = dynamics.raw(torch.randn(1, len(models.SERIES), 20))
+    off = [models.UNITS.index(name) for name in ("cheeks_slow", "headset")]
+    assert (units[:, off] == 0).all()
+    assert int((units[0].abs().amax(dim=1) > 0).sum()) == len(models.UNITS) - 2

@@ -1,0 +1,278 @@
+"""Training: no participant on two sides, honest intervals, fits that resume."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats as sps
+from sklearn.linear_model import Ridge
+
+from expresso_lib import models
+
+P, R, K = 13, 2, 3  # participants, recordings each, clips each
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    rows = [
+        (f"P{p:02d}", f"P{p:02d}_R{r}", f"P{p:02d}_R{r}_{c:05d}", float(3 * p))
+        for p in range(P)
+        for r in range(R)
+        for c in range(K)
+    ]
+    return pd.DataFrame(rows, columns=["participant", "recording", "clip", "score"])
+
+
+@pytest.fixture
+def schemes(table: pd.DataFrame) -> pd.DataFrame:
+    names = np.sort(table["participant"].unique())
+    return pd.concat(
+        pd.DataFrame({"repeat": r, "participant": names, "fold": (np.arange(P) * 5 + r) % 4})
+        for r in range(2)
+    )
+
+
+@pytest.fixture
+def values(table: pd.DataFrame) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(size=(len(table), 7))
+    noise[:, 2] += table["score"] / 6
+    return noise
+
+
+class PictureClips:
+    """Clips whose brightness is the score."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table = table
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        noise = torch.rand(3, 4, 16, 16, generator=torch.Generator().manual_seed(int(index)))
+        return 0.2 * noise + float(self.table["score"].iat[index]) / 50
+
+
+def test_cross_validate_never_fits_on_the_tested_participant(table, schemes) -> None:
+    """No participant on both sides, every clip predicted once per repeat."""
+    people = table["participant"].to_numpy()
+
+    def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+        assert not set(people[train]) & set(people[test])
+        assert (train ^ test).all()
+        return np.zeros(test.sum())
+
+    predictions = models.cross_validate(table, schemes, "r", fit)
+    assert (predictions.groupby(["repeat", "clip"]).size() == 1).all()
+    assert len(predictions) == 2 * len(table)
+
+
+def test_cross_validate_refuses_a_participant_in_two_folds(table, schemes) -> None:
+    """A leak in the scheme stops before anything is fitted."""
+    doubled = pd.concat([schemes, schemes.head(1).assign(fold=3)])
+    with pytest.raises(ValueError, match="two folds"):
+        models.cross_validate(table, doubled, "r", models.null_fit(table))
+    with pytest.raises(ValueError, match="no fold"):
+        models.cross_validate(table, schemes.iloc[1:], "r", models.null_fit(table))
+
+
+def test_cross_validate_does_not_depend_on_order(table, schemes, values) -> None:
+    """Participants in another order give the same predictions."""
+    order = np.random.default_rng(1).permutation(len(table))
+    shuffled = table.iloc[order].reset_index(drop=True)
+    one = models.cross_validate(table, schemes, "r", models.ridge_fit(values, table))
+    two = models.cross_validate(shuffled, schemes, "r", models.ridge_fit(values[order], shuffled))
+    keys = ["repeat", "clip"]
+    np.testing.assert_allclose(
+        one.sort_values(keys)["prediction"], two.sort_values(keys)["prediction"], rtol=1e-6
+    )
+
+
+def test_fit_ridge_equals_scikit_learn_on_participant_means(table, values) -> None:
+    """Known answer: sklearn's Ridge on standardised participant means at the same penalty."""
+    head = models.fit_ridge(values, table["score"].to_numpy(), table["participant"].to_numpy())
+    means = pd.DataFrame(values).groupby(table["participant"]).mean().to_numpy()
+    y = table.groupby("participant")["score"].first().to_numpy()
+    z = (means - means.mean(0)) / means.std(0)
+    usual = (z**2).sum() / min(P - 1, z.shape[1])
+    other = Ridge(alpha=head.penalty * usual).fit(z, y)
+    np.testing.assert_allclose(head.predict(means), other.predict(z), rtol=1e-6)
+
+
+def test_fit_ridge_ignores_a_unit_that_never_moves(table, values) -> None:
+    """A constant column, or one at rounding error, gets weight 0."""
+    wider = np.column_stack([values, np.full(len(values), 3.0), 1e-9 * values[:, 0]])
+    head = models.fit_ridge(wider, table["score"].to_numpy(), table["participant"].to_numpy())
+    np.testing.assert_allclose(head.weight[-2:], 0, atol=1e-12)
+
+
+def test_a_recipe_does_not_differ_from_itself() -> None:
+    """Where the default has no weights, pre-training is worth nothing by definition."""
+    found = models.summary_difference(pd.DataFrame({"level": []}), "a", "a")
+    assert found["pearson"] == found["mae_low"] == 0
+    assert models.decided(found, "pearson") == "undecided"
+
+
+def test_null_fit_predicts_the_mean_of_training_participants(table, schemes) -> None:
+    """Every participant counts once, and the tested ones do not count."""
+    predictions = models.cross_validate(table, schemes, "null", models.null_fit(table))
+    row = predictions.iloc[0]
+    scheme = schemes[schemes["repeat"] == row["repeat"]]
+    others = scheme.loc[scheme["fold"] != row["fold"], "participant"]
+    expected = table[table["participant"].isin(others)].groupby("participant")["score"].first()
+    np.testing.assert_allclose(row["prediction"], expected.mean())
+
+
+def test_model_scores_match_their_definitions(table, schemes, values) -> None:
+    """MAE, RMSE, r against NumPy and SciPy; CCC against Lin's (1989) formula; intervals hold."""
+    fit = models.ridge_fit(values, table)
+    predictions = models.cross_validate(table, schemes, "r", fit)
+    scores = models.model_scores(predictions, draws=200)
+    rows = models.by_level(predictions, "participant")
+    x, y = rows["prediction"].to_numpy(), rows["score"].to_numpy()
+    expected = {
+        "mae": np.abs(x - y).mean(),
+        "rmse": np.sqrt(((x - y) ** 2).mean()),
+        "ccc": 2 * np.cov(x, y, ddof=0)[0, 1] / (x.var() + y.var() + (x.mean() - y.mean()) ** 2),
+        "pearson": sps.pearsonr(x, y).statistic,
+    }
+    found = scores[scores["level"] == "participant"].set_index("metric")
+    for metric, value in expected.items():
+        np.testing.assert_allclose(found.loc[metric, "estimate"], value, rtol=1e-6)
+        assert found.loc[metric, "ci_low"] < value < found.loc[metric, "ci_high"]
+    assert set(found["n_participants"]) == {P}
+
+
+def test_model_differences_are_paired_and_antisymmetric(table, schemes, values) -> None:
+    """a − b is −(b − a); a model against itself differs by 0; a missing recipe is named."""
+    one = models.cross_validate(table, schemes, "a", models.ridge_fit(values, table))
+    two = models.cross_validate(table, schemes, "b", models.null_fit(table))
+    both = pd.concat([one, two])
+    forth = models.model_differences(both, [("a", "b"), ("a", "a")], draws=200)
+    back = models.model_differences(both, [("b", "a")], draws=200)
+    pick = lambda t: t[t["metric"] == "mae"].set_index("level")["estimate"]  # noqa: E731
+    np.testing.assert_allclose(pick(forth.head(8)), -pick(back), rtol=1e-6)
+    np.testing.assert_allclose(forth["estimate"].iloc[8:], 0, atol=1e-12)
+    with pytest.raises(ValueError, match="'c' has no predictions"):
+        models.model_differences(both, [("a", "c")])
+
+
+@pytest.mark.slow
+def test_intervals_cover_at_about_their_level() -> None:
+    """95 % intervals of r cover the truth in 90 to 99 % of 200 cohorts of 24 (true r .6)."""
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(200):
+        y = rng.normal(20, 10, 24)
+        x = 20 + 0.6 * (y - 20) + rng.normal(0, 8, 24)
+        names = [f"P{i:02d}" for i in range(24)]
+        frame = pd.DataFrame({"recipe": "r", "participant": names, "recording": names})
+        frame = frame.assign(clip=names, repeat=0, fold=0, prediction=x, score=y)
+        scores = models.model_scores(frame, draws=300)
+        row = scores[(scores["level"] == "participant") & (scores["metric"] == "pearson")].iloc[0]
+        covered += row["ci_low"] <= 0.6 <= row["ci_high"]
+    assert 0.90 <= covered / 200 <= 0.99
+
+
+def test_leaks_names_participants_in_two_parts() -> None:
+    """AVEC's official splits share people: the report says who, and is empty where none is."""
+    recordings = pd.DataFrame(
+        {
+            "participant": ["203", "203", "204", "205"],
+            "recording": ["203_1", "203_2", "204_1", "205_1"],
+            "split": ["training", "testing", "training", None],
+        }
+    )
+    report = models.leaks(recordings)
+    assert report.to_dict("records") == [
+        {"participant": "203", "splits": "testing, training", "recordings": 2}
+    ]
+    assert models.leaks(recordings.iloc[2:]).empty
+
+
+def test_conformal_interval_is_the_ranked_error(table) -> None:
+    """With 13 participants the 90 % half width is the 13th smallest error, by definition."""
+    rows = table.assign(recipe="r", repeat=0, fold=0, prediction=table["score"] + 1)
+    rows.loc[rows["participant"] == "P03", "prediction"] += 9
+    assert models.conformal_interval(rows)["half_width"] == pytest.approx(10)
+    assert models.conformal_interval(rows, level=0.99)["half_width"] == float("inf")
+
+
+def test_permutation_test_keeps_its_level_without_signal(table, schemes) -> None:
+    """Planted signal gives a small p; p is never 0."""
+    rng = np.random.default_rng(2)
+    strong = np.column_stack([table["score"] + rng.normal(0, 1, len(table))] * 2)
+    r, null, p = models.permutation_test(strong, table, schemes, draws=19)
+    assert r > 0.9
+    assert len(null) == 19
+    assert p == pytest.approx(1 / 20)
+
+
+def test_ridge_predictions_equal_one_fit_per_score_vector() -> None:
+    """Many score vectors share decompositions and get what `fit_ridge` gives each alone."""
+    rng = np.random.default_rng(5)
+    values, scores = rng.normal(size=(13, 17)), rng.normal(20, 9, (13, 3))
+    values[:, 2] = 1.0  # a unit that never moves
+    new = rng.normal(size=(4, 17))
+    together = models.ridge_predictions(values, scores, new)
+    people = [f"P{number:02d}" for number in range(13)]
+    alone = [models.fit_ridge(values, column, people).predict(new) for column in scores.T]
+    np.testing.assert_allclose(together, np.stack(alone, axis=1), rtol=1e-6)
+
+
+def test_finetune_learns_and_stops_by_other_participants(table) -> None:
+    """The stopping participants' error falls below that of the start; the best epoch is kept."""
+    model = models.build("small_image", frames=4, size=16)
+    data = PictureClips(table)
+    train, stop = np.arange(60), np.arange(60, len(table))
+    options = models.FineTuning(parts=("head", "all"), epochs=3, learning_rate=5e-3)
+    curves = models.finetune(model, data, train, stop, options=options)
+    assert list(curves["part"].unique()) == ["head", "all"]
+    with torch.inference_mode():
+        found = torch.stack([model(data[i][None])[0] for i in stop]).numpy()
+    mae = np.abs(found - table["score"].to_numpy()[stop]).mean()
+    last = curves[curves["part"] == "all"]["stop_mae"].min()
+    np.testing.assert_allclose(mae, last, rtol=1e-3)
+
+
+def test_finetune_refuses_to_stop_by_those_it_trains_on(table) -> None:
+    """Early stopping on a training participant would be a leak."""
+    model = models.build("small_image", frames=4, size=16)
+    with pytest.raises(ValueError, match="both train and stop"):
+        models.finetune(model, PictureClips(table), np.arange(8), np.arange(7, 12))
+
+
+def test_finetune_resumes_where_it_was_killed(table, tmp_path) -> None:
+    """A fit cut after two epochs and resumed equals an unbroken one."""
+    data, train, stop = PictureClips(table), np.arange(60), np.arange(60, len(table))
+    full = models.FineTuning(parts=("head",), epochs=4, learning_rate=1e-2, label_noise=1.0)
+    part = models.FineTuning(parts=("head",), epochs=2, learning_rate=1e-2, label_noise=1.0)
+    whole, broken = (models.build("small_image", frames=4, size=16) for _ in range(2))
+    expected = models.finetune(whole, data, train, stop, options=full)
+    models.finetune(broken, data, train, stop, options=part, resume=tmp_path / "fit.pt")
+    broken = models.build("small_image", frames=4, size=16)
+    found = models.finetune(broken, data, train, stop, options=full, resume=tmp_path / "fit.pt")
+    pd.testing.assert_frame_equal(found, expected)
+    torch.testing.assert_close(broken.head.weight, whole.head.weight)
+
+
+def test_features_equal_the_network_below_the_boundary(table) -> None:
+    """Cached and uncached outputs agree, at both boundaries."""
+    model, data = models.build("small", frames=4, size=16), PictureClips(table.head(3))
+    x = torch.stack([data[i] for i in range(3)])
+    for until in ("head", "last"):
+        cached = torch.from_numpy(models.features(model, data, until=until, batch=2))
+        with torch.inference_mode():
+            torch.testing.assert_close(model.finish(cached, since=until), model(x))
+
+
+def test_recipe_names_differ_whenever_recipes_do() -> None:
+    """Any field changes the name, except the fold scheme, which the table holds."""
+    base = models.Recipe()
+    changes = {"model": "r3d_18", "weights": "none", "input": "composite", "frames": 16}
+    changes |= {"variant": "null", "seed": 1, "fit": "last", "cohort": "cremad"}
+    names = {models.Recipe(**{key: value}).name for key, value in changes.items()}
+    assert len(names | {base.name}) == len(changes) + 1
+    assert list(models.recipes_table([base])["recipe"]) == [base.name]

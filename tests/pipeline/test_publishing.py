@@ -1,0 +1,355 @@
+"""From executed chapters to pages: what a page may say, and what it must not."""
+
+import json
+import zipfile
+
+import nbformat
+import pandas as pd
+import pytest
+
+from expresso_lib import statistics
+from expresso_lib.pipeline import publishing
+
+NEW = nbformat.v4
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "build" / "demo"
+    for name in ("tables", "figures", "fingerprints"):
+        (folder / name).mkdir(parents=True)
+    record = {"name": "demo", "parameters": {"clips": {"frames": 32, "size": 64}}}
+    (folder / "run.json").write_text(json.dumps(record))
+    return folder
+
+
+def executed(path, *, error="", fingerprint=None, outputs=(), parameters=None):
+    stamp = {
+        "error": error, "seconds": 3.0, "fingerprint": fingerprint or {"notebook": "a"},
+        "parameters": parameters or {"clips_frames": 16}, "defaults": {"clips_frames": 32},
+    }  # fmt: skip
+    cells = [
+        NEW.new_markdown_cell("# Faces\n\nWhere? {glue:text}`lost:.0f`"),
+        NEW.new_code_cell("x = 1", outputs=list(outputs), metadata={"tags": ["parameters"]}),
+        NEW.new_markdown_cell(
+            "```{exercise}\n:label: a\nTry.\n```\n\n```{solution} a\nSecret.\n```\n\nAfter."
+        ),
+    ]
+    nbformat.write(NEW.new_notebook(cells=cells, metadata={"expresso": stamp}), path)
+    return path
+
+
+def test_chapter_is_fresh_only_if_every_hash_agrees(tmp_path):
+    """One changed hash makes a chapter stale, and the page says which."""
+    path = executed(tmp_path / "c.ipynb", fingerprint={"notebook": "a", "library": "b"})
+    for current, words in (
+        ({"notebook": "a", "library": "b"}, "fresh"),
+        ({"notebook": "a", "library": "z"}, "stale (library changed)"),
+        ({}, "not proven"),
+    ):
+        facts, _ = publishing.read_chapter("02_faces", path, run="demo", current=current)
+        assert facts.freshness == words
+
+
+def test_stages_are_the_sections_with_the_seconds_of_their_cells(tmp_path):
+    """Code before the first heading is the opening; of two headings in a cell the last counts."""
+
+    def ran(seconds):
+        return NEW.new_code_cell("x", metadata={"papermill": {"duration": seconds}})
+
+    cells = [
+        NEW.new_markdown_cell("# Faces"),
+        ran(1.0),
+        NEW.new_markdown_cell("## A\n\n## B | C"),
+        ran(2.5),
+        ran(None),
+        NEW.new_markdown_cell("No heading."),
+        ran(3.0),
+    ]
+    nbformat.write(NEW.new_notebook(cells=cells), tmp_path / "c.ipynb")
+    facts, _ = publishing.read_chapter("02_faces", tmp_path / "c.ipynb", run="demo")
+    assert facts.stages == {"Opening": 1.0, "B | C": 5.5}
+    assert facts.longest_stage == "B | C (6 s)"
+    assert publishing.ChapterFacts("a", "A", "not run", "").longest_stage == "not measured"
+
+
+def test_title_of_a_page_carries_the_chapters_number(tmp_path):
+    """The text says "chapter 2", so the sidebar does; a chapter that has not run, too."""
+    templates = publishing._templates(publishing.ROOT / "book")
+    for path, title in ((executed(tmp_path / "c.ipynb"), "# 2 Faces\n"), (None, "# 2 Faces\n")):
+        facts, notebook = publishing.read_chapter("02_faces", path, run="demo")
+        page = publishing.dress(notebook, facts, templates)
+        assert page.cells[0].source.startswith(title)
+        assert page.cells[0].source.count("# ") == 1
+
+
+def test_failed_chapter_is_published_as_failed(tmp_path):
+    """An error is shown, never hidden, and missing numbers do not stop the book."""
+    path = executed(tmp_path / "c.ipynb", error="ValueError: no face")
+    facts, notebook = publishing.read_chapter("02_faces", path, run="demo")
+    templates = publishing._templates(publishing.ROOT / "book")
+    page = nbformat.writes(publishing.dress(notebook, facts, templates))
+    assert facts.state == "failed"
+    assert "ValueError: no face" in page
+    assert "{glue:" not in page
+    assert "not measured" in page
+
+
+def test_error_output_alone_makes_a_chapter_failed(tmp_path):
+    """A stamp that says nothing does not turn an error into success."""
+    output = NEW.new_output("error", ename="E", evalue="x", traceback=["x"])
+    path = executed(tmp_path / "c.ipynb", outputs=[output])
+    assert publishing.read_chapter("02_faces", path, run="demo")[0].state == "failed"
+
+
+def test_run_card_shows_default_beside_injected(tmp_path):
+    """Typed parameters, default and value, and what differs."""
+    facts, _ = publishing.read_chapter("02_faces", executed(tmp_path / "c.ipynb"), run="demo")
+    row = facts.parameters.iloc[0]
+    assert (row["type"], row["default"], row["this run"], row["differs"]) == (
+        "int", "32", "16", "changed")  # fmt: skip
+
+
+@pytest.mark.parametrize("fence", ["```", "````", ":::"])
+def test_student_edition_drops_fenced_solutions(fence):
+    """Nothing of a solution remains; what stands around it does."""
+    text = f"Before.\n\n{fence}{{solution}} a\n:class: dropdown\nSecret.\n{fence}\n\nAfter."
+    (cell,) = publishing.without_solutions([NEW.new_markdown_cell(text)])
+    assert "Secret" not in cell.source
+    assert "Before." in cell.source
+    assert "After." in cell.source
+
+
+def test_student_edition_drops_gated_and_tagged_cells():
+    """Code cells between solution-start and solution-end go, and cells tagged solution."""
+    cells = [
+        NEW.new_markdown_cell("```{solution-start} a\n```"),
+        NEW.new_code_cell("answer = 42"),
+        NEW.new_markdown_cell("```{solution-end}\n```"),
+        NEW.new_code_cell("tagged = 1", metadata={"tags": ["solution"]}),
+        NEW.new_code_cell("kept = 1"),
+    ]
+    assert [cell.source for cell in publishing.without_solutions(cells)] == ["kept = 1"]
+
+
+def test_missing_facts_read_not_measured(run):
+    """A page asks for what is not there and gets words, not an error and not a number."""
+    facts = publishing.Facts(run)
+    assert facts.number("model_scores", "estimate", recipe="a") == "not measured"
+    assert "not measured" in facts.show("claims", caption="Claims")
+    assert facts.fragment("opening.html", "not run") == "*not run*"
+
+
+def test_number_takes_the_row_that_fits(run):
+    """One row, one number, a true minus sign."""
+    table = pd.DataFrame({"recipe": ["a", "b"], "estimate": [1.0, -2.345]})
+    table.to_parquet(run / "tables" / "model_scores.parquet")
+    facts = publishing.Facts(run)
+    assert facts.number("model_scores", "estimate", recipe="b") in {"−2.35", "−2.34"}
+    assert facts.number("model_scores", "estimate", recipe="c") == "not measured"
+
+
+def test_benchmark_of_other_code_is_withheld(run):
+    """A value is shown only with the hash of today's code."""
+    rows = [
+        {
+            "goal": 1,
+            "what": "now",
+            "value": 1.25,
+            "bar": 1,
+            "better": "higher",
+            "source_hash": "today",
+        },
+        {
+            "goal": 2,
+            "what": "then",
+            "value": 99.5,
+            "bar": 1,
+            "better": "lower",
+            "source_hash": "old",
+        },
+    ]
+    (run.parent / "bench.json").write_text(json.dumps(rows))
+    text = publishing.Facts(run, bench_hashes=frozenset({"today"})).bench("goal", "Goals")
+    assert "1.25" in text
+    assert "at least 1" in text
+    assert "99.5" not in text
+    assert "not measured" in text
+
+
+def test_an_old_benchmark_of_another_machine_goes_where_a_new_one_stands(run):
+    """One row for what was measured on today's code; both where both machines measured it."""
+    line = {"goal": 1, "what": "now", "value": 1.25, "bar": 1, "better": "higher"}
+    here, there = {"source_hash": "today", "device": "here"}, {"device": "there", "value": 7.5}
+    for hash_, shown in (("old", False), ("today", True)):
+        rows = [line | here, line | there | {"source_hash": hash_}]
+        (run.parent / "bench.json").write_text(json.dumps(rows))
+        text = publishing.Facts(run, bench_hashes=frozenset({"today"})).bench("goal", "Goals")
+        assert "here" in text
+        assert ("there" in text) == shown
+        assert ("<th>device" in text or ">device<" in text) == shown
+        assert "not measured" not in text
+
+
+def test_a_goal_of_a_gpu_is_not_measured_until_one_was_there(run):
+    """The line says so and names no device; the value of a GPU takes its place."""
+    line = {"goal": 5, "what": "share", "bar": 0.35, "better": "higher", "source_hash": "today"}
+    other = line | {"what": "speed", "value": 2.5, "device": "here"}
+    absent, gpu = line | {"value": None, "device": ""}, line | {"value": 0.41, "device": "H100"}
+    for rows, told in (([other, absent], "not measured"), ([other, absent, gpu], "0.41")):
+        (run.parent / "bench.json").write_text(json.dumps(rows))
+        text = publishing.Facts(run, bench_hashes=frozenset({"today"})).bench("goal", "Goals")
+        assert told in text
+        assert ("not measured" in text) == (told == "not measured")
+        assert ("H100" in text) == (told == "0.41")
+
+
+def test_calibrations_tell_false_positives_from_coverage_and_power(run):
+    """A share of intervals that cover is no share of false alarms; a test that errs is named."""
+    rows = [
+        {
+            "test": test,
+            "scenario": "s",
+            "n": 24,
+            "cohorts": 500,
+            "rate": rate,
+            "naive": False,
+            "source_hash": "today",
+        }
+        for test, rate in (
+            ("H5 shift", 0.0612),
+            ("H1 max-T", 0.05),
+            ("interval covers: rho", 0.953),
+            ("finds a planted rho", 0.81),
+        )
+    ]
+    (run.parent / "bench.json").write_text(json.dumps(rows))
+    facts = publishing.Facts(run, bench_hashes=frozenset({"today"}))
+    tables = {
+        share: facts.bench("test", "c", share=share)
+        for share in ("false positives", "coverage", "power")
+    }
+    for share, own in (("coverage", "95.3 %"), ("power", "81.0 %"), ("false positives", "6.1 %")):
+        assert [name for name, text in tables.items() if own in text] == [share]
+    assert tables["false positives"].count("missed") == 1
+    assert "participants" in tables["power"]
+
+
+def test_comparison_lists_what_differs_and_only_that(run):
+    """Two parameter sets side by side."""
+    other = run.parent / "other"
+    other.mkdir()
+    record = {"name": "other", "parameters": {"clips": {"frames": 64, "size": 64}}}
+    (other / "run.json").write_text(json.dumps(record))
+    for folder in (run, other):
+        (folder / "figures").mkdir(exist_ok=True)
+        (folder / "figures" / "models.png").write_bytes(b"x")
+    text = publishing.compare(run, other).read_text()
+    assert 'src="figures/models.png"' in text
+    assert 'src="../other/figures/models.png"' in text
+    assert "clips.frames" in text
+    assert "clips.size" not in text
+    assert [one.name for one in publishing.Facts(run).others()] == ["other"]
+
+
+def test_comparison_with_a_run_that_is_not_there_says_how_to_make_it(run):
+    """The remedy is in the message."""
+    with pytest.raises(FileNotFoundError, match="expresso book --params nothing"):
+        publishing.compare(run, run.parent / "nothing")
+
+
+def test_export_needs_a_book(run):
+    """The remedy is in the message."""
+    with pytest.raises(FileNotFoundError, match="expresso book"):
+        publishing.export(run)
+
+
+def test_export_is_one_zip_with_one_folder(run):
+    """Unpacked anywhere, it stays together."""
+    (run / "html").mkdir()
+    (run / "html" / "index.html").write_text("<p>book</p>")
+    with zipfile.ZipFile(publishing.export(run)) as archive:
+        assert archive.namelist() == ["expresso-demo/index.html"]
+
+
+def test_export_refuses_what_no_mail_would_carry(run, monkeypatch):
+    """The size has a bound, and nothing is left behind when it is passed."""
+    (run / "html").mkdir()
+    (run / "html" / "index.html").write_text("<p>book</p>")
+    monkeypatch.setattr(publishing, "LARGEST_EXPORT", 10)
+    with pytest.raises(ValueError, match="videos"):
+        publishing.export(run)
+    assert not list(run.glob("*.zip"))
+
+
+def test_inputs_name_what_the_pages_depend_on(run):
+    """A changed table or page makes the book stale."""
+    pd.DataFrame({"a": [1]}).to_parquet(run / "tables" / "claims.parquet")
+    found = publishing.inputs(publishing.ROOT, run)
+    assert run / "tables" / "claims.parquet" in found
+    assert publishing.ROOT / "book" / "index.md" in found
+
+
+def test_dictionary_describes_the_columns_a_run_has(run):
+    """Shared keys, own columns with their unit; a column that nobody knows stays empty."""
+    statistics.results(pd.DataFrame({"hypothesis": ["H1"], "p": [0.5]})).to_parquet(
+        run / "tables" / "results.parquet"
+    )
+    pd.DataFrame({"recipe": ["a"], "score": [3.0], "new": [1]}).to_parquet(
+        run / "tables" / "predictions.parquet"
+    )
+    known = publishing.Facts(run).dictionary.set_index(["table", "column"])
+    assert known.loc[("predictions", "score"), "unit"] == "score points"
+    assert known.index[known["meaning"] == ""].tolist() == [("predictions", "new")]
+    assert [column for _, column in known.loc[["results"]].index] == list(statistics.COLUMNS)
+
+
+@pytest.mark.slow
+def test_warning_stops_the_build(run, tmp_path):
+    """A broken reference is an error, with the page that has it."""
+    root = tmp_path / "project"
+    (root / "book").mkdir(parents=True)
+    (root / "notebooks").mkdir()
+    (root / "book" / "_config.yml").write_text(
+        "title: T\nauthor: A\nonly_build_toc_files: true\nexecute: {execute_notebooks: 'off'}\n"
+    )
+    (root / "book" / "_toc.yml").write_text(
+        "format: jb-book\nroot: index\nparts:\n- caption: A\n  chapters:\n  - file: more\n"
+    )
+    (root / "book" / "index.md").write_text("# Book\n\n{doc}`nowhere`\n")
+    (root / "book" / "more.md").write_text("# More\n")
+    with pytest.raises(publishing.BuildFailed, match="nowhere"):
+        publishing.build(run, {}, root=root)
+    (root / "book" / "index.md").write_text("# Book of [[ facts.name ]]\n")
+    index = publishing.build(run, {}, root=root)
+    assert "Book of demo" in index.read_text()
+
+
+def test_pages_keep_back_where_data_lie(tmp_path):
+    """Neither what papermill injected nor the run card names a folder of this machine."""
+    secret = "/home/dr_who/patients"
+    cell = NEW.new_code_cell(f'cohort_folder = "{secret}"\nclips_frames = 8\ncohort_table = ""')
+    cell.metadata["tags"] = ["injected-parameters"]
+    path = executed(tmp_path / "c.ipynb", parameters={"cohort_folder": secret, "clips_frames": 8})
+    facts, notebook = publishing.read_chapter("02_faces", path, run="demo")
+    notebook.cells.append(cell)
+    page = nbformat.writes(
+        publishing.dress(notebook, facts, publishing._templates(publishing.ROOT / "book"))
+    )
+    assert secret not in page
+    assert "(a place on this machine)" in page
+
+
+def test_code_is_folded_and_neighbours_are_one():
+    """A page shows text and figures; one switch opens the code of what follows."""
+    cells = [
+        NEW.new_code_cell("a = 1", metadata={"tags": ["parameters"]}),
+        NEW.new_code_cell("b = 2"),
+        NEW.new_code_cell("c = 3"),
+        NEW.new_markdown_cell("Text."),
+        NEW.new_code_cell("d = 4"),
+    ]
+    found = publishing.folded(cells)
+    assert [cell.source for cell in found] == ["a = 1", "b = 2\n\nc = 3", "Text.", "d = 4"]
+    assert found[0].metadata["mystnb"]["code_prompt_show"] == "Show the parameters"
+    assert found[1].metadata["tags"] == ["hide-input"]

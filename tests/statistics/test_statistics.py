@@ -1,0 +1,750 @@
+"""Statistics against SciPy, pingouin, statsmodels and brute force; recovery; degenerate data."""
+
+import itertools
+import time
+
+import numpy as np
+import pandas as pd
+import pingouin as pg
+import pytest
+import statsmodels.api as sm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+from scipy import stats as scipy_stats
+from simulated import simulate_tables
+
+from expresso_lib import statistics
+from expresso_lib.faces import anatomy
+from expresso_lib.statistics import folds, hypotheses, intervals, lessons, permutations, ranks
+
+QUICK = statistics.Plan(permutations=499, bootstrap=499)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20)
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """AU12 lowers the score in everyone, AU09 goes with it more in the severe; 14 × 2 × 130."""
+    return simulate_tables(
+        participants=14,
+        recordings=2,
+        frames=130,
+        coupling={"AU12": -0.6},
+        severity_coupling={"AU09": 0.9},
+        seed=4,
+    )
+
+
+@pytest.fixture(scope="module")
+def windows(planted):
+    return statistics.window_couplings(planted.attribution_frames, planted.action_units)
+
+
+# Ranks
+
+
+def test_spearman_equals_scipy_with_ties(rng):
+    """Mid-ranks: the same rho as scipy.stats.spearmanr on tied data."""
+    x, y = rng.integers(0, 5, 40).astype(float), rng.integers(0, 4, 40).astype(float)
+    assert_allclose(ranks.spearman(x, y), scipy_stats.spearmanr(x, y).statistic, rtol=1e-12)
+
+
+def test_spearman_with_covariates_equals_pingouin(rng):
+    """Partial Spearman is pingouin's partial_corr(method="spearman")."""
+    data = pd.DataFrame(rng.normal(size=(31, 4)), columns=list("xyab"))
+    data["x"] += data["a"]
+    theirs = pg.partial_corr(data, x="x", y="y", covar=["a", "b"], method="spearman")["r"].iloc[0]
+    ours = ranks.spearman(data["x"], data["y"], data[["a", "b"]].to_numpy())
+    assert_allclose(ours, theirs, rtol=1e-6)
+
+
+def test_spearman_of_a_constant_is_nan():
+    """A correlation with a constant does not exist, and is not 0."""
+    assert np.isnan(ranks.spearman(np.ones(9), np.arange(9.0)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(0, 6), min_size=6, max_size=25), st.integers(2, 6))
+def test_circular_ranks_equal_rankdata_of_every_window(values, window):
+    """Sliding updates give SciPy's mid-ranks in every circular window, ties included."""
+    series = np.array(values, dtype=float)
+    found = permutations.circular_ranks(series, window)
+    for t in range(len(series)):
+        expected = ranks.standard_ranks(np.roll(series, -t)[:window])
+        assert_allclose(found[t], expected, atol=1e-12)
+
+
+# Couplings
+
+
+def test_window_couplings_equal_a_scipy_loop(planted, windows):
+    """Every defined window: spearmanr of its frames, then Fisher's z clipped at .999."""
+    a = planted.action_units.query("recording == 'P03_R2'")["AU06"].to_numpy()
+    b = planted.attribution_frames.query("recording == 'P03_R2'")["attribution"].to_numpy()
+    found = windows.query("recording == 'P03_R2' and au == 'AU06'")
+    assert found["window"].tolist() == [0, 32, 64]
+    expected = [scipy_stats.spearmanr(a[s : s + 64], b[s : s + 64]).statistic for s in (0, 32, 64)]
+    assert_allclose(found["rho"], expected, rtol=1e-9)
+    assert_allclose(found["z"], np.arctanh(np.clip(expected, -0.999, 0.999)), rtol=1e-9)
+
+
+def test_window_couplings_match_by_frame_number_not_by_position(planted, windows):
+    """Shuffled rows and dropped AU frames change nothing in windows that are complete."""
+    shuffled = planted.action_units.sample(frac=1, random_state=1)
+    shuffled = shuffled[~shuffled["frame"].isin([128, 129])]
+    again = statistics.window_couplings(planted.attribution_frames, shuffled)
+    both = windows.merge(again, on=["recording", "window", "au"], suffixes=("", "_again"))
+    early = both[both["window"] < 64]
+    assert len(early) == 14 * 2 * 2 * 17
+    assert_allclose(early["z"], early["z_again"], rtol=1e-12)
+
+
+def test_window_couplings_say_why_a_window_is_undefined():
+    """A constant AU, a constant attribution and lost frames are told apart and never 0."""
+    data = simulate_tables(participants=1, recordings=1, frames=192)
+    units, frames = data.action_units.copy(), data.attribution_frames.copy()
+    units.loc[units["frame"] < 64, "AU04"] = 0.0
+    units.loc[units["frame"] < 60, "AU05"] = np.nan
+    frames.loc[frames["frame"] >= 128, "attribution"] = 1.0
+    found = statistics.window_couplings(frames, units, step=64).set_index(["au", "window"])
+    assert found.loc[("AU04", 0), "reason"] == "constant AU"
+    assert found.loc[("AU05", 0), "reason"] == "too few frames"
+    assert found.loc[("AU12", 128), "reason"] == "constant attribution"
+    assert np.isnan(found.loc[("AU04", 0), "z"])
+    table = statistics.undefined_windows(found.reset_index()).set_index("au")
+    assert_allclose(table.loc["AU04", ["constant AU", "constant attribution"]].astype(float), 1 / 3)
+
+
+def test_window_couplings_pass_over_attribution_of_rounding_size():
+    """Below .01 points within the window there is no z, and the person is not counted."""
+    data = simulate_tables(participants=12, recordings=1, frames=128)
+    frames = data.attribution_frames.copy()
+    flat = frames["participant"] == "P03"
+    part = frames.loc[flat, "attribution"]
+    frames.loc[flat, "attribution"] = 0.0099 * (part - part.min()) / np.ptp(part)
+    found = statistics.window_couplings(frames, data.action_units)
+    assert set(found.loc[found["participant"] == "P03", "reason"]) == {"rounding"}
+    assert "rounding" not in set(found.loc[found["participant"] != "P03", "reason"])
+    assert_allclose(statistics.undefined_windows(found)["rounding"], 1 / 12)
+    assert (statistics.h1_coupling(found, plan=QUICK)["n_participants"] == 11).all()
+    frames.loc[flat, "attribution"] *= 100
+    again = statistics.window_couplings(frames, data.action_units)
+    assert "rounding" not in set(again["reason"])
+
+
+def test_window_couplings_refuse_tables_that_share_nothing(planted):
+    """Names that differ are an error that says so, not an empty result."""
+    other = planted.action_units.assign(recording="elsewhere")
+    with pytest.raises(ValueError, match="share no"):
+        statistics.window_couplings(planted.attribution_frames, other)
+
+
+def test_window_couplings_given_the_confounder_vanish(rng):
+    """An AU that goes with the attribution only through head pose has no partial coupling."""
+    data = simulate_tables(participants=12, recordings=1, frames=192)
+    pose = data.action_units[["recording", "frame"]].assign(
+        yaw=lessons.smooth_noise((12, 192), rng).ravel()
+    )
+    units = data.action_units.assign(AU01=pose["yaw"] + 0.1 * rng.normal(size=len(pose)))
+    frames = data.attribution_frames.assign(attribution=pose["yaw"].to_numpy() * 2)
+    plain = statistics.window_couplings(frames, units).query("au == 'AU01'")["rho"].mean()
+    noisy = frames.assign(attribution=frames["attribution"] + rng.normal(size=len(frames)))
+    given_pose = statistics.window_couplings(noisy, units, covariates=statistics.head_pose(pose))
+    assert plain > 0.9
+    assert abs(given_pose.query("au == 'AU01'")["rho"].mean()) < 0.15
+
+
+def test_wide_action_units_reads_presence_where_it_was_measured():
+    """Presence comes from its own column; only where there is none from an intensity of 1."""
+    keys = {"participant": "a", "recording": "a1", "frame": [0, 1]}
+    wide = pd.DataFrame({**keys, "AU04": [3.0, 0.0], "AU04_c": [0.0, 1.0]})
+    assert statistics.wide_action_units(wide, value="presence")["AU04"].tolist() == [0.0, 1.0]
+    tidy = pd.DataFrame({**keys, "au": "AU04", "intensity": [3.0, 0.0], "presence": np.nan})
+    assert statistics.wide_action_units(tidy, value="presence")["AU04"].tolist() == [1.0, 0.0]
+
+
+def test_participant_couplings_average_recordings_before_people(windows):
+    """A recording with more windows does not count for more."""
+    long = windows.query("participant == 'P02' and au == 'AU20'")
+    by_recording = long.groupby("recording")["z"].mean().mean()
+    found = statistics.participant_couplings(windows).set_index(["participant", "au"])
+    assert_allclose(found.loc[("P02", "AU20"), "z"], by_recording)
+
+
+def test_participant_couplings_subtract_the_randomised_models():
+    """z is trained minus the mean of the randomised; z_trained is kept beside it."""
+    data = simulate_tables(participants=3, recordings=1, frames=128, random_models=2)
+    table = statistics.window_couplings(data.attribution_frames, data.action_units)
+    means = table.groupby(["participant", "au", "model"])["z"].mean().unstack()
+    found = statistics.participant_couplings(table).set_index(["participant", "au"])
+    expected = means["trained"] - means[["random_1", "random_2"]].mean(axis=1)
+    assert_allclose(found["z"], expected.reindex(found.index), rtol=1e-12)
+
+
+def test_select_names_what_there_is(planted):
+    """A baseline that was not run is an error with those that were; other columns are ignored."""
+    rows = statistics.select(planted.attribution_frames, baseline="own_neutral", nonsense="x")
+    assert len(rows) == len(planted.attribution_frames)
+    with pytest.raises(ValueError, match="own_neutral"):
+        statistics.select(planted.attribution_frames, baseline="zero")
+
+
+# Permutations
+
+
+def test_sign_flip_max_t_equals_brute_force(rng):
+    """Eight people, three AUs: p and family-wise p over all 256 sign patterns."""
+    z = rng.normal(0.2, 1, (8, 3))
+    observed = np.abs(scipy_stats.ttest_1samp(z, 0).statistic)
+    null = np.array(
+        [
+            np.abs(scipy_stats.ttest_1samp(z * np.array(s)[:, None], 0).statistic)
+            for s in itertools.product([1, -1], repeat=8)
+        ]
+    )
+    found = statistics.sign_flip_max_t(z)
+    assert_allclose(found.p, (null >= observed - 1e-9).mean(axis=0))
+    assert_allclose(found.p_max, (null.max(axis=1)[:, None] >= observed - 1e-9).mean(axis=0))
+
+
+def test_sign_flip_p_is_never_zero(rng):
+    """(1 + b) / (1 + B): with 199 flips the smallest p is 1 / 200."""
+    found = statistics.sign_flip_max_t(rng.normal(5, 1, (20, 2)), n_flips=199)
+    assert_allclose(found.p, 1 / 200)
+
+
+def test_sign_flip_does_not_depend_on_the_order_of_members(rng):
+    """Reordering AUs reorders p and changes nothing else."""
+    z, order = rng.normal(0.1, 1, (15, 5)), [3, 1, 4, 0, 2]
+    assert_allclose(
+        statistics.sign_flip_max_t(z[:, order]).p_max, statistics.sign_flip_max_t(z).p_max[order]
+    )
+
+
+def test_simultaneous_interval_excludes_zero_exactly_where_p_max_is_small(rng):
+    """Intervals and family-wise p tell the same story in 60 cohorts."""
+    z = rng.normal(0.8, 1, (60, 13, 4))
+    test = statistics.sign_flip_max_t(z, n_flips=399)
+    limits = intervals.simultaneous_interval(z, test.critical)
+    excludes = (limits.low > 0) | (limits.high < 0)
+    assert 20 < excludes.sum() < 220
+    np.testing.assert_array_equal(excludes, test.p_max <= 0.05)
+
+
+def test_sign_flip_leaves_missing_participants_out(rng):
+    """NaN in one AU: its t is that of the others."""
+    z = rng.normal(0.2, 1, (14, 3))
+    z[:4, 1] = np.nan
+    found = statistics.sign_flip_max_t(z, n_flips=99)
+    assert_allclose(found.statistic[1], scipy_stats.ttest_1samp(z[4:, 1], 0).statistic)
+
+
+def test_sign_flip_refuses_one_participant():
+    """One person is not a population, and the message says what to use."""
+    with pytest.raises(ValueError, match="circular_shift"):
+        statistics.sign_flip_max_t(np.ones((1, 4)))
+
+
+def test_max_rho_equals_brute_force(rng):
+    """Five people, all 120 orders: the Monte-Carlo p is within its error of the exact one."""
+    x, score = rng.normal(size=(5, 2)), rng.normal(size=5)
+    rho = [abs(scipy_stats.spearmanr(c, score).statistic) for c in x.T]
+    null = np.array(
+        [
+            [abs(scipy_stats.spearmanr(c, p).statistic) for c in x.T]
+            for p in itertools.permutations(score)
+        ]
+    )
+    exact = [(null.max(axis=1) >= r - 1e-9).mean() for r in rho]
+    found = statistics.max_rho(x, score, n_permutations=9999)
+    assert_allclose(np.abs(found.statistic), rho)
+    # Standard error of a share near .5 over 9,999 draws is .005.
+    assert_allclose(found.p_max, exact, atol=0.02)
+
+
+def test_max_rho_with_covariates_reports_the_partial_correlation(rng):
+    """The statistic is pingouin's partial Spearman; what the covariate explains is not found."""
+    score = rng.uniform(0, 45, 60)
+    prediction = score + rng.normal(0, 5, 60)
+    x = np.stack([prediction + rng.normal(0, 3, 60), score + rng.normal(0, 3, 60)], axis=1)
+    found = statistics.max_rho(x, score, covariates=prediction[:, None], n_permutations=999)
+    data = pd.DataFrame({"x": x[:, 1], "y": score, "c": prediction})
+    theirs = pg.partial_corr(data, "x", "y", "c", method="spearman")["r"].iloc[0]
+    assert_allclose(found.statistic[1], theirs, rtol=1e-6)
+    assert found.p_max[0] > 0.05 > found.p_max[1]
+    assert statistics.max_rho(x, score, n_permutations=99).p_max[0] <= 0.05
+
+
+def test_permutation_orders_stay_within_blocks():
+    """Scores shuffled within folds never leave their fold, and the first order is the data."""
+    blocks = np.array([0, 0, 0, 1, 1, 2, 2])
+    orders = permutations.permutation_orders(7, 50, blocks=blocks)
+    assert orders[0].tolist() == list(range(7))
+    assert (blocks[orders] == blocks).all()
+    assert len(np.unique(orders, axis=0)) > 10
+
+
+def test_circular_shift_equals_the_scipy_loop(rng):
+    """Every shift of a recording with ties and still stretches, against spearmanr, at 1e-7."""
+    units = np.round(np.abs(rng.normal(size=(83, 2))), 1)
+    units[:40, 1] = 0
+    attribution = rng.normal(size=83)
+    found = statistics.circular_shift(units, attribution, window=12, step=5)
+    starts = range(0, 83 - 12 + 1, 5)
+    for k, h in itertools.product(range(2), (0, 1, 17, 60, 82)):
+        shifted = np.roll(units[:, k], -h)
+        pairs = [(shifted[s : s + 12], attribution[s : s + 12]) for s in starts]
+        z = [
+            np.arctanh(np.clip(scipy_stats.spearmanr(a, b).statistic, -0.999, 0.999))
+            for a, b in pairs
+            if np.ptp(a) > 0
+        ]
+        assert_allclose(found.null[k, h], np.mean(z), atol=1e-7)
+    bound = np.abs(found.null[0, 0]) - 1e-10
+    assert_allclose(found.p[0], np.mean(np.abs(found.null[0]) >= bound))
+
+
+def test_circular_shift_of_250_frames_has_a_smallest_p_of_one_in_250(rng):
+    """A perfect alignment is beaten by no other shift: p = .004."""
+    au = lessons.smooth_noise((250,), rng)
+    found = statistics.circular_shift(au[:, None], 2 * au, window=64)
+    assert_allclose(found.p, [0.004])
+
+
+def test_circular_shift_answers_constant_and_refuses_broken_series(rng):
+    """A constant AU has no p; lost frames, unequal and short series are named."""
+    attribution = rng.normal(size=60)
+    found = statistics.circular_shift(np.zeros((60, 1)), attribution, window=20)
+    assert np.isnan(found.p[0])
+    assert found.defined[0] == 0
+    for units, length, word in (
+        (np.ones((60, 1)), 20, "NaN"),
+        (np.ones((59, 1)), 20, "match"),
+        (np.ones((60, 1)), 40, "two windows"),
+    ):
+        series = attribution.copy()
+        series[3] = np.nan if word == "NaN" else 0.0
+        with pytest.raises(ValueError, match=word):
+            statistics.circular_shift(units, series, window=length)
+
+
+@pytest.mark.slow
+def test_circular_shift_of_a_long_recording_is_fast(rng):
+    """17 AUs × 500 windows × 16,032 shifts in at most 5 s (1.7 s where this was written)."""
+    units, attribution = rng.normal(size=(16032, 17)), rng.normal(size=16032)
+    start = time.process_time()
+    found = statistics.circular_shift(units, attribution, window=64, step=32)
+    assert time.process_time() - start <= 5
+    assert found.null.shape == (17, 16032)
+    assert found.defined[0] >= 499
+
+
+def test_ten_thousand_sign_flips_take_less_than_50_ms(rng):
+    """17 AUs, 84 participants; the best of five, since other work may run beside."""
+    z = rng.normal(size=(84, 17))
+    times = []
+    for _ in range(5):
+        start = time.process_time()
+        statistics.sign_flip_max_t(z, n_flips=10_000)
+        times.append(time.process_time() - start)
+    assert min(times) < 0.05
+
+
+# Shared fold models
+
+
+def test_model_variance_recovers_what_was_simulated(rng):
+    """Between-model variance .01 in 300 cohorts of 30 people, 3 × 5 models: within 10 %."""
+    assigned = np.stack([rng.permutation(np.arange(30) % 5) for _ in range(3)])
+    model = rng.normal(0, 0.1, (300, 3, 5))
+    z = rng.normal(0, 0.15, (300, 1, 30)) + rng.normal(0, 0.05, (300, 3, 30))
+    z = z + np.stack([model[:, r, assigned[r]] for r in range(3)], axis=1)
+    assert_allclose(folds.model_variance(z[..., None], assigned).mean(), 0.01, rtol=0.1)
+
+
+def test_fold_aware_t_is_the_plain_t_with_one_repeat(rng):
+    """Without a second repeat models cannot be told from people: nothing is widened."""
+    z = rng.normal(0.1, 0.2, (1, 20, 4))
+    aware = folds.fold_aware_t(z, np.arange(20)[None] % 5)
+    assert_allclose(aware, scipy_stats.ttest_1samp(z[0], 0).statistic)
+
+
+# Intervals, equivalence, Bayes factors
+
+
+@pytest.mark.parametrize("people", [10, 24])
+def test_mean_interval_covers(people):
+    """95 % intervals of 2,000 normal cohorts cover in 93.5 to 97 % (Monte-Carlo error .5)."""
+    x = np.random.default_rng(people).normal(0.1, 0.2, (2000, people, 1))
+    found = intervals.mean_interval(x, n_resamples=499)
+    covered = ((found.low <= 0.1) & (found.high >= 0.1)).mean()
+    assert 0.935 <= covered <= 0.97
+
+
+def test_mean_equivalence_equals_two_one_sided_t_tests(rng):
+    """The larger of two one-sided p, from SciPy."""
+    x = rng.normal(0.02, 0.1, 25)
+    lower = scipy_stats.ttest_1samp(x, -0.1, alternative="greater").pvalue
+    upper = scipy_stats.ttest_1samp(x, 0.1, alternative="less").pvalue
+    assert_allclose(intervals.mean_equivalence(x), max(lower, upper), rtol=1e-9)
+
+
+def test_bayes_factor_of_a_textbook_t():
+    """t = 3.5, n = 20, paired: BF10 17.185 (pingouin's documentation, checked there against R)."""
+    x = np.random.default_rng(0).normal(size=20)
+    x = (x - x.mean()) / x.std(ddof=1) + 3.5 / np.sqrt(20)
+    assert_allclose(intervals.bayes_factor_mean(x), 17.185, rtol=1e-3)
+
+
+def test_intervals_of_degenerate_data_are_nan_not_errors():
+    """Constant values, two participants, nothing at all: NaN limits, no warning, no exception."""
+    assert np.isnan(intervals.mean_equivalence(np.zeros(12)))
+    assert np.isnan(intervals.bayes_factor_mean(np.array([1.0])))
+    assert np.isnan(intervals.mean_interval(np.array([[0.1], [0.2]])).low[0])
+    assert np.isnan(statistics.rho_interval(np.ones(12), np.arange(12.0)).low)
+
+
+# Hypotheses
+
+
+def test_h1_finds_the_planted_coupling_and_its_sign(windows):
+    """AU12 lowers the score: the only family-wise finding, negative, with q and BF to match."""
+    found = statistics.results(statistics.h1_coupling(windows, plan=QUICK)).set_index("au")
+    assert found.index[found["p_max"] <= 0.05].tolist() == ["AU12"]
+    row = found.loc["AU12"]
+    assert row["ci_high"] < row["simultaneous_high"] < 0
+    assert row["bf10"] > 100
+    assert row["p_equivalence"] > 0.9
+    assert row["n_participants"] == 14
+    assert row["n_recordings"] == 28
+    assert row["n_windows"] == 14 * 2 * 3
+
+
+def test_h1_p_t_is_pingouins(windows):
+    """The t test beside it is pingouin's, on participants' z."""
+    z = statistics.participant_couplings(windows).query("au == 'AU26'")["z"]
+    row = statistics.h1_coupling(windows, plan=QUICK).set_index("au").loc["AU26"]
+    assert_allclose(row["p_t"], pg.ttest(z, 0)["p_val"].iloc[0])
+    assert_allclose(row["estimate"], z.mean())
+
+
+def test_h1_with_repeated_folds_widens_the_interval():
+    """A model with a quirk per fold: inference covers models drawn anew and is less sure."""
+    data = simulate_tables(participants=12, recordings=1, repeats=3, fold_sd=0.6)
+    table = statistics.window_couplings(data.attribution_frames, data.action_units)
+    row = statistics.h1_coupling(table, plan=QUICK).set_index("au").loc["AU01"]
+    z = statistics.participant_couplings(table).pivot(index="participant", columns="au", values="z")
+    plain = intervals.mean_interval(z[["AU01"]].to_numpy())
+    assert row["inference"] == "models drawn anew"
+    assert row["ci_high"] - row["ci_low"] > 1.2 * (plain.high - plain.low)[0]
+
+
+def test_h2_finds_the_coupling_that_changes_with_severity(windows, planted):
+    """AU09 couples more in the severe; a covariate that is not there is named."""
+    found = statistics.h2_severity(
+        windows, planted.participants, covariates=["age", "task"], plan=QUICK
+    )
+    assert found.loc[found["p_max"] <= 0.05, "au"].tolist() == ["AU09"]
+    row = found.set_index("au").loc["AU09"]
+    z = statistics.participant_couplings(windows).query("au == 'AU09'")["z"].to_numpy()
+    expected = scipy_stats.spearmanr(z, planted.participants["score"]).statistic
+    assert_allclose(row["estimate"], expected)
+    assert "task" in row["note"]
+    assert row["adjusted"] > 0.8
+
+
+def region_table(score, difference, log_enrichment):
+    """One clip per participant; the same enrichment of both signs in the mouth, 0 elsewhere."""
+    rows = []
+    for i, d in enumerate(difference):
+        for region in anatomy.REGIONS:
+            value = log_enrichment[i] if region == "mouth" else 0.01 * np.sin(17 * i + len(region))
+            rows.append(
+                {
+                    "participant": f"P{i}",
+                    "recording": f"P{i}_R1",
+                    "clip": 0,
+                    "region": region,
+                    "output": d + 5,
+                    "output_baseline": 5.0,
+                    "signed": 1.0,
+                    "enrichment_positive": value,
+                    "enrichment_negative": -value,
+                }
+            )
+    people = pd.DataFrame({"participant": [f"P{i}" for i in range(len(score))], "score": score})
+    return pd.DataFrame(rows), people
+
+
+def test_h3_does_not_find_what_the_prediction_explains(rng):
+    """Enrichment that follows f(x) − f(x0) alone: a steep plain slope, nothing given it."""
+    score = rng.uniform(0, 45, 40)
+    difference = score + rng.normal(0, 6, 40)
+    table, people = region_table(score, difference, 0.05 * difference + rng.normal(0, 0.3, 40))
+    mouth = statistics.h3_regions(table, people, plan=QUICK).query("region == 'mouth'")
+    assert (mouth["plain"].abs() > 0.6).all()
+    assert (mouth["p_max"] > 0.05).all()
+
+
+def test_h3_finds_what_goes_beyond_the_prediction(rng):
+    """Enrichment that follows severity itself is found, with the right sign for R⁺ and R⁻."""
+    score = rng.uniform(0, 45, 40)
+    difference = score + rng.normal(0, 12, 40)
+    table, people = region_table(score, difference, 0.05 * score + rng.normal(0, 0.2, 40))
+    found = statistics.h3_regions(table, people, plan=QUICK)
+    assert set(found["region"]) == set(anatomy.FEATURE_REGIONS)
+    hit = found[found["p_max"] <= 0.05].set_index("sign")["estimate"]
+    assert set(found.loc[found["p_max"] <= 0.05, "region"]) == {"mouth"}
+    assert hit["positive"] > 0.5 > -0.5 > hit["negative"]
+
+
+def test_h3_leaves_out_and_counts_people_whose_attribution_is_rounding(rng):
+    """A participant whose regions hold .05 points a clip changes nothing but the note."""
+    score, difference = rng.uniform(0, 45, 20), rng.normal(0, 12, 20)
+    table, people = region_table(score, difference, rng.normal(size=20))
+    flat = table["participant"] == "P7"
+    table.loc[flat, "signed"] = 0.05 / len(anatomy.REGIONS)
+    for test in (statistics.h3_regions, statistics.h3b_two_slopes):
+        found, without = test(table, people), test(table[~flat], people)
+        assert (found["n_participants"] == 19).all()
+        assert_allclose(found["estimate"], without["estimate"])
+        assert found["note"].str.contains("rounding: 1").all()
+        assert (without["note"] == "").all()
+
+
+def test_h3_answers_where_all_attribution_is_rounding(rng):
+    """Nobody left: no exception, no estimate, and the note says why."""
+    table, people = region_table(rng.uniform(0, 45, 12), rng.normal(size=12), rng.normal(size=12))
+    for test in (statistics.h3_regions, statistics.h3b_two_slopes):
+        found = test(table.assign(signed=0.0), people)
+        assert found[["estimate", "p"]].isna().all().all()
+        assert found["note"].str.contains("participants").all()
+
+
+def test_h3b_estimates_equal_statsmodels_hc2(rng):
+    """Estimate and HC2 standard error of the difference of slopes, against statsmodels."""
+    score, given_, y = rng.uniform(0, 45, 30), rng.normal(size=30), rng.normal(size=30)
+    z = (given_ - given_.mean()) / given_.std()
+    low, high = np.minimum(score - 20, 0) / 10, np.maximum(score - 20, 0) / 10
+    design = np.column_stack([np.ones(30), low, high, z, z**2])
+    fit = sm.OLS(y, design).fit(cov_type="HC2")
+    test = fit.t_test([0, -1, 1, 0, 0])
+    estimate, error, freedom = hypotheses._contrast(design, y, np.array([0.0, -1, 1, 0, 0]))
+    assert_allclose([estimate, error], [test.effect[0], float(np.squeeze(test.sd))], rtol=1e-6)
+    assert 5 < freedom < 25
+
+
+def test_h3b_sees_a_knee(rng):
+    """Falling below 20 and rising above: both slopes and their difference are found."""
+    score = np.linspace(1, 44, 40)
+    table, people = region_table(score, rng.normal(size=40), 0.1 * np.abs(score - 20))
+    found = statistics.h3b_two_slopes(table, people, regions=["mouth"]).query("sign == 'positive'")
+    below, above, difference = found["estimate"]
+    assert_allclose([below, above, difference], [-1, 1, 2], atol=1e-6)
+    assert (found["p"] < 0.01).all()
+
+
+def test_h4_equals_pingouins_welch_and_names_bands_left_out(windows, planted):
+    """Welch's p by pingouin; a band of fewer than three people is left out and said so."""
+    people = planted.participants
+    row = statistics.h4_bands(windows, people).set_index("au").loc["AU09"]
+    counts = people["band"].value_counts()
+    small = set(counts.index[counts < 3])
+    z = (
+        statistics.participant_couplings(windows)
+        .query("au == 'AU09'")
+        .merge(people, on="participant")
+    )
+    kept = z[~z["band"].isin(small)]
+    assert_allclose(row["p"], pg.welch_anova(kept, dv="z", between="band")["p_unc"].iloc[0])
+    assert all(band in row["note"] for band in small)
+    assert small
+
+
+def test_h5_finds_the_planted_au_in_one_recording(planted):
+    """The planted AU12 has the smallest p of all in a recording of its own."""
+    found = statistics.h5_recording(
+        planted.attribution_frames, planted.action_units, "P05_R1", window=32
+    )
+    assert found.loc[found["p"].idxmin(), "au"] == "AU12"
+    assert (found["inference"] == "this recording only").all()
+
+
+def test_sensitivity_agrees_with_the_participants_mean(windows, planted):
+    """Mixed-model and GEE intercepts of a balanced design equal the mean participant z."""
+    found = statistics.sensitivity(windows, planted.participants, aus=["AU12"]).set_index(
+        "hypothesis"
+    )
+    mean = statistics.participant_couplings(windows).query("au == 'AU12'")["z"].mean()
+    assert_allclose(found.loc[["mixed", "gee"], "estimate"], mean, atol=0.01)
+    assert (found.loc[["mixed", "gee"], "p"] < 0.001).all()
+
+
+def test_results_put_q_over_every_p_and_keep_the_columns(windows, planted):
+    """One table, the documented columns, Benjamini–Hochberg as SciPy's."""
+    table = statistics.results(
+        statistics.h1_coupling(windows, plan=QUICK),
+        statistics.h4_bands(windows, planted.participants),
+    )
+    assert tuple(table.columns) == statistics.COLUMNS
+    known = table["p"].notna()
+    expected = scipy_stats.false_discovery_control(table.loc[known, "p"])
+    assert_allclose(table.loc[known, "q"], expected)
+
+
+# Degenerate data
+
+
+def test_fewer_than_ten_participants_get_estimates_but_no_tests():
+    """Six people: estimates stay, p and intervals are withheld, the note says why."""
+    data = simulate_tables(participants=6, recordings=1, frames=90)
+    table = statistics.window_couplings(data.attribution_frames, data.action_units)
+    for found in (
+        statistics.h1_coupling(table),
+        statistics.h2_severity(table, data.participants),
+        statistics.h3_regions(data.attribution_regions, data.participants),
+        statistics.h3b_two_slopes(data.attribution_regions, data.participants),
+    ):
+        assert found[["p", "p_max", "ci_low"]].isna().all().all()
+        assert found["note"].str.contains("participants").all()
+    assert statistics.h1_coupling(table)["estimate"].notna().all()
+
+
+def test_one_participant_is_answered_by_every_hypothesis():
+    """One person: no exception anywhere, and H5 still speaks about the recording."""
+    data = simulate_tables(participants=1, recordings=2, frames=90)
+    table = statistics.window_couplings(data.attribution_frames, data.action_units, window=32)
+    found = statistics.results(
+        statistics.h1_coupling(table),
+        statistics.h2_severity(table, data.participants),
+        statistics.h3_regions(data.attribution_regions, data.participants),
+        statistics.h4_bands(table, data.participants),
+        statistics.sensitivity(table, data.participants),
+        statistics.h5_recording(data.attribution_frames, data.action_units, "P01_R1", window=32),
+    )
+    assert found.query("hypothesis != 'H5'")["p"].isna().all()
+    assert found.query("hypothesis == 'H5'")["p"].notna().all()
+
+
+def test_all_windows_undefined_is_said_not_hidden():
+    """An AU that never moves: no estimate, undefined share 1, the others unharmed."""
+    data = simulate_tables(participants=11, recordings=1, frames=90)
+    table = statistics.window_couplings(data.attribution_frames, data.action_units.assign(AU04=0.0))
+    found = statistics.h1_coupling(table, plan=QUICK).set_index("au")
+    assert found.loc["AU04", "undefined"] == 1.0
+    assert np.isnan(found.loc["AU04", "p_max"])
+    assert "0 participants" in found.loc["AU04", "note"]
+    assert found.drop("AU04")["p_max"].notna().all()
+
+
+def test_one_score_for_all_refuses_severity_and_says_why(windows, planted):
+    """Severity that does not vary cannot be correlated with anything."""
+    same = planted.participants.assign(score=12.0, band="minimal")
+    found = statistics.h2_severity(windows, same, plan=QUICK)
+    assert found["p"].isna().all()
+    assert found["note"].str.contains("does not vary").all()
+    assert statistics.h4_bands(windows, same)["note"].str.contains("fewer than two bands").all()
+
+
+# Power, lessons, speech, the paper's view
+
+
+def test_detectable_sizes_are_those_of_the_plan():
+    """24: z .10 (one AU), .14–.15 (17), rho .54–.56, .68–.70; 84: .05, .07, .30, .40."""
+    expected = {
+        (24, "coupling"): (0.10, 0.145),
+        (24, "severity"): (0.55, 0.69),
+        (84, "coupling"): (0.05, 0.07),
+        (84, "severity"): (0.30, 0.40),
+    }
+    for (n, kind), sizes in expected.items():
+        found = [statistics.detectable(n, kind=kind, family=k) for k in (1, 17)]
+        assert_allclose(found, sizes, atol=0.012)
+
+
+def test_power_at_no_effect_is_alpha_and_grows():
+    """Power at 0 is alpha over the family; more people or more effect never lose."""
+    curve = statistics.power_curve(
+        [24, 48], kind="severity", families=[1, 17], effects=[0, 0.3, 0.6]
+    )
+    table = curve.pivot_table(index=["n", "family"], columns="effect", values="power")
+    assert_allclose(table.loc[(48, 1), 0.0], 0.05, atol=0.005)
+    assert (table.diff(axis=1).iloc[:, 1:] > 0).all().all()
+    assert (table.loc[48] >= table.loc[24] - 1e-3).all().all()
+
+
+@pytest.mark.parametrize(
+    ("lesson", "options"),
+    [
+        (lessons.windows_are_not_independent, {"simulations": 120}),
+        (lessons.raw_sums_must_grow, {}),
+        (lessons.speech_is_a_common_cause, {"simulations": 60}),
+        (lessons.one_model_is_shared, {"participants": 80}),
+        (lessons.seventeen_tests, {"simulations": 200, "n_flips": 199}),
+    ],
+)
+def test_lesson_shows_the_trap_and_the_way_out(lesson, options):
+    """The first, naive way errs at least twice too often; ours within Monte-Carlo error of 5 %."""
+    table = lesson(**options)
+    assert table["false_positives"].iloc[0] > 0.10
+    assert table.loc[~table["naive"], "false_positives"].max() <= 0.13
+    assert table["naive"].iloc[0]
+
+
+def test_selecting_correct_predictions_invents_a_gradient():
+    """No skill: bars rise over the bands among the correct and stay level among everyone."""
+    table = lessons.selecting_correct_invents_a_gradient(simulations=60).set_index("band")
+    assert table["correct"].iloc[:4].is_monotonic_increasing
+    assert np.ptp(table["everyone"].iloc[:4]) < 0.5
+    assert table.loc["significant in", "correct"] > 0.7
+
+
+def test_speech_separability_flags_what_does_not_survive_silence():
+    """AU26 goes with the attribution only while it speaks: flagged. AU12 is no AU of speech."""
+    data = simulate_tables(participants=12, recordings=2, frames=256, coupling={"AU12": 0.5})
+    units = data.action_units.copy()
+    talking = (units["frame"] // 64) % 2 == 0
+    for au in ("AU25", "AU26"):
+        units[au] = units[au].where(talking, 0.0) + talking * 0.6
+    frames = data.attribution_frames.copy()
+    frames["attribution"] += 0.8 * units["AU26"].to_numpy()
+    found = statistics.speech_separability(frames, units, plan=QUICK).set_index("au")
+    assert found.loc["AU26", "z_all"] > 0.3
+    assert found.loc["AU26", "flag"] == "not separable from speech"
+    assert found.loc["AU12", "flag"] == ""
+    assert found.loc["AU12", "p_silent"] <= 0.05
+
+
+def test_paper_bars_average_the_windows_of_correct_recordings(windows, planted):
+    """By hand for one AU and band; a band without a correct recording is NaN, not absent."""
+    errors = pd.DataFrame({"recording": windows["recording"].unique()})
+    errors["error"] = np.where(errors["recording"].str.endswith("R1"), 4.9, -5.1)
+    errors.loc[errors["recording"].isin(["P01_R1", "P02_R1"]), "error"] = 20.0
+    bars = statistics.paper_bars(windows, planted.participants, errors).set_index(["au", "band"])
+    severe = planted.participants.query("band == 'severe'")["participant"]
+    chosen = windows[windows["participant"].isin(severe) & windows["recording"].str.endswith("R1")]
+    by_hand = chosen.query("au == 'AU06'")["rho"].mean()
+    assert_allclose(bars.loc[("AU06", "severe"), "mean"], by_hand)
+    none = statistics.paper_bars(windows, planted.participants, errors.assign(error=99.0))
+    assert none["mean"].isna().all()
+    assert len(none) == 17 * planted.participants["band"].nunique()
+
+
+# Calibration
+
+
+@pytest.mark.slow
+def test_calibration_reports_ours_near_five_percent_and_the_naive_ways_far_off():
+    """The quick benchmark: 100 cohorts a line, so ours within .15 (coverage: 25)."""
+    from benchmarks import calibration
+
+    lines = pd.DataFrame(calibration.run(quick=True))
+    assert set(lines) >= {"test", "scenario", "n", "rate", "naive", "source_hash"}
+    null = lines[~lines["naive"] & ~lines["test"].str.contains("finds|covers")]
+    assert (null["rate"] <= 0.15).all()
+    assert lines.query("test == 'frames pooled'")["rate"].min() > 0.3
+    assert lines[lines["test"].str.contains("covers")]["rate"].min() > 0.75
