@@ -28,7 +28,7 @@ CHAPTERS = [
     "05_time",
     "06_action_units",
     "07_trust",
-    "08_participant",
+    "09_participant",
 ]
 FIGURE = (
     '<figure class="expresso-figure"><img alt="One pixel." src="data:image/gif;base64,'
@@ -152,7 +152,7 @@ def book(tmp_path_factory):
     card = report.card(case, movies=movies, page=False)
     for name in CHAPTERS:
         nbformat.write(
-            chapter(name, card if name == "08_participant" else ""),
+            chapter(name, card if name == "09_participant" else ""),
             run / "notebooks" / f"{name}.ipynb",
         )
     scores = pd.DataFrame(
@@ -273,7 +273,7 @@ def test_scrubber_follows_the_keyboard(book, browser):
 
 def test_chapter_that_was_not_run_says_so(book):
     """A gap is shown as a gap."""
-    assert "not been" in (book / "09_your_data.html").read_text()
+    assert "not been" in (book / "e_your_data.html").read_text()
 
 
 def test_run_card_shows_what_differs_from_the_default(book):

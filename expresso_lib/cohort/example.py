@@ -1,4 +1,4 @@
-"""A small, untidy folder, as people have them: for chapter 9 and for the tests."""
+"""A small, untidy folder, as people have them: for appendix E and for the tests."""
 
 from __future__ import annotations
 

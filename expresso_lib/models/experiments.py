@@ -431,7 +431,7 @@ def final_model(
     *,
     domain: Mapping[str, Any],
 ) -> Path:
-    """Fit the chosen recipe on all participants and save it for `explain` and chapter 8.
+    """Fit the chosen recipe on all participants and save it for `explain` and chapter 9.
 
     Parameters
     ----------

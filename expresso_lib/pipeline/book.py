@@ -82,7 +82,7 @@ def _chapter_task(
     run_folder = root / "build" / parameters.run.name
 
     def run(**_: Any) -> None:
-        logger.info("chapter %d, %s", chapter.number, chapter.title)
+        logger.info("chapter %s, %s", chapter.number, chapter.title)
         try:
             execution.execute(chapter, parameters, root)
         except execution.ChapterFailed:

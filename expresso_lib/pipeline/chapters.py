@@ -18,6 +18,11 @@ ASSETS = Path(__file__).parents[1] / "assets"
 TEXTS = {".yaml", ".html", ".css", ".js"}
 
 
+def number_of(name: str) -> str:
+    """Return the number or letter that a notebook's name begins with, as the text says it."""
+    return name.partition("_")[0].lstrip("0").upper()
+
+
 @dataclass(frozen=True)
 class Chapter:
     """One notebook: its title, parameter sections, the chapters it rests on, if it trains."""
@@ -29,9 +34,13 @@ class Chapter:
     trains: bool = False
 
     @property
-    def number(self) -> int:
-        """Chapter number, as in the file name."""
-        return int(self.name[:2])
+    def number(self) -> str:
+        """Number of a chapter, letter of an appendix, as in the file name.
+
+        >>> Chapter("03_finetune", "", ()).number, Chapter("a_statistics", "", ()).number
+        ('3', 'A')
+        """
+        return number_of(self.name)
 
 
 CHAPTERS = (
@@ -69,13 +78,13 @@ CHAPTERS = (
         ("01_cohort", "02_faces", "03_finetune", "04_regions", "06_action_units"),
     ),
     Chapter(
-        "08_participant",
+        "09_participant",
         "One participant",
         ("clips", "attribution", "statistics", "run"),
         ("01_cohort", "02_faces", "03_finetune", "04_regions", "05_time"),
     ),
     Chapter(
-        "09_your_data",
+        "e_your_data",
         "A folder of your own, step by step",
         ("clips", "attribution", "run"),
         ("03_finetune",),
@@ -87,8 +96,8 @@ BY_NAME = {chapter.name: chapter for chapter in CHAPTERS}
 def find(name: str) -> Chapter:
     """Return a chapter by its name, its number or the start of its name.
 
-    >>> find("3").name, find("04").name, find("05_time").number
-    ('03_finetune', '04_regions', 5)
+    >>> find("3").name, find("04").name, find("e").name, find("05_time").number
+    ('03_finetune', '04_regions', 'e_your_data', '5')
 
     Raises
     ------
@@ -97,7 +106,8 @@ def find(name: str) -> Chapter:
     """
     wanted = name.removesuffix(".ipynb")
     for chapter in CHAPTERS:
-        if wanted in (chapter.name, str(chapter.number), chapter.name[:2], chapter.name[3:]):
+        start, _, title = chapter.name.partition("_")
+        if wanted in (chapter.name, chapter.number, start, title):
             return chapter
     raise ValueError(f"chapter {name!r} is unknown{_checks.nearest(name, BY_NAME)}.")
 
@@ -124,7 +134,7 @@ def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> 
         ),
         "parameters": text_hash(flat),
         "manifest": store.file_hash(root / "data_manifest.yaml"),
-        "data": data_hash(parameters.cohort) if chapter.number <= 2 else "",
+        "data": data_hash(parameters.cohort) if chapter.number in ("1", "2") else "",
     }
 
 

@@ -32,7 +32,7 @@ from pyarrow import parquet
 
 from expresso_lib import config, store
 from expresso_lib.figures import style
-from expresso_lib.pipeline import evidence
+from expresso_lib.pipeline import chapters, evidence
 from expresso_lib.statistics import claims
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,9 +63,9 @@ class ChapterFacts:
     stages: Mapping[str, float] = field(default_factory=dict)  # section -> seconds of its cells
 
     @property
-    def number(self) -> int:
-        """Chapter number, as in the file name."""
-        return int(self.name[:2])
+    def number(self) -> str:
+        """Number of the chapter, letter of the appendix, as in the file name."""
+        return chapters.number_of(self.name)
 
     @property
     def stale(self) -> list[str]:
@@ -554,7 +554,7 @@ def build(
             current=_read_json(run_folder / "fingerprints" / f"{name}.json", {}),
         )
         for name in names
-        if re.match(r"\d\d_", name)
+        if re.match(r"(\d\d|[a-z])_", name)
     ]
     facts = Facts(
         run_folder,
