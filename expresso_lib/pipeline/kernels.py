@@ -23,7 +23,7 @@ from jupyter_client.manager import AsyncKernelManager
 # What nearly every chapter imports; nothing here computes anything on import.
 WAIT = """
 import json, os, sys
-import expresso_lib.pipeline, expresso_lib.experiments, expresso_lib.plotting.attribution
+import expresso_lib.pipeline, expresso_lib.models.experiments, expresso_lib.figures.attribution
 from ipykernel import kernelapp
 line = sys.stdin.readline()
 if not line:
