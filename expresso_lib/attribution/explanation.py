@@ -178,7 +178,7 @@ def explain(
         )
     inputs = torch.from_numpy(clips.stack(archive, rows))
     neutral = methods.neutral_frame(archive.landmarks)
-    labels = _face_labels(archive)[rows]
+    labels = archive.face_regions[rows]
     options = options | {"seed": seed, "internal_batch_size": internal_batch_size}
     found = []
     for method, baseline in channels:
@@ -200,14 +200,6 @@ def explain(
 def own_neutral(archive: clips.ClipArchive, row: int) -> Tensor:
     """One row of an archive as a baseline: (3, 1, H, W) float32 in 0 to 1."""
     return torch.from_numpy(clips.stack(archive, np.array([[row]]))[0])
-
-
-def _face_labels(archive: clips.ClipArchive) -> np.ndarray:
-    """Region labels on the aligned face, whatever the model sees."""
-    if archive.maps is None:
-        return archive.regions
-    shape = archive.frames.shape[1:3]
-    return regions.label_map(archive.landmarks, shape)
 
 
 def on_face(values: np.ndarray, archive: clips.ClipArchive, rows: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,16 @@ class ClipArchive:
     def lost(self) -> np.ndarray:
         """Bool (F',), True where no face was found."""
         return ~np.isfinite(self.landmarks).all(axis=(1, 2))
+
+    @property
+    def face_regions(self) -> np.ndarray:
+        """Region labels (F', H, W) on the aligned face, whatever the input shows.
+
+        A lost frame's lie between its neighbours', on a composite as on a face.
+        """
+        if self.maps is None:
+            return self.regions
+        return regions.label_map(_filled(self.landmarks), self.frames.shape[1:3])
 
     def save(self, path: str | Path) -> Path:
         """Write NPZ atomically."""
@@ -278,7 +288,8 @@ def assemble(
     _checks.one_of(input, INPUTS, "input")
     transform = align(landmarks, size)
     # A lost frame's regions and tiles follow its neighbours; its landmarks stay NaN.
-    aligned, filled = transform_points(landmarks, transform), _filled(landmarks, transform)
+    aligned = transform_points(landmarks, transform)
+    filled = _filled(aligned)
     maps = None
     if input == "composite":
         maps = np.stack([regions.composite_map(one, size) for one in filled])
@@ -325,34 +336,68 @@ def _labels(points: np.ndarray, size: int, maps: np.ndarray | None) -> np.ndarra
     return np.stack([regions.compose(one, way + edge, labels=True) for one, way in zip(wide, maps)])
 
 
-def _filled(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
-    aligned = transform_points(points, transform).reshape(len(points), -1)
-    at = np.flatnonzero(np.isfinite(aligned).all(axis=1))
-    every = np.arange(len(aligned))
-    columns = [np.interp(every, at, column) for column in aligned[at].T]
+def _filled(points: np.ndarray) -> np.ndarray:
+    """Landmarks (F, 68, 2) with those of lost frames between their neighbours'."""
+    flat = points.reshape(len(points), -1)
+    at = np.flatnonzero(np.isfinite(flat).all(axis=1))
+    columns = [np.interp(np.arange(len(flat)), at, column) for column in flat[at].T]
     return np.stack(columns, axis=-1).reshape(points.shape)
 
 
-def rerender(
-    script: Any, frames: Sequence[int], transforms: np.ndarray, size: int, *, render_size: int = 224
-) -> np.ndarray:
-    """Render frames of a script and cut them as the archive was cut, uint8 (T, size, size, 3).
+class Rerendering:
+    """A rendered recording shown again with its script changed, cut as its archive was cut.
 
-    For interventions: the same crop of the same moment, with one thing changed in the script.
+    For interventions: the same moments with one thing different. Every picture is aligned on its
+    own landmarks, as a tracker would see them: those of the rendering plus the error that the
+    tracker made in that frame of the recording. So a head that is held still is not moved by the
+    crop, and a composite's tiles follow the changed face.
 
     Parameters
     ----------
-    script : `rendered.Script`, changed by `rendered.without` for instance.
-    frames : frame numbers in the recording, a part of `ClipArchive.source`.
-    transforms : (T, 2, 3) of the archive for the same frames.
-    size : side of the crop, pixels.
-    render_size : side of the rendered picture that the transforms speak of, pixels.
+    archive : ClipArchive
+        Of the recording.
+    script : rendered.Script
+        That the recording was rendered from.
+    size, full_size : int
+        Sides of what is rendered here and of the recording's pictures, pixels.
     """
-    if len(frames) != len(transforms):
-        raise ClipError(f"{len(frames)} frames but {len(transforms)} transforms; give one each.")
-    drawn = rendered.render(script, size=render_size, frames=[int(f) for f in frames])
-    cut = [video.warp(frame.image, way, size) for frame, way in zip(drawn, transforms)]
-    return np.stack(cut) if cut else np.empty((0, size, size, 3), np.uint8)
+
+    def __init__(
+        self, archive: ClipArchive, script: Any, *, size: int = 112, full_size: int = 224
+    ) -> None:
+        self.archive, self.script, self.size, self.full_size = archive, script, size, full_size
+        self._drawn: dict[tuple, Any] = {}
+
+    def show(self, script: Any, rows: np.ndarray) -> np.ndarray:
+        """Rows (T,) of the archive as another script shows them, uint8 (T, S, S, 3)."""
+        source = self.archive.source[rows]
+        drawn = self._render(script, source)
+        own = np.stack([frame.landmarks for frame in self._render(self.script, source)])
+        points = np.stack([frame.landmarks for frame in drawn]) + self._tracked(rows) - own
+        pictures = zip(source.tolist(), (frame.image for frame in drawn))
+        size, input = self.archive.frames.shape[1], self.archive.input
+        return assemble(
+            pictures, source, points, fps=self.archive.fps, size=size, input=input
+        ).frames
+
+    def _tracked(self, rows: np.ndarray) -> np.ndarray:
+        """The recording's tracked landmarks (T, 68, 2), pixels of what is rendered here."""
+        transform = self.archive.transform[rows].astype(np.float64)
+        away = self.archive.landmarks[rows] - transform[:, None, :, 2]
+        full = np.linalg.solve(transform[:, None, :, :2], away[..., None])[..., 0]
+        # Whole numbers are centres of pixels, whatever the size.
+        return (full + 0.5) * self.size / self.full_size - 0.5
+
+    def _render(self, script: Any, frames: np.ndarray) -> list[Any]:
+        """Frames of a script; what shows the same as before is not rendered again."""
+        states = zip(script.au[frames], script.gaze[frames], script.pose[frames],
+                     script.shift[frames])  # fmt: skip
+        keys = [(int(f), script.headset, *(part.tobytes() for part in state))
+                for f, state in zip(frames, states)]  # fmt: skip
+        new = [key for key in dict.fromkeys(keys) if key not in self._drawn]
+        drawn = rendered.render(script, size=self.size, frames=[key[0] for key in new])
+        self._drawn |= dict(zip(new, drawn))
+        return [self._drawn[key] for key in keys]
 
 
 def stack(archive: ClipArchive, frames: np.ndarray) -> np.ndarray:

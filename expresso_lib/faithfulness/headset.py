@@ -94,24 +94,28 @@ def render(work: store.Item, path: Path) -> None:
     plan = rendered.plan_cohort(**work.recipe["cohort"])
     source = (np.arange(work.recipe["length"]) * 2).tolist()
     script = replace(plan.script(work.name), headset=True)
-    points = np.stack([p for p, _ in rendered.geometry_of(script, size=size, frames=source)])
-    ways = clips.align(points, side)
-    worn, bare = (
-        clips.rerender(s, source, ways, side, render_size=size)
-        for s in (script, rendered.without(script, "headset"))
+    on, off = (
+        _cut(one, source, side, size) for one in (script, rendered.without(script, "headset"))
     )
     people = plan.recordings.merge(plan.participants[["participant", "score"]], on="participant")
     own = people.set_index("recording").loc[work.name]
     np.savez(
         path,
-        worn=worn,
-        bare=bare,
+        worn=on.frames,
+        bare=off.frames,
         participant=own["participant"],
         recording=work.name,
         score=float(own["score"]),
         headset=bool(own["headset"]),
-        neutral=attribution.neutral_frame(clips.transform_points(points, ways)),
+        neutral=attribution.neutral_frame(on.landmarks),
     )
+
+
+def _cut(script: rendered.Script, source: list[int], side: int, size: int) -> clips.ClipArchive:
+    frames = list(rendered.render(script, size=size, frames=source))
+    pictures = ((number, frame.image) for number, frame in zip(source, frames))
+    points = np.stack([frame.landmarks for frame in frames])
+    return clips.assemble(pictures, np.array(source), points, fps=script.fps / 2, size=side)
 
 
 def audits(checkpoint: Path, rendered: Iterable[store.Outcome]) -> list[store.Item]:

@@ -155,10 +155,10 @@ def stage(
         return Stage(model, clip, explanation.own_neutral(archive, row), labels, {}, {}, {}, None)
     level = int(archive.source[row])
 
+    again = clips.Rerendering(archive, script, size=sizes[0], full_size=sizes[1])
+
     def show(changed: rendered.Script, at: np.ndarray) -> Tensor:
-        ways = _rescaled(archive.transform[at], *sizes)
-        side = archive.frames.shape[1]
-        images = clips.rerender(changed, archive.source[at], ways, side, render_size=sizes[0])
+        images = again.show(changed, at)
         return torch.from_numpy(images.transpose(3, 0, 1, 2).astype(np.float32) / 255)
 
     factors = [name for name in anatomy.FACTORS] + ["headset"] * script.headset
@@ -175,16 +175,6 @@ def stage(
         {k: _activity(script, k, archive.source[rows], level)[None] for k in factors},
         lacking(placed),
     )  # fmt: skip
-
-
-def _rescaled(transform: np.ndarray, render: int, full: int) -> np.ndarray:
-    """Transforms from a picture of another size: whole numbers are centres of pixels."""
-    factor = full / render
-    scaled = transform.astype(np.float64)
-    shift = (scaled[:, :, :2] * (factor - 1) / 2).sum(axis=2)
-    scaled[:, :, :2] *= factor
-    scaled[:, :, 2] += shift
-    return scaled.astype(np.float32)
 
 
 def _activity(script: rendered.Script, factor: str, frames: np.ndarray, level: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -186,26 +187,74 @@ def test_align_undoes_any_similarity():
     np.testing.assert_allclose(placed[1:], np.broadcast_to(placed[0], placed[1:].shape), atol=1e-3)
 
 
-def test_rerender_fits_the_archive(script, recording):
-    """Rendered again and cut by its transforms, a script gives the archive, but for H.264."""
+@pytest.mark.parametrize("input", clips.INPUTS)
+def test_rerendering_fits_the_archive(script, recording, input):
+    """Rendered again, a script gives the archive, but for H.264: face and composite alike."""
+    archive = clips.prepare(*recording, size=64, input=input)
+    again = clips.Rerendering(archive, script, size=112, full_size=112)
+    rows = np.array([1, 6, 13])
+    shown = again.show(script, rows)
+    assert shown.shape == (3, 64, 64, 3)
+    gap = np.abs(shown.astype(float) - archive.frames[rows]).mean()
+    assert gap < 4
+    if input == "composite":
+        return
+    # Rendered at half the size a face is softer, but not shifted.
+    small = clips.Rerendering(archive, script, size=56, full_size=112).show(script, rows)
+    shifted = np.roll(small, 1, axis=2)
+    gaps = [np.abs(one.astype(float) - archive.frames[rows]).mean() for one in (small, shifted)]
+    assert gaps[0] < 0.7 * gaps[1]
+
+
+def test_rerendering_repeats_the_tracker_s_error(script, recording):
+    """A face tracked two pixels too far right is cut two pixels too far right again."""
     path, track = recording
-    archive = clips.prepare(path, track, size=64)
-    rows = [1, 6, 13]
-    again = clips.rerender(
-        script, archive.source[rows], archive.transform[rows], 64, render_size=112
+    off = faces.from_landmarks(
+        track.landmarks + np.array([2.0, 0.0]), np.ones(track.n_frames), track.fps, "truth"
     )
-    assert again.shape == (3, 64, 64, 3)
-    assert np.abs(again.astype(float) - archive.frames[rows]).mean() < 4
-    changed = clips.rerender(
-        rendered.without(script, "headset"),
-        archive.source[rows][:1],
-        archive.transform[rows][:1],
-        64,
-        render_size=112,
-    )
-    assert changed.shape == (1, 64, 64, 3)
-    with pytest.raises(clips.ClipError, match="one each"):
-        clips.rerender(script, [0, 1], archive.transform[:1], 64)
+    rows = np.array([1, 6, 13])
+    exact, moved = (clips.prepare(path, one, size=64) for one in (track, off))
+    shown = clips.Rerendering(moved, script, size=112, full_size=112).show(script, rows)
+    gaps = [np.abs(shown.astype(float) - one.frames[rows]).mean() for one in (exact, moved)]
+    assert gaps[1] < 0.6 * gaps[0]
+
+
+def test_a_head_held_still_stands_still_in_the_crop():
+    """Only the head moves; without its motion nothing does, the crop least of all."""
+    plan = rendered.plan_cohort(participants=2, recordings=1, seconds=2.0, seed=503)
+    script = plan.script("P01_R1")
+    script = replace(script, au=0 * script.au, gaze=0 * script.gaze)
+    source = np.arange(0, script.n_frames, 4)
+    drawn = list(rendered.render(script, size=112, frames=source.tolist()))
+    archive = clips.assemble(
+        ((number, frame.image) for number, frame in zip(source.tolist(), drawn)), source,
+        np.stack([frame.landmarks for frame in drawn]), fps=6.25,
+    )  # fmt: skip
+    rows = np.arange(len(source))
+    again = clips.Rerendering(archive, script, size=112, full_size=112)
+    still = rendered.without(script, "head_motion", level=0)
+    moves, rests = (_coarse(again.show(one, rows)) for one in (script, still))
+    change = [np.abs(np.diff(one, axis=0)).mean() for one in (moves, rests)]
+    assert change[1] < 0.4 * change[0]
+    # Cut as the moving head was, by the archive's transforms, the held head would move.
+    held = rendered.render(still, size=112, frames=source.tolist())
+    shaken = _coarse(np.stack([video.warp(frame.image, way, 64)
+                               for frame, way in zip(held, archive.transform)]))  # fmt: skip
+    assert np.abs(np.diff(shaken, axis=0)).mean() > 2 * change[1]
+
+
+def _coarse(crops: np.ndarray) -> np.ndarray:
+    """The middle of crops (T, 64, 64, 3) in squares of 4 px, which average sensor noise away."""
+    return crops[:, 16:48, 16:48].reshape(len(crops), 8, 4, 8, 4, 3).mean(axis=(2, 4, 5))
+
+
+def test_a_lost_frame_of_a_composite_keeps_its_regions(recording):
+    """Its tiles and its face follow the neighbours: no region is empty, as for a face."""
+    archive = clips.prepare(*recording, size=64, input="composite")
+    assert archive.lost.any()
+    lost, seen = archive.face_regions[archive.lost], archive.face_regions[~archive.lost]
+    for region in range(len(anatomy.REGIONS)):
+        assert (lost == region).mean() == pytest.approx((seen == region).mean(), abs=0.05)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the real recording is not in this checkout")
