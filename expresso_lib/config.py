@@ -30,7 +30,7 @@ class Section(BaseModel):
 class CohortSection(Section):
     """Who is analysed."""
 
-    source: Literal["rendered", "avec2014", "cremad", "ravdess", "folder"] = Field(
+    source: Literal["rendered", "avec2014", "cremad", "ravdess", "grid", "folder"] = Field(
         "rendered", description="data set, as data_manifest.yaml names its reader"
     )
     folder: str = Field("", description="folder of the data; empty: the data set's own place")
@@ -47,7 +47,7 @@ class CohortSection(Section):
         description="such as 'mild 14-19'; none: those of a known scale, else thirds of the cohort",
     )
     emotion: str = Field("", description="cremad, ravdess: intensity of this emotion; empty: any")
-    tables: str = Field("", description="folder of OpenFace tables; empty: beside the videos")
+    tables: str = Field("", description="folder of other tools' tables; empty: beside the videos")
     show_faces: bool = Field(False, description="your folder: participants consented to be shown")
     participants: int = Field(24, ge=1, le=999, description="participants to render")
     recordings: int = Field(3, ge=1, le=99, description="recordings per participant to render")
@@ -65,8 +65,10 @@ class CohortSection(Section):
 class FacesSection(Section):
     """How faces and landmarks are found."""
 
-    backend: Literal["auto", "s3fd_fan", "openface", "simulated"] = Field(
-        "auto", description="auto: s3fd_fan with weights at hand, else simulated (demo only)"
+    tracker: Literal["auto", "s3fd_fan", "mediapipe", "tables", "simulated"] = Field(
+        "auto",
+        description="auto: s3fd_fan with weights at hand, else simulated (demo only), "
+        "else tables beside the videos, else mediapipe",
     )
     detector: Literal["sfd", "blazeface", "dlib", "retinaface", "scrfd", "yunet"] = Field(
         "sfd", description="face detector of face-alignment"
@@ -93,7 +95,7 @@ class FacesSection(Section):
         "float32", description="arithmetic of the networks"
     )
     flip: bool = Field(True, description="average each face with its mirror image")
-    weights_folder: str = Field("", description="folder with S3FD and FAN weights; empty: cache")
+    weights_folder: str = Field("", description="folder with the trackers' weights; empty: cache")
     weights_mirror: str = Field("", description="base address to download weights from instead")
 
 

@@ -6,10 +6,11 @@ processes, a Dask cluster. A recording that fails keeps its error as text and is
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 import zlib
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,56 +20,76 @@ import pandas as pd
 
 from expresso_lib import faces, manifest, store
 from expresso_lib.clips import archives
-from expresso_lib.faces import action_units, tables, video
+from expresso_lib.faces import action_units, mediapipe, tables, video
 
-BACKENDS = {
+log = logging.getLogger(__name__)
+
+TRACKERS = {
     "s3fd_fan": "S3FD and FAN",
-    "openface": "read from a table",
+    "mediapipe": "MediaPipe's Face Landmarker",
+    "tables": "read from another tool's tables",
     "simulated": "simulated (the truth on a 64-cell heat map, 1 % of frames lost)",
 }
+PAPERS_WEIGHTS = ("weights_s3fd", "weights_fan")
 
 
-class BackendError(ValueError):
-    """No back end can find faces in these recordings; the message says what to install or give."""
+class TrackerError(ValueError):
+    """No tracker can find faces in these recordings; the message says what to install or give."""
 
 
-def choose_backend(name: str, recordings: pd.DataFrame, *, weights_folder: str = "") -> str:
-    """Resolve ``auto``: the networks where weights are at hand, else what lies by the videos.
+def choose_tracker(name: str, recordings: pd.DataFrame, *, weights_folder: str = "") -> str:
+    """Resolve ``auto``: the paper's networks where their weights are at hand; else the truth of
+    rendered recordings; else tables beside all videos; else MediaPipe.
 
     Raises
     ------
-    BackendError
-        Where there are neither weights nor landmark tables nor, for rendered recordings, a truth.
+    TrackerError
+        Where there is none of these, with what to fetch or to put by the videos.
     """
     if name != "auto":
         return name
-    folder = weights_folder or None
-    if all(manifest.path_of(f"weights_{one}", folder=folder).is_file() for one in ("s3fd", "fan")):
+    if at_hand(PAPERS_WEIGHTS, weights_folder):
         return "s3fd_fan"
-    for backend, beside in (("simulated", _truth_of), ("openface", _table_of)):
+    for tracker, beside in (("simulated", _truth_of), ("tables", _table_of)):
         if all(beside(row).is_file() for _, row in recordings.iterrows()):
-            return backend
-    raise BackendError(
-        "no weights of S3FD and FAN here, and no landmark table beside every video; run "
-        "'expresso data fetch s3fd fan', or put OpenFace tables <recording>.csv by the videos."
+            return tracker
+    if importlib.util.find_spec("mediapipe") and at_hand((mediapipe.WEIGHTS,), weights_folder):
+        return "mediapipe"
+    raise TrackerError(
+        "no tracker is at hand: run 'pip install -e .[mediapipe]' and 'expresso data fetch "
+        "face_landmarker' (4 MB), or 'expresso data fetch s3fd fan' (the paper's, slow on a CPU), "
+        "or put another tool's tables beside all videos under their names."
     )
 
 
-def recipe_of(parameters: Any, backend: str) -> dict[str, Any]:
+def at_hand(weights: Iterable[str], folder: str = "") -> bool:
+    """Say whether weight files of the manifest lie where they are looked for."""
+    return all(manifest.path_of(one, folder=folder or None).is_file() for one in weights)
+
+
+def recipe_of(parameters: Any, tracker: str) -> dict[str, Any]:
     """Take what decides a track from a run's `faces` section."""
     common = {"smoothing": parameters.smoothing}
-    if backend != "s3fd_fan":
-        return common
-    return common | {
-        "detector": parameters.detector,
-        "every": parameters.detect_every,
-        "side": parameters.detect_side,
-        "flip": parameters.flip,
-        "device": parameters.device,
-        "precision": parameters.precision,
+    place = {
         "weights_folder": parameters.weights_folder,
         "weights_mirror": parameters.weights_mirror,
     }
+    if tracker == "mediapipe":
+        return common | place
+    if tracker != "s3fd_fan":
+        return common
+    return (
+        common
+        | place
+        | {
+            "detector": parameters.detector,
+            "every": parameters.detect_every,
+            "side": parameters.detect_side,
+            "flip": parameters.flip,
+            "device": parameters.device,
+            "precision": parameters.precision,
+        }
+    )
 
 
 def thresholds_of(parameters: Any) -> faces.Thresholds:
@@ -77,21 +98,21 @@ def thresholds_of(parameters: Any) -> faces.Thresholds:
     return faces.Thresholds(**{name: getattr(parameters, name) for name in names})
 
 
-def track_items(recordings: pd.DataFrame, backend: str, **recipe: Any) -> list[store.Item]:
+def track_items(recordings: pd.DataFrame, tracker: str, **recipe: Any) -> list[store.Item]:
     """List the tracking work: one item per recording.
 
     Parameters
     ----------
     recordings : columns recording, path.
-    backend : one of `BACKENDS`; the truth (NPZ) or the table (CSV) lies beside the video.
-    recipe : smoothing (frames), and for ``s3fd_fan`` detector, every, side, device, precision,
-        hold, weights_folder, weights_mirror.
+    tracker : one of `TRACKERS`; the truth (NPZ) or the table (CSV) lies beside the video.
+    recipe : smoothing (frames), and for networks weights_folder, weights_mirror, for ``s3fd_fan``
+        detector, every, side, device, precision, hold.
     """
-    beside = {"openface": _table_of, "simulated": _truth_of}.get(backend)
+    beside = {"tables": _table_of, "simulated": _truth_of}.get(tracker)
     items = []
     for _, row in recordings.iterrows():
         inputs = (Path(row["path"]),) + (() if beside is None else (beside(row),))
-        items.append(store.Item(row["recording"], {"backend": backend} | recipe, inputs))
+        items.append(store.Item(row["recording"], {"tracker": tracker} | recipe, inputs))
     return items
 
 
@@ -109,17 +130,33 @@ def _table_of(row: pd.Series) -> Path:
 def make_track(item: store.Item, path: Path) -> None:
     """Track one recording (work of `track_items`) and save its `faces.FaceTrack`."""
     recipe = dict(item.recipe)
-    backend, smoothing = recipe.pop("backend"), float(recipe.pop("smoothing", 0.0))
+    tracker, smoothing = recipe.pop("tracker"), float(recipe.pop("smoothing", 0.0))
     info = video.probe(item.inputs[0])
-    if backend == "s3fd_fan":
+    if tracker == "s3fd_fan":
         track = _networks_track(item.inputs[0], recipe)
-    elif backend == "openface":
-        track = faces.from_table(item.inputs[1], n_frames=info.n_frames, fps=info.fps)
+    elif tracker == "mediapipe":
+        folder, mirror = recipe.get("weights_folder", ""), recipe.get("weights_mirror", "")
+        track = mediapipe.track(item.inputs[0], folder=folder, mirror=mirror)
+    elif tracker == "tables":
+        track = faces.from_table(
+            item.inputs[1], n_frames=info.n_frames, fps=info.fps, size=(info.width, info.height)
+        )
     else:
-        with np.load(item.inputs[1], allow_pickle=False) as truth:
-            landmarks = truth["landmarks"]
-        track = faces.simulate(landmarks, info.fps, seed=zlib.crc32(item.name.encode()), **recipe)
+        track = _simulated_track(item.inputs[1], info.fps, zlib.crc32(item.name.encode()), recipe)
     faces.smooth(track, smoothing).save(path)
+
+
+def _simulated_track(
+    truth: Path, fps: float, seed: int, recipe: Mapping[str, Any]
+) -> faces.FaceTrack:
+    with np.load(truth, allow_pickle=False) as file:
+        points, pose, gaze = file["landmarks"], file.get("pose"), file.get("gaze")
+    track = faces.simulate(points, fps, seed=seed, **recipe)
+    if gaze is None or pose is None:
+        return track
+    # Seen from the camera: the eyes turn in the head, and the head turns.
+    seen = np.where(track.found[:, None], np.radians(gaze + pose[:, :2]), np.nan)
+    return replace(track, signals=dict(zip(tables.GAZE, seen.T.astype(np.float32))))
 
 
 def _networks_track(path: Path, recipe: Mapping[str, Any]) -> faces.FaceTrack:
@@ -279,37 +316,45 @@ def traces(
 
 
 def frame_table(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack]) -> pd.DataFrame:
-    """One row per frame of every recording: time, found, confidence, head pose in degrees.
+    """One row per frame of every recording: time, found, confidence, the head's pose, gaze.
 
-    `time` is the recording's own time stamp, seconds from its first frame.
+    `time` is the recording's own time stamp, seconds from its first frame; `yaw`, `pitch`, `roll`
+    are degrees. `gaze_x` and `gaze_y` are radians to the image's right and down, `gaze_away` the
+    angle from the recording's median direction; NaN where the tracker gives no gaze.
     """
     known = recordings.set_index("recording")
     parts = []
     for name, track in tracks.items():
-        turn = faces.pose(track.landmarks)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "participant": known.at[name, "participant"],
-                    "recording": name,
-                    "frame": np.arange(track.n_frames),
-                    "time": video.probe(str(known.at[name, "path"])).times,
-                    "found": track.found,
-                    "confidence": track.confidence,
-                    "yaw": turn[:, 0],
-                    "pitch": turn[:, 1],
-                    "roll": turn[:, 2],
-                }
-            )
-        )
+        about = {
+            "participant": known.at[name, "participant"],
+            "recording": name,
+            "frame": np.arange(track.n_frames),
+            "time": video.probe(str(known.at[name, "path"])).times,
+            "found": track.found,
+            "confidence": track.confidence,
+        }
+        parts.append(pd.DataFrame(about | _head(track)))
     return pd.concat(parts, ignore_index=True)
+
+
+def _head(track: faces.FaceTrack) -> dict[str, np.ndarray]:
+    """Pose in degrees and gaze in radians, the tracker's own where it has them."""
+    turn = dict(zip(("yaw", "pitch", "roll"), faces.pose(track.landmarks).T))
+    turn = {name: track.signals.get(name, values) for name, values in turn.items()}
+    nothing = np.full(track.n_frames, np.nan)
+    gaze = np.stack([track.signals.get(name, nothing) for name in tables.GAZE])
+    seen = np.isfinite(gaze).all(axis=0)
+    middle = np.median(gaze[:, seen], axis=1, keepdims=True) if seen.any() else np.nan
+    return (
+        turn | dict(zip(tables.GAZE, gaze)) | {"gaze_away": np.linalg.norm(gaze - middle, axis=0)}
+    )
 
 
 def au_table(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack]) -> pd.DataFrame:
     """The book's `action_units` table, from the best source that lies by the videos.
 
-    The truth (NPZ) counts before a table (OpenFace or Py-Feat CSV), and that before proxies; the
-    column `source` says what each row is.
+    The truth (NPZ) counts before another tool's table (CSV), and that before the track's proxies;
+    the columns `source` and `unit` say what each row is.
 
     Parameters
     ----------
@@ -319,8 +364,8 @@ def au_table(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack]) ->
     parts = []
     for _, row in recordings.iterrows():
         series = _au_series(row, tracks[row["recording"]])
-        long = action_units.tidy(series, participant=row["participant"], recording=row["recording"])
-        parts.append(long.assign(source=series.attrs["source"]))
+        names = {"participant": row["participant"], "recording": row["recording"]}
+        parts.append(action_units.tidy(series, **names))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -329,10 +374,11 @@ def _au_series(row: pd.Series, track: faces.FaceTrack) -> pd.DataFrame:
     if truth.is_file():
         return action_units.from_truth(truth)
     if table.is_file():
-        # A table of landmarks alone will do: proxies follow.
-        with suppress(tables.TableError):
+        try:
             return action_units.read(table, n_frames=track.n_frames)
-    return action_units.proxies(track.landmarks)
+        except tables.TableError as error:
+            log.warning("%s Proxies stand in for them.", error)
+    return action_units.of_track(track)
 
 
 def proxy_agreement(
@@ -346,7 +392,7 @@ def proxy_agreement(
     for row in recordings.itertuples():
         if not Path(str(row.path)).with_suffix(".npz").is_file():
             continue
-        series = action_units.proxies(tracks[str(row.recording)].landmarks)
+        series = action_units.of_track(tracks[str(row.recording)])
         truth = action_units.from_truth(Path(str(row.path)).with_suffix(".npz"))
         parts.append(action_units.agreement(series, truth))
     pairs = pd.concat(parts) if parts else pd.DataFrame({"au": [], "r": []})

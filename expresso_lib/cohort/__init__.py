@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from expresso_lib import _checks, config, manifest
-from expresso_lib.cohort import avec2014, cremad, folder, ravdess, rendered
+from expresso_lib.cohort import avec2014, cremad, folder, grid, ravdess, rendered
 from expresso_lib.cohort.core import (
     BDI_II,
     PHQ_9,
@@ -40,6 +40,7 @@ READERS = {
     "avec2014": avec2014.read,
     "cremad": cremad.read,
     "ravdess": ravdess.read,
+    "grid": grid.read,
     "folder": folder.read,
 }
 ENTRIES = {"rendered": "demo_cohort"}
@@ -50,7 +51,7 @@ def read(source: str, folder: str | Path = "", **options: Any) -> Cohort:
 
     Parameters
     ----------
-    source : {"rendered", "avec2014", "cremad", "ravdess", "folder"}
+    source : {"rendered", "avec2014", "cremad", "ravdess", "grid", "folder"}
         Reader; the data manifest says whether its faces may be shown.
     folder : path
         Where the data lie; empty: the place the manifest gives.

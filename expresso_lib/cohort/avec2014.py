@@ -57,7 +57,7 @@ def read(folder: Path, *, tables: str = "", faces_may_be_shown: bool = False) ->
         raise core.CohortError(f"{root} holds no video named like 203_1_Freeform_video.mp4.")
     table = _copies(pd.DataFrame(rows), problems)
     _incomplete(table, labels, problems)
-    table["au_table"] = core.tables_for(table["recording"] + "_video", root, tables)
+    table["au_table"] = core.tables_for(table["path"], root, tables)
     return core.assemble(table, core.BDI_II, name="AVEC 2014", root=root, problems=problems,
                          faces_may_be_shown=faces_may_be_shown)  # fmt: skip
 

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
@@ -405,10 +406,22 @@ def _single(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     for item in rows.loc[same, "recording"]:
         problems.add(item, "its row stands in the table more than once", KEPT, "Once is enough.")
     rows = rows[~same]
+    rows = _told_apart(rows, problems)
     # Files on Windows and macOS do not tell A from a.
     twice = rows["recording"].str.casefold().duplicated(keep=False)
     return _drop(rows, twice, problems, "rows with different values share this recording's name",
                  "Decide which is right, or rename one.")  # fmt: skip
+
+
+def _told_apart(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
+    """Put the participant before recordings' names that several people share."""
+    people = rows.groupby("recording")["participant"].transform("nunique")
+    shared = people > 1
+    for item in rows.loc[shared, "recording"].unique():
+        problems.add(item, "several participants have a recording of this name; it is called "
+                     "<participant>_<recording> here", KEPT, "Nothing to do.")  # fmt: skip
+    names = rows["recording"].where(~shared, rows["participant"] + "_" + rows["recording"])
+    return rows.assign(recording=names)
 
 
 def _scored(rows: pd.DataFrame, scale: ScoreScale, problems: Problems) -> pd.DataFrame:
@@ -506,11 +519,32 @@ def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
-def tables_for(names: pd.Series, root: Path, tables: str) -> list[str]:
-    """Return the AU table of each recording, ``<name>.csv`` below `tables` or `root`, or ""."""
+def tables_for(paths: pd.Series, root: Path, tables: str) -> list[str]:
+    """Return the table of each video, or "": the same relative path, ending in ``.csv``.
+
+    Below `tables`, or beside the video. A table that lies elsewhere counts only where it is the
+    only one, and its video the only one, of that bare name.
+
+    Parameters
+    ----------
+    paths : Series of str
+        Videos, relative to `root`.
+    """
     base = Path(tables).expanduser() if tables else root
-    found = {Path(p).stem: str(base / p) for p in files_below(base, (".csv",))}
-    return [found.get(name, "") for name in names]
+    found = files_below(base, (".csv",))
+    by_path = {Path(path).with_suffix("").as_posix(): path for path in found}
+    videos = Counter(Path(path).stem for path in paths)
+    others = Counter(Path(path).stem for path in found)
+    alone = {
+        Path(path).stem: path
+        for path in found
+        if videos[Path(path).stem] == others[Path(path).stem] == 1
+    }
+    chosen = [
+        by_path.get(Path(path).with_suffix("").as_posix(), alone.get(Path(path).stem, ""))
+        for path in paths
+    ]
+    return [str(base / path) if path else "" for path in chosen]
 
 
 def need(table: pd.DataFrame, columns: Iterable[str], path: Path,

@@ -56,7 +56,7 @@ def read(folder: Path, *, emotion: str = "", tables: str = "",
     if absent:
         problems.add("CREMA-D", f"{absent} rated clips are not here (a part of the data)",
                      core.KEPT, "A part is enough to try.")  # fmt: skip
-    rows["au_table"] = core.tables_for(rows["recording"], root, tables)
+    rows["au_table"] = core.tables_for(rows["path"], root, tables)
     name = f"perceived intensity ({emotion})" if emotion else "perceived intensity"
     scale = core.ScoreScale(name, 0, 100)
     return core.assemble(rows, scale, name="CREMA-D", root=root, problems=problems,

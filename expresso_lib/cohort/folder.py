@@ -69,8 +69,7 @@ def read(
     people = rows[["participant", *extra]].copy()
     if "age" in people:
         people["age"] = core.numbers(people["age"])
-    stems = pd.Series([Path(p).stem for p in rows["path"]])
-    rows["au_table"] = core.tables_for(stems, root, tables)
+    rows["au_table"] = core.tables_for(rows["path"], root, tables)
     keep = ["participant", "recording", "path", "score", "au_table",
             *[c for c in ("task", "split") if c in rows]]  # fmt: skip
     return core.assemble(

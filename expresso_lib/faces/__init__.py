@@ -1,15 +1,17 @@
 """Where the face is in every frame, and whether that can be trusted.
 
 A recording goes in, a `FaceTrack` comes out: row f is frame f, NaN where no face was found.
-Three back ends make one: `simulate` (the demo cohort's truth, spoilt in a stated way), `from_table`
-(landmarks of OpenFace or Py-Feat) and `s3fd_fan.track` (S3FD finds, FAN places 68 points; its
-networks are imported only when it is). `smooth` and `jitter` treat and measure a track's noise;
-`assess` judges every recording by stated thresholds and leaves none out in silence.
+Four trackers make one: `s3fd_fan.track` (the paper's: S3FD finds, FAN places 68 points),
+`mediapipe.track` (an answer today, on any CPU, with gaze), `from_table` (what another tool wrote)
+and `simulate` (the demo cohort's truth, spoilt in a stated way); a network's package is imported
+only when it runs. `action_units` reads or guesses what the face does, in a stated unit. `smooth`
+and `jitter` treat and measure a track's noise; `assess` judges every recording by stated
+thresholds and leaves none out in silence.
 """
 
-from expresso_lib.faces.openface import from_table
 from expresso_lib.faces.quality import Thresholds, assess, index_errors, pose, readable, summary
 from expresso_lib.faces.simulated import simulate
+from expresso_lib.faces.tables import from_table
 from expresso_lib.faces.track import (
     FaceTrack,
     boxes_of,

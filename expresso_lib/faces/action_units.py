@@ -1,41 +1,92 @@
-"""Action units over time, one row per frame: from OpenFace, Py-Feat, the demo's truth, landmarks.
+"""Action units over time, one row per frame: from other tools, the demo's truth, or by proxy.
 
 A series is a table with `frame` (0-based), the intensities under the codes of `anatomy.AU_CODES`
-(NaN where no face was found) and presence as `AUnn_c`. Its `attrs` say `source` and `unit`.
+(NaN where no face was found) and presence as `AUnn_c`. Its `attrs` say `source` and `unit`; what a
+threshold means depends on the unit: `scale_of` has the numbers.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from expresso_lib import _checks
 from expresso_lib.faces import anatomy, tables
+from expresso_lib.faces.track import FaceTrack
 
-_INTENSITY = re.compile(r"AU\d\d_r$")
-_PRESENCE = re.compile(r"AU\d\d_c$")
-_PYFEAT = re.compile(r"AU\d\d$")
+DISTANCES = "outer-eye distances from the recording's median (proxy)"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What numbers in one unit mean."""
+
+    unit: str
+    full: float  # a strong action
+    present: float  # from here on an action unit counts as present
+    still: float  # up to here lips and jaw count as still
+
+
+# Present: OpenFace's and FACS' trace (A) is 1 of 5; a probability above one half. Still, and both
+# of the proxies: where GRID's words and silences are told apart best by AU25 and AU26.
+SCALES = {
+    scale.unit: scale
+    for scale in (
+        Scale(tables.INTENSITY, 5.0, 1.0, 0.5),
+        Scale(tables.PROBABILITY, 1.0, 0.5, 0.25),
+        Scale(tables.BLENDSHAPE, 1.0, 0.1, 0.02),
+        Scale(DISTANCES, 0.25, 0.02, 0.01),
+    )
+}
+# What MediaPipe's blendshapes (Apple's ARKit names) stand for, by their definitions and the
+# anatomy: M. Ozel's "ARKit to FACS" guide (melindaozel.com), where it gives one action unit. They
+# are no action units: a rendered face's true intensities say how far each may be believed.
+BLENDSHAPES = {
+    "AU01": ("browInnerUp",), "AU02": ("browOuterUpLeft", "browOuterUpRight"),
+    "AU04": ("browDownLeft", "browDownRight"), "AU05": ("eyeWideLeft", "eyeWideRight"),
+    "AU06": ("cheekSquintLeft", "cheekSquintRight"), "AU07": ("eyeSquintLeft", "eyeSquintRight"),
+    "AU09": ("noseSneerLeft", "noseSneerRight"), "AU10": ("mouthUpperUpLeft", "mouthUpperUpRight"),
+    "AU12": ("mouthSmileLeft", "mouthSmileRight"), "AU14": ("mouthDimpleLeft", "mouthDimpleRight"),
+    "AU15": ("mouthFrownLeft", "mouthFrownRight"), "AU17": ("mouthShrugLower",),
+    "AU20": ("mouthStretchLeft", "mouthStretchRight"),
+    "AU25": ("mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight"),
+    "AU26": ("jawOpen",), "AU45": ("eyeBlinkLeft", "eyeBlinkRight"),
+}  # fmt: skip
+
+
+def scale_of(unit: str) -> Scale:
+    """Say what numbers in a unit mean; the unit stands in ``attrs`` and in the column `unit`.
+
+    Raises
+    ------
+    ValueError
+        Where the unit is unknown.
+    """
+    _checks.one_of(unit, SCALES, "unit of action units")
+    return SCALES[unit]
 
 
 def read(path: str | Path, *, n_frames: int | None = None, face: int | None = None) -> pd.DataFrame:
-    """Read the action units of an OpenFace or a Py-Feat table by frame number.
+    """Read the action units of another tool's table by frame number.
 
     Parameters
     ----------
-    path : CSV with AU columns; OpenFace 1.x, 2.x and Py-Feat are told apart by their columns.
+    path : CSV of a tool of `tables.TOOLS`, told apart by its columns.
     n_frames : frames of the recording; the table's last frame + 1 by default.
-    face : `face_id`; the one seen with most confidence by default.
+    face : number of the face; the one seen with most confidence by default.
 
     Returns
     -------
     DataFrame
         Row f is frame f: frame, timestamp (as written, NaN where it is not), confidence, success,
-        ``AU01`` ... intensities (OpenFace 0 to 5, Py-Feat 0 to 1, kept as they are), ``AU01_c``
-        ... presence (OpenFace, 0 or 1). Where OpenFace had no success it writes zeros: here they
+        ``AU01`` ... intensities in the tool's own unit (``attrs["unit"]``), ``AU01_c`` ...
+        presence (0 or 1) where it has one. Where a tool had no success it writes zeros: here they
         are NaN.
 
     Raises
@@ -44,20 +95,53 @@ def read(path: str | Path, *, n_frames: int | None = None, face: int | None = No
         Where the table holds no action units.
     """
     rows = tables.by_frame(tables.read_faces(path), n_frames, face=face)
-    columns = [str(name) for name in rows]
-    if "FaceScore" in rows:
-        names = {c: c for c in columns if _PYFEAT.match(c)}
-        remedy, source, unit = "Py-Feat with an AU model", "pyfeat", "probability, 0 to 1"
-    else:
-        names = {c: c[:4] for c in columns if _INTENSITY.match(c)}
-        names |= {c: c for c in columns if _PRESENCE.match(c)}
-        remedy, source, unit = "OpenFace with -aus", "openface", "intensity, 0 to 5"
+    name = rows.attrs["tool"]
+    tool = tables.TOOLS[name]
+    names = {
+        column: f"AU{int(found[1]):02d}{tail}"
+        for pattern, tail in ((tool.intensity, ""), (tool.presence, "_c"))
+        for column in map(str, rows)
+        if (found := re.fullmatch(pattern, column))
+    }
+    if name == "mediapipe" and set(rows) >= {one for many in BLENDSHAPES.values() for one in many}:
+        values, names = _of_blendshapes(rows), {code: code for code in BLENDSHAPES}
+        rows = pd.concat([rows, values], axis=1)
+        rows.attrs = {"tool": name, "unit": tool.unit}
     if not names:
-        raise tables.TableError(f"{path} holds no action units; run {remedy}.")
-    return _series(rows, names, source, unit)
+        raise tables.TableError(
+            f"{path} holds no action units; run {tool.title} with its model "
+            "of them (OpenFace: -aus)."
+        )
+    source = "blendshapes of mediapipe (proxy)" if name == "mediapipe" else name
+    return _series(rows, names, source, tool.unit)
 
 
-read_openface = read  # the name that others call
+def read_openface(path: str | Path, **options: Any) -> pd.DataFrame:
+    """Read as `read` does; the name that others call."""
+    return read(path, **options)
+
+
+def of_track(track: FaceTrack) -> pd.DataFrame:
+    """Take the action units of a track: proxies from its blendshapes, or else from its landmarks.
+
+    **Proxies, not measurements**; ``attrs`` say which.
+    """
+    if not {"jawOpen", "browInnerUp"} <= set(track.signals):
+        return proxies(track.landmarks)
+    table = _of_blendshapes(track.signals)
+    table[~track.found] = np.nan
+    table.insert(0, "frame", np.arange(len(table)))
+    table.attrs |= {"source": "blendshapes of mediapipe (proxy)", "unit": tables.BLENDSHAPE}
+    return table
+
+
+def _of_blendshapes(signals: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            code: np.mean([np.asarray(signals[one], float) for one in names], axis=0)
+            for code, names in BLENDSHAPES.items()
+        }
+    )
 
 
 def from_truth(path: str | Path) -> pd.DataFrame:
@@ -66,7 +150,7 @@ def from_truth(path: str | Path) -> pd.DataFrame:
         values, names = file["au"], [str(name) for name in file["au_names"]]
     table = pd.DataFrame(values.astype(float), columns=names)
     table.insert(0, "frame", np.arange(len(table)))
-    table.attrs |= {"source": "truth", "unit": "intensity, 0 to 5"}
+    table.attrs |= {"source": "truth", "unit": tables.INTENSITY}
     return table
 
 
@@ -92,10 +176,7 @@ def proxies(landmarks: np.ndarray) -> pd.DataFrame:
     table = pd.DataFrame(values)
     table = table - table.median()
     table.insert(0, "frame", np.arange(len(table)))
-    table.attrs |= {
-        "source": "proxy from landmarks",
-        "unit": "outer-eye distances from the recording's median",
-    }
+    table.attrs |= {"source": "proxy from landmarks", "unit": DISTANCES}
     return table
 
 
@@ -124,7 +205,9 @@ def at_frames(series: pd.DataFrame, frames: Sequence[int] | np.ndarray) -> pd.Da
 
 
 def tidy(series: pd.DataFrame, *, participant: str, recording: str) -> pd.DataFrame:
-    """The book's `action_units` table: participant, recording, frame, au, intensity, presence."""
+    """The book's `action_units` table: participant, recording, frame, au, intensity, presence,
+    source, unit.
+    """
     codes = [c for c in anatomy.AU_CODES if c in series]
     long = series.melt(id_vars="frame", value_vars=codes, var_name="au", value_name="intensity")
     given = [f"{c}_c" for c in codes if f"{c}_c" in series]
@@ -136,6 +219,7 @@ def tidy(series: pd.DataFrame, *, participant: str, recording: str) -> pd.DataFr
         long = long.merge(presence, on=["frame", "au"], how="left")
     else:
         long["presence"] = np.nan
+    long["source"], long["unit"] = series.attrs["source"], series.attrs["unit"]
     long.insert(0, "recording", recording)
     long.insert(0, "participant", participant)
     return long.sort_values(["frame", "au"], ignore_index=True)

@@ -1,12 +1,18 @@
-"""Tables of other tools, read as they are: OpenFace and Py-Feat, one row per frame of ours.
+"""Tables of other tools, read as they are: one row per frame of ours, whoever wrote them.
 
-Rows are placed by their frame number, never by their position, because builds leave frames out
-without a word; a frame without a usable row is NaN. Time stamps are kept but never trusted.
+A tool is known by its columns (`TOOLS`). Rows are placed by their frame number, never by their
+position, because tools leave frames out without a word; a frame without a usable row is NaN. Time
+stamps are kept but never trusted. Landmarks, action units with their unit and gaze are taken from
+the same rows, so that they are of the same face.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +20,99 @@ import pandas as pd
 
 from expresso_lib import _checks
 from expresso_lib.faces import anatomy
+from expresso_lib.faces import track as tracks
+from expresso_lib.faces.mediapipe import VERTICES
 
 log = logging.getLogger(__name__)
 
 X_COLUMNS = tuple(f"x_{i}" for i in range(anatomy.N_LANDMARKS))
 Y_COLUMNS = tuple(f"y_{i}" for i in range(anatomy.N_LANDMARKS))
+GAZE = ("gaze_x", "gaze_y")
+INTENSITY, PROBABILITY, BLENDSHAPE = (
+    "intensity, 0 to 5",
+    "probability, 0 to 1",
+    "blendshape, 0 to 1 (proxy)",
+)
+SURE = 0.5  # confidence from which a row counts where a tool writes no success
+# The 98 points of WFLW that lie where the 68 of iBUG do: every second of the jaw, the brows' upper
+# edges, nose, eyes without their middle points, lips.
+WFLW = (
+    *range(0, 33, 2),
+    *range(33, 38),
+    *range(42, 47),
+    *range(51, 60),
+    60,
+    61,
+    63,
+    64,
+    65,
+    67,
+    68,
+    69,
+    71,
+    72,
+    73,
+    75,
+    *range(76, 96),
+)
+# Which points of a set are the 68, by the set's size.
+SETS: dict[int, np.ndarray] = {68: np.arange(68), 98: np.array(WFLW), 468: VERTICES, 478: VERTICES}
+# How tools name a point's coordinates; the last two are scripts around MediaPipe.
+POINTS = (
+    ("x_{}", "y_{}"),
+    ("lm_mp_{}_x", "lm_mp_{}_y"),
+    ("landmark_{}_x", "landmark_{}_y"),
+    ("lm_{}_x", "lm_{}_y"),
+)
 
 
 class TableError(ValueError):
     """A table that cannot be read; the message names file, fault and remedy."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """How one tool writes; gaze factors turn its columns into radians to the right and down."""
+
+    title: str
+    known: Callable[[set[str]], bool]
+    frame: str = "frame"
+    counts_from: int = 0
+    face: str = ""
+    confidence: str = ""
+    success: str = ""
+    intensity: str = r"AU(\d\d)_r"
+    presence: str = r"AU(\d\d)_c"
+    unit: str = INTENSITY
+    gaze: tuple[tuple[str, float], ...] = ()
+    shares: bool = False  # landmarks in shares of the picture's sides, not pixels
+
+
+# OpenFace 3 prints eight values without names. Its training code takes columns 0 4 8 10 11 1 6 7 of
+# DISFA's twelve, sorted as file names: AU1 2 4 6 9 12 25 26, DISFA's usual eight. Inferred by us.
+OPENFACE3_UNITS = ("AU01", "AU02", "AU04", "AU06", "AU09", "AU12", "AU25", "AU26")
+# Gaze signs: OpenFace by its output page; Py-Feat by its source (up, and to the person's right, are
+# positive); LibreFace by its conversion to a vector (degrees, up positive); OpenFace 3 says none.
+TOOLS = {
+    "openface3": Tool("OpenFace 3", lambda c: {"frame_index", "action_units"} <= c, "frame_index",
+                      face="face_id", confidence="confidence", unit=PROBABILITY,
+                      gaze=(("gaze_yaw", 1.0), ("gaze_pitch", 1.0))),
+    "libreface": Tool("LibreFace", lambda c: "lm_mp_0_x" in c or any(
+        re.fullmatch(r"au_\d+_intensity", name) for name in c), "frame_idx",
+        intensity=r"au_(\d+)_intensity", presence=r"au_(\d+)", shares=True,
+        gaze=(("gaze_yaw", np.pi / 180), ("gaze_pitch", -np.pi / 180))),
+    "pyfeat": Tool("Py-Feat", lambda c: "FaceScore" in c, confidence="FaceScore",
+                   intensity=r"AU(\d\d)", presence="-", unit=PROBABILITY,
+                   gaze=(("gaze_yaw", -1.0), ("gaze_pitch", -1.0))),
+    "mediapipe": Tool("MediaPipe export", lambda c: bool(
+        c & {"browDownLeft", "x_68", "landmark_68_x", "lm_68_x"}), face="face_id",
+        unit=BLENDSHAPE, shares=True),
+    "pyfaceau": Tool("pyfaceau", lambda c: {"frame", "success"} <= c
+                     and not c & {"confidence", "x_0"}, success="success"),
+    "openface": Tool("OpenFace", lambda c: {"frame", "confidence"} <= c, counts_from=1,
+                     face="face_id", confidence="confidence", success="success",
+                     gaze=(("gaze_angle_x", 1.0), ("gaze_angle_y", 1.0))),
+}  # fmt: skip
 
 
 def read_csv(path: str | Path) -> pd.DataFrame:
@@ -31,7 +121,7 @@ def read_csv(path: str | Path) -> pd.DataFrame:
     Raises
     ------
     TableError
-        Where the file is empty, binary or has a name twice.
+        Where the file is empty, binary, separated by semicolons or has a name twice.
     """
     path = _checks.existing_file(path, "table")
     try:
@@ -39,6 +129,11 @@ def read_csv(path: str | Path) -> pd.DataFrame:
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
         raise TableError(f"{path} is no table ({error}); write it again as CSV.") from error
     table.columns = [str(name).strip() for name in table.columns]
+    if table.columns[0].count(";") > 2:
+        raise TableError(
+            f"{path} separates its columns by semicolons; save it with commas and "
+            "decimal points, as the tool wrote it."
+        )
     twice = table.columns[table.columns.duplicated()]
     if len(twice):
         raise TableError(f"{path} names {list(twice)} twice; keep one column of each.")
@@ -46,31 +141,38 @@ def read_csv(path: str | Path) -> pd.DataFrame:
 
 
 def read_faces(path: str | Path) -> pd.DataFrame:
-    """Read an OpenFace (1.x, 2.x) or a Py-Feat table, told apart by its columns: all faces.
+    """Read the table of a tool of `TOOLS`, all faces, into one form.
 
     Returns
     -------
     DataFrame
-        The tool's columns with `frame` counted from 0, `face` (OpenFace's `face_id`, 0 where it
-        has none; Py-Feat's are numbered within their frame), `confidence` (0 to 1) and `usable`
-        (bool: OpenFace's `success`, a Py-Feat score).
+        The tool's columns, and: `frame` counted from 0, `face` (number), `confidence` (0 to 1),
+        `usable` (bool), `gaze_x`, `gaze_y` (radians, NaN where it has none). ``attrs``: path, tool
+        (its name in `TOOLS`), unit of its action units.
 
     Raises
     ------
     TableError
-        Where a column that identifies rows is missing.
+        Where the table is of no known tool, or a frame is no frame number.
     """
     table = read_csv(path)
-    if "FaceScore" in table:
-        _require(table, ("frame",), path, "Py-Feat")
-        score = pd.to_numeric(table["FaceScore"], errors="coerce")
-        face = table.groupby("frame").cumcount()
-        return _keyed(table, path, 0, face, score, score.notna() & (score > 0))
-    _require(table, ("frame", "confidence", "success"), path, "OpenFace")
-    # OpenFace counts from 1; a table that holds a frame 0 was renumbered by someone.
-    first = 0 if (table["frame"] == 0).any() else 1
-    usable = pd.to_numeric(table["success"], errors="coerce").fillna(0) == 1
-    return _keyed(table, path, first, table.get("face_id"), table["confidence"], usable)
+    name = next((n for n, tool in TOOLS.items() if tool.known(set(table.columns))), None)
+    if name is None:
+        raise TableError(
+            f"{path} is no table of {', '.join(t.title for t in TOOLS.values())}: OpenFace's has "
+            f"frame and confidence; it has {', '.join(map(str, table.columns[:8]))} …"
+        )
+    tool = TOOLS[name]
+    _require(table, (tool.frame,), path, tool.title)
+    if name == "openface3":
+        table = _unfolded(table)
+    keyed = _keyed(table, path, tool)
+    for axis, column in enumerate(GAZE):
+        source, factor = tool.gaze[axis] if tool.gaze else ("", 1.0)
+        values = keyed[source] if source in keyed else pd.Series(np.nan, keyed.index)
+        keyed[column] = factor * pd.to_numeric(values, errors="coerce")
+    keyed.attrs |= {"path": str(path), "tool": name, "unit": tool.unit}
+    return keyed
 
 
 def by_frame(
@@ -85,75 +187,197 @@ def by_frame(
         beyond are left out with a warning, frames without a row are NaN.
     face : number of the face; the one with most confidence over the recording by default.
     """
-    _checks.one_of(face, [None, *sorted(set(table["face"]))], "face")
+    known = sorted({int(one) for one in table["face"]})
+    _checks.one_of(face, [None, *known], "face")
     if face is None:
         trust = table["confidence"].where(table["usable"], 0.0)
         sums = trust.groupby(table["face"]).sum()
         face = int(sums.index.to_numpy()[sums.to_numpy().argmax()]) if len(table) else 0
     rows = table[table["face"] == face]
-    others = len(table) - len(rows)
+    if len(known) > 1:
+        log.warning("%s: face %d of %s is followed", table.attrs.get("path", "table"), face, known)
     rows = rows.sort_values("confidence", kind="stable").drop_duplicates("frame", keep="last")
     length = (int(rows["frame"].max()) + 1 if len(rows) else 0) if n_frames is None else n_frames
     beyond = int((rows["frame"] >= length).sum())
     full = rows.set_index("frame").reindex(range(length))
     absent = int(full["face"].isna().sum())
-    if beyond or absent or others:
+    if beyond or absent:
         log.warning(
-            "%s: %d rows beyond frame %d, %d frames without a row, %d rows of other faces",
+            "%s: %d rows beyond frame %d, %d frames without a row",
             table.attrs.get("path", "table"),
             beyond,
             length - 1,
             absent,
-            others,
         )
     full["usable"] = full["usable"].eq(True)
     full.attrs = dict(table.attrs)
     return full
 
 
-def landmarks(rows: pd.DataFrame) -> np.ndarray:
+def landmarks(rows: pd.DataFrame, size: tuple[int, int] | None = None) -> np.ndarray:
     """Take the 68 landmarks of a table made by `by_frame`, float64 (F, 68, 2), pixels.
 
-    Frames without success, and any with an infinite or missing coordinate, are NaN.
+    Frames without success, and any with an infinite or missing coordinate, are NaN. Of a mesh
+    (468 or 478 vertices) or of WFLW's 98 points the ones nearest to the 68 are taken.
+
+    Parameters
+    ----------
+    rows : of `by_frame`.
+    size : width and height of the picture, pixels; tools around MediaPipe write shares of it.
+
+    Raises
+    ------
+    TableError
+        Where the table holds no set of points that is known, or shares and no size.
     """
-    _require(rows, X_COLUMNS + Y_COLUMNS, rows.attrs.get("path", "table"), "68 landmarks")
-    x = rows[list(X_COLUMNS)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
-    y = rows[list(Y_COLUMNS)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    path, tool = rows.attrs.get("path", "table"), TOOLS[rows.attrs.get("tool", "openface")]
+    names = _point_names(rows, path, tool)
+    chosen = SETS[len(names)]
+    wanted = [names[i] for i in chosen]
+    x, y = (
+        rows[[pair[axis] for pair in wanted]].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+        for axis in (0, 1)
+    )
     points = np.stack([x, y], axis=-1)
+    if tool.shares and not np.nanmax(np.abs(points), initial=0.0) > 3:
+        if size is None:
+            raise TableError(
+                f"{path}: {tool.title} writes landmarks as shares of the picture; "
+                "give the picture's size, or the video beside it."
+            )
+        points = points * np.array(size, float) - 0.5
     lost = ~np.isfinite(points).all(axis=(1, 2)) | ~rows["usable"].to_numpy(bool)
     points[lost] = np.nan
     return points
 
 
-def _keyed(
-    table: pd.DataFrame,
+def from_table(
     path: str | Path,
-    first: int,
-    face: pd.Series | None,
-    confidence: pd.Series,
-    usable: pd.Series,
-) -> pd.DataFrame:
-    number = pd.to_numeric(table["frame"], errors="coerce")
+    *,
+    n_frames: int | None = None,
+    fps: float,
+    face: int | None = None,
+    size: tuple[int, int] | None = None,
+) -> tracks.FaceTrack:
+    """Read a track from another tool's table; row f is frame f whatever rows it left out.
+
+    Parameters
+    ----------
+    path : CSV with landmarks (OpenFace: ``-2Dfp``).
+    n_frames : frames of the recording; the table's last frame + 1 by default.
+    fps : frames per second of the recording; the table's time stamps are not trusted.
+    face : number of the face in the table; the one seen with most confidence by default.
+    size : as for `landmarks`.
+
+    Raises
+    ------
+    TableError
+        Where the table cannot be read or holds no landmarks.
+    """
+    rows = by_frame(read_faces(path), n_frames, face=face)
+    signals = {
+        name: rows[name].where(rows["usable"]).to_numpy(float)
+        for name in GAZE
+        if rows[name].notna().any()
+    }
+    confidence = rows["confidence"].to_numpy(float)
+    return tracks.from_landmarks(
+        landmarks(rows, size), confidence, fps, rows.attrs["tool"], signals
+    )
+
+
+def _point_names(rows: pd.DataFrame, path: str, tool: Tool) -> list[tuple[str, str]]:
+    columns = set(rows.columns)
+    for x, y in POINTS:
+        count = 0
+        while {x.format(count), y.format(count)} <= columns:
+            count += 1
+        deep = count == anatomy.N_LANDMARKS and x.replace("x", "z").format(0) in columns
+        if count in SETS and not deep:
+            return [(x.format(i), y.format(i)) for i in range(count)]
+        if count:
+            raise TableError(
+                f"{path}: {tool.title} with {count} points{' in space' * deep}, of "
+                f"which nobody says which are the {anatomy.N_LANDMARKS}; known sets "
+                f"have {', '.join(map(str, SETS))}."
+            )
+    raise TableError(
+        f"{path} lacks x_0 … y_67 of 68 landmarks; it has {', '.join(map(str, rows.columns[:8]))} …"
+    )
+
+
+def _keyed(table: pd.DataFrame, path: str | Path, tool: Tool) -> pd.DataFrame:
+    number = pd.to_numeric(table[tool.frame], errors="coerce")
+    # OpenFace counts from 1; a table that holds a frame 0 was renumbered by someone.
+    first = 0 if (number == 0).any() else tool.counts_from
     bad = number.isna() | ~np.isfinite(number) | (number % 1 != 0) | (number < first)
     if bad.any():
         raise TableError(
-            f"{path}: frame {table['frame'][bad].iloc[0]!r} in row "
+            f"{path}: frame {table[tool.frame][bad].iloc[0]!r} in row "
             f"{int(np.flatnonzero(bad)[0])} is no frame number; write it again."
         )
-    zero = pd.Series(0, index=table.index)
-    faces = zero if face is None else pd.to_numeric(face, errors="coerce").fillna(0)
-    keyed = table.assign(
-        frame=number.astype(int) - first,
-        face=faces.astype(int),
-        confidence=pd.to_numeric(confidence, errors="coerce"),
-        usable=usable,
+    frame = number.astype(int) - first
+    # Py-Feat's faces, for one, have no number: they are counted within their frame.
+    face = (
+        pd.to_numeric(table[tool.face], errors="coerce").fillna(0)
+        if tool.face in table
+        else frame.groupby(frame).cumcount()
     )
-    keyed.attrs["path"] = str(path)
-    return keyed
+    confidence, usable = _trust(table, path, tool)
+    return table.assign(frame=frame, face=face.astype(int), confidence=confidence, usable=usable)
+
+
+def _trust(table: pd.DataFrame, path: str | Path, tool: Tool) -> tuple[pd.Series, pd.Series]:
+    """Give confidence (0 to 1) and whether the tool vouches for the row."""
+    if tool.confidence in table:
+        confidence = pd.to_numeric(table[tool.confidence], errors="coerce")
+    else:
+        confidence = pd.Series(1.0, index=table.index)
+    if tool.success in table:
+        said = table[tool.success].replace({"True": 1, "False": 0})
+        usable = pd.to_numeric(said, errors="coerce").fillna(0) == 1
+    elif tool.success and tool.confidence:
+        log.warning(
+            "%s has no column %s: rows count from confidence %g on", path, tool.success, SURE
+        )
+        usable = confidence >= SURE
+    else:
+        usable = confidence.notna() & (confidence > 0)
+    return confidence, usable
+
+
+def _unfolded(table: pd.DataFrame) -> pd.DataFrame:
+    """Spread the lists that OpenFace 3 puts into cells: landmarks, action units, detection."""
+
+    def lists(column: str) -> list[np.ndarray]:
+        cells = table[column] if column in table else [np.nan] * len(table)
+        return [
+            np.array(json.loads(cell)) if isinstance(cell, str) and cell.strip() else np.empty(0)
+            for cell in cells
+        ]
+
+    points, units, boxes = (lists(name) for name in ("landmarks", "action_units", "face_detection"))
+    count = max((len(one) for one in points), default=0)
+    columns: dict[str, list[float]] = {
+        "confidence": [float(box[4]) if len(box) > 4 else np.nan for box in boxes]
+    }
+    for axis, letter in enumerate("xy"):
+        columns |= {
+            f"{letter}_{i}": [one[i][axis] if len(one) == count else np.nan for one in points]
+            for i in range(count)
+        }
+    for i, code in enumerate(OPENFACE3_UNITS):
+        columns[f"{code}_r"] = [
+            one.ravel()[i] if one.size == len(OPENFACE3_UNITS) else np.nan for one in units
+        ]
+    rest = table.drop(columns=["landmarks", "action_units", "face_detection"], errors="ignore")
+    return pd.concat([rest, pd.DataFrame(columns, index=table.index)], axis=1)
 
 
 def _require(table: pd.DataFrame, names: tuple[str, ...], path: object, what: str) -> None:
     missing = [name for name in names if name not in table.columns]
     if missing:
-        shown = ", ".join(missing[:5]) + (" …" if len(missing) > 5 else "")
-        raise TableError(f"{path} lacks {shown} of {what}; it has {', '.join(table.columns[:8])} …")
+        raise TableError(
+            f"{path} lacks {', '.join(missing)} of {what}; it has "
+            f"{', '.join(map(str, table.columns[:8]))} …"
+        )

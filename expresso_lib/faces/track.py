@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,17 @@ class FaceTrack:
     landmarks: np.ndarray  # float32 (F, 68, 2) x, y; pixels
     confidence: np.ndarray  # float32 (F,) 0 to 1
     fps: float  # frames per second
-    source: str = "unknown"  # back end that made it: s3fd_fan, openface, pyfeat, simulated
+    source: str = "unknown"  # what made it: s3fd_fan, mediapipe, simulated, a name in tables.TOOLS
+    # What else the source says of each frame, (F,) each, NaN where it does not: ``faces`` in the
+    # picture; ``yaw pitch roll``, degrees; ``gaze_x gaze_y``, radians; blendshapes, 0 to 1.
+    signals: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _checks.shape(self.landmarks, (None, anatomy.N_LANDMARKS, 2), "landmarks")
         _checks.shape(self.boxes, (len(self.landmarks), 4), "boxes")
         _checks.shape(self.confidence, (len(self.landmarks),), "confidence")
+        for name, values in self.signals.items():
+            _checks.shape(values, (len(self.landmarks),), f"signal {name}")
         if not self.fps > 0:
             raise ValueError(f"fps is {self.fps}; give the recording's frames per second.")
 
@@ -49,6 +55,7 @@ class FaceTrack:
                 confidence=self.confidence,
                 fps=self.fps,
                 source=self.source,
+                **{f"signal:{name}": values for name, values in self.signals.items()},
             )
         return Path(path)
 
@@ -56,17 +63,27 @@ class FaceTrack:
     def load(cls, path: str | Path) -> FaceTrack:
         """Read what `save` wrote."""
         with np.load(_checks.existing_file(path, "face track"), allow_pickle=False) as file:
+            signals = {
+                name.removeprefix("signal:"): file[name]
+                for name in file.files
+                if name.startswith("signal:")
+            }
             return cls(
                 file["boxes"],
                 file["landmarks"],
                 file["confidence"],
                 float(file["fps"]),
                 str(file["source"]),
+                signals,
             )
 
 
 def from_landmarks(
-    landmarks: np.ndarray, confidence: np.ndarray, fps: float, source: str
+    landmarks: np.ndarray,
+    confidence: np.ndarray,
+    fps: float,
+    source: str,
+    signals: Mapping[str, np.ndarray] | None = None,
 ) -> FaceTrack:
     """Make a track from (F, 68, 2) landmarks; a frame with any value not finite is lost whole."""
     points = np.array(landmarks, np.float32)
@@ -74,7 +91,8 @@ def from_landmarks(
     lost = ~np.isfinite(points).all(axis=(1, 2))
     points[lost] = np.nan
     trust = np.where(lost, 0.0, np.nan_to_num(confidence, nan=0.0)).astype(np.float32)
-    return FaceTrack(boxes_of(points), points, trust, float(fps), source)
+    kept = {name: np.asarray(values, np.float32) for name, values in (signals or {}).items()}
+    return FaceTrack(boxes_of(points), points, trust, float(fps), source, kept)
 
 
 def boxes_of(landmarks: np.ndarray) -> np.ndarray:

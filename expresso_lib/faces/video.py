@@ -50,7 +50,6 @@ class VideoInfo:
     times: np.ndarray  # (F,) float64 seconds from the first frame
     codec: str
     rotation: int  # degrees counter-clockwise applied to make the picture upright
-    declared: int  # frames the header promises, 0 where it does not say
     pts: np.ndarray  # (F,) int64 time stamps in the stream's unit; empty where the file has none
     keys: np.ndarray  # frames at which decoding may start
 
@@ -220,10 +219,16 @@ def _encode(path: Path, frames: Iterable[np.ndarray], rate: Fraction, crf: int, 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     try:
-        with av.open(str(path)) as container:
+        # A camera's own tags are not always text; nothing here reads them.
+        with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.video:
                 raise VideoError(f"{path} holds no video (sound only?); give the video file.")
             stream = container.streams.video[0]
+            if stream.codec_context is None:
+                raise VideoError(
+                    f"{path} is in a format that cannot be decoded here; convert it, "
+                    "for instance to H.264."
+                )
             # Recordings are the unit of parallel work: threads inside one would compete with it.
             stream.codec_context.thread_count = 1
             yield container, stream
@@ -236,22 +241,24 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
 @lru_cache(maxsize=64)
 def _scan(path: Path, modified: int, size: int) -> VideoInfo:
     with _opened(path) as (container, stream):
-        # Packets to be dropped by an edit list never become frames.
+        # Packets to be dropped by an edit list (a trimmed video) never become frames.
         packets = [p for p in container.demux(stream) if p.size and not p.is_discard]
         stamps = [p.pts for p in packets]
         known = bool(stamps) and None not in stamps and len(set(stamps)) == len(stamps)
         order = np.argsort(stamps) if known else np.arange(len(packets))
         pts = np.array(stamps, np.int64)[order] if known else np.empty(0, np.int64)
         keys = np.flatnonzero(np.array([p.is_keyframe for p in packets], bool)[order])
-        base, declared = float(stream.time_base or 0), int(stream.frames)
+        base = float(stream.time_base or 0)
         header = float(stream.average_rate or 0)
         codec = stream.codec_context.name
-    if known and declared > len(pts) > 2:
+        # The index of a file that was cut short reaches beyond its end; a trimmed one's does not.
+        cut = any(entry.pos + entry.size > size for entry in stream.index_entries)
+    if known and cut and len(pts) > 2:
         # Cut short: in storage order the last pictures have holes before them, which would
         # shift their numbers. What follows the first hole is lost with the rest.
         holes = np.flatnonzero(np.diff(pts) > 1.5 * np.median(np.diff(pts)))
         pts = pts[: holes[0] + 1] if len(holes) else pts
-        log.warning("%s promises %d frames and holds %d", path, declared, len(pts))
+        log.warning("%s is cut short: %d frames are left", path, len(pts))
     with _opened(path) as (container, stream):
         first = next(_pictures(container, stream), None)
         if first is None:
@@ -260,13 +267,14 @@ def _scan(path: Path, modified: int, size: int) -> VideoInfo:
         width, height = first.width, first.height
     if rotation % 180:
         width, height = height, width
-    keys = keys[keys < max(len(pts), 1)] if known else keys
+    # The beginning can always be decoded, also where its key frame was trimmed away.
+    keys = np.union1d(keys[keys < len(pts)], [0]) if known else keys
     if known:
         times = (pts - pts[0]) * base
     else:
         times = np.arange(len(packets)) / (header or 25.0)
     fps = _rate(path, header, times)
-    return VideoInfo(path, width, height, fps, times, codec, rotation, declared, pts, keys)
+    return VideoInfo(path, width, height, fps, times, codec, rotation, pts, keys)
 
 
 def _rate(path: Path, header: float, times: np.ndarray) -> float:

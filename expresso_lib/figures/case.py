@@ -211,6 +211,6 @@ def series_of(units: pd.DataFrame, recording: str) -> pd.DataFrame:
     rows = units[units["recording"] == recording]
     wide = rows.pivot(index="frame", columns="au", values="intensity").reset_index()
     source = str(rows["source"].iloc[0]) if "source" in rows and len(rows) else "not stated"
-    unit = {"pyfeat": "probability, 0 to 1"}.get(source, "intensity, 0 to 5")
-    wide.attrs |= {"source": source, "unit": "" if "proxy" in source else unit}
+    unit = str(rows["unit"].iloc[0]) if "unit" in rows and len(rows) else ""
+    wide.attrs |= {"source": source, "unit": unit}
     return wide

@@ -37,11 +37,11 @@ def tracks(recordings, tmp_path_factory) -> Path:
 
 def test_the_way_from_recordings_to_tables(recordings, tmp_path):
     """Tracks, quality, archives, clips, frames, action units: every row keyed and accounted for."""
-    backend = preprocessing.choose_backend("auto", recordings, weights_folder=str(tmp_path))
-    assert backend == "simulated"
+    tracker = preprocessing.choose_tracker("auto", recordings, weights_folder=str(tmp_path))
+    assert tracker == "simulated"
     done = store.map(
         preprocessing.make_track,
-        preprocessing.track_items(recordings, backend),
+        preprocessing.track_items(recordings, tracker),
         out=tmp_path / "tracks",
     )
     found = preprocessing.load_tracks(done)
@@ -86,8 +86,8 @@ def test_no_weights_and_no_tables_say_what_to_do(tmp_path):
     """Plain videos without networks: the error names the command and the file."""
     video.write_video(tmp_path / "a.mp4", [np.zeros((16, 16, 3), np.uint8)], 25)
     table = pd.DataFrame({"recording": ["a"], "path": [str(tmp_path / "a.mp4")]})
-    with pytest.raises(preprocessing.BackendError, match="expresso data fetch s3fd fan"):
-        preprocessing.choose_backend("auto", table, weights_folder=str(tmp_path))
+    with pytest.raises(preprocessing.TrackerError, match="expresso data fetch s3fd fan"):
+        preprocessing.choose_tracker("auto", table, weights_folder=str(tmp_path))
 
 
 def test_tracks_do_not_depend_on_the_engine(recordings, tracks, tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expresso_lib.faces import tables
+from expresso_lib.faces import action_units, tables
 
 REAL = Path(__file__).parents[3] / "shared/real/single_face_openface.csv"
 
@@ -122,7 +122,8 @@ def test_read_pyfeat_keeps_every_face(tmp_path):
         (b"frame,confidence,success\nx,0.9,1\n", "no frame number"),
         (b"frame,confidence,success\n1.5,0.9,1\n", "no frame number"),
         (b"frame,confidence,success\n-3,0.9,1\n", "no frame number"),
-        (b"a,b\n1,2\n", "lacks frame"),
+        (b"a,b\n1,2\n", "no table of OpenFace 3"),
+        (b"frame;confidence;success;x_0\n1;0,9;1;3\n", "semicolons"),
         (b"frame,frame \n1,2\n", "twice"),
         (b"\xff\xfe\x00\x01" * 9, "no table"),
     ],
@@ -169,3 +170,136 @@ def test_real_openface_table_is_read_whole():
     assert np.isfinite(points).all()
     assert (points[..., 0] < 640).all()
     assert (points[..., 1] < 360).all()
+
+
+def _mesh(count: int, x: str, y: str, z: str = "", *, shares: bool = True) -> dict[str, list]:
+    """Two frames of a mesh whose vertex i lies at (i, 2 i), pixels or shares of 1000 x 500."""
+    sides = (1000, 500) if shares else (1, 1)
+    columns = {x.format(i): [(i + 0.5) / sides[0]] * 2 for i in range(count)}
+    columns |= {y.format(i): [(2 * i + 0.5) / sides[1]] * 2 for i in range(count)}
+    return columns | ({z.format(i): [0.0] * 2 for i in range(count)} if z else {})
+
+
+def _flat(count: int) -> dict[str, list]:
+    return _mesh(count, "x_{}", "y_{}", shares=False)
+
+
+def _openface3(points: int) -> dict[str, list]:
+    """Its own columns: lists in cells, times of the day, a row of nothing where no face was."""
+    place = [[float(i), 2.0 * i] for i in range(points)]
+    return {
+        "timestamp": ["2026-01-01 10:00:00"] * 3, "video_path": ["a.mp4"] * 3,
+        "frame_index": [0, 1, 2], "face_id": [0, 0, None],
+        "face_detection": [str([1.0, 2.0, 3.0, 4.0, 0.99])] * 2 + [None],
+        "landmarks": [str(place)] * 2 + [None], "emotion": [4, 4, None],
+        "gaze_yaw": [0.5, 0.6, None], "gaze_pitch": [-0.1, -0.2, None],
+        "action_units": [str([[0.1, 0.0, 0.2, 0.0, 0.0, 0.7, 0.85, 0.0]])] * 2 + [None],
+    }  # fmt: skip
+
+
+# As each tool writes: OpenFace 2.1's tables of RAVDESS, OpenFace 3's demo, Py-Feat 2.1.5's
+# Detectorv1, Detectorv2 and MPDetector, LibreFace 0.2, pyfaceau 1.4, a script around MediaPipe.
+WRITTEN = {
+    "RAVDESS": {"frame": [1, 2], "timestamp": [0, 0.04], "confidence": [0.98, 0.3],
+                "gaze_0_x": [0, 0], "gaze_angle_x": [0.2, 0.3], "gaze_angle_y": [0.1, 0.1],
+                **_flat(68), "AU12_r": [2.5, 2.5], "AU12_c": [1, 1]},
+    "OpenFace 3": _openface3(98),
+    "Detectorv1": {"frame": [0, 1], "FaceRectX": [1, 1], "FaceScore": [0.9, 0.8], **_flat(68),
+                   "Pitch": [0, 0], "AU12": [0.7, 0.7], "anger": [0, 0], "input": ["a", "a"]},
+    "Detectorv2": {"FaceScore": [0.9, 0.8], **_flat(68), "AU12": [0.7, 0.7], "valence": [0, 0],
+                   "gaze_pitch": [-0.1, -0.1], "gaze_yaw": [-0.2, -0.3], "gaze_angle": [0.2, 0.3],
+                   **_mesh(478, "mesh_x_{}", "mesh_y_{}", "mesh_z_{}"), "jawOpen": [0.1, 0.1],
+                   "FrameHeight": [500, 500], "frame": [0, 1]},
+    "MPDetector": {"FaceScore": [0.9, 0.8], **_mesh(478, "x_{}", "y_{}", "z_{}", shares=False),
+                   "AU12": [0.7, 0.7], "gaze_pitch": [-0.1, -0.1], "gaze_yaw": [-0.2, -0.3],
+                   "frame": [0, 1]},
+    "LibreFace": {"frame_idx": [0, 1], "frame_time_in_ms": [0, 0.04], "pitch": [0, 0],
+                  **_mesh(478, "lm_mp_{}_x", "lm_mp_{}_y", "lm_mp_{}_z"), "au_12": [1, 1],
+                  "au_12_intensity": [2.5, 2.5], "facial_expression": ["Happy", "Happy"],
+                  "gaze_yaw": [11.459, 17.189], "gaze_pitch": [-5.73, -5.73]},
+    "pyfaceau": {"frame": [0, 1], "timestamp": [0, 0.04], "success": [True, False],
+                 "AU12_r": [2.5, None]},
+    "MediaPipe": {"frame": [0, 1], **_mesh(478, "x_{}", "y_{}", "z_{}"),
+                  **{name: [0.7, 0.7] for many in action_units.BLENDSHAPES.values()
+                     for name in many}},
+}  # fmt: skip
+HAS = {  # unit of its action units, value of AU12, gaze of the first frame
+    "RAVDESS": ("intensity, 0 to 5", 2.5, (0.2, 0.1)),
+    "OpenFace 3": ("probability, 0 to 1", 0.7, (0.5, -0.1)),
+    "Detectorv1": ("probability, 0 to 1", 0.7, None),
+    "Detectorv2": ("probability, 0 to 1", 0.7, (0.2, 0.1)),
+    "MPDetector": ("probability, 0 to 1", 0.7, (0.2, 0.1)),
+    "LibreFace": ("intensity, 0 to 5", 2.5, (0.2, 0.1)),
+    "pyfaceau": ("intensity, 0 to 5", 2.5, None),
+    "MediaPipe": ("blendshape, 0 to 1 (proxy)", 0.7, None),
+}
+
+
+@pytest.fixture(params=sorted(WRITTEN))
+def written(request, tmp_path):
+    """One tool's own table, and its name."""
+    path = tmp_path / "a.csv"
+    pd.DataFrame(WRITTEN[request.param]).to_csv(path, index=False)
+    return request.param, path
+
+
+def test_every_tool_gives_action_units_with_their_unit(written):
+    """Values stay as the tool wrote them and say what they are; thresholds follow the unit."""
+    name, path = written
+    unit, value, _ = HAS[name]
+    series = action_units.read(path)
+    assert series.attrs["unit"] == unit
+    assert series["AU12"].iloc[0] == pytest.approx(value)
+    assert action_units.scale_of(unit).present <= value <= action_units.scale_of(unit).full
+
+
+def test_every_tool_gives_gaze_in_radians_to_the_right_and_down(written):
+    """Degrees, and signs that mean left or up, are turned; without gaze it is NaN."""
+    name, path = written
+    rows = tables.by_frame(tables.read_faces(path))
+    gaze = rows[list(tables.GAZE)].iloc[0].to_numpy(float)
+    if HAS[name][2] is None:
+        assert np.isnan(gaze).all()
+    else:
+        np.testing.assert_allclose(gaze, HAS[name][2], atol=1e-3)
+
+
+def test_every_tool_gives_the_68_points_and_no_mesh_passes_for_them(written):
+    """A mesh, or WFLW's 98 points, is mapped; vertex 33 is the eye's corner, not vertex 36."""
+    name, path = written
+    if name == "pyfaceau":
+        with pytest.raises(tables.TableError, match="lacks x_0"):
+            tables.from_table(path, fps=25)
+        return
+    track = tables.from_table(path, fps=25, size=(1000, 500))
+    corner = {"OpenFace 3": 60, "MPDetector": 33, "LibreFace": 33, "MediaPipe": 33}.get(name, 36)
+    shift = 0.5 if corner == 36 or name == "MPDetector" else 0.0
+    np.testing.assert_allclose(
+        track.landmarks[0, 36], (corner + shift, 2 * corner + shift), atol=1e-3
+    )
+    assert track.source == tables.read_faces(path).attrs["tool"]
+
+
+def test_a_table_without_success_takes_confidence_for_it_and_says_so(tmp_path, caplog):
+    """RAVDESS' published tables: the second row's confidence of .3 loses the frame."""
+    path = tmp_path / "a.csv"
+    pd.DataFrame(WRITTEN["RAVDESS"]).to_csv(path, index=False)
+    assert list(tables.from_table(path, fps=25).found) == [True, False]
+    assert "no column success" in caplog.text
+
+
+@pytest.mark.parametrize("columns", [_flat(70), _mesh(68, "x_{}", "y_{}", "z_{}")])
+def test_points_of_an_unknown_set_are_refused_naming_the_tool(tmp_path, columns):
+    """Seventy points, or 68 in space: nobody says which are which."""
+    path = tmp_path / "a.csv"
+    pd.DataFrame({"frame": [0, 1], "FaceScore": [1, 1], **columns}).to_csv(path, index=False)
+    with pytest.raises(tables.TableError, match="Py-Feat with"):
+        tables.from_table(path, fps=25)
+
+
+def test_shares_of_a_picture_need_its_size(tmp_path):
+    """LibreFace's landmarks are shares of the picture: without its size they are no pixels."""
+    path = tmp_path / "a.csv"
+    pd.DataFrame(WRITTEN["LibreFace"]).to_csv(path, index=False)
+    with pytest.raises(tables.TableError, match="size"):
+        tables.from_table(path, fps=25)

@@ -1,0 +1,129 @@
+"""Reader of GRID: speakers, each saying sentences of six words; the score is how long they speak.
+
+Where and when the answer lies is known though nobody rendered it: at the mouth, between the first
+and the last word of the sentence's alignment.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from expresso_lib.cohort import core
+from expresso_lib.faces import video
+
+SPEAKER = re.compile(r"s\d{1,2}")
+SUFFIXES = (".mpg", ".mp4", ".avi")
+SILENCE = ("sil", "sp")
+# An alignment counts in 1/25000 s whatever the picture's rate: 1000 of them are one frame at 25/s.
+PER_SECOND = 25_000
+SPARE = 0.1  # seconds that a last line may reach beyond the last frame
+
+
+class Speech(NamedTuple):
+    """What an alignment says, seconds from the first frame."""
+
+    seconds: float  # spoken, pauses between words left out
+    first: float  # the first word begins
+    last: float  # the last word ends
+
+
+def read(folder: Path, *, tables: str = "", faces_may_be_shown: bool = False) -> core.Cohort:
+    """Read every clip below `folder` that has a speaker's folder (``s1`` …) in its path.
+
+    Parameters
+    ----------
+    folder : Path
+        With ``s1/bbaf2n.mpg`` and, beside it or in any folder of the same speaker,
+        ``bbaf2n.align``.
+    tables : str
+        Folder of other tools' tables, laid out like the videos; empty: beside them.
+    faces_may_be_shown : bool
+        As the manifest says.
+
+    Returns
+    -------
+    Cohort
+        One recording per clip; the score is seconds of speech. The table of recordings has
+        `speech_start` and `speech_end`, seconds.
+    """
+    root = core.existing_folder(folder, "GRID")
+    problems, rows = core.Problems(), []
+    aligned = {_key(path): path for path in core.files_below(root, (".align",))}
+    for path in core.files_below(root, SUFFIXES):
+        speaker, name = _key(path)
+        if not speaker:
+            problems.add(path, "no folder of its path names a speaker (s1, s2, …)", core.LEFT_OUT,
+                         "Keep GRID's folders.")  # fmt: skip
+            continue
+        row = {"participant": speaker, "recording": f"{speaker}_{name}", "path": path}
+        try:
+            rows.append(row | _measured(root, path, aligned.get((speaker, name))))
+        except (core.CohortError, video.VideoError) as error:
+            problems.add(row["recording"], str(error), core.LEFT_OUT, "Copy it again.")
+    if not rows:
+        raise core.CohortError(
+            f"{root} holds no GRID clip with its alignment, such as s1/bbaf2n.mpg and "
+            f"s1/bbaf2n.align:\n{core.report_text(problems.table(), most=5)}"
+        )
+    table = pd.DataFrame(rows)
+    table["au_table"] = core.tables_for(table["path"], root, tables)
+    scale = core.ScoreScale("seconds of speech", 0, 3, unit="s")
+    return core.assemble(table, scale, name="GRID", root=root, problems=problems,
+                         faces_may_be_shown=faces_may_be_shown)  # fmt: skip
+
+
+def speech(path: str | Path) -> Speech:
+    """Read an alignment: lines of start, end and word.
+
+    Raises
+    ------
+    CohortError
+        Where a line is none, times do not increase, or nothing is said.
+    """
+    words, before = [], 0
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        parts = line.split()
+        if not parts:
+            continue
+        if len(parts) != 3 or not (parts[0].isdigit() and parts[1].isdigit()):
+            raise core.CohortError(f"line {number} of {path} is {line!r}, not 'start end word'")
+        start, end = int(parts[0]), int(parts[1])
+        if not before <= start < end:
+            raise core.CohortError(
+                f"line {number} of {path} goes from {start} to {end} after "
+                f"{before}; times must increase"
+            )
+        before = end
+        if parts[2] not in SILENCE:
+            words.append((start / PER_SECOND, end / PER_SECOND))
+    if not words:
+        raise core.CohortError(f"{path} has no word")
+    return Speech(sum(end - start for start, end in words), words[0][0], words[-1][1])
+
+
+def _key(path: str) -> tuple[str, str]:
+    folders = [part for part in Path(path).parts[:-1] if SPEAKER.fullmatch(part)]
+    return (folders[-1] if folders else ""), Path(path).stem
+
+
+def _measured(root: Path, path: str, alignment: str | None) -> dict[str, float]:
+    if alignment is None:
+        raise core.CohortError("its alignment (.align) is not there")
+    info, said = video.probe(root / path), speech(root / alignment)
+    if said.last > info.seconds + SPARE:
+        raise core.CohortError(
+            f"its last word ends at {said.last:.2f} s, the clip at "
+            f"{info.seconds:.2f} s: {alignment} is of another clip"
+        )
+    return {
+        "score": round(said.seconds, 3),
+        "fps": info.fps,
+        "n_frames": info.n_frames,
+        "seconds": round(info.seconds, 3),
+        "speech_start": said.first,
+        "speech_end": said.last,
+    }
