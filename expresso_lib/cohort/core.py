@@ -532,19 +532,21 @@ def tables_for(paths: pd.Series, root: Path, tables: str) -> list[str]:
     """
     base = Path(tables).expanduser() if tables else root
     found = files_below(base, (".csv",))
-    by_path = {Path(path).with_suffix("").as_posix(): path for path in found}
-    videos = Counter(Path(path).stem for path in paths)
-    others = Counter(Path(path).stem for path in found)
+    by_path = {_stem(path): path for path in found}
+    videos, others = (Counter(os.path.basename(_stem(p)) for p in many) for many in (paths, found))
     alone = {
-        Path(path).stem: path
+        name: path
         for path in found
-        if videos[Path(path).stem] == others[Path(path).stem] == 1
+        if videos[name := os.path.basename(_stem(path))] == others[name] == 1
     }
     chosen = [
-        by_path.get(Path(path).with_suffix("").as_posix(), alone.get(Path(path).stem, ""))
-        for path in paths
+        by_path.get(stem, alone.get(os.path.basename(stem), "")) for stem in map(_stem, paths)
     ]
     return [str(base / path) if path else "" for path in chosen]
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(path.replace("\\", "/"))[0].removeprefix("./")
 
 
 def need(table: pd.DataFrame, columns: Iterable[str], path: Path,
