@@ -101,14 +101,28 @@ def test_notebook_opens_its_run_first_and_closes_it_last(path):
     assert cells[-1].source.strip() == "run.close()"
 
 
+def glued(code: str) -> set[str]:
+    """Every name that the calls of ``run.glue`` keep; a row keeps its ends as well."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "run.glue"
+    ]
+    names = {keyword.arg for call in calls for keyword in call.keywords}
+    return names | {call.args[0].value for call in calls if call.args}
+
+
 def test_prose_quotes_only_what_the_run_glues(path):
-    """Every number in prose comes from the run: each name of a glue role has a `run.glue`."""
+    """Every number in prose comes from the run, and nothing is kept that no prose quotes."""
     cells = nbformat.read(path, as_version=4).cells
     text, code = (
         "\n".join(c.source for c in cells if c.cell_type == kind) for kind in ("markdown", "code")
     )
     quoted = set(re.findall(r"\{glue:text\}`(\w+)(?::[^`]*)?`", text))
-    assert quoted == set(re.findall(r'run\.glue\(\s*"(\w+)"', code))
+    names = glued(code)
+    ends = {name + end for name in names for end in ("_low", "_high")}
+    assert quoted <= names | ends
+    assert names <= {re.sub("_(low|high)$", "", name) for name in quoted} | quoted
 
 
 def test_library_hash_reaches_what_the_notebook_calls(path):

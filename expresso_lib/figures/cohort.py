@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from expresso_lib.faces import anatomy
+from expresso_lib import rendered
+from expresso_lib.faces import anatomy, video
 from expresso_lib.figures import style
 
 DEMO = "Demo cohort (rendered faces)"
@@ -178,6 +181,76 @@ def traces(
             fontweight="bold",
             backgroundcolor="white",
         )
+    style.note(figure, note)
+    return figure
+
+
+def in_motion(
+    scripts: Sequence[rendered.Script],
+    path: str | Path,
+    *,
+    codes: Sequence[str] = ("AU01", "AU04", "AU45", "AU09", "AU12", "AU26"),
+    seconds: float = 5.0,
+    size: int = 160,
+    columns: int = 3,
+) -> Path:
+    """Write a film of several rendered people, each above bars of what the face does.
+
+    Parameters
+    ----------
+    scripts : sequence of Script
+        As `rendered.Plan.script`; every second frame is shown.
+    path : path
+        MP4 to write.
+    codes : sequence of str
+        Action units; a full bar is an intensity of 5.
+    """
+    films = [list(_film(script, codes, seconds, size)) for script in scripts]
+    rows = [films[k : k + columns] for k in range(0, len(films), columns)]
+    rows[-1] = rows[-1] + [films[-1]] * (columns - len(rows[-1]))
+    frames = (np.vstack([np.hstack(row) for row in moment]) for moment in zip(
+        *(zip(*row) for row in rows)))  # fmt: skip
+    return video.write_video(path, frames, scripts[0].fps / 2)
+
+
+def _film(
+    script: rendered.Script, codes: Sequence[str], seconds: float, size: int
+) -> Iterable[np.ndarray]:
+    """Frames (size + bars, size, 3) uint8 of one person, action units as bars underneath."""
+    shown = range(0, min(script.n_frames, round(seconds * script.fps)), 2)
+    for row, frame in zip(shown, rendered.render(script, size=size, frames=shown)):
+        panel = np.full((14 * len(codes) + 8, size, 3), 255, np.uint8)
+        for k, code in enumerate(codes):
+            level = script.au[row, anatomy.AU_CODES.index(code)] / 5
+            cv2.putText(panel, code, (4, 14 * k + 13), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (31, 35, 40))
+            colour = tuple(int(style.au_color(code)[i : i + 2], 16) for i in (1, 3, 5))
+            right = 44 + round(level * (size - 50))
+            cv2.rectangle(panel, (44, 14 * k + 5), (right, 14 * k + 13), colour, -1)
+        yield np.vstack([frame.image, panel])
+
+
+def tempo(*, note: str = "A drawing, not a measurement") -> Figure:
+    """Draw a quick and a slow smile: the same frames, played at another speed."""
+    time = np.arange(0, 8, 0.04)
+    smiles = {
+        name: np.clip(3 * np.sin(2 * np.pi * time / period) + 1.5, 0, 3)
+        for name, period in (("quick", 2.0), ("slow", 4.0))
+    }
+    figure, panels = style.figure("full", 1, 3, height=2.8)
+    looks = (style.ROLE_COLORS["model"], style.ROLE_COLORS["paper"])
+    for (name, smile), colour, edge in zip(smiles.items(), looks, ("-", "--")):
+        look = {"color": colour, "linestyle": edge, "label": name}
+        panels[0].plot(time, smile, **look)
+        panels[1].hist(smile, bins=np.linspace(0, 3, 9), histtype="step", linewidth=2, **look)
+        change = np.abs(np.diff(smile)) * 25
+        panels[2].hist(change, bins=np.linspace(0, 10, 9), histtype="step", linewidth=2, **look)
+    titles = ("over time", "its frames", "its changes")
+    labels = ("time (s)", "intensity of AU12", "change of AU12 per second")
+    for axes, title, label in zip(panels, titles, labels):
+        axes.set(title=title, xlabel=label)
+    panels[0].set_ylabel("intensity of AU12")
+    panels[1].set_ylabel("frames")
+    panels[0].legend(loc="upper right")
     style.note(figure, note)
     return figure
 

@@ -9,9 +9,38 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from expresso_lib import rendered
 from expresso_lib.figures import style
+from expresso_lib.models import Recipe
 
 METRICS = {"mae": "mean absolute error (points)", "pearson": "correlation r"}
+
+
+def pipeline(recipe: Recipe) -> Figure:
+    """Draw the way from a clip to a score; what is fitted to scores is in colour."""
+    fitted = {"ridge": (3,), "last": (2, 3), "all": (1, 2, 3)}.get(recipe.fit, (1, 2, 3))
+    boxes = (
+        f"clip\n{recipe.frames} frames",
+        "filters over\nplace and time",
+        "mean over place\nand time",
+        "a number\nper clip",
+        "mean of a\nperson's clips",
+    )
+    figure, axes = style.figure("full", height=1.7)
+    face = rendered.average_face(96).image
+    for k in range(3):
+        left = 0.02 + 0.05 * k
+        axes.imshow(face, extent=(left, left + 0.75, 0.08 * k, 0.75 + 0.08 * k), zorder=k)
+    for k, text in enumerate(boxes):
+        colour = style.ROLE_COLORS["model"] if k in fitted else style.GREY
+        if k:
+            axes.annotate("", (k - 0.02, 0.45), (k - 0.18, 0.45), arrowprops={"arrowstyle": "->"})
+            look = {"boxstyle": "round", "edgecolor": colour, "facecolor": "white", "linewidth": 2}
+            axes.text(k + 0.4, 0.45, text, ha="center", va="center", bbox=look, color=colour)
+    axes.text(0.42, -0.05, boxes[0], ha="center", va="top")
+    axes.set(xlim=(-0.05, 4.9), ylim=(-0.5, 1.05), aspect="auto")
+    axes.set_axis_off()
+    return figure
 
 
 def model_forest(scores: pd.DataFrame, labels: Mapping[str, str], *, note: str = "") -> Figure:

@@ -44,7 +44,7 @@ class Chapter:
 
 
 CHAPTERS = (
-    Chapter("01_cohort", "Cohort", ("cohort", "run")),
+    Chapter("01_cohort", "People with a known answer", ("cohort", "run")),
     Chapter("02_faces", "Faces", ("faces", "clips", "run"), ("01_cohort",)),
     Chapter(
         "03_finetune",
@@ -83,6 +83,7 @@ CHAPTERS = (
         ("clips", "attribution", "statistics", "run"),
         ("01_cohort", "02_faces", "03_finetune", "04_regions", "05_time"),
     ),
+    Chapter("b_tracking", "Tracking in depth", ("run",), ("01_cohort", "02_faces")),
     Chapter(
         "e_your_data",
         "A folder of your own, step by step",

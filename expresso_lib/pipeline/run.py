@@ -324,11 +324,20 @@ class Run:
         )
         display(HTML(content))
 
-    def glue(self, name: str, value: Any) -> None:
-        """Keep a number or a text for the prose: ``{glue:text}`name:.2f` ``."""
+    def glue(self, *pair: Any, **values: Any) -> None:
+        """Keep numbers and texts for the prose: ``{glue:text}`name:.2f` ``.
+
+        A row with ``estimate, ci_low, ci_high`` gives three: ``name``, ``name_low``, ``name_high``.
+        """
         from myst_nb import glue
 
-        glue(name, value.item() if hasattr(value, "item") else value, display=False)
+        for name, value in ({pair[0]: pair[1]} if pair else values).items():
+            ends = {"": value}
+            if isinstance(value, (pd.Series, Mapping)):
+                keys = {"": "estimate", "_low": "ci_low", "_high": "ci_high"}
+                ends = {end: value[key] for end, key in keys.items()}
+            for end, one in ends.items():
+                glue(name + end, one.item() if hasattr(one, "item") else one, display=False)
 
     def close(self) -> None:
         """Stamp the chapter as finished: its tables and models with their hashes.

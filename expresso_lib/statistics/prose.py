@@ -1,0 +1,413 @@
+"""Sentences of the chapters that hang on a number: true for wins, losses, ties and no number.
+
+Each takes a number or a row with ``estimate, ci_low, ci_high`` and returns words; nothing here
+computes a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from expresso_lib.statistics import power
+
+Row = Mapping[str, Any]
+MISSING = "not measured"
+
+
+def say(value: float, digits: int = 2, *, signed: bool = False) -> str:
+    """Write a number with a true minus, never −0; ``not measured`` where there is none.
+
+    >>> say(-0.004), say(float("nan")), say(1.26, 1, signed=True)
+    ('0.00', 'not measured', '+1.3')
+    """
+    if value is None or not np.isfinite(value):
+        return MISSING
+    rounded = round(float(value), digits) + 0.0
+    return f"{rounded:{'+' if signed else ''}.{digits}f}".replace("-", "−")
+
+
+def interval(row: Row, digits: int = 2) -> str:
+    """Write an estimate with its 95 % interval, as far as there is one.
+
+    >>> interval({"estimate": 0.5, "ci_low": -0.1, "ci_high": 0.9})
+    '0.50 [−0.10, 0.90]'
+    >>> interval({"estimate": 0.5, "ci_low": float("nan"), "ci_high": float("nan")})
+    '0.50'
+    """
+    ends = [say(row.get(key, np.nan), digits) for key in ("ci_low", "ci_high")]
+    known = MISSING not in ends and np.isfinite(row["estimate"])
+    return say(row["estimate"], digits) + (f" [{ends[0]}, {ends[1]}]" if known else "")
+
+
+def side(row: Row) -> int:
+    """Return the side of 0 that an interval lies on; 0 where it holds 0 or is not known."""
+    return int(row["ci_low"] > 0) - int(row["ci_high"] < 0)
+
+
+def comparison(row: Row, first: str, second: str, *, unit: str = "points", digits: int = 1) -> str:
+    """Say which of two errs less, from the difference of their errors (first minus second).
+
+    >>> comparison({"estimate": -2.0, "ci_low": -3.0, "ci_high": -1.0}, "video", "image")
+    'video errs 2.0 points less than image (95 % interval 1.0 to 3.0)'
+    >>> comparison({"estimate": -2.0, "ci_low": -5.0, "ci_high": 1.0}, "video", "image")
+    'which errs less, video or image, is undecided (difference −2.0 points [−5.0, 1.0])'
+    """
+    if not np.isfinite(row["estimate"]):
+        return f"{first} was not compared with {second}"
+    if not side(row):
+        shown = f"{say(row['estimate'], digits)} {unit}"
+        ends = interval(row, digits).removeprefix(say(row["estimate"], digits))
+        return f"which errs less, {first} or {second}, is undecided (difference {shown}{ends})"
+    low, high = sorted(abs(float(row[key])) for key in ("ci_low", "ci_high"))
+    word = "more" if side(row) > 0 else "less"
+    return (
+        f"{first} errs {say(abs(row['estimate']), digits)} {unit} {word} than {second} "
+        f"(95 % interval {say(low, digits)} to {say(high, digits)})"
+    )
+
+
+def listed(names: Iterable[str], *, none: str = "none") -> str:
+    """Write names as a list in words.
+
+    >>> listed(["a"]), listed(["a", "b", "c"]), listed([])
+    ('a', 'a, b and c', 'none')
+    """
+    known = [str(name).replace("_", " ") for name in names]
+    if len(known) < 2:
+        return known[0] if known else none
+    return f"{', '.join(known[:-1])} and {known[-1]}"
+
+
+def reach(n: int, family: int = 17) -> str:
+    """Say which effects so many participants find in four of five cohorts.
+
+    >>> reach(3)
+    'Of 3 participants no test of this book can be asked: five are the least.'
+    """
+    if n < 5:
+        return f"Of {n} participants no test of this book can be asked: five are the least."
+    one, many = (power.detectable(n, kind="severity", family=k) for k in (1, family))
+    return (
+        f"With {n} participants a correlation with severity must be {say(one)} to be found in "
+        f"four of five cohorts, and {say(many)} where {family} action units share one error rate; "
+        f"a movement that goes with the model's reasons needs a mean z of "
+        f"{say(power.detectable(n, family=family))}."
+    )
+
+
+def who(participants: Any, recordings: Any, *, scale: Any, demo: bool) -> str:
+    """Say who is analysed: how many, how severe, rendered or filmed.
+
+    Parameters
+    ----------
+    participants, recordings : DataFrame
+        Tables of these names.
+    scale : cohort.Scale
+        Its title names the score.
+    demo : bool
+        Whether the participants are rendered.
+    """
+    kind = "rendered participants" if demo else "participants"
+    return (
+        f"{len(participants)} {kind} with {len(recordings)} recordings; their scores "
+        f"({scale.title}) run from {participants['score'].min():g} to "
+        f"{participants['score'].max():g}."
+    )
+
+
+def planted(table: Any) -> str:
+    """Say how much of what is planted is tempo, on a log scale.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `rendered.Plan.planted`.
+    """
+    signal = table[table["carries_signal"]].drop_duplicates("behaviour")
+    if signal.empty:
+        return "Nothing is planted in these participants: severity changes no movement."
+    share = signal.loc[signal["kind"] == "tempo", "weight"].sum() / signal["weight"].sum()
+    return (
+        f"{len(signal)} behaviours change with severity. {share:.0%} of the change, on a log "
+        "scale, is tempo: how fast things happen, while every frame stays as likely as before."
+    ).replace("%", " %")
+
+
+def tracked(report: Any) -> str:
+    """Say how many recordings pass and in how many frames a face was found.
+
+    Parameters
+    ----------
+    report : DataFrame
+        Table ``quality``: ``passed`` and ``found``, a share.
+    """
+    passed, share = int(report["passed"].sum()), 100 * report["found"]
+    counted = (
+        f"All {len(report)} recordings pass"
+        if passed == len(report)
+        else f"{passed} of {len(report)} recordings pass, the others are left out by name"
+    )
+    return (
+        f"{counted}: in the median recording the face was found in {say(share.median(), 1)} % of "
+        f"frames, in the worst in {say(share.min(), 1)} %."
+    )
+
+
+def clips(table: Any, *, frames: int, fps: float) -> str:
+    """Say how many clips of how many seconds the recordings give.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table ``clips``, a row per clip.
+    frames : int
+        Frames per clip.
+    fps : float
+        Frames per second of the clips.
+    """
+    each = len(table) / max(table["recording"].nunique(), 1)
+    return (
+        f"The recordings give {len(table)} clips of {frames} frames or {say(frames / fps, 1)} "
+        f"seconds, {say(each, 1)} to a recording."
+    )
+
+
+def steadiness(effect: Any, agreement: Any) -> str:
+    """Say how much landmarks tremble and how many proxies can be used.
+
+    Parameters
+    ----------
+    effect : DataFrame
+        ``before``: jitter of every recording, outer-eye distances.
+    agreement : DataFrame
+        ``r`` of every proxy with its action unit; empty where no exact ones are known.
+    """
+    good = f"{int((agreement['r'] > 0.7).sum())} of {len(agreement)} proxies follow their action"
+    return (
+        f"In the median recording landmarks tremble by {say(100 * effect['before'].median())} % "
+        "of the outer-eye distance"
+        + (f"; {good} unit with r above .70." if len(agreement) else ".")
+    )
+
+
+def smoothing(effect: Any, *, milliseconds: float) -> str:
+    """Say what smoothing does to the jitter ``before`` and ``after``."""
+    before, after = (100 * effect[name].median() for name in ("before", "after"))
+    return (
+        f"Smoothing with a standard deviation of {say(milliseconds, 0)} ms takes the median "
+        f"jitter from {say(before)} % to {say(after)} % of the outer-eye distance."
+    )
+
+
+def index_error(errors: Any) -> str:
+    """Say how far boxes are off that are read through 0/1 flags, ``by_flag``, or ``by_position``.
+
+    Both are in outer-eye distances; ``found`` says where there was a face.
+    """
+    lost = int((~errors["found"]).sum())
+    by_flag, by_position = 100 * errors["by_flag"], 100 * errors["by_position"]
+    return (
+        f"Read through 0/1 flags, the boxes are shifted by {say(by_flag.median(), 0)} % of the "
+        f"outer-eye distance in the median frame and by {say(by_flag.max(), 0)} % at worst; with "
+        f"{lost} lost frames, reading on by position is off by at most "
+        f"{say(by_position.max(), 0)} %."
+    )
+
+
+def row(table: Any, **where: Any) -> Row:
+    """Return the first row of a table that fits, or one without numbers.
+
+    >>> import pandas as pd
+    >>> row(pd.DataFrame({"metric": ["mae"], "estimate": [1.0]}), metric="r")["estimate"]
+    nan
+    """
+    for column, value in where.items():
+        table = table[table[column] == value] if column in table else table.iloc[:0]
+    empty = {"estimate": np.nan, "ci_low": np.nan, "ci_high": np.nan}
+    return empty if table.empty else table.iloc[0]
+
+
+def model_reads(scores: Any, differences: Any, recipe: str) -> str:
+    """Say whether a model is shown to read the score, and how well.
+
+    Parameters
+    ----------
+    scores, differences : DataFrame
+        Tables ``model_scores`` and ``model_differences``.
+    recipe : str
+        The model's.
+    """
+    people = {"level": "participant"}
+    gain = row(differences, recipe_a=recipe, recipe_b="null", metric="mae", **people)
+    r = row(scores, recipe=recipe, metric="pearson", **people)
+    verdict = {
+        -1: "So it reads something of the score",
+        1: "So it does worse than knowing nothing",
+        0: "So it is not shown to read the score",
+    }[side(gain)]
+    said = comparison(gain, "the video model", "always answering the mean")
+    return (
+        f"{said[0].upper()}{said[1:]}. {verdict}; predictions and scores correlate at "
+        f"r = {interval(r)}."
+    )
+
+
+def model_against(differences: Any, recipe: str, other: str, name: str) -> str:
+    """Say which errs less on the same participants, a recipe or another one of that name."""
+    found = row(differences, recipe_a=recipe, recipe_b=other, metric="mae", level="participant")
+    said = comparison(found, "the video model", name)
+    return f"{said[0].upper()}{said[1:]}."
+
+
+def fitted(fit: str) -> str:
+    """Say what of a network was fitted to scores."""
+    known = {
+        "ridge": "Only the last, coloured step is fitted to scores; everything before it is "
+        "frozen as it was pre-trained.",
+        "last": "The last layers and the head are fitted to scores; what comes before is frozen.",
+    }
+    return known.get(fit, "The whole network is fitted to scores, from its pre-trained weights.")
+
+
+def calibrated(errors: Any) -> str:
+    """Say how far predictions follow the scores: the slope, and the errors of the outer bands.
+
+    Parameters
+    ----------
+    errors : models.Errors
+    """
+    low, high = errors.by_band["error"].iloc[0], errors.by_band["error"].iloc[-1]
+    follow = (
+        "follow the score"
+        if errors.slope > 0.85
+        else "follow the score and are drawn to the middle"
+        if errors.slope > 0.15
+        else "carry next to nothing of the score"
+    )
+    return (
+        f"The predictions {follow} (slope {say(errors.slope)}; 1 follows, 0 ignores). The lowest "
+        f"band is off by {say(low, 1, signed=True)} points in the mean, the highest by "
+        f"{say(high, 1, signed=True)}."
+    )
+
+
+def one_person(conformal: Mapping[str, float], scale: Any) -> str:
+    """Say what a cross-conformal interval is good for, for one person on a scale."""
+    width, span = 2 * conformal["half_width"], scale.high - scale.low
+    if not np.isfinite(width):
+        return "So few people were tested that no interval can be given for one person."
+    says = "decides nothing" if width > span / 4 else "decides little"
+    return (
+        f"What it says of one person carries an interval of {say(width, 0)} points, "
+        f"{conformal['level']:.0%} of new people like these inside it; on a scale of "
+        f"{say(span, 0)} that {says}."
+    ).replace("%", " %")
+
+
+def not_patients(*, demo: bool) -> str:
+    """Say whose scores were read."""
+    return (
+        "The participants are rendered and their score is planted: that a model reads it shows "
+        "that the tools work, and nothing about depression."
+        if demo
+        else "A correlation with the score is no diagnosis, and says nothing of people who were "
+        "recruited in another way."
+    )
+
+
+def _fidelity(table: Any, baseline: str, **where: Any) -> Row:
+    return row(table, **{
+        "method": "DeepLift", "baseline": baseline, "metric": "interventional_fidelity",
+        "factor": "pooled", "support": "changed"} | where)  # fmt: skip
+
+
+def trust(table: Any, control: Row, *, bar: float = 0.9) -> str:
+    """Say whether explanations against the own neutral frame are true of what removals do.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table ``faithfulness``.
+    control : row
+        The best map that never saw the model; its size counts.
+    bar : float
+        What an explanation has to reach.
+    """
+    own, blind = _fidelity(table, "own_neutral"), abs(float(control["estimate"]))
+    if not np.isfinite(own["estimate"]):
+        return (
+            "Nothing in this run can be taken out of a face, so whether its explanations are true "
+            "is not known; chapter 8 asks what can be asked of real recordings."
+        )
+    beyond = own["ci_low"] > blind
+    reached = own["estimate"] >= bar
+    verdict = (
+        "Yes, as far as removals can tell"
+        if reached and beyond
+        else "In part: better than every control, below the bar that was declared"
+        if beyond
+        else "That is not shown: a map that never saw the model may know as much"
+    )
+    return (
+        f"{verdict}. What DeepLift says against the person's own neutral frame agrees with what "
+        f"taking a movement out does to the prediction at r = {interval(own)} (bar {say(bar)}); "
+        f"the best control reaches {say(blind)}."
+    )
+
+
+def black(table: Any, *, bar: float = 0.9) -> str:
+    """Say how far the paper's black reference agrees with what removals do."""
+    zero, own = (_fidelity(table, name) for name in ("zero", "own_neutral"))
+    if not np.isfinite(zero["estimate"]):
+        return "How far the paper's black reference agrees was not measured."
+    than = (
+        "less than the own neutral frame"
+        if zero["ci_high"] < own["ci_low"]
+        else "more than the own neutral frame"
+        if zero["ci_low"] > own["ci_high"]
+        else "not shown to be less than the own neutral frame"
+    )
+    return f"With the black reference, the paper's, the agreement is {interval(zero)}: {than}."
+
+
+def head_motion(table: Any) -> str:
+    """Say how the explanation does on the motion of the head, which has no region of its own."""
+    head = _fidelity(table, "own_neutral", factor="head_motion")
+    if not np.isfinite(head["estimate"]):
+        return "Head motion was not taken out in this run."
+    word = (
+        "the explanation knows something of it"
+        if head["ci_low"] > 0
+        else "the explanation has its sign turned"
+        if head["ci_high"] < 0
+        else "that it knows anything of it is not shown"
+    )
+    return (
+        "Head motion has no region of its own and stands apart: its fidelity is "
+        f"{interval(head)}; {word}."
+    )
+
+
+def removals(clips: int, rows: Any) -> str:
+    """Say on how many clips of how many participants the removals rest."""
+    return f"{clips} clips of {rows['participant'].nunique()} participants were looked at."
+
+
+def headset(points: Any) -> str:
+    """Say what the headset adds to the score of a model that was trained with it.
+
+    Parameters
+    ----------
+    points : DataFrame
+        `faithfulness.headset.points` of that model, indexed by ``way``.
+    """
+    effect = points.loc["effect"].rename({"points": "estimate"})
+    learned = "learned to use" if side(effect) > 0 else "is not shown to have learned to use"
+    lowers = " (it lowers the score)" if side(effect) < 0 else ""
+    return (
+        f"The model {learned} the headset: taking it off changes the score by "
+        f"{interval(effect, 1)} points{lowers}."
+    )
