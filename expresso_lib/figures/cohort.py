@@ -231,25 +231,26 @@ def _film(
 
 def tempo(*, note: str = "A drawing, not a measurement") -> Figure:
     """Draw a quick and a slow smile: the same frames, played at another speed."""
-    time = np.arange(0, 8, 0.04)
+    time = np.arange(0, 8, 0.002)
     smiles = {
         name: np.clip(3 * np.sin(2 * np.pi * time / period) + 1.5, 0, 3)
         for name, period in (("quick", 2.0), ("slow", 4.0))
     }
     figure, panels = style.figure("full", 1, 3, height=2.8)
     looks = (style.ROLE_COLORS["model"], style.ROLE_COLORS["paper"])
+    share = np.full(len(time), 100 / len(time))
     for (name, smile), colour, edge in zip(smiles.items(), looks, ("-", "--")):
         look = {"color": colour, "linestyle": edge, "label": name}
         panels[0].plot(time, smile, **look)
-        panels[1].hist(smile, bins=np.linspace(0, 3, 9), histtype="step", linewidth=2, **look)
-        change = np.abs(np.diff(smile)) * 25
-        panels[2].hist(change, bins=np.linspace(0, 10, 9), histtype="step", linewidth=2, **look)
+        panels[1].hist(smile, np.linspace(0, 3, 9), histtype="step", weights=share, **look)
+        change = np.abs(np.gradient(smile, time))
+        panels[2].hist(change, np.linspace(0, 10, 9), histtype="step", weights=share, **look)
     titles = ("over time", "its frames", "its changes")
     labels = ("time (s)", "intensity of AU12", "change of AU12 per second")
     for axes, title, label in zip(panels, titles, labels):
         axes.set(title=title, xlabel=label)
     panels[0].set_ylabel("intensity of AU12")
-    panels[1].set_ylabel("frames")
+    panels[1].set_ylabel("share of frames, %")
     panels[0].legend(loc="upper right")
     style.note(figure, note)
     return figure

@@ -30,7 +30,7 @@ def pipeline(recipe: Recipe) -> Figure:
     face = rendered.average_face(96).image
     for k in range(3):
         left = 0.02 + 0.05 * k
-        axes.imshow(face, extent=(left, left + 0.75, 0.08 * k, 0.75 + 0.08 * k), zorder=k)
+        axes.imshow(face, extent=(left, left + 0.75, 0.08 * k, 0.75 + 0.08 * k), zorder=-k)
     for k, text in enumerate(boxes):
         colour = style.ROLE_COLORS["model"] if k in fitted else style.GREY
         if k:

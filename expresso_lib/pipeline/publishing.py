@@ -384,7 +384,7 @@ def read_chapter(
     """Return what is known of a chapter, and its executed notebook (empty if it has not run)."""
     command = f"expresso run {name} --params {run}"
     if path is None or not path.is_file():
-        title = name[3:].replace("_", " ").capitalize()
+        title = name.partition("_")[2].replace("_", " ").capitalize()
         return ChapterFacts(name, title, "not run", command), nbformat.v4.new_notebook()
     notebook = nbformat.read(path, as_version=4)
     found = re.search(r"^#\s+(.+)$", notebook.cells[0].source if notebook.cells else "", re.M)

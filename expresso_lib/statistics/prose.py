@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from expresso_lib.statistics import power
+from expresso_lib.statistics.power import detectable
 
 Row = Mapping[str, Any]
 MISSING = "not measured"
@@ -89,12 +89,12 @@ def reach(n: int, family: int = 17) -> str:
     """
     if n < 5:
         return f"Of {n} participants no test of this book can be asked: five are the least."
-    one, many = (power.detectable(n, kind="severity", family=k) for k in (1, family))
+    one, many = (detectable(n, kind="severity", family=k) for k in (1, family))
     return (
         f"With {n} participants a correlation with severity must be {say(one)} to be found in "
         f"four of five cohorts, and {say(many)} where {family} action units share one error rate; "
         f"a movement that goes with the model's reasons needs a mean z of "
-        f"{say(power.detectable(n, family=family))}."
+        f"{say(detectable(n, family=family))}."
     )
 
 
@@ -410,4 +410,84 @@ def headset(points: Any) -> str:
     return (
         f"The model {learned} the headset: taking it off changes the score by "
         f"{interval(effect, 1)} points{lowers}."
+    )
+
+
+def believed(verdicts: Any) -> str:
+    """Say how many explanations that a real recording allows pass each question.
+
+    Parameters
+    ----------
+    verdicts : DataFrame
+        `faithfulness.trials.trust_table`.
+    """
+    real = verdicts[verdicts["reference"] != "oracle neutral"]
+    asked = ["what taking it out does", "its share", "where", "when"]
+    asked = [name for name in asked if name in real]
+    if real.empty or all((real[name] == "not measured").all() for name in asked):
+        return "Nothing could be taken out of a face in this run, so no explanation was judged."
+    counts = listed(f"{int((real[name] == 'yes').sum())} for {name}" for name in asked)
+    return f"Of {len(real)} explanations that a real recording allows, these may be read: {counts}."
+
+
+def shares(table: Any) -> str:
+    """Say how far the explanation agrees with the factors' shares, and what misses the whole."""
+    share = _fidelity(table, "own_neutral", metric="share_fidelity")
+    if not np.isfinite(share["estimate"]):
+        return "Shares were not measured in this run."
+    missing = row(table, method="model", metric="beyond_pairs")
+    return (
+        f"Against shares, DeepLift with the own neutral frame has {interval(share)}. The shares "
+        f"miss the whole by {say(missing['estimate'], 1)} points on average, because three "
+        "factors and more also act together."
+    )
+
+
+def randomised(cascade: Any, *, bar: float = 0.3) -> str:
+    """Say how many layers must be randomised before the signed map loses its likeness.
+
+    Parameters
+    ----------
+    cascade : DataFrame
+        Rows ``randomisation`` of ``faithfulness``; ``factor`` counts the layers.
+    """
+    signed = cascade[cascade["metric"] == "randomisation"]
+    signed = signed.assign(layers=signed["factor"].astype(int)).sort_values("layers")
+    if signed.empty or signed["estimate"].isna().all():
+        return "Randomisation was not measured in this run."
+    last, above = signed.iloc[-1], signed[signed["estimate"] > bar]
+    if last["estimate"] > bar:
+        return (
+            f"With all {last['layers']} layers randomised the signed maps still agree at "
+            f"{say(last['estimate'])}: they show the picture more than the model."
+        )
+    until = f"stay above {say(bar)} until {above['layers'].max()} of" if len(above) else "lose it"
+    where = f" {last['layers']} layers are randomised" if len(above) else " with the first layer"
+    return (
+        f"The signed maps {until}{where}; with all of them they agree at {say(last['estimate'])}."
+    )
+
+
+def learned(beyond: Any, models: int, *, alpha: float = 0.05) -> str:
+    """Say which region is denser than under label-permuted models, and whether chance does it.
+
+    Parameters
+    ----------
+    beyond : DataFrame
+        `faithfulness.decomposition.beyond_chance`: indexed by region; ``estimate, p``.
+    models : int
+        Label-permuted models.
+    """
+    if beyond["estimate"].isna().all():
+        return "No region could be compared with label-permuted models."
+    most = beyond.loc[beyond["estimate"].idxmax()]
+    verdict = (
+        "more than chance makes of any region"
+        if most["p"] <= alpha
+        else "not shown to be more than chance makes of some region"
+    )
+    return (
+        f"The largest excess is that of the {str(most.name).replace('_', ' ')}, "
+        f"{say(most['estimate'])} in log density: {verdict} (family-wise p = {say(most['p'])}; "
+        f"with {models} permutations it cannot be below {say(1 / (1 + models))})."
     )

@@ -1,0 +1,122 @@
+"""Everybody's explanation in one call: by the models that have not seen them, and by others.
+
+`explain` is the chapters' one step from fold models to tables. `label_permuted` and `repeated`
+explain the same people by models that were fitted to permuted scores, or in other folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from expresso_lib import models, store
+from expresso_lib.attribution import explanation
+from expresso_lib.models import experiments
+
+Map = Callable[..., list[store.Outcome]]
+NEUTRAL = (("DeepLift", "own_neutral"),)
+
+
+def explain(
+    study: experiments.Study,
+    recipe: models.Recipe,
+    model_of: Mapping[str, Path],
+    *,
+    map: Map,
+    out: str,
+    recordings: pd.DataFrame | None = None,
+    channels: Sequence[Sequence[str]] = NEUTRAL,
+    **options: Any,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Explain recordings and pool what was found over regions and over frames.
+
+    Parameters
+    ----------
+    study : experiments.Study
+        Its recordings, clips and windows.
+    recipe : Recipe
+        The models'.
+    model_of : mapping
+        Participant to the checkpoint that has not seen them.
+    map : callable
+        `pipeline.Run.map`, or `store.map`.
+    out : str
+        Folder of the explanations.
+    recordings : DataFrame, optional
+        Some of the study's recordings.
+    channels : sequence of (method, baseline)
+    **options
+        Of `explanation.items`.
+
+    Returns
+    -------
+    attribution_regions, attribution_frames : DataFrame
+    """
+    shown = study.recordings if recordings is None else recordings
+    folder = next(iter(study.archives[recipe.input].values())).parent
+    work = explanation.items(
+        shown, folder, model_of, length=recipe.frames, step=study.step, dilation=study.dilation,
+        channels=[list(channel) for channel in channels], **options)  # fmt: skip
+    done = map(explanation.explain_item, work, out=out, describe=f"explaining ({out})")
+    owner = shown.set_index("recording")["participant"]
+    files = [(owner[one.item.name], one.item.name, one.path) for one in done]
+    return explanation.tables(files, recipe=recipe.name)
+
+
+def firsts(recordings: pd.DataFrame) -> pd.DataFrame:
+    """Return the first recording of every participant."""
+    return recordings.sort_values("recording").drop_duplicates("participant")
+
+
+def label_permuted(
+    study: experiments.Study, recipe: models.Recipe, count: int, *, map: Map, folder: Path
+) -> list[pd.DataFrame]:
+    """Return ``attribution_regions`` of models whose scores were permuted among participants.
+
+    They have seen the same faces and nothing of severity. Every third person is explained, by
+    each of ``count`` models; their heads are kept below ``folder``.
+    """
+    some = firsts(study.recordings).iloc[::3]
+    return [
+        explain(
+            study,
+            recipe,
+            experiments.fold_models(recipe, experiments.dealt(study, k), folder / f"permuted_{k}"),
+            map=map,
+            out=f"explanations_permuted_{k}",
+            recordings=some,
+        )[0]
+        for k in range(count)
+    ]
+
+
+def repeated(
+    study: experiments.Study, recipe: models.Recipe, repeats: int, *, map: Map, folder: Path
+) -> pd.DataFrame:
+    """Return ``attribution_frames`` of first recordings by the models of other folds.
+
+    Parameters
+    ----------
+    repeats : int
+        How often the folds are made anew; ``repeat`` counts them from 1.
+
+    Returns
+    -------
+    DataFrame
+        With ``repeat`` and ``fold`` beside the columns of ``attribution_frames``.
+    """
+    schemes = experiments.schemes(
+        study.participants, folds=recipe.folds, repeats=repeats + 1, seed=recipe.seed
+    )
+    parts = []
+    for k, part in schemes[schemes["repeat"] > 0].groupby("repeat"):
+        model_of = experiments.fold_models(recipe, replace(study, schemes=part), folder / f"r{k}")
+        frames = explain(
+            study, recipe, model_of, map=map, out=f"explanations_repeat_{k}",
+            recordings=firsts(study.recordings))[1]  # fmt: skip
+        parts.append(frames.assign(repeat=k))
+    return pd.concat(parts).merge(schemes, on=["participant", "repeat"])

@@ -1,0 +1,72 @@
+"""Sentences are true for wins, losses, ties and numbers that are not there."""
+
+import numpy as np
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from expresso_lib.statistics import prose
+
+NUMBER = st.floats(-60, 60, allow_nan=False)
+
+
+def line(estimate, below=1.0, above=1.0, **keys):
+    ends = {"ci_low": estimate - below, "ci_high": estimate + above}
+    return pd.Series({"estimate": estimate} | ends | keys)
+
+
+@given(NUMBER, st.floats(0, 30), st.floats(0, 30))
+def test_comparison_decides_only_where_the_interval_leaves_zero(estimate, below, above):
+    """Less with a negative difference, more with a positive one, undecided with 0 inside."""
+    row = line(estimate, below, above)
+    said = prose.comparison(row, "a", "b")
+    assert ("points less than" in said) == (row.ci_high < 0)
+    assert ("points more than" in said) == (row.ci_low > 0)
+    assert ("undecided" in said) == (row.ci_low <= 0 <= row.ci_high)
+    assert "-" not in said
+
+
+@given(NUMBER, st.floats(0, 30))
+def test_model_reads_never_contradicts_its_interval(gain, half):
+    """The verdict follows the paired difference with the null model."""
+    keys = {"level": "participant", "metric": "mae", "recipe_a": "m", "recipe_b": "null"}
+    said = prose.model_reads(
+        pd.DataFrame([line(0.4, level="participant", metric="pearson", recipe="m")]),
+        pd.DataFrame([line(gain, half, half, **keys)]),
+        "m",
+    )
+    assert ("reads something" in said) == (gain + half < 0)
+    assert ("worse than knowing nothing" in said) == (gain - half > 0)
+
+
+@given(st.floats(-1, 1), st.floats(0, 0.5), st.floats(0, 1))
+def test_trust_is_a_yes_only_above_bar_and_control(fidelity, half, control):
+    """Bar and control both count."""
+    keys = {"method": "DeepLift", "baseline": "own_neutral", "factor": "pooled"}
+    keys |= {"metric": "interventional_fidelity", "support": "changed"}
+    table = pd.DataFrame([line(fidelity, half, half, **keys)])
+    said = prose.trust(table, {"estimate": control})
+    assert said.startswith("Yes") == (fidelity >= 0.9 and fidelity - half > control)
+
+
+def test_what_is_not_measured_is_said_in_words():
+    """No sentence prints nan, whatever is missing."""
+    empty = pd.DataFrame({"metric": [], "estimate": [], "ci_low": [], "ci_high": []})
+    nothing = {"estimate": np.nan, "ci_low": np.nan, "ci_high": np.nan}
+    for said in (
+        prose.interval(nothing),
+        prose.comparison(nothing, "a", "b"),
+        prose.model_reads(empty, empty, "m"),
+        prose.trust(empty, nothing),
+        prose.black(empty),
+        prose.head_motion(empty),
+        prose.reach(3),
+    ):
+        assert "nan" not in said.split()
+        assert said
+
+
+def test_model_that_was_not_compared_is_not_judged():
+    """Without a comparison there is no verdict."""
+    empty = pd.DataFrame({"metric": []})
+    assert "reads something" not in prose.model_reads(empty, empty, "m")
