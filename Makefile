@@ -7,8 +7,8 @@ book: .venv/ready  ## the published book, about ten minutes on two cores
 	$(BIN)/expresso book --params demo
 test: .venv/ready  ## every test, the quick profile of the whole book included
 	$(BIN)/python -m pytest
-check: .venv/ready  ## style, types, layers
-	$(BIN)/ruff check expresso_lib tests benchmarks notebooks && $(BIN)/mypy && $(BIN)/lint-imports
+check: .venv/ready  ## style, layout, types, layers, spelling, notebooks without outputs
+	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/codespell && $(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
 study: .venv/ready  ## the whole grid, every seed and variant; hours, resumable
 	$(BIN)/expresso study
 bench: .venv/ready  ## the goals of the book's benchmark page; GOAL=4 for one, QUICK=1 for a minute
@@ -17,5 +17,5 @@ export: .venv/ready  ## one zip that opens by double click
 	$(BIN)/expresso export --params demo
 clean:  ## everything a run made
 	rm -rf build
-.venv/ready: pyproject.toml
-	$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --upgrade pip && $(BIN)/python -m pip install --quiet -e '.[all]' && touch $@
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet --upgrade pip && $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[all]' && touch $@

@@ -12,12 +12,17 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from expresso_lib import config
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -66,7 +71,7 @@ WorkersOption = Annotated[
 
 def _parameters(
     profile: str, overrides: list[str] | None, run: str = "", engine: str = "", scheduler: str = ""
-):
+) -> tuple[config.Parameters, Path]:
     from expresso_lib import config
     from expresso_lib.pipeline import project_root
 
@@ -425,7 +430,7 @@ def params_show(params: ParamsOption = "demo", set_: SetOption = None) -> None:
     out.print(table)
 
 
-def _print_table(frame, title: str) -> None:
+def _print_table(frame: pd.DataFrame, title: str) -> None:
     table = Table(title=title)
     for index, column in enumerate(frame.columns):
         table.add_column(str(column).replace("_", " "), no_wrap=index == 0)

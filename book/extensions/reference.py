@@ -17,8 +17,11 @@ def entries(package: Path) -> Iterator[str]:
         parts = path.relative_to(package).with_suffix("").parts
         parts = parts[:-1] if parts[-1] == "__init__" else parts
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        names = [n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef)
-                 and not n.name.startswith("_")]
+        names = [
+            n
+            for n in tree.body
+            if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith("_")
+        ]
         if not parts or any(part.startswith("_") for part in parts):
             continue
         yield f"## `{'.'.join(parts)}`\n\n{fence(ast.get_docstring(tree))}\n"

@@ -366,7 +366,7 @@ class Rerendering:
         self, archive: ClipArchive, script: Any, *, size: int = 112, full_size: int = 224
     ) -> None:
         self.archive, self.script, self.size, self.full_size = archive, script, size, full_size
-        self._drawn: dict[tuple, Any] = {}
+        self._drawn: dict[tuple[Any, ...], Any] = {}
 
     def show(self, script: Any, rows: np.ndarray) -> np.ndarray:
         """Rows (T,) of the archive as another script shows them, uint8 (T, S, S, 3)."""

@@ -55,7 +55,7 @@ class FaceTrack:
                 confidence=self.confidence,
                 fps=self.fps,
                 source=self.source,
-                **{f"signal:{name}": values for name, values in self.signals.items()},
+                **{f"signal:{name}": values for name, values in self.signals.items()},  # type: ignore[arg-type]
             )
         return Path(path)
 

@@ -47,7 +47,9 @@ def way_title(method: str, baseline: str) -> str:
     return f"{method}, {WAY_TITLES.get(baseline, baseline)}"
 
 
-def _participants(regions: pd.DataFrame, participants: pd.DataFrame, columns: list[str]):
+def _participants(
+    regions: pd.DataFrame, participants: pd.DataFrame, columns: list[str]
+) -> pd.DataFrame:
     """Means of participants: clips first, then recordings."""
     trained = regions[regions["model"] == "trained"] if "model" in regions else regions
     mean = trained.groupby(["participant", "recording", "region"])[columns].mean()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -272,7 +273,7 @@ def _write_recording(item: store.Item, path: Path) -> None:
     landmarks = np.zeros((script.n_frames, anatomy.N_LANDMARKS, 2), np.float32)
     regions = np.zeros((script.n_frames, size, size), np.uint8)
 
-    def pictures():
+    def pictures() -> Iterator[np.ndarray]:
         for f, frame in enumerate(scene.render(script, size=size)):
             landmarks[f], regions[f] = frame.landmarks, frame.regions
             yield frame.image
