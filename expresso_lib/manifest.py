@@ -35,8 +35,10 @@ log = logging.getLogger(__name__)
 # pooch tells every download's hash as advice to its users; ours have the manifest.
 pooch.get_logger().setLevel("WARNING")
 
-PATH = Path(__file__).parents[1] / "data_manifest.yaml"
 PACKAGE = Path(__file__).parent
+# Beside the package in a checkout, inside it in a wheel.
+SHIPPED = PACKAGE / "project"
+PATH = (SHIPPED if SHIPPED.is_dir() else PACKAGE.parent) / "data_manifest.yaml"
 # Variables a laboratory sets once for all its users.
 ENV_FOLDER, ENV_MIRROR = "EXPRESSO_DATA", "EXPRESSO_MIRROR"
 # Largest data set known here unpacks to 26 GB in 1,440 files; far more means a hostile archive.
