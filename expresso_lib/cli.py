@@ -190,13 +190,16 @@ def explain(
     video: Annotated[Path, typer.Argument(help="a recording of one face")],
     landmarks: Annotated[
         Path | None,
-        typer.Option(help="its 68 landmarks as OpenFace's CSV; without it S3FD and FAN find them"),
+        typer.Option(
+            help="its landmarks as another tool's CSV; without it S3FD and FAN find them where "
+            "their weights are at hand, else MediaPipe"
+        ),
     ] = None,
     aus: Annotated[
         Path | None,
         typer.Option(
-            help="its action units as OpenFace's or Py-Feat's CSV; without it, labelled proxies "
-            "from the landmarks"
+            help="its action units as another tool's CSV; without it those of --landmarks, else "
+            "labelled proxies"
         ),
     ] = None,
     out_dir: Annotated[
@@ -205,8 +208,16 @@ def explain(
     ] = None,
     run: Annotated[str, typer.Option("--run", help="run whose final model explains")] = "demo",
     show_face: Annotated[
-        bool, typer.Option("--show-face", help="draw on the video itself; for local use")
+        bool,
+        typer.Option(
+            "--show-face",
+            help="draw on the video itself, and its landmarks on six frames; for local use",
+        ),
     ] = False,
+    face: Annotated[
+        int | None,
+        typer.Option(min=0, help="which of several faces: 0 is seen in most frames; or a table's"),
+    ] = None,
 ) -> None:
     """Explain the model's prediction for one recording of your own.
 
@@ -222,8 +233,34 @@ def explain(
         out=folder,
         run_folder=project_root() / "build" / run,
         show_face=show_face,
+        face=face,
     )
     out.print(f"The explanation card: {card}", soft_wrap=True, highlight=False)
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="your videos and their table")],
+    params: ParamsOption = "folder",
+    set_: SetOption = None,
+) -> None:
+    """Look at a folder before anything runs: names, scores, tables, trackers, how long.
+
+    Example: `expresso check /path/to/mine -p cohort.score=phq-9`
+    """
+    from .pipeline import check as checks
+
+    overrides = [f"cohort.folder={folder.resolve()}", *(set_ or [])]
+    parameters, _ = _parameters(params, overrides)
+    found = checks.check(parameters)
+    for one in found:
+        mark = "[green]fine[/green]" if one.fine else "[yellow]look[/yellow]"
+        out.print(f"{mark}  {one.what}:", end=" ", soft_wrap=True)
+        out.print(one.found, markup=False, highlight=False, soft_wrap=True)
+        if one.remedy:
+            out.print(f"      {one.remedy}", markup=False, highlight=False, soft_wrap=True)
+    if not all(one.fine for one in found):
+        raise typer.Exit(1)
 
 
 @app.command()

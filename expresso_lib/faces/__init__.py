@@ -9,7 +9,16 @@ and `jitter` treat and measure a track's noise; `assess` judges every recording 
 thresholds and leaves none out in silence.
 """
 
-from expresso_lib.faces.quality import Thresholds, assess, index_errors, pose, readable, summary
+from expresso_lib.faces.quality import (
+    Thresholds,
+    assess,
+    elsewhere,
+    forbids,
+    index_errors,
+    pose,
+    readable,
+    summary,
+)
 from expresso_lib.faces.simulated import simulate
 from expresso_lib.faces.tables import from_table
 from expresso_lib.faces.track import (
@@ -26,7 +35,9 @@ __all__ = [
     "Thresholds",
     "assess",
     "boxes_of",
+    "elsewhere",
     "eye_distance",
+    "forbids",
     "from_landmarks",
     "from_table",
     "index_errors",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 
 from expresso_lib.faces import track as tracks
+from expresso_lib.faces import video
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +129,67 @@ def assess(
         )
     columns = ["recording", "frames", *MEASURES, "passed", "reasons"]
     return pd.DataFrame(rows).reindex(columns=columns)
+
+
+def forbids(
+    track: tracks.FaceTrack, size: tuple[int, int], thresholds: Thresholds | None = None
+) -> list[str]:
+    """Say why a track allows no explanation at all; empty where it does.
+
+    Parameters
+    ----------
+    track : of the recording.
+    size : width and height of its picture, pixels.
+    thresholds : `min_share` and `min_eye_distance` are taken from it.
+    """
+    limits, found = thresholds or Thresholds(), track.found
+    share = float(found.mean()) if len(found) else 0.0
+    if share < limits.min_share:
+        return [f"a face in {share:.0%} of {track.n_frames} frames, {limits.min_share:.0%} needed"]
+    points = track.landmarks[found].astype(np.float64)
+    eyes = float(np.median(tracks.eye_distance(points)))
+    reasons = []
+    if eyes < limits.min_eye_distance:
+        reasons.append(
+            f"the outer eye corners {eyes:.1f} px apart, {limits.min_eye_distance:.0f} "
+            "needed (are the landmarks shares of the picture?)"
+        )
+    middle = points.mean(axis=1)
+    outside = ((middle < 0) | (middle > np.array(size))).any(axis=1).mean()
+    wide = eyes > max(size)
+    if outside > 1 - limits.min_share or wide:
+        reasons.append(
+            f"landmarks around x {middle[:, 0].mean():.0f}, y {middle[:, 1].mean():.0f} "
+            f"lie outside of the picture of {size[0]} x {size[1]} px in "
+            f"{outside:.0%} of frames (another video's, or of another size?)"
+        )
+    return reasons
+
+
+def elsewhere(path: str | Path, track: tracks.FaceTrack, *, looks: int = 9) -> float:
+    """Look for the face in a few frames with OpenCV's cascade: how often is it somewhere else?
+
+    A table of another video, or of the same one at another size, passes every other test.
+
+    Returns
+    -------
+    float
+        Share of the frames in which the cascade sees faces and none of them holds the landmarks'
+        middle; NaN where it sees a face in fewer than three.
+    """
+    cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_default.xml")
+    seen = np.flatnonzero(track.found)
+    chosen = np.unique(seen[np.linspace(0, len(seen) - 1, looks).astype(int)])
+    apart = []
+    for frame in video.read_frames(path, chosen):
+        side = 480 / max(frame.image.shape[:2])
+        grey = cv2.cvtColor(cv2.resize(frame.image, None, fx=side, fy=side), cv2.COLOR_RGB2GRAY)
+        boxes = np.array(cascade.detectMultiScale(grey, 1.1, 4, minSize=(48, 48)), float)
+        if len(boxes):
+            middle = track.landmarks[frame.number].mean(axis=0) * side
+            inside = (boxes[:, :2] <= middle) & (middle <= boxes[:, :2] + boxes[:, 2:])
+            apart.append(not inside.all(axis=1).any())
+    return float(np.mean(apart)) if len(apart) >= 3 else float("nan")
 
 
 def readable(report: pd.DataFrame) -> pd.DataFrame:

@@ -46,6 +46,10 @@ class Case:
         Prediction by a fit that had not seen this participant, where the explained model had.
     outside : str
         Why the recording is not of the kind the model was trained on; empty if it is.
+    doubts : tuple of str
+        What else speaks against the number; at the head of the card.
+    found : ndarray, optional
+        Bool (F,), frames of the recording in which its face was found.
     data : str
         What the recording is, for captions.
     """
@@ -60,6 +64,8 @@ class Case:
     errors: tuple[float, float] | None = None
     held_out: float | None = None
     outside: str = ""
+    doubts: tuple[str, ...] = ()
+    found: np.ndarray | None = None
     data: str = "Demo cohort (rendered faces)"
 
     @property
@@ -143,6 +149,10 @@ class Case:
             channel.mass.signed[:, inner], self.explanation.rows[:, inner]
         )
         values, frames = mean.sum(axis=1), self.frames[self.frames["row"].isin(seen)]
+        if self.found is not None:
+            # What the model makes of a lost frame says nothing about the face.
+            kept = self.found[frames["frame"].to_numpy()]
+            values, frames = values[kept], frames[kept]
         apart = max(1, round(self.explanation.fps / 2))
         found = {}
         for name, lowest in (("raise", False), ("lower", True)):

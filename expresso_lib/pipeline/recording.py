@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 from torch import nn
 
-from expresso_lib import _checks, clips, cohort, faces, models, store
+from expresso_lib import _checks, clips, cohort, faces, manifest, models, store
 from expresso_lib.attribution import explanation
-from expresso_lib.faces import action_units, video
+from expresso_lib.clips import preprocessing
+from expresso_lib.faces import action_units, mediapipe, tables, video
 from expresso_lib.figures import drawing, report
 from expresso_lib.pipeline.run import MissingRun
 
@@ -22,6 +25,11 @@ logger = logging.getLogger(__name__)
 
 CHANNELS = (("DeepLift", "own_neutral"), ("DeepLift", "blur"))
 MODEL = "final.safetensors"
+SURE = 0.95  # share of frames with a face below which the card says so
+
+
+class UntrackedError(ValueError):
+    """A recording whose face cannot be followed; the message says why and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +91,7 @@ def explain(
     out: Path,
     run_folder: Path,
     show_face: bool = False,
+    face: int | None = None,
 ) -> Path:
     """Explain one recording and write its card.
 
@@ -91,31 +100,38 @@ def explain(
     path : Path
         The video.
     landmarks : Path, optional
-        68 landmarks as OpenFace's CSV; without it S3FD and FAN find them.
+        A table of another tool with landmarks; without it S3FD and FAN find them where their
+        weights are at hand, else MediaPipe.
     aus : Path, optional
-        Action units as OpenFace's or Py-Feat's CSV; without it, proxies from the landmarks.
+        A table with action units; without it those of `landmarks`, else proxies.
     out : Path
         Folder for ``card.html``, ``overlay-*.mp4``, ``clips.csv``, ``regions.csv``,
-        ``frames.csv``, ``action_units.csv``.
+        ``frames.csv``, ``action_units.csv``; with `show_face` also ``local-landmarks.png``, to
+        see whether the points sit on the face. It is for no other eyes.
     run_folder : Path
         ``build/<run>`` whose final model explains.
     show_face : bool
         Draw on the video itself. By default movements are drawn on the average rendered face.
+    face : int, optional
+        Which of several faces: its number in the table, or 0 for the one that MediaPipe sees in
+        most frames, 1 for the next.
 
     Returns
     -------
     Path
         The card.
+
+    Raises
+    ------
+    UntrackedError
+        Where the face is not found often enough, or the landmarks are of something else.
     """
     _checks.existing_file(path, "video")
     info = video.probe(path)
     reader = Reader.of(run_folder)
-    track = _track(path, landmarks, info)
-    units = (
-        action_units.read(aus, n_frames=info.n_frames)
-        if aus
-        else action_units.proxies(track.landmarks)
-    )
+    track = find_face(path, landmarks, face=face)
+    doubts = _gate(path, track, info)
+    units = _units(track, landmarks, aus, face)
     store.make_folder(out)
     archive = clips.prepare(
         path,
@@ -128,14 +144,26 @@ def explain(
     logger.info("%d clips of %d frames", *rows.shape)
     explained = explanation.explain(archive, reader.model, rows, channels=CHANNELS)
     case = _case(path, reader, explained, units)
+    case = replace(case, doubts=(*doubts, *([note] if note else [])), found=track.found)
     facts = {
         "model": f"{reader.recipe['model']}, weights {reader.recipe['weights']}, run "
         f"{run_folder.name}",
-        "faces found": f"{track.found.mean():.0%} of {track.n_frames} frames",
-        "action units": str(units.attrs["source"]),
-    } | ({"clips": note} if note else {})
+        "faces found": f"{track.found.mean():.0%} of {track.n_frames} frames, by {track.source}",
+        "action units": f"{units.attrs['source']}; {units.attrs['unit']}",
+    }
+    if show_face:
+        _local_picture(path, archive, out / "local-landmarks.png")
     permission = drawing.Permission(show_face)
     return write(case, archive, out, permission=permission, path=path, facts=facts)
+
+
+def _local_picture(path: Path, archive: clips.ClipArchive, target: Path) -> None:
+    rows = preprocessing.spread(archive, 6)
+    pictures = drawing.scene(archive, rows, drawing.Permission(True), path=path).with_landmarks()
+    with store.atomic(target) as temporary:
+        _, data = cv2.imencode(".png", np.concatenate(list(pictures), axis=1)[..., ::-1])
+        temporary.write_bytes(data.tobytes())
+    logger.info("landmarks on the face, for your eyes only: %s", target)
 
 
 def write(
@@ -157,16 +185,71 @@ def write(
     return report.write_card(out / "card.html", case, facts=dict(facts or {}) | more, **drawn)
 
 
-def _track(path: Path, landmarks: Path | None, info: video.VideoInfo) -> faces.FaceTrack:
+def find_face(path: Path, landmarks: Path | None, *, face: int | None = None) -> faces.FaceTrack:
+    """Track a recording by a table, by the paper's networks, or by MediaPipe; say which.
+
+    Raises
+    ------
+    TrackerError
+        Where there is none of them, with what to fetch or to give.
+    """
+    info = video.probe(path)
     if landmarks is not None:
         return faces.from_table(
             _checks.existing_file(landmarks, "landmarks table"),
             n_frames=info.n_frames,
             fps=info.fps,
+            face=face,
+            size=(info.width, info.height),
         )
-    from expresso_lib.faces import s3fd_fan  # torch and the networks: only where no table was given
+    if face is None and preprocessing.at_hand(preprocessing.PAPERS_WEIGHTS):
+        from expresso_lib.faces import s3fd_fan  # torch and networks: only where they run
 
-    return s3fd_fan.track(path, s3fd_fan.load("sfd"), s3fd_fan.Options())
+        return s3fd_fan.track(path, s3fd_fan.load("sfd"), s3fd_fan.Options())
+    logger.info("MediaPipe finds the face (without S3FD and FAN's weights, or for --face)")
+    try:
+        return mediapipe.track(path, face=face or 0)
+    except (ImportError, manifest.FetchError) as error:
+        raise preprocessing.TrackerError(
+            f"{error}\nOr give a table of another tool: --landmarks TABLE.csv; or the paper's "
+            "networks: 'expresso data fetch s3fd fan'."
+        ) from error
+
+
+def _gate(path: Path, track: faces.FaceTrack, info: video.VideoInfo) -> tuple[str, ...]:
+    """Refuse what cannot be explained; return what must be said at the head of the card."""
+    reasons = faces.forbids(track, (info.width, info.height))
+    # Two thirds: the cascade itself errs on a frame now and then.
+    if not reasons and faces.elsewhere(path, track) > 2 / 3:
+        reasons = [
+            "the landmarks lie where no face is seen, and a face is seen somewhere else "
+            "(another video's table, or of another size?)"
+        ]
+    if reasons:
+        raise UntrackedError(
+            f"{path} gets no card: {'; '.join(reasons)}. Look at the video, give its own "
+            "landmarks, or another face with --face."
+        )
+    (report_row,) = faces.assess({path.name: track}).to_dict("records")
+    doubts = [text for text in str(report_row["reasons"]).split("; ") if text]
+    if track.found.mean() < SURE:
+        doubts.append(f"no face was found in {1 - track.found.mean():.0%} of frames")
+    others = track.signals.get("faces")
+    if others is not None and others.max() > 1:
+        doubts.append(f"up to {others.max():.0f} faces are in the picture; one is followed")
+    return tuple(doubts)
+
+
+def _units(
+    track: faces.FaceTrack, landmarks: Path | None, aus: Path | None, face: int | None
+) -> pd.DataFrame:
+    if aus is not None:
+        return action_units.read(aus, n_frames=track.n_frames, face=face)
+    if landmarks is not None:
+        # A table of landmarks alone will do.
+        with suppress(tables.TableError):
+            return action_units.read(landmarks, n_frames=track.n_frames, face=face)
+    return action_units.of_track(track)
 
 
 def _windows(archive: clips.ClipArchive, length: int) -> tuple[np.ndarray, str]:

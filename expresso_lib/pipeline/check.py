@@ -1,0 +1,131 @@
+"""What a folder of one's own lacks, before anything runs: names, tables, weights, time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import pandas as pd
+
+from expresso_lib import cohort, config
+from expresso_lib.clips import preprocessing
+from expresso_lib.faces import tables
+
+# Seconds of one CPU per frame, measured on 360 x 288 px; `bench` and the study have them anew.
+PER_FRAME = {"s3fd_fan": 0.3, "mediapipe": 0.02, "tables": 0.002, "simulated": 0.002}
+CUTTING = 0.01  # s per frame: reading, aligning and labelling
+LEAST_PEOPLE = 5  # below, nothing here can be inferred
+LONG = 3600.0  # s of work from which it is said to be long
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at."""
+
+    what: str
+    found: str
+    fine: bool
+    remedy: str = ""
+
+
+def check(parameters: config.Parameters) -> list[Finding]:
+    """Look at a cohort's names, scores, tables and trackers; nothing is tracked or written.
+
+    Parameters
+    ----------
+    parameters : of the run that is planned; `cohort.folder` names the folder.
+
+    Raises
+    ------
+    CohortError
+        Where nothing in the folder can be used, with the whole list.
+    """
+    people = cohort.from_parameters(parameters.cohort)
+    found = [_people(people, parameters.training.folds), *_problems(people)]
+    found += [_clips(people, parameters.clips), _tables(people.recordings)]
+    try:
+        tracker = preprocessing.choose_tracker(
+            parameters.faces.tracker,
+            people.recordings,
+            weights_folder=parameters.faces.weights_folder,
+        )
+    except preprocessing.TrackerError as error:
+        return [*found, Finding("tracker", "none at hand", False, str(error))]
+    found.append(Finding("tracker", preprocessing.TRACKERS[tracker], True))
+    return [*found, _time(people.recordings, tracker)]
+
+
+def _people(people: cohort.Cohort, folds: int) -> Finding:
+    count, recordings = len(people.participants), len(people.recordings)
+    least = max(LEAST_PEOPLE, folds)
+    text = f"{count} with {recordings} usable recordings, {people.scale.title}"
+    return Finding(
+        "participants",
+        text,
+        count >= least,
+        ""
+        if count >= least
+        else f"{least} are needed ({folds} folds, and below "
+        f"{LEAST_PEOPLE} no interval means anything); add people or lower training.folds",
+    )
+
+
+def _problems(people: cohort.Cohort) -> list[Finding]:
+    grouped = people.problems.groupby(["problem", "consequence", "remedy"], sort=False)["item"]
+    return [
+        Finding(
+            f"{consequence}: {len(items)}",
+            f"{problem} ({', '.join(items.head(4))}{', …' if len(items) > 4 else ''})",
+            consequence != "left out",
+            str(remedy),
+        )
+        for (problem, consequence, remedy), items in grouped
+    ]
+
+
+def _clips(people: cohort.Cohort, wanted: config.ClipsSection) -> Finding:
+    rows = people.recordings
+    have = rows["n_frames"] / rows["fps"] * rows["fps"].clip(upper=wanted.fps)
+    short = int((have < wanted.frames * wanted.dilation).sum())
+    text = f"{wanted.frames} frames at {wanted.fps:g}/s; {short} of {len(rows)} recordings shorter"
+    remedy = f"lower clips.frames (the shortest has {int(have.min())})" if short else ""
+    return Finding("clips", text, short == 0, remedy)
+
+
+def _tables(recordings: pd.DataFrame) -> Finding:
+    paths = [
+        p for p in recordings.get("au_table", pd.Series(dtype=str)) if isinstance(p, str) and p
+    ]
+    if not paths:
+        return Finding(
+            "tables",
+            "none: action units will be proxies",
+            True,
+            "OpenFace's, Py-Feat's or LibreFace's under the videos' names are better",
+        )
+    kinds, bad = Counter(), []
+    for path in paths:
+        try:
+            kinds[tables.TOOLS[tables.read_faces(path).attrs["tool"]].title] += 1
+        except tables.TableError as error:
+            bad.append(str(error))
+    text = ", ".join(f"{count} of {tool}" for tool, count in kinds.items()) or "none readable"
+    missing = len(recordings) - len(paths)
+    return Finding(
+        "tables",
+        f"{text}; {missing} recordings without",
+        not bad and not missing,
+        bad[0] if bad else "add the missing ones" if missing else "",
+    )
+
+
+def _time(recordings: pd.DataFrame, tracker: str) -> Finding:
+    frames = int(recordings["n_frames"].sum())
+    seconds = frames * (PER_FRAME[tracker] + CUTTING)
+    text = f"{frames} frames: about {_words(seconds)} of one CPU for faces and clips"
+    slow = seconds > LONG
+    remedy = "use more workers (run.workers), a GPU, or faces.tracker=mediapipe" if slow else ""
+    return Finding("time", text, not slow, remedy)
+
+
+def _words(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{max(seconds / 60, 1):.0f} min"

@@ -1,0 +1,126 @@
+"""Before a card: whose face it is, whether it was found, and what a folder lacks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from expresso_lib import config, faces
+from expresso_lib.clips import preprocessing
+from expresso_lib.faces import mediapipe, video
+from expresso_lib.pipeline import check, recording
+
+DEMO = Path(faces.__file__).parents[1] / "assets/demo_cohort"
+VIDEO = sorted(DEMO.glob("*.mp4"))[0]
+
+
+@pytest.fixture(scope="module")
+def track():
+    """The true track of a rendered recording."""
+    return preprocessing.true_track(VIDEO, video.probe(VIDEO).fps)
+
+
+def _moved(track, points):
+    return faces.from_landmarks(points, track.confidence, track.fps, "openface")
+
+
+def test_a_good_track_passes_without_a_doubt(track):
+    """The truth of the recording itself: nothing is refused, nothing is doubted."""
+    assert recording._gate(VIDEO, track, video.probe(VIDEO)) == ()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda p: p / 224, "shares of the picture"),
+        (lambda p: 2 * p + 40, "outside of the picture"),
+        (lambda p: 0.4 * p, "somewhere else"),
+        (lambda p: np.where(np.arange(len(p))[:, None, None] < 1, p, np.nan), "a face in 0%"),
+    ],
+)
+def test_landmarks_of_something_else_give_no_card(track, spoil, message):
+    """Shares, doubled, another video's, one row for 250 frames: a message, no card."""
+    with pytest.raises(recording.UntrackedError, match=message):
+        recording._gate(VIDEO, _moved(track, spoil(track.landmarks)), video.probe(VIDEO))
+
+
+def test_what_is_doubtful_is_returned_for_the_head_of_the_card(track):
+    """A tenth of the frames lost, a second face: the card goes on, and says so first."""
+    points = track.landmarks.copy()
+    points[:25] = np.nan
+    one = replace(_moved(track, points), signals={"faces": np.full(len(points), 2.0)})
+    doubts = recording._gate(VIDEO, one, video.probe(VIDEO))
+    assert any("10% of frames" in text for text in doubts)
+    assert any("2 faces" in text for text in doubts)
+
+
+def test_without_weights_the_message_names_every_way_out(tmp_path, monkeypatch):
+    """Offline: MediaPipe's file, the option --landmarks, the paper's weights."""
+    monkeypatch.setenv("EXPRESSO_DATA", str(tmp_path))
+    monkeypatch.setenv("EXPRESSO_MIRROR", str(tmp_path))
+    with pytest.raises(preprocessing.TrackerError) as caught:
+        recording.find_face(VIDEO, None)
+    for words in ("face_landmarker", "--landmarks", "expresso data fetch s3fd fan"):
+        assert words in str(caught.value)
+
+
+def test_mediapipe_stands_in_for_the_papers_networks(tmp_path, monkeypatch, caplog, track):
+    """Without S3FD and FAN's weights MediaPipe is asked, and the log says so."""
+    monkeypatch.setenv("EXPRESSO_DATA", str(tmp_path))
+    monkeypatch.setattr(mediapipe, "track", lambda path, face=0: track)
+    with caplog.at_level("INFO"):
+        assert recording.find_face(VIDEO, None) is track
+    assert "MediaPipe finds the face" in caplog.text
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two people with a recording named alike; one has a table, of another tool's form."""
+    for person in "ab":
+        place = tmp_path / person
+        place.mkdir()
+        pictures = [
+            np.full((64, 64, 3), 10 * f + 50 * (person == "b"), np.uint8) for f in range(12)
+        ]
+        video.write_video(place / "session1.mp4", pictures, 25)
+    pd.DataFrame({"frame": [1], "confidence": [0.9], "success": [1], "AU12_r": [1.0]}).to_csv(
+        tmp_path / "a/session1.csv", index=False
+    )
+    (tmp_path / "scores.csv").write_text(
+        "participant,path,score\na,a/session1.mp4,3\nb,b/session1.mp4,9\n"
+    )
+    return tmp_path
+
+
+def test_check_says_what_a_folder_lacks_before_anything_runs(folder, monkeypatch):
+    """Too few people, clips too long, a table missing, no tracker: each with its remedy."""
+    monkeypatch.setenv("EXPRESSO_DATA", str(folder / "none"))
+    parameters = config.load_profile(
+        "folder",
+        Path(__file__).parents[2] / "notebooks/params",
+        [f"cohort.folder={folder}", "cohort.table=scores.csv"],
+    )
+    found = {one.what: one for one in check.check(parameters)}
+    assert "2 with 2 usable recordings" in found["participants"].found
+    assert "5 are needed" in found["participants"].remedy
+    assert "1 of OpenFace; 1 recordings without" in found["tables"].found
+    assert "clips.frames" in found["clips"].remedy
+    assert "data fetch face_landmarker" in found["tracker"].remedy
+    assert not any(one.fine for one in found.values() if one.what != "kept: 1")
+
+
+def test_recordings_of_one_name_are_told_apart_and_keep_their_own_tables(folder):
+    """A/session1 and B/session1: two recordings, and a's table is not b's."""
+    parameters = config.load_profile(
+        "folder",
+        Path(__file__).parents[2] / "notebooks/params",
+        [f"cohort.folder={folder}", "cohort.table=scores.csv"],
+    )
+    rows = check.cohort.from_parameters(parameters.cohort).recordings.set_index("participant")
+    assert list(rows["recording"]) == ["a_session1", "b_session1"]
+    assert rows.loc["a", "au_table"].endswith("session1.csv")
+    assert rows.loc["b", "au_table"] == ""
