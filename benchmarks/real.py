@@ -1,0 +1,785 @@
+"""Real faces, and an answer that is known all the same: GRID, where the score is seconds of speech.
+
+    python -m benchmarks.real FOLDER [--weights FOLDER] [--quick]
+
+A model that predicts how long somebody speaks must owe it to the mouth (and the jaw), and to the
+frames between the first and the last word. Every speaker is predicted, explained and tested by a
+model that has not seen them; every interval is over speakers. Interventions need no renderer: a
+stretch of the clip is held still, or a part of the face is replaced by the recording's own neutral
+one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from time import process_time
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from expresso_lib import clips, cohort, faces, manifest, models, store
+from expresso_lib.attribution import methods
+from expresso_lib.clips import preprocessing
+from expresso_lib.faces import action_units, anatomy, mediapipe
+from expresso_lib.faithfulness import metrics
+from expresso_lib.models import networks
+
+ROOT = Path(__file__).parents[1]
+HERE = Path(__file__).with_name("study")
+# The whole clip at the rate that the demo's network was pre-trained at.
+SIZE, RATE, FRAMES = 64, 12.5, 37
+HEAD = ("yaw", "pitch", "roll")
+# Parts of the picture by the landmarks that carry them; the jaw is what of the face's rest lies
+# below the base of the nose.
+PARTS: dict[str, tuple[int, ...]] = {
+    "brows": tuple(range(17, 27)),
+    "eyes": tuple(range(36, 48)),
+    "nose": tuple(range(27, 36)),
+    "mouth": tuple(range(48, 68)),
+    "jaw": (*range(4, 13), *range(48, 60)),
+    "rest": (*range(0, 4), *range(13, 17), *range(27, 48)),
+}
+NAMES = (*PARTS, "background")
+SPEAKING = ("mouth", "jaw")
+BASELINES = ("own_neutral", "blur", "zero")
+CONTROLS = ("edge", "motion", "difference")
+THIRDS = 3
+BEFORE, AFTER = 0.4, 1.2  # seconds around the first word
+SOFT = 1.5  # pixels; standard deviation of the edge where a part is put in
+DRAWS = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Take:
+    """One recording as the model sees it: one clip, whole."""
+
+    participant: str
+    recording: str
+    score: float  # seconds of speech
+    pixels: torch.Tensor  # float32 (3, T, H, W), 0 to 1
+    parts: np.ndarray  # uint8 (T, H, W), index into `NAMES`
+    landmarks: np.ndarray  # float32 (T, 68, 2), pixels of the clip
+    speech: np.ndarray  # bool (T,), between the first and the last word
+    onset: float  # seconds, the first word
+    fps: float
+    neutral: int  # frame that serves as the own neutral one
+
+
+def takes(
+    people: cohort.Cohort, tracks: Mapping[str, Path], *, size: int, rate: float, frames: int
+) -> list[Take]:
+    """Cut every recording into its one clip."""
+    found = []
+    for row in people.recordings.itertuples():
+        track = faces.FaceTrack.load(tracks[str(row.recording)])
+        archive = clips.prepare(str(row.path), track, size=size, rate=rate)
+        rows = np.arange(min(frames, archive.n_frames))
+        seconds = archive.source[rows] / row.fps
+        points = archive.landmarks[rows]
+        pixels = torch.from_numpy(clips.stack(archive, rows[None])[0])
+        found.append(
+            Take(
+                str(row.participant),
+                str(row.recording),
+                float(row.score),
+                pixels,
+                parts_of(archive.face_regions[rows], points),
+                points,
+                (seconds >= row.speech_start) & (seconds < row.speech_end),
+                float(row.speech_start),
+                archive.fps,
+                methods.neutral_frame(points),
+            )
+        )
+    return found
+
+
+def parts_of(labels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Name every pixel's part, uint8 (T, H, W), from the label map and landmarks (T, 68, 2)."""
+    merged = {
+        "right_eyebrow": "brows",
+        "left_eyebrow": "brows",
+        "right_eye": "eyes",
+        "left_eye": "eyes",
+        "face_rest": "rest",
+    }
+    table = np.array([NAMES.index(merged.get(name, name)) for name in anatomy.REGIONS], np.uint8)
+    parts = table[labels]
+    base = np.nan_to_num(landmarks[:, 33, 1], nan=np.inf)[:, None, None]
+    low = np.arange(labels.shape[1])[None, :, None] > base
+    return np.where((parts == NAMES.index("rest")) & low, NAMES.index("jaw"), parts).astype(
+        np.uint8
+    )
+
+
+# Prediction
+
+
+def frozen(model: networks.VideoRegressor, data: Sequence[Take]) -> tuple[pd.DataFrame, dict]:
+    """Predict every speaker by a ridge head fitted on the others' clips; the trunk is as shipped.
+
+    Returns
+    -------
+    DataFrame, dict
+        participant, recording, score, prediction, null (the others' mean); speaker -> its head.
+    """
+    with torch.inference_mode():
+        values = np.concatenate([model.features(one.pixels[None]).numpy() for one in data])
+    who = np.array([one.participant for one in data])
+    scores = np.array([one.score for one in data])
+    heads, rows = {}, []
+    for speaker in np.unique(who):
+        train = who != speaker
+        # Every clip has its own score, so every clip counts by itself.
+        names = [one.recording for one in data if one.participant != speaker]
+        heads[speaker] = models.fit_ridge(values[train], scores[train], names)
+        for k in np.flatnonzero(~train):
+            rows.append(
+                (
+                    speaker,
+                    data[k].recording,
+                    scores[k],
+                    float(heads[speaker].predict(values[k : k + 1])[0]),
+                    float(scores[train].mean()),
+                )
+            )
+    columns = ["participant", "recording", "score", "prediction", "null"]
+    return pd.DataFrame(rows, columns=columns), heads
+
+
+@dataclass(frozen=True, eq=False)
+class _Set:
+    """Takes as `models.finetune` wants them."""
+
+    data: Sequence[Take]
+
+    @property
+    def table(self) -> pd.DataFrame:
+        return pd.DataFrame(
+            [
+                {
+                    "participant": one.participant,
+                    "recording": one.recording,
+                    "clip": 0,
+                    "score": one.score,
+                }
+                for one in self.data
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        return self.data[index].pixels
+
+
+def tuned(
+    make: Callable[[], networks.VideoRegressor],
+    data: Sequence[Take],
+    heads: Mapping[str, Any],
+    options: models.FineTuning,
+) -> tuple[pd.DataFrame, dict[str, nn.Module]]:
+    """Fine-tune on the other speakers, two of whom say when to stop; predict each speaker.
+
+    Returns
+    -------
+    DataFrame, dict
+        As `frozen`; speaker -> its network.
+    """
+    who = np.array([one.participant for one in data])
+    scores = np.array([one.score for one in data])
+    speakers, found, rows = list(np.unique(who)), {}, []
+    for number, speaker in enumerate(speakers):
+        others = [one for one in speakers if one != speaker]
+        aside = {others[number % len(others)], others[(number + 4) % len(others)]}
+        stop = np.isin(who, list(aside))
+        model = make()
+        models.finetune(
+            model,
+            _Set(data),
+            np.flatnonzero((who != speaker) & ~stop),
+            np.flatnonzero(stop),
+            options=options,
+            head=heads[speaker],
+        )
+        found[speaker] = model.eval()
+        for k in np.flatnonzero(who == speaker):
+            said = metrics.scores(model, data[k].pixels[None])[0]
+            rows.append(
+                (
+                    speaker,
+                    data[k].recording,
+                    scores[k],
+                    float(said),
+                    float(scores[who != speaker].mean()),
+                )
+            )
+    columns = ["participant", "recording", "score", "prediction", "null"]
+    return pd.DataFrame(rows, columns=columns), found
+
+
+def score_table(predictions: pd.DataFrame) -> pd.DataFrame:
+    """How well seconds of speech are predicted, overall, within and between speakers.
+
+    Returns
+    -------
+    DataFrame
+        metric, estimate, ci_low, ci_high, speakers: ``r`` (all clips), ``r_within`` (clips from
+        their speaker's mean), ``r_between`` (speakers' means), ``mae`` and ``null_mae`` (s),
+        ``mae_gain`` (null minus model, s; above 0 is better than the null).
+    """
+
+    def measures(table: pd.DataFrame) -> dict[str, float]:
+        own = table[["score", "prediction"]]
+        mean = own.groupby(table["speaker"]).transform("mean")
+        within, between = own - mean, own.groupby(table["speaker"]).mean()
+        mae = (own["prediction"] - own["score"]).abs().mean()
+        null = (table["null"] - own["score"]).abs().mean()
+        return {
+            "r": own.corr().iloc[0, 1],
+            "r_within": within.corr().iloc[0, 1],
+            "r_between": between.corr().iloc[0, 1],
+            "mae": mae,
+            "null_mae": null,
+            "mae_gain": null - mae,
+        }
+
+    return _over_speakers(predictions, measures)
+
+
+def _over_speakers(
+    table: pd.DataFrame,
+    measures: Callable[[pd.DataFrame], Mapping[str, float]],
+    *,
+    draws: int = 500,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Estimates with 95 % intervals, whole speakers drawn with replacement."""
+    groups = [part for _, part in table.groupby("participant")]
+    rng = np.random.default_rng(seed)
+    whole = measures(table.assign(speaker=table["participant"]))
+    drawn = []
+    for _ in range(draws):
+        chosen = rng.integers(0, len(groups), len(groups))
+        parts = [groups[k].assign(speaker=i) for i, k in enumerate(chosen)]
+        drawn.append(measures(pd.concat(parts)))
+    spread = pd.DataFrame(drawn)
+    return pd.DataFrame(
+        [
+            {
+                "metric": name,
+                "estimate": value,
+                "ci_low": spread[name].quantile(0.025),
+                "ci_high": spread[name].quantile(0.975),
+                "speakers": len(groups),
+            }
+            for name, value in whole.items()
+        ]
+    )
+
+
+# Explanation
+
+
+def maps_of(model: nn.Module, one: Take) -> Iterator[tuple[str, np.ndarray]]:
+    """Maps (T, H, W) of one take: DeepLift per baseline, seconds; and the controls."""
+    x = one.pixels[None]
+    neutral = one.pixels[:, one.neutral : one.neutral + 1]
+    for baseline in BASELINES:
+        reference = neutral if baseline == "own_neutral" else baseline
+        found = methods.attribute(model, x, "DeepLift", reference)
+        yield baseline, found.values.numpy()[0].sum(axis=0)
+    still = neutral.expand_as(one.pixels)[None].numpy()
+    known = metrics.controls(x.numpy(), still)
+    for name in CONTROLS:
+        yield name, known[name][0]
+
+
+def removals(one: Take) -> Iterator[tuple[str, str, int, torch.Tensor]]:
+    """Give kind, part, third (-1: all) and the clip without it (3, T, H, W).
+
+    Kinds: ``region`` (the own neutral part put in), ``stretch`` (a third held still),
+    ``region_stretch`` (the neutral part in a third).
+    """
+    third = np.arange(len(one.parts)) * THIRDS // len(one.parts)
+    for name in PARTS:
+        without = with_neutral(one, name)
+        yield "region", name, -1, without
+        for number in range(THIRDS):
+            inside = torch.from_numpy(third == number)[None, :, None, None]
+            yield "region_stretch", name, number, torch.where(inside, without, one.pixels)
+    for number in range(THIRDS):
+        held = one.pixels.clone()
+        rows = np.flatnonzero(third == number)
+        held[:, rows] = held[:, rows[:1]]
+        yield "stretch", "all", number, held
+
+
+def with_neutral(one: Take, name: str) -> torch.Tensor:
+    """The clip with one part of the face as in the own neutral frame, moved to where it is now."""
+    size = one.parts.shape[1:]
+    donor = np.ascontiguousarray(one.pixels[:, one.neutral].permute(1, 2, 0).numpy())
+    source = one.landmarks[one.neutral][list(PARTS[name])]
+    frames = []
+    for t in range(len(one.parts)):
+        target = one.landmarks[t][list(PARTS[name])]
+        way = (
+            cv2.estimateAffinePartial2D(source, target, method=cv2.LMEDS)[0]
+            if np.isfinite(target).all()
+            else None
+        )
+        moved = (
+            donor
+            if way is None
+            else cv2.warpAffine(donor, way, size[::-1], borderMode=cv2.BORDER_REPLICATE)
+        )
+        # The part where it is and where it was, so that an open mouth leaves no rim.
+        area = (one.parts[t] == NAMES.index(name)) | (one.parts[one.neutral] == NAMES.index(name))
+        area &= one.parts[t] != NAMES.index("background")
+        soft = cv2.GaussianBlur(area.astype(np.float32), (0, 0), SOFT)[..., None]
+        now = one.pixels[:, t].permute(1, 2, 0).numpy()
+        frames.append(soft * moved + (1 - soft) * now)
+    return torch.from_numpy(np.stack(frames)).permute(3, 0, 1, 2).float()
+
+
+def examine(model: nn.Module, one: Take) -> dict[str, pd.DataFrame]:
+    """Everything asked of one take: tables ``parts``, ``frames``, ``removals``, by `channel`."""
+    known = {"participant": one.participant, "recording": one.recording}
+    whole = metrics.scores(model, one.pixels[None])[0]
+    asked = list(removals(one))
+    effects = whole - metrics.scores(model, torch.stack([clip for *_, clip in asked]))
+    third = np.arange(len(one.parts)) * THIRDS // len(one.parts)
+    masks = [_mask(one.parts, third, part, number) for _, part, number, _ in asked]
+    parts, frames, removed = [], [], []
+    for name, values in maps_of(model, one):
+        for k, part in enumerate(NAMES):
+            inside = one.parts == k
+            parts.append(
+                known
+                | {
+                    "channel": name,
+                    "part": part,
+                    "signed": values[inside].sum(),
+                    "size": np.abs(values[inside]).sum(),
+                    "area": inside.sum(),
+                    "prediction": whole,
+                }
+            )
+        frames.append(
+            pd.DataFrame(
+                known
+                | {
+                    "channel": name,
+                    "frame": np.arange(len(values)),
+                    "speech": one.speech,
+                    "seconds": np.arange(len(values)) / one.fps - one.onset,
+                    "signed": values.sum(axis=(1, 2)),
+                    "size": np.abs(values).sum(axis=(1, 2)),
+                }
+            )
+        )
+        removed += [
+            known
+            | {
+                "channel": name,
+                "kind": kind,
+                "part": part,
+                "third": number,
+                "said": values[mask].sum(),
+                "effect": effect,
+            }
+            for (kind, part, number, _), effect, mask in zip(asked, effects, masks)
+        ]
+    return {
+        "parts": pd.DataFrame(parts),
+        "frames": pd.concat(frames, ignore_index=True),
+        "removals": pd.DataFrame(removed),
+    }
+
+
+def _mask(parts: np.ndarray, third: np.ndarray, part: str, number: int) -> np.ndarray:
+    inside = np.ones(parts.shape, bool) if part == "all" else parts == NAMES.index(part)
+    return inside if number < 0 else inside & (third == number)[:, None, None]
+
+
+def region_table(parts: pd.DataFrame) -> pd.DataFrame:
+    """Where: per channel and part, mean over speakers with its interval.
+
+    Returns
+    -------
+    DataFrame
+        channel, part (also ``mouth and jaw``), metric, estimate, ci_low, ci_high, speakers:
+        ``share`` (of |attribution|), ``density`` (share over the share of the area), ``carries``
+        (share of the predictions' variance over clips that the part's signed sum covers; all parts
+        and the reference make 1).
+    """
+    both = (
+        parts[parts["part"].isin(SPEAKING)]
+        .groupby(["participant", "recording", "channel"])[["signed", "size", "area"]]
+        .sum()
+        .reset_index()
+    )
+    predictions = parts.drop_duplicates("recording")[["recording", "prediction"]]
+    joined = pd.concat([parts, both.merge(predictions).assign(part="mouth and jaw")])
+    keys = ["recording", "channel"]
+    total = parts.groupby(keys)[["size", "area"]].sum().add_prefix("all_").reset_index()
+    joined = joined.merge(total, on=keys)
+    joined["share"] = joined["size"] / joined["all_size"]
+    joined["density"] = joined["share"] / (joined["area"] / joined["all_area"])
+
+    def measures(table: pd.DataFrame) -> dict[str, float]:
+        carried = np.cov(table["signed"], table["prediction"])
+        per = table.groupby("speaker")[["share", "density"]].mean().mean()
+        return {**per, "carries": carried[0, 1] / max(carried[1, 1], 1e-12)}
+
+    return _by(joined, ["channel", "part"], measures)
+
+
+def time_table(frames: pd.DataFrame) -> pd.DataFrame:
+    """When: chance that a frame of speech outranks one outside, mean over speakers.
+
+    Returns
+    -------
+    DataFrame
+        channel, metric (``auroc_size``: of |attribution|; ``auroc_signed``), estimate, ci_low,
+        ci_high, speakers.
+    """
+    rows = [
+        {
+            "participant": who,
+            "recording": recording,
+            "channel": name,
+            "auroc_size": metrics.auroc(one["size"].to_numpy(), one["speech"].to_numpy()),
+            "auroc_signed": metrics.auroc(one["signed"].to_numpy(), one["speech"].to_numpy()),
+        }
+        for (who, recording, name), one in frames.groupby(["participant", "recording", "channel"])
+    ]
+    columns = ["auroc_size", "auroc_signed"]
+    return _by(
+        pd.DataFrame(rows),
+        ["channel"],
+        lambda table: dict(table.groupby("speaker")[columns].mean().mean()),
+    )
+
+
+def onset_table(frames: pd.DataFrame) -> pd.DataFrame:
+    """The first word's onset: each frame's share of the clip's |attribution|, times its frames.
+
+    Returns
+    -------
+    DataFrame
+        channel, seconds (from the first word, in steps of a frame), estimate (1: as everywhere in
+        the clip), ci_low, ci_high, speakers.
+    """
+    near = frames[frames["seconds"].between(-BEFORE, AFTER)].copy()
+    mean = frames.groupby(["recording", "channel"])["size"].transform("mean")
+    near["relative"] = frames["size"].loc[near.index] / mean.loc[near.index]
+    step = float(
+        np.median(
+            np.diff(
+                np.sort(
+                    frames.loc[
+                        frames["recording"] == frames["recording"].iloc[0], "seconds"
+                    ].unique()
+                )
+            )
+        )
+    )
+    near["seconds"] = (np.round(near["seconds"] / step) * step).round(3)
+    found = _by(
+        near,
+        ["channel", "seconds"],
+        lambda table: {"relative": table.groupby("speaker")["relative"].mean().mean()},
+        draws=200,
+    )
+    return found.drop(columns="metric")
+
+
+def removal_table(removed: pd.DataFrame) -> pd.DataFrame:
+    """Does the model lose what the explanation says? Per channel and kind.
+
+    Returns
+    -------
+    DataFrame
+        channel (also ``effect``), kind, metric, estimate, ci_low, ci_high, speakers: ``fidelity``
+        (Pearson's r of said and effect within a recording, mean over speakers), ``fidelity_pooled``
+        (over all recordings and removals), and of ``effect`` itself per part and third its mean
+        and its mean size in seconds.
+    """
+
+    def measures(table: pd.DataFrame) -> dict[str, float]:
+        within = table.groupby(["speaker", "recording"])[["said", "effect"]].apply(
+            lambda one: metrics.pearson(one["said"].to_numpy(), one["effect"].to_numpy())
+        )
+        return {
+            "fidelity": float(within.groupby("speaker").mean().mean()),
+            "fidelity_pooled": metrics.pearson(
+                table["said"].to_numpy(), table["effect"].to_numpy()
+            ),
+        }
+
+    fidelity = _by(removed, ["channel", "kind"], measures, draws=200)
+    once = removed[removed["channel"] == removed["channel"].iloc[0]].copy()
+    once["size"] = once["effect"].abs()
+    effects = _by(
+        once,
+        ["kind", "part", "third"],
+        lambda table: dict(table.groupby("speaker")[["effect", "size"]].mean().mean()),
+        draws=200,
+    )
+    return pd.concat([fidelity, effects.assign(channel="effect")], ignore_index=True)
+
+
+def _by(table: pd.DataFrame, keys: list[str], measures: Callable, **options: Any) -> pd.DataFrame:
+    parts = []
+    for values, part in table.groupby(keys, sort=False):
+        found = _over_speakers(part, measures, **options)
+        for name, value in reversed(list(zip(keys, values))):
+            found.insert(0, name, value)
+        parts.append(found)
+    return pd.concat(parts, ignore_index=True)
+
+
+def tracked(people: cohort.Cohort, folder: Path, *, weights: str = "") -> dict[str, Path]:
+    """Track every recording with MediaPipe; what is done is not done again."""
+    items = preprocessing.track_items(
+        people.recordings, "mediapipe", smoothing=0.0, weights_folder=weights, weights_mirror=""
+    )
+    done = store.map(preprocessing.make_track, items, out=folder / "tracks", describe="tracking")
+    return preprocessing.paths(done)
+
+
+# Trackers
+
+
+def tracker_table(people: cohort.Cohort, tracks: Mapping[str, Path], weights: str) -> pd.DataFrame:
+    """What MediaPipe costs and gives: on GRID, and against the truth of rendered faces.
+
+    Returns
+    -------
+    DataFrame
+        on (``GRID``, ``rendered``), what, estimate, low, high (tenths of the recordings), unit,
+        recordings.
+    """
+    found = [faces.FaceTrack.load(path) for path in tracks.values()]
+    report = faces.assess(dict(zip(tracks, found)))
+    start, frames = process_time(), 0
+    for path in people.recordings["path"].sample(4, random_state=0):
+        frames += mediapipe.track(str(path), folder=weights).n_frames
+    rows = [
+        _spread(
+            "GRID",
+            "CPU per frame, decoding included",
+            "ms",
+            [1000 * (process_time() - start) / frames],
+        ),
+        _spread("GRID", "frames with a face", "share", report["found"]),
+        _spread("GRID", "recordings that pass", "share", [report["passed"].mean()]),
+        _spread("GRID", "jitter", "outer-eye distances", report["jitter"]),
+        _spread(
+            "GRID", "most faces in a frame", "faces", [one.signals["faces"].max() for one in found]
+        ),
+    ]
+    return pd.DataFrame(rows + _against_truth(weights)[0])
+
+
+def proxy_table(weights: str) -> pd.DataFrame:
+    """How far proxies may be believed: r with the planted action units of rendered faces.
+
+    Returns
+    -------
+    DataFrame
+        au, proxy (``blendshapes``, ``landmarks`` of MediaPipe's points, ``true landmarks``), r
+        (median over recordings), low, high (tenths), recordings.
+    """
+    return _against_truth(weights)[1]
+
+
+@lru_cache(maxsize=1)
+def _against_truth(weights: str) -> tuple[list[dict], pd.DataFrame]:
+    groups = {
+        "jaw": slice(0, 17),
+        "brows": slice(17, 27),
+        "nose": slice(27, 36),
+        "eyes": slice(36, 48),
+        "lips": slice(48, 68),
+        "all 68 points": slice(0, 68),
+    }
+    errors: dict[str, list[float]] = {name: [] for name in groups}
+    follows: dict[str, list[float]] = {name: [] for name in (*HEAD, "gaze_x", "gaze_y")}
+    parts = []
+    for path in sorted(manifest.locate("demo_cohort").glob("*_R1.mp4"))[:12]:
+        track = mediapipe.track(path, folder=weights)
+        with np.load(path.with_suffix(".npz")) as file:
+            truth = {name: file[name] for name in ("landmarks", "pose", "gaze")}
+        away = np.linalg.norm(track.landmarks - truth["landmarks"], axis=-1)
+        away /= np.mean(faces.eye_distance(truth["landmarks"]))
+        for name, group in groups.items():
+            errors[name].append(float(np.nanmean(away[:, group])))
+        seen = np.radians(truth["gaze"] + truth["pose"][:, :2])
+        true = dict(zip(follows, (*truth["pose"].T, *seen.T)))
+        for name, values in true.items():
+            both = np.isfinite(track.signals[name])
+            follows[name].append(metrics.pearson(track.signals[name][both], values[both]))
+        planted = action_units.from_truth(path.with_suffix(".npz"))
+        for name, series in {
+            "blendshapes": action_units.of_track(track),
+            "landmarks": action_units.proxies(track.landmarks),
+            "true landmarks": action_units.proxies(truth["landmarks"]),
+        }.items():
+            parts.append(action_units.agreement(series, planted).assign(proxy=name))
+    rows = [
+        _spread("rendered", f"error of {name}", "outer-eye distances", values)
+        for name, values in errors.items()
+    ]
+    rows += [
+        _spread("rendered", f"{name} against the truth", "r", values)
+        for name, values in follows.items()
+    ]
+    grouped = pd.concat(parts).groupby(["au", "proxy"])["r"]
+    table = pd.DataFrame(
+        {
+            "r": grouped.median(),
+            "low": grouped.quantile(0.1),
+            "high": grouped.quantile(0.9),
+            "recordings": grouped.count(),
+        }
+    )
+    return rows, table.reset_index()
+
+
+def _spread(on: str, what: str, unit: str, values: Any) -> dict[str, Any]:
+    array = np.asarray(values, float)
+    low, middle, high = np.nanquantile(array, [0.1, 0.5, 0.9])
+    return {
+        "on": on,
+        "what": what,
+        "estimate": middle,
+        "low": low,
+        "high": high,
+        "unit": unit,
+        "recordings": len(array),
+    }
+
+
+# The whole
+
+
+def predict_and_explain(
+    data: Sequence[Take], *, epochs: int, folder: Path
+) -> dict[str, pd.DataFrame]:
+    """Both recipes, frozen and fine-tuned: predictions, then everything `examine` finds."""
+
+    def make() -> networks.VideoRegressor:
+        frames, size = len(data[0].parts), data[0].parts.shape[1]
+        return networks.build("small", weights="facial-actions", frames=frames, size=size)
+
+    predicted, heads = frozen(make(), data)
+    models_of: dict[str, dict[str, nn.Module]] = {
+        "frozen": {who: head.write_to(make()).eval() for who, head in heads.items()}
+    }
+    predictions = {"frozen": predicted}
+    if epochs:
+        options = models.FineTuning(parts=("last",), epochs=epochs)
+        predictions["tuned"], models_of["tuned"] = tuned(make, data, heads, options)
+    found: dict[str, list[pd.DataFrame]] = {
+        "predictions": [table.assign(recipe=recipe) for recipe, table in predictions.items()]
+    }
+    for recipe, owners in models_of.items():
+        for one in tqdm(data, f"explaining ({recipe})"):
+            for name, table in examine(owners[one.participant], one).items():
+                found.setdefault(name, []).append(table.assign(recipe=recipe))
+    joined = {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
+    for name, table in joined.items():
+        with store.atomic(folder / f"{name}.parquet") as temporary:
+            table.to_parquet(temporary)
+    return joined
+
+
+def summarised(found: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The committed tables of both recipes."""
+    tables = {
+        "real_scores": ("predictions", score_table),
+        "real_regions": ("parts", region_table),
+        "real_time": ("frames", time_table),
+        "real_onsets": ("frames", onset_table),
+        "real_removals": ("removals", removal_table),
+    }
+    return {
+        name: pd.concat(
+            [
+                make(part.drop(columns="recipe")).assign(recipe=recipe)
+                for recipe, part in found[source].groupby("recipe")
+            ],
+            ignore_index=True,
+        )
+        for name, (source, make) in tables.items()
+    }
+
+
+def stamp(tables: Mapping[str, pd.DataFrame], people: cohort.Cohort) -> dict[str, Any]:
+    """Say what made the tables: commit, date, machine, versions, data."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=False,
+    ).stdout.strip()
+    return {
+        "commit": commit,
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "versions": {name: version(name) for name in ("torch", "mediapipe", "captum", "numpy")},
+        "data": f"GRID, {len(people.recordings)} clips of {len(people.participants)} speakers",
+        "checkpoint": networks.shipped().name,
+        "tables": sorted(tables),
+    }
+
+
+def main() -> None:
+    """Track, predict, explain, remove; write the tables and their stamp."""
+    words = argparse.ArgumentParser(prog="python -m benchmarks.real", description=__doc__)
+    words.add_argument("folder", type=Path, help="GRID")
+    words.add_argument("--weights", default="", help="folder of face_landmarker.task")
+    words.add_argument("--work", type=Path, default=ROOT / "build" / "real", help="kept work")
+    words.add_argument("--tracks", type=Path, help="folder of tracks made before")
+    words.add_argument("--epochs", type=int, default=8, help="of fine-tuning; 0: frozen only")
+    words.add_argument("--each", type=int, default=0, help="clips of each speaker; 0: all")
+    words.add_argument("--out", type=Path, default=HERE, help="folder of the tables")
+    asked = words.parse_args()
+    people = cohort.read("grid", asked.folder)
+    if asked.each:
+        kept = people.recordings.groupby("participant").head(asked.each)
+        people = replace(people, recordings=kept.reset_index(drop=True))
+    if asked.tracks:
+        tracks = {name: asked.tracks / f"{name}.npz" for name in people.recordings["recording"]}
+    else:
+        tracks = tracked(people, asked.work, weights=asked.weights)
+    data = takes(people, tracks, size=SIZE, rate=RATE, frames=FRAMES)
+    tables = summarised(predict_and_explain(data, epochs=asked.epochs, folder=asked.work))
+    tables["real_trackers"] = tracker_table(people, tracks, asked.weights)
+    tables["real_proxies"] = proxy_table(asked.weights)
+    for name, table in tables.items():
+        store.write_text(asked.out / f"{name}.csv", table.round(4).to_csv(index=False))
+    store.write_text(asked.out / "real.json", json.dumps(stamp(tables, people), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
