@@ -457,32 +457,3 @@ def time_use(table: pd.DataFrame) -> Figure:
     axes.set_xticks(range(len(titles)), list(titles.values()))
     axes.set_ylabel("change of prediction\n(original − disturbed), points")
     return figure
-
-
-def headset(rows: pd.DataFrame, worn: np.ndarray, bare: np.ndarray) -> Figure:
-    """Show a headset, and what three references put on it beside what taking it off does.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        As `artefact` takes them, of one model.
-    worn, bare : ndarray
-        float (H, W, 3), 0 to 1: one frame with the headset and without it.
-    """
-    figure, axes = style.figure("full", 1, 3, height=2.6, width_ratios=(1, 1, 2.2))
-    for panel, picture, title in zip(axes, (worn, bare), ("with headset", "taken off")):
-        panel.imshow(picture)
-        panel.set_title(title, fontsize=style.BODY)
-        panel.set_axis_off()
-    ways = {"effect": "what its removal does"} | WAY_TITLES
-    part = rows.set_index("way").reindex([way for way in ways if way in set(rows["way"])])
-    for y, (way, row) in enumerate(part.iterrows()):
-        color = style.ROLE_COLORS["truth" if way == "effect" else "model"]
-        axes[2].plot([row["ci_low"], row["ci_high"]], [y, y], color=color)
-        axes[2].plot(row["points"], y, "s" if way == "effect" else "o", color=color)
-    axes[2].set_yticks(range(len(part)), [ways[way] for way in part.index])
-    axes[2].yaxis.tick_right()
-    axes[2].invert_yaxis()
-    style.zero_line(axes[2], axis="x")
-    axes[2].set_xlabel("score points on the headset")
-    return figure

@@ -68,8 +68,8 @@ CHAPTERS = (
     Chapter(
         "06_action_units",
         "Action units",
-        ("attribution", "statistics", "run"),
-        ("01_cohort", "02_faces", "03_finetune", "04_regions", "05_time"),
+        ("cohort", "clips", "training", "attribution", "statistics", "run"),
+        ("01_cohort", "02_faces", "03_finetune", "04_regions"),
     ),
     Chapter(
         "07_trust",
@@ -81,7 +81,7 @@ CHAPTERS = (
         "09_participant",
         "One participant",
         ("clips", "attribution", "statistics", "run"),
-        ("01_cohort", "02_faces", "03_finetune", "04_regions", "05_time"),
+        ("01_cohort", "02_faces", "03_finetune", "04_regions"),
     ),
     Chapter("b_tracking", "Tracking in depth", ("run",), ("01_cohort", "02_faces")),
     Chapter(

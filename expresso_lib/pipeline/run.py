@@ -219,6 +219,11 @@ class Run:
         self._made[f"{name}.parquet"] = store.file_hash(self.tables / f"{name}.parquet")
         return table
 
+    def evidence(self, name: str) -> pd.DataFrame:
+        """Return a committed table of the study, with its own stamp; empty where there is none."""
+        path = self.root / "benchmarks" / "study" / f"{name}.csv"
+        return pd.read_csv(path) if path.is_file() else pd.DataFrame()
+
     def record(self, **facts: Any) -> None:
         """Add facts to ``run.json``, e.g. ``default_recipe``."""
         path = self.folder / "run.json"

@@ -260,3 +260,35 @@ def _rate(p: np.ndarray) -> float:
 def _rates(rates: dict[str, float], name: str, *, ours: str) -> pd.DataFrame:
     table = pd.DataFrame({name: list(rates), "false_positives": list(rates.values())})
     return table.assign(naive=table[name] != ours)
+
+
+def false_positives(*, participants: int = 24, seed: int = 0) -> pd.DataFrame:
+    """Ask every lesson at once how often it finds something where nothing is.
+
+    Returns
+    -------
+    DataFrame
+        ``lesson, analysis, rate, naive``, a row per analysis.
+    """
+    options = {"participants": participants, "seed": seed}
+    selected = selecting_correct_invents_a_gradient(seed=seed).set_index("band")
+    chosen = selected.loc["significant in", ["correct", "everyone"]]
+    parts = {
+        "window or person": windows_are_not_independent(**options),
+        "one model, many people": one_model_is_shared(**options),
+        "seventeen looks": seventeen_tests(**options),
+        "raw sums": raw_sums_must_grow(**options),
+        "being right": pd.DataFrame(
+            {
+                "analysis": ["correct predictions only", "everyone"],
+                "false_positives": chosen.to_numpy(float),
+                "naive": [True, False],
+            }
+        ),
+    }
+    named = [
+        table.set_axis(["analysis", *table.columns[1:]], axis=1).assign(lesson=lesson)
+        for lesson, table in parts.items()
+    ]
+    rows = pd.concat(named, ignore_index=True).rename(columns={"false_positives": "rate"})
+    return rows[["lesson", "analysis", "rate", "naive"]]

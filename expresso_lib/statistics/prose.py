@@ -491,3 +491,230 @@ def learned(beyond: Any, models: int, *, alpha: float = 0.05) -> str:
         f"{say(most['estimate'])} in log density: {verdict} (family-wise p = {say(most['p'])}; "
         f"with {models} permutations it cannot be below {say(1 / (1 + models))})."
     )
+
+
+def carried(parts: Any) -> str:
+    """Say which region carries most of the correlation with the score, if any is shown to.
+
+    Parameters
+    ----------
+    parts : DataFrame
+        `faithfulness.decomposition.parts`: indexed by region; ``estimate, ci_low, ci_high``.
+    """
+    six = parts.drop(["face_rest", "background", "f(x0)"], errors="ignore")
+    if six["estimate"].isna().all():
+        return "Which region carries severity cannot be said: there are too few participants."
+    most = six.loc[six["estimate"].idxmax()]
+    name = str(most.name).replace("_", " ")
+    shown = (
+        f"The {name} carries most of what was read of severity"
+        if side(most) > 0
+        else f"No region is shown to carry severity; of the six most comes from the {name}"
+    )
+    return f"{shown}: {interval(most)} of r = {say(parts['estimate'].sum())}."
+
+
+def parts_sum(parts: Any) -> str:
+    """Say that the parts add up, and what rest of face and neutral frame add."""
+    total, estimate = parts["estimate"].sum(), parts["estimate"]
+    little = " There is little to split, and the parts are mostly chance." if total < 0.2 else ""
+    return (
+        f"The parts add up to r = {say(total)} (one model per participant).{little} The rest of "
+        f"the face adds {say(estimate.get('face_rest', np.nan))}, and what the model says of the "
+        f"neutral frame alone {say(estimate.get('f(x0)', np.nan))}."
+    )
+
+
+def densest(regions: Any) -> str:
+    """Say where positive attribution is densest, against the rest of the face.
+
+    Parameters
+    ----------
+    regions : DataFrame
+        ``attribution_regions`` of one channel.
+    """
+    mean = regions.groupby("region")["enrichment_positive"].mean()
+    mean = mean.drop(["face_rest", "background"], errors="ignore").dropna()
+    if mean.empty:
+        return "How dense attribution is was not measured."
+    times = say(float(np.exp(mean.max())), 1)
+    return (
+        f"Attribution that raises the score is densest in the {mean.idxmax().replace('_', ' ')}: "
+        f"{times} times the rest of the face."
+    )
+
+
+def complete(sums: Any) -> str:
+    """Say how many explanations add up.
+
+    Parameters
+    ----------
+    sums : DataFrame
+        `attribution.explanation.completeness`.
+    """
+    share, gap = 100 * sums["complete"].mean(), sums["largest_gap"].max()
+    return (
+        f"{int(sums['clips'].max())} clips were explained; {say(share, 1)} % of the explanations "
+        f"add up to 0.1 % of f(x) − f(x0), and the largest gap is {say(gap, 3)} points."
+    )
+
+
+def recovered(study: Any) -> str:
+    """Say in how many cohorts the region that carried most was the planted one.
+
+    Parameters
+    ----------
+    study : DataFrame
+        ``seed, planted, region, part`` (of r); empty where it was not run.
+    """
+    if not len(study):
+        return "The study of planted regions is not there, so this was not measured."
+    cohorts = study.loc[study.groupby(["seed", "planted"])["part"].idxmax()]
+    right = int((cohorts["planted"] == cohorts["region"]).sum())
+    chance = len(cohorts) / study["region"].nunique()
+    return (
+        f"In {right} of {len(cohorts)} cohorts the region with the largest part was the planted "
+        f"one; guessing would give {say(chance, 1)}."
+    )
+
+
+def uses_time(used: Any) -> str:
+    """Say how far predictions move when a clip is frozen, shuffled, reversed.
+
+    Parameters
+    ----------
+    used : DataFrame
+        `faithfulness.trials.time_use`: ``freeze, shuffle, reverse``, recorded minus disturbed.
+    """
+    if used.empty:
+        return "Whether the model uses time was not measured: no recording holds a clip."
+    size = {name: used[name].abs().mean() for name in ("freeze", "shuffle", "reverse")}
+    word = "uses time" if max(size["shuffle"], size["reverse"]) >= 1 else "hardly uses time"
+    return (
+        f"The model {word}: a clip's prediction moves by {say(size['freeze'], 1)} points when it "
+        f"is frozen, {say(size['shuffle'], 1)} when its frames are shuffled and "
+        f"{say(size['reverse'], 1)} when it is played backwards (mean over {len(used)} "
+        "participants, in either direction)."
+    )
+
+
+def stillness(used: Any, scale: Any) -> str:
+    """Say what a model predicts of frozen clips, on the scale, beside clips as recorded."""
+    if used.empty:
+        return "Nothing was frozen in this run."
+    whole = used["prediction"].mean()
+    frozen = whole - used["freeze"].mean()
+    outside = "" if scale.low <= frozen <= scale.high else ", which is outside the scale"
+    return (
+        f"As recorded the clips are read as {say(whole, 1)} points on average, frozen as "
+        f"{say(frozen, 1)}{outside}: to this model stillness says "
+        f"{'more' if frozen > whole else 'less'} severity than what people did."
+    )
+
+
+def locked(averages: Mapping[str, Any], after: Any) -> str:
+    """Say after which onsets the attribution changes.
+
+    Parameters
+    ----------
+    averages : mapping
+        Action unit to its event average.
+    after : DataFrame
+        `attribution.pooling.after_onset`: ``au, clear``.
+    """
+    if not averages:
+        return "No movement has onsets in two participants, so nothing was averaged."
+    names = listed(after.loc[after["clear"], "au"], none="none of them")
+    return (
+        f"In the second after the onset the interval excludes zero for {names} (of "
+        f"{listed(averages)})."
+    )
+
+
+def _found(rows: Any, alpha: float) -> Any:
+    return rows[rows["p_max"] <= alpha]
+
+
+def coupled(rows: Any, alpha: float) -> str:
+    """Say which action units go with the attribution, once all are allowed for.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        H1: ``au, estimate, ci_low, ci_high, p_max, p_equivalence``.
+    alpha : float
+        Family-wise error rate.
+    """
+    if rows["p_max"].isna().all():
+        return "Too few participants for a test of action units: nothing is claimed here."
+    found = _found(rows, alpha)
+    within = int((rows["p_equivalence"] <= alpha).sum())
+    names = f": {listed(found['au'])}" if len(found) else ""
+    return (
+        f"{len(found)} of {len(rows)} action units go with the attribution once all are allowed "
+        f"for{names}. Of {within} the mean lies within the margin that was declared too small to "
+        "matter."
+    )
+
+
+def largest(rows: Any) -> str:
+    """Say which mean coupling is largest, with and without head pose."""
+    if rows["estimate"].isna().all():
+        return "No action unit has a coupling in this run."
+    top = rows.loc[rows["estimate"].abs().idxmax()]
+    adjusted = say(top.get("adjusted", np.nan))
+    return (
+        f"The largest mean is that of {top['au']}, z = {interval(top)} ({adjusted} with head pose "
+        "partialled out within the window)."
+    )
+
+
+def speech(rows: Any, alpha: float) -> str:
+    """Say how many findings cannot be told from talking."""
+    found = _found(rows, alpha)
+    flagged = found[found["speech"] != ""]
+    if found.empty:
+        return ""
+    return (
+        f"{len(flagged)} of them cannot be separated from speech (†): they do not show, or could "
+        "not be tested, while lips and jaw are still."
+    )
+
+
+def anew(rows: Any, first: Any, alpha: float) -> str:
+    """Say how many action units are found with models of other folds, and with which signs."""
+    both = rows.set_index("au")["estimate"] * first.set_index("au")["estimate"]
+    if rows["p_max"].isna().all():
+        return "Models of other folds were asked about too few people for a test."
+    return (
+        f"With the models of other folds, on one recording a person, {len(_found(rows, alpha))} "
+        f"go with it, and {int((both > 0).sum())} of {int(both.notna().sum())} means have the same "
+        "sign."
+    )
+
+
+def changes(rows: Any, participants: int, alpha: float) -> str:
+    """Say which couplings change with severity, and what would have been found.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        H2: ``au, estimate, ci_low, ci_high, p_max``.
+    """
+    if rows["p_max"].isna().all():
+        return "There are too few participants to ask that."
+    found = _found(rows, alpha)
+    who = f"{listed(found['au'])} of {len(rows)}" if len(found) else f"none of {len(rows)}"
+    steepest = rows.loc[rows["estimate"].abs().idxmax()]
+    needed = detectable(participants, kind="severity", family=len(rows))
+    return (
+        f"By the family-wise test: {who}. The steepest is {steepest['au']}, ρ = "
+        f"{interval(steepest)}; to be found in four of five cohorts a correlation would have to "
+        f"be {say(needed)}."
+    )
+
+
+def selected(errors: Any, within: float) -> str:
+    """Say how many recordings the paper's selection keeps."""
+    kept = int((errors["error"].abs() <= within).sum())
+    return f"Only {kept} of {len(errors)} recordings, off by at most {within:g} points, are in it."

@@ -1,0 +1,223 @@
+"""Figures of the main chapters that say one thing each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from expresso_lib.attribution.explanation import Channel
+from expresso_lib.clips import ClipArchive
+from expresso_lib.faces import anatomy
+from expresso_lib.figures import drawing, style
+from expresso_lib.figures.attribution import WAY_TITLES
+from expresso_lib.figures.case import Case
+
+VERDICTS = {
+    "held": style.ROLE_COLORS["model"],
+    "relevant": style.ROLE_COLORS["model"],
+    "present but small": "#56B4E9",
+    "not held": style.ROLE_COLORS["paper"],
+    "equivalent": style.ROLE_COLORS["paper"],
+}
+
+
+def headset(rows: pd.DataFrame, worn: np.ndarray, bare: np.ndarray) -> Figure:
+    """Show a headset, and what three references put on it beside what taking it off does.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``way, points, ci_low, ci_high`` of one model; way ``effect`` is the truth.
+    worn, bare : ndarray
+        float (H, W, 3), 0 to 1: one frame with the headset and without it.
+    """
+    figure, axes = style.figure("full", 1, 3, height=2.6, width_ratios=(1, 1, 2.2))
+    for panel, picture, title in zip(axes, (worn, bare), ("with headset", "taken off")):
+        panel.imshow(picture)
+        panel.set_title(title, fontsize=style.BODY)
+        panel.set_axis_off()
+    ways = {"effect": "what its removal does"} | WAY_TITLES
+    part = rows.set_index("way").reindex([way for way in ways if way in set(rows["way"])])
+    for y, (way, row) in enumerate(part.iterrows()):
+        color = style.ROLE_COLORS["truth" if way == "effect" else "model"]
+        axes[2].plot([row["ci_low"], row["ci_high"]], [y, y], color=color)
+        axes[2].plot(row["points"], y, "s" if way == "effect" else "o", color=color)
+    axes[2].set_yticks(range(len(part)), [ways[way] for way in part.index])
+    axes[2].yaxis.tick_right()
+    axes[2].invert_yaxis()
+    style.zero_line(axes[2], axis="x")
+    axes[2].set_xlabel("score points on the headset")
+    return figure
+
+
+def planted_found(table: pd.DataFrame) -> Figure:
+    """Show what each region carries where severity was planted in one region only.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``planted, region, part``: part of r that a region carries, one row per cohort.
+    """
+    known = [name for name in anatomy.REGIONS if name in set(table["region"])]
+    rows = [name for name in anatomy.REGIONS if name in set(table["planted"])]
+    shown = table.pivot_table(index="planted", columns="region", values="part")
+    shown = shown.reindex(index=rows, columns=known)
+    figure, axes = style.figure("full", height=1.4 + 0.42 * len(rows))
+    top = max(float(np.nanmax(np.abs(shown.to_numpy()))), 1e-9)
+    axes.imshow(shown, cmap=style.DIVERGING, vmin=-top, vmax=top, aspect="auto")
+    for y, x in np.ndindex(shown.shape):
+        value, own = shown.iat[y, x], shown.index[y] == shown.columns[x]
+        axes.text(x, y, style.number(value), ha="center", va="center",
+                  fontweight="bold" if own else "normal",
+                  color=style.PAPER if abs(value) > 0.6 * top else style.INK)  # fmt: skip
+    titles = anatomy.REGION_TITLES
+    axes.set_xticks(range(len(known)), [titles[name] for name in known], rotation=30, ha="right")
+    axes.set_yticks(range(len(rows)), [f"planted in: {titles[name]}" for name in rows])
+    axes.grid(visible=False)
+    return figure
+
+
+def extremes(
+    case: Case,
+    channel: Channel,
+    archive: ClipArchive,
+    permission: drawing.Permission,
+    *,
+    path: str,
+    count: int = 3,
+) -> dict[float, np.ndarray]:
+    """Return the frames that raise and lower a prediction most under their attribution.
+
+    Returns
+    -------
+    dict
+        Seconds to picture, uint8 (H, W, 3); at most ``count`` of either sign, edges left out.
+    """
+    rows = pd.concat(case.extremes(channel, count=count).values())
+    limit = drawing.limit_of(channel.map) if permission.faces else None
+    scene = drawing.scene(archive, rows["row"], permission, path=path)
+    drawn = scene.with_attribution(channel.map[rows["row"]], limit=limit)
+    return dict(zip(rows["seconds"].astype(float), drawn))
+
+
+def moments(
+    frames: pd.DataFrame,
+    units: pd.DataFrame,
+    pictures: Mapping[float, np.ndarray],
+    *,
+    aus: Sequence[str],
+    fps: float,
+) -> Figure:
+    """Draw the frames that move a prediction most above its course and the action units.
+
+    Parameters
+    ----------
+    frames : DataFrame
+        ``frame, attribution`` of one recording and channel, score points.
+    units : DataFrame
+        ``frame`` and a column per AU.
+    pictures : mapping of float to ndarray
+        Seconds to the picture of that moment.
+    aus : sequence of str
+        Which to draw.
+    fps : float
+        Of the recording.
+    """
+    figure, (top, above, below) = style.figure("full", 3, 1, height=5.6,
+                                               height_ratios=(1.1, 1, 1.2))  # fmt: skip
+    gap = np.full((next(iter(pictures.values())).shape[0], 6, 3), 255, np.uint8)
+    ordered = [pictures[second] for second in sorted(pictures)]
+    top.imshow(np.hstack([part for one in ordered for part in (one, gap)][:-1]))
+    top.set_axis_off()
+    seconds = frames["frame"].to_numpy() / fps
+    width = np.median(np.diff(seconds)) if len(seconds) > 1 else 1 / fps
+    colors = [style.sign_color(value) for value in frames["attribution"]]
+    above.bar(seconds, frames["attribution"], width, color=colors)
+    above.set_ylabel("points per frame")
+    style.zero_line(above)
+    for letter, second in zip("abcdefgh", sorted(pictures)):
+        above.axvline(second, color=style.GREY, linewidth=0.8, linestyle=":")
+        above.text(second, above.get_ylim()[1], letter, ha="center", va="bottom")
+    for letter, left in zip("abcdefgh", range(0, 10_000, ordered[0].shape[1] + 6)):
+        top.text(left + 4, 4, letter, va="top", fontweight="bold", backgroundcolor="white")
+    for level, au in enumerate(aus):
+        most = max(float(units[au].max()), 1e-9)
+        height = units[au].to_numpy(float) / most * 0.85 - level
+        look = {"color": style.au_color(au), "alpha": 0.55, "linewidth": 0}
+        below.fill_between(units["frame"].to_numpy() / fps, -level, height, **look)
+    below.set_yticks(-np.arange(len(aus)), [f"{au}  {anatomy.AU_TITLES[au]}" for au in aus])
+    below.set_xlabel("time (s)")
+    above.sharex(below)
+    below.grid(visible=False, axis="y")
+    return figure
+
+
+def time_use(table: pd.DataFrame, low: float, high: float) -> Figure:
+    """Show what a model says of clips as recorded, frozen, shuffled, reversed; a line a person.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``prediction`` and the changes ``freeze, shuffle, reverse`` (recorded minus disturbed).
+    low, high : float
+        Ends of the scale.
+    """
+    changes = table[["freeze", "shuffle", "reverse"]].to_numpy(float)
+    recorded = table[["prediction"]].to_numpy(float)
+    said = np.hstack([recorded, recorded - changes]).T
+    figure, axes = style.figure("full", height=3.2)
+    axes.plot(range(4), said, "-", color=style.PALE, linewidth=1)
+    axes.plot(range(4), said, "o", color=style.ROLE_COLORS["model"], markersize=4, alpha=0.7)
+    axes.hlines(
+        said.mean(axis=1), np.arange(4) - 0.2, np.arange(4) + 0.2, color=style.INK, zorder=9
+    )
+    axes.axhspan(low, high, color=style.PALE, alpha=0.25, zorder=0)
+    axes.set_xticks(range(4), ["as recorded", "frozen", "shuffled", "reversed"])
+    axes.set_ylabel("prediction (points)\nshaded: the scale")
+    axes.grid(visible=False, axis="x")
+    return figure
+
+
+def false_positives(rates: pd.DataFrame) -> Figure:
+    """Show how often ways of analysing data without any effect find one.
+
+    Parameters
+    ----------
+    rates : DataFrame
+        ``lesson, analysis, rate`` (0 to 1), ``naive``.
+    """
+    figure, axes = style.figure("full", height=0.9 + 0.27 * len(rates))
+    for y, row in enumerate(rates.itertuples()):
+        color = style.ROLE_COLORS["paper" if row.naive else "model"]
+        axes.plot([0, 100 * row.rate], [y, y], color=color, linewidth=1.2)
+        axes.plot(100 * row.rate, y, "o" if row.naive else "s", color=color)
+        axes.text(100 * row.rate + 1.5, y, f"{100 * row.rate:.0f} %", va="center")
+    axes.set_yticks(range(len(rates)), rates["lesson"] + ": " + rates["analysis"])
+    axes.axvline(5, color=style.INK, linewidth=0.9, linestyle="--")
+    axes.set(xlim=(0, 112), xlabel="finds something where nothing is, % of simulated cohorts")
+    axes.grid(visible=False, axis="y")
+    axes.invert_yaxis()
+    return figure
+
+
+def ledger(claims: pd.DataFrame) -> Figure:
+    """Show every claim with its verdict, and its estimate where it has an interval.
+
+    Parameters
+    ----------
+    claims : DataFrame
+        Table ``claims``.
+    """
+    figure, axes = style.figure("full", height=0.6 + 0.36 * len(claims))
+    for y, row in enumerate(claims.itertuples()):
+        color = VERDICTS.get(row.verdict, style.GREY)
+        axes.plot(0, y, "s", color=color, markersize=9)
+        axes.text(0.05, y, row.claim, va="center", fontsize=style.SMALL)
+        axes.text(1.0, y, row.verdict, va="center", fontweight="bold", color=color)
+        axes.text(1.42, y, row.found, va="center", fontsize=style.SMALL)
+    axes.set(xlim=(-0.03, 2.0), ylim=(len(claims) - 0.5, -0.5))
+    axes.set_axis_off()
+    return figure

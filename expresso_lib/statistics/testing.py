@@ -1,0 +1,88 @@
+"""Every hypothesis of the plan in one call, and the table that holds what was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from expresso_lib.statistics import couplings, hypotheses
+from expresso_lib.statistics.bands import prediction_errors
+from expresso_lib.statistics.plan import Plan
+from expresso_lib.statistics.sensitivity import sensitivity, speech_separability
+
+
+@dataclass(frozen=True, eq=False)
+class Tests:
+    """What the plan's tests found; ``results`` holds all rows with q over every p in it."""
+
+    windows: pd.DataFrame  # couplings of every window
+    h1: pd.DataFrame
+    anew: pd.DataFrame  # H1 by models of other folds
+    h2: pd.DataFrame
+    speech: pd.DataFrame
+    results: pd.DataFrame
+
+
+def test_all(
+    series: pd.DataFrame,
+    units: pd.DataFrame,
+    regions: pd.DataFrame,
+    people: pd.DataFrame,
+    predictions: pd.DataFrame,
+    *,
+    frames: pd.DataFrame,
+    repeats: pd.DataFrame,
+    window: int,
+    plan: Plan,
+) -> Tests:
+    """Test H1 to H5 and the sensitivity models as they were declared.
+
+    Parameters
+    ----------
+    series, regions : DataFrame
+        ``attribution_frames`` and ``attribution_regions`` of one channel, randomised models too.
+    units, frames, people : DataFrame
+        Tables ``action_units``, ``frames`` (head pose) and ``participants``.
+    predictions : DataFrame
+        Of the recipe that was explained: signed error, and the folds within which scores permute.
+    repeats : DataFrame
+        ``attribution_frames`` by models of other folds.
+    window : int
+        Frames of a correlation window.
+    plan : Plan
+    """
+    errors = prediction_errors(predictions).groupby("participant")[["prediction", "error"]].mean()
+    first = predictions[predictions["repeat"] == predictions["repeat"].min()]
+    folds = first[["participant", "fold"]].drop_duplicates("participant")
+    table = people.merge(errors, on="participant", how="left").merge(folds, on="participant")
+    windows = couplings.window_couplings(series, units, window=window)
+    pose = couplings.head_pose(frames)
+    turned = couplings.window_couplings(series, units, window=window, covariates=pose)
+    speech = speech_separability(series, units, window=window, plan=plan)
+    h1 = hypotheses.h1_coupling(windows, adjusted=turned, plan=plan)
+    again = couplings.window_couplings(repeats, units, window=window)
+    h2 = hypotheses.h2_severity(
+        windows, table, covariates=["age", "sex", "prediction"], blocks="fold", plan=plan
+    )
+    h3 = hypotheses.h3_regions(regions, table, covariates=["age", "sex"], plan=plan)
+    severe = people.sort_values("score")["participant"].iloc[-1]
+    recording = series.loc[series["participant"] == severe, "recording"].iloc[0]
+    rows = hypotheses.results(
+        h1,
+        h2,
+        h3,
+        hypotheses.h3b_two_slopes(regions, people),
+        hypotheses.h4_bands(windows, people),
+        hypotheses.h5_recording(series, units, recording, window=window),
+        sensitivity(windows, people),
+        speech=speech,
+    )
+    return Tests(
+        windows,
+        hypotheses.results(h1, speech=speech),
+        hypotheses.h1_coupling(again, plan=plan),
+        hypotheses.results(h2, speech=speech),
+        speech,
+        rows,
+    )
