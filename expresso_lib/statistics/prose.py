@@ -23,7 +23,7 @@ def say(value: float, digits: int = 2, *, signed: bool = False) -> str:
     >>> say(-0.004), say(float("nan")), say(1.26, 1, signed=True)
     ('0.00', 'not measured', '+1.3')
     """
-    if value is None or not np.isfinite(value):
+    if not np.isfinite(value):
         return MISSING
     rounded = round(float(value), digits) + 0.0
     return f"{rounded:{'+' if signed else ''}.{digits}f}".replace("-", "−")
