@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -16,39 +18,28 @@ from expresso_lib import rendered
 from expresso_lib.faces import anatomy, video
 from expresso_lib.figures import style
 
-DEMO = "Demo cohort (rendered faces)"
 KIND_TITLES = {
-    "tempo": "tempo (single frames stay alike)",
-    "amount": "amount",
-    "tonic": "resting level",
-}
+    "tonic": "resting level", "amount": "amount", "tempo": "tempo (single frames stay alike)",
+}  # fmt: skip
 KIND_MARKERS = {"tempo": "o", "amount": "s", "tonic": "^"}
 BEHAVIOURS = {
-    "smile_tempo": "smiles: how fast",
-    "syllables": "syllables per second",
-    "head_time": "head: time constant",
-    "gaze_time": "gaze: length of a look",
-    "cheek_lag": "cheeks lag behind lips",
-    "brow_tempo": "brows: how fast",
-    "smile_size": "smiles: how wide",
-    "cheek": "cheeks join in smiles",
-    "speech_share": "time spent talking",
-    "mouth_size": "mouth opening in speech",
-    "nose_rate": "nose wrinkling, bouts",
-    "head_sd": "head: range",
+    "smile_tempo": "smiles: how fast", "syllables": "syllables per second",
+    "head_time": "head: time constant", "gaze_time": "gaze: length of a look",
+    "cheek_lag": "cheeks lag behind lips", "brow_tempo": "brows: how fast",
+    "smile_size": "smiles: how wide", "cheek": "cheeks join in smiles",
+    "speech_share": "time spent talking", "mouth_size": "mouth opening in speech",
+    "nose_rate": "nose wrinkling, bouts", "head_sd": "head: range",
     "aversion": "gaze: looking away",
-}
+}  # fmt: skip
 ORACLE_TITLES = {
-    "dynamics": "movement and\nits timing",
-    "mean_sd": "mean and sd\nof frames",
-    "one_frame": "one frame",
-    "identity": "identity",
-    "light": "light",
-}
+    "dynamics": "movement and\nits timing", "mean_sd": "mean and sd\nof frames",
+    "one_frame": "one frame", "identity": "identity", "light": "light",
+}  # fmt: skip
 
 
-def scores(participants: pd.DataFrame, *, unit: str = "points", note: str = "") -> Figure:
-    """Show every participant's score, by band.
+@style.plot
+def scores(participants: pd.DataFrame, *, unit: str = "points") -> Figure:
+    """Show every participant's score, by band; equal scores lie side by side.
 
     Parameters
     ----------
@@ -56,28 +47,23 @@ def scores(participants: pd.DataFrame, *, unit: str = "points", note: str = "") 
         Columns score and band.
     unit : str
         What the score counts.
-    note : str
-        What the figure rests on.
     """
-    figure, axes = style.figure("wide")
-    names = style.bands(participants)
-    for row, (name, look) in enumerate(names.items()):
-        values = np.sort(participants.score[participants.band.astype(str) == name].to_numpy(float))
-        # Equal scores are stacked, so that every participant is seen.
-        level = np.array([np.sum(values[:i] == v) for i, v in enumerate(values)])
-        axes.plot(values, row + 0.16 * level, linestyle="none", alpha=0.9, **look)
-    axes.set_yticks(
-        range(len(names)), [f"{name} ({(participants.band == name).sum()})" for name in names]
-    )
-    axes.set_ylim(-0.5, len(names) - 0.2)
-    axes.set_xlabel(f"score ({unit})")
-    style.note(figure, note)
+    table = style.known(participants, "score")
+    table = table.assign(band=table["band"].astype(str))
+    looks = style.bands(table)
+    counts = table["band"].value_counts()
+    figure, axes = style.figure("wide", height=1.0 + 0.4 * len(looks))
+    for name, look in looks.items():
+        part = table[table["band"] == name]
+        sns.swarmplot(part, x="score", y="band", order=list(looks), warn_thresh=1, ax=axes, **look)
+    axes.set_yticks(range(len(looks)), [f"{name} ({counts[name]})" for name in looks])
+    axes.set(xlabel=f"score ({unit})", ylabel="")
+    axes.invert_yaxis()
     return figure
 
 
-def contact_sheet(
-    pictures: np.ndarray, titles: Sequence[str], *, columns: int = 6, note: str = DEMO
-) -> Figure:
+@style.plot
+def contact_sheet(pictures: np.ndarray, titles: Sequence[str], *, columns: int = 6) -> Figure:
     """Lay pictures out in a grid, each under its title.
 
     Parameters
@@ -87,19 +73,18 @@ def contact_sheet(
     titles : sequence of str
         One per picture.
     columns : int
-    note : str
     """
+    if not len(pictures):
+        raise style.FigureError("there is no picture to show.")
     rows = -(-len(pictures) // columns)
     lines = 1 + max(title.count("\n") for title in titles)
-    figure, axes = style.figure(
-        "full", rows, columns, height=(7.2 / columns + 0.05 + 0.15 * lines) * rows + 0.2
-    )
-    for k, one in enumerate(np.atleast_1d(axes).ravel()):
-        one.set_axis_off()
-        if k < len(pictures):
-            one.imshow(pictures[k], interpolation="lanczos")
-            one.set_title(titles[k], fontsize=style.SMALL, fontweight="normal", pad=2)
-    style.note(figure, note)
+    height = (7.2 / columns + 0.05 + 0.15 * lines) * rows + 0.2
+    figure, grid = style.figure("full", rows, columns, height=height, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, picture, title in zip(grid.flat, pictures, titles):
+        axes.imshow(picture, interpolation="lanczos")
+        axes.set_title(title, fontsize=style.SMALL, fontweight="normal", pad=2)
     return figure
 
 
@@ -127,14 +112,9 @@ def crop(pictures: np.ndarray, landmarks: np.ndarray, *, margin: float = 0.35) -
     return pictures[:, top:bottom, left:right]
 
 
+@style.plot
 def traces(
-    stills: np.ndarray,
-    at: Sequence[int],
-    au: np.ndarray,
-    fps: float,
-    codes: Sequence[str],
-    *,
-    note: str = DEMO,
+    stills: np.ndarray, at: Sequence[int], au: np.ndarray, fps: float, codes: Sequence[str]
 ) -> Figure:
     """Show stills above the intensities of some action units; lines mark the stills' moments.
 
@@ -150,39 +130,32 @@ def traces(
         Frames per second.
     codes : sequence of str
         Which AUs to draw.
-    note : str
     """
-    with style.context():
-        figure, axes = style.figure(
-            "full", 2, 1, height=5.6, gridspec_kw={"height_ratios": [1, 2.1]}
-        )
+    figure, (above, below) = style.figure("full", 2, height=5.6, height_ratios=(1, 2.1))
     gap = np.full((stills.shape[1], 6, 3), 255, np.uint8)
-    parts = [part for still in stills for part in (still, gap)][:-1]
-    axes[0].imshow(np.hstack(parts), interpolation="lanczos")
-    axes[0].set_axis_off()
-    _lines(axes[1], au, fps, codes)
-    for letter, frame in zip("abcdefghij", at):
-        axes[1].axvline(frame / fps, color=style.GREY, linewidth=0.8, linestyle=":")
-        axes[1].annotate(
-            letter,
-            (frame / fps, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(2, -9),
-            textcoords="offset points",
-            fontsize=style.SMALL,
-        )
-    width = stills.shape[2] + 6
-    for k, letter in zip(range(len(stills)), "abcdefghij"):
-        axes[0].annotate(
-            letter,
-            (k * width + 8, 20),
-            color=style.INK,
-            fontsize=style.BODY,
-            fontweight="bold",
-            backgroundcolor="white",
-        )
-    style.note(figure, note)
+    above.imshow(np.hstack([part for still in stills for part in (still, gap)][:-1]),
+                 interpolation="lanczos")  # fmt: skip
+    above.set_axis_off()
+    unit_rows(below, np.arange(len(au)) / fps,
+              {code: au[:, anatomy.AU_CODES.index(code)] / 5 for code in codes})  # fmt: skip
+    for k, (letter, frame) in enumerate(zip("abcdefghij", at)):
+        below.axvline(frame / fps, color=style.GREY, linewidth=0.8, linestyle=":")
+        below.annotate(letter, (frame / fps, 1), xycoords=("data", "axes fraction"),
+                       xytext=(2, -9), textcoords="offset points")  # fmt: skip
+        above.text(k * (stills.shape[2] + 6) + 8, 20, letter, fontweight="bold", va="center",
+                   color=style.ON_LIGHT, backgroundcolor=style.ON_DARK)  # fmt: skip
     return figure
+
+
+def unit_rows(axes: Axes, seconds: np.ndarray, series: dict[str, np.ndarray]) -> None:
+    """Draw action units over time below each other; each row is 0 to 1 of its unit high."""
+    for row, (code, share) in enumerate(series.items()):
+        axes.fill_between(seconds, -row, 0.9 * share - row, color=style.color(code), alpha=0.5,
+                          linewidth=0)  # fmt: skip
+        axes.axhline(-row, color=style.PALE, linewidth=0.6)
+    axes.set_yticks(-np.arange(len(series)), [style.title(code) for code in series])
+    axes.set(xlabel="time (s)", ylim=(-len(series) + 0.8, 1.05), xlim=(seconds[0], seconds[-1]))
+    axes.grid(visible=False, axis="y")
 
 
 def in_motion(
@@ -223,136 +196,89 @@ def _film(
         for k, code in enumerate(codes):
             level = script.au[row, anatomy.AU_CODES.index(code)] / 5
             cv2.putText(panel, code, (4, 14 * k + 13), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (31, 35, 40))
-            colour = tuple(int(style.au_color(code)[i : i + 2], 16) for i in (1, 3, 5))
+            color = tuple(int(style.color(code)[i : i + 2], 16) for i in (1, 3, 5))
             right = 44 + round(level * (size - 50))
-            cv2.rectangle(panel, (44, 14 * k + 5), (right, 14 * k + 13), colour, -1)
+            cv2.rectangle(panel, (44, 14 * k + 5), (right, 14 * k + 13), color, -1)
         yield np.vstack([frame.image, panel])
 
 
-def tempo(*, note: str = "A drawing, not a measurement") -> Figure:
+@style.plot
+def tempo() -> Figure:
     """Draw a quick and a slow smile: the same frames, played at another speed."""
     time = np.arange(0, 8, 0.002)
-    smiles = {
-        name: np.clip(3 * np.sin(2 * np.pi * time / period) + 1.5, 0, 3)
-        for name, period in (("quick", 2.0), ("slow", 4.0))
-    }
     figure, panels = style.figure("full", 1, 3, height=2.8)
-    looks = (style.ROLE_COLORS["model"], style.ROLE_COLORS["paper"])
     share = np.full(len(time), 100 / len(time))
-    for (name, smile), colour, edge in zip(smiles.items(), looks, ("-", "--")):
-        look = {"color": colour, "linestyle": edge, "label": name}
-        panels[0].plot(time, smile, **look)
-        panels[1].hist(smile, np.linspace(0, 3, 9), histtype="step", weights=share, **look)
+    for name, period, role, line in (("quick", 2.0, "model", "-"), ("slow", 4.0, "paper", "--")):
+        smile = np.clip(3 * np.sin(2 * np.pi * time / period) + 1.5, 0, 3)
         change = np.abs(np.gradient(smile, time))
-        panels[2].hist(change, np.linspace(0, 10, 9), histtype="step", weights=share, **look)
-    titles = ("over time", "its frames", "its changes")
-    labels = ("time (s)", "intensity of AU12", "change of AU12 per second")
-    for axes, title, label in zip(panels, titles, labels):
+        look: dict[str, Any] = {"color": style.color(role), "linestyle": line, "label": name}
+        panels[0].plot(time, smile, **look)
+        for axes, values, top in ((panels[1], smile, 3), (panels[2], change, 10)):
+            axes.hist(values, np.linspace(0, top, 9), histtype="step", weights=share, linewidth=2,
+                      **look)  # fmt: skip
+    titles = {"over time": "time (s)", "its frames": "intensity of AU12",
+              "its changes": "change of AU12 per second"}  # fmt: skip
+    for axes, (title, label) in zip(panels, titles.items()):
         axes.set(title=title, xlabel=label)
     panels[0].set_ylabel("intensity of AU12")
-    panels[1].set_ylabel("share of frames, %")
+    panels[1].set_ylabel("share of frames (%)")
     panels[0].legend(loc="upper right")
-    style.note(figure, note)
     return figure
 
 
-def _lines(axes: Axes, au: np.ndarray, fps: float, codes: Sequence[str]) -> None:
-    time = np.arange(len(au)) / fps
-    for row, code in enumerate(codes):
-        base = (len(codes) - 1 - row) * 1.1
-        share = au[:, anatomy.AU_CODES.index(code)] / 5
-        axes.fill_between(
-            time, base, base + share, color=style.au_color(code), alpha=0.35, linewidth=0
-        )
-        axes.plot(time, base + share, color=style.au_color(code), linewidth=1.1)
-    axes.set_yticks(
-        [(len(codes) - 1 - row) * 1.1 + 0.3 for row in range(len(codes))],
-        [f"{code} {anatomy.AU_TITLES[code]}" for code in codes],
-    )
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="y", visible=False)
-    axes.set_xlim(0, time[-1])
-    axes.set_ylim(-0.1, len(codes) * 1.1 + 0.25)
-    axes.set_xlabel("time (s)")
-
-
-def planted(table: pd.DataFrame, *, note: str = DEMO) -> Figure:
+@style.plot
+def planted(table: pd.DataFrame) -> Figure:
     """Show what severity changes: factor of change from the lowest to the highest severity.
 
     Parameters
     ----------
     table : DataFrame
         As `rendered.Plan.planted`.
-    note : str
     """
     rows = table[table.carries_signal].drop_duplicates("behaviour")
-    rows = rows.sort_values(["kind", "weight"], ascending=[True, True])
-    order = {"tonic": 0, "amount": 1, "tempo": 2}
-    rows = rows.iloc[np.argsort([order[kind] for kind in rows.kind], kind="stable")]
+    rows = style.known(rows.assign(ratio=rows.full / rows.none), "ratio").sort_values("weight")
+    rows = pd.concat([rows[rows.kind == kind] for kind in KIND_TITLES])
     figure, axes = style.figure("full", height=0.23 * len(rows) + 1.5)
     for y, row in enumerate(rows.itertuples()):
-        ratio = row.full / row.none
         color = anatomy.FACTOR_COLORS.get(row.factor, style.GREY)
-        axes.plot([1, ratio], [y, y], color=color, linewidth=1.2)
-        axes.plot([ratio], [y], color=color, marker=KIND_MARKERS[row.kind])
+        axes.plot([1, row.ratio], [y, y], color=color, linewidth=1.2)
+        axes.plot([row.ratio], [y], color=color, marker=KIND_MARKERS[row.kind])
     axes.set_xscale("log")
     ticks = (0.5, 0.7, 1, 1.5, 2, 3, 5)
     axes.set_xticks(ticks, [f"× {tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.axvline(1, color=style.GREY, linewidth=0.9)
-    axes.set_yticks(
-        range(len(rows)), [BEHAVIOURS.get(name, f"{name} at rest") for name in rows.behaviour]
-    )
+    names = [BEHAVIOURS.get(name, f"{name} at rest") for name in rows.behaviour]
+    axes.set_yticks(range(len(rows)), names)
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("change from severity 0 to severity 1")
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=style.INK,
-            linestyle="none",
-            marker=KIND_MARKERS[kind],
-            label=KIND_TITLES[kind],
-        )
-        for kind in KIND_TITLES
-    ]
-    # Legends fill columns: the kinds, then the factors in two.
-    figure.legend(
-        handles=handles + style.factor_handles(rows.factor), ncols=3, loc="outside upper center"
-    )
-    style.note(figure, note)
+    kinds = [Line2D([], [], color=style.INK, linestyle="none", marker=marker,
+                    label=KIND_TITLES[kind]) for kind, marker in KIND_MARKERS.items()]  # fmt: skip
+    figure.legend(handles=kinds + style.factor_handles(rows.factor), ncols=3,
+                  loc=style.BELOW)  # fmt: skip
     return figure
 
 
-def oracle(table: pd.DataFrame, *, note: str = DEMO) -> Figure:
+@style.plot
+def oracle(table: pd.DataFrame) -> Figure:
     """Show how well severity can be read from the true series, per kind of feature and variant.
 
     Parameters
     ----------
     table : DataFrame
-        As `rendered.oracle.over_seeds`: kind, r, seed, variant; one dot per cohort seed.
-    note : str
+        As `rendered.oracle.over_seeds`: kind, r, seed, variant; one dot per cohort seed, the mean
+        as a line.
     """
+    shown = style.known(table, "r").assign(cohort=table["variant"] + " cohort")
     figure, axes = style.figure("full", height=3.0)
-    variants = list(dict.fromkeys(table.variant))
-    for v, (name, colour) in enumerate(zip(variants, (style.ROLE_COLORS["model"], style.GREY))):
-        for k, kind in enumerate(ORACLE_TITLES):
-            values = table.r[(table.variant == name) & (table.kind == kind)].to_numpy()
-            x = k + (v - (len(variants) - 1) / 2) * 0.34
-            spread = np.linspace(-0.08, 0.08, len(values))
-            axes.plot(x + spread, values, linestyle="none", marker=".", color=colour, alpha=0.55)
-            axes.plot(
-                [x - 0.12, x + 0.12],
-                [values.mean()] * 2,
-                color=colour,
-                linewidth=2.4,
-                label=f"{name} cohort" if k == 0 else None,
-            )
+    colors = [style.color("model"), style.color("null")][: shown["cohort"].nunique()]
+    looks = {"x": "kind", "y": "r", "hue": "cohort", "order": list(ORACLE_TITLES), "ax": axes,
+             "palette": colors}  # fmt: skip
+    sns.stripplot(shown, dodge=True, alpha=0.6, size=4, **looks)
+    sns.pointplot(shown, dodge=0.4 if len(colors) > 1 else False, errorbar=None, legend=False,
+                  linestyle="none", marker="_", markersize=18, **looks)  # fmt: skip
     style.zero_line(axes)
     axes.set_xticks(range(len(ORACLE_TITLES)), list(ORACLE_TITLES.values()))
-    axes.set_ylabel("r, predicted against true score")
-    axes.set_ylim(-1, 1)
-    axes.grid(axis="x", visible=False)
-    axes.legend(loc="lower right", ncols=2)
-    style.note(figure, note)
+    axes.set(xlabel="", ylabel="r, predicted against true score", ylim=(-1, 1))
+    axes.legend(loc="lower right", ncols=2, title="")
     return figure

@@ -19,6 +19,7 @@ from typing import Any
 import jinja2
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 from PIL import Image
 from tqdm import tqdm
 
@@ -26,6 +27,7 @@ from expresso_lib import clips, store
 from expresso_lib.attribution.explanation import Channel
 from expresso_lib.faces import action_units, anatomy
 from expresso_lib.figures import drawing, style
+from expresso_lib.figures import page as page_of
 from expresso_lib.figures.case import Case, of_recording, series_of, typical
 
 __all__ = [
@@ -100,7 +102,7 @@ def scrubber(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None
             {
                 "code": unit.code,
                 "title": unit.name,
-                "color": style.au_color(unit.code),
+                "color": style.color(unit.code),
                 "values": _rounded(aus[unit.code]),
             }
             for unit in codes
@@ -109,7 +111,7 @@ def scrubber(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None
     note = f"{case.data}. Attribution in score points per frame of a clip. " + (
         f"One frame in {thin} is shown. " if thin > 1 else ""
     )
-    return _template("scrubber.html").render(
+    return template("scrubber.html").render(
         title=case.recording,
         regions=[anatomy.REGION_TITLES[name] for name in anatomy.REGIONS],
         first_video=bool(videos),
@@ -118,8 +120,8 @@ def scrubber(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None
         au_source=case.action_units.attrs.get("source", "source not stated"),
         note=note,
         tables=[(key, _table(case, shown, values, key)) for key, values in series.items()],
-        css=_asset("scrubber.css"),
-        script=_asset("scrubber.js"),
+        css=asset("scrubber.css"),
+        script=asset("scrubber.js"),
         # "</" inside a script would end it.
         data=json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/"),
     )
@@ -161,34 +163,23 @@ def _embedded(movies: Mapping[tuple[str, str], Path]) -> dict[str, str]:
     return videos | ({"plain": next(iter(videos.values()))} if videos else {})
 
 
-def timeline(case: Case, channel: Channel) -> str:
-    """Draw predictions of the clips and attribution of the frames over time; a data address."""
-    with style.context():
-        figure, (top, below) = style.figure("full", rows=2, height=3.8, sharex=True)
-        clips = case.clips()
-        seconds = case.explanation.rows.shape[1] / case.explanation.fps
-        top.hlines(
-            clips["prediction"],
-            clips["starts_at_s"],
-            clips["starts_at_s"] + seconds,
-            color=style.ROLE_COLORS["model"],
-            linewidth=3,
-        )
-        top.axhline(case.prediction, color=style.INK, linewidth=1, linestyle="--")
-        top.set(ylabel=case.scale.name, title="Prediction of each clip; dashed: the recording's")
-        values = case.series(channel).sum(axis=1)
-        colors = [style.sign_color(value) for value in values]
-        below.bar(case.frames["seconds"], values, 1 / case.explanation.fps, color=colors)
-        style.zero_line(below)
-        below.set(
-            xlabel="seconds",
-            ylabel="points per frame",
-            title=f"Attribution of each frame ({_key(channel)}); red raises, blue lowers",
-        )
-        style.note(figure, case.data)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png")
-    return _address(buffer.getvalue())
+@style.plot
+def timeline(case: Case, channel: Channel) -> Figure:
+    """Draw predictions of the clips and attribution of the frames over time."""
+    figure, (top, below) = style.figure("full", rows=2, height=3.8, sharex=True)
+    clips = case.clips()
+    seconds = case.explanation.rows.shape[1] / case.explanation.fps
+    top.hlines(clips["prediction"], clips["starts_at_s"], clips["starts_at_s"] + seconds,
+               color=style.color("model"), linewidth=3)  # fmt: skip
+    top.axhline(case.prediction, color=style.INK, linewidth=1, linestyle="--")
+    top.set(ylabel=case.scale.name, title="Prediction of each clip; dashed: the recording's")
+    values = case.series(channel).sum(axis=1)
+    below.bar(case.frames["seconds"], values, 1 / case.explanation.fps, linewidth=0,
+              color=[style.sign_color(value) for value in values])  # fmt: skip
+    style.zero_line(below)
+    below.set_title(f"Attribution of each frame ({_key(channel)}); red raises, blue lowers")
+    below.set(xlabel="time (s)", ylabel="points per frame")
+    return figure
 
 
 def illustrate(
@@ -259,14 +250,10 @@ def opening(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None)
     )
 
 
-def _address(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
-
-
 def _picture(image: np.ndarray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format="PNG")
-    return _address(buffer.getvalue())
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def card(
@@ -319,17 +306,22 @@ def card(
         for c in case.explanation.channels
     ]
     incomplete = sum(int((~c.complete).sum()) for c in case.explanation.channels)
-    return _template("card.html").render(
+    return template("card.html").render(
         case=case,
         page=page,
         channel=_key(channel),
         extremes=extremes,
         facts=facts or {},
         regions=tables,
-        timeline=timeline(case, channel),
+        timeline=page_of.picture(
+            timeline(case, channel),
+            name="timeline",
+            alt="Predictions of the clips and signed attribution of every frame over the "
+            "recording; the tables below hold the numbers.",
+        ),
         incomplete=incomplete,
         clips=style.table_html(case.clips(), caption="Clips"),
-        css=_asset("card.css"),
+        css=asset("card.css"),
         scrubber=scrubber(case, movies=movies),
         number=style.number,
     )
@@ -340,11 +332,13 @@ def write_card(path: Path, case: Case, **options: Any) -> Path:
     return store.write_text(path, card(case, **options))
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return a text that ships with the library."""
     return resources.files("expresso_lib").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def _template(name: str) -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Return a template that ships with the library; what it is given is escaped."""
     return jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
-    ).from_string(_asset(name))
+    ).from_string(asset(name))

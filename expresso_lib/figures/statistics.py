@@ -1,251 +1,334 @@
-"""Figures of inference: power, the paper's bars, forests, slopes, windows, single cases."""
+"""Figures of inference: the forest, the paper's bars, power, slopes, windows, single cases."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from expresso_lib import statistics
 from expresso_lib.faces import anatomy
 from expresso_lib.figures import style
 from expresso_lib.statistics.hypotheses import EYES, KNOT
 
-_LINES = ("-", "--", ":", "-.")
-_EFFECTS = {"coupling": "true mean z of an AU", "severity": "true correlation with severity"}
+EFFECTS = {"coupling": "true mean z of an AU", "severity": "true correlation with severity"}
 
 
+@style.plot
+def forest(
+    table: pd.DataFrame,
+    *,
+    label: str,
+    estimate: str = "estimate",
+    low: str = "ci_low",
+    high: str = "ci_high",
+    group: str | None = None,
+    panel: str | None = None,
+    outer: tuple[str, str] | None = None,
+    chance: tuple[str, str] | None = None,
+    decided: str | None = None,
+    reference: float | Mapping[str, float] | None = 0.0,
+    margin: float | None = None,
+    limits: tuple[float, float] | None = None,
+    unit: str | Mapping[str, str] = "",
+) -> Figure:
+    """Draw estimates with their intervals, one below the other.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row per mark, in the order of drawing.
+    label : str
+        Column of the rows' names; regions, factors and action units are written out. Rows of the
+        same name stand on one line, a little apart.
+    estimate, low, high : str
+        Columns; a row without an interval is drawn as its mark alone.
+    group : str, optional
+        Column that gives colour and marker: a region, factor, action unit, band or role
+        (`style.color`), or any other names, which get a legend.
+    panel : str, optional
+        Column; its values stand side by side and share the rows.
+    outer : (str, str), optional
+        Columns of a wider interval, drawn thin: simultaneous over all rows.
+    chance : (str, str), optional
+        Columns of a grey bar behind the mark: what chance alone reaches.
+    decided : str, optional
+        Boolean column; where False, the mark is open.
+    reference : float or mapping, optional
+        Where a line stands, of all panels or of each by its value.
+    margin : float, optional
+        Half width of the grey band around the reference: declared too small to matter.
+    limits : (float, float), optional
+        Ends of the horizontal axis.
+    unit : str or mapping
+        What the horizontal axis counts, of all panels or of each.
+
+    Returns
+    -------
+    Figure
+        `style.Undrawn` if no row has an estimate.
+    """
+    style.known(table, estimate)
+    names = list(dict.fromkeys(table[label]))
+    panels: list[Any] = list(dict.fromkeys(table[panel])) if panel else [None]
+    colors = style.palette(table[group].astype(str)) if group else {}
+    height = 1.0 + 0.24 * max(len(names), 3) + (0.3 if group else 0)
+    figure, grid = style.figure("full", 1, len(panels), height=height, squeeze=False, sharey=True)
+    for axes, value in zip(grid[0], panels):
+        part = table[table[panel] == value] if panel else table
+        at = reference.get(value) if isinstance(reference, Mapping) else reference
+        if at is not None and margin:
+            axes.axvspan(at - margin, at + margin, color=style.PALE, alpha=0.45, linewidth=0,
+                         label="declared too small to matter")  # fmt: skip
+        if at is not None:
+            axes.axvline(at, color=style.GREY, linewidth=0.9)
+        for (_, row), y in zip(part.iterrows(), _places(part[label], names)):
+            name = str(row[group]) if group else ""
+            look = {"color": colors.get(name, style.ROLE_COLORS["model"])}
+            full = bool(row[decided]) if decided else True
+            for ends, width, own in ((chance, 7.0, {"color": style.PALE}), (outer, 0.9, look),
+                                     ((low, high), 2.4 if outer else 1.6, look)):  # fmt: skip
+                if ends and set(ends) <= set(row.index):
+                    axes.plot(row[list(ends)].astype(float), [y, y], linewidth=width,
+                              solid_capstyle="butt", **own)  # fmt: skip
+            axes.plot(row[estimate], y, style.ROLE_MARKERS.get(name, "o"),
+                      markerfacecolor=look["color"] if full else style.PAPER, **look)  # fmt: skip
+        if isinstance(unit, Mapping):
+            axes.set_xlabel(unit.get(value, value))
+        elif panel:
+            axes.set_title(style.title(str(value)), fontsize=style.BODY)
+        if limits:
+            axes.set_xlim(*limits)
+        axes.grid(visible=False, axis="y")
+        axes.xaxis.set_major_locator(MaxNLocator(5 if len(panels) < 3 else 3))
+    grid[0, 0].set_yticks(range(len(names)), [style.title(str(name)) for name in names])
+    grid[0, 0].set_ylim(len(names) - 0.4, -0.6)
+    if not isinstance(unit, Mapping):
+        figure.supxlabel(unit, fontsize=style.BODY)
+    _forest_legend(figure, grid[0, 0], colors, decided)
+    return figure
+
+
+def _places(labels: pd.Series, names: list[str]) -> list[float]:
+    """Height of every mark: its row's, spread where several share the row."""
+    order, count = labels.groupby(labels).cumcount(), labels.map(labels.value_counts())
+    spread = 0.5 * (order - (count - 1) / 2) / count.clip(lower=2)
+    return list(labels.map(names.index) + spread)
+
+
+def _forest_legend(
+    figure: Figure, axes: Axes, colors: Mapping[str, str], decided: str | None
+) -> None:
+    if decided:
+        for words, face in (("decided", style.INK), ("not decided", style.PAPER)):
+            axes.plot([], [], "o", color=style.INK, markerfacecolor=face, label=words)
+    units = style.factors_of(colors)
+    handles = style.factor_handles(units) or [
+        axes.plot([], [], style.ROLE_MARKERS.get(name, "o"), color=color, label=style.title(name))[
+            0
+        ]
+        for name, color in colors.items()
+        if len(colors) > 1 and name not in anatomy.REGIONS and name
+    ]
+    shown = [h for h in axes.get_legend_handles_labels()[0] if h not in handles] + handles
+    if shown:
+        figure.legend(handles=shown, loc=style.BELOW, ncols=4)
+
+
+def hypothesis(
+    rows: pd.DataFrame, *, unit: str, margin: float | None = None, alpha: float = 0.05
+) -> Figure:
+    """Forest of a hypothesis: own interval thick, the family's thin; filled where decided.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of ``results``. Where no test was made the mark is open.
+    unit : str
+        Of the horizontal axis.
+    margin : float, optional
+        Declared equivalence margin.
+    alpha : float
+        Of the family-wise p.
+    """
+    sign = rows["sign"].map({"positive": " (+)", "negative": " (−)"}).fillna("")
+    speech = np.where(rows["speech"].eq(True), " †", "")
+    named = rows["au"].where(rows["au"] != "", rows["region"])
+    return forest(
+        rows.assign(
+            name=named.map(style.title) + sign + speech,
+            group=named,
+            decided=rows["p_max"].fillna(rows["p"]) <= alpha,
+        ),
+        label="name", group="group", decided="decided", margin=margin, unit=unit,
+        outer=("simultaneous_low", "simultaneous_high"),
+    )  # fmt: skip
+
+
+@style.plot
 def power_curves(curves: pd.DataFrame) -> Figure:
     """Power over effect size: one panel per kind, a colour per N, a line per family.
 
     Parameters
     ----------
     curves : DataFrame
-        One or more `stats.power_curve` tables, concatenated.
+        One or more `statistics.power_curve` tables, concatenated.
     """
-    kinds = list(dict.fromkeys(curves["kind"]))
-    figure, panels = style.figure("full", 1, len(kinds), squeeze=False)
-    sizes = sorted(curves["n"].unique())
-    colours = [
-        style.SEQUENTIAL(0.05 + 0.75 * i / max(len(sizes) - 1, 1)) for i in range(len(sizes))
-    ]
+    kinds = list(dict.fromkeys(style.known(curves, "power")["kind"]))
+    figure, panels = style.figure("full", 1, len(kinds), squeeze=False, sharey=True)
+    words = {1: "one test"} | {n: f"{n} tests" for n in curves["family"].unique() if n > 1}
+    shown = curves.assign(participants=curves["n"], tests=curves["family"].map(words))
     for axes, kind in zip(panels[0], kinds):
-        part = curves[curves["kind"] == kind]
-        for (n, family), line in part.groupby(["n", "family"]):
-            axes.plot(
-                line["effect"],
-                line["power"],
-                color=colours[sizes.index(n)],
-                linestyle=_LINES[sorted(part["family"].unique()).index(family) % 4],
-            )
-        # The power that studies usually aim for.
+        part = shown[shown["kind"] == kind]
+        sns.lineplot(part, x="effect", y="power", hue="participants", style="tests", ax=axes,
+                     palette=sns.color_palette("cividis", shown["n"].nunique()),
+                     errorbar=None, legend=axes is panels[0, 0])  # fmt: skip
+        # The power that studies commonly aim for.
         axes.axhline(0.8, color=style.GREY, linewidth=0.8)
-        axes.set(xlabel=_EFFECTS.get(kind, kind), ylim=(0, 1.02), xlim=(0, part["effect"].max()))
+        axes.set(xlabel=EFFECTS.get(kind, kind), ylim=(0, 1.02), xlim=(0, part["effect"].max()))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    panels[0, 0].set_ylabel("power")
-    for n, colour in zip(sizes, colours):
-        panels[0, 0].plot([], [], color=colour, label=f"N = {n}")
-    for line, family in zip(_LINES, sorted(curves["family"].unique())):
-        panels[0, 0].plot(
-            [],
-            [],
-            color=style.INK,
-            linestyle=line,
-            label="one test" if family == 1 else f"{family} tests",
-        )
-    figure.legend(loc="outside lower center", ncols=6)
+    _outside(figure, panels[0, 0], 6)
     return figure
 
 
+def _outside(figure: Figure, axes: Axes, columns: int) -> None:
+    """Move a panel's legend below the figure."""
+    handles, labels = axes.get_legend_handles_labels()
+    if axes.legend_:
+        axes.legend_.remove()
+    figure.legend(handles, labels, loc=style.BELOW, ncols=columns)
+
+
+@style.plot
 def band_bars(presence: pd.DataFrame, intensity: pd.DataFrame, *, column: str = "mean") -> Figure:
     """The paper's figure: mean window correlation per AU and band, above presence, below intensity.
+
+    A missing bar is a small cross, not a gap that looks like zero.
 
     Parameters
     ----------
     presence, intensity : DataFrame
-        From `stats.paper_bars`.
+        From `statistics.paper_bars`.
     column : {"mean", "everyone"}
     """
+    style.known(pd.concat([presence, intensity]), column)
     figure, panels = style.figure("full", 2, sharey=True, sharex=True, height=5.2)
     for axes, table, title in zip(panels, (presence, intensity), ("AU presence", "AU intensity")):
+        aus = [au for au in anatomy.AU_CODES if au in set(table["au"])]
         looks = style.band_looks(table["band"].drop_duplicates())
-        _bars(axes, table.pivot(index="au", columns="band", values=column), looks)
-        axes.set_title(title)
-        axes.set_ylabel("mean rho of windows")
-        axes.tick_params(labelbottom=True)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4)
+        sns.barplot(table, x="au", y=column, hue="band", order=aus, hue_order=list(looks),
+                    palette=[look["color"] for look in looks.values()], saturation=1, ax=axes,
+                    errorbar=None)  # fmt: skip
+        gone = table[table[column].isna()]
+        axes.plot([aus.index(au) for au in gone["au"]], np.zeros(len(gone)), "x", color=style.GREY,
+                  markersize=3)  # fmt: skip
+        _au_axis(axes, aus)
+        axes.set(title=title, ylabel="mean rho of windows")
+    _outside(figure, panels[0], 4)
+    panels[1].legend_.remove()
     return figure
 
 
-def _bars(axes: Axes, table: pd.DataFrame, bands: dict[str, dict[str, Any]]) -> None:
-    """Grouped bars; a missing bar is a small cross, not a gap that looks like zero."""
-    aus = [au for au in anatomy.AU_CODES if au in table.index] or list(table.index)
-    width, place = 0.8 / max(len(bands), 1), np.arange(len(aus))
-    for i, band in enumerate(bands):
-        x = place + (i - (len(bands) - 1) / 2) * width
-        values = table.loc[aus, band].to_numpy(float)
-        axes.bar(x, np.nan_to_num(values), width, color=bands[band]["color"], label=band)
-        axes.plot(
-            x[np.isnan(values)],
-            np.zeros(int(np.isnan(values).sum())),
-            "x",
-            color=style.GREY,
-            markersize=3,
-        )
+def _au_axis(axes: Axes, aus: Sequence[str]) -> None:
     style.zero_line(axes)
-    axes.set_xticks(place, [au.removeprefix("AU").lstrip("0") for au in aus])
+    axes.set_xticks(range(len(aus)), [au.removeprefix("AU").lstrip("0") for au in aus])
     axes.set_xlabel("action unit")
+    axes.tick_params(labelbottom=True)
     axes.grid(visible=False, axis="x")
 
 
-def forest(
-    rows: pd.DataFrame, *, label: str, margin: float | None = None, alpha: float = 0.05
-) -> Figure:
-    """Estimates with their own interval (thick) and the one for the whole family (thin).
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Rows of `results` of one hypothesis. Filled markers: family-wise p ≤ alpha; open: not;
-        crosses: no test was made.
-    label : str
-        Of the horizontal axis.
-    margin : float, optional
-        Declared equivalence margin, drawn as a band: what lies within is too small to matter.
-    """
-    figure, axes = style.figure("full", height=1.2 + 0.23 * max(len(rows), 4))
-    if margin:
-        axes.axvspan(
-            -margin,
-            margin,
-            color=style.PALE,
-            alpha=0.45,
-            linewidth=0,
-            label="declared too small to matter",
-        )
-    style.zero_line(axes, axis="x")
-    for y, (_, row) in enumerate(rows.iterrows()):
-        _forest_row(axes, y, row, alpha)
-    axes.set_yticks(range(len(rows)), [_row_title(row) for _, row in rows.iterrows()])
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel(label)
-    axes.grid(visible=False, axis="y")
-    axes.plot([], [], "o", color=style.INK, label=f"family-wise p ≤ {alpha:g}")
-    axes.plot([], [], "o", color=style.INK, markerfacecolor=style.PAPER, label="not significant")
-    figure.legend(loc="outside lower center", ncols=3)
-    factors = style.factor_handles(style.factors_of(rows.loc[rows["au"] != "", "au"]))
-    if factors:
-        figure.legend(handles=factors, loc="outside upper center", ncols=5)
-    return figure
-
-
-def _forest_row(axes: Axes, y: int, row: pd.Series, alpha: float) -> None:
-    colour = (
-        style.au_color(row["au"])
-        if row["au"]
-        else style.region_style(row["region"])["color"]
-        if row["region"] in anatomy.REGIONS
-        else style.INK
-    )
-    axes.plot(
-        [row["simultaneous_low"], row["simultaneous_high"]], [y, y], color=colour, linewidth=0.9
-    )
-    axes.plot(
-        [row["ci_low"], row["ci_high"]], [y, y], color=colour, linewidth=2.6, solid_capstyle="butt"
-    )
-    decisive = row["p_max"] if np.isfinite(row["p_max"]) else row["p"]
-    if np.isnan(decisive):
-        axes.plot(row["estimate"], y, "x", color=colour)
-    else:
-        axes.plot(
-            row["estimate"],
-            y,
-            "o",
-            color=colour,
-            markerfacecolor=colour if decisive <= alpha else style.PAPER,
-        )
-
-
-def _row_title(row: pd.Series) -> str:
-    """Reader's name of a row: AU code and name (with the speech flag), or region and sign."""
-    if row["au"]:
-        star = " †" if row["speech"] else ""
-        return f"{row['au']} {anatomy.AU_TITLES.get(row['au'], '')}{star}"
-    name = anatomy.REGION_TITLES.get(row["region"], row["region"].replace("_", " "))
-    sign = {"positive": " (+)", "negative": " (−)"}.get(row["sign"], "")
-    return f"{name}{sign}"
-
-
-def severity_scatter(
-    couplings: pd.DataFrame, participants: pd.DataFrame, aus: Sequence[str]
-) -> Figure:
-    """Participant z over severity for a few AUs; one marker per participant, shaped by band.
-
-    Parameters
-    ----------
-    couplings : DataFrame
-        From `stats.participant_couplings`.
-    participants : DataFrame
-        ``participant, score, band``.
-    aus : sequence of str
-        Up to four.
-    """
-    aus = list(aus)[:4]
-    figure, panels = style.figure("wide", 1, len(aus), height=2.7, squeeze=False, sharey=True)
-    table = couplings.merge(
-        participants[["participant", "score", "band"]], on="participant"
-    ).dropna(subset=["z", "score"])
-    bands = style.bands(participants)
-    for axes, au in zip(panels[0], aus):
-        part = table[table["au"] == au]
-        style.by_band(axes, part["score"], part["z"], part["band"], bands)
-        if part["score"].nunique() > 2:
-            slope = np.polyfit(part["score"], part["z"], 1)
-            ends = np.array([part["score"].min(), part["score"].max()])
-            axes.plot(ends, np.polyval(slope, ends), color=style.GREY, linewidth=1.0)
-        style.zero_line(axes)
-        axes.set(title=au, xlabel="score")
-    panels[0, 0].set_ylabel("participant z")
-    figure.legend(handles=style.band_handles(bands), loc="outside lower center", ncols=4)
-    return figure
-
-
+@style.plot
 def undefined_windows(intensity: pd.DataFrame, presence: pd.DataFrame | None = None) -> Figure:
     """Share of windows in which no correlation exists, per AU, for intensity and presence.
 
     Parameters
     ----------
     intensity, presence : DataFrame
-        From `stats.undefined_windows`.
+        From `statistics.undefined_windows`.
     """
+    tables = {"intensity": intensity} | ({} if presence is None else {"presence": presence})
+    shares = style.known(pd.concat(tables, names=["kind"]).reset_index("kind"), "undefined")
+    aus = [au for au in anatomy.AU_CODES if au in set(shares["au"])]
     figure, axes = style.figure("wide")
-    tables = {"intensity": intensity} | ({"presence": presence} if presence is not None else {})
-    aus = [au for au in anatomy.AU_CODES if au in set(intensity["au"])]
-    width = 0.8 / len(tables)
-    for i, (name, table) in enumerate(tables.items()):
-        share = table.set_index("au")["undefined"].reindex(aus)
-        x = np.arange(len(aus)) + (i - (len(tables) - 1) / 2) * width
-        axes.bar(
-            x,
-            share,
-            width,
-            label=name,
-            color=(style.ROLE_COLORS["model"], style.ROLE_COLORS["null"])[i],
-        )
-    axes.set_xticks(range(len(aus)), [au.removeprefix("AU").lstrip("0") for au in aus])
-    axes.set(xlabel="action unit", ylabel="windows without\na correlation", ylim=(0, 1))
+    sns.barplot(shares, x="au", y="undefined", hue="kind", order=aus, saturation=1, ax=axes,
+                palette=[style.color("model"), style.color("null")][: len(tables)],
+                errorbar=None)  # fmt: skip
+    _au_axis(axes, aus)
+    axes.set(ylabel="windows without\na correlation", ylim=(0, 1))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.grid(visible=False, axis="x")
-    axes.legend()
+    _outside(figure, axes, 2)
     return figure
 
 
+@style.plot
+def severity_scatter(
+    couplings: pd.DataFrame, participants: pd.DataFrame, aus: Sequence[str]
+) -> Figure:
+    """Participant z over severity for a few AUs: a mark per participant, line with 95 % band.
+
+    Parameters
+    ----------
+    couplings : DataFrame
+        From `statistics.participant_couplings`.
+    participants : DataFrame
+        ``participant, score, band``.
+    aus : sequence of str
+        Up to four.
+    """
+    table = couplings.merge(participants[["participant", "score", "band"]], on="participant")
+    table = style.known(table[table["au"].isin(aus)], "z", "score", at_least=3, of="participants")
+    figure, panels = style.figure("wide", 1, len(aus[:4]), height=2.7, squeeze=False, sharey=True)
+    looks = style.bands(participants)
+    for axes, au in zip(panels[0], aus):
+        part = table[table["au"] == au]
+        style.by_band(axes, part, "score", "z", looks)
+        sns.regplot(part, x="score", y="z", scatter=False, seed=0, color=style.GREY, ax=axes,
+                    line_kws={"linewidth": 1.0})  # fmt: skip
+        style.zero_line(axes)
+        axes.set(title=au, xlabel="score (points)", ylabel="")
+    panels[0, 0].set_ylabel("participant's mean z")
+    figure.legend(handles=style.band_handles(looks), loc=style.BELOW, ncols=4)
+    return figure
+
+
+@style.plot
+def two_slopes(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
+    """Enrichment of both eyes over severity with a line on either side of the knot, as in H3b.
+
+    Parameters
+    ----------
+    regions : DataFrame
+        The table `attribution_regions`, one method and baseline.
+    participants : DataFrame
+        ``participant, score, band``.
+    """
+    wide = statistics.participant_regions(regions)
+    people = participants.set_index("participant").reindex(wide.index)
+    looks = style.bands(people)
+    figure, panels = style.figure("wide", 1, 2, height=2.7, sharey=True)
+    for axes, sign in zip(panels, ("positive", "negative")):
+        eyes = wide[[(sign, name) for name in EYES if (sign, name) in wide]].mean(axis=1)
+        table = style.known(people.assign(eyes=eyes), "eyes", "score", at_least=3)
+        style.by_band(axes, table, "score", "eyes", looks)
+        for side in (table["score"] < KNOT, table["score"] >= KNOT):
+            if table.loc[side, "score"].nunique() > 1:
+                sns.regplot(table[side], x="score", y="eyes", scatter=False, ci=None, ax=axes,
+                            truncate=True, color=style.SIGN_COLORS[sign])  # fmt: skip
+        axes.axvline(KNOT, color=style.GREY, linestyle=":", linewidth=0.9)
+        style.zero_line(axes)
+        axes.set(title=f"attribution that {style.SIGN_TITLES[sign]}", xlabel="score (points)",
+                 ylabel="log enrichment of the eyes")  # fmt: skip
+    figure.legend(handles=style.band_handles(looks), loc=style.BELOW, ncols=4)
+    return figure
+
+
+@style.plot
 def single_case(
     attribution_frames: pd.DataFrame,
     action_units: pd.DataFrame,
@@ -259,7 +342,7 @@ def single_case(
     Parameters
     ----------
     attribution_frames, action_units : DataFrame
-        As `stats.h5_recording` takes them.
+        As `statistics.h5_recording` takes them.
     recording, au : str
         Which to draw.
     window : int
@@ -269,43 +352,13 @@ def single_case(
         attribution_frames, action_units, recording, window=window
     )
     null, p = found.null[aus.index(au)], found.p[aus.index(au)]
+    if not np.isfinite(null).any():
+        raise style.FigureError(f"{au} has no correlation at any shift of {recording}.")
     figure, axes = style.figure("two_thirds")
-    axes.hist(null[np.isfinite(null)], bins=40, color=style.PALE, label="shifted in a circle")
-    axes.axvline(null[0], color=style.au_color(au), linewidth=2.2, label="as recorded")
-    title = f"{au}: p = {p:.3f} over {len(null)} shifts"
-    axes.set(title=title, xlabel="mean z over windows", ylabel="shifts")
+    sns.histplot(null[np.isfinite(null)], bins=40, color=style.GREY, alpha=0.5, linewidth=0,
+                 label="shifted in a circle", ax=axes)  # fmt: skip
+    axes.axvline(null[0], color=style.color(au), linewidth=2.2, label="as recorded")
+    axes.set(title=f"{au}: p = {p:.3f} over {len(null)} shifts", xlabel="mean z over windows",
+             ylabel="shifts")  # fmt: skip
     axes.legend()
-    return figure
-
-
-def two_slopes(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
-    """Enrichment of both eyes over severity with a line on either side of the knot, as in H3b.
-
-    Parameters
-    ----------
-    regions : DataFrame
-        The table `attribution_regions`, one method and baseline.
-    participants : DataFrame
-        ``participant, score, band``.
-    """
-    wide = statistics.participant_regions(regions)
-    people = participants.set_index("participant").reindex(wide.index)
-    bands = style.bands(people)
-    figure, panels = style.figure("wide", 1, 2, height=2.7, sharey=True)
-    for axes, sign in zip(panels, ("positive", "negative")):
-        y = wide[[(sign, name) for name in EYES if (sign, name) in wide]].mean(axis=1)
-        style.by_band(axes, people["score"], y, people["band"], bands)
-        for side in (people["score"] < KNOT, people["score"] >= KNOT):
-            usable = side & y.notna()
-            if people.loc[usable, "score"].nunique() > 1:
-                slope = np.polyfit(people.loc[usable, "score"], y[usable], 1)
-                ends = np.array(
-                    [people.loc[usable, "score"].min(), people.loc[usable, "score"].max()]
-                )
-                axes.plot(ends, np.polyval(slope, ends), color=style.SIGN_COLORS[sign])
-        axes.axvline(KNOT, color=style.GREY, linestyle=":", linewidth=0.9)
-        style.zero_line(axes)
-        axes.set(title=f"attribution that {style.SIGN_TITLES[sign]}", xlabel="score")
-    panels[0].set_ylabel("log enrichment")
-    figure.legend(handles=style.band_handles(bands), loc="outside lower center", ncols=4)
     return figure

@@ -1,72 +1,83 @@
-"""The one visual language: sizes, type, colours, notes, tables.
+"""The one visual language: theme, sizes, one palette per meaning, numbers and tables.
 
-Colours mean one thing each in the whole book. Regions and factors take theirs from `anatomy`;
-signs and severity bands are defined here. Figures stand on white paper in light and dark pages
-alike: a translucent figure would put black type on a dark page.
+seaborn draws what is statistical; its theme is set here. Colours mean one thing each in the whole
+book (`color`). Figures are transparent and their inks follow the page (`page`), light or dark.
 """
 
 from __future__ import annotations
 
+import functools
 import html
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from numpy.typing import ArrayLike
 
 from expresso_lib.faces import anatomy
 
+P = ParamSpec("P")
+
 # Type sizes in points; SMALL is the smallest that may appear (readable in print at full width).
 SMALL, BODY, TITLE = 8.0, 9.5, 11.0
-DPI = 160
 # The text column of the book is about 7.2 inches wide; a figure is never drawn wider.
-WIDTHS = {"full": 7.2, "wide": 7.2, "half": 3.5, "two_thirds": 4.8, "square": 4.4}
-HEIGHTS = {"full": 3.6, "wide": 2.4, "half": 2.8, "two_thirds": 3.2, "square": 4.4}
+SIZES = {
+    "full": (7.2, 3.6), "wide": (7.2, 2.4), "half": (3.5, 2.8), "two_thirds": (4.8, 3.2),
+    "square": (4.4, 4.4),
+}  # fmt: skip
 
-INK, GREY, PALE, PAPER = "#1F2328", "#57606A", "#D0D7DE", "#FFFFFF"
+NOTE = "expresso-note"
+# Where every figure has its legend: there it covers nothing, on a phone neither.
+BELOW = "outside lower center"
+
+INK, GREY, PALE, PAPER, GRID = "#1F2328", "#57606A", "#D0D7DE", "#FFFFFF", "#E6E9ED"
+# Type on a coloured cell or a picture: it keeps its colour on a dark page, because its ground does.
+ON_LIGHT, ON_DARK = "#010101", "#FEFEFE"
 
 # Attribution signs: the ends of ColorBrewer's RdBu (Harrower & Brewer, 2003), which readers with
 # any common colour-vision deficiency tell apart; white is zero.
 SIGN_COLORS = {"positive": "#B2182B", "zero": "#FFFFFF", "negative": "#2166AC"}
 SIGN_TITLES = {"positive": "raises the score", "negative": "lowers the score"}
-DIVERGING = LinearSegmentedColormap.from_list(
-    "expresso_diverging",
-    ["#053061", "#2166AC", "#92C5DE", "#FFFFFF", "#F4A582", "#B2182B", "#67001F"],
-)
-SEQUENTIAL = mpl.colormaps["cividis"]
-
 # Severity bands darken with severity, so that their order survives print in grey; the marker
 # repeats what the colour says.
 BAND_COLORS = {"minimal": "#4FA59A", "mild": "#3D7DAE", "moderate": "#6A4C9C", "severe": "#3B0F3D"}
 BAND_MARKERS = {"minimal": "o", "mild": "s", "moderate": "^", "severe": "D"}
-
-# Models, baselines and controls: what is ours, what it is compared with.
+# Models, baselines and controls: what is ours, what it is compared with. "other" is a second model
+# beside ours: the one hue that stands for no region, factor, band or sign.
 ROLE_COLORS = {
-    "model": "#0072B2",
-    "null": "#8C8C8C",
-    "control": "#8C8C8C",
-    "truth": "#1F2328",
-    "paper": "#D55E00",
-}
+    "model": "#0072B2", "null": "#8C8C8C", "control": "#8C8C8C", "truth": INK, "paper": "#D55E00",
+    "other": "#B79F00",
+}  # fmt: skip
+ROLE_MARKERS = {"truth": "s", "control": "D", "null": "D"}
+AU_COLORS = {unit.code: anatomy.FACTOR_COLORS[unit.factor] for unit in anatomy.ACTION_UNITS}
+COLORS = (
+    anatomy.REGION_COLORS | anatomy.FACTOR_COLORS | AU_COLORS | BAND_COLORS | ROLE_COLORS
+    | SIGN_COLORS
+)  # fmt: skip
+TITLES = (
+    anatomy.REGION_TITLES | anatomy.FACTOR_TITLES | SIGN_TITLES
+    | {code: f"{code} {name}" for code, name in anatomy.AU_TITLES.items()}
+)  # fmt: skip
 
 # Any, because matplotlib types every key of its own dictionary.
-RC: Any = {
+RC: Any = sns.axes_style("whitegrid") | {
     "figure.facecolor": PAPER,
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
     "savefig.facecolor": PAPER,
-    "savefig.dpi": DPI,
+    "savefig.dpi": 160,
     "axes.facecolor": PAPER,
     "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
@@ -76,9 +87,7 @@ RC: Any = {
     "axes.labelsize": BODY,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#E6E9ED",
+    "grid.color": GRID,
     "grid.linewidth": 0.7,
     "text.color": INK,
     "xtick.color": GREY,
@@ -90,18 +99,71 @@ RC: Any = {
     "legend.fontsize": SMALL,
     "legend.frameon": False,
     "font.size": BODY,
-    "font.family": "sans-serif",
     # DejaVu ships with matplotlib, so every machine draws the same figure.
     "font.sans-serif": ["DejaVu Sans"],
     "lines.linewidth": 1.6,
     "lines.markersize": 5,
     "patch.linewidth": 0.6,
-    "hatch.linewidth": 0.6,
     # Text stays text in SVG: small, searchable, read aloud by screen readers.
     "svg.fonttype": "none",
     "svg.hashsalt": "expresso",
     "image.interpolation": "nearest",
 }
+
+
+class FigureError(ValueError):
+    """Why a figure cannot be drawn: a sentence for the reader."""
+
+
+class Undrawn(Figure):
+    """Stands where a figure would; `reason` is the sentence that a page shows in its place."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(figsize=(7.2, 1.0))
+        self.reason = reason
+        self.text(0.5, 0.5, textwrap.fill(reason, 90), ha="center", va="center", color=GREY)
+
+
+def plot(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draw in the book's style; a `FigureError` becomes an `Undrawn` figure, not an exception.
+
+    A figure whose numbers do not exist (four participants, everything lost) must not stop a
+    chapter.
+    """
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **options: P.kwargs) -> Figure:
+        options.pop("note", None)  # until every chapter leaves the note to run.figure
+        try:
+            with context():
+                return draw(*args, **options)
+        except FigureError as error:
+            return Undrawn(f"This figure is not drawn: {error}")
+
+    return drawn
+
+
+def known(
+    table: pd.DataFrame, *columns: str, at_least: int = 1, of: str = "rows", called: str = ""
+) -> pd.DataFrame:
+    """Return the rows in which all of some numbers exist.
+
+    Raises
+    ------
+    FigureError
+        If there are fewer than `at_least`.
+
+    Examples
+    --------
+    >>> len(known(pd.DataFrame({"r": [0.1, None]}), "r"))
+    1
+    """
+    missing = [name for name in columns if name not in table]
+    rows = table.iloc[:0] if missing else table.dropna(subset=list(columns))
+    if len(rows) < at_least:
+        what = called or "the " + " with its ".join(name.replace("_", " ") for name in columns)
+        raise FigureError(f"{what} is known of {len(rows)} {of}; {at_least} or more are needed.")
+    return rows
 
 
 def use() -> None:
@@ -129,7 +191,7 @@ def figure(
     Parameters
     ----------
     kind : {"full", "wide", "half", "two_thirds", "square"}
-        Size name; see ``WIDTHS`` and ``HEIGHTS`` (inches).
+        Size name; see ``SIZES`` (inches).
     rows, columns : int
         Panels. The figure grows with the rows, never beyond the text column.
     height : float, optional
@@ -153,52 +215,55 @@ def figure(
     >>> [round(float(side), 1) for side in fig.get_size_inches()]
     [3.5, 4.8]
     """
-    if kind not in WIDTHS:
-        raise ValueError(f"figure kind {kind!r} is unknown; choose one of {', '.join(WIDTHS)}.")
+    if kind not in SIZES:
+        raise ValueError(f"figure kind {kind!r} is unknown; choose one of {', '.join(SIZES)}.")
+    width, one = SIZES[kind]
     # Further rows share the axis labels of the first, so they need a little less height.
-    total = height or HEIGHTS[kind] * (1 + 0.7 * (rows - 1))
+    total = height or one * (1 + 0.7 * (rows - 1))
     with context():
-        fig, axes = plt.subplots(rows, columns, figsize=(WIDTHS[kind], total), **options)
+        fig, axes = plt.subplots(rows, columns, figsize=(width, total), **options)
     # A notebook shows a figure when run.figure displays it, not a second time at cell end.
     plt.close(fig)
     return fig, axes
 
 
-def region_style(region: str) -> dict[str, Any]:
-    """Colour, line and hatch of one region: sides share a hue, the left is dashed or hatched.
+def color(name: str) -> str:
+    """Colour of a region, factor, action unit, severity band, role or sign; one meaning each.
 
     Examples
     --------
-    >>> region_style("left_eye")["linestyle"], region_style("mouth")["color"]
-    ('--', '#D55E00')
+    >>> color("mouth"), color("AU04") == color("brows")
+    ('#D55E00', True)
     """
-    if region not in anatomy.REGION_COLORS:
-        raise ValueError(
-            f"region {region!r} is unknown; choose one of {', '.join(anatomy.REGION_COLORS)}."
-        )
-    left = region.startswith("left_")
-    return {
-        "color": anatomy.REGION_COLORS[region],
-        "linestyle": "--" if left else "-",
-        "hatch": "///" if left else "",
-        "label": anatomy.REGION_TITLES[region],
-    }
+    # OpenFace's columns are AU04_r and AU04_c.
+    found = COLORS.get(name) or AU_COLORS.get(name[:4])
+    if found is None:
+        raise ValueError(f"{name!r} has no colour; choose one of {', '.join(COLORS)}.")
+    return found
 
 
-def au_color(code: str) -> str:
-    """Colour of an action unit: that of its factor (e.g. every brow AU shares one).
+def palette(names: Iterable[str]) -> dict[str, str]:
+    """Colours of some groups: those of `color`, and for what has no meaning yet, any others.
 
     Examples
     --------
-    >>> au_color("AU04") == anatomy.FACTOR_COLORS["brows"]
-    True
+    >>> palette(["nose", "a second laboratory"])["nose"]
+    '#009E73'
     """
-    known = factors_of([code[:4]])
-    if known:
-        return anatomy.FACTOR_COLORS[known[0]]
-    raise ValueError(
-        f"action unit {code!r} is unknown; choose one of {', '.join(anatomy.AU_CODES)}."
-    )
+    names = list(dict.fromkeys(names))
+    taken = {COLORS[name] for name in names if name in COLORS}
+    hues = ("other", "brows", "cheeks_nose", "smile", "lids_gaze", "null", "truth", "speech_mouth")
+    free = itertools.cycle(COLORS[hue] for hue in hues if COLORS[hue] not in taken)
+    return {name: COLORS.get(name) or next(free) for name in names}
+
+
+def title(name: str) -> str:
+    """What a reader calls a region, a factor or an action unit; other names stay.
+
+    >>> title("AU12"), title("lids_gaze"), title("ours")
+    ('AU12 lip corner puller', 'lids and gaze', 'ours')
+    """
+    return TITLES.get(name, name)
 
 
 def factors_of(codes: Iterable[str]) -> list[str]:
@@ -210,6 +275,19 @@ def factors_of(codes: Iterable[str]) -> list[str]:
     ['brows', 'smile']
     """
     return [name for name, members in anatomy.FACTORS.items() if {*codes} & {*members}]
+
+
+def factor_handles(factors: Iterable[str]) -> list[Patch]:
+    """Legend entries of the factors (groups of action units) that a figure shows.
+
+    Examples
+    --------
+    >>> [handle.get_label() for handle in factor_handles(["smile", "brows"])]
+    ['brows', 'smile']
+    """
+    shown = set(factors)
+    return [Patch(color=color, label=anatomy.FACTOR_TITLES[name])
+            for name, color in anatomy.FACTOR_COLORS.items() if name in shown]  # fmt: skip
 
 
 def bands(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
@@ -227,42 +305,34 @@ def bands(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
 def band_looks(order: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour and marker of bands in the order of severity.
 
-    A scale with other bands than those of the BDI-II goes the same way of colours in its own steps.
+    A scale with other bands than those of the BDI-II takes its own steps on the same scale of
+    colours.
     """
     order = list(order)
     if set(order) <= set(BAND_COLORS):
         return {name: {"color": BAND_COLORS[name], "marker": BAND_MARKERS[name]} for name in order}
-    way = LinearSegmentedColormap.from_list("bands", list(BAND_COLORS.values()))
+    scale = LinearSegmentedColormap.from_list("bands", list(BAND_COLORS.values()))
     steps = zip(np.linspace(0, 1, len(order)), itertools.cycle("os^Dv"))
-    return {name: {"color": mpl.colors.to_hex(way(at)), "marker": marker}
+    return {name: {"color": mpl.colors.to_hex(scale(at)), "marker": marker}
             for name, (at, marker) in zip(order, steps)}  # fmt: skip
 
 
-def by_band(axes: Axes, x: ArrayLike, y: ArrayLike, band: pd.Series,
-            looks: Mapping[str, Mapping[str, Any]]) -> None:  # fmt: skip
-    """Draw points in the colours and markers of their bands (``bands``)."""
-    for name, look in looks.items():
-        inside = (band.astype(str) == name).to_numpy()
-        axes.plot(np.asarray(x)[inside], np.asarray(y)[inside], linestyle="none", markersize=4,
-                  alpha=0.85, label=name, **look)  # fmt: skip
+def by_band(
+    axes: Axes, table: pd.DataFrame, x: str, y: str, looks: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Draw points of two columns in the colours and markers of their bands (``bands``)."""
+    order = list(looks)
+    sns.scatterplot(
+        table.assign(band=table["band"].astype(str)), x=x, y=y, hue="band", style="band",
+        hue_order=order, style_order=order, palette=[look["color"] for look in looks.values()],
+        markers=[look["marker"] for look in looks.values()], s=24, alpha=0.85, linewidth=0,
+        legend=False, ax=axes,
+    )  # fmt: skip
 
 
 def band_handles(looks: Mapping[str, Mapping[str, Any]]) -> list[Line2D]:
     """Legend entries of ``bands``."""
     return [Line2D([], [], linestyle="none", label=name, **look) for name, look in looks.items()]
-
-
-def factor_handles(factors: Iterable[str]) -> list[Patch]:
-    """Legend entries of the factors (groups of action units) that a figure shows.
-
-    Examples
-    --------
-    >>> [handle.get_label() for handle in factor_handles(["smile", "brows"])]
-    ['brows', 'smile']
-    """
-    shown = set(factors)
-    return [Patch(color=color, label=anatomy.FACTOR_TITLES[name])
-            for name, color in anatomy.FACTOR_COLORS.items() if name in shown]  # fmt: skip
 
 
 def sign_color(value: float) -> str:
@@ -286,13 +356,13 @@ def zero_line(axes: Axes, *, axis: str = "y") -> None:
 
 def note(figure: Figure, text: str) -> None:
     """State below the figure what it was computed on (e.g. the demo cohort); once per figure."""
-    if text and not any(label.get_gid() == "expresso-note" for label in figure.texts):
+    if text and not any(label.get_gid() == NOTE for label in figure.texts):
         # The layout leaves a strip free at the bottom, so the note covers nothing.
         engine = figure.get_layout_engine()
         if isinstance(engine, ConstrainedLayoutEngine):
             engine.set(rect=(0, 0.04, 1, 0.96))
         label = figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=SMALL, color=GREY)
-        label.set_gid("expresso-note")
+        label.set_gid(NOTE)
 
 
 def number(value: Any, digits: int = 2) -> str:

@@ -1,4 +1,4 @@
-"""Figures of fitting and judging: forests of models, calibration, errors by band."""
+"""Figures of fitting and judging: the pipeline, models, calibration, errors by band."""
 
 from __future__ import annotations
 
@@ -6,68 +6,68 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from expresso_lib import rendered
 from expresso_lib.figures import style
+from expresso_lib.figures.statistics import forest
 from expresso_lib.models import Recipe
 
 METRICS = {"mae": "mean absolute error (points)", "pearson": "correlation r"}
 
 
+@style.plot
 def pipeline(recipe: Recipe) -> Figure:
-    """Draw the way from a clip to a score; what is fitted to scores is in colour."""
+    """Draw what becomes of a clip on its course to a score; what is fitted is in colour."""
     fitted = {"ridge": (3,), "last": (2, 3), "all": (1, 2, 3)}.get(recipe.fit, (1, 2, 3))
-    boxes = (
-        f"clip\n{recipe.frames} frames",
-        "filters over\nplace and time",
-        "mean over place\nand time",
-        "a number\nper clip",
-        "mean of a\nperson's clips",
-    )
+    boxes = ("filters over\nplace and time", "mean over place\nand time", "a number\nper clip",
+             "mean of a\nperson's clips")  # fmt: skip
     figure, axes = style.figure("full", height=1.7)
     face = rendered.average_face(96).image
     for k in range(3):
-        left = 0.02 + 0.05 * k
-        axes.imshow(face, extent=(left, left + 0.75, 0.08 * k, 0.75 + 0.08 * k), zorder=-k)
-    for k, text in enumerate(boxes):
-        colour = style.ROLE_COLORS["model"] if k in fitted else style.GREY
-        if k:
-            axes.annotate("", (k - 0.02, 0.45), (k - 0.18, 0.45), arrowprops={"arrowstyle": "->"})
-            look = {"boxstyle": "round", "edgecolor": colour, "facecolor": "white", "linewidth": 2}
-            axes.text(k + 0.4, 0.45, text, ha="center", va="center", bbox=look, color=colour)
-    axes.text(0.42, -0.05, boxes[0], ha="center", va="top")
+        left, low = 0.02 + 0.05 * k, 0.08 * k
+        axes.imshow(face, extent=(left, left + 0.75, low, low + 0.75), zorder=-k)
+    for k, text in enumerate(boxes, start=1):
+        color = style.ROLE_COLORS["model"] if k in fitted else style.GREY
+        arrow = {"arrowstyle": "->", "color": style.GREY}
+        axes.annotate("", (k - 0.02, 0.45), (k - 0.18, 0.45), arrowprops=arrow)
+        look = {"boxstyle": "round", "edgecolor": color, "facecolor": style.PAPER, "linewidth": 2}
+        axes.text(k + 0.4, 0.45, text, ha="center", va="center", bbox=look, color=color)
+    axes.text(0.42, -0.05, f"clip\n{recipe.frames} frames", ha="center", va="top")
     axes.set(xlim=(-0.05, 4.9), ylim=(-0.5, 1.05), aspect="auto")
     axes.set_axis_off()
     return figure
 
 
-def model_forest(scores: pd.DataFrame, labels: Mapping[str, str], *, note: str = "") -> Figure:
-    """One row per model, one panel per metric, the null model as a line.
+def _of_participants(table: pd.DataFrame, recipe: str, labels: Mapping[str, str]) -> pd.DataFrame:
+    """Rows of the people, in the order of the labels; a null model has no correlation."""
+    rows = table[(table["level"] == "participant") & table[recipe].isin([*labels])]
+    rows = rows.assign(name=rows[recipe].map(labels))
+    rows = rows.iloc[np.argsort(rows[recipe].map([*labels].index), kind="stable")]
+    # Its r is an accident of the folds.
+    return rows[~((rows[recipe] == "null") & (rows["metric"] == "pearson"))]
+
+
+def model_forest(scores: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
+    """One row per model, one panel per metric, the null model's error as a line.
 
     Parameters
     ----------
     scores : DataFrame
         Table ``model_scores``.
     labels : mapping
-        Recipe to what the reader calls it; its order is the order of the rows.
+        Recipe to what the reader calls it, in order; the first is the default.
     """
-    rows = _participants(scores, "recipe")
-    figure, panels = _forest(rows, labels, list(labels.values()), highlight=next(iter(labels)))
-    for axes, metric in zip(panels, METRICS):
-        axes.set_xlabel(METRICS[metric])
-        if metric == "pearson":
-            style.zero_line(axes, axis="x")
-        elif ("null", metric) in rows.index:
-            axes.axvline(rows.loc[("null", metric), "estimate"], color=style.GREY, linestyle="--")
-    style.note(figure, note)
-    return figure
+    rows = _of_participants(scores, "recipe", labels)
+    roles = {next(iter(labels)): "model", "null": "null"}
+    null = rows.loc[(rows["recipe"] == "null") & (rows["metric"] == "mae"), "estimate"]
+    reference = {"pearson": 0.0} | dict(zip(["mae"], null))
+    return forest(rows.assign(role=rows["recipe"].map(roles).fillna("truth")), label="name",
+                  group="role", panel="metric", reference=reference, unit=METRICS)  # fmt: skip
 
 
-def difference_forest(
-    differences: pd.DataFrame, labels: Mapping[str, str], *, note: str = ""
-) -> Figure:
+def difference_forest(differences: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     """The default model minus each other one, the same participants in both.
 
     Parameters
@@ -77,94 +77,69 @@ def difference_forest(
     labels : mapping
         ``recipe_b`` to what the reader calls it, in order.
     """
-    rows = _participants(differences, "recipe_b")
-    if "null" in labels:
-        rows.loc[("null", "pearson")] = np.nan
-    figure, panels = _forest(rows, labels, [f"against {name}" for name in labels.values()])
-    for axes, (metric, better) in zip(panels, (("mae", "left"), ("pearson", "right"))):
-        style.zero_line(axes, axis="x")
-        axes.set_xlabel(f"{METRICS[metric]}, difference\n({better}: default better)")
-    if "null" in labels:
-        panels[1].annotate(
-            "its r is an accident of the folds", (0.03, list(labels).index("null")),
-            xycoords=("axes fraction", "data"), va="center", fontsize=style.SMALL,
-            color=style.GREY)  # fmt: skip
-    style.note(figure, note)
-    return figure
+    against = {recipe: f"against {name}" for recipe, name in labels.items()}
+    units = {"mae": f"{METRICS['mae']}, difference\n(left: default better)",
+             "pearson": f"{METRICS['pearson']}, difference\n(right: default better)"}  # fmt: skip
+    return forest(_of_participants(differences, "recipe_b", against), label="name", panel="metric",
+                  unit=units)  # fmt: skip
 
 
-def _participants(table: pd.DataFrame, recipe: str) -> pd.DataFrame:
-    rows = table[table["level"] == "participant"].set_index([recipe, "metric"])
-    return rows[["estimate", "ci_low", "ci_high"]].sort_index()
-
-
-def _forest(
-    rows: pd.DataFrame, labels: Mapping[str, str], titles: list[str], *, highlight: str = ""
-) -> tuple[Figure, np.ndarray]:
-    """Estimates with intervals of (recipe, metric): a panel per metric, a row per recipe."""
-    figure, panels = style.figure(
-        "full", 1, len(METRICS), sharey=True, height=1.1 + 0.3 * len(labels)
-    )
-    for axes, metric in zip(panels, METRICS):
-        part = rows.xs(metric, level="metric").reindex(list(labels))
-        for row, (name, line) in enumerate(part.iterrows()):
-            colour = style.ROLE_COLORS["model"] if highlight in ("", name) else style.INK
-            axes.plot([line["ci_low"], line["ci_high"]], [row, row], color=colour)
-            axes.plot(line["estimate"], row, "o", color=colour)
-        axes.grid(visible=False, axis="y")
-        axes.xaxis.set_major_locator(MaxNLocator(5))
-    panels[0].set_yticks(range(len(labels)), titles)
-    panels[0].invert_yaxis()
-    return figure, panels
-
-
-def calibration(rows: pd.DataFrame, participants: pd.DataFrame, *, note: str = "") -> Figure:
+@style.plot
+def calibration(rows: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     """Prediction against score per participant: the identity, and the line the model follows.
 
     Parameters
     ----------
     rows : DataFrame
-        participant, prediction, score (`training.by_level`, level ``participant``).
+        participant, prediction, score (`models.by_level`, level ``participant``).
     participants : DataFrame
         participant, band.
     """
-    figure, axes = style.figure("full", height=4.4)
-    bands = participants.set_index("participant")["band"]
-    top = max(rows["score"].max(), rows["prediction"].max()) * 1.05
-    low = min(0.0, float(rows["prediction"].min()))
-    axes.plot([0, top], [0, top], color=style.GREY, linestyle="--", label="prediction = score")
-    slope, start = np.polyfit(rows["score"], rows["prediction"], 1)
-    ends = np.array([rows["score"].min(), rows["score"].max()])
-    axes.plot(ends, start + slope * ends, color=style.ROLE_COLORS["model"],
-              label=f"what the model does: slope {style.number(slope)}")  # fmt: skip
-    axes.axhline(rows["score"].mean(), color=style.PALE, label="null model", zorder=0.5)
-    found = rows["participant"].map(bands).astype(str)
-    style.by_band(axes, rows["score"], rows["prediction"], found, style.bands(participants))
-    axes.set(xlabel="score (points)", ylabel="prediction (points)", xlim=(0, top))
-    axes.set_ylim(low - 1, top)
-    figure.legend(loc="outside right upper")
-    style.note(figure, note)
+    table = style.known(rows, "score", "prediction", at_least=3, of="participants")
+    if table["score"].nunique() < 2:
+        raise style.FigureError("every participant has the same score.")
+    table = table.merge(participants[["participant", "band"]], on="participant")
+    looks = style.bands(participants)
+    figure, axes = style.figure("two_thirds", height=4.4)
+    values = table[["score", "prediction"]].to_numpy(float)
+    pad = 0.04 * np.ptp(values) + 0.5
+    # Both axes reach as far: the identity is a diagonal, and a negative prediction is seen.
+    ends = (min(0.0, values.min()) - pad, values.max() + pad)
+    axes.plot(ends, ends, color=style.GREY, linestyle="--", label="prediction = score")
+    slope = np.polyfit(table["score"], table["prediction"], 1)[0]
+    sns.regplot(table, x="score", y="prediction", scatter=False, seed=0, ax=axes,
+                color=style.color("model"),
+                label=f"what the model does: slope {style.number(slope)}")  # fmt: skip
+    axes.axhline(table["score"].mean(), color=style.color("null"), linestyle=":", zorder=0.5,
+                 label="null model")  # fmt: skip
+    style.by_band(axes, table, "score", "prediction", looks)
+    axes.set(xlabel="score (points)", ylabel="prediction (points)", xlim=ends, ylim=ends,
+             aspect="equal")  # fmt: skip
+    handles, _ = axes.get_legend_handles_labels()
+    figure.legend(handles=handles + style.band_handles(looks), loc=style.BELOW, ncols=3)
     return figure
 
 
-def errors_by_group(errors: pd.DataFrame, *, note: str = "") -> Figure:
-    """Signed error per participant by band, with the band's mean; above 0 is overestimated.
+@style.plot
+def errors_by_group(errors: pd.DataFrame) -> Figure:
+    """Signed error per participant by band, with the band's mean and its 95 % interval.
 
     Parameters
     ----------
     errors : DataFrame
-        ``error`` (prediction - score, points), ``score`` and ``band``.
+        ``error`` (prediction - score, points; above 0 is overestimated), ``score`` and ``band``.
     """
-    names = style.bands(errors)
+    table = style.known(errors, "error", "score")
+    table = table.assign(band=table["band"].astype(str))
+    names = style.bands(table)
     figure, axes = style.figure("two_thirds")
     style.zero_line(axes)
-    for place, (name, look) in enumerate(names.items()):
-        values = errors.loc[errors["band"].astype(str) == name, "error"].sort_values().to_numpy()
-        spread = np.linspace(-0.18, 0.18, len(values)) if len(values) > 1 else np.zeros(1)
-        axes.plot(place + spread, values, linestyle="", alpha=0.8, **look)
-        axes.plot([place - 0.3, place + 0.3], [values.mean()] * 2, color=style.INK, linewidth=2)
-    axes.set_xticks(range(len(names)), names)
-    axes.set_ylabel("error = prediction − score (points)")
+    looks = {"x": "band", "y": "error", "order": list(names), "ax": axes}
+    for name, look in names.items():
+        sns.stripplot(table[table["band"] == name], color=look["color"], marker=look["marker"],
+                      alpha=0.8, **looks)  # fmt: skip
+    sns.pointplot(table, color=style.INK, linestyle="none", marker="_", markersize=18, seed=0,
+                  linewidth=1.6, **looks)  # fmt: skip
+    axes.set(xlabel="severity band", ylabel="error = prediction − score (points)")
     axes.grid(visible=False, axis="x")
-    style.note(figure, note)
     return figure

@@ -18,7 +18,7 @@ import pandas as pd
 
 from expresso_lib import cohort as cohorts
 from expresso_lib import config, engine, rendered, store
-from expresso_lib.figures import style
+from expresso_lib.figures import page, style
 from expresso_lib.pipeline import chapters
 
 if TYPE_CHECKING:
@@ -277,20 +277,16 @@ class Run:
     def figure(self, name: str, figure: Figure, *, caption: str, alt: str) -> None:
         """Save a figure and show it, numbered, with its caption and a text alternative.
 
-        The caption names the data the figure rests on, so that it can stand alone.
+        The caption names the data the figure rests on, so that it can stand alone. In place of a
+        figure that cannot be drawn stands the reason.
         """
-        png, svg = self.figures / f"{name}.png", self.figures / f"{name}.svg"
-        for path in (png, svg):
-            with store.atomic(path) as temporary:
-                figure.savefig(temporary)
-        picture = base64.b64encode(png.read_bytes()).decode()
-        self._show_figure(
-            name,
-            f'<img src="data:image/png;base64,{picture}" alt="{html.escape(alt, quote=True)}">',
-            caption,
-        )
         import matplotlib.pyplot as plt
 
+        style.note(figure, self.note)
+        for kind in ("png", "svg"):
+            with store.atomic(self.figures / f"{name}.{kind}") as temporary:
+                figure.savefig(temporary)
+        self._show_figure(name, page.picture(figure, name=name, alt=alt), caption)
         plt.close(figure)
 
     def movie(self, name: str, path: Path, *, caption: str, alt: str) -> None:

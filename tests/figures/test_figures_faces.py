@@ -29,11 +29,11 @@ def texts(figure) -> str:
 
 
 def test_strip_shows_every_frame_twice_with_its_time(frame):
-    """Three frames: six pictures, three times, a legend of regions, the note."""
+    """Three frames: six pictures, three times, a legend of regions."""
     pictures = np.stack([frame.image] * 3)
-    figure = plots.strip(pictures, pictures, [0.0, 1.25, 2.5], note="made up")
+    figure = plots.strip(pictures, pictures, [0.0, 1.25, 2.5])
     assert len([a for a in figure.axes if a.images]) == 6
-    assert all(word in texts(figure) for word in ("1.2 s", "eyebrow", "rest of face", "made up"))
+    assert all(word in texts(figure) for word in ("1.2 s", "eyebrow", "rest of face"))
 
 
 def test_composite_shows_what_the_model_sees(frame):
@@ -67,9 +67,21 @@ def test_index_error_marks_lost_frames(frame):
     assert len(figure.axes[0].patches) == 2 * 6
 
 
+def test_index_lesson_without_a_found_face_is_a_sentence(frame):
+    """Every distance NaN (issue 16, item 11): no limit can be NaN, the chapter goes on."""
+    errors = pd.DataFrame(
+        {"frame": [0, 1], "found": False, "by_flag": np.nan, "by_position": np.nan}
+    )
+    nowhere = frame.landmarks * np.nan
+    figure = plots.index_error(frame.image, nowhere, nowhere, errors, fps=25)
+    assert figure.reason == (
+        "This figure is not drawn: the distance is known of 0 frames; 1 or more are needed."
+    )
+
+
 def test_proxies_without_a_truth_say_so():
-    """An empty table gives a figure with a sentence, not an error."""
+    """Of an empty table a sentence is drawn, not an error."""
     empty = pd.DataFrame({"au": [], "r": [], "low": [], "high": []})
-    assert "no planted truth" in texts(plots.proxies(empty))
+    assert "known of 0 rows" in plots.proxies(empty).reason
     full = pd.DataFrame({"au": ["AU12"], "r": [0.9], "low": [0.8], "high": [0.95]})
     assert "AU12" in texts(plots.proxies(full))

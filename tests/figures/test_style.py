@@ -8,7 +8,7 @@ import pytest
 from matplotlib import colors
 
 from expresso_lib.faces import anatomy
-from expresso_lib.figures import style
+from expresso_lib.figures import attribution, page, style
 
 # Simulation of full colour-vision deficiency in linear RGB (Machado, Oliveira & Fernandes, 2009,
 # severity 1.0).
@@ -95,24 +95,28 @@ def test_mark_colours_are_seen_on_paper(color):
 
 def test_zero_is_white():
     """In the middle of the signed colours no reader sees a sign."""
-    assert style.DIVERGING(0.5)[:3] == pytest.approx((1, 1, 1), abs=0.01)
+    assert attribution.DIVERGING(0.5)[:3] == pytest.approx((1, 1, 1), abs=0.01)
 
 
-def test_left_regions_are_told_from_right_without_colour():
-    """Sides share a hue; line and hatch tell them apart."""
-    right, left = style.region_style("right_eye"), style.region_style("left_eye")
-    assert right["color"] == left["color"]
-    assert right["linestyle"] != left["linestyle"]
-    assert right["hatch"] != left["hatch"]
+def test_groups_without_a_meaning_get_colours_that_are_free():
+    """What the book has a colour for keeps it; nothing else looks like it."""
+    found = style.palette(["model", "a second laboratory", "mouth", "a third"])
+    assert (found["model"], found["mouth"]) == (style.color("model"), style.color("mouth"))
+    assert len(set(found.values())) == 4
+
+
+@pytest.mark.parametrize("name", sorted(style.COLORS))
+def test_every_colour_is_seen_on_a_dark_page(name):
+    """What would drown there has a lighter stand-in (contrast of 3, success criterion 1.4.11)."""
+    light = style.COLORS[name].lower()
+    shown = page.DARK.get(light, light)
+    paper = contrast(page.DARK_PAPER)
+    assert name == "zero" or paper / contrast(shown) >= 3
 
 
 @pytest.mark.parametrize(
     "call",
-    [
-        lambda: style.region_style("ear"),
-        lambda: style.au_color("AU99"),
-        lambda: style.figure("poster"),
-    ],
+    [lambda: style.color("ear"), lambda: style.color("AU99"), lambda: style.figure("poster")],
 )
 def test_unknown_names_are_refused_with_the_known_ones(call):
     """An error says what fits."""

@@ -173,7 +173,7 @@ def test_figures_of_chapter_3_are_drawn(study, predictions) -> None:
     own = predictions[predictions["recipe"] == RECIPE.name]
     errors = models.errors(own, study.participants, study.recordings)
     drawn = [
-        plots.model_forest(scores, names, note="demo"),
+        plots.model_forest(scores, names),
         plots.difference_forest(differences, {"null": "the null model"}),
         plots.calibration(models.by_level(own, "participant"), study.participants),
         plots.errors_by_group(errors.participant),

@@ -1,0 +1,172 @@
+"""From a matplotlib figure to a page: one vector picture that follows light, dark and phone.
+
+The picture stands in the page itself, not as a file beside it: its inks are CSS variables that a
+dark page turns round, and a narrow screen gets a second drawing whose type stays readable.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import re
+import textwrap
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+from seaborn.utils import relative_luminance
+
+from expresso_lib.figures import style
+
+# Inches: at 350 px, what a phone of 390 px leaves, 8 points come to 9 px.
+NARROW = 4.2
+# The theme's dark paper (pydata-sphinx-theme's --pst-color-background).
+DARK_PAPER = "#14181E"
+# Contrast that graphics need (WCAG 2.2, 1.4.11), and a little.
+CONTRAST = 3.4
+
+
+def _lightened(color: str) -> str:
+    """Return a colour that is seen on a dark page: itself, or with as much white as it takes."""
+    paper = relative_luminance(DARK_PAPER) + 0.05
+    rgb = mpl.colors.to_rgb(color)
+    for white in (share / 20 for share in range(21)):
+        mixed = [part + (1 - part) * white for part in rgb]
+        if (relative_luminance(mixed) + 0.05) / paper >= CONTRAST:
+            return to_hex(mixed)
+    return "#ffffff"
+
+
+# What the inks become on a dark page; data colours only where they would drown.
+DARK = {
+    style.INK: "#e6edf3", style.GREY: "#adbac7", style.PALE: "#444c56", style.GRID: "#2d333b",
+    style.PAPER: DARK_PAPER.lower(),
+}  # fmt: skip
+DARK = {c: _lightened(c) for c in style.COLORS.values()} | DARK
+DARK = {light.lower(): dark for light, dark in DARK.items() if light.lower() != dark}
+
+
+def _variable(color: str) -> str:
+    return f"--f-{color[1:]}"
+
+
+CSS = (
+    ".ex-narrow{display:none}.ex-picture{background:var(--ex-figure,#fff)}"
+    ".ex-picture svg{display:block;width:100%;height:auto}.ex-narrow svg{max-width:28rem}"
+    "@media screen and (max-width:40rem){.ex-wide{display:none}.ex-narrow{display:block}}"
+    "@media screen{html[data-theme=dark]{"
+    + "".join(f"{_variable(light)}:{dark};" for light, dark in DARK.items())
+    + "}}"
+)
+
+
+def picture(figure: Figure, *, name: str, alt: str) -> str:
+    """Write a figure as HTML: wide and narrow, in inks that follow the page.
+
+    Parameters
+    ----------
+    figure : Figure
+        It is laid out anew for the narrow drawing, and so used up.
+    name : str
+        Unique on the page.
+    alt : str
+        What a reader who does not see it needs to know.
+
+    Returns
+    -------
+    str
+        Inline SVG with its style; white paper where no page says otherwise (JupyterLab).
+    """
+    if isinstance(figure, style.Undrawn):
+        return f'<p class="ex-undrawn">{html.escape(figure.reason)}</p>'
+    # The page's caption says what the figure was computed on.
+    for text in [text for text in figure.texts if text.get_gid() == style.NOTE]:
+        text.remove()
+    # In rem, so that type has one size in every figure, and grows with the reader's.
+    most = f"max-width:{6.6 * figure.get_size_inches()[0]:.1f}rem"
+    wide = svg(figure, name=f"{name}-wide", alt=alt)
+    small = svg(narrow(figure), name=f"{name}-narrow", alt=alt)
+    return (
+        f'<style>{CSS}</style><div class="ex-picture ex-wide" style="{most}">{wide}</div>'
+        f'<div class="ex-picture ex-narrow">{small}</div>'
+    )
+
+
+def svg(figure: Figure, *, name: str, alt: str) -> str:
+    """Write a figure as one inline ``<svg>``, transparent, with variables for inks."""
+    # The salt keeps the names of two figures on one page apart.
+    buffer = io.StringIO()
+    with mpl.rc_context(style.RC | {"svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
+    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    text = re.sub(r"data:image/png;base64,([^\"]+)", _webp, text)
+    text = re.sub(
+        r"#[0-9a-f]{6}\b",
+        lambda m: f"var({_variable(m[0])},{m[0]})" if m[0] in DARK else m[0],
+        text,
+    )
+    # A reader without DejaVu gets the font that is nearest in width.
+    text = text.replace("'DejaVu Sans'", "'DejaVu Sans',Verdana,sans-serif")
+    words = html.escape(alt, quote=True)
+    return re.sub(r"<svg ", f'<svg role="img" aria-label="{words}" ', text, count=1)
+
+
+def _webp(found: re.Match[str]) -> str:
+    """Pictures within a figure are photographs of faces: a tenth of PNG's bytes."""
+    image = Image.open(io.BytesIO(base64.b64decode(found[1])))
+    buffer = io.BytesIO()
+    image.save(buffer, format="WEBP", quality=88)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def narrow(figure: Figure) -> Figure:
+    """Lay a figure out for a phone: panels side by side go below each other; return it.
+
+    Pictures keep up to three in a row, small panels two, others one; type keeps its size.
+    """
+    panels = [axes for axes in figure.axes if axes.get_subplotspec() is not None]
+    grids = {axes.get_subplotspec().get_gridspec() for axes in panels}
+    width, height = figure.get_size_inches()
+    columns = 1
+    if len(grids) == 1:
+        grid = grids.pop()
+        pictures = all(axes.images or not axes.has_data() for axes in panels)
+        columns = min(grid.ncols, 3 if pictures else 1 if grid.ncols < 3 else 2)
+        rows = -(-len(panels) // columns) if columns < grid.ncols else grid.nrows
+        scale = (NARROW / columns) / (width / grid.ncols) if pictures else 1.0
+        height = height * scale * rows / grid.nrows + (0.2 * rows if pictures else 0)
+        if columns < grid.ncols:
+            _restack(figure, panels, rows, columns)
+    for legend in list(figure.legends):
+        words = [text.get_text() for text in legend.get_texts()]
+        legend.remove()
+        figure.legend(legend.legend_handles, words, loc=style.BELOW, ncols=2)
+    for text in figure.findobj(Text):
+        text.set_text(_broken(text.get_text(), 46 // columns))
+    for axes in panels:
+        names = [label.get_text() for label in axes.get_yticklabels()]
+        if any(len(name) > 26 for name in names):
+            axes.set_yticks(axes.get_yticks(), [_broken(name, 26) for name in names])
+            height += 0.11 * sum(len(name) > 26 for name in names)
+    figure.set_size_inches(min(width, NARROW), height)
+    return figure
+
+
+def _restack(figure: Figure, panels: list[Axes], rows: int, columns: int) -> None:
+    grid = figure.add_gridspec(rows, columns)
+    for place, axes in enumerate(panels):
+        axes.set_subplotspec(grid[place])
+        if not axes.images:
+            # What a panel shared with its neighbours it now says itself.
+            axes.tick_params(labelbottom=True, labelleft=place % columns == 0 or columns == 1)
+
+
+def _broken(text: str, width: int) -> str:
+    return "\n".join(textwrap.fill(line, width) for line in text.splitlines()) if text else text

@@ -1,0 +1,89 @@
+"""A figure in a page: vectors, both palettes, a second drawing for a phone, a reason."""
+
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from expresso_lib.figures import page, style
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def drawn(columns=1, image=False):
+    figure, axes = style.figure("full", 1, columns, squeeze=False, sharey=True)
+    for one in axes[0]:
+        if image:
+            one.imshow(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
+        one.plot([0, 1], [0, 1], color=style.INK)
+        one.set_xlabel("a long name of the axis that no phone has room for, in points")
+    return figure
+
+
+def test_picture_is_vectors_with_words_for_those_who_do_not_see_it():
+    """Text stays text; the alternative is escaped; both drawings have one."""
+    text = page.picture(drawn(), name="one", alt='a "line" & more')
+    assert text.count("<svg") == text.count('aria-label="a &quot;line&quot; &amp; more"') == 2
+    assert "a long name of the axis" in text
+
+
+def test_inks_follow_the_page_and_paper_does_not_stand_in_the_way():
+    """Ink is a variable with the light value behind it; nothing paints a white ground."""
+    text = page.svg(drawn(), name="one", alt="x")
+    ink = style.INK.lower()
+    assert f"var(--f-{ink[1:]},{ink})" in text
+    assert not re.search(r"fill: (#ffffff|var\(--f-ffffff)", text)
+    assert f"--f-{ink[1:]}:{page.DARK[ink]}" in page.CSS
+
+
+def test_two_figures_of_one_page_share_no_name():
+    """What one drawing refers to is never hidden with another."""
+    ids = [
+        set(re.findall(r'id="([^"]+)"', page.svg(drawn(), name=name, alt="x")))
+        for name in ("one", "two")
+    ]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+
+
+@pytest.mark.parametrize(
+    ("columns", "image", "expected"), [(2, False, 1), (6, False, 2), (6, True, 3)]
+)
+def test_narrow_puts_panels_below_each_other(columns, image, expected):
+    """Two panels become one column, many small ones two, pictures three; type keeps its size."""
+    figure = page.narrow(drawn(columns, image))
+    figure.canvas.draw()
+    lefts = {round(axes.get_position().x0, 2) for axes in figure.axes}
+    assert len(lefts) == expected
+    assert figure.get_size_inches()[0] == page.NARROW
+    # 8 points on 350 px, what a phone of 390 px leaves for the text, are at least 9 px.
+    assert style.SMALL * 350 / (72 * page.NARROW) >= 9
+
+
+def test_what_cannot_be_drawn_is_a_sentence():
+    """The page shows the reason, not an empty frame."""
+
+    @style.plot
+    def hopeless():
+        raise style.FigureError("nobody was there <yet>.")
+
+    text = page.picture(hopeless(), name="x", alt="y")
+    assert (
+        text == '<p class="ex-undrawn">This figure is not drawn: nobody was there &lt;yet&gt;.</p>'
+    )
+
+
+def test_other_errors_are_not_swallowed():
+    """Only what a plot declares undrawable becomes a sentence; a bug stays loud."""
+
+    @style.plot
+    def broken():
+        raise KeyError("column")
+
+    with pytest.raises(KeyError):
+        broken()
