@@ -12,7 +12,7 @@ from expresso_lib.attribution.explanation import Channel
 from expresso_lib.clips import ClipArchive
 from expresso_lib.faces import anatomy
 from expresso_lib.figures import drawing, style
-from expresso_lib.figures.attribution import WAY_TITLES
+from expresso_lib.figures.attribution import BASELINE_TITLES, DIVERGING
 from expresso_lib.figures.case import Case
 
 VERDICTS = {
@@ -24,6 +24,7 @@ VERDICTS = {
 }
 
 
+@style.plot
 def headset(rows: pd.DataFrame, worn: np.ndarray, bare: np.ndarray) -> Figure:
     """Show a headset, and what three references put on it beside what taking it off does.
 
@@ -39,7 +40,7 @@ def headset(rows: pd.DataFrame, worn: np.ndarray, bare: np.ndarray) -> Figure:
         panel.imshow(picture)
         panel.set_title(title, fontsize=style.BODY)
         panel.set_axis_off()
-    ways = {"effect": "what its removal does"} | WAY_TITLES
+    ways = {"effect": "what its removal does"} | BASELINE_TITLES
     part = rows.set_index("way").reindex([way for way in ways if way in set(rows["way"])])
     for y, (way, row) in enumerate(part.iterrows()):
         color = style.ROLE_COLORS["truth" if way == "effect" else "model"]
@@ -53,6 +54,7 @@ def headset(rows: pd.DataFrame, worn: np.ndarray, bare: np.ndarray) -> Figure:
     return figure
 
 
+@style.plot
 def planted_found(table: pd.DataFrame) -> Figure:
     """Show what each region carries where severity was planted in one region only.
 
@@ -67,12 +69,12 @@ def planted_found(table: pd.DataFrame) -> Figure:
     shown = shown.reindex(index=rows, columns=known)
     figure, axes = style.figure("full", height=1.4 + 0.42 * len(rows))
     top = max(float(np.nanmax(np.abs(shown.to_numpy()))), 1e-9)
-    axes.imshow(shown, cmap=style.DIVERGING, vmin=-top, vmax=top, aspect="auto")
+    axes.imshow(shown, cmap=DIVERGING, vmin=-top, vmax=top, aspect="auto")
     for y, x in np.ndindex(shown.shape):
         value, own = shown.iat[y, x], shown.index[y] == shown.columns[x]
         axes.text(x, y, style.number(value), ha="center", va="center",
                   fontweight="bold" if own else "normal",
-                  color=style.PAPER if abs(value) > 0.6 * top else style.INK)  # fmt: skip
+                  color=style.ON_DARK if abs(value) > 0.6 * top else style.ON_LIGHT)  # fmt: skip
     titles = anatomy.REGION_TITLES
     axes.set_xticks(range(len(known)), [titles[name] for name in known], rotation=30, ha="right")
     axes.set_yticks(range(len(rows)), [f"planted in: {titles[name]}" for name in rows])
@@ -103,6 +105,7 @@ def extremes(
     return dict(zip(rows["seconds"].astype(float), drawn))
 
 
+@style.plot
 def moments(
     frames: pd.DataFrame,
     units: pd.DataFrame,
@@ -142,11 +145,19 @@ def moments(
         above.axvline(second, color=style.GREY, linewidth=0.8, linestyle=":")
         above.text(second, above.get_ylim()[1], letter, ha="center", va="bottom")
     for letter, left in zip("abcdefgh", range(0, 10_000, ordered[0].shape[1] + 6)):
-        top.text(left + 4, 4, letter, va="top", fontweight="bold", backgroundcolor="white")
+        top.text(
+            left + 4,
+            4,
+            letter,
+            va="top",
+            fontweight="bold",
+            color=style.ON_LIGHT,
+            backgroundcolor=style.ON_DARK,
+        )
     for level, au in enumerate(aus):
         most = max(float(units[au].max()), 1e-9)
         height = units[au].to_numpy(float) / most * 0.85 - level
-        look = {"color": style.au_color(au), "alpha": 0.55, "linewidth": 0}
+        look = {"color": style.color(au), "alpha": 0.55, "linewidth": 0}
         below.fill_between(units["frame"].to_numpy() / fps, -level, height, **look)
     below.set_yticks(-np.arange(len(aus)), [f"{au}  {anatomy.AU_TITLES[au]}" for au in aus])
     below.set_xlabel("time (s)")
@@ -155,6 +166,7 @@ def moments(
     return figure
 
 
+@style.plot
 def time_use(table: pd.DataFrame, low: float, high: float) -> Figure:
     """Show what a model says of clips as recorded, frozen, shuffled, reversed; a line a person.
 
@@ -181,6 +193,7 @@ def time_use(table: pd.DataFrame, low: float, high: float) -> Figure:
     return figure
 
 
+@style.plot
 def false_positives(rates: pd.DataFrame) -> Figure:
     """Show how often ways of analysing data without any effect find one.
 
@@ -203,6 +216,7 @@ def false_positives(rates: pd.DataFrame) -> Figure:
     return figure
 
 
+@style.plot
 def ledger(claims: pd.DataFrame) -> Figure:
     """Show every claim with its verdict, and its estimate where it has an interval.
 

@@ -98,7 +98,9 @@ def calibration(rows: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     table = style.known(rows, "score", "prediction", at_least=3, of="participants")
     if table["score"].nunique() < 2:
         raise style.FigureError("every participant has the same score.")
-    table = table.merge(participants[["participant", "band"]], on="participant")
+    table = table[["participant", "score", "prediction"]].merge(
+        participants[["participant", "band"]], on="participant"
+    )
     looks = style.bands(participants)
     figure, axes = style.figure("two_thirds", height=4.4)
     values = table[["score", "prediction"]].to_numpy(float)
