@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import json
 import zlib
 from collections.abc import Mapping, Sequence
@@ -17,9 +16,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from PIL import Image
 
-from expresso_lib.figures import page, style
+from expresso_lib.figures import drawing, page, style
 from expresso_lib.figures.report import asset, template
 
 # Bytes of one piece of a page.
@@ -173,17 +171,11 @@ def _picture(source: Figure | np.ndarray | Path | str, name: str, alt: str) -> s
         return f'<video src="{_address(source)}" {look}></video>'
     if isinstance(source, Path):
         return f'<img src="{_address(source)}" alt="{words}">'
-    buffer = io.BytesIO()
-    Image.fromarray(source).save(buffer, format="WEBP", quality=88)
-    return f'<img src="{_data("image/webp", buffer.getvalue())}" alt="{words}">'
+    return f'<img src="{drawing.address(source)}" alt="{words}">'
 
 
 def _address(path: Path) -> str:
-    return _data(MIME[path.suffix], path.read_bytes())
-
-
-def _data(mime: str, content: bytes) -> str:
-    return f"data:{mime};base64,{base64.b64encode(content).decode()}"
+    return f"data:{MIME[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _light(text: str) -> str:

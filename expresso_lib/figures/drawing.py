@@ -7,6 +7,7 @@ which can show a face too, are carried there region by region and blurred beyond
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -287,6 +288,12 @@ def write_overlay(
         limit = limit_of(scene(archive, rows, permission, size=size).carry(maps[rows]))
     frames = (one for part, values in parts() for one in part.overlaid(part.carry(values), limit))
     return video.write_video(path, frames, archive.fps)
+
+
+def address(picture: np.ndarray) -> str:
+    """Return a picture, uint8 (H, W, 3) RGB, as a data address (WebP) that a page can hold."""
+    written = cv2.imencode(".webp", picture[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 88])[1]
+    return f"data:image/webp;base64,{base64.b64encode(written.tobytes()).decode()}"
 
 
 def strip(pictures: np.ndarray, *, columns: int = 8, gap: int = 4) -> np.ndarray:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import json
 from collections.abc import Mapping
 from importlib import resources
@@ -20,7 +19,6 @@ import jinja2
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from PIL import Image
 from tqdm import tqdm
 
 from expresso_lib import clips, store
@@ -250,12 +248,6 @@ def opening(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None)
     )
 
 
-def _picture(image: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
 def card(
     case: Case,
     *,
@@ -289,7 +281,7 @@ def card(
         way: [
             {str(key): value for key, value in row.items()}
             | {
-                "picture": _picture(pictures[row["frame"]])
+                "picture": drawing.address(pictures[row["frame"]])
                 if pictures and row["frame"] in pictures
                 else ""
             }
