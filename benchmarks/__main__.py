@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,27 +42,31 @@ console = Console()
 
 
 def main() -> int:
-    """Run what was asked for, keep every finished line, name what got slower."""
+    """Read the command line and `run`."""
     words = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     words.add_argument(
         "--goal", default="", help=f"one of {', '.join(MODULES)}; without one, all but 8"
     )
     words.add_argument("--quick", action="store_true", help="a minute instead of twenty")
     asked = words.parse_args()
-    if asked.goal:
-        _checks.one_of(asked.goal, MODULES, "goal")
-    logging.basicConfig(level=logging.WARNING)
+    return run(asked.goal, quick=asked.quick)
+
+
+def run(goal: str = "", *, quick: bool = False) -> int:
+    """Measure one goal or all, keep every finished line, name what got slower; 1 if any failed."""
+    if goal:
+        _checks.one_of(goal, MODULES, "goal")
     failed = []
     everything = [name for name in MODULES if name not in BY_NAME]
-    for name in [asked.goal] if asked.goal else everything:
+    for name in [goal] if goal else everything:
         console.print(f"goal {name}: {MODULES[name]} …")
         try:
-            lines = importlib.import_module(f"benchmarks.{MODULES[name]}").run(quick=asked.quick)
+            lines = importlib.import_module(f"benchmarks.{MODULES[name]}").run(quick=quick)
         except Exception as error:  # one broken goal must not cost the others
             console.print(f"  failed: {type(error).__name__}: {error}", style="red", markup=False)
             failed.append(name)
             continue
-        keep(lines, quick=asked.quick)
+        keep(lines, quick=quick)
         show(lines)
     for line in slower(read(TABLE), read(COMMITTED)):
         console.print(line, style="yellow", markup=False)

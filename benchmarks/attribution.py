@@ -44,21 +44,14 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     }
     lines = [
         measure.goal(
-            6,
-            f"{name}: {what} {units[name]}",
-            (passes[name] - less) / parts,
-            BARS[name],
-            "lower",
-            __name__,
+            6, f"{name}: {what} {units[name]}", (passes[name] - less) / parts, BARS[name], "lower"
         )
         for name, (less, parts) in per.items()
     ]
     result = attribution.attribute(model, clips, "DeepLift", "blur")
     gap = (result.delta.abs() / (result.output - result.output_baseline).abs()).max()
     lines.append(
-        measure.goal(
-            6, "DeepLift on r3d_18: |delta| / |f(x) - f(x0)|", float(gap), 1e-3, "lower", __name__
-        )
+        measure.goal(6, "DeepLift on r3d_18: |delta| / |f(x) - f(x0)|", float(gap), 1e-3, "lower")
     )
     return lines
 

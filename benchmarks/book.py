@@ -29,19 +29,11 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     what = f"the {profile} book"
     return [
         measure.goal(
-            8,
-            f"{what} from a clean checkout, minutes",
-            whole / 60,
-            12.0,
-            "lower",
-            __name__,
-            note=stages,
+            8, f"{what} from a clean checkout, minutes", whole / 60, 12.0, "lower", note=stages
         ),
-        measure.goal(
-            8, f"{what}, peak memory of its largest process, GB", peak, 4.0, "lower", __name__
-        ),
-        measure.goal(8, f"{what}, a changed statistic, seconds", changed, 60.0, "lower", __name__),
-        measure.goal(8, f"{what}, nothing changed, seconds", nothing, 10.0, "lower", __name__),
+        measure.goal(8, f"{what}, peak memory of its largest process, GB", peak, 4.0, "lower"),
+        measure.goal(8, f"{what}, a changed statistic, seconds", changed, 60.0, "lower"),
+        measure.goal(8, f"{what}, nothing changed, seconds", nothing, 10.0, "lower"),
     ]
 
 

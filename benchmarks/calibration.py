@@ -54,7 +54,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
         for people in (10, N, 84):
             _coverage_chunk(rng, rates, people, seed=chunk)
     # The hash of all code reached takes a second: it is taken once, not for every line.
-    shared = measure.calibration("", "", 0, 0.0, False, __name__)
+    shared = measure.calibration("", "", 0, 0.0, False)
     return [
         shared
         | {

@@ -59,9 +59,9 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
         name = {"head": "head-only", "last": "last block"}[part]
         lines += [
             measure.goal(4, f"{name} epoch, cached features", epoch, bar_epoch, "higher",
-                         __name__, gate=gate),
+                         gate=gate),
             measure.goal(4, f"{name}, {EPOCHS} epochs with the fill", total, bar_all, "higher",
-                         __name__, gate=gate),
+                         gate=gate),
         ]  # fmt: skip
     return lines
 

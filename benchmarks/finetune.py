@@ -46,11 +46,11 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     bar = 3.5 if _tiles() == "bf16 tiles" else 1.0
     return [
         measure.goal(5, "fine-tuning r2plus1d_18, bf16 over fp32",
-                     seconds["fp32"] / seconds["bf16"], bar, "higher", __name__,
+                     seconds["fp32"] / seconds["bf16"], bar, "higher",
                      gate=agrees, note=note),
         measure.goal(5, "r2plus1d_18, share of the bf16 matmul rate", share, 0.30, "higher",
-                     __name__, gate=agrees, note=note),
-        measure.absent(5, ON_GPU, GPU_BAR, "higher", __name__),
+                     gate=agrees, note=note),
+        measure.absent(5, ON_GPU, GPU_BAR, "higher"),
     ]  # fmt: skip
 
 
@@ -83,7 +83,6 @@ def _gpu(quick: bool) -> dict[str, Any]:
         share,
         GPU_BAR,
         "higher",
-        __name__,
         note=f"{count / seconds:.0f} clips/s, {frames} frames of {size} px",
     )
 

@@ -83,7 +83,6 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
             seconds["reference"] / seconds["same"],
             2.5,
             "higher",
-            __name__,
             gate=shift <= 0.5,
             note=f"reference {per_frame:.2f} s per frame; {note}",
         ),
@@ -93,11 +92,10 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
             seconds["reference"] / seconds["fast"],
             15 if tiles else 4.5,
             "higher",
-            __name__,
             gate=shift <= 0.5,
             note=note,
         ),
-        measure.absent(1, ON_GPU, GPU_BAR, "higher", __name__),
+        measure.absent(1, ON_GPU, GPU_BAR, "higher"),
     ]
 
 
@@ -163,4 +161,4 @@ def _gpu(
     _follow(networks, many, options)
     torch.cuda.synchronize()
     rate = len(many) / (time.perf_counter() - start)
-    return measure.goal(1, ON_GPU, rate, GPU_BAR, "higher", __name__, note="decoding not included")
+    return measure.goal(1, ON_GPU, rate, GPU_BAR, "higher", note="decoding not included")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import statistics
@@ -12,7 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from expresso_lib import store
+from expresso_lib.pipeline import provenance
+
+ROOT = Path(__file__).parents[1]
 
 
 def interleave(
@@ -41,7 +42,6 @@ def goal(
     value: float,
     bar: float,
     better: Literal["higher", "lower"],
-    module: str,
     *,
     gate: bool = True,
     note: str = "",
@@ -56,12 +56,12 @@ def goal(
         "gate": bool(gate),
         "note": note,
         "device": device(),
-        "source_hash": source_hash(module),
+        "commit": provenance.commit(ROOT),
     }
 
 
 def absent(
-    number: int, what: str, bar: float, better: Literal["higher", "lower"], module: str
+    number: int, what: str, bar: float, better: Literal["higher", "lower"]
 ) -> dict[str, Any]:
     """Return the line of a goal that needs a GPU, where there is none: not measured."""
     return {
@@ -73,13 +73,11 @@ def absent(
         "gate": False,
         "note": "",
         "device": "",
-        "source_hash": source_hash(module),
+        "commit": provenance.commit(ROOT),
     }
 
 
-def calibration(
-    test: str, scenario: str, n: int, rate: float, naive: bool, module: str
-) -> dict[str, Any]:
+def calibration(test: str, scenario: str, n: int, rate: float, naive: bool) -> dict[str, Any]:
     """Return one line of the calibration table: how often `test` rejects in `scenario`."""
     return {
         "test": test,
@@ -88,7 +86,7 @@ def calibration(
         "rate": round(float(rate), 4),
         "naive": naive,
         "device": device(),
-        "source_hash": source_hash(module),
+        "commit": provenance.commit(ROOT),
     }
 
 
@@ -100,17 +98,6 @@ def holds(line: Mapping[str, Any]) -> bool:
         line["value"] >= line["bar"] if line["better"] == "higher" else line["value"] <= line["bar"]
     )
     return bool(reached and line.get("gate", True))
-
-
-def source_hash(module: str) -> str:
-    """Return a hash of a benchmark's code and of all library code that it reaches."""
-    path = Path(__file__).with_name(module.rpartition(".")[2] + ".py")
-    code = store.code_of(path)
-    reached: set[str] = set()
-    for name in store.imported_names(path.read_text(encoding="utf-8")):
-        reached |= store.reached_modules(name)
-    parts = [code] + [store.code_of(store.module_path(name)) for name in sorted(reached)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=1)

@@ -57,13 +57,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
         peaks = [_peak(short, _recording(Path(folder) / f"{s}.mp4", s)) for s in seconds]
     return [
         measure.goal(
-            2,
-            f"MB above idle, {seconds[1]} s of 640x480",
-            peaks[1],
-            150,
-            "lower",
-            __name__,
-            note=note,
+            2, f"MB above idle, {seconds[1]} s of 640x480", peaks[1], 150, "lower", note=note
         ),
         # The series of 64-pixel crops is the result: 1,500 frames of 12 kB and their regions.
         measure.goal(
@@ -72,7 +66,6 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
             peaks[1] - peaks[0],
             30,
             "lower",
-            __name__,
             note="the clips that are the result grow by 12 MB a minute",
         ),
     ]

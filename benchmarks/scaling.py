@@ -33,12 +33,10 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     what = f"{counts[0]} to {counts[-1]} participants, 2-second recordings"
     return [
         measure.goal(
-            9, f"{what}: exponent of processor time", time_slope, 1.05, "lower", __name__, note=note
+            9, f"{what}: exponent of processor time", time_slope, 1.05, "lower", note=note
         ),
-        measure.goal(9, f"{what}: exponent of disk", disk_slope, 1.05, "lower", __name__),
-        measure.goal(
-            9, f"{what}: peak memory, largest over smallest", growth, 1.15, "lower", __name__
-        ),
+        measure.goal(9, f"{what}: exponent of disk", disk_slope, 1.05, "lower"),
+        measure.goal(9, f"{what}: peak memory, largest over smallest", growth, 1.15, "lower"),
     ]
 
 

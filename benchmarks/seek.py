@@ -38,7 +38,6 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
             ratio,
             5,
             "higher",
-            __name__,
             gate=same,
             note="pixels identical" if same else "pixels differ",
         )

@@ -30,24 +30,18 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     flips = flip_seconds(rng)
     what = f"all {frames:,} shifts x {AUS} AUs x {frames // STEP} windows"
     return [
-        measure.goal(7, f"{what}, seconds", seconds, 5.0, "lower", __name__, gate=gap < 1e-7),
+        measure.goal(7, f"{what}, seconds", seconds, 5.0, "lower", gate=gap < 1e-7),
         measure.goal(
             7,
             f"{what}, times the SciPy loop (extrapolated)",
             reference / seconds,
             1000.0,
             "higher",
-            __name__,
             gate=gap < 1e-7,
             note=f"largest difference {gap:.1e}",
         ),
         measure.goal(
-            7,
-            "10,000 sign flips x 17 AUs x 84 participants, seconds",
-            flips,
-            0.05,
-            "lower",
-            __name__,
+            7, "10,000 sign flips x 17 AUs x 84 participants, seconds", flips, 0.05, "lower"
         ),
     ]
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from expresso_lib import attribution, engine, models, store
-from expresso_lib.pipeline.study import rendering
+from expresso_lib import attribution, models, store
 
 from . import measure
+from .study import rendering
 
 SHAPE = rendering.Shape(participants=12, recordings=1, seconds=4.0)
 PIECES, QUICK_PIECES = 12, 4
@@ -31,25 +31,16 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     for what, work in (("preprocessing", _preprocess), ("attribution", _attribute)):
         ratio, note = _two_over_one(work, rounds, pieces)
         found.append(
-            measure.goal(
-                10, f"two loky workers over one, {what}", ratio, 1.6, "higher", __name__, note=note
-            )
+            measure.goal(10, f"two loky workers over one, {what}", ratio, 1.6, "higher", note=note)
         )
     lost = _lost_to_a_kill()
-    found.append(
-        measure.goal(10, "finished pieces lost to a killed worker", lost, 0, "lower", __name__)
-    )
+    found.append(measure.goal(10, "finished pieces lost to a killed worker", lost, 0, "lower"))
     with _cluster() as executor:
         done = _finished(_attribute, executor, pieces) if executor else float("nan")
     if np.isfinite(done):
         found.append(
             measure.goal(
-                10,
-                "pieces finished by a Dask cluster of two processes",
-                done,
-                pieces,
-                "higher",
-                __name__,
+                10, "pieces finished by a Dask cluster of two processes", done, pieces, "higher"
             )
         )
     return found
@@ -60,7 +51,7 @@ def _two_over_one(work, rounds: int, pieces: int) -> tuple[float, str]:
     # Wall time, for the work runs in other processes; the machine's load stands beside it.
     ways = {}
     for workers in (1, 2):
-        executor = engine.executor("loky", workers=workers)
+        executor = store.executor("loky", workers=workers)
         ways[workers] = (executor, [])
     for round_number in range(rounds + 1):
         for executor, seconds in ways.values():
@@ -82,7 +73,7 @@ def _warm(executor: Executor) -> None:
 
 
 def _import(seconds: float) -> int:
-    import expresso_lib.pipeline.study.rendering  # noqa: F401
+    from .study import rendering  # noqa: F401
 
     time.sleep(seconds)  # long enough that no worker takes two
     return os.getpid()
@@ -116,7 +107,7 @@ def _lost_to_a_kill() -> float:
     """Finished pieces that are redone after a worker was killed, plus those missing."""
     with tempfile.TemporaryDirectory() as folder:
         items = [store.Item(f"piece-{number:02d}", {"number": number}) for number in range(6)]
-        executor = engine.executor("loky", workers=2)
+        executor = store.executor("loky", workers=2)
         done = store.map(_kill_once, items, out=folder, executor=executor, collect_errors=True)
         missing = sum(one.error is not None for one in done)
         before = {one.path: one.path.stat().st_mtime_ns for one in done if one.error is None}

@@ -8,11 +8,13 @@ was asked; 130 interrupted.
 from __future__ import annotations
 
 import errno
+import importlib
 import logging
 import os
+import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -71,18 +73,19 @@ WorkersOption = Annotated[
 
 def _parameters(
     profile: str, overrides: list[str] | None, run: str = "", engine: str = "", scheduler: str = ""
-) -> tuple[config.Parameters, Path]:
+) -> tuple[config.Parameters, Path, str]:
+    """Return the run's parameters, the project's folder, and the options that gave them."""
     from expresso_lib import config
     from expresso_lib.pipeline import project_root
 
+    typed = ["--params", profile] + (["--run", run] if run else [])
+    typed += [word for text in overrides or [] for word in ("-p", text)]
+    where = {"name": run, "engine": engine, "scheduler": scheduler}
     chosen = list(overrides or [])
-    chosen += [
-        f"run.{name}={value}"
-        for name, value in (("name", run), ("engine", engine), ("scheduler", scheduler))
-        if value
-    ]
+    chosen += [f"run.{name}={value}" for name, value in where.items() if value]
     root = project_root()
-    return config.load_profile(profile, root / "notebooks" / "params", chosen), root
+    parameters = config.load_profile(profile, root / "notebooks" / "params", chosen)
+    return parameters, root, shlex.join(typed)
 
 
 @app.command()
@@ -99,11 +102,11 @@ def book(
 
     Example: `expresso book --params demo -p clips.frames=64 --run demo-64`
     """
-    parameters, root = _parameters(params, set_, run, engine, scheduler)
+    parameters, root, options = _parameters(params, set_, run, engine, scheduler)
     from expresso_lib.pipeline import book as books
 
-    index, failed = books.make(parameters, root, student=student, force=force)
-    out.print(f"The book: {index}", soft_wrap=True, highlight=False)
+    index, failed = books.make(parameters, root, student=student, force=force, options=options)
+    _say(f"The book: {index}")
     _exit_if_failed(failed)
 
 
@@ -115,20 +118,29 @@ def run_chapter(
     run: RunOption = "",
     engine: EngineOption = "",
     scheduler: SchedulerOption = "",
-    force: Annotated[bool, typer.Option("--force", help="execute again")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="execute this chapter even if it is up to date")
+    ] = False,
 ) -> None:
     """Execute one chapter, and those it rests on where they are not up to date.
 
-    Example: `expresso run 6 --params demo -p statistics.window=128`
+    What is executed overwrites the run's tables and is said first; `--run NAME` keeps them.
+
+    Example: `expresso run 6 --params demo -p statistics.window=128 --run demo-window`
     """
-    parameters, root = _parameters(params, set_, run, engine, scheduler)
+    parameters, root, options = _parameters(params, set_, run, engine, scheduler)
     from expresso_lib.pipeline import book as books
+    from expresso_lib.pipeline import project
 
     wanted = books.with_needs(chapter)
-    failed = books.run_chapters(wanted, parameters, root, force=force)
-    _exit_if_failed(failed)
-    path = root / "build" / parameters.run.name / "notebooks" / f"{wanted[-1].name}.ipynb"
-    out.print(f"The executed chapter: {path}", soft_wrap=True, highlight=False)
+    forced = [wanted[-1].name] if force else []
+    _exit_if_failed(books.run_chapters(wanted, parameters, root, force=forced, options=options))
+    folder = project.run_folder(root, parameters.run.name)
+    _say(f"The executed chapter: {folder / 'notebooks' / wanted[-1].name}.ipynb")
+
+
+def _say(text: str) -> None:
+    out.print(text, soft_wrap=True, highlight=False, markup=False)
 
 
 def _words(text: str) -> list[str]:
@@ -142,13 +154,17 @@ def _numbers(text: str) -> list[int]:
     return [int(word) for word in _words(text)]
 
 
-def _exit_if_failed(failed: list[str]) -> None:
-    if failed:
-        err.print(
-            f"[red]These chapters failed or wait for one that failed: {', '.join(failed)}.[/red] "
-            "They are published as failed; everything finished is kept."
-        )
-        raise typer.Exit(1)
+def _exit_if_failed(failed: dict[str, str]) -> None:
+    """Name every chapter that failed; the last line is the first one's cause and the remedy."""
+    if not failed:
+        return
+    for name, why in failed.items():
+        err.print(f"{name}: {why}", markup=False, highlight=False, soft_wrap=True)
+    first, why = next(iter(failed.items()))
+    text = f"{first} failed, {why.splitlines()[0].rstrip('.')}. Mend that and repeat the command: "
+    text += "everything finished is kept."
+    err.print(text, markup=False, highlight=False, soft_wrap=True, style="red")
+    raise typer.Exit(1)
 
 
 @app.command()
@@ -161,11 +177,11 @@ def export(
 
     Example: `expresso export --params demo`
     """
-    parameters, root = _parameters(params, [], run)
-    from expresso_lib.pipeline import publishing
+    parameters, root, _ = _parameters(params, [], run)
+    from expresso_lib.pipeline import project, publishing
 
-    path = publishing.export(root / "build" / parameters.run.name, student=student)
-    out.print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)", soft_wrap=True, highlight=False)
+    path = publishing.export(project.run_folder(root, parameters.run.name), student=student)
+    _say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 @app.command()
@@ -177,12 +193,10 @@ def compare(
 
     Example: `expresso compare demo demo-64`
     """
-    from expresso_lib.pipeline import project_root, publishing
+    from expresso_lib.pipeline import project, publishing
 
-    build = project_root() / "build"
-    out.print(
-        f"{publishing.compare(build / first, build / second)}", soft_wrap=True, highlight=False
-    )
+    folders = [project.run_folder(project.project_root(), name) for name in (first, second)]
+    _say(f"{publishing.compare(*folders)}")
 
 
 @app.command()
@@ -223,7 +237,7 @@ def explain(
 
     Example: `expresso explain me.mp4 --landmarks me.csv --out card`
     """
-    from expresso_lib.pipeline import project_root, recording
+    from expresso_lib.pipeline import project, recording
 
     folder = out_dir or Path(f"{video.stem}-explained")
     card = recording.explain(
@@ -231,11 +245,11 @@ def explain(
         landmarks=landmarks,
         aus=aus,
         out=folder,
-        run_folder=project_root() / "build" / run,
+        run_folder=project.run_folder(project.project_root(), run),
         show_face=show_face,
         face=face,
     )
-    out.print(f"The explanation card: {card}", soft_wrap=True, highlight=False)
+    _say(f"The explanation card: {card}")
 
 
 @app.command()
@@ -267,7 +281,7 @@ def check(
 def pretrain(
     destination: Annotated[Path, typer.Argument(help="checkpoint to write (.safetensors)")],
     identities: Annotated[int, typer.Option(min=2, help="rendered identities")] = 1600,
-    epochs: Annotated[int, typer.Option(min=1)] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help="as the shipped checkpoint took")] = 14,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     workers: WorkersOption = 0,
 ) -> None:
@@ -275,7 +289,7 @@ def pretrain(
 
     Example: `expresso pretrain facial_actions.safetensors --identities 1600`
     """
-    from expresso_lib import engine
+    from expresso_lib import store
     from expresso_lib.models import pretraining
 
     pretraining.pretrain(
@@ -283,9 +297,9 @@ def pretrain(
         identities=identities,
         epochs=epochs,
         seed=seed,
-        executor=engine.executor("loky", workers=workers),
+        executor=store.executor("loky", workers=workers),
     )
-    out.print(f"The checkpoint: {destination}", soft_wrap=True, highlight=False)
+    _say(f"The checkpoint: {destination}")
 
 
 @app.command()
@@ -297,17 +311,21 @@ def bench(
 
     Example: `expresso bench --goal 4`
     """
-    import subprocess
+    raise typer.Exit(_beside("benchmarks.__main__").run(goal, quick=quick))
 
+
+def _beside(module: str) -> Any:
+    """Import what lies beside the library in a checkout: the benchmarks and the study."""
     from expresso_lib.pipeline import project_root
 
-    words = [sys.executable, "-m", "benchmarks"]
-    words += ["--goal", goal] if goal else []
-    raise typer.Exit(
-        subprocess.run(
-            words + (["--quick"] if quick else []), cwd=project_root(), check=False
-        ).returncode
-    )
+    root = project_root()
+    if not (root / "benchmarks" / "__init__.py").is_file():
+        raise FileNotFoundError(
+            "the benchmarks are not part of the installed package; clone the project and call "
+            "this inside it."
+        )
+    sys.path.insert(0, str(root))
+    return importlib.import_module(module)
 
 
 @app.command()
@@ -330,22 +348,19 @@ def study(
 
     Example: `expresso study --seeds 0,1,2 --only scores,null --engine loky`
     """
-    parameters, root = _parameters(params, set_, run, engine, scheduler)
-    from expresso_lib import engine as engines
-    from expresso_lib.pipeline import study as studies
+    parameters, root, _ = _parameters(params, set_, run, engine, scheduler)
+    from expresso_lib import store
+
+    studies = _beside("benchmarks.study")
 
     where = parameters.run
-    workers = engines.executor(
+    workers = store.executor(
         where.engine, workers=where.workers, threads=where.threads, scheduler=where.scheduler
     )
     plan = studies.design(parameters, root, executor=workers)
     tables = studies.run(plan, root, seeds=_numbers(seeds) or studies.SEEDS, only=_words(only))
     for name, table in tables.items():
-        out.print(
-            f"{studies.folder(root) / name}.csv ({len(table)} rows)",
-            soft_wrap=True,
-            highlight=False,
-        )
+        _say(f"{studies.folder(root) / name}.csv ({len(table)} rows)")
 
 
 @data_app.command("list")
@@ -359,14 +374,14 @@ def data_list(
     from expresso_lib import manifest
 
     table = manifest.status()
-    short = ["name", "tier", "kind", "megabytes", "state", "faces_may_be_shown"]
+    short = ["name", "tier", "kind", "size", "state", "faces_may_be_shown"]
     if not long:
         _print_table(table[[name for name in short if name in table]], "Data sets and weights")
         return
     for row in table.to_dict("records"):
         out.rule(str(row.pop("name")), align="left")
         for name, value in row.items():
-            out.print(f"{name}: {value}", soft_wrap=True, highlight=False, markup=False)
+            _say(f"{name}: {value}")
 
 
 @data_app.command("verify")
@@ -381,6 +396,11 @@ def data_verify(
 
     table = manifest.verify(names or None)
     _print_table(table, "Files against their hashes")
+    counts = table["status"].value_counts()
+    _say(
+        f"{len(table)} files: "
+        + (", ".join(f"{n} {what}" for what, n in counts.items()) or "none here")
+    )
     if (table["status"] == "wrong").any():
         raise typer.Exit(1)
 
@@ -402,7 +422,7 @@ def data_fetch(
         path = manifest.fetch(
             name, folder=folder or None, mirror=mirror or None, parts=_words(parts) or None
         )
-        out.print(f"{name}: {path}", soft_wrap=True, highlight=False)
+        _say(f"{name}: {path}")
 
 
 @data_app.command("render")
@@ -423,7 +443,7 @@ def data_render(
 
     Example: `expresso data render my_cohort --participants 8 --variant headset`
     """
-    from expresso_lib import engine, rendered
+    from expresso_lib import rendered, store
 
     plan = rendered.plan_cohort(
         participants=participants,
@@ -433,10 +453,8 @@ def data_render(
         seed=seed,
         variant=variant,
     )
-    rendered.write_cohort(
-        folder, plan, size=size, executor=engine.executor("loky", workers=workers)
-    )
-    out.print(f"The cohort: {folder}", soft_wrap=True, highlight=False)
+    rendered.write_cohort(folder, plan, size=size, executor=store.executor("loky", workers=workers))
+    _say(f"The cohort: {folder}")
 
 
 @params_app.command("sync")
@@ -445,10 +463,10 @@ def params_sync() -> None:
 
     Example: `expresso params sync`
     """
-    from expresso_lib.pipeline import notebooks, project_root
+    from expresso_lib.pipeline import chapters, project_root
 
-    for path in notebooks.sync(project_root()):
-        out.print(f"rewritten: {path}", soft_wrap=True, highlight=False)
+    for path in chapters.sync(project_root()):
+        _say(f"rewritten: {path}")
 
 
 @params_app.command("show")
@@ -459,7 +477,7 @@ def params_show(params: ParamsOption = "demo", set_: SetOption = None) -> None:
     """
     from expresso_lib import config
 
-    parameters, _ = _parameters(params, set_)
+    parameters, _, _ = _parameters(params, set_)
     table = Table("parameter", "value", "meaning", title=f"Parameters of {params}")
     for section in config.SECTIONS:
         for name, value in getattr(parameters, section).model_dump().items():
@@ -483,12 +501,17 @@ def main() -> None:
         format="%(message)s",
         handlers=[RichHandler(console=err, show_path=False, show_time=False, show_level=False)],
     )
-    logging.getLogger("papermill").setLevel(logging.WARNING)
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of run_* parameters
     try:
         app()
-    except KeyboardInterrupt:
-        err.print("Interrupted. Finished work is kept; the same command goes on from there.")
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:
+            err.print(
+                "Interrupted. Finished work is kept, and so is the book that was there; the same "
+                "command goes on from here."
+            )
+            os._exit(130)  # at once: what is left would wait for a kernel that is gone
+        raise
     except Exception as error:
         if os.environ.get("EXPRESSO_DEBUG"):
             raise
@@ -504,7 +527,7 @@ def _exit_code(error: Exception) -> int | None:
     """Return 2 for a mistake in what was asked, 1 for failed work, None for a fault of ours."""
     from expresso_lib.store import WorkFailed
 
-    if isinstance(error, WorkFailed) or type(error).__name__ == "BuildFailed":
+    if isinstance(error, WorkFailed) or type(error).__name__ in ("BuildFailed", "Busy"):
         return 1
     return 2 if isinstance(error, ValueError | OSError | ImportError) else None
 

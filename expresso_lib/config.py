@@ -7,12 +7,14 @@ and read back (`collect`), so that a wrong name, type or range is refused before
 
 from __future__ import annotations
 
+import ast
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Self, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from expresso_lib import _checks
 
@@ -60,6 +62,12 @@ class CohortSection(Section):
         pattern=r"^(default|null|headset|region:\w+|au:\d+)$",
         description="what is planted: default, null, headset, region:NAME, au:N",
     )
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if self.score_low > self.score_high:
+            raise ValueError("score_low must lie below score_high (equal: the scale's own range)")
+        return self
 
 
 class FacesSection(Section):
@@ -117,7 +125,9 @@ class ClipsSection(Section):
 class TrainingSection(Section):
     """Which model, how it is fitted and judged."""
 
-    model: str = Field("small", description="backbone of the default recipe")
+    model: str = Field(
+        "small", description="backbone of the default recipe, or package.module:function"
+    )
     weights: Literal["facial-actions", "kinetics400", "none"] = Field(
         "facial-actions", description="what the backbone was pre-trained on"
     )
@@ -136,8 +146,10 @@ class TrainingSection(Section):
 class AttributionSection(Section):
     """How predictions are explained."""
 
-    method: str = Field("DeepLift", description="attribution method of the chapters")
-    baselines: tuple[str, ...] = Field(
+    method: Literal["DeepLift", "IntegratedGradients"] = Field(
+        "DeepLift", description="attribution method of the chapters; its parts add up"
+    )
+    baselines: tuple[Literal["own_neutral", "blur", "zero", "temporal_mean"], ...] = Field(
         ("own_neutral", "blur", "zero"),
         description="reference inputs: dynamics, artefacts, the paper's",
     )
@@ -164,9 +176,6 @@ class StatisticsSection(Section):
     margin_rho: float = Field(0.30, gt=0, lt=1, description="equivalence margin of rho")
     correct_within: float = Field(
         5.0, ge=0, description="score points; a prediction this near is correct"
-    )
-    misestimated_beyond: float = Field(
-        15.5, ge=0, description="score points; farther off is misestimated"
     )
     seed: int = Field(0, ge=0, description="seed of permutations and bootstrap")
 
@@ -197,6 +206,54 @@ class Parameters(BaseModel):
     run: RunSection = RunSection()
 
 
+def possible(parameters: Parameters) -> Parameters:
+    """Return the parameters, unless they contradict each other before anything is read.
+
+    Raises
+    ------
+    ParameterError
+        If rendered participants are too few, or their recordings shorter than a clip.
+    """
+    cohort, clips = parameters.cohort, parameters.clips
+    if cohort.source != "rendered" or cohort.folder:
+        return parameters
+    if few := too_few(cohort.participants, parameters):
+        raise ParameterError(f"cohort.participants = {few}")
+    has = round(cohort.seconds * min(clips.fps, cohort.fps))
+    spans = (clips.frames - 1) * clips.dilation + 1
+    if spans > has:
+        raise ParameterError(
+            f"clips.frames = {clips.frames} with clips.dilation = {clips.dilation} spans {spans} "
+            f"frames, and a recording of cohort.seconds = {cohort.seconds:g} has {has}; take fewer "
+            "frames or longer recordings."
+        )
+    return parameters
+
+
+def least_people(parameters: Parameters) -> int:
+    """Return the fewest participants for which every chapter can say something.
+
+    One per fold, and as many as a two-sided sign-flip test needs to fall to alpha at all: its
+    smallest p is 2 / 2^P.
+
+    >>> least_people(Parameters())
+    6
+    """
+    by_test = math.ceil(1 - math.log2(parameters.statistics.alpha))
+    return max(parameters.training.folds, by_test)
+
+
+def too_few(people: int, parameters: Parameters) -> str:
+    """Say why so many participants are too few; empty where they suffice."""
+    least = least_people(parameters)
+    if people >= least:
+        return ""
+    return (
+        f"{people}: at least {least} participants are needed, for {parameters.training.folds} "
+        f"folds and for a sign-flip test that can reach p = {parameters.statistics.alpha:g}."
+    )
+
+
 # Parameters that say where things lie on somebody's machine; a published book keeps them back.
 PLACES = frozenset(
     {
@@ -215,26 +272,36 @@ SECTIONS: dict[str, type[Section]] = {
 
 
 def load_profile(name: str, folder: Path, overrides: Iterable[str] = ()) -> Parameters:
-    """Return the parameters of profile `name`, with ``section.name=value`` overrides.
+    """Return the parameters of a profile, with ``section.name=value`` overrides.
+
+    Parameters
+    ----------
+    name : str
+        Of a file in `folder`, or the path of a YAML file of your own.
+    folder : Path
+        Of the project's profiles.
+    overrides : iterable of str
+        Such as ``clips.frames=32``.
 
     Raises
     ------
     ParameterError
         For an unknown profile, name, type or range: what came, what fits.
     """
-    known = sorted(path.stem for path in folder.glob("*.yaml"))
-    if name not in known:
+    path = Path(name).expanduser() if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(one.stem for one in folder.glob("*.yaml"))
         raise ParameterError(f"profile {name!r} is unknown{_checks.nearest(name, known)}.")
     try:
-        values = yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")) or {}
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         raise ParameterError(f"profile {name!r} is not plain YAML: {error}") from error
     if not isinstance(values, dict):
         raise ParameterError(f"profile {name!r} must map sections to parameters.")
-    values.setdefault("run", {}).setdefault("name", name)
+    values.setdefault("run", {}).setdefault("name", path.stem)
     for text in overrides:
         _override(values, text)
-    return validate(values)
+    return possible(validate(values))
 
 
 def _override(values: dict[str, Any], text: str) -> None:
@@ -301,8 +368,10 @@ def validate(values: Mapping[str, Mapping[str, Any]]) -> Parameters:
 
 
 def _plain(section: str, name: str, value: Any) -> Any:
-    """Accept what a literal cannot say otherwise: a list for a tuple, an integer for a float."""
+    """Accept what a literal cannot say otherwise: a list or "a, b" for a tuple, 1 for 1.0."""
     annotation = _field(section, name).annotation
+    if get_origin(annotation) is tuple and isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
     if get_origin(annotation) is tuple and isinstance(value, list):
         return tuple(value)
     if annotation is float and isinstance(value, int) and not isinstance(value, bool):
@@ -314,8 +383,13 @@ def _faults(error: ValidationError) -> str:
     lines = []
     for fault in error.errors():
         place = ".".join(str(part) for part in fault["loc"][:2])
-        lines.append(f"{place} = {fault['input']!r}: {fault['msg'].lower()}")
+        what = fault["msg"].removeprefix("Value error, ")
+        shown = f"{place} = {fault['input']!r}: " if len(fault["loc"]) > 1 else ""
+        lines.append(shown + what[0].lower() + what[1:])
     return "these parameters do not fit:\n  " + "\n  ".join(lines)
+
+
+# In notebooks
 
 
 def flat_name(section: str, name: str) -> str:
@@ -323,47 +397,112 @@ def flat_name(section: str, name: str) -> str:
     return f"{section}_{name}"
 
 
-def flatten(parameters: Parameters, sections: Iterable[str]) -> dict[str, Any]:
-    """Return the parameters of `sections` under their notebook names, as papermill takes them."""
-    flat: dict[str, Any] = {}
-    for section in sections:
-        for name, value in getattr(parameters, section).model_dump().items():
-            flat[flat_name(section, name)] = list(value) if isinstance(value, tuple) else value
+def split_name(flat: str) -> tuple[str, str]:
+    """Return section and name of a notebook's parameter.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such parameter.
+    """
+    section, _, name = flat.partition("_")
+    _field(section, name)
+    return section, name
+
+
+def flatten(parameters: Parameters, names: Iterable[str]) -> dict[str, Any]:
+    """Return parameters under their notebook names, as papermill takes them.
+
+    >>> flatten(Parameters(), ["clips_frames", "attribution_baselines"])
+    {'clips_frames': 32, 'attribution_baselines': ['own_neutral', 'blur', 'zero']}
+    """
+    flat = {}
+    for full in names:
+        section, name = split_name(full)
+        value = getattr(getattr(parameters, section), name)
+        flat[full] = list(value) if isinstance(value, tuple) else value
     return flat
 
 
-def collect(namespace: Mapping[str, Any], sections: Iterable[str]) -> Parameters:
-    """Return the parameters that a notebook's cell defined, checked.
+def collect(namespace: Mapping[str, Any]) -> Declared:
+    """Return the parameters that a notebook's cell declared, checked.
 
-    A name that starts with a section's prefix but is no parameter is refused, for papermill
-    itself only logs it.
+    A name that starts like a parameter and is none is refused, for papermill itself only logs it.
 
     Raises
     ------
     ParameterError
         For an unknown name, a wrong type or range.
     """
+    plain = (bool, int, float, str, list, tuple, type(None))
     values: dict[str, dict[str, Any]] = {}
-    for section in sections:
-        prefix = section + "_"
-        found = {
-            key.removeprefix(prefix): value
-            for key, value in namespace.items()
-            if key.startswith(prefix)
-            and isinstance(value, (bool, int, float, str, list, tuple, type(None)))
-        }
-        values[section] = found
-    return validate(values)
+    for full, value in namespace.items():
+        section, _, name = full.partition("_")
+        if section in SECTIONS and name and isinstance(value, plain):
+            values.setdefault(section, {})[name] = value
+    names = [flat_name(section, name) for section, body in values.items() for name in body]
+    return Declared(validate(values), names)
 
 
-def parameters_cell(sections: Iterable[str]) -> str:
-    """Return the code of a notebook's parameters cell: a literal and a comment per parameter."""
+class Declared:
+    """A run's parameters as a chapter holds them: it reads what it declares, and nothing else.
+
+    The section ``run`` is free to all. `read` names what was read so far, `unread` what was not.
+    """
+
+    def __init__(self, parameters: Parameters, names: Iterable[str]) -> None:
+        self.names = frozenset(names)
+        self.read: set[str] = set()
+        self.run = parameters.run
+        for section in SECTIONS.keys() - {"run"}:
+            setattr(self, section, _Reader(section, getattr(parameters, section), self))
+
+    @property
+    def unread(self) -> list[str]:
+        """Declared names that nobody has read."""
+        return sorted(name for name in self.names - self.read if not name.startswith("run_"))
+
+
+class _Reader:
+    def __init__(self, section: str, values: Section, declared: Declared) -> None:
+        self._known = (section, values, declared)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        section, values, declared = self._known
+        full = flat_name(section, name)
+        value = getattr(values, name)
+        if full not in declared.names:
+            raise ParameterError(
+                f"this chapter reads {section}.{name} without declaring it; add {full} = None to "
+                "its parameters cell and call: expresso params sync"
+            )
+        declared.read.add(full)
+        return value
+
+
+def declared_names(cell: str) -> list[str]:
+    """Return the names that a notebook's parameters cell assigns, in order.
+
+    >>> declared_names("clips_frames = 32  # frames\\nrun_name = 'demo'")
+    ['clips_frames', 'run_name']
+    """
+    lines = [node for node in ast.parse(cell).body if isinstance(node, ast.Assign)]
+    return [ast.unparse(target) for node in lines for target in node.targets]
+
+
+def parameters_cell(names: Iterable[str]) -> str:
+    """Return the code of a notebook's parameters cell: a literal and a comment per parameter.
+
+    >>> print(parameters_cell(["clips_step", "run_name"]))
+    clips_step = 0  # frames between windows; 0: the fewest that cover a recording (0 to 512)
+    run_name = "demo"  # the run's folder under build/
+    """
     lines = []
-    for section in sections:
-        for name, field in SECTIONS[section].model_fields.items():
-            value = list(field.default) if isinstance(field.default, tuple) else field.default
-            text = f'"{value}"' if isinstance(value, str) else repr(value).replace("'", '"')
-            lines.append(f"{flat_name(section, name)} = {text}  # {describe(section, name)}")
+    for full, value in flatten(Parameters(), names).items():
+        text = f'"{value}"' if isinstance(value, str) else repr(value).replace("'", '"')
+        lines.append(f"{full} = {text}  # {describe(*split_name(full))}")
     return "\n".join(lines)
 
 

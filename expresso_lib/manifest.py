@@ -277,11 +277,24 @@ def status(*, hashes: bool = False) -> pd.DataFrame:
         if hashes and found:
             counts = verify(known.name)["status"].value_counts()
             state = ", ".join(f"{count} {what}" for what, count in counts.items())
-        rows.append((known.name, known.tier, known.kind, round(known.size / 1e6, 1) or "", state,
-                     known.faces_may_be_shown, known.licence, str(root), known.source))  # fmt: skip
-    columns = ["name", "tier", "kind", "megabytes", "state", "faces_may_be_shown", "licence",
-               "folder", "source"]  # fmt: skip
+        faces = "" if known.kind == "weights" else "yes" if known.faces_may_be_shown else "no"
+        rows.append((known.name, known.tier, known.kind, readable_size(known.size), state, faces,
+                     known.licence, str(root), known.source))  # fmt: skip
+    columns = ["name", "tier", "kind", "size", "state", "faces_may_be_shown", "licence", "folder",
+               "source"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def readable_size(size: float) -> str:
+    """Write bytes as people do; "" where nobody knows.
+
+    >>> [readable_size(size) for size in (26_000_000_000, 84_500_000, 2_600, 0)]
+    ['26 GB', '84 MB', '2.6 kB', '']
+    """
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "bytes")):
+        if size >= unit:
+            return f"{size / unit:.2g} {name}" if size < 10 * unit else f"{size / unit:.0f} {name}"
+    return ""
 
 
 def fetch(
@@ -321,6 +334,9 @@ def fetch(
         If a file arrives with another hash, or an archive is unsafe.
     """
     known, root = entry(name), locate(name, folder=folder)
+    mirror = mirror or os.environ.get(ENV_MIRROR)
+    if mirror and "://" not in mirror and not Path(mirror).is_dir():
+        raise FetchError(f"mirror {mirror!r} is neither a folder here nor an address (https://…).")
     if not known.files and not (root.is_dir() and any(root.iterdir())):
         raise FetchError(f"{known.title} cannot be downloaded: {known.obtain} Put it in {root}.")
     for file in _chosen(known, parts):
@@ -329,7 +345,7 @@ def fetch(
         if state == "wrong":
             raise ManifestError(f"{detail}; move it away and fetch again.")
         if state == "missing":
-            _bring(known, file, target, mirror or os.environ.get(ENV_MIRROR), progress)
+            _bring(known, file, target, mirror, progress)
         # A copy put in place by hand is unpacked as a download is.
         if file.unpack and target.is_file():
             _unpack_once(target)

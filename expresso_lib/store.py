@@ -1,8 +1,9 @@
 """Finished work is never redone: the one place that splits, skips, resumes and writes atomically.
 
-A piece of work is an `Item`; its key is its recipe, the hashes of the files it reads and the
-code that makes it. `map` runs the items whose key is not on disk yet. It behaves the same for
-the book, in JupyterLab and under plain papermill, because it only looks at the folder.
+A piece of work is an `Item`; its key is its recipe, the hashes of the files it reads, the code of
+the rooms that make it and the versions of the packages that decide its numbers. `map` runs the
+items whose key is not on disk yet, here or through any `executor`. It behaves the same for the
+book, in JupyterLab and under plain papermill, because it only looks at the folder.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import ast
 import errno
 import hashlib
-import importlib.util
 import json
 import logging
 import os
@@ -21,13 +21,23 @@ from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from expresso_lib import _checks
+
 logger = logging.getLogger(__name__)
 
+PACKAGE = Path(__file__).parent
+# An upgrade of one of these may change a number; all others only carry numbers about.
+DECIDING = (
+    *("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "statsmodels"),
+    *("pingouin", "captum", "av", "opencv-python", "face-alignment", "mediapipe"),
+)
+ENGINES = ("process", "loky", "dask")
 # A worker that dies takes its item with it; more than this often and the item itself is suspect.
 MAX_RETRIES = 2
 
@@ -110,26 +120,21 @@ def map(
     ValueError
         If two items share a name.
     """
-    folder = Path(out)
     work = list(items)
     _check_names(work)
-    make_folder(folder)
-    code = source_hash(_module_of(function))
-    keys = [item_key(item, code) for item in work]
-    paths = [folder / f"{item.name}{suffix}" for item in work]
-    done = [is_finished(path, key) for path, key in zip(paths, keys, strict=True)]
-    todo = [i for i, finished in enumerate(done) if not finished]
+    make_folder(Path(out))
+    makers = basis(getattr(function, "func", function).__module__)
+    keys = [item_key(item, makers) for item in work]
+    paths = [Path(out) / f"{item.name}{suffix}" for item in work]
+    done = [is_finished(path, key) for path, key in zip(paths, keys)]
+    calls = {
+        i: partial(_make, function, work[i], paths[i], keys[i])
+        for i, finished in enumerate(done)
+        if not finished
+    }
     errors: dict[int, str] = {}
-    with tqdm(
-        total=len(work),
-        initial=len(work) - len(todo),
-        desc=describe or None,
-        disable=not describe or not todo,
-        mininterval=0.5,
-    ) as bar:
-        calls: dict[int, Callable[[], str | None]] = {
-            i: partial(_make, function, work[i], paths[i], keys[i]) for i in todo
-        }
+    shown = bool(describe and calls)
+    with tqdm(total=len(work), initial=sum(done), desc=describe or None, disable=not shown) as bar:
         for index, error in _run(calls, executor):
             bar.update()
             if error is not None:
@@ -137,14 +142,11 @@ def map(
                 logger.warning("%s failed: %s", work[index].name, error)
     if errors and not collect_errors:
         raise WorkFailed(_failure_text(errors, work))
-    return [
-        Outcome(item, path, finished, errors.get(i))
-        for i, (item, path, finished) in enumerate(zip(work, paths, done, strict=True))
-    ]
+    return [Outcome(work[i], paths[i], done[i], errors.get(i)) for i in range(len(work))]
 
 
 def _run(
-    calls: dict[int, Callable[[], str | None]], executor: Executor | None
+    calls: Mapping[int, Callable[[], str | None]], executor: Executor | None
 ) -> Iterator[tuple[int, str | None]]:
     if executor is None:
         for index, call in calls.items():
@@ -153,11 +155,10 @@ def _run(
     pending = dict(calls)
     for attempt in range(MAX_RETRIES + 1):
         # The futures are handed out once; an item whose worker died is submitted again.
-        futures: dict[Future[str | None], int] = {}
-        for index, call in pending.items():
-            futures[executor.submit(call)] = index
+        futures: dict[Future[str | None], int] = {
+            executor.submit(call): index for index, call in pending.items()
+        }
         for future in as_completed(futures):
-            index = futures[future]
             try:
                 result = future.result()
             except Exception as failure:
@@ -165,8 +166,8 @@ def _run(
                     raise
                 logger.warning("a worker died (%s), attempt %d", failure, attempt + 1)
                 continue
-            pending.pop(index)
-            yield index, result
+            pending.pop(futures[future])
+            yield futures[future], result
         if not pending:
             return
     for index in pending:
@@ -174,12 +175,9 @@ def _run(
 
 
 def _worker_died(failure: Exception) -> bool:
-    # distributed is an optional extra, so its error is known by name only.
-    return isinstance(failure, BrokenExecutor) or type(failure).__name__ in {
-        "KilledWorker",
-        "CancelledError",
-        "FutureCancelledError",
-    }
+    # distributed is an optional extra, so its errors are known by name only.
+    lost = {"KilledWorker", "CancelledError", "FutureCancelledError"}
+    return isinstance(failure, BrokenExecutor) or type(failure).__name__ in lost
 
 
 def _make(function: Callable[[Item, Path], None], item: Item, path: Path, key: str) -> str | None:
@@ -192,16 +190,15 @@ def _make(function: Callable[[Item, Path], None], item: Item, path: Path, key: s
         _key_path(path).unlink(missing_ok=True)
         with atomic(path) as temporary:
             function(item, temporary)
-        write_text(
-            _key_path(path),
-            json.dumps({"key": key, "recipe": dict(item.recipe)}, sort_keys=True, default=str),
-        )
+        noted = {"key": key, "recipe": dict(item.recipe)}
+        write_text(_key_path(path), json.dumps(noted, sort_keys=True, default=str))
     except Exception as error:
-        return f"{type(error).__name__}: {_readable(error)}"
+        return f"{type(error).__name__}: {readable(error)}"
     return None
 
 
-def _readable(error: Exception) -> str:
+def readable(error: BaseException) -> str:
+    """Return an error's message; of a full disk, what it is and what to do."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         return f"the disk is full ({error}); free some space and run again, finished work is kept"
     return str(error)
@@ -226,19 +223,18 @@ def _check_names(work: Sequence[Item]) -> None:
         seen.add(item.name)
 
 
-def item_key(item: Item, code: str) -> str:
-    """Return the key of an item: sha256 over recipe, input contents and code hash."""
-    text = json.dumps(
-        {
-            "name": item.name,
-            "recipe": dict(item.recipe),
-            "code": code,
-            "inputs": [file_hash(path) for path in item.inputs],
-        },
-        sort_keys=True,
-        default=str,
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+# Keys
+
+
+def basis(module: str) -> str:
+    """Return a hash of what a function of `module` rests on: code, and versions of packages."""
+    return text_hash([code_hash(module), versions()])
+
+
+def item_key(item: Item, basis: str) -> str:
+    """Return the key of an item: a sha256 over recipe, input contents and `basis`."""
+    inputs = [file_hash(path) for path in item.inputs]
+    return text_hash([item.name, dict(item.recipe), inputs, basis])
 
 
 def is_finished(path: Path, key: str) -> bool:
@@ -253,55 +249,85 @@ def _key_path(path: Path) -> Path:
     return path.with_name(path.name + ".key.json")
 
 
-@contextmanager
-def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it on success, remove it on failure.
+def code_hash(module: str) -> str:
+    """Return a hash of the code that a function of `module` rests on.
 
-    The suffix is kept, so that writers which look at it (video, Parquet) work.
+    Of this library: its room with all rooms that this one imports, whole. Of others (a benchmark,
+    a script): the files of its folder, where it is a package, and the rooms that they import.
     """
-    target = Path(path)
-    make_folder(target.parent)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".tmp-", suffix=target.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    # mkstemp is private by design; a result has the permissions any new file would have.
-    temporary.chmod(0o666 & ~_umask())
-    try:
-        yield temporary
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    package, _, rest = module.partition(".")
+    if package == PACKAGE.name:
+        return rooms_hash(rest.partition(".")[0])
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
+    files = sorted(Path(file).parent.glob("*.py")) if rest and file else [Path(file)]
+    texts = [code_of(path) for path in files if path.suffix == ".py"]
+    rooms = {room for text in texts for room in imported_rooms(text)}
+    return text_hash([texts, rooms_hash(*rooms)])
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+def rooms_hash(*rooms: str) -> str:
+    """Return a hash of the code of rooms and of all rooms that they import.
 
-
-def write_text(path: str | Path, text: str) -> Path:
-    """Write text atomically; return the path."""
-    with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return Path(path)
-
-
-def make_folder(folder: Path) -> None:
-    """Create `folder`, with one clear error where that is not allowed.
-
-    Raises
-    ------
-    PermissionError
-        Naming the folder and the remedy.
+    Comments, docstrings and layout do not count: editing a sentence redoes nothing.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except PermissionError as error:
-        raise PermissionError(
-            f"no permission to write in {str(folder)!r}; choose another folder."
-        ) from error
-    if not os.access(folder, os.W_OK):
-        raise PermissionError(f"no permission to write in {str(folder)!r}; choose another folder.")
+    code: dict[str, list[str]] = {}
+    waiting = list(rooms)
+    while waiting:
+        room = waiting.pop()
+        if room not in code:
+            code[room] = [code_of(path) for path in sorted((PACKAGE / room).rglob("*.py"))]
+            waiting += [name for text in code[room] for name in imported_rooms(text)]
+    return text_hash(code)
+
+
+@lru_cache(maxsize=1024)
+def imported_rooms(code: str) -> frozenset[str]:
+    """Return the rooms (folders of this package) that a piece of code imports.
+
+    >>> sorted(imported_rooms("from expresso_lib import clips, store, faces as seen"))
+    ['clips', 'faces']
+    """
+    names: list[str] = []
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    parts = [name.split(".") for name in names if name.startswith(f"{PACKAGE.name}.")]
+    return frozenset(part[1] for part in parts if (PACKAGE / part[1]).is_dir())
+
+
+def code_of(path: Path) -> str:
+    """Return the code of a file without comments, docstrings and layout."""
+    return _bare(path.read_text(encoding="utf-8"))
+
+
+# Parsing is what costs: each text is parsed once.
+@lru_cache(maxsize=1024)
+def _bare(text: str) -> str:
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def versions() -> dict[str, str]:
+    """Return the installed versions of the packages that decide numbers."""
+    found = {}
+    for name in DECIDING:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def text_hash(value: Any) -> str:
+    """Return the sha256 of a JSON-able value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def file_hash(path: str | Path) -> str:
@@ -316,105 +342,130 @@ def _file_hash(path: str, size: int, changed: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _module_of(function: Callable[..., Any]) -> str:
-    while isinstance(function, partial):
-        function = function.func
-    return function.__module__
+# Files
 
 
-@lru_cache(maxsize=256)
-def source_hash(module: str) -> str:
-    """Return a hash of a module's code and of every module of ours that it reaches.
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it on success, remove it on failure.
 
-    Comments, docstrings and layout do not count: editing a sentence redoes nothing.
+    The suffix is kept, so that writers which look at it (video, Parquet) work.
     """
-    digest = hashlib.sha256()
-    for name in sorted(reached_modules(module)):
-        path = module_path(name) or _foreign_path(name, name == module)
-        digest.update(name.encode() + code_of(path).encode())
-    return digest.hexdigest()
+    target = Path(path)
+    make_folder(target.parent)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".tmp-", suffix=target.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    # mkstemp is private by design; a result has the permissions any new file would have.
+    umask = os.umask(0)
+    os.umask(umask)
+    temporary.chmod(0o666 & ~umask)
+    try:
+        yield temporary
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
-def reached_modules(module: str) -> set[str]:
-    """Return the names of the modules of this package that `module` imports, itself included."""
-    seen: set[str] = set()
-    stack = [module]
-    while stack:
-        name = stack.pop()
-        path = module_path(name) or _foreign_path(name, name == module)
-        if name in seen or path is None:
-            continue
-        seen.add(name)
-        stack += imported_names(path.read_text(encoding="utf-8"), name)
-    return seen
+def write_text(path: str | Path, text: str) -> Path:
+    """Write text atomically; return the path."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
 
 
-# Modules share most of what they reach, and parsing is what costs: each text is parsed once.
-@lru_cache(maxsize=1024)
-def imported_names(code: str, module: str = "") -> tuple[str, ...]:
-    """Return the dotted names of this package's modules that a piece of code imports.
+def make_folder(folder: Path) -> None:
+    """Create `folder`.
 
-    >>> imported_names("from expresso_lib.faces import anatomy\\nimport numpy")
-    ('expresso_lib.faces.anatomy',)
+    Raises
+    ------
+    PermissionError
+        Naming the folder and the remedy.
     """
-    package = __name__.split(".")[0]
-    found = []
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            if node.level and not module:
-                continue  # a relative import of a script is none of ours
-            base = (
-                importlib.util.resolve_name(
-                    "." * node.level + (node.module or ""), _package_of(module)
-                )
-                if node.level
-                else node.module
-            )
-            for alias in node.names:
-                # What a package hands on comes from its __init__, which reaches the rest.
-                inner = f"{base}.{alias.name}"
-                found.append(inner if module_path(inner) else str(base))
-    return tuple(name for name in found if name.startswith(package + "."))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        allowed = os.access(folder, os.W_OK)
+    except PermissionError:
+        allowed = False
+    if not allowed:
+        raise PermissionError(f"no permission to write in {str(folder)!r}; choose another folder.")
 
 
-def _package_of(module: str) -> str:
-    path = module_path(module)
-    return module if path is not None and path.name == "__init__.py" else module.rpartition(".")[0]
+# Engines
 
 
-@lru_cache(maxsize=1024)
-def module_path(module: str) -> Path | None:
-    """Return the source file of a module of this package, or None."""
-    package, *parts = module.split(".")
-    if package != __name__.split(".")[0] or not parts:
+def executor(
+    name: str = "process", *, workers: int = 0, threads: int = 1, scheduler: str = ""
+) -> Executor | None:
+    """Return a `concurrent.futures` executor; None where work is to run in this process.
+
+    Parameters
+    ----------
+    name : {"process", "loky", "dask"}
+        This process, one call after another; worker processes here; a Dask scheduler's workers.
+    workers : int
+        Number of processes; 0 means one per core.
+    threads : int
+        Threads of each worker (torch, OpenMP).
+    scheduler : str
+        Address of the Dask scheduler, e.g. ``tcp://host:8786``; empty starts one here.
+
+    Raises
+    ------
+    ValueError
+        For an unknown engine.
+    ImportError
+        If Dask is asked for and not installed.
+    """
+    _checks.one_of(name, ENGINES, "engine")
+    if name == "process":
         return None
-    base = Path(__file__).parent.joinpath(*parts)
-    for candidate in (base.with_suffix(".py"), base / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    return None
+    from loky import cpu_count
+
+    count = workers or cpu_count()  # those that this process may use, in a container too
+    if name == "loky":
+        return Loky(count, threads)
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise ImportError(
+            "engine 'dask' needs the package distributed; install it with "
+            "pip install 'expresso-lib[dask]', or choose engine 'loky'."
+        ) from error
+    here = {"n_workers": count, "threads_per_worker": threads, "dashboard_address": None}
+    return (Client(scheduler) if scheduler else Client(**here)).get_executor()
 
 
-def _foreign_path(module: str, is_root: bool) -> Path | None:
-    """Return the file of a test's or script's own function; what else it imports is not ours."""
-    loaded = sys.modules.get(module) if is_root else None
-    file = getattr(loaded, "__file__", None)
-    return Path(file) if file and file.endswith(".py") else None
+class Loky(Executor):
+    """loky's reusable pool; a pool broken by a killed worker is replaced on the next submit."""
+
+    def __init__(self, workers: int, threads: int) -> None:
+        self._options = {
+            "max_workers": workers,
+            "timeout": 60,
+            "initializer": limit_threads,
+            "initargs": (threads,),
+            "env": {"OMP_NUM_THREADS": str(threads)},
+        }
+
+    def _pool(self) -> Executor:
+        from loky import get_reusable_executor
+
+        return get_reusable_executor(**self._options)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Hand `fn` to a worker."""
+        return self._pool().submit(fn, *args, **kwargs)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Stop the workers at once: what they finished is on disk, and their goodbyes take long."""
+        self._pool().shutdown(wait=wait, kill_workers=True)  # type: ignore[call-arg]
 
 
-def code_of(path: Path | None) -> str:
-    """Return the code of a file without comments, docstrings and layout."""
-    return "" if path is None else _bare(path.read_text(encoding="utf-8"))
+def limit_threads(threads: int) -> None:
+    """Let this worker use `threads` threads; more than one per core makes them wait in turn."""
+    import cv2
+    import torch
 
-
-@lru_cache(maxsize=1024)
-def _bare(text: str) -> str:
-    tree = ast.parse(text)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            body = node.body
-            if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-                node.body = body[1:] or [ast.Pass()]
-    return ast.dump(tree)
+    cv2.setNumThreads(threads)
+    torch.set_num_threads(threads)

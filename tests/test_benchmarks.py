@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
-import shutil
 
 import pytest
 
@@ -24,7 +23,7 @@ def line(value: float, *, what: str = "a ratio", better: str = "higher", **more)
         "gate": True,
         "note": "",
         "device": "one CPU",
-        "source_hash": "h",
+        "commit": "c",
         **more,
     }
 
@@ -76,11 +75,11 @@ def test_exponent_recovers_a_power_law(power, factor) -> None:
 
 def test_goal_and_calibration_lines_hold_what_the_contract_names() -> None:
     """The columns that the book reads."""
-    goal = measure.goal(7, "x", 2.123456, 1.0, "higher", "shifts")
-    assert {"goal", "what", "value", "bar", "better", "source_hash", "device"} <= set(goal)
+    goal = measure.goal(7, "x", 2.123456, 1.0, "higher")
+    assert {"goal", "what", "value", "bar", "better", "commit", "device"} <= set(goal)
     assert goal["value"] == 2.1235
-    rate = measure.calibration("t", "s", 24, 0.05, True, "shifts")
-    assert {"test", "scenario", "n", "rate", "naive", "source_hash"} <= set(rate)
+    rate = measure.calibration("t", "s", 24, 0.05, True)
+    assert {"test", "scenario", "n", "rate", "naive", "commit"} <= set(rate)
 
 
 def test_keep_replaces_lines_of_the_same_name_only(tmp_path, monkeypatch) -> None:
@@ -117,27 +116,10 @@ def test_every_benchmark_can_be_run_short(name) -> None:
     assert inspect.signature(run).parameters["quick"].default is False
 
 
-def test_source_hash_follows_code_and_not_comments(tmp_path, monkeypatch) -> None:
-    """A number's hash changes with the benchmark's code, and not with what is said about it."""
-    copy = tmp_path / "shifts.py"
-    shutil.copyfile(measure.__file__.replace("measure", "shifts"), copy)
-    monkeypatch.setattr(measure, "__file__", str(tmp_path / "measure.py"))
-    before = measure.source_hash("benchmarks.shifts")
-    copy.write_text(copy.read_text() + "\n# a remark\n")
-    assert measure.source_hash("benchmarks.shifts") == before
-    copy.write_text(copy.read_text() + "\nMORE = 1\n")
-    assert measure.source_hash("benchmarks.shifts") != before
-
-
-def test_source_hash_reaches_the_library() -> None:
-    """Benchmarks of different parts of the library rest on different code."""
-    assert measure.source_hash("shifts") != measure.source_hash("scaling")
-
-
 def test_committed_table_is_whole() -> None:
     """Every committed line names its code and, where it was measured, its device; a full run."""
     lines = runner.read(runner.COMMITTED)
-    assert all(one["source_hash"] for one in lines)
+    assert all(one["commit"] for one in lines)
     assert all(one["device"] for one in lines if one.get("value", 0) is not None)
     assert not any(one.get("quick") for one in lines)
     assert json.dumps(lines)
@@ -145,7 +127,7 @@ def test_committed_table_is_whole() -> None:
 
 def test_a_goal_without_its_machine_is_listed_and_never_holds() -> None:
     """No value: it does not hold, is not called slower, and is shown as not measured."""
-    line = measure.absent(5, "share", 0.35, "higher", "benchmarks.finetune")
+    line = measure.absent(5, "share", 0.35, "higher")
     assert not measure.holds(line)
     before = line | {"value": 0.5}
     assert runner.slower([line], [before]) == runner.slower([before], [line]) == []

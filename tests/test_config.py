@@ -30,6 +30,12 @@ def test_load_profile_reads_every_profile(path):
         ("training.weights=imagenet", "'facial-actions', 'kinetics400' or 'none'"),
         ("frames=32", "section.name=value"),
         ("clips.alpha=0.1", "statistics.alpha"),
+        ("attribution.method=Saliency", "'DeepLift' or 'IntegratedGradients'"),
+        ("attribution.baselines=[blur, blue]", r"attribution.baselines = 'blue'"),
+        ("run.name=a/b", "[A-Za-z0-9]"),  # a pattern in its own letters
+        ("cohort.participants=5", "at least 6 participants .* sign-flip test"),
+        ("training.folds=40", "at least 40 participants .* 40 folds"),
+        ("clips.frames=200", "spans 200 frames, and a recording .* has 125"),
     ],
 )
 def test_load_profile_refuses_what_does_not_fit(text, message):
@@ -53,6 +59,27 @@ def test_load_profile_reads_numbers_in_any_notation():
     assert parameters.cohort.seconds == 4.0
 
 
+@pytest.mark.parametrize("text", ["mild 14-19", "[mild 14-19]", '["mild 14-19"]'])
+def test_load_profile_reads_bands_in_their_documented_form(text):
+    """`-p cohort.bands='mild 14-19'` is one band; commas part several."""
+    assert config.load_profile("demo", PROFILES, [f"cohort.bands={text}"]).cohort.bands == (
+        "mild 14-19",
+    )
+
+
+def test_load_profile_refuses_a_range_upside_down():
+    """The lowest score lies below the highest; equal ones mean the scale's own range."""
+    with pytest.raises(config.ParameterError, match="score_low must lie below score_high"):
+        config.load_profile("folder", PROFILES, ["cohort.score_low=10", "cohort.score_high=5"])
+
+
+def test_load_profile_takes_the_path_of_a_file(tmp_path):
+    """A profile of one's own need not lie in the project; its name is the run's."""
+    (tmp_path / "mine.yaml").write_text("clips: {frames: 16}\n")
+    found = config.load_profile(str(tmp_path / "mine.yaml"), PROFILES)
+    assert (found.clips.frames, found.run.name) == (16, "mine")
+
+
 def test_load_profile_refuses_yaml_tags(tmp_path):
     """YAML that would run code is not read."""
     (tmp_path / "evil.yaml").write_text("run: !!python/object/apply:os.system ['true']\n")
@@ -60,25 +87,41 @@ def test_load_profile_refuses_yaml_tags(tmp_path):
         config.load_profile("evil", tmp_path)
 
 
-@pytest.mark.parametrize("section", config.SECTIONS)
-def test_parameters_cell_gives_the_defaults_back(section):
+ALL = [
+    config.flat_name(section, name)
+    for section, model in config.SECTIONS.items()
+    for name in model.model_fields
+]
+
+
+def test_parameters_cell_gives_the_defaults_back():
     """What the schema writes into a notebook, `collect` reads as the same parameters."""
     namespace = {}
-    exec(config.parameters_cell([section]), namespace)
-    assert config.collect(namespace, [section]) == config.Parameters()
+    exec(config.parameters_cell(ALL), namespace)
+    found = config.collect(namespace)
+    assert found.names == set(ALL)
+    assert config.flatten(found, ALL) == config.flatten(config.Parameters(), ALL)
 
 
 def test_collect_refuses_a_misspelt_notebook_parameter():
     """papermill only logs an unknown parameter; the notebook refuses it."""
     with pytest.raises(config.ParameterError, match=r"clips\.frams"):
-        config.collect({"clips_frams": 3}, ["clips"])
+        config.collect({"clips_frams": 3})
+
+
+def test_a_chapter_reads_what_it_declares_and_nothing_else():
+    """An undeclared read is an error with its remedy; a declared one is noted; run is free."""
+    found = config.collect({"clips_frames": 16, "clips_step": 4, "run_name": "x"})
+    assert (found.clips.frames, found.run.name, found.run.engine) == (16, "x", "loky")
+    assert found.unread == ["clips_step"]
+    with pytest.raises(config.ParameterError, match=r"clips_size = None .* expresso params sync"):
+        found.clips.size  # noqa: B018
 
 
 def test_flatten_and_collect_are_inverse():
     """Parameters survive the way through a notebook."""
-    parameters = config.load_profile("quick", PROFILES)
-    sections = list(config.SECTIONS)
-    assert config.collect(config.flatten(parameters, sections), sections) == parameters
+    flat = config.flatten(config.load_profile("quick", PROFILES), ALL)
+    assert config.flatten(config.collect(flat), ALL) == flat
 
 
 @given(st.text(min_size=1, max_size=12))

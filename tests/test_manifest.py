@@ -265,6 +265,13 @@ def test_fetch_offline_says_what_to_get_and_where_to_put_it(use, tmp_path):
         assert words in str(caught.value)
 
 
+def test_fetch_takes_no_missing_folder_for_a_host(use, tmp_path):
+    """A mirror is a folder that is there or an address; nothing is asked of a network."""
+    use({"path": "a.bin", "url": "http://127.0.0.1:9/a.bin"})
+    with pytest.raises(manifest.FetchError, match="neither a folder here nor an address"):
+        manifest.fetch("thing", folder=tmp_path, mirror="my/mirror", progress=False)
+
+
 def test_fetch_takes_a_mirror_folder_or_address(use, server, tmp_path, monkeypatch):
     """A colleague's folder or another host is enough; the hash is still checked."""
     use({"path": "sub/a.bin", "url": "http://127.0.0.1:9/a.bin", "hash": sha(CONTENT, 8)})

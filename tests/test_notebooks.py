@@ -13,7 +13,8 @@ import pandas as pd
 import papermill
 import pytest
 
-from expresso_lib.pipeline import chapters, notebooks
+from expresso_lib import config
+from expresso_lib.pipeline import chapters
 
 ROOT = Path(__file__).parents[1]
 PATHS = [chapters.notebook_path(chapter, ROOT) for chapter in chapters.CHAPTERS]
@@ -74,9 +75,19 @@ def test_notebook_is_valid_and_runs_on_python3(path):
 
 
 def test_parameters_cell_is_what_the_schema_writes(path):
-    """One owner of names and defaults: `expresso params sync` would change nothing."""
-    cell = notebooks.parameters_cell(nbformat.read(path, as_version=4), path)
-    assert cell.source == notebooks.expected_cell(chapters.find(path.stem))
+    """One owner of defaults and meanings: `expresso params sync` would change nothing."""
+    cell = chapters.parameters_cell(nbformat.read(path, as_version=4), path)
+    assert cell.source == config.parameters_cell(chapters.declared(path))
+
+
+def test_parameters_read_in_cells_are_declared(path):
+    """What a cell reads as ``run.parameters.section.name`` stands in the parameters cell.
+
+    What the library reads of them is refused by `config.Declared` while the chapter runs.
+    """
+    code = "\n".join(cell.source for cell in code_cells(path))
+    read = {f"{a}_{b}" for a, b in re.findall(r"run\.parameters\.(\w+)\.(\w+)", code)}
+    assert {name for name in read if not name.startswith("run_")} <= set(chapters.declared(path))
 
 
 def test_notebook_holds_no_logic(path):
@@ -92,6 +103,33 @@ def test_code_cells_are_short(path):
         if "parameters" not in cell.metadata.get("tags", []):
             lines = [line for line in cell.source.splitlines() if " import " not in line]
             assert len(lines) <= 12, cell.source
+
+
+def lines_of(path: Path) -> tuple[int, int]:
+    """Lines of code besides parameters, and those of them that belong to calls of ``run.glue``."""
+    every, glued = 0, 0
+    for cell in code_cells(path):
+        if "parameters" in cell.metadata.get("tags", []):
+            continue
+        every += sum(bool(line.strip()) for line in cell.source.splitlines())
+        calls = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Call)]
+        names = [node for node in calls if ast.unparse(node.func) == "run.glue"]
+        glued += len({n for c in names for n in range(c.lineno, c.end_lineno + 1)})
+    return every, glued
+
+
+# For helper "book": these two hold for the rewritten chapters; drop the mark once they are there.
+@pytest.mark.xfail(reason="until every chapter is rewritten", strict=False)
+def test_chapter_is_thin(path):
+    """At most 70 lines of code besides parameters."""
+    assert lines_of(path)[0] <= 70
+
+
+@pytest.mark.xfail(reason="until every chapter is rewritten", strict=False)
+def test_little_of_a_chapter_is_glue(path):
+    """At most 8 % of the code lines hand numbers to the prose (`run.glue` takes many, and rows)."""
+    every, glued = lines_of(path)
+    assert glued <= max(0.08 * every, 3)
 
 
 def test_notebook_opens_its_run_first_and_closes_it_last(path):
@@ -209,11 +247,21 @@ def test_quick_run_json_holds_the_provenance(quick_run):
         assert set(facts["chapters"][chapter.name]["fingerprint"]) == {
             "notebook",
             "library",
+            "packages",
             "assets",
             "parameters",
             "manifest",
             "data",
+            "inputs",
         }
+
+
+@pytest.mark.slow
+@pytest.mark.xfail(reason="until every chapter is rewritten (helper book)", strict=False)
+def test_every_declared_parameter_is_read(quick_run, path):
+    """A knob that turns nothing is not offered; what is read without being declared fails."""
+    facts = json.loads(chapters.outputs_path(path.stem, quick_run).read_text())
+    assert facts["unread"] == []
 
 
 @pytest.mark.slow

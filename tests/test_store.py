@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from expresso_lib import engine, store
+from expresso_lib import store
 
 
 def square(item: store.Item, path: Path) -> None:
@@ -104,7 +104,7 @@ def test_map_keeps_finished_items_when_one_fails(tmp_path):
 @pytest.mark.parametrize("name", ["process", "loky"])
 def test_map_gives_the_same_files_whoever_runs_it(tmp_path, name):
     """In this process or in workers, the results are equal."""
-    executor = engine.executor(name, workers=2)
+    executor = store.executor(name, workers=2)
     outcomes = store.map(square, items(4), out=tmp_path, executor=executor)
     assert [int(np.load(o.path)["value"]) for o in outcomes] == [0, 1, 4, 9]
 
@@ -117,7 +117,7 @@ def test_map_in_this_process_shows_each_finished_item(tmp_path, monkeypatch):
         seen.append(len(runs(tmp_path)))
 
     monkeypatch.setattr(store.tqdm, "update", look)
-    store.map(square, items(3), out=tmp_path, executor=engine.executor("process"), describe="x")
+    store.map(square, items(3), out=tmp_path, executor=store.executor("process"), describe="x")
     assert seen == [1, 2, 3]
 
 
@@ -125,7 +125,7 @@ def test_map_in_this_process_shows_each_finished_item(tmp_path, monkeypatch):
 def test_map_survives_a_killed_worker(tmp_path):
     """A worker that dies takes its item with it; the item is tried again, the others are not."""
     out = tmp_path / "out"
-    with engine.executor("loky", workers=2) as executor:
+    with store.executor("loky", workers=2) as executor:
         outcomes = store.map(
             kills_itself_once, items(4, payload=str(tmp_path)), out=out, executor=executor
         )
@@ -221,7 +221,7 @@ def test_is_finished_reads_a_damaged_key_as_unfinished(tmp_path):
     assert store.is_finished(path, "1")
 
 
-def test_source_hash_ignores_docstrings_and_comments(tmp_path):
+def test_keys_ignore_docstrings_and_comments(tmp_path):
     """Editing a sentence redoes nothing; editing a statement does."""
     path = tmp_path / "module.py"
     path.write_text('"""One."""\n\ndef f(x):\n    """Two."""\n    return x  # three\n')
@@ -232,15 +232,50 @@ def test_source_hash_ignores_docstrings_and_comments(tmp_path):
     assert store.code_of(path) != before
 
 
-def test_reached_modules_follow_imports_downwards():
-    """What a module imports, and what that imports, counts."""
-    assert store.reached_modules("expresso_lib.engine") >= {
-        "expresso_lib.engine",
-        "expresso_lib._checks",
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """A library of three rooms: upper uses lower; beside is used by nobody."""
+    package = tmp_path / "expresso_lib"
+    texts = {
+        "upper/work.py": "from expresso_lib import lower, store\n",
+        "lower/__init__.py": "VALUE = 1\n",
+        "lower/more.py": "",
+        "beside/__init__.py": "",
     }
+    for name, text in texts.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text)
+    monkeypatch.setattr(store, "PACKAGE", package)
+    store.imported_rooms.cache_clear()
+    yield package
+    store.imported_rooms.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("file", "redone"),
+    [("upper/work.py", True), ("lower/more.py", True), ("beside/__init__.py", False)],
+)
+def test_an_edited_room_makes_its_work_stale(house, file, redone):
+    """A function's room and all below it count, every file of them; other rooms do not."""
+    before = store.basis("expresso_lib.upper.work")
+    with (house / file).open("a") as stream:
+        stream.write("MORE = 2\n")
+    assert (store.basis("expresso_lib.upper.work") != before) == redone
+
+
+def test_a_package_upgrade_makes_work_stale(tmp_path, monkeypatch):
+    """Another version of a package that decides numbers redoes the work; going back, too."""
+    store.map(square, items(1), out=tmp_path)
+    known = store.metadata.version
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            store.metadata, "version", lambda name: "99" if name == "torch" else known(name)
+        )
+        assert not store.map(square, items(1), out=tmp_path)[0].reused
+    assert runs(tmp_path) == ["n0", "n0"]
 
 
 def test_executor_refuses_an_unknown_engine():
     """The error names the engines."""
     with pytest.raises(ValueError, match="did you mean 'loky'"):
-        engine.executor("lokky")
+        store.executor("lokky")

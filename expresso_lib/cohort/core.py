@@ -193,9 +193,16 @@ class Cohort:
         return kinds.size().rename("entries").reset_index()
 
     def only(self, recordings: Iterable[str]) -> Cohort:
-        """Return the cohort with these recordings, and the participants that have any of them."""
+        """Return the cohort with these recordings, and the participants that have any of them.
+
+        A participant's score, band and number of recordings are those of what is kept.
+        """
         kept = self.recordings[self.recordings["recording"].isin(list(recordings))]
+        by_person = kept.groupby("participant")
         people = self.participants[self.participants["participant"].isin(kept["participant"])]
+        score = people["participant"].map(by_person["score"].mean())
+        count = people["participant"].map(by_person.size())
+        people = people.assign(score=score, band=self.scale.band(score), n_recordings=count)
         return replace(
             self, recordings=kept.reset_index(drop=True), participants=people.reset_index(drop=True)
         )

@@ -80,8 +80,11 @@ class Case:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Ends of the interval, cut at the scale's; None outside of the training domain."""
-        if self.outside or self.half_width is None or not np.isfinite(self.half_width):
+        """Ends of the interval, cut at the scale's; None outside of the training domain.
+
+        An infinite one (too few people for its level) is the whole scale.
+        """
+        if self.outside or self.half_width is None or np.isnan(self.half_width):
             return None
         # The width was found on people whom the fit had not seen: so must be the centre.
         low, high = self.told - self.half_width, self.told + self.half_width

@@ -339,7 +339,7 @@ def predict(item: store.Item, path: Path) -> None:
     log.info("%s: %d clips, weights %s", recipe.name, len(data), recipe.weights)
     values = read_features(features(recipe, study))
     # Fine-tuning takes long: a killed recipe goes on in the fold and the epoch it had reached.
-    key = store.item_key(item, store.source_hash(__name__))
+    key = store.item_key(item, store.basis(__name__))
     states = path.parent / "unfinished" / recipe.name / key[:12]
     fit = (
         models.ridge_fit(values, data.table)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import pytask
-from pytask import PathNode, TaskWithoutPath
+from filelock import FileLock, Timeout
 
-from expresso_lib import config, store
-from expresso_lib.pipeline import chapters, execution, kernels, publishing
+from expresso_lib import cohort, config, store
+from expresso_lib.models import networks
+from expresso_lib.pipeline import chapters, execution, project, publishing
 
 logger = logging.getLogger(__name__)
 
 
+class Busy(RuntimeError):
+    """Another process works in this run's folder."""
+
+
 def make(
-    parameters: config.Parameters, root: Path, *, student: bool = False, force: bool = False
-) -> tuple[Path, list[str]]:
+    parameters: config.Parameters,
+    root: Path,
+    *,
+    student: bool = False,
+    force: bool = False,
+    options: str = "",
+) -> tuple[Path, dict[str, str]]:
     """Execute what is not up to date and build the book.
 
     Parameters
@@ -32,23 +40,22 @@ def make(
         Leave the exercises' solutions out.
     force : bool
         Execute chapters even if they are up to date (finished pieces of work are still reused).
+    options : str
+        As `run_chapters` takes it.
 
     Returns
     -------
     index : Path
         The book's first page.
-    failed : list of str
-        Chapters that failed; they are in the book, as failed.
+    failed : dict of str
+        Chapters that failed, with the reason; they are in the book, as failed.
     """
-    run_folder = root / "build" / parameters.run.name
-    failed = run_chapters(chapters.CHAPTERS, parameters, root, force=force)
-    executed = {
-        chapter.name: run_folder / "notebooks" / f"{chapter.name}.ipynb"
-        for chapter in chapters.CHAPTERS
-        if (run_folder / "notebooks" / f"{chapter.name}.ipynb").is_file()
-    }
-    index = _build_pages(run_folder, root, executed, student)
-    return index, failed
+    run_folder = project.run_folder(root, parameters.run.name)
+    everything = chapters.CHAPTERS
+    with alone(run_folder):
+        forced = [chapter.name for chapter in everything] if force else []
+        failed = _run_chapters(everything, parameters, root, forced, options)
+        return _build_pages(run_folder, root, student, parameters), failed
 
 
 def run_chapters(
@@ -56,128 +63,130 @@ def run_chapters(
     parameters: config.Parameters,
     root: Path,
     *,
-    force: bool = False,
-) -> list[str]:
-    """Execute the chapters that are not up to date; return the names of those that failed."""
-    run_folder = root / "build" / parameters.run.name
-    _write_settings(run_folder)
-    failed: list[str] = []
-    tasks = [_chapter_task(chapter, parameters, root, failed) for chapter in wanted]
-    with kernels.ahead(at_once=force or any(_stale(c.name, run_folder) for c in wanted)):
-        _pytask(tasks, run_folder, force)
-    finished = [c.name for c in wanted if chapters.outputs_path(c.name, run_folder).is_file()]
-    return [c.name for c in wanted if c.name not in finished or c.name in failed]
+    force: Sequence[str] = (),
+    options: str = "",
+) -> dict[str, str]:
+    """Execute the chapters that are not up to date.
+
+    Parameters
+    ----------
+    wanted : sequence of Chapter
+        In the book's order.
+    parameters, root
+        As `make` takes them.
+    force : sequence of str
+        Names of chapters to execute even if they are up to date.
+    options : str
+        What was typed behind the command, e.g. ``--params demo``; pages suggest it again.
+
+    Returns
+    -------
+    dict of str
+        Name of every chapter that failed, or waits for one that failed, with the reason.
+    """
+    with alone(project.run_folder(root, parameters.run.name)):
+        return _run_chapters(wanted, parameters, root, force, options)
 
 
-def _stale(name: str, run_folder: Path) -> bool:
-    """Whether a chapter never finished, or its fingerprint has changed since."""
-    outputs = chapters.outputs_path(name, run_folder)
-    facts = run_folder / "fingerprints" / f"{name}.json"
-    return not outputs.is_file() or facts.stat().st_mtime_ns > outputs.stat().st_mtime_ns
+def _run_chapters(
+    wanted: Sequence[chapters.Chapter],
+    parameters: config.Parameters,
+    root: Path,
+    force: Sequence[str],
+    options: str,
+) -> dict[str, str]:
+    due = {c.name: "forced" if c.name in force else stale(c, parameters, root) for c in wanted}
+    _announce({name: why for name, why in due.items() if why}, parameters)
+    if options:
+        project.record(project.run_folder(root, parameters.run.name), options=options)
+    failed: dict[str, str] = {}
+    for chapter in wanted:
+        missing = [name for name in chapter.needs if name in failed]
+        if missing:
+            failed[chapter.name] = f"waits for {missing[0]}"
+        elif chapter.name in force or stale(chapter, parameters, root):
+            logger.info("chapter %s, %s", chapter.number, chapter.title)
+            try:
+                execution.execute(chapter, parameters, root)
+            except execution.ChapterFailed as failure:
+                failed[chapter.name] = str(failure)
+    return failed
 
 
-def _chapter_task(
-    chapter: chapters.Chapter, parameters: config.Parameters, root: Path, failed: list[str]
-) -> TaskWithoutPath:
-    run_folder = root / "build" / parameters.run.name
+def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
+    """Say what will be executed, and so overwritten; refuse what cannot end well.
 
-    def run(**_: Any) -> None:
-        logger.info("chapter %s, %s", chapter.number, chapter.title)
-        try:
-            execution.execute(chapter, parameters, root)
-        except execution.ChapterFailed:
-            failed.append(chapter.name)
-            raise
-
-    depends = {f"after_{name}": chapters.outputs_path(name, run_folder) for name in chapter.needs}
-    depends["fingerprint"] = _fingerprint(
-        run_folder, chapter.name, chapters.fingerprint(chapter, parameters, root)
+    Raises
+    ------
+    ValueError
+        For a network that does not exist, or data of too few people.
+    """
+    if not due:
+        return
+    if "03_finetune" in due:
+        wanted, clips = parameters.training, parameters.clips
+        networks.build(wanted.model, weights=wanted.weights, frames=clips.frames, size=clips.size)
+    if "01_cohort" in due and parameters.cohort.source != "rendered":
+        people = cohort.from_parameters(parameters.cohort).participants
+        if few := config.too_few(len(people), parameters):
+            raise config.ParameterError(f"{parameters.cohort.source}: {few}")
+    logger.info(
+        "In build/%s will be executed: %s; and what rests on them, where their tables change.",
+        parameters.run.name,
+        ", ".join(f"{name} ({why})" for name, why in due.items()),
     )
-    return _task(
-        chapter.name,
-        run,
-        depends,
-        {
-            "notebook": run_folder / "notebooks" / f"{chapter.name}.ipynb",
-            "outputs": chapters.outputs_path(chapter.name, run_folder),
-        },
-    )
 
 
-def _build_pages(run_folder: Path, root: Path, executed: dict[str, Path], student: bool) -> Path:
-    index = run_folder / ("student" if student else "html") / "index.html"
-    inputs = publishing.inputs(root, run_folder)
+def stale(chapter: chapters.Chapter, parameters: config.Parameters, root: Path) -> str:
+    """Say why a chapter has to be executed; empty where it is up to date."""
+    run_folder = project.run_folder(root, parameters.run.name)
+    ran = chapters.kept_fingerprint(run_folder, chapter.name)
+    if not ran or not chapters.outputs_path(chapter.name, run_folder).is_file():
+        return "not finished yet"
+    for name in chapters.read_outputs(chapter.name, run_folder):
+        place = run_folder if name.startswith("models/") else run_folder / "tables"
+        if not (place / name).is_file():
+            return f"{name} is gone"
+    now = chapters.fingerprint(chapter, parameters, root)
+    changed = [key for key, value in now.items() if ran.get(key) != value]
+    return f"changed: {', '.join(changed)}" if changed else ""
 
-    faults: list[publishing.BuildFailed] = []
 
-    def build(**_: Any) -> None:
-        try:
-            publishing.build(run_folder, executed, student=student)
-        except publishing.BuildFailed as fault:
-            faults.append(fault)
-            raise
-
-    facts = {str(path.relative_to(root)): store.file_hash(path) for path in inputs}
-    facts |= {
-        "publishing": store.source_hash("expresso_lib.pipeline.publishing"),
-        "student": str(student),
-        "chapters": " ".join(sorted(executed)),
-    }
-    depends = executed | {"fingerprint": _fingerprint(run_folder, "book", facts)}
-    session = _pytask([_task("book", build, depends, {"index": index})], run_folder, False)
-    if faults:
-        raise faults[0]
-    if session.exit_code != pytask.ExitCode.OK:
-        raise RuntimeError("the pages could not be built; the messages above say why.")
+def _build_pages(
+    run_folder: Path, root: Path, student: bool, parameters: config.Parameters
+) -> Path:
+    edition = "student" if student else "html"
+    index = run_folder / edition / "index.html"
+    paths = {c.name: run_folder / "notebooks" / f"{c.name}.ipynb" for c in chapters.CHAPTERS}
+    executed = {name: path for name, path in paths.items() if path.is_file()}
+    current = {c.name: chapters.fingerprint(c, parameters, root) for c in chapters.CHAPTERS}
+    inputs = [*publishing.inputs(root, run_folder), *executed.values()]
+    facts = {str(path): store.file_hash(path) for path in inputs}
+    facts |= {"library": store.rooms_hash("pipeline"), "current": store.text_hash(current)}
+    if not index.is_file() or chapters.kept_fingerprint(run_folder, edition) != facts:
+        publishing.build(run_folder, executed, current=current, student=student)
+        chapters.keep_fingerprint(run_folder, edition, facts)
     return index
 
 
-def _fingerprint(run_folder: Path, name: str, facts: Mapping[str, str]) -> Path:
-    """Write down what a task's freshness depends on beside files; touched only when it changes.
+@contextmanager
+def alone(run_folder: Path) -> Iterator[None]:
+    """Hold a run's folder, so that two books in it do not harm each other.
 
-    A file, because pytask tells values of different tasks apart only in functions it parses.
+    Raises
+    ------
+    Busy
+        Where another process holds it.
     """
-    path = run_folder / "fingerprints" / f"{name}.json"
-    text = json.dumps(facts, indent=1, sort_keys=True)
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        store.write_text(path, text)
-    return path
-
-
-def _task(
-    name: str,
-    function: Callable[..., None],
-    depends: Mapping[str, Path],
-    produces: Mapping[str, Path],
-) -> TaskWithoutPath:
-    def nodes(paths: Mapping[str, Path]) -> dict[str, PathNode]:
-        return {key: PathNode(path=path, name=str(path)) for key, path in paths.items()}
-
-    return TaskWithoutPath(
-        name=name, function=function, depends_on=nodes(depends), produces=nodes(produces)
-    )
-
-
-def _pytask(tasks: list[TaskWithoutPath], run_folder: Path, force: bool) -> pytask.Session:
-    return pytask.build(
-        tasks=tasks,
-        config=run_folder / "pyproject.toml",
-        paths=[run_folder / "data"],
-        force=force,
-        capture="no",
-        show_traceback=False,
-        verbose=1,
-        show_errors_immediately=False,
-        disable_warnings=True,
-    )
-
-
-def _write_settings(run_folder: Path) -> None:
-    """Make the run's folder pytask's root, so that its lock file lies with the run."""
-    store.make_folder(run_folder / "data")
-    settings = run_folder / "pyproject.toml"
-    if not settings.is_file():
-        store.write_text(settings, "[tool.pytask.ini_options]\n")
+    store.make_folder(run_folder)
+    try:
+        with FileLock(run_folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise Busy(
+            f"another expresso works in {run_folder}; wait until it has ended, or give this run "
+            "a name of its own: --run NAME."
+        ) from None
 
 
 def with_needs(chapter: str) -> list[chapters.Chapter]:

@@ -1,21 +1,18 @@
-"""The chapters: what each reads from its parameters, from whom, and how to tell it is fresh."""
+"""The chapters: which parameters each declares, on whom it rests, how to tell it is fresh."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import nbformat
 
-from expresso_lib import _checks, config, store
+from expresso_lib import _checks, config, manifest, store
+from expresso_lib.pipeline import project
 
 ASSETS = Path(__file__).parents[1] / "assets"
-TEXTS = {".yaml", ".html", ".css", ".js"}
 
 
 def number_of(name: str) -> str:
@@ -25,11 +22,10 @@ def number_of(name: str) -> str:
 
 @dataclass(frozen=True)
 class Chapter:
-    """One notebook: its title, parameter sections, the chapters it rests on, if it trains."""
+    """One notebook: its title, the chapters it rests on, if it trains."""
 
     name: str
     title: str
-    sections: tuple[str, ...]
     needs: tuple[str, ...] = ()
     trains: bool = False
 
@@ -37,59 +33,31 @@ class Chapter:
     def number(self) -> str:
         """Number of a chapter, letter of an appendix, as in the file name.
 
-        >>> Chapter("03_finetune", "", ()).number, Chapter("a_statistics", "", ()).number
+        >>> Chapter("03_finetune", "").number, Chapter("a_statistics", "").number
         ('3', 'A')
         """
         return number_of(self.name)
 
 
 CHAPTERS = (
-    Chapter("01_cohort", "People with a known answer", ("cohort", "run")),
-    Chapter("02_faces", "Faces", ("faces", "clips", "run"), ("01_cohort",)),
+    Chapter("01_cohort", "People with a known answer"),
+    Chapter("02_faces", "Faces", ("01_cohort",)),
+    Chapter("03_finetune", "Fine-tuning", ("01_cohort", "02_faces"), trains=True),
+    Chapter("04_regions", "Regions", ("01_cohort", "02_faces", "03_finetune")),
+    Chapter("05_time", "Time", ("01_cohort", "02_faces", "03_finetune", "04_regions")),
     Chapter(
-        "03_finetune",
-        "Fine-tuning",
-        ("cohort", "clips", "training", "run"),
-        ("01_cohort", "02_faces"),
-        trains=True,
-    ),
-    Chapter(
-        "04_regions",
-        "Regions",
-        ("cohort", "clips", "training", "attribution", "statistics", "run"),
-        ("01_cohort", "02_faces", "03_finetune"),
-    ),
-    Chapter(
-        "05_time",
-        "Time",
-        ("cohort", "clips", "training", "attribution", "run"),
-        ("01_cohort", "02_faces", "03_finetune", "04_regions"),
-    ),
-    Chapter(
-        "06_action_units",
-        "Action units",
-        ("cohort", "clips", "training", "attribution", "statistics", "run"),
-        ("01_cohort", "02_faces", "03_finetune", "04_regions"),
+        "06_action_units", "Action units", ("01_cohort", "02_faces", "03_finetune", "04_regions")
     ),
     Chapter(
         "07_trust",
         "Trust",
-        ("cohort", "clips", "training", "attribution", "statistics", "run"),
         ("01_cohort", "02_faces", "03_finetune", "04_regions", "06_action_units"),
     ),
     Chapter(
-        "09_participant",
-        "One participant",
-        ("clips", "attribution", "statistics", "run"),
-        ("01_cohort", "02_faces", "03_finetune", "04_regions"),
+        "09_participant", "One participant", ("01_cohort", "02_faces", "03_finetune", "04_regions")
     ),
-    Chapter("b_tracking", "Tracking in depth", ("run",), ("01_cohort", "02_faces")),
-    Chapter(
-        "e_your_data",
-        "A folder of your own, step by step",
-        ("clips", "attribution", "run"),
-        ("03_finetune",),
-    ),
+    Chapter("b_tracking", "Tracking in depth", ("01_cohort", "02_faces")),
+    Chapter("e_your_data", "A folder of your own, step by step", ("03_finetune",)),
 )
 BY_NAME = {chapter.name: chapter for chapter in CHAPTERS}
 
@@ -118,70 +86,118 @@ def notebook_path(chapter: Chapter, root: Path) -> Path:
     return root / "notebooks" / f"{chapter.name}.ipynb"
 
 
+def parameters_cell(notebook: nbformat.NotebookNode, path: Path) -> nbformat.NotebookNode:
+    """Return a notebook's one cell tagged ``parameters``; without one a ValueError names it."""
+    found = [
+        cell
+        for cell in notebook.cells
+        if "parameters" in cell.metadata.get("tags", []) and cell.cell_type == "code"
+    ]
+    if len(found) != 1:
+        raise ValueError(f"{path.name} has {len(found)} cells tagged 'parameters'; it needs one.")
+    return found[0]
+
+
+def declared(path: Path) -> list[str]:
+    """Return the parameters that a notebook declares: those that its parameters cell assigns."""
+    return config.declared_names(parameters_cell(nbformat.read(path, as_version=4), path).source)
+
+
+def sync(root: Path) -> list[Path]:
+    """Rewrite the parameters cells that differ from the schema; return their notebooks.
+
+    A cell keeps the names that it assigns; values and comments come from the schema.
+    """
+    rewritten = []
+    for path in [notebook_path(chapter, root) for chapter in CHAPTERS]:
+        notebook = nbformat.read(path, as_version=4)
+        cell = parameters_cell(notebook, path)
+        wanted = config.parameters_cell(config.declared_names(cell.source))
+        if cell.source != wanted:
+            cell.source = wanted
+            with store.atomic(path) as temporary:
+                nbformat.write(notebook, temporary)
+            rewritten.append(path)
+    return rewritten
+
+
 def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> dict[str, str]:
     """Return the hashes that decide whether a chapter is fresh.
 
-    Keys: ``notebook`` (its cells), ``library`` (the code it reaches), ``assets`` (its texts),
-    ``parameters`` (those of its sections, where it runs left out), ``manifest`` and ``data`` (of
-    the chapters that read recordings: what lies in the data's folders).
+    Keys: ``notebook`` (its cells), ``library`` (the rooms it imports), ``packages`` (versions),
+    ``assets`` (texts and weights of the library), ``parameters`` (those it declares, where it
+    runs left out), ``manifest``, ``data`` (what lies in the data's folders), ``inputs`` (the
+    tables of the chapters it rests on).
     """
     path = notebook_path(chapter, root)
-    flat = config.flatten(parameters, (s for s in chapter.sections if s != "run"))
+    names = [name for name in declared(path) if not name.startswith("run_")]
+    run_folder = project.run_folder(root, parameters.run.name)
     return {
         "notebook": cells_hash(path),
         "library": library_hash(path),
-        "assets": text_hash(
-            [store.file_hash(path) for path in sorted(ASSETS.glob("*.*")) if path.suffix in TEXTS]
-        ),
-        "parameters": text_hash(flat),
+        "packages": store.text_hash(store.versions()),
+        "assets": store.text_hash([store.file_hash(path) for path in sorted(ASSETS.glob("*.*"))]),
+        "parameters": store.text_hash(config.flatten(parameters, names)),
         "manifest": store.file_hash(root / "data_manifest.yaml"),
-        "data": data_hash(parameters.cohort) if chapter.number in ("1", "2") else "",
+        "data": data_hash(parameters.cohort),
+        "inputs": store.text_hash([read_outputs(name, run_folder) for name in chapter.needs]),
     }
 
 
 def data_hash(section: config.CohortSection) -> str:
-    """Return a hash of names, sizes and times of the files that lie in a cohort's folders."""
-    files = [
-        path
-        for folder in (section.folder, section.tables)
-        if folder
-        for path in sorted(Path(folder).expanduser().rglob("*"))
-        if path.is_file()
-    ]
-    return text_hash([(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files])
+    """Return a hash of names, sizes and times of the files that a run would read.
+
+    Those of the data's folders, by default the data set's own place (`manifest.locate`), and of
+    all weights that are in place.
+    """
+    known = manifest.load()
+    source = {"rendered": "demo_cohort"}.get(section.source, section.source)
+    own = [name for name in (source, f"{source}_openface") if name in known]
+    folders = [Path(section.folder).expanduser()] if section.folder else []
+    folders += [Path(section.tables).expanduser()] if section.tables else []
+    folders += [manifest.locate(name) for name in own] if not section.folder else []
+    files = [path for folder in folders for path in sorted(folder.rglob("*"))]
+    weights = [entry for entry in known.values() if entry.kind == "weights"]
+    files += [manifest.locate(one.name) / file.path for one in weights for file in one.files]
+    stats = [(str(path), path.stat()) for path in files if path.is_file()]
+    return store.text_hash([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
 
 
 def cells_hash(path: Path) -> str:
     """Return a hash of a notebook's cells, whatever its outputs and metadata."""
     notebook = nbformat.read(path, as_version=4)
-    return text_hash([[cell.cell_type, cell.source] for cell in notebook.cells])
+    return store.text_hash([[cell.cell_type, cell.source] for cell in notebook.cells])
 
 
-@lru_cache(maxsize=64)
 def library_hash(path: Path) -> str:
-    """Return a hash of the library code that a notebook reaches."""
+    """Return a hash of the rooms that a notebook imports, with those that they import.
+
+    The pipeline carries results about; of it, only what a notebook holds in its hands counts.
+    """
     notebook = nbformat.read(path, as_version=4)
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
-    reached: set[str] = set()
-    for name in store.imported_names(code):
-        # The pipeline runs chapters; what it publishes with does not change what they compute.
-        reached |= store.reached_modules(
-            "expresso_lib.pipeline.run" if name.startswith("expresso_lib.pipeline") else name
-        )
-    return text_hash([[name, store.code_of(store.module_path(name))] for name in sorted(reached)])
-
-
-def text_hash(value: Any) -> str:
-    """Return the sha256 of a JSON-able value."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+    hands = store.code_of(Path(__file__).with_name("run.py"))
+    rooms = store.imported_rooms(code) | store.imported_rooms(hands)
+    return store.text_hash([hands, store.rooms_hash(*sorted(rooms - {"pipeline"}))])
 
 
 def outputs_path(chapter: str, run_folder: Path) -> Path:
-    """Return the file in which a finished chapter lists its tables with their hashes."""
+    """Return the file in which a finished chapter lists what it made, and what it never read."""
     return run_folder / "tables" / f"{chapter}.outputs.json"
 
 
 def read_outputs(chapter: str, run_folder: Path) -> Mapping[str, str]:
     """Return the tables and models a chapter made, name to hash; empty if it never finished."""
     path = outputs_path(chapter, run_folder)
+    return json.loads(path.read_text(encoding="utf-8"))["made"] if path.is_file() else {}
+
+
+def keep_fingerprint(run_folder: Path, name: str, facts: Mapping[str, str]) -> None:
+    """Write down what a finished chapter, or the book, rested on."""
+    store.write_text(run_folder / "fingerprints" / f"{name}.json", json.dumps(facts, indent=1))
+
+
+def kept_fingerprint(run_folder: Path, name: str) -> Mapping[str, str]:
+    """Return what `keep_fingerprint` wrote; nothing where it never finished."""
+    path = run_folder / "fingerprints" / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

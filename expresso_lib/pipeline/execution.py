@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
-import platform
-import shutil
-import subprocess
+import re
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import nbformat
 
 from expresso_lib import config, store
-from expresso_lib.pipeline import chapters, kernels
-
-logger = logging.getLogger(__name__)
-
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "captum",
-    "face-alignment",
-    "av",
-    "opencv-python",
-    "numpy",
-    "pandas",
-    "scipy",
-    "pingouin",
-    "statsmodels",
-    "scikit-learn",
-    "papermill",
-    "jupyter-book",
-)
+from expresso_lib.pipeline import chapters, project, provenance
 
 
 class ChapterFailed(RuntimeError):
@@ -53,107 +31,93 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
     ChapterFailed
         If a cell fails or the notebook ends before its last cell; the executed part is kept.
     """
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-
-    run_folder = root / "build" / parameters.run.name
+    run_folder = project.run_folder(root, parameters.run.name)
     out = run_folder / "notebooks" / f"{chapter.name}.ipynb"
+    source = chapters.notebook_path(chapter, root)
+    facts = _facts(chapter, parameters, root)
     started = time.time()
-    error = ""
     with store.atomic(out) as temporary, _environment(root):
-        try:
-            papermill.execute_notebook(
-                str(chapters.notebook_path(chapter, root)),
-                str(temporary),
-                parameters=config.flatten(parameters, chapter.sections),
-                kernel_name="python3",
-                cwd=str(root / "notebooks"),
-                progress_bar=False,
-                log_output=False,
-                request_save_on_cell_execute=False,
-                # Told to stop, an idle kernel would complain of the interruption.
-                extra_arguments=["--IPKernelApp.log_level=50"],
-                kernel_manager_class=kernels.LocalKernel,
-            )
-        except PapermillExecutionError as failure:
-            error = f"{failure.ename}: {failure.evalue}"
+        error = _papermill(source, temporary, config.flatten(parameters, _names(source)))
         if not error and not chapters.outputs_path(chapter.name, run_folder).is_file():
             error = "the notebook ended before its last cell (run.close())"
-        facts = provenance(chapter, parameters, root) | {
+        facts |= {
             "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
             "seconds": round(time.time() - started, 1),
             "error": error,
         }
-        _stamp(temporary, facts)
+        _stamp(temporary if temporary.stat().st_size else source, temporary, facts)
     _record(run_folder, parameters, chapter.name, facts)
     if error:
         chapters.outputs_path(chapter.name, run_folder).unlink(missing_ok=True)
-        raise ChapterFailed(f"chapter {chapter.name} failed: {error}")
+        raise ChapterFailed(error)
+    chapters.keep_fingerprint(run_folder, chapter.name, facts["fingerprint"])
     return out
 
 
-def provenance(
-    chapter: chapters.Chapter, parameters: config.Parameters, root: Path
-) -> dict[str, Any]:
+def _papermill(source: Path, out: Path, parameters: dict[str, Any]) -> str:
+    """Execute a notebook; return the error that stopped it, empty where it came to its end.
+
+    In a thread, for papermill takes Ctrl-C for an error of the notebook: here it reaches the
+    command at once, and the kernel goes with all its workers.
+    """
+    import papermill
+    from jupyter_client.manager import AsyncKernelManager
+    from jupyter_client.utils import run_sync  # type: ignore[attr-defined]
+    from papermill.exceptions import PapermillExecutionError
+
+    failures: list[BaseException] = []
+    kernel = AsyncKernelManager(kernel_name="python3")
+
+    def work() -> None:
+        try:
+            papermill.execute_notebook(
+                str(source),
+                str(out),
+                parameters=parameters,
+                kernel_name="python3",
+                cwd=str(source.parent),
+                progress_bar=False,
+                request_save_on_cell_execute=False,
+                km=kernel,
+            )
+        except BaseException as failure:
+            failures.append(failure)
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        if pid := getattr(kernel.provisioner, "pid", None):
+            getattr(os, "killpg", os.kill)(pid, signal.SIGTERM)
+        raise
+    run_sync(kernel.shutdown_kernel)(now=True)
+    if not failures:
+        return ""
+    failure = failures[0]
+    if isinstance(failure, PapermillExecutionError):
+        return re.sub(r"\x1b\[[0-9;]*m", "", f"{failure.ename}: {failure.evalue}")
+    return f"{type(failure).__name__}: {store.readable(failure)}"
+
+
+def _facts(chapter: chapters.Chapter, parameters: config.Parameters, root: Path) -> dict[str, Any]:
     """Return what a chapter's result rests on: hashes, parameters, versions, device."""
-    defaults = config.flatten(config.Parameters(), chapter.sections)
-    return {
+    run_folder = project.run_folder(root, parameters.run.name)
+    names = _names(chapters.notebook_path(chapter, root))
+    return provenance.stamp(root) | {
         "chapter": chapter.name,
         "run": parameters.run.name,
         "fingerprint": chapters.fingerprint(chapter, parameters, root),
-        "inputs": {
-            name: chapters.read_outputs(name, root / "build" / parameters.run.name)
-            for name in chapter.needs
-        },
-        "parameters": config.flatten(parameters, chapter.sections),
-        "defaults": defaults,
-        "revision": revision(root),
-        "python": platform.python_version(),
-        "platform": platform.platform(terse=True),
-        "packages": versions(),
-        "device": device(),
+        "inputs": {name: chapters.read_outputs(name, run_folder) for name in chapter.needs},
+        "parameters": config.flatten(parameters, names),
+        "defaults": config.flatten(config.Parameters(), names),
     }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that results depend on."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
-
-
-def device() -> str:
-    """Return what computes: the GPU's name, or the processor with its cores."""
-    # Asking torch would import it in a process that only starts others.
-    if shutil.which("nvidia-smi"):
-        found = subprocess.run(
-            ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if found.returncode == 0 and found.stdout.strip():
-            return found.stdout.splitlines()[0].strip()
-    return f"{platform.machine()}, {os.cpu_count()} cores"
-
-
-def revision(root: Path) -> str:
-    """Return the git revision, with ``+`` where the working tree differs; empty outside git."""
-
-    def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, check=False
-        )
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    if not shutil.which("git"):
-        return ""
-    head = git("rev-parse", "--short=12", "HEAD")
-    return head + ("+" if head and git("status", "--porcelain", "--untracked-files=no") else "")
+def _names(source: Path) -> list[str]:
+    """What a notebook declares, and where it runs: that is every chapter's."""
+    where = [config.flat_name("run", name) for name in config.RunSection.model_fields]
+    return [name for name in chapters.declared(source) if name not in where] + where
 
 
 @contextmanager
@@ -161,6 +125,7 @@ def _environment(root: Path) -> Iterator[None]:
     """Let the kernel find the project, and its imports nothing but this project's library."""
     before = dict(os.environ)
     os.environ["EXPRESSO_ROOT"] = str(root)
+    os.environ["EXPRESSO_HERE"] = str(Path.cwd())
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     os.environ.setdefault("MPLBACKEND", "agg")
     try:
@@ -170,8 +135,8 @@ def _environment(root: Path) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _stamp(path: Path, facts: dict[str, Any]) -> None:
-    notebook = nbformat.read(path, as_version=4)
+def _stamp(source: Path, path: Path, facts: dict[str, Any]) -> None:
+    notebook = nbformat.read(source, as_version=4)
     notebook.metadata["expresso"] = facts
     # Papermill notes where it read and wrote; a reader's book must not name this machine's disk.
     notebook.metadata.get("papermill", {}).pop("input_path", None)
@@ -182,16 +147,11 @@ def _stamp(path: Path, facts: dict[str, Any]) -> None:
 def _record(
     run_folder: Path, parameters: config.Parameters, chapter: str, facts: dict[str, Any]
 ) -> None:
-    path = run_folder / "run.json"
-    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    known.update(
-        name=parameters.run.name,
+    kept = ("fingerprint", "started", "seconds", "error", "device", "commit")
+    known = project.facts(run_folder).get("chapters", {})
+    project.record(
+        run_folder,
         parameters=parameters.model_dump(mode="json"),
-        packages=facts["packages"],
-        python=facts["python"],
-        device=facts["device"],
-        revision=facts["revision"],
+        chapters=known | {chapter: {key: facts[key] for key in kept}},
+        **{key: facts[key] for key in ("packages", "python", "device", "commit")},
     )
-    kept = ("fingerprint", "started", "seconds", "error", "device", "revision")
-    known.setdefault("chapters", {})[chapter] = {key: facts[key] for key in kept}
-    store.write_text(path, json.dumps(known, indent=1, sort_keys=True))

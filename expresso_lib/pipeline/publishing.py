@@ -8,7 +8,6 @@ there reads "not measured" and never stops the book. Sphinx builds offline; its 
 from __future__ import annotations
 
 import html
-import importlib.util
 import json
 import re
 import shutil
@@ -32,11 +31,12 @@ from pyarrow import parquet
 
 from expresso_lib import config, store
 from expresso_lib.figures import style
-from expresso_lib.pipeline import chapters, evidence
+from expresso_lib.pipeline import chapters, project, provenance
 from expresso_lib.statistics import claims
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = project.project_root()
 BENCHMARKS = ROOT / "benchmarks" / "bench.json"
+STUDY = ROOT / "benchmarks" / "study"
 MISSING = "not measured"
 # Bytes; a zip that still goes onto any stick and through most hospitals' file servers.
 LARGEST_EXPORT = 60_000_000
@@ -119,7 +119,6 @@ class Facts:
     folder: Path
     chapters: tuple[ChapterFacts, ...] = ()
     student: bool = False
-    bench_hashes: frozenset[str] = frozenset()
     built: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
 
     @property
@@ -161,40 +160,38 @@ class Facts:
         return claims.standing(differences, recipe) if len(differences) else ""
 
     def bench(self, kind: str, caption: str, **where: Any) -> str:
-        """Write benchmarks (`kind` "goal") or calibrations ("test"); those of other code go out."""
+        """Write benchmarks (`kind` "goal") or calibrations ("test"), each with its stamp."""
         # Measured here, or the committed table of the last time that all was measured.
         known = _read_json(self.folder.parent / "bench.json", []) or _read_json(BENCHMARKS, [])
         rows = [row | {"share": _share(row.get("test", ""))} for row in known if kind in row]
         rows = [row for row in rows if all(row.get(key) == value for key, value in where.items())]
-        fresh = [row for row in rows if row.get("source_hash") in self.bench_hashes]
-        # What another machine measured on older code says nothing beside a number of today's.
-        known_now = {_thing(row) for row in fresh}
-        measured = {_thing(row) for row in fresh if row.get("value") is not None}
+        measured = {_thing(row) for row in rows if row.get("value") is not None}
         lines = pd.DataFrame(
             [
-                (_goal if kind == "goal" else _calibration)(row, row in fresh)
+                (_goal if kind == "goal" else _calibration)(row)
+                | {"measured on": row.get("device", ""), "stamp": _when(row)}
                 for row in rows
-                if (row in fresh or _thing(row) not in known_now)
-                and not (kind == "goal" and row["value"] is None and _thing(row) in measured)
+                if not (kind == "goal" and row["value"] is None and _thing(row) in measured)
             ]
         )
         if kind == "goal" and len(lines):
             lines = lines.sort_values(["goal", "what"])
-            devices = [name for name in lines["device"].unique() if name]
-            if len(devices) == 1:  # said once, it leaves room for the notes
-                caption = f"{caption}, {devices[0]}"
-                lines = lines.drop(columns="device")
+        for column in ("measured on", "stamp") if len(lines) else ():
+            same = [name for name in lines[column].unique() if name]
+            if len(same) == 1:  # said once, it leaves room for the notes
+                caption = f"{caption}; {same[0]}"
+                lines = lines.drop(columns=column)
         return show_table(lines, caption=caption, digits=3)
 
     @cached_property
     def studied(self) -> dict[str, pd.DataFrame]:
-        """The committed tables of the study whose code is still this code."""
-        return evidence.read(ROOT / "benchmarks" / "study")
+        """The committed tables of the study."""
+        return provenance.read(STUDY)
 
     def study(
         self, name: str, *columns: str, caption: str, digits: int = 2, wide: str = "", **where: Any
     ) -> str:
-        """Write chosen columns and rows of a table of the study, or that it was not measured.
+        """Write chosen columns and rows of a table of the study, with its stamp.
 
         With `wide` the estimates of each of that column's values stand in a column of their own.
         """
@@ -209,6 +206,8 @@ class Facts:
             table.columns = list(columns)
         elif len(table):
             table = table.drop_duplicates(list(columns))
+        stamp = provenance.stamps(STUDY).get(name, {})
+        caption = f"{caption} ({provenance.stamp_text(stamp)})" if stamp else caption
         return show_table(table, columns, caption=caption, digits=digits)
 
     @cached_property
@@ -319,19 +318,23 @@ def _measured(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _goal(row: Mapping[str, Any], fresh: bool) -> dict[str, Any]:
-    fresh = fresh and row["value"] is not None  # a goal of a machine that is not at hand
+def _goal(row: Mapping[str, Any]) -> dict[str, Any]:
+    known = row["value"] is not None  # else a goal of a machine that is not at hand
     least = row.get("better") == "higher"
-    holds = fresh and (row["value"] >= row["bar"] if least else row["value"] <= row["bar"])
+    holds = known and (row["value"] >= row["bar"] if least else row["value"] <= row["bar"])
     return {
         "goal": row["goal"],
         "what": row.get("what", ""),
-        "measured": _measured(row["value"]) if fresh else MISSING,
+        "measured": _measured(row["value"]) if known else MISSING,
         "bar": f"{'at least' if least else 'at most'} {row['bar']:g}",
-        "reached": ("yes" if holds and row.get("gate", True) else "no") if fresh else "",
-        "note": row.get("note", "") if fresh else "",
-        "device": row.get("device", ""),
+        "reached": ("yes" if holds and row.get("gate", True) else "no") if known else "",
+        "note": row.get("note", ""),
     }
+
+
+def _when(row: Mapping[str, Any]) -> str:
+    """Date and commit of a measurement."""
+    return provenance.stamp_text({**row, "device": ""}) if row.get("device") else ""
 
 
 def _share(test: str) -> str:
@@ -342,28 +345,17 @@ def _share(test: str) -> str:
     )
 
 
-def _calibration(row: Mapping[str, Any], fresh: bool) -> dict[str, Any]:
+def _calibration(row: Mapping[str, Any]) -> dict[str, Any]:
     line = {
         "test": row["test"],
         "scenario": row["scenario"],
         "participants": row["n"],
         "simulated cases": row["cohorts"],
-        row["share"]: f"{100 * row['rate']:.1f} %" if fresh else MISSING,
+        row["share"]: f"{100 * row['rate']:.1f} %",
     }
     if row["share"] == "false positives" and not row["naive"]:
-        line["4 to 6 %"] = ("kept" if 0.04 <= row["rate"] <= 0.06 else "missed") if fresh else ""
+        line["4 to 6 %"] = "kept" if 0.04 <= row["rate"] <= 0.06 else "missed"
     return line
-
-
-def bench_hashes(folder: Path) -> frozenset[str]:
-    """Return the hashes of today's benchmarks; a value that carries another one is out of date."""
-    measure = folder / "measure.py"
-    spec = importlib.util.spec_from_file_location("expresso_benchmarks_measure", measure)
-    if not measure.is_file() or spec is None or spec.loader is None:
-        return frozenset()
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return frozenset(module.source_hash(path.stem) for path in folder.glob("[a-z]*.py"))
 
 
 def _read_json(path: Path, otherwise: Any) -> Any:
@@ -379,16 +371,17 @@ def _shown(name: str, value: Any) -> str:
 
 
 def read_chapter(
-    name: str, path: Path | None, *, run: str, current: Mapping[str, str] | None = None
+    name: str, path: Path | None, *, run_folder: Path, current: Mapping[str, str] | None = None
 ) -> tuple[ChapterFacts, NotebookNode]:
     """Return what is known of a chapter, and its executed notebook (empty if it has not run)."""
-    command = f"expresso run {name} --params {run}"
+    command = project.command(run_folder, f"run {name}")
     if path is None or not path.is_file():
         title = name.partition("_")[2].replace("_", " ").capitalize()
         return ChapterFacts(name, title, "not run", command), nbformat.v4.new_notebook()
     notebook = nbformat.read(path, as_version=4)
     found = re.search(r"^#\s+(.+)$", notebook.cells[0].source if notebook.cells else "", re.M)
-    stamp = notebook.metadata.get("expresso", {})
+    stamp = dict(notebook.metadata.get("expresso", {}))
+    stamp["error"] = without_places(stamp.get("error", ""))
     errors = any(
         output.output_type == "error"
         for cell in notebook.cells
@@ -432,6 +425,12 @@ def dress(
         if facts.state == "failed":
             # What a chapter never computed is said, not linked to: the book gets built.
             cell.source = re.sub(r"\{glue:\w+\}`[^`]*`", f"({MISSING})", cell.source)
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                output.evalue = without_places(output.evalue)
+                output.traceback = [f"{output.ename}: {output.evalue}"]
+            elif output.output_type == "stream":
+                output.text = without_places(output.text)
     table = style.table_html(facts.parameters, caption=f"Parameters of {facts.name}")
     above, below = (
         nbformat.v4.new_markdown_cell(
@@ -452,6 +451,17 @@ def dress(
     page = nbformat.v4.new_notebook(metadata=known)
     page.cells = [cells[0], above, *cells[1:], below]
     return page
+
+
+def without_places(text: str) -> str:
+    """Return a text in which a path of this machine is only the name of its file.
+
+    >>> without_places("no video '/home/dr_who/patients/a.mp4'; see C:\\\\data\\\\b.csv")
+    "no video '…/a.mp4'; see …/b.csv"
+    """
+    quoted = r"(['\"])(?:[A-Za-z]:|~)?[\\/][^'\"\n]*[\\/]([^'\"\\/\n]*)\1"
+    bare = r"(?<![\w.:/…])(?:[A-Za-z]:|~)?(?:[\\/][^\s'\"\\/:;,]+)+[\\/]([^\s'\"\\/:;,]*)"
+    return re.sub(bare, r"…/\1", re.sub(quoted, r"\1…/\2\1", text))
 
 
 def folded(cells: Sequence[NotebookNode]) -> list[NotebookNode]:
@@ -502,7 +512,6 @@ def inputs(root: Path, run_folder: Path) -> list[Path]:
     made = [
         *run_folder.glob("tables/*.parquet"),
         *run_folder.glob("figures/*.html"),
-        *run_folder.glob("fingerprints/[0-9]*.json"),
         *root.glob("notebooks/[0-9][0-9]_*.ipynb"),
         run_folder / "run.json",
         run_folder.parent / "bench.json",
@@ -515,17 +524,23 @@ def inputs(root: Path, run_folder: Path) -> list[Path]:
 
 
 def build(
-    run_folder: Path, notebooks: Mapping[str, Path], *, student: bool = False, root: Path = ROOT
+    run_folder: Path,
+    notebooks: Mapping[str, Path],
+    *,
+    current: Mapping[str, Mapping[str, str]] | None = None,
+    student: bool = False,
+    root: Path = ROOT,
 ) -> Path:
     """Build the static book of one run.
 
     Parameters
     ----------
     run_folder : Path
-        ``build/<run>`` with ``tables/``, ``run.json`` and ``fingerprints/``: per chapter the
-        hashes of its sources now. Without these freshness is "not proven".
+        ``build/<run>`` with ``tables/`` and ``run.json``.
     notebooks : mapping of str to Path
         Executed notebook per chapter name; a missing chapter gets a page that says so.
+    current : mapping, optional
+        Per chapter the hashes of its sources now; without them freshness is "not proven".
     student : bool
         Leave the solutions out, of the pages and of the notebooks offered for download.
     root : Path
@@ -541,27 +556,19 @@ def build(
     BuildFailed
         If Sphinx warns of anything.
     """
-    run_folder = Path(run_folder).resolve()
+    run_folder, current = Path(run_folder).resolve(), current or {}
     edition = "student" if student else "html"
     source, out = run_folder / "pages" / edition, run_folder / edition
     toc = yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8"))
     names = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
     read = [
         read_chapter(
-            name,
-            notebooks.get(name),
-            run=run_folder.name,
-            current=_read_json(run_folder / "fingerprints" / f"{name}.json", {}),
+            name, notebooks.get(name), run_folder=run_folder, current=current.get(name, {})
         )
         for name in names
         if re.match(r"(\d\d|[a-z])_", name)
     ]
-    facts = Facts(
-        run_folder,
-        tuple(chapter for chapter, _ in read),
-        student,
-        bench_hashes(root / "benchmarks"),
-    )
+    facts = Facts(run_folder, tuple(chapter for chapter, _ in read), student)
     store.write_text(
         run_folder / "tables" / "data_dictionary.csv", facts.dictionary.to_csv(index=False)
     )
@@ -699,7 +706,7 @@ def compare(first: Path, second: Path) -> Path:
         if not side.run:
             raise FileNotFoundError(
                 f"run {side.name!r} has no run.json; make it first: "
-                f"expresso book --params {side.name}"
+                f"{project.command(side.folder, 'book')}"
             )
     body = re.sub(r"`{4}(\{raw\} html)?", "", a.differences(b))
     drawn = [{path.name for path in side.folder.glob("figures/*.png")} for side in (a, b)]

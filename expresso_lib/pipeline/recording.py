@@ -19,6 +19,7 @@ from expresso_lib.attribution import explanation
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import action_units, mediapipe, tables, video
 from expresso_lib.figures import drawing, report
+from expresso_lib.pipeline import project
 from expresso_lib.pipeline.run import MissingRun
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,7 @@ class Reader:
         if not path.is_file():
             raise MissingRun(
                 f"run {run_folder.name!r} has no final model; make it first: "
-                f"expresso run 03_finetune --params {run_folder.name}"
+                f"{project.command(run_folder, 'run 03_finetune')}"
             )
         model, recipe = models.load(path)
         table, scores = (

@@ -6,7 +6,6 @@ import base64
 import html
 import json
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -17,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from expresso_lib import cohort as cohorts
-from expresso_lib import config, engine, rendered, store
+from expresso_lib import config, rendered, store
 from expresso_lib.figures import page, style
-from expresso_lib.pipeline import chapters
+from expresso_lib.pipeline import chapters, project
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,28 +30,13 @@ class MissingRun(FileNotFoundError):
     """An earlier chapter of this run has not been executed yet."""
 
 
-def project_root() -> Path:
-    """Return the folder that holds ``data_manifest.yaml``: here, above, or ``$EXPRESSO_ROOT``.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    """
-    named = os.environ.get("EXPRESSO_ROOT")
-    here = Path(named) if named else Path.cwd()
-    for folder in (here, *here.parents, Path(__file__).resolve().parents[2]):
-        if (folder / "data_manifest.yaml").is_file():
-            return folder.resolve()
-    raise FileNotFoundError(
-        "no data_manifest.yaml here or above; run from inside the project, or name its folder "
-        "in the environment variable EXPRESSO_ROOT."
-    )
+PLANNED = ("participants", "recordings", "seconds", "fps", "size", "seed", "variant")
 
 
 def shipped(section: config.CohortSection) -> bool:
     """Return whether these rendered participants come ready-made with the project."""
-    return section == config.CohortSection()
+    default = config.CohortSection()
+    return all(getattr(section, name) == getattr(default, name) for name in PLANNED)
 
 
 def open_run(chapter: str, namespace: Mapping[str, Any]) -> Run:
@@ -73,13 +57,13 @@ def open_run(chapter: str, namespace: Mapping[str, Any]) -> Run:
         If a chapter this one rests on has not run, naming it and how to run it.
     """
     this = chapters.find(chapter)
-    parameters = config.collect(namespace, this.sections)
-    run = Run(this, parameters, project_root())
+    parameters = config.collect(namespace)
+    run = Run(this, parameters, project.project_root())
     for earlier in this.needs:
         if not chapters.outputs_path(earlier, run.folder).is_file():
             raise MissingRun(
                 f"this chapter rests on {earlier}, which has not finished in run "
-                f"{run.name!r}; execute it first: expresso run {earlier} --params {run.name}"
+                f"{run.name!r}; execute it first: {project.command(run.folder, f'run {earlier}')}"
             )
     run.prepare()
     return run
@@ -90,7 +74,7 @@ class Run:
     """One chapter in one run; results go to ``build/<run>/``."""
 
     chapter: chapters.Chapter
-    parameters: config.Parameters
+    parameters: Any  # config.Declared: config.Parameters as far as this chapter declares them
     root: Path
     _figures: dict[str, int] = field(default_factory=dict)
     _made: dict[str, str] = field(default_factory=dict)
@@ -103,7 +87,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """``build/<run>``."""
-        return self.root / "build" / self.name
+        return project.run_folder(self.root, self.name)
 
     @property
     def data(self) -> Path:
@@ -157,14 +141,8 @@ class Run:
         section = self.parameters.cohort
         if section.source == "rendered" and section.folder:
             return rendered.read_plan(section.folder)
-        return rendered.plan_cohort(
-            participants=section.participants,
-            recordings=section.recordings,
-            seconds=section.seconds,
-            fps=section.fps,
-            seed=section.seed,
-            variant=section.variant,
-        )
+        names = [name for name in PLANNED if name != "size"]
+        return rendered.plan_cohort(**{name: getattr(section, name) for name in names})
 
     def render(self) -> Path:
         """Render the cohort of the parameters into ``data/rendered``."""
@@ -226,10 +204,7 @@ class Run:
 
     def record(self, **facts: Any) -> None:
         """Add facts to ``run.json``, e.g. ``default_recipe``."""
-        path = self.folder / "run.json"
-        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-        known.setdefault("name", self.name)
-        store.write_text(path, json.dumps(known | facts, indent=1, sort_keys=True, default=str))
+        project.record(self.folder, **facts)
 
     def fact(self, name: str) -> Any:
         """Return a fact of ``run.json``.
@@ -239,8 +214,7 @@ class Run:
         MissingRun
             If no chapter has recorded it.
         """
-        path = self.folder / "run.json"
-        known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        known = project.facts(self.folder)
         if name not in known:
             raise MissingRun(
                 f"run {self.name!r} has not recorded {name!r}; execute the earlier chapters first."
@@ -253,7 +227,7 @@ class Run:
     def executor(self) -> Executor | None:
         """Where pieces of work run; None: in this process."""
         section = self.parameters.run
-        return engine.executor(
+        return store.executor(
             section.engine,
             workers=section.workers,
             threads=section.threads,
@@ -349,9 +323,10 @@ class Run:
         # Only the chapter that trains answers for the models; the others find them there.
         for path in sorted(self.models.glob("*.safetensors")) if self.chapter.trains else ():
             made[f"models/{path.name}"] = store.file_hash(path)
+        facts = {"made": made, "unread": self.parameters.unread}
         store.write_text(
             chapters.outputs_path(self.chapter.name, self.folder),
-            json.dumps(made, indent=1, sort_keys=True),
+            json.dumps(facts, indent=1, sort_keys=True),
         )
         if "executor" in self.__dict__ and self.executor is not None:
             self.executor.shutdown(wait=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from expresso_lib import clips, engine, faces, rendered, store
+from expresso_lib import clips, faces, rendered, store
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import anatomy, video
 
@@ -92,7 +92,7 @@ def test_no_weights_and_no_tables_say_what_to_do(tmp_path):
 
 def test_tracks_do_not_depend_on_the_engine(recordings, tracks, tmp_path):
     """Two worker processes write what this process writes, byte for byte in every array."""
-    executor = engine.executor("loky", workers=2)
+    executor = store.executor("loky", workers=2)
     try:
         done = store.map(
             preprocessing.make_track,
@@ -138,7 +138,7 @@ def test_a_killed_dask_worker_loses_nothing_and_repeats_nothing(recordings, trac
         Client(cluster) as client,
     ):
         pids = list(client.run(os.getpid).values())
-        executor = engine.executor("dask", scheduler=cluster.scheduler_address)
+        executor = store.executor("dask", scheduler=cluster.scheduler_address)
         finished: dict[Path, int] = {}
 
         def kill_one() -> None:

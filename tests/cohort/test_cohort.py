@@ -161,6 +161,16 @@ def test_from_parameters_reads_what_the_section_names(tmp_path, clips):
     assert found.faces_may_be_shown
 
 
+def test_only_forgets_what_is_dropped(tmp_path, clips):
+    """Score, band and number of recordings are those of the recordings that are kept."""
+    text = "participant,recording,path,bdi\nann,a1,a.mp4,10\nann,a2,b.mp4,30\nbob,b1,c.mp4,5\n"
+    root = write_folder(tmp_path, clips, text, ["a.mp4", "b.mp4", "c.mp4"])
+    found = cohort.read("folder", root, score="bdi").only(["a1"])
+    (ann,) = found.participants.to_dict("records")
+    assert (ann["participant"], ann["score"], ann["n_recordings"]) == ("ann", 10, 1)
+    assert ann["band"] == "minimal"
+
+
 def test_save_and_load_keep_everything(tmp_path, clips):
     """What chapter 1 wrote is what chapter 8 reads."""
     text = "participant,path,phq9\nann,a.mp4,3\nbob,b.mp4,15\n"

@@ -69,6 +69,14 @@ def test_interval_is_cut_at_the_scale(case):
     assert wide.interval == (0, 63)
 
 
+def test_an_infinite_interval_keeps_its_word(case):
+    """With too few people for its level it is the whole scale, and decides no band."""
+    endless = dataclasses.replace(case, half_width=float("inf"))
+    text = re.sub(r"\s+", " ", report.card(endless))
+    assert "% interval 0.0 to 63.0" in text
+    assert "reaches from “minimal” to “severe”: it does not decide the band." in text
+
+
 def test_card_says_that_a_wide_interval_does_not_decide_the_band(case):
     """12 to 28 reaches from minimal to moderate."""
     text = re.sub(r"\s+", " ", report.card(case))

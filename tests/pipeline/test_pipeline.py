@@ -1,15 +1,22 @@
 """Chapters run when they must and only then; a failed one says so."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import namedtuple
 from pathlib import Path
 
 import nbformat
 import pandas as pd
 import pytest
 
-from expresso_lib import config, pipeline
+from expresso_lib import config, pipeline, store
 from expresso_lib.pipeline import book, chapters, execution
+from expresso_lib.pipeline import project as project_
 
 ROOT = Path(__file__).parents[2]
 SETUP = 'from expresso_lib import pipeline\nrun = pipeline.open_run("{name}", globals())'
@@ -24,9 +31,13 @@ USE = (
 )
 
 
-def write_notebook(root: Path, name: str, sections: tuple[str, ...], work: str) -> None:
+People = namedtuple("People", "participants")
+ALPHA = ("statistics_alpha", "run_name")
+
+
+def write_notebook(root: Path, name: str, names: tuple[str, ...], work: str) -> None:
     cells = [
-        nbformat.v4.new_code_cell(config.parameters_cell(sections)),
+        nbformat.v4.new_code_cell(config.parameters_cell(names)),
         nbformat.v4.new_code_cell(SETUP.format(name=name)),
         nbformat.v4.new_code_cell(work),
         nbformat.v4.new_code_cell("run.close()"),
@@ -46,13 +57,12 @@ def project(tmp_path, monkeypatch):
     """A project of two chapters, whose second rests on the table of the first."""
     (tmp_path / "notebooks").mkdir()
     shutil.copy(ROOT / "data_manifest.yaml", tmp_path)
-    write_notebook(
-        tmp_path, "01_cohort", ("statistics", "run"), MAKE.format(value="round(statistics_alpha)")
-    )
-    write_notebook(tmp_path, "02_faces", ("run",), USE)
+    shutil.copytree(ROOT / "notebooks" / "params", tmp_path / "notebooks" / "params")
+    write_notebook(tmp_path, "01_cohort", ALPHA, MAKE.format(value="round(statistics_alpha)"))
+    write_notebook(tmp_path, "02_faces", ("run_name",), USE)
     two = (
-        chapters.Chapter("01_cohort", "One", ("statistics", "run")),
-        chapters.Chapter("02_faces", "Two", ("run",), ("01_cohort",)),
+        chapters.Chapter("01_cohort", "One"),
+        chapters.Chapter("02_faces", "Two", ("01_cohort",)),
     )
     monkeypatch.setattr(chapters, "CHAPTERS", two)
     monkeypatch.setattr(chapters, "BY_NAME", {c.name: c for c in two})
@@ -82,7 +92,7 @@ def test_run_chapters_redoes_only_what_depends_on_a_change(project):
     assert make(project) == ["01", "02"]
     assert make(project) == []
     assert make(project, alpha=0.1) == ["01"]
-    write_notebook(project, "01_cohort", ("statistics", "run"), MAKE.format(value="7"))
+    write_notebook(project, "01_cohort", ALPHA, MAKE.format(value="7"))
     assert make(project, alpha=0.1) == ["01", "02"]
     doubled = pd.read_parquet(project / "build" / "t" / "tables" / "doubled.parquet")
     assert doubled["n"].tolist() == [14]
@@ -91,18 +101,131 @@ def test_run_chapters_redoes_only_what_depends_on_a_change(project):
 @pytest.mark.slow
 def test_run_chapters_publishes_a_failed_chapter_as_failed(project):
     """The executed part is kept with its error; what rests on it waits; both are named."""
-    write_notebook(project, "01_cohort", ("statistics", "run"), "1 / 0")
+    write_notebook(project, "01_cohort", ALPHA, "1 / 0")
     assert make(project) == ["failed 01_cohort", "failed 02_faces"]
     kept = nbformat.read(project / "build" / "t" / "notebooks" / "01_cohort.ipynb", as_version=4)
     assert "ZeroDivisionError" in kept.metadata.expresso.error
-    write_notebook(project, "01_cohort", ("statistics", "run"), MAKE.format(value="1"))
+    write_notebook(project, "01_cohort", ALPHA, MAKE.format(value="1"))
     assert make(project) == ["01", "02"]
+
+
+def count(monkeypatch) -> list[str]:
+    """Have chapters finish without a kernel; return the list of those that were executed."""
+    ran = []
+
+    def execute(chapter, parameters, root):
+        folder = project_.run_folder(root, parameters.run.name)
+        made = chapters.outputs_path(chapter.name, folder)
+        store.write_text(made, json.dumps({"made": {}, "unread": []}))
+        now = chapters.fingerprint(chapter, parameters, root)
+        chapters.keep_fingerprint(folder, chapter.name, now)
+        ran.append(chapter.name)
+
+    monkeypatch.setattr(execution, "execute", execute)
+    return ran
+
+
+def test_fetched_data_make_chapters_stale(project, monkeypatch, tmp_path):
+    """A data set that arrives at its default place after a run is read by the next one."""
+    monkeypatch.setenv("EXPRESSO_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(book.cohort, "from_parameters", lambda section: People(range(9)))
+    ran = count(monkeypatch)
+    wanted = config.validate({"run": {"name": "t"}, "cohort": {"source": "cremad"}})
+    for expected in (["01_cohort", "02_faces"], []):
+        ran.clear()
+        book.run_chapters(chapters.CHAPTERS, wanted, project)
+        assert ran == expected
+    (tmp_path / "data" / "cremad").mkdir(parents=True)
+    (tmp_path / "data" / "cremad" / "one.flv").write_bytes(b"video")
+    book.run_chapters(chapters.CHAPTERS, wanted, project)
+    assert ran == ["01_cohort", "02_faces"]
+
+
+@pytest.mark.parametrize("what", ["versions", "rooms_hash"])
+def test_upgrades_and_edited_rooms_make_chapters_stale(project, monkeypatch, what):
+    """Another version of a deciding package, or another room: every chapter is executed again."""
+    ran = count(monkeypatch)
+    book.run_chapters(chapters.CHAPTERS, parameters(), project)
+    ran.clear()
+    monkeypatch.setattr(store, what, lambda *rooms: "another")
+    assert "changed: " in book.stale(chapters.CHAPTERS[0], parameters(), project)
+    book.run_chapters(chapters.CHAPTERS, parameters(), project)
+    assert ran == ["01_cohort", "02_faces"]
+
+
+def test_force_executes_the_named_chapter_only(project, monkeypatch, caplog):
+    """What it rests on is up to date and stays; all that is executed is said first."""
+    caplog.set_level("INFO")
+    ran = count(monkeypatch)
+    book.run_chapters(chapters.CHAPTERS, parameters(), project)
+    ran.clear()
+    book.run_chapters(chapters.CHAPTERS, parameters(), project, force=["02_faces"])
+    assert ran == ["02_faces"]
+    assert "In build/t will be executed: 02_faces (forced)" in caplog.text
+
+
+def test_too_few_people_are_refused_before_chapter_1(project, monkeypatch):
+    """The least number has a reason, and nothing is executed."""
+    ran = count(monkeypatch)
+    monkeypatch.setattr(book.cohort, "from_parameters", lambda section: People(range(2)))
+    wanted = config.validate({"run": {"name": "t"}, "cohort": {"source": "ravdess"}})
+    with pytest.raises(config.ParameterError, match=r"ravdess: 2: at least 6 .* sign-flip"):
+        book.run_chapters(chapters.CHAPTERS, wanted, project)
+    assert ran == []
+
+
+def test_two_books_in_one_folder_do_not_meet(project, monkeypatch):
+    """The second says so and leaves; another run's folder is free."""
+    ran = count(monkeypatch)
+    with book.alone(project / "build" / "t"):
+        with pytest.raises(book.Busy, match=r"another expresso works in .* --run NAME"):
+            book.run_chapters(chapters.CHAPTERS, parameters(), project)
+        with book.alone(project / "build" / "other"):
+            pass
+    assert ran == []
+    assert book.run_chapters(chapters.CHAPTERS, parameters(), project) == {}
+
+
+def test_an_interrupt_ends_at_once_and_keeps_the_book(project, monkeypatch):
+    """Nothing is executed or published after it."""
+    index = project / "build" / "t" / "html" / "index.html"
+    store.write_text(index, "a good book")
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(execution, "execute", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        book.make(parameters(), project)
+    assert index.read_text() == "a good book"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+def test_ctrl_c_kills_the_kernel_and_leaves_with_130(project):
+    """Within seconds, without a traceback, with a word on what is kept."""
+    write_notebook(project, "01_cohort", ALPHA, "import time; time.sleep(600)")
+    command = [sys.executable, "-m", "expresso_lib.cli", "run", "1", "-p", "run.engine=process"]
+    work = subprocess.Popen(
+        command, env=os.environ | {"EXPRESSO_ROOT": str(project)}, stderr=subprocess.PIPE, text=True
+    )
+    folder = project / "build" / "demo"
+    for _ in range(3000):
+        if (folder / "figures").is_dir():  # the notebook has opened its run
+            break
+        time.sleep(0.2)
+    work.send_signal(signal.SIGINT)
+    said = work.communicate(timeout=30)[1]
+    assert work.returncode == 130, said
+    assert "Interrupted. Finished work is kept" in " ".join(said.split())
+    assert "Traceback" not in said
+    assert not list((folder / "notebooks").glob("*.ipynb"))
 
 
 @pytest.mark.slow
 def test_execute_notices_a_notebook_that_ends_early(project):
     """`sys.exit(0)` skips the rest without an error; the missing stamp tells."""
-    write_notebook(project, "01_cohort", ("statistics", "run"), "import sys; sys.exit(0)")
+    write_notebook(project, "01_cohort", ALPHA, "import sys; sys.exit(0)")
     with pytest.raises(execution.ChapterFailed, match=r"before its last cell|SystemExit"):
         execution.execute(chapters.CHAPTERS[0], parameters(), project)
 
@@ -133,8 +256,24 @@ def test_open_run_refuses_a_wrong_parameter(project, monkeypatch):
 def test_open_run_names_the_missing_chapter(project, monkeypatch):
     """A notebook opened alone says which earlier one it needs and how to run it."""
     monkeypatch.setenv("EXPRESSO_ROOT", str(project))
-    with pytest.raises(pipeline.MissingRun, match="expresso run 01_cohort --params t"):
+    with pytest.raises(pipeline.MissingRun, match="expresso run 01_cohort --run t"):
         pipeline.open_run("02_faces", {"run_name": "t"})
+
+
+def test_glue_takes_many_values_and_whole_rows(project, monkeypatch):
+    """A row with an estimate and its interval gives three names; numbers stay plain numbers."""
+    import myst_nb
+
+    monkeypatch.setenv("EXPRESSO_ROOT", str(project))
+    kept = {}
+    monkeypatch.setattr(myst_nb, "glue", lambda name, value, display: kept.update({name: value}))
+    run = pipeline.open_run("01_cohort", {"run_name": "t"})
+    row = pd.Series({"estimate": 0.5, "ci_low": 0.25, "ci_high": 0.75, "n": 7})
+    run.glue(r=row, people=pd.Series([84])[0], word="yes", gain=dict(row))
+    numbers = {"r": 0.5, "r_low": 0.25, "r_high": 0.75}
+    gains = {f"gain{name[1:]}": value for name, value in numbers.items()}
+    assert kept == numbers | gains | {"people": 84, "word": "yes"}
+    assert type(kept["people"]) is int
 
 
 def test_run_names_the_tables_there_are(project, monkeypatch):

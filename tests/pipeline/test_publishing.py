@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from expresso_lib import statistics
-from expresso_lib.pipeline import publishing
+from expresso_lib.pipeline import project, provenance, publishing
 
 NEW = nbformat.v4
 
@@ -16,7 +16,7 @@ NEW = nbformat.v4
 @pytest.fixture
 def run(tmp_path):
     folder = tmp_path / "build" / "demo"
-    for name in ("tables", "figures", "fingerprints"):
+    for name in ("tables", "figures"):
         (folder / name).mkdir(parents=True)
     record = {"name": "demo", "parameters": {"clips": {"frames": 32, "size": 64}}}
     (folder / "run.json").write_text(json.dumps(record))
@@ -47,7 +47,9 @@ def test_chapter_is_fresh_only_if_every_hash_agrees(tmp_path):
         ({"notebook": "a", "library": "z"}, "stale (library changed)"),
         ({}, "not proven"),
     ):
-        facts, _ = publishing.read_chapter("02_faces", path, run="demo", current=current)
+        facts, _ = publishing.read_chapter(
+            "02_faces", path, run_folder=tmp_path / "demo", current=current
+        )
         assert facts.freshness == words
 
 
@@ -67,7 +69,9 @@ def test_stages_are_the_sections_with_the_seconds_of_their_cells(tmp_path):
         ran(3.0),
     ]
     nbformat.write(NEW.new_notebook(cells=cells), tmp_path / "c.ipynb")
-    facts, _ = publishing.read_chapter("02_faces", tmp_path / "c.ipynb", run="demo")
+    facts, _ = publishing.read_chapter(
+        "02_faces", tmp_path / "c.ipynb", run_folder=tmp_path / "demo"
+    )
     assert facts.stages == {"Opening": 1.0, "B | C": 5.5}
     assert facts.longest_stage == "B | C (6 s)"
     assert publishing.ChapterFacts("a", "A", "not run", "").longest_stage == "not measured"
@@ -77,7 +81,7 @@ def test_title_of_a_page_carries_the_chapters_number(tmp_path):
     """The text says "chapter 2", so the sidebar does; a chapter that has not run, too."""
     templates = publishing._templates(publishing.ROOT / "book")
     for path, title in ((executed(tmp_path / "c.ipynb"), "# 2 Faces\n"), (None, "# 2 Faces\n")):
-        facts, notebook = publishing.read_chapter("02_faces", path, run="demo")
+        facts, notebook = publishing.read_chapter("02_faces", path, run_folder=tmp_path / "demo")
         page = publishing.dress(notebook, facts, templates)
         assert page.cells[0].source.startswith(title)
         assert page.cells[0].source.count("# ") == 1
@@ -86,7 +90,7 @@ def test_title_of_a_page_carries_the_chapters_number(tmp_path):
 def test_failed_chapter_is_published_as_failed(tmp_path):
     """An error is shown, never hidden, and missing numbers do not stop the book."""
     path = executed(tmp_path / "c.ipynb", error="ValueError: no face")
-    facts, notebook = publishing.read_chapter("02_faces", path, run="demo")
+    facts, notebook = publishing.read_chapter("02_faces", path, run_folder=tmp_path / "demo")
     templates = publishing._templates(publishing.ROOT / "book")
     page = nbformat.writes(publishing.dress(notebook, facts, templates))
     assert facts.state == "failed"
@@ -99,12 +103,16 @@ def test_error_output_alone_makes_a_chapter_failed(tmp_path):
     """A stamp that says nothing does not turn an error into success."""
     output = NEW.new_output("error", ename="E", evalue="x", traceback=["x"])
     path = executed(tmp_path / "c.ipynb", outputs=[output])
-    assert publishing.read_chapter("02_faces", path, run="demo")[0].state == "failed"
+    assert (
+        publishing.read_chapter("02_faces", path, run_folder=tmp_path / "demo")[0].state == "failed"
+    )
 
 
 def test_run_card_shows_default_beside_injected(tmp_path):
     """Typed parameters, default and value, and what differs."""
-    facts, _ = publishing.read_chapter("02_faces", executed(tmp_path / "c.ipynb"), run="demo")
+    facts, _ = publishing.read_chapter(
+        "02_faces", executed(tmp_path / "c.ipynb"), run_folder=tmp_path / "demo"
+    )
     row = facts.parameters.iloc[0]
     assert (row["type"], row["default"], row["this run"], row["differs"]) == (
         "int", "32", "16", "changed")  # fmt: skip
@@ -149,56 +157,38 @@ def test_number_takes_the_row_that_fits(run):
     assert facts.number("model_scores", "estimate", recipe="c") == "not measured"
 
 
-def test_benchmark_of_other_code_is_withheld(run):
-    """A value is shown only with the hash of today's code."""
-    rows = [
-        {
-            "goal": 1,
-            "what": "now",
-            "value": 1.25,
-            "bar": 1,
-            "better": "higher",
-            "source_hash": "today",
-        },
-        {
-            "goal": 2,
-            "what": "then",
-            "value": 99.5,
-            "bar": 1,
-            "better": "lower",
-            "source_hash": "old",
-        },
-    ]
+def test_measurements_carry_their_stamp_and_are_never_withheld(run):
+    """Whatever the code is today, a value is shown with the date and commit of its measurement."""
+    line = {"goal": 1, "what": "a", "value": 1.25, "bar": 1, "better": "higher", "device": "here"}
+    old = {"date": "2026-11-26", "commit": "abc123"}
+    rows = [line | old, line | old | {"what": "b", "value": 99.5, "better": "lower"}]
     (run.parent / "bench.json").write_text(json.dumps(rows))
-    text = publishing.Facts(run, bench_hashes=frozenset({"today"})).bench("goal", "Goals")
+    text = publishing.Facts(run).bench("goal", "Goals")
     assert "1.25" in text
-    assert "at least 1" in text
-    assert "99.5" not in text
-    assert "not measured" in text
+    assert "99.5" in text
+    assert "measured 2026-11-26 at commit abc123" in text
+    assert "<td>here" not in text  # one machine is named once, in the caption
 
 
-def test_an_old_benchmark_of_another_machine_goes_where_a_new_one_stands(run):
-    """One row for what was measured on today's code; both where both machines measured it."""
-    line = {"goal": 1, "what": "now", "value": 1.25, "bar": 1, "better": "higher"}
-    here, there = {"source_hash": "today", "device": "here"}, {"device": "there", "value": 7.5}
-    for hash_, shown in (("old", False), ("today", True)):
-        rows = [line | here, line | there | {"source_hash": hash_}]
-        (run.parent / "bench.json").write_text(json.dumps(rows))
-        text = publishing.Facts(run, bench_hashes=frozenset({"today"})).bench("goal", "Goals")
-        assert "here" in text
-        assert ("there" in text) == shown
-        assert ("<th>device" in text or ">device<" in text) == shown
-        assert "not measured" not in text
+def test_study_tables_are_shown_with_their_stamp(run, tmp_path, monkeypatch):
+    """A rename of a module never blanks what took hours."""
+    table = pd.DataFrame({"seed": ["0"], "recipe": ["null"], "estimate": [0.123456]})
+    provenance.keep(tmp_path / "study", "t", table, date="2026-11-26", commit="abc123")
+    monkeypatch.setattr(publishing, "STUDY", tmp_path / "study")
+    text = publishing.Facts(run).study("t", "recipe", "estimate", caption="T", digits=4)
+    assert "0.1235" in text
+    assert "null" in text
+    assert "measured 2026-11-26 at commit abc123" in text
 
 
 def test_a_goal_of_a_gpu_is_not_measured_until_one_was_there(run):
     """The line says so and names no device; the value of a GPU takes its place."""
-    line = {"goal": 5, "what": "share", "bar": 0.35, "better": "higher", "source_hash": "today"}
+    line = {"goal": 5, "what": "share", "bar": 0.35, "better": "higher"}
     other = line | {"what": "speed", "value": 2.5, "device": "here"}
     absent, gpu = line | {"value": None, "device": ""}, line | {"value": 0.41, "device": "H100"}
     for rows, told in (([other, absent], "not measured"), ([other, absent, gpu], "0.41")):
         (run.parent / "bench.json").write_text(json.dumps(rows))
-        text = publishing.Facts(run, bench_hashes=frozenset({"today"})).bench("goal", "Goals")
+        text = publishing.Facts(run).bench("goal", "Goals")
         assert told in text
         assert ("not measured" in text) == (told == "not measured")
         assert ("H100" in text) == (told == "0.41")
@@ -207,15 +197,7 @@ def test_a_goal_of_a_gpu_is_not_measured_until_one_was_there(run):
 def test_calibrations_tell_false_positives_from_coverage_and_power(run):
     """A share of intervals that cover is no share of false alarms; a test that errs is named."""
     rows = [
-        {
-            "test": test,
-            "scenario": "s",
-            "n": 24,
-            "cohorts": 500,
-            "rate": rate,
-            "naive": False,
-            "source_hash": "today",
-        }
+        {"test": test, "scenario": "s", "n": 24, "cohorts": 500, "rate": rate, "naive": False}
         for test, rate in (
             ("H5 shift", 0.0612),
             ("H1 max-T", 0.05),
@@ -224,7 +206,7 @@ def test_calibrations_tell_false_positives_from_coverage_and_power(run):
         )
     ]
     (run.parent / "bench.json").write_text(json.dumps(rows))
-    facts = publishing.Facts(run, bench_hashes=frozenset({"today"}))
+    facts = publishing.Facts(run)
     tables = {
         share: facts.bench("test", "c", share=share)
         for share in ("false positives", "coverage", "power")
@@ -254,7 +236,7 @@ def test_comparison_lists_what_differs_and_only_that(run):
 
 def test_comparison_with_a_run_that_is_not_there_says_how_to_make_it(run):
     """The remedy is in the message."""
-    with pytest.raises(FileNotFoundError, match="expresso book --params nothing"):
+    with pytest.raises(FileNotFoundError, match="expresso book --run nothing"):
         publishing.compare(run, run.parent / "nothing")
 
 
@@ -331,13 +313,39 @@ def test_pages_keep_back_where_data_lie(tmp_path):
     cell = NEW.new_code_cell(f'cohort_folder = "{secret}"\nclips_frames = 8\ncohort_table = ""')
     cell.metadata["tags"] = ["injected-parameters"]
     path = executed(tmp_path / "c.ipynb", parameters={"cohort_folder": secret, "clips_frames": 8})
-    facts, notebook = publishing.read_chapter("02_faces", path, run="demo")
+    facts, notebook = publishing.read_chapter("02_faces", path, run_folder=tmp_path / "demo")
     notebook.cells.append(cell)
     page = nbformat.writes(
         publishing.dress(notebook, facts, publishing._templates(publishing.ROOT / "book"))
     )
     assert secret not in page
     assert "(a place on this machine)" in page
+
+
+def test_a_failed_chapter_publishes_no_local_paths(tmp_path):
+    """Neither the error's text nor its traceback nor a log says where somebody's files lie."""
+    secret = "/home/dr who/patients"
+    text = f"no video '{secret}/a.mp4'"
+    outputs = [
+        NEW.new_output("error", ename="E", evalue=text, traceback=[f"File {secret}/code.py"]),
+        NEW.new_output("stream", name="stderr", text=f"reading '{secret}/a.mp4'\n"),
+    ]
+    path = executed(tmp_path / "c.ipynb", error=f"E: {text}", outputs=outputs)
+    facts, notebook = publishing.read_chapter("02_faces", path, run_folder=tmp_path / "demo")
+    templates = publishing._templates(publishing.ROOT / "book")
+    page = nbformat.writes(publishing.dress(notebook, facts, templates))
+    assert "dr who" not in page
+    assert "a.mp4" in page
+
+
+def test_pages_suggest_the_command_that_made_the_run(tmp_path):
+    """Profile, run name and overrides are typed again; a run that nobody typed has its name."""
+    folder = tmp_path / "build" / "mine1"
+    project.record(folder, options="--params quick --run mine1 -p clips.frames=8")
+    facts, _ = publishing.read_chapter("02_faces", None, run_folder=folder)
+    assert facts.command == "expresso run 02_faces --params quick --run mine1 -p clips.frames=8"
+    facts, _ = publishing.read_chapter("02_faces", None, run_folder=tmp_path / "build" / "other")
+    assert facts.command == "expresso run 02_faces --run other"
 
 
 def test_code_is_folded_and_neighbours_are_one():

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import warnings
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks import study
+from benchmarks.study import explanations, rendering, scores
 from expresso_lib import clips, config, models
 from expresso_lib.faces import anatomy
-from expresso_lib.pipeline import evidence, project_root, study
-from expresso_lib.pipeline.study import explanations, rendering, scores
+from expresso_lib.pipeline import project_root, provenance
 
 RECIPE = models.Recipe(weights="none", frames=8)
 DEFAULT, OTHER = RECIPE.name, "small_image-none-face-8-default-s0"
@@ -154,33 +155,20 @@ def test_null_table_counts_rejections(plan) -> None:
     assert ((table["ci_low"] <= table["rate"]) & (table["rate"] <= table["ci_high"])).all()
 
 
-def test_run_keeps_tables_with_the_hash_of_their_code(plan, tmp_path) -> None:
-    """What `run` commits is given back while its code fits, and no longer when it does not."""
+def test_run_keeps_tables_with_their_stamp(plan, tmp_path) -> None:
+    """What `run` commits says where, when and at which commit it was made, and for which seeds."""
     made = study.run(plan, tmp_path, seeds=[1], only=["null"])
-    assert set(made) == {"study_null"}
-    assert set(study.tables(tmp_path)) == {"study_null"}
-    noted = json.loads((study.folder(tmp_path) / evidence.SOURCE).read_text())
-    assert noted["study_null"]["seeds"] == [1]
-    noted["study_null"]["hash"] = "of other code"
-    (study.folder(tmp_path) / evidence.SOURCE).write_text(json.dumps(noted))
-    assert study.tables(tmp_path) is None
+    assert set(made) == set(provenance.read(study.folder(tmp_path))) == {"study_null"}
+    facts = provenance.stamps(study.folder(tmp_path))["study_null"]
+    assert facts["seeds"] == [1]
+    assert facts["commit"]
+    assert provenance.age(facts) == 0
 
 
 def test_run_names_the_parts_there_are(plan, tmp_path) -> None:
     """A misspelt part is refused before anything is rendered."""
     with pytest.raises(ValueError, match="did you mean 'scores'"):
         study.run(plan, tmp_path, only=["score"])
-
-
-def test_evidence_rests_on_files_as_well(tmp_path) -> None:
-    """Another checkpoint is another result."""
-    module = "expresso_lib.faces.anatomy"
-    assert evidence.fingerprint(module, ["anatomy.py"]) != evidence.fingerprint(module)
-    table = pd.DataFrame({"seed": ["0"], "recipe": ["null"], "value": [0.123456]})
-    evidence.keep(tmp_path, "t", table, module, files=["anatomy.py"], device="cpu")
-    assert evidence.read(tmp_path)["t"]["value"].item() == 0.1235
-    assert evidence.read(tmp_path)["t"]["recipe"].item() == "null"
-    assert evidence.sources(tmp_path)["t"]["device"] == "cpu"
 
 
 def test_design_takes_the_declared_default_recipe() -> None:
@@ -193,15 +181,23 @@ def test_design_takes_the_declared_default_recipe() -> None:
     assert found.repeats >= 3
 
 
-def test_committed_tables_are_small_and_know_their_source() -> None:
-    """At most 100 KB in all; every table is listed with module, hash, date and device."""
+def test_committed_tables_are_small_and_stamped() -> None:
+    """At most 100 KB in all; every table has commit, date, device and seeds."""
     folder = study.folder(project_root())
     files = sorted(folder.glob("*.csv"))
     assert sum(path.stat().st_size for path in files) <= 100_000
-    noted = evidence.sources(folder)
-    assert {path.stem for path in files} == set(noted)
-    for facts in noted.values():
-        assert {"module", "hash", "date", "device", "seeds"} <= set(facts)
+    stamps = provenance.stamps(folder)
+    assert {path.stem for path in files} == set(stamps)
+    for facts in stamps.values():
+        assert {"commit", "date", "device", "seeds"} <= set(facts)
+
+
+def test_committed_tables_say_how_old_they_are() -> None:
+    """Their age in days is told; they are shown however old they are, and never from tomorrow."""
+    stamps = provenance.stamps(study.folder(project_root()))
+    ages = {name: provenance.age(facts) for name, facts in stamps.items()}
+    warnings.warn(f"days since the study's tables were made: {ages}", stacklevel=1)
+    assert min(ages.values()) >= 0
 
 
 @pytest.mark.slow

@@ -743,7 +743,7 @@ def test_calibration_reports_ours_near_five_percent_and_the_naive_ways_far_off()
     from benchmarks import calibration
 
     lines = pd.DataFrame(calibration.run(quick=True))
-    assert set(lines) >= {"test", "scenario", "n", "rate", "naive", "source_hash"}
+    assert set(lines) >= {"test", "scenario", "n", "rate", "naive", "commit"}
     null = lines[~lines["naive"] & ~lines["test"].str.contains("finds|covers")]
     assert (null["rate"] <= 0.15).all()
     assert lines.query("test == 'frames pooled'")["rate"].min() > 0.3

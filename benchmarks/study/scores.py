@@ -18,7 +18,8 @@ import pandas as pd
 
 from expresso_lib import clips, models, store
 from expresso_lib.models import experiments
-from expresso_lib.pipeline.study import rendering
+
+from . import rendering
 
 METRICS = ("mae", "pearson", "ccc", "rmse")
 # Permutations of each test of a cohort whose scores are permuted already.

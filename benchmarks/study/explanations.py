@@ -17,7 +17,8 @@ from expresso_lib.attribution import explanation
 from expresso_lib.faces import anatomy
 from expresso_lib.faithfulness import decomposition, trials
 from expresso_lib.models import experiments
-from expresso_lib.pipeline.study import scores
+
+from . import scores
 
 CHANNEL = ("DeepLift", "own_neutral")
 WAYS = (CHANNEL, ("DeepLift", "blur"), ("DeepLift", "zero"), ("DeepLift", "oracle_neutral"))

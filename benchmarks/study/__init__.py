@@ -2,7 +2,7 @@
 
 ``rendering`` makes cohorts, ``scores`` predicts in them and says how well, ``explanations`` asks
 whether explanations are true. `run` does the parts that are asked for, each resumable, and
-commits small tables with the hash of their code; `tables` gives those whose code still fits.
+commits small tables, stamped with commit, date and machine.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from pathlib import Path
 import pandas as pd
 
 from expresso_lib import _checks, config, models, store
-from expresso_lib.pipeline import evidence
-from expresso_lib.pipeline.study import explanations, rendering, scores
+from expresso_lib.pipeline import provenance
+
+from . import explanations, rendering, scores
 
 logger = logging.getLogger(__name__)
 
@@ -31,17 +32,11 @@ EXPLAINING: dict[str, Callable[[scores.Design, Sequence[int]], pd.DataFrame]] = 
     "regions": explanations.region_table,
 }
 PARTS = ("scores", "null", "headset", "faithfulness", "regions", "scratch", "grid")
-CHECKPOINT = ("assets/facial_actions.safetensors",)
 
 
 def folder(root: Path) -> Path:
     """Where the committed tables lie."""
     return root / "benchmarks" / "study"
-
-
-def tables(root: Path) -> dict[str, pd.DataFrame] | None:
-    """Return the committed tables whose code is still this code; None where there is none."""
-    return evidence.read(folder(root)) or None
 
 
 def design(
@@ -156,14 +151,11 @@ def _write(plan: scores.Design, root: Path, name: str, table: pd.DataFrame) -> N
     for suffix, write in ((".parquet", table.to_parquet), (".csv", table.to_csv)):
         with store.atomic(build / f"{name}{suffix}") as temporary:
             write(temporary, index=False)
-    maker = scores if name in ("study_scores", "study_differences", "study_null") else explanations
     named = table["seed"].astype(str) if "seed" in table else map(str, _predicted(plan).values())
-    evidence.keep(
+    provenance.keep(
         folder(root),
         name,
         table,
-        maker.__name__,
-        files=CHECKPOINT,
         device=f"{plan.tuning.device} ({platform.machine()}, {os.cpu_count()} cores)",
         seeds=sorted({int(seed) for seed in named if seed.isdigit()}),
         recipe=plan.recipe.name,

@@ -1,0 +1,118 @@
+"""What a result rests on, said beside it: commit, date, machine, versions of packages.
+
+Tables that took hours are committed with this stamp and shown with it, however the code has
+changed since (`keep`, `read`, `stamp_text`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from expresso_lib import store
+
+SOURCE = "source.json"
+DIGITS = 4
+
+
+def stamp(root: Path) -> dict[str, Any]:
+    """Return commit, date, device, Python, platform and versions, here and now."""
+    return {
+        "commit": commit(root),
+        "date": datetime.now(UTC).date().isoformat(),
+        "device": device(),
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+        "packages": store.versions(),
+    }
+
+
+def device() -> str:
+    """Return what computes: the GPU's name, or the processor with its cores."""
+    # Asking torch would import it in a process that only starts others.
+    if shutil.which("nvidia-smi"):
+        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        found = subprocess.run(query, capture_output=True, text=True, check=False)
+        if found.returncode == 0 and found.stdout.strip():
+            return found.stdout.splitlines()[0].strip()
+    return f"{platform.machine()}, {os.cpu_count()} cores"
+
+
+def commit(root: Path) -> str:
+    """Return the git commit, with ``+`` where the working tree differs; empty outside git."""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=False
+        )
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    if not shutil.which("git"):
+        return ""
+    head = git("rev-parse", "--short=12", "HEAD")
+    return head + ("+" if head and git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def keep(folder: Path, name: str, table: pd.DataFrame, **facts: Any) -> Path:
+    """Write a table as CSV, rounded to four decimals, and stamp it.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the committed tables.
+    name : str
+        Of the table, without ending.
+    table : DataFrame
+        Any.
+    **facts
+        Anything else to note, e.g. seeds; what `stamp` gives can be overridden.
+    """
+    path = folder / f"{name}.csv"
+    store.write_text(path, table.round(DIGITS).to_csv(index=False))
+    noted = {**stamps(folder), name: stamp(Path(__file__).parent) | facts}
+    store.write_text(folder / SOURCE, json.dumps(noted, indent=1, sort_keys=True) + "\n")
+    return path
+
+
+def read(folder: Path) -> dict[str, pd.DataFrame]:
+    """Return every committed table of a folder."""
+    return {
+        # "null" is the name of a model here, not a missing value.
+        path.stem: pd.read_csv(path, dtype={"seed": str}, keep_default_na=False, na_values=[""])
+        for path in sorted(folder.glob("*.csv"))
+    }
+
+
+def stamps(folder: Path) -> dict[str, Mapping[str, Any]]:
+    """Return the stamp of every committed table; nothing where there are none."""
+    path = folder / SOURCE
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def stamp_text(facts: Mapping[str, Any]) -> str:
+    """Say a stamp in words.
+
+    >>> stamp_text({"date": "2026-11-26", "commit": "1a2b3c", "device": "x86_64, 2 cores"})
+    'measured 2026-11-26 at commit 1a2b3c on x86_64, 2 cores'
+    """
+    parts = (("date", ""), ("commit", "at commit "), ("device", "on "))
+    known = [f"{before}{facts[name]}" for name, before in parts if facts.get(name)]
+    return f"measured {' '.join(known)}" if known else "measured at an unknown date"
+
+
+def age(facts: Mapping[str, Any], today: date | None = None) -> int:
+    """Return the days since a stamp.
+
+    >>> age({"date": "2026-11-26"}, date(2026, 12, 3))
+    7
+    """
+    return ((today or datetime.now(UTC).date()) - date.fromisoformat(facts["date"])).days
