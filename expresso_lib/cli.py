@@ -280,23 +280,27 @@ def check(
 @app.command()
 def pretrain(
     destination: Annotated[Path, typer.Argument(help="checkpoint to write (.safetensors)")],
-    identities: Annotated[int, typer.Option(min=2, help="rendered identities")] = 1600,
-    epochs: Annotated[int, typer.Option(min=1, help="as the shipped checkpoint took")] = 14,
+    people: Annotated[int, typer.Option(min=8, help="rendered practice people")] = 448,
+    epochs: Annotated[int, typer.Option(min=1)] = 24,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    folder: Annotated[
+        Path | None, typer.Option(help="practice clips and state are kept here, to go on from")
+    ] = None,
     workers: WorkersOption = 0,
 ) -> None:
-    """Pre-train the small backbone to read facial actions from rendered faces.
+    """Pre-train our network: it learns to recognise actions on rendered practice people.
 
-    Example: `expresso pretrain facial_actions.safetensors --identities 1600`
+    The defaults make the checkpoint that ships. A run that was killed goes on.
+
+    Example: `expresso pretrain facial_actions.safetensors`
     """
     from expresso_lib import store
-    from expresso_lib.models import pretraining
+    from expresso_lib.models import practice, pretraining
 
     pretraining.pretrain(
         destination,
-        identities=identities,
-        epochs=epochs,
-        seed=seed,
+        practice=practice.Practice(people=people, epochs=epochs, seed=seed),
+        folder=folder,
         executor=store.executor("loky", workers=workers),
     )
     _say(f"The checkpoint: {destination}")
@@ -334,8 +338,8 @@ def study(
     only: Annotated[
         str,
         typer.Option(
-            help="parts, of scores, null, headset, faithfulness, regions, scratch and grid; "
-            "default: all"
+            help="parts, of scores, amount, null, chance, headset, faithfulness, regions, scratch "
+            "and grid; default: all"
         ),
     ] = "",
     params: ParamsOption = "study",
@@ -346,7 +350,7 @@ def study(
 ) -> None:
     """Repeat the book's scores and explanations over many cohorts; hours, resumable.
 
-    Example: `expresso study --seeds 0,1,2 --only scores,null --engine loky`
+    Example: `expresso study --seeds 0,1,2 --only scores,chance --engine loky`
     """
     parameters, root, _ = _parameters(params, set_, run, engine, scheduler)
     from expresso_lib import store
@@ -428,18 +432,18 @@ def data_fetch(
 @data_app.command("render")
 def data_render(
     folder: Annotated[Path, typer.Argument(help="where to write the cohort")],
-    participants: Annotated[int, typer.Option(min=1, max=999)] = 24,
-    recordings: Annotated[int, typer.Option(min=1, max=99)] = 3,
+    participants: Annotated[int, typer.Option(min=1, max=999)] = 84,
+    recordings: Annotated[int, typer.Option(min=1, max=99)] = 2,
     seconds: Annotated[float, typer.Option(min=0.1)] = 10.0,
-    size: Annotated[int, typer.Option(min=48, max=512, help="px")] = 224,
+    size: Annotated[int, typer.Option(min=48, max=512, help="px")] = 160,
     fps: Annotated[float, typer.Option(min=5, max=120)] = 25.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     variant: Annotated[
-        str, typer.Option(help="default, null, headset, region:NAME or au:N")
+        str, typer.Option(help="default, amount, null, headset, region:NAME or au:N")
     ] = "default",
     workers: WorkersOption = 0,
 ) -> None:
-    """Render a demo cohort: videos with exact landmarks, action units and masks.
+    """Render a demo cohort: videos with exact landmarks and action units.
 
     Example: `expresso data render my_cohort --participants 8 --variant headset`
     """

@@ -51,16 +51,16 @@ class CohortSection(Section):
     emotion: str = Field("", description="cremad, ravdess: intensity of this emotion; empty: any")
     tables: str = Field("", description="folder of other tools' tables; empty: beside the videos")
     show_faces: bool = Field(False, description="your folder: participants consented to be shown")
-    participants: int = Field(24, ge=1, le=999, description="participants to render")
-    recordings: int = Field(3, ge=1, le=99, description="recordings per participant to render")
+    participants: int = Field(84, ge=1, le=999, description="participants to render")
+    recordings: int = Field(2, ge=1, le=99, description="recordings per participant to render")
     seconds: float = Field(10.0, gt=0, le=3600, description="s; length of a rendered recording")
     fps: float = Field(25.0, ge=5, le=120, description="frames/s of a rendered recording")
-    size: int = Field(224, ge=48, le=512, description="px; side of a rendered picture")
+    size: int = Field(160, ge=48, le=512, description="px; side of a rendered picture")
     seed: int = Field(0, ge=0, description="seed of the rendered cohort")
     variant: str = Field(
         "default",
-        pattern=r"^(default|null|headset|region:\w+|au:\d+)$",
-        description="what is planted: default, null, headset, region:NAME, au:N",
+        pattern=r"^(default|amount|null|headset|region:\w+|au:\d+)$",
+        description="what is planted: default, amount, null, headset, region:NAME, au:N",
     )
 
     @model_validator(mode="after")
@@ -131,13 +131,16 @@ class TrainingSection(Section):
     weights: Literal["facial-actions", "kinetics400", "none"] = Field(
         "facial-actions", description="what the backbone was pre-trained on"
     )
+    fit: Literal["ridge", "last", "all"] = Field(
+        "ridge", description="frozen trunk and ridge head, or fine-tuned: last block, all"
+    )
     grid: bool = Field(False, description="run every cell of the grid, not three")
     folds: int = Field(5, ge=2, le=50, description="participant-grouped, band-stratified folds")
     repeats: int = Field(1, ge=1, le=100, description="repeats of the folds")
     seed: int = Field(0, ge=0, description="seed of folds and optimiser")
-    epochs: int = Field(20, ge=1, le=1000, description="most epochs of fine-tuning")
-    batch: int = Field(8, ge=1, le=1024, description="clips per step")
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="first learning rate")
+    epochs: int = Field(12, ge=1, le=1000, description="most epochs of each part of fine-tuning")
+    batch: int = Field(8, ge=1, le=1024, description="participants per step")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="learning rate of the last block")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="optimiser of fine-tuning")
     bootstrap: int = Field(2000, ge=100, le=100_000, description="bootstrap draws of participants")
     device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="cpu or cuda")

@@ -43,6 +43,7 @@ PATH = (SHIPPED if SHIPPED.is_dir() else PACKAGE.parent) / "data_manifest.yaml"
 ENV_FOLDER, ENV_MIRROR = "EXPRESSO_DATA", "EXPRESSO_MIRROR"
 # Largest data set known here unpacks to 26 GB in 1,440 files; far more means a hostile archive.
 MAX_FILES, MAX_BYTES = 100_000, 60 * 2**30
+LISTING = "files.json"
 HASH = re.compile(r"(sha256:[0-9a-f]{64}|sha256-prefix:[0-9a-f]{8,63}|md5:[0-9a-f]{32})")
 
 
@@ -115,6 +116,8 @@ class File(BaseModel):
     # Not every combination of names was published: where the server says 404, it is passed over.
     optional: bool = False
     part: str | None = None
+    # A JSON file that lists others beside it: name to size and sha256.
+    lists: bool = False
 
 
 class Entry(BaseModel):
@@ -186,13 +189,32 @@ def load(path: str | Path | None = None) -> dict[str, Entry]:
     entries, faults = {}, []
     for name, values in raw["entries"].items():
         try:
-            entries[str(name)] = Entry.model_validate(dict(values or {}) | {"name": str(name)})
+            found_entry = Entry.model_validate(dict(values or {}) | {"name": str(name)})
+            entries[str(name)] = _with_listed(found_entry)
         except ValidationError as error:
             where = [".".join(str(step) for step in fault["loc"]) for fault in error.errors()]
             faults += [f"{name}.{at}: {f['msg']}" for at, f in zip(where, error.errors())]
     if faults:
         raise ManifestError(f"{found} does not fit its schema:\n" + "\n".join(faults))
     return entries
+
+
+def _with_listed(known: Entry) -> Entry:
+    """Add the files that a shipped entry's own list names; where the list is missing, none."""
+    more: list[File] = []
+    for file in known.files:
+        path = PACKAGE / (known.shipped or "") / file.path
+        if not (file.lists and known.shipped and path.is_file()):
+            continue
+        try:
+            listed = json.loads(path.read_text(encoding="utf-8"))
+            more += [
+                File(path=name, size=size, hash=f"sha256:{digits}", verified=file.verified)
+                for name, (size, digits) in listed.items()
+            ]
+        except (ValueError, AttributeError, TypeError) as error:
+            raise ManifestError(f"{path} is no list of files: {error}; restore it.") from error
+    return known.model_copy(update={"files": (*known.files, *more)})
 
 
 def entry(name: str, *, path: str | Path | None = None) -> Entry:
@@ -383,15 +405,19 @@ def unpack(
 def relist(name: str, *, pattern: str = "*", path: str | Path | None = None) -> int:
     """Write size and sha256 of a shipped entry's files into the manifest; return how many.
 
-    Files are those below its folder whose name fits `pattern`, hidden ones left out. Only the
-    lines between ``# begin <name>`` and ``# end <name>`` change.
+    Files are those below its folder whose name fits `pattern`, hidden ones left out; a
+    ``files.json`` lists the others, so that it alone is written. Only the lines between
+    ``# begin <name>`` and ``# end <name>`` change.
     """
     manifest = Path(path or PATH)
     root = locate(name)
     files = sorted(f for f in root.rglob(pattern) if f.is_file() and not f.name.startswith("."))
+    if listing := [f for f in files if f.name == LISTING]:
+        files = listing
     lines = [
         f"      - {{path: {json.dumps(f.relative_to(root).as_posix())}, size: {f.stat().st_size},"
-        f" hash: sha256:{store.file_hash(f)}, verified: true}}\n"
+        f" hash: sha256:{store.file_hash(f)}, verified: true"
+        f"{', lists: true' if f.name == LISTING else ''}}}\n"
         for f in files
     ]
     text = manifest.read_text(encoding="utf-8")

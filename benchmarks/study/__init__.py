@@ -12,6 +12,7 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -25,13 +26,15 @@ logger = logging.getLogger(__name__)
 
 SEEDS = (0, 1, 2, 3, 4)
 # Parts that predict share their tables; the others make one each. The order is that of worth.
-PREDICTING = ("scores", "headset", "scratch", "grid")
+PREDICTING = ("scores", "amount", "null", "headset", "scratch", "grid")
 EXPLAINING: dict[str, Callable[[scores.Design, Sequence[int]], pd.DataFrame]] = {
-    "null": scores.null_table,
+    "chance": scores.null_table,
     "faithfulness": explanations.faithfulness_table,
     "regions": explanations.region_table,
 }
-PARTS = ("scores", "null", "headset", "faithfulness", "regions", "scratch", "grid")
+PARTS = ("scores", "amount", "null", "chance", "headset", "faithfulness", "regions", "scratch",
+         "grid")  # fmt: skip
+NAMES = {"chance": "study_null"}
 
 
 def folder(root: Path) -> Path:
@@ -53,6 +56,7 @@ def design(
         cut.input,
         cut.frames,
         seed=fit.seed,
+        fit=fit.fit,
         folds=fit.folds,
         repeats=fit.repeats,
     )
@@ -107,7 +111,7 @@ def run(
                 _keep_predictions(plan, part, seed)
             made |= prediction_tables(plan)
         else:
-            made[f"study_{part}"] = EXPLAINING[part](plan, seeds)
+            made[NAMES.get(part, f"study_{part}")] = EXPLAINING[part](plan, seeds)
         for name, table in made.items():
             _write(plan, root, name, table)
     return made
@@ -125,10 +129,22 @@ def prediction_tables(plan: scores.Design) -> dict[str, pd.DataFrame]:
     for path, seed in _predicted(plan).items():
         predicted.setdefault(seed, []).append(pd.read_parquet(path))
     joined = {seed: pd.concat(parts, ignore_index=True) for seed, parts in predicted.items()}
+    known = {name for table in joined.values() for name in table["recipe"].unique()}
+    firsts = [plan.recipe, *(replace(plan.recipe, variant=name) for name in scores.VARIANTS)]
+    differences = [
+        scores.difference_table(_with(joined, first.name), first.name, draws=plan.draws)
+        for first in firsts
+        if first.name in known
+    ]
     return {
         "study_scores": scores.score_table(joined, draws=plan.draws),
-        "study_differences": scores.difference_table(joined, plan.recipe.name, draws=plan.draws),
+        "study_differences": pd.concat(differences, ignore_index=True),
     }
+
+
+def _with(joined: dict[int, pd.DataFrame], recipe: str) -> dict[int, pd.DataFrame]:
+    """The cohorts in which a recipe was tried."""
+    return {seed: table for seed, table in joined.items() if (table["recipe"] == recipe).any()}
 
 
 def _predicted(plan: scores.Design) -> dict[Path, int]:

@@ -146,10 +146,9 @@ def _regions_of(design: scores.Design, variant: str, seed: int) -> pd.DataFrame:
 def _follower(study: experiments.Study, recipe: models.Recipe) -> tuple[str, float]:
     """The head's feature whose participants' means correlate most with the score, and how much."""
     values = experiments.read_features(experiments.features(recipe, study))
-    named = recipe.model == "small" and values.shape[1] == len(models.MEASURES)
-    names = models.MEASURES if named else [f"feature {k}" for k in range(values.shape[1])]
+    names = [f"feature {k}" for k in range(values.shape[1])]
     whose = study.clip_set(recipe).table["participant"].to_numpy()
-    means = pd.DataFrame(values, columns=list(names)).groupby(whose).mean()
+    means = pd.DataFrame(values, columns=names).groupby(whose).mean()
     score = study.participants.set_index("participant")["score"].loc[means.index].astype(float)
     r = means.corrwith(score).fillna(0.0)
     return str(r.abs().idxmax()), float(r[r.abs().idxmax()])

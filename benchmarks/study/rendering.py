@@ -24,13 +24,13 @@ from expresso_lib.faces import simulated
 class Shape:
     """How large a study's cohorts are, and how they are cut."""
 
-    participants: int = 24
-    recordings: int = 3
+    participants: int = 84
+    recordings: int = 2
     seconds: float = 10.0
     fps: float = 25.0
     rate: float = 12.5  # frames/s of the clips
     size: int = 64  # px, side of a clip
-    render_size: int = 128  # px, side of a rendered picture: that of the practice set
+    render_size: int = 112  # px, side of a rendered picture: that of the practice set
 
     def arguments(self, variant: str, seed: int) -> dict[str, Any]:
         """What `rendered.plan_cohort` takes."""

@@ -25,6 +25,8 @@ METRICS = ("mae", "pearson", "ccc", "rmse")
 # Permutations of each test of a cohort whose scores are permuted already.
 NULL_DRAWS = 199
 SCENARIOS = ("within folds", "anew")
+# Cohorts with something else planted, read by the same networks: amounts only, and nothing.
+VARIANTS = ("amount", "null")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +40,7 @@ class Design:
     repeats: int = 3
     tuning: models.FineTuning = field(default_factory=models.FineTuning)
     draws: int = 2000
-    nulls: int = 200  # cohorts of permuted scores, per cohort of faces and scenario
+    nulls: int = 100  # cohorts of permuted scores, per cohort of faces and scenario
     clips: int = 48  # explained in faithfulness, per cohort
     executor: Executor | None = None
 
@@ -87,6 +89,8 @@ class Design:
         known = list(dict.fromkeys([default, *images, scratch]))
         if part == "scores":
             return known
+        if part in VARIANTS:
+            return [replace(cell, variant=part) for cell in known]
         slow = (replace(scratch, fit="all"), *known)
         return [cell for cell in experiments.grid(default, full=True) if cell not in slow]
 
@@ -110,6 +114,8 @@ def predictions(design: Design, part: str, seed: int) -> pd.DataFrame:
         out = design.folder(recipes[0].variant, seed) / "recipes"
         parts.append(experiments.run_recipes(recipes, study, out=out, executor=design.executor))
     table = pd.concat(parts, ignore_index=True)
+    if part in VARIANTS:  # a cohort of its own has a null model of its own
+        return table.replace({"recipe": {"null": f"null-{part}"}})
     return table if part == "scores" else table[table["recipe"] != "null"]
 
 
@@ -147,21 +153,25 @@ def score_table(predicted: dict[int, pd.DataFrame], *, draws: int) -> pd.DataFra
     return pd.concat([*parts, means, whole], ignore_index=True)[columns]
 
 
+def _null_of(recipe: str) -> str:
+    """The null model that was tested on a recipe's cohort."""
+    variant = next((name for name in VARIANTS if f"-{name}-" in f"-{recipe}-"), "")
+    return f"null-{variant}" if variant else "null"
+
+
 def _scores(table: pd.DataFrame, draws: int) -> pd.DataFrame:
     found = models.model_scores(table, draws=draws)
     found = found[found["level"] == "participant"].drop(columns="level")
     mae = found[found["metric"] == "mae"]
-    null = mae.loc[mae["recipe"] == "null", "estimate"]
-    if null.empty:
+    nulls = mae[mae["recipe"].str.startswith("null")].set_index("recipe")["estimate"]
+    if nulls.empty:
         return found
+    own = mae["recipe"].map(lambda name: nulls.get(_null_of(name), np.nan))
     ratio = mae.assign(
-        metric="mae_ratio",
-        estimate=mae["estimate"] / float(null.iloc[0]),
-        ci_low=np.nan,
-        ci_high=np.nan,
+        metric="mae_ratio", estimate=mae["estimate"] / own, ci_low=np.nan, ci_high=np.nan
     )
     # The null model's r is an accident of its folds.
-    accident = (found["recipe"] == "null") & found["metric"].isin(["pearson", "ccc"])
+    accident = found["recipe"].str.startswith("null") & found["metric"].isin(["pearson", "ccc"])
     return pd.concat([found[~accident], ratio], ignore_index=True)
 
 
@@ -175,7 +185,8 @@ def difference_table(
     """
     table = stacked(predicted)
     parts = []
-    for other in [name for name in table["recipe"].unique() if name != default]:
+    same = [name for name in table["recipe"].unique() if _null_of(name) == _null_of(default)]
+    for other in [name for name in same if name != default]:
         both = table[table["recipe"].isin([default, other])]
         shared = set.intersection(*(set(part["participant"]) for _, part in both.groupby("recipe")))
         repeats = both.loc[both["recipe"] == other, "repeat"].unique()

@@ -17,6 +17,7 @@ from expresso_lib.clips.archives import (
     prepare,
     resample,
     stack,
+    steady,
     transform_points,
     windows,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "prepare",
     "resample",
     "stack",
+    "steady",
     "transform_points",
     "windows",
 ]

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
 from expresso_lib import _checks, rendered, store
 from expresso_lib.faces import regions, video
@@ -41,6 +42,11 @@ TEMPLATE = np.array(
 # The composite magnifies and its tiles reach beyond the face: it is sampled from a picture this
 # much finer than the aligned face and wider by this share of its side on each side.
 FINER, WIDER = 3, 0.25
+
+
+# The crop follows the head's place over this many seconds (the sd of a Gaussian): what is quicker
+# stays in the picture as a movement.
+STEADY = 2.0
 
 
 class ClipError(ValueError):
@@ -220,6 +226,24 @@ def align(landmarks: np.ndarray, size: int) -> np.ndarray:
     )
 
 
+def steady(landmarks: np.ndarray, fps: float, *, seconds: float = STEADY) -> np.ndarray:
+    """Landmarks (F, 68, 2) averaged over about `seconds` before and after, NaN where all are lost.
+
+    Crops that follow these hold still while the head moves: its movement stays in the picture,
+    and the jitter of a tracker does not come in.
+    """
+    reach = seconds * fps
+    found = np.isfinite(landmarks).all(axis=(1, 2))
+    known = np.where(found[:, None, None], landmarks, 0).reshape(len(landmarks), -1)
+    both = np.column_stack([known, found])
+    soft = ndimage.gaussian_filter1d(
+        both.astype(np.float64), reach, axis=0, mode="constant", truncate=2.5
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):
+        points = soft[:, :-1] / np.where(soft[:, -1:] > 1e-9, soft[:, -1:], np.nan)
+    return points.reshape(landmarks.shape).astype(np.float32)
+
+
 def transform_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
     """Map points (F, K, 2) by transforms (F, 2, 3); NaN stays NaN."""
     moved = np.einsum("fij,fkj->fki", transform[:, :, :2], points) + transform[:, None, :, 2]
@@ -268,6 +292,7 @@ def assemble(
     fps: float,
     size: int = 64,
     input: str = "face",
+    guide: np.ndarray | None = None,
 ) -> ClipArchive:
     """Cut pictures that are at hand, one after another.
 
@@ -279,6 +304,7 @@ def assemble(
     landmarks : (F', 68, 2) pixels of the pictures, NaN where lost.
     fps : frames per second of the series.
     size, input : as in `prepare`.
+    guide : (F', 68, 2) landmarks that the crop follows; default: these, steadied.
 
     Raises
     ------
@@ -286,7 +312,7 @@ def assemble(
         Where no frame has a face.
     """
     _checks.one_of(input, INPUTS, "input")
-    transform = align(landmarks, size)
+    transform = align(steady(landmarks, fps) if guide is None else guide, size)
     # A lost frame's regions and tiles follow its neighbours; its landmarks stay NaN.
     aligned = transform_points(landmarks, transform)
     filled = _filled(aligned)
@@ -363,7 +389,7 @@ class Rerendering:
     """
 
     def __init__(
-        self, archive: ClipArchive, script: Any, *, size: int = 112, full_size: int = 224
+        self, archive: ClipArchive, script: Any, *, size: int = 112, full_size: int = 160
     ) -> None:
         self.archive, self.script, self.size, self.full_size = archive, script, size, full_size
         self._drawn: dict[tuple[Any, ...], Any] = {}
@@ -373,17 +399,23 @@ class Rerendering:
         source = self.archive.source[rows]
         drawn = self._render(script, source)
         own = np.stack([frame.landmarks for frame in self._render(self.script, source)])
-        points = np.stack([frame.landmarks for frame in drawn]) + self._tracked(rows) - own
+        change = np.stack([frame.landmarks for frame in drawn]) - own
+        tracked, fps = self._tracked(), self.archive.fps
+        # The crop follows the head slowly, that of the change as that of the recording.
+        moved = np.full_like(tracked, np.nan)
+        moved[rows] = change
+        guide = steady(tracked, fps)[rows] + steady(moved, fps)[rows]
         pictures = zip(source.tolist(), (frame.image for frame in drawn))
         size, input = self.archive.frames.shape[1], self.archive.input
+        points = tracked[rows] + change
         return assemble(
-            pictures, source, points, fps=self.archive.fps, size=size, input=input
+            pictures, source, points, fps=fps, size=size, input=input, guide=guide
         ).frames
 
-    def _tracked(self, rows: np.ndarray) -> np.ndarray:
-        """The recording's tracked landmarks (T, 68, 2), pixels of what is rendered here."""
-        transform = self.archive.transform[rows].astype(np.float64)
-        away = self.archive.landmarks[rows] - transform[:, None, :, 2]
+    def _tracked(self) -> np.ndarray:
+        """The recording's tracked landmarks (F', 68, 2), pixels of what is rendered here."""
+        transform = self.archive.transform.astype(np.float64)
+        away = self.archive.landmarks - transform[:, None, :, 2]
         full = np.linalg.solve(transform[:, None, :, :2], away[..., None])[..., 0]
         # Whole numbers are centres of pixels, whatever the size.
         return (full + 0.5) * self.size / self.full_size - 0.5

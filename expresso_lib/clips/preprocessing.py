@@ -21,6 +21,7 @@ import pandas as pd
 from expresso_lib import faces, manifest, store
 from expresso_lib.clips import archives
 from expresso_lib.faces import action_units, mediapipe, tables, video
+from expresso_lib.faces import truth as truths
 
 log = logging.getLogger(__name__)
 
@@ -149,13 +150,10 @@ def make_track(item: store.Item, path: Path) -> None:
 def _simulated_track(
     truth: Path, fps: float, seed: int, recipe: Mapping[str, Any]
 ) -> faces.FaceTrack:
-    with np.load(truth, allow_pickle=False) as file:
-        points, pose, gaze = file["landmarks"], file.get("pose"), file.get("gaze")
-    track = faces.simulate(points, fps, seed=seed, **recipe)
-    if gaze is None or pose is None:
-        return track
+    known = truths.read(truth)
+    track = faces.simulate(known.landmarks, fps, seed=seed, **recipe)
     # Seen from the camera: the eyes turn in the head, and the head turns.
-    seen = np.where(track.found[:, None], np.radians(gaze + pose[:, :2]), np.nan)
+    seen = np.where(track.found[:, None], np.radians(known.gaze + known.pose[:, :2]), np.nan)
     return replace(track, signals=dict(zip(tables.GAZE, seen.T.astype(np.float32))))
 
 
@@ -273,8 +271,7 @@ def true_track(path: str | Path, fps: float) -> faces.FaceTrack | None:
     truth = Path(path).with_suffix(".npz")
     if not truth.is_file():
         return None
-    with np.load(truth, allow_pickle=False) as file:
-        points = file["landmarks"]
+    points = truths.read(truth).landmarks
     return faces.from_landmarks(points, np.ones(len(points)), fps, "truth")
 
 

@@ -10,7 +10,8 @@ import pandas as pd
 
 from expresso_lib import store
 from expresso_lib.cohort import core
-from expresso_lib.faces import tables
+from expresso_lib.faces import anatomy, tables
+from expresso_lib.faces import truth as truths
 
 # Frames at which OpenFace would have lost the face: its rows say success 0, as in real tables.
 LOST = slice(20, 23)
@@ -62,9 +63,9 @@ def write_folder(folder: str | Path, recordings: pd.DataFrame) -> Path:
 
 def _openface(truth: Path, path: Path) -> None:
     """Write a recording's truth as OpenFace would write its estimate."""
-    with np.load(truth, allow_pickle=False) as arrays:
-        points, units = arrays["landmarks"].round(1), arrays["au"].round(2)
-        names, fps = [str(name) for name in arrays["au_names"]], float(arrays["fps"])
+    known = truths.read(truth)
+    points, units = known.landmarks.round(1), known.au.round(2)
+    names, fps = anatomy.AU_CODES, known.fps
     frames = np.arange(len(points))
     found = np.ones(len(points), int)
     found[LOST] = 0

@@ -18,6 +18,7 @@ import pandas as pd
 
 from expresso_lib import _checks
 from expresso_lib.faces import anatomy, tables
+from expresso_lib.faces import truth as truths
 from expresso_lib.faces.track import FaceTrack
 
 DISTANCES = "outer-eye distances from the recording's median (proxy)"
@@ -146,9 +147,8 @@ def _of_blendshapes(signals: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
 
 def from_truth(path: str | Path) -> pd.DataFrame:
     """Read the planted intensities (0 to 5) of a demo recording's NPZ."""
-    with np.load(_checks.existing_file(path, "truth"), allow_pickle=False) as file:
-        values, names = file["au"], [str(name) for name in file["au_names"]]
-    table = pd.DataFrame(values.astype(float), columns=names)
+    values = truths.read(_checks.existing_file(path, "truth")).au
+    table = pd.DataFrame(values.astype(float), columns=list(anatomy.AU_CODES))
     table.insert(0, "frame", np.arange(len(table)))
     table.attrs |= {"source": "truth", "unit": tables.INTENSITY}
     return table

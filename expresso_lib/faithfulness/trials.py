@@ -116,7 +116,7 @@ def trial_item(work: store.Item, path: Path) -> None:
     )
     script = rendered.plan_cohort(**cohort).script(work.name) if cohort else None
     render_size = recipe.pop("render_size", RENDER_SIZE)
-    full_size = recipe.pop("full_size", 224)
+    full_size = recipe.pop("full_size", 160)
     rows = middle_clip(archive.n_frames, length, dilation)
     scene = stage(archive, model, rows, script, sizes=(render_size, full_size))
     trial(scene, participant, **recipe).assign(recording=work.name).to_parquet(path)
@@ -136,7 +136,7 @@ def stage(
     rows: np.ndarray,
     script: rendered.Script | None,
     *,
-    sizes: tuple[int, int] = (RENDER_SIZE, 224),
+    sizes: tuple[int, int] = (RENDER_SIZE, 160),
 ) -> Stage:
     """Prepare one clip and, with a script, the same clip without each factor.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from expresso_lib import clips, config, models, store
 from expresso_lib.models import Recipe, networks
@@ -239,6 +239,7 @@ def default_recipe(parameters: config.Parameters) -> Recipe:
         cohort=parameters.cohort.source,
         variant=parameters.cohort.variant,
         seed=wanted.seed,
+        fit=wanted.fit,
         folds=wanted.folds,
         repeats=wanted.repeats,
     )
@@ -268,7 +269,8 @@ def image_recipe(default: Recipe) -> Recipe:
     """The single-face counterpart of a video recipe: every frame alone, features averaged."""
     if default.model == "small":
         return replace(default, model="small_image")
-    return replace(default, model="resnet18", weights="none")
+    same_standing = {"kinetics400": "imagenet"}
+    return replace(default, model="resnet18", weights=same_standing.get(default.weights, "none"))
 
 
 def unweighted(default: Recipe) -> Recipe:
@@ -316,6 +318,9 @@ def run_recipes(
     recipes: Sequence[Recipe], study: Study, *, out: Path, executor: Executor | None = None
 ) -> pd.DataFrame:
     """Table ``predictions`` of every recipe and of the null model on the same folds."""
+    for recipe in recipes:
+        if recipe.fit != "ridge":  # every fold is a piece of work of its own
+            tuned(recipe, study, _tested(study), executor=executor)
     shared = study.cutting() | {"tuning": asdict(study.tuning)}
     shared["schemes"] = study.schemes.to_dict("list")
     shared["scores"] = study.scores()
@@ -337,64 +342,106 @@ def predict(item: store.Item, path: Path) -> None:
     recipe, study = item.payload
     data = study.clip_set(recipe)
     log.info("%s: %d clips, weights %s", recipe.name, len(data), recipe.weights)
-    values = read_features(features(recipe, study))
-    # Fine-tuning takes long: a killed recipe goes on in the fold and the epoch it had reached.
-    key = store.item_key(item, store.basis(__name__))
-    states = path.parent / "unfinished" / recipe.name / key[:12]
-    fit = (
-        models.ridge_fit(values, data.table)
-        if recipe.fit == "ridge"
-        else _tuned_fit(recipe, study, data, values, states)
-    )
+    if recipe.fit == "ridge":
+        fit = models.ridge_fit(read_features(features(recipe, study)), data.table)
+    else:
+        fit = _tuned_fit(recipe, study, data)
     models.cross_validate(data.table, study.schemes, recipe.name, fit).to_parquet(path)
-    # Those of other code or data, too: this is the result that they were on the way to.
-    shutil.rmtree(states.parent, ignore_errors=True)
 
 
-def _tuned_fit(
-    recipe: Recipe, study: Study, data: ClipSet, values: np.ndarray, states: Path
-) -> models.Fit:
-    """Fine-tune from a ridge head; a fifth of the training participants say when to stop.
-
-    The same seed gives the same predictions for the same number of threads: sums in another order
-    differ in their last digits, and epochs of training do not forget it.
-    """
-    parts = {"last": ("last",), "all": ("last", "all")}[recipe.fit]
-    scores, people = data.table["score"].to_numpy(float), data.table["participant"].to_numpy()
+def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet) -> models.Fit:
+    people = data.table["participant"].to_numpy()
 
     def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        resume = states / f"{hashlib.sha256(train.tobytes()).hexdigest()[:12]}.pt"
-        done = resume.with_suffix(".npy")
-        if done.is_file():  # of a finished fold only its predictions are needed
-            resume.unlink(missing_ok=True)
-            return np.load(done)
-        kept = study.participants[study.participants["participant"].isin(people[train])]
-        aside = clips.folds(kept, 5, seed=recipe.seed)
-        stopping = set(aside.loc[aside["fold"] == 0, "participant"])
-        stop = train & np.isin(people, list(stopping))
-        learn = train & ~stop
-        model = study.model(recipe)
-        head = models.fit_ridge(values[learn], scores[learn], people[learn])
-        options = replace(study.tuning, parts=parts, seed=recipe.seed, device=study.device)
-        models.finetune(
-            model,
-            data,
-            np.flatnonzero(learn),
-            np.flatnonzero(stop),
-            options=options,
-            head=head,
-            resume=resume,
-        )
-        found = _predictions(model, data, np.flatnonzero(test), study.device)
-        with store.atomic(done) as temporary:
-            np.save(temporary, found)
-        resume.unlink(missing_ok=True)
-        return found
+        path = tuned(recipe, study, [frozenset(people[test])])[0]
+        return _predictions(networks.load(path)[0], data, np.flatnonzero(test), study.device)
 
     return fit
 
 
-def _predictions(model, data: ClipSet, rows: np.ndarray, device: str) -> np.ndarray:
+def _tested(study: Study) -> list[frozenset[str]]:
+    """Who is tested together, over all repeats and folds."""
+    groups = study.schemes.groupby(["repeat", "fold"])["participant"]
+    return [frozenset(names) for _, names in groups]
+
+
+def tuned(
+    recipe: Recipe,
+    study: Study,
+    unseen: Sequence[frozenset[str]],
+    *,
+    executor: Executor | None = None,
+) -> list[Path]:
+    """Fine-tune one network per group of participants it must not see; what is done is kept.
+
+    The same seed gives the same network for the same number of threads: sums in another order
+    differ in their last digits, and epochs of training do not forget it.
+
+    Returns
+    -------
+    list of Path
+        Checkpoints; the recipe in each holds the learning curves under ``curves``.
+    """
+    shared = asdict(recipe) | study.cutting()
+    shared |= {"tuning": asdict(study.tuning), "scores": study.scores()}
+    inputs = (*study.inputs(recipe), features(recipe, study))
+    items = []
+    for group in unseen:
+        names = sorted(group)
+        key = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
+        items.append(
+            store.Item(f"without_{key}", shared | {"unseen": names}, inputs, (recipe, study))
+        )
+    done = store.map(
+        tune,
+        items,
+        out=study.folder.parent / "tuned" / recipe.name,
+        executor=executor,
+        suffix=".safetensors",
+        describe="fine-tuning",
+    )
+    return [outcome.path for outcome in done]
+
+
+def tune(item: store.Item, path: Path) -> None:
+    """Fine-tune from a ridge head (a `store.map` function).
+
+    A fifth of the participants it may see say when to stop.
+    """
+    recipe, study = item.payload
+    data = study.clip_set(recipe)
+    scores, people = data.table["score"].to_numpy(float), data.table["participant"].to_numpy()
+    seen = ~np.isin(people, item.recipe["unseen"])
+    kept = study.participants[study.participants["participant"].isin(people[seen])]
+    aside = clips.folds(kept, 5, seed=recipe.seed)
+    stop = np.isin(people, aside.loc[aside["fold"] == 0, "participant"].to_numpy())
+    learn = seen & ~stop
+    model = study.model(recipe)
+    values = read_features(Path(item.inputs[-1]))
+    head = models.fit_ridge(values[learn], scores[learn], people[learn])
+    parts = {"last": ("last",), "all": ("last", "all")}[recipe.fit]
+    if recipe.weights == "none":  # from scratch there is no good start to stay near
+        parts = ("all",)
+    options = replace(study.tuning, parts=parts, seed=recipe.seed, device=study.device)
+    curves = models.finetune(
+        model, data, np.flatnonzero(learn), np.flatnonzero(seen & stop),
+        options=options, head=head, resume=path.parent / f"{item.name}.state",
+    )  # fmt: skip
+    (path.parent / f"{item.name}.state").unlink(missing_ok=True)
+    networks.save(path, model, {"curves": curves.to_dict("list")})
+
+
+def learning_curves(recipe: Recipe, study: Study) -> pd.DataFrame:
+    """Curves of every fold's fine-tuning: fold, part, epoch, train_rmse, stop_mae, best_mae."""
+    groups = _tested(study)
+    parts = [
+        pd.DataFrame(networks.load(path)[1]["curves"]).assign(fold=number)
+        for number, path in enumerate(tuned(recipe, study, groups))
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _predictions(model: nn.Module, data: ClipSet, rows: np.ndarray, device: str) -> np.ndarray:
     with torch.inference_mode():
         found = [model(data[int(row)][None].to(device)) for row in rows]
     return torch.cat(found).cpu().numpy()
@@ -454,7 +501,7 @@ def final_model(
         "score_high": float(scores.max()),
         "fps": _archive(next(iter(data.archives.values()))).fps,
     }}  # fmt: skip
-    return _fit_heads({path.stem: (record, set())}, recipe, study, path.parent)[path.stem]
+    return _fit_models({path.stem: (record, set())}, recipe, study, path.parent)[path.stem]
 
 
 def fold_models(recipe: Recipe, study: Study, folder: str | Path) -> dict[str, Path]:
@@ -463,7 +510,7 @@ def fold_models(recipe: Recipe, study: Study, folder: str | Path) -> dict[str, P
     Parameters
     ----------
     recipe : Recipe
-        With a frozen trunk: the models differ in their heads only.
+        With a frozen trunk the models differ in their heads only.
     folder : path
         For the checkpoints, ``fold_<k>.safetensors``.
 
@@ -471,20 +518,10 @@ def fold_models(recipe: Recipe, study: Study, folder: str | Path) -> dict[str, P
     -------
     dict
         Participant to checkpoint.
-
-    Raises
-    ------
-    ValueError
-        For a recipe that trains more than its head.
     """
-    if recipe.fit != "ridge":
-        raise ValueError(
-            f"recipe {recipe.name} trains more than its head (fit {recipe.fit!r}); only recipes "
-            "with a frozen trunk (fit 'ridge') keep a model of every fold."
-        )
     first = study.schemes[study.schemes["repeat"] == study.schemes["repeat"].min()]
     tested = {f"fold_{fold}": set(part["participant"]) for fold, part in first.groupby("fold")}
-    paths = _fit_heads({name: ({"fold": int(name.removeprefix("fold_"))}, who)
+    paths = _fit_models({name: ({"fold": int(name.removeprefix("fold_"))}, who)
                         for name, who in tested.items()}, recipe, study, folder)  # fmt: skip
     return {person: paths[name] for name, who in tested.items() for person in who}
 
@@ -496,21 +533,25 @@ def fold_paths(predictions: pd.DataFrame, folder: str | Path) -> dict[str, Path]
             for row in first.drop_duplicates("participant").itertuples()}  # fmt: skip
 
 
-def _fit_heads(
+def _fit_models(
     wanted: Mapping[str, tuple[Mapping[str, Any], set[str]]],
     recipe: Recipe,
     study: Study,
     folder: str | Path,
 ) -> dict[str, Path]:
     """Checkpoints by name; each has a record of its own and participants it must not see."""
-    values = features(recipe, study)
+    values, function = features(recipe, study), fit_head
+    inputs = {name: (values,) for name in wanted}
+    if recipe.fit != "ridge":
+        paths = tuned(recipe, study, [frozenset(unseen) for _, unseen in wanted.values()])
+        inputs, function = {name: (path,) for name, path in zip(wanted, paths)}, relabel
     whole = asdict(recipe) | {"recipe": recipe.name, "size": study.size}
     items = [
         store.Item(name, {"record": whole | dict(record), "unseen": sorted(unseen),
-                          "scores": study.scores()}, (values,), (recipe, study))
+                          "scores": study.scores()}, inputs[name], (recipe, study))
         for name, (record, unseen) in wanted.items()
     ]  # fmt: skip
-    done = store.map(fit_head, items, out=folder, suffix=".safetensors")
+    done = store.map(function, items, out=folder, suffix=".safetensors")
     return {outcome.item.name: outcome.path for outcome in done}
 
 
@@ -524,3 +565,8 @@ def fit_head(item: store.Item, path: Path) -> None:
     model = study.model(recipe)
     head.write_to(model)
     networks.save(path, model, item.recipe["record"])
+
+
+def relabel(item: store.Item, path: Path) -> None:
+    """Save a fine-tuned network with another record (a `store.map` function)."""
+    networks.save(path, networks.load(item.inputs[0])[0], item.recipe["record"])

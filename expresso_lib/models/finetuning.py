@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
 from expresso_lib import _checks, store
 from expresso_lib.models.heads import Clips, LinearHead, features
@@ -19,19 +19,20 @@ from expresso_lib.models.heads import Clips, LinearHead, features
 logger = logging.getLogger(__name__)
 
 PARTS = ("head", "last", "all")
+TAKEN = 2  # clips of a participant in one step where the whole network is trained
 
 
 @dataclass(frozen=True)
 class FineTuning:
     """How a network is fine-tuned: which parts in turn, and how each is optimised."""
 
-    parts: tuple[str, ...] = ("head", "last")  # of head, last, all
-    epochs: int = 20  # per part, at most
-    batch: int = 8
+    parts: tuple[str, ...] = ("last", "all")  # of head, last, all
+    epochs: int = 12  # per part, at most
+    batch: int = 8  # participants per step
     learning_rate: float = 1e-3
+    deeper: float = 0.1  # share of it for what lies below the last block
     optimizer: str = "adamw"  # or sgd
-    restart: int = 10  # epochs of the first cosine; each next one is twice as long
-    patience: int = 5  # epochs without progress on the stopping participants
+    patience: int = 3  # epochs without progress on the stopping participants
     label_noise: float = 0.0  # score points, sd
     bf16: bool = False
     seed: int = 0
@@ -48,10 +49,11 @@ def finetune(
     head: LinearHead | None = None,
     resume: Path | None = None,
 ) -> pd.DataFrame:
-    """Fit a model in place: mean squared error, one part after another, the best epoch kept.
+    """Fit a model in place: one part after another, the best epoch kept, the start included.
 
-    Below the freeze boundary nothing changes, so features there are computed once per part and
-    every epoch starts from them. Batch norms stay as pre-trained.
+    The error that is made small is the participant's: the mean over their clips minus their
+    score, squared. Below the freeze boundary nothing changes, so features there are computed once
+    per part and every epoch starts from them. Batch norms stay as pre-trained.
 
     Parameters
     ----------
@@ -68,7 +70,8 @@ def finetune(
     Returns
     -------
     DataFrame
-        Learning curves: part, epoch, learning_rate, train_rmse, stop_mae, best.
+        Learning curves: part, epoch, train_rmse, stop_mae, best_mae (so far), score points of a
+        participant.
 
     Raises
     ------
@@ -146,21 +149,33 @@ class _PartFit:
         options: FineTuning,
     ) -> None:
         self.model, self.part, self.options = model, part, options
-        self.scores, self.train, self.stop = scores, np.asarray(train), np.asarray(stop)
-        self.epoch, self.best_epoch, self.best_mae = 0, -1, float("inf")
-        self.best: dict[str, Tensor] = {}
+        self.scores = scores
+        names = clips.table["participant"].to_numpy()
+        self.people = _by_person(names, train)
+        self.stopping = _by_person(names, stop)
         self.dtype = torch.bfloat16 if options.bf16 else torch.float32
         self.clips: Any = clips
         if part != "all":
             values = features(model, clips, until=part, dtype=self.dtype, device=options.device)
             self.clips = torch.from_numpy(values)
-        parameters, rate = model.trainable(part), options.learning_rate
-        self.optimizer: torch.optim.Optimizer = (
-            torch.optim.AdamW(parameters, lr=rate, weight_decay=1e-2)
-            if options.optimizer == "adamw"
-            else torch.optim.SGD(parameters, lr=rate, weight_decay=1e-2, momentum=0.9)
-        )
-        self.schedule = CosineAnnealingWarmRestarts(self.optimizer, options.restart, T_mult=2)
+        self.optimizer = self._optimizer(model.trainable(part))
+        self.epoch, self.best_epoch, self.best_mae = 0, -1, self._stop_mae()
+        self.best = {key: value.clone() for key, value in model.state_dict().items()}
+
+    def _optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        rate = self.options.learning_rate
+        last = {id(parameter) for parameter in self.model.above("last")}
+        groups = [
+            {"params": [p for p in parameters if id(p) in last], "lr": rate},
+            {
+                "params": [p for p in parameters if id(p) not in last],
+                "lr": rate * self.options.deeper,
+            },
+        ]
+        groups = [group for group in groups if group["params"]]
+        if self.options.optimizer == "adamw":
+            return torch.optim.AdamW(groups, weight_decay=1e-2)
+        return torch.optim.SGD(groups, weight_decay=1e-2, momentum=0.9)
 
     @property
     def finished(self) -> bool:
@@ -169,31 +184,26 @@ class _PartFit:
         return self.epoch >= self.options.epochs or waited >= self.options.patience
 
     def run_epoch(self) -> dict[str, Any]:
-        """Train once over the clips; a row of the learning curves."""
-        rate = self.schedule.get_last_lr()[0]
+        """Train once over the participants; a row of the learning curves."""
         # Each epoch has its own seed, so that a resumed fit draws what an unbroken one draws.
-        noise = np.random.default_rng([self.options.seed, PARTS.index(self.part), self.epoch])
-        order = noise.permutation(self.train)
-        spread = float(self.scores[self.train].std()) or 1.0
-        squares = 0.0
-        for start in range(0, len(order), self.options.batch):
-            rows = order[start : start + self.options.batch]
-            shift = noise.normal(0, self.options.label_noise, len(rows))
-            target = self.scores[rows] + torch.from_numpy(shift).float()
-            error = self._predict(rows) - target
+        rng = np.random.default_rng([self.options.seed, PARTS.index(self.part), self.epoch])
+        spread = float(self.scores[np.concatenate(self.people)].std()) or 1.0
+        order, squares = rng.permutation(len(self.people)), 0.0
+        for chosen in np.array_split(order, math.ceil(len(order) / self.options.batch)):
+            people = [self.people[i] for i in chosen]
+            if self.part == "all":
+                people = [rng.choice(rows, min(TAKEN, len(rows)), replace=False) for rows in people]
+            noise = rng.normal(0, self.options.label_noise, len(people))
+            error = self._errors(people) - torch.from_numpy(noise).float()
             loss = (error / spread).square().mean()
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
             squares += float(error.detach().square().sum())
-        self.schedule.step()
-        return self._note(rate, float(np.sqrt(squares / len(order))))
+        return self._note(float(np.sqrt(squares / len(order))))
 
-    def _note(self, rate: float, train_rmse: float) -> dict[str, Any]:
-        with torch.no_grad():
-            batches = np.array_split(self.stop, max(1, len(self.stop) // self.options.batch))
-            found = torch.cat([self._predict(rows) for rows in batches])
-        stop_mae = float((found - self.scores[self.stop]).abs().mean())
+    def _note(self, train_rmse: float) -> dict[str, Any]:
+        stop_mae = self._stop_mae()
         if stop_mae < self.best_mae:
             self.best_epoch, self.best_mae = self.epoch, stop_mae
             self.best = {key: value.clone() for key, value in self.model.state_dict().items()}
@@ -201,9 +211,22 @@ class _PartFit:
             "%s, epoch %d: train RMSE %.2f, stop MAE %.2f (best %.2f)",
             self.part, self.epoch, train_rmse, stop_mae, self.best_mae,
         )  # fmt: skip
-        row = {"part": self.part, "epoch": self.epoch, "learning_rate": rate}
+        row = {"part": self.part, "epoch": self.epoch}
         self.epoch += 1
-        return row | {"train_rmse": train_rmse, "stop_mae": stop_mae}
+        return row | {"train_rmse": train_rmse, "stop_mae": stop_mae, "best_mae": self.best_mae}
+
+    def _stop_mae(self) -> float:
+        with torch.no_grad():
+            parts = [self._errors([rows]) for rows in self.stopping]
+        return float(torch.cat(parts).abs().mean())
+
+    def _errors(self, people: list[np.ndarray]) -> Tensor:
+        """Each participant's mean prediction minus score, points (P,)."""
+        rows = np.concatenate(people)
+        who = torch.from_numpy(np.repeat(np.arange(len(people)), [len(own) for own in people]))
+        error = self._predict(rows) - self.scores[rows]
+        sums = torch.zeros(len(people)).index_add(0, who, error)
+        return sums / torch.bincount(who, minlength=len(people))
 
     def _predict(self, rows: np.ndarray) -> Tensor:
         device = self.options.device
@@ -215,20 +238,24 @@ class _PartFit:
         return found.float().cpu()
 
     def keep_best(self) -> None:
-        """Go back to the weights of the best epoch."""
-        if self.best:
-            self.model.load_state_dict(self.best)
+        """Go back to the weights of the best epoch, the start where none was better."""
+        self.model.load_state_dict(self.best)
 
     def state(self) -> dict[str, Any]:
         """What `load` needs to go on."""
         names = ("epoch", "best_epoch", "best_mae", "best")
-        parts = {name: getattr(self, name) for name in names}
-        optimizer = {"optimizer": self.optimizer.state_dict()}
-        return parts | optimizer | {"schedule": self.schedule.state_dict()}
+        return {name: getattr(self, name) for name in names} | {
+            "optimizer": self.optimizer.state_dict()
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken."""
         for name in ("epoch", "best_epoch", "best_mae", "best"):
             setattr(self, name, state[name])
         self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
+
+
+def _by_person(names: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+    """Rows of each participant."""
+    rows = np.asarray(rows)
+    return [rows[names[rows] == name] for name in dict.fromkeys(names[rows])]

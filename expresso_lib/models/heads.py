@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.linear_model import RidgeCV
 from torch import Tensor, nn
 
 # Multiples of the features' mean variance along a direction. On forty practice cohorts a wider
@@ -111,13 +112,11 @@ def fit_ridge(
         there are, a penalty of 1 halves what an average direction says.
     """
     x, y = _by_group(values, scores, groups)
-    errors = np.zeros(len(penalties))
-    for left_out in range(len(y)):
-        kept = np.arange(len(y)) != left_out
-        for column, head in enumerate(_ridge_path(x[kept], y[kept], penalties)):
-            errors[column] += (head.predict(x[left_out : left_out + 1])[0] - y[left_out]) ** 2
-    best = penalties[int(np.argmin(errors))]
-    return _ridge_path(x, y, [best])[0]
+    center, scale, ridge = _ridge(x, y[:, None], penalties)
+    weight = np.ravel(ridge.coef_) / scale
+    bias = float(np.ravel(ridge.intercept_)[0] - center @ weight)
+    chosen = int(np.argmin(np.abs(ridge.alphas - np.ravel(ridge.alpha_)[0])))
+    return LinearHead(weight, bias, float(penalties[chosen]))
 
 
 def ridge_predictions(
@@ -129,7 +128,7 @@ def ridge_predictions(
 ) -> np.ndarray:
     """Predictions as `fit_ridge` makes them, for many score vectors at once.
 
-    What a fold's features say does not depend on the scores, so permutations share every
+    What a fold's features say does not depend on the scores, so permutations share the
     decomposition.
 
     Parameters
@@ -146,25 +145,19 @@ def ridge_predictions(
     ndarray
         (M, B) score points.
     """
-    errors = np.zeros((len(penalties), scores.shape[1]))
-    for left_out in range(len(values)):
-        kept, own = np.arange(len(values)) != left_out, slice(left_out, left_out + 1)
-        path = _predicted_path(values[kept], scores[kept], values[own], penalties)
-        errors += (path[:, 0] - scores[left_out]) ** 2
-    path = _predicted_path(values, scores, new, penalties)
-    return np.take_along_axis(path, errors.argmin(axis=0)[None, None], axis=0)[0]
+    center, scale, ridge = _ridge(values, scores, penalties)
+    return ridge.predict((new - center) / scale).reshape(len(new), -1)
 
 
-def _predicted_path(
-    x: np.ndarray, y: np.ndarray, new: np.ndarray, penalties: Sequence[float]
-) -> np.ndarray:
-    """(L, M, B) predictions for `new` of each of L penalties and B columns of y."""
+def _ridge(
+    x: np.ndarray, y: np.ndarray, penalties: Sequence[float]
+) -> tuple[np.ndarray, np.ndarray, RidgeCV]:
+    """Centre and scale of the features (P, D), and the ridge on them for y (P, B)."""
     center, scale = x.mean(axis=0), _scale(x)
-    u, s, vt = np.linalg.svd((x - center) / scale, full_matrices=False)
-    shrunk = s / (s**2 + np.asarray(penalties)[:, None] * _usual(s))
-    known = ((new - center) / scale) @ vt.T
-    projected = u.T @ (y - y.mean(axis=0))
-    return y.mean(axis=0) + (known * shrunk[:, None]) @ projected
+    z = (x - center) / scale
+    usual = _usual(np.linalg.svd(z, compute_uv=False))
+    alphas = np.asarray(penalties) * usual
+    return center, scale, RidgeCV(alphas=alphas, alpha_per_target=True).fit(z, y)
 
 
 def _scale(x: np.ndarray) -> np.ndarray:
@@ -193,14 +186,3 @@ def _by_group(
     x = np.zeros((len(names), values.shape[1]))
     np.add.at(x, index, values)
     return x / counts[:, None], np.bincount(index, weights=scores) / counts
-
-
-def _ridge_path(x: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> list[LinearHead]:
-    center, scale = x.mean(axis=0), _scale(x)
-    u, s, vt = np.linalg.svd((x - center) / scale, full_matrices=False)
-    projected = u.T @ (y - y.mean())
-    heads = []
-    for penalty in penalties:
-        weight = vt.T @ (s * projected / (s**2 + penalty * _usual(s))) / scale
-        heads.append(LinearHead(weight, float(y.mean() - center @ weight), float(penalty)))
-    return heads

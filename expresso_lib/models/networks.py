@@ -13,10 +13,9 @@ reads, ``model.features(clips, until="last")`` what the last block reads, and
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,47 +26,13 @@ from torch import Tensor, nn
 from torchvision.models import resnet, video
 
 from expresso_lib import _checks, manifest, store
-from expresso_lib.faces import anatomy
+from expresso_lib.models import own, small
 
 KINETICS_MEAN, KINETICS_STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 INPUTS = ("face", "composite")
 WEIGHTS = ("none", "kinetics400", "imagenet", "facial-actions")
 CHECKPOINT = "facial_actions.safetensors"
-
-# What the small network's readout names in every frame.
-SERIES = (*anatomy.AU_CODES, "yaw", "pitch", "roll", "gaze_x", "gaze_y", "headset")
-# What the units of its last layer read, frame by frame: the tempo of what comes and goes (one unit
-# for faster, one for slower than usual *for its size*, both 0 at rest); speed and spread of what
-# always moves, as logarithms, so that a weighted difference is a tempo; and whether a headset is
-# worn (an artefact that must show). How strong each action unit is stands in `SERIES`: as further
-# units they cost more than they told (r .67 against .55 to .59 on three cohorts of practice).
-TEMPO = ("smile", "cheeks", "speech", "brows", "nose")
-DRIFT = ("head", "gaze")
-UNITS = (
-    *(f"{name}_{side}" for name in TEMPO for side in ("fast", "slow")),
-    *(f"{name}_{what}" for name in DRIFT for what in ("speed", "spread")),
-    "headset",
-)
-# The factor whose series each kind of unit is made of. None reads another's, so the score is a sum
-# over factors, as far as series can be told apart: taking one out takes its share of the score.
-FACTOR_OF = {
-    "smile": "smile",
-    "cheeks": "cheeks_nose",
-    "speech": "speech_mouth",
-    "brows": "brows",
-    "nose": "cheeks_nose",
-    "head": "head_motion",
-    "gaze": "lids_gaze",
-    "headset": "headset",
-}
-_NO_ACTION_UNITS = {
-    "head_motion": ("yaw", "pitch", "roll"),
-    "lids_gaze": ("gaze_x", "gaze_y"),
-    "headset": ("headset",),
-}
-# What the head sees: head and gaze as one tempo each, log speed - log spread.
-MEASURES = (*UNITS[: 2 * len(TEMPO)], *(f"{name}_tempo" for name in DRIFT), "headset")
 
 
 class VideoRegressor(nn.Module):
@@ -134,154 +99,17 @@ class VideoRegressor(nn.Module):
         self.head.requires_grad_(True)
         return [parameter for parameter in self.parameters() if parameter.requires_grad]
 
+    def above(self, boundary: str) -> list[nn.Parameter]:
+        """Parameters of what reads the features at a boundary, the head's included."""
+        stages = self.stages[self._cut(boundary) :]
+        return [*(p for stage in stages for p in stage.parameters()), *self.head.parameters()]
+
     def _cut(self, boundary: str) -> int:
         if boundary not in ("head", "last"):
             raise ValueError(f"boundary {boundary!r} is unknown; choose head or last.")
-        # The last two stages are the last block and the pooling after it.
-        return len(self.stages) if boundary == "head" else len(self.stages) - 2
-
-
-class FrameTrunk(nn.Module):
-    """Every frame by itself: (N, 3, T, H, W) to embeddings (N, E, T).
-
-    The place on the face is kept (a 4 × 4 grid is flattened), for the crops are aligned. With
-    ``motion`` the trunk also sees *frame minus clip mean*; without, it is an image model.
-    """
-
-    def __init__(self, n_embedding: int = 128, *, motion: bool = True) -> None:
-        super().__init__()
-        self.motion = motion
-        widths = (6, 24, 48, 64, 96)
-        layers: list[nn.Module] = []
-        for number, (before, after) in enumerate(pairwise(widths)):
-            kernel = 5 if number == 0 else 3
-            layers += [nn.Conv2d(before, after, kernel, stride=2, padding=kernel // 2), nn.ReLU()]
-        self.convolutions = nn.Sequential(*layers)
-        self.grid = nn.AdaptiveAvgPool2d(4)
-        self.embedding = nn.Sequential(nn.Linear(widths[-1] * 16, n_embedding), nn.ReLU())
-
-    def forward(self, clips: Tensor) -> Tensor:
-        """Embeddings (N, E, T) of normalised clips (N, 3, T, H, W)."""
-        n, _, t, h, w = clips.shape
-        change = clips - clips.mean(dim=2, keepdim=True)
-        frames, changes = (
-            value.transpose(1, 2).reshape(n * t, 3, h, w)
-            for value in (clips, change if self.motion else 0 * change)
-        )
-        return self.embed(frames, changes).view(n, t, -1).transpose(1, 2)
-
-    def embed(self, frames: Tensor, changes: Tensor) -> Tensor:
-        """Embeddings (B, E) of single frames (B, 3, H, W) and of their change from the mean."""
-        # Small changes carry the signal: four times brings them to the scale of the picture.
-        maps = self.grid(self.convolutions(torch.cat([frames, 4 * changes], dim=1)))
-        return self.embedding(maps.flatten(1))
-
-
-# Edges repeat the first and last frame: a jump to zero would look like a movement.
-_SAME: dict[str, Any] = {"padding": "same", "padding_mode": "replicate"}
-
-
-def series_of(factor: str) -> list[int]:
-    """Places in `SERIES` of what one factor moves.
-
-    >>> [SERIES[place] for place in series_of("smile")]
-    ['AU12', 'AU14']
-    """
-    names = (*anatomy.FACTORS.get(factor, ()), *_NO_ACTION_UNITS.get(factor, ()))
-    return [SERIES.index(name) for name in names]
-
-
-def units_of(kind: str) -> list[str]:
-    """The units of one kind of movement, in the order of `UNITS`.
-
-    >>> units_of("head")
-    ['head_speed', 'head_spread']
-    """
-    return [name for name in UNITS if name.partition("_")[0] == kind]
-
-
-class Movement(nn.Module):
-    """One kind of movement: the contrasts of its factor's series to its units."""
-
-    def __init__(self, factor: str, n_units: int, width: int) -> None:
-        super().__init__()
-        places = series_of(factor)
-        # The contrasts of a series stand side by side.
-        reads = [3 * place + k for place in places for k in range(3)]
-        self.register_buffer("reads", torch.tensor(reads), persistent=False)
-        self.layers = nn.Sequential(
-            nn.Conv1d(3 * len(places), width, 5, **_SAME),
-            nn.ReLU(),
-            nn.Conv1d(width, width, 5, dilation=2, **_SAME),
-            nn.ReLU(),
-            nn.Conv1d(width, width, 5, dilation=2, **_SAME),
-            nn.ReLU(),
-            nn.Conv1d(width, n_units, 1),
-        )
-
-    def forward(self, contrasts: Tensor) -> Tensor:
-        """Units (N, U, T) before their rectifier, of contrasts (N, 3 S, T)."""
-        return self.layers(contrasts[:, self.reads])
-
-
-class Dynamics(nn.Module):
-    """Embeddings (N, E, T) to facial action dynamics (N, len(MEASURES), T).
-
-    A linear readout first names what the face does (`SERIES`); the convolutions see nothing else,
-    so they can be practised on any number of movements without rendering them. They start from
-    each series, its change over two frames and its change over a quarter of a second; each kind
-    of movement has its own.
-    """
-
-    def __init__(self, n_embedding: int = 128, width: int = 32) -> None:
-        super().__init__()
-        n_series = len(SERIES)
-        self.readout = nn.Conv1d(n_embedding, n_series, 1)
-        self.contrast = nn.Conv1d(n_series, 3 * n_series, 7, groups=n_series, bias=False, **_SAME)
-        filters = [[0, 0, 0, 1, 0, 0, 0], [0, 0, -1, 0, 1, 0, 0], [-1, -1, -1, 0, 1, 1, 1]]
-        with torch.no_grad():
-            self.contrast.weight.copy_(torch.tensor(filters)[:, None].repeat(n_series, 1, 1))
-        self.movements = nn.ModuleList(
-            Movement(factor, len(units_of(kind)), width) for kind, factor in FACTOR_OF.items()
-        )
-        self.rectify = nn.ReLU()
-        self.tempo = nn.Conv1d(len(UNITS), len(MEASURES), 1, bias=False)
-        self.weigh(torch.ones(len(UNITS)))
-
-    def raw(self, series: Tensor) -> Tensor:
-        """Units (N, U, T) of series (N, S, T), before their rectifier."""
-        contrasts = self.contrast(series)
-        return torch.cat([movement(contrasts) for movement in self.movements], dim=1)
-
-    def units(self, embeddings: Tensor) -> Tensor:
-        """Units (N, U, T), all ≥ 0."""
-        return self.rectify(self.raw(self.readout(embeddings)))
-
-    def forward(self, embeddings: Tensor) -> Tensor:
-        """Measures (N, M, T): weighted sums of units."""
-        return self.tempo(self.units(embeddings))
-
-    def silence(self, names: Sequence[str]) -> None:
-        """Make these units 0 for everybody."""
-        for kind, movement in zip(FACTOR_OF, self.movements):
-            off = [row for row, name in enumerate(units_of(kind)) if name in names]
-            with torch.no_grad():
-                movement.layers[-1].weight[off] = 0
-                movement.layers[-1].bias[off] = 0
-
-    def weigh(self, scale: Tensor) -> None:
-        """Set the sums: a unit as it is, or speed minus spread, each times its `scale` (U,)."""
-        weight = torch.zeros(len(MEASURES), len(UNITS))
-        for row, name in enumerate(MEASURES):
-            if name in UNITS:
-                weight[row, UNITS.index(name)] = 1.0
-            else:
-                kind = name.removesuffix("_tempo")
-                for what, sign in (("speed", 1.0), ("spread", -1.0)):
-                    column = UNITS.index(f"{kind}_{what}")
-                    weight[row, column] = sign * scale[column]
-        with torch.no_grad():
-            self.tempo.weight.copy_(weight[..., None])
+        # The last two stages are the last block and the pooling after it; a network of yours has
+        # one stage, which begins with the clips.
+        return len(self.stages) if boundary == "head" else max(0, len(self.stages) - 2)
 
 
 class MeanOver(nn.Module):
@@ -321,23 +149,6 @@ class ChannelsSecond(nn.Module):
         return values.permute(0, 4, 1, 2, 3)
 
 
-class MViTBlocks(nn.Module):
-    """The blocks of an MViT between patches and class token: (N, C, T, H, W) to (N, D, 1)."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.positions, self.blocks = network.pos_encoding, network.blocks
-        self.norm = network.norm
-
-    def forward(self, patches: Tensor) -> Tensor:
-        """The class token, as one position."""
-        tokens = self.positions(patches.flatten(2).transpose(1, 2))
-        grid = (self.positions.temporal_size, *self.positions.spatial_size)
-        for block in self.blocks:
-            tokens, grid = block(tokens, grid)
-        return self.norm(tokens)[:, 0, :, None]
-
-
 @dataclass(frozen=True)
 class Backbone:
     """How a network is made and cut into stages, its normalisation, the weights it can carry."""
@@ -356,19 +167,10 @@ def _split_resnet3d(network: nn.Module) -> list[nn.Module]:
     return [early, network.layer4, MeanOver()]
 
 
-def _split_s3d(network: nn.Module) -> list[nn.Module]:
-    blocks = list(network.features)
-    return [nn.Sequential(*blocks[:-2]), nn.Sequential(*blocks[-2:]), MeanOver()]
-
-
 def _split_swin3d(network: nn.Module) -> list[nn.Module]:
     blocks = list(network.features)
     early = nn.Sequential(network.patch_embed, network.pos_drop, *blocks[:-1])
     return [early, nn.Sequential(blocks[-1], network.norm, ChannelsSecond()), MeanOver()]
-
-
-def _split_mvit(network: nn.Module) -> list[nn.Module]:
-    return [network.conv_proj, MViTBlocks(network), MeanOver()]
 
 
 def _split_image_resnet(network: nn.Module) -> list[nn.Module]:
@@ -377,9 +179,9 @@ def _split_image_resnet(network: nn.Module) -> list[nn.Module]:
     return [PerFrame(_own_rectifiers(early)), PerFrame(_own_rectifiers(network.layer4)), MeanOver()]
 
 
-def _own_rectifiers(network: nn.Module) -> nn.Module:
+def _own_rectifiers(net: nn.Module) -> nn.Module:
     """The same network in which every call of a rectifier is a module of its own."""
-    graph = torch.fx.symbolic_trace(network)
+    graph = torch.fx.symbolic_trace(net)
     for number, node in enumerate(graph.graph.nodes):
         if node.op == "call_module" and isinstance(graph.get_submodule(node.target), nn.ReLU):
             node.target = f"rectifier_{number}"
@@ -389,9 +191,10 @@ def _own_rectifiers(network: nn.Module) -> nn.Module:
     return graph
 
 
-def _small(*, dynamics: bool = True, spread: bool = False) -> nn.Module:
-    last = Dynamics() if dynamics else nn.Identity()
-    return nn.Sequential(FrameTrunk(motion=dynamics), last, MeanOver(spread=spread))
+def _small(*, alone: bool = False, spread: bool = False) -> nn.Module:
+    return nn.Sequential(
+        small.trunk(alone=alone), small.last_block(alone=alone), MeanOver(spread=spread)
+    )
 
 
 _OURS: dict[str, Any] = {
@@ -414,16 +217,11 @@ def _torchvision(
 
 BACKBONES: dict[str, Backbone] = {
     "small": Backbone(_small, **_OURS),
-    "small_image": Backbone(partial(_small, dynamics=False), video=False, **_OURS),
-    "small_image_sd": Backbone(partial(_small, dynamics=False, spread=True), video=False, **_OURS),
+    "small_image": Backbone(partial(_small, alone=True), video=False, **_OURS),
+    "small_image_sd": Backbone(partial(_small, alone=True, spread=True), video=False, **_OURS),
     "r2plus1d_18": _torchvision("r2plus1d_18", _split_resnet3d),
     "r3d_18": _torchvision("r3d_18", _split_resnet3d),
-    "mc3_18": _torchvision("mc3_18", _split_resnet3d),
-    "s3d": _torchvision("s3d", _split_s3d),
     "swin3d_t": _torchvision("swin3d_t", _split_swin3d, **_IMAGENET),
-    "mvit_v2_s": _torchvision(
-        "mvit_v2_s", _split_mvit, mean=(0.45,) * 3, std=(0.225,) * 3, takes=(16, 224)
-    ),
     "resnet18": _torchvision("resnet18", _split_image_resnet, **_IMAGENET),
     "resnet50": _torchvision("resnet50", _split_image_resnet, **_IMAGENET),
 }
@@ -443,7 +241,8 @@ def build(
     Parameters
     ----------
     name
-        One of ``BACKBONES``. ``small`` is ours; ``small_image`` and ``small_image_sd`` are its
+        One of ``BACKBONES``, or ``package.module:function`` for a network of yours (`own.make`).
+        ``small`` is ours; ``small_image`` and ``small_image_sd`` are its
         trunk without time (mean, or mean and standard deviation over frames); the rest are
         torchvision's, ``resnet18`` and ``resnet50`` applied per frame and averaged.
     weights
@@ -461,8 +260,10 @@ def build(
     ValueError
         Unknown name, weights that this network has not, or clips too small for it.
     """
-    _checks.one_of(name, BACKBONES, "backbone")
     _checks.one_of(input, INPUTS, "input")
+    if ":" in name:
+        return _own(name, {"frames": frames, "size": size, "input": input})
+    _checks.one_of(name, BACKBONES, "backbone")
     backbone = BACKBONES[name]
     offered = ("none", *(backbone.weights or {}))
     if weights not in offered:
@@ -470,6 +271,14 @@ def build(
     description = {"model": name, "weights": weights, "frames": frames, "size": size}
     state = None if weights == "none" else _pretrained(backbone, weights)
     return _assemble(description | {"input": input}, seed, state).eval()
+
+
+def _own(name: str, description: Mapping[str, Any]) -> VideoRegressor:
+    body, head = own.make(name, frames=description["frames"], size=description["size"])
+    whole = {"model": name, "weights": "own", **description}
+    model = VideoRegressor([body], head.in_features, whole, mean=(0.0,) * 3, std=(1.0,) * 3)
+    model.head = head
+    return model.eval()
 
 
 def shipped() -> Path:
@@ -538,10 +347,22 @@ def _probe(description: Mapping[str, Any]) -> int:
     return int(values.shape[1])
 
 
-def save(path: Path | str, model: VideoRegressor, recipe: Mapping[str, Any]) -> Path:
-    """Write weights (safetensors) with what made them: the model's description and the recipe."""
+def save(
+    path: Path | str,
+    model: VideoRegressor,
+    recipe: Mapping[str, Any],
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> Path:
+    """Write weights (safetensors) with what made them: the model's description and the recipe.
+
+    `dtype` is what weights are stored as; they are float32 again when read.
+    """
     metadata = {"model": json.dumps(model.description), "recipe": json.dumps(dict(recipe))}
-    state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
+    state = {
+        key: value.detach().to("cpu", dtype).contiguous()
+        for key, value in model.state_dict().items()
+    }
     with store.atomic(path) as temporary:
         save_file(state, temporary, metadata=metadata)
         # safetensors makes the file private; a result may be read by whoever may read its folder.
@@ -561,7 +382,11 @@ def load(path: Path | str) -> tuple[VideoRegressor, dict[str, Any]]:
     if "model" not in metadata:
         raise ValueError(f"{path} does not say which model it holds; write it with models.save.")
     description = json.loads(metadata["model"])
-    model = _assemble(description, seed=0)
+    if ":" in description["model"]:
+        asked = {key: description[key] for key in ("frames", "size", "input")}
+        model = _own(description["model"], asked)
+    else:
+        model = _assemble(description, seed=0)
     _fill(model, state, description)
     return model.eval(), json.loads(metadata["recipe"])
 
@@ -571,4 +396,4 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise ValueError(f"no checkpoint at {path}; train one first (chapter 3).")
     with safe_open(path, framework="pt") as file:
         names = list(file.keys())
-        return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
+        return {name: file.get_tensor(name).float() for name in names}, file.metadata() or {}

@@ -37,7 +37,13 @@ def recipe_name(recipe: Recipe) -> str:
     >>> recipe_name(Recipe(fit="all", cohort="crema-d"))
     'small-facial-actions-face-32-default-s0-all-crema-d'
     """
-    parts = [recipe.model, recipe.weights, recipe.input, str(recipe.frames), recipe.variant]
+    parts = [
+        recipe.model.replace(":", "."),
+        recipe.weights,
+        recipe.input,
+        str(recipe.frames),
+        recipe.variant,
+    ]
     parts.append(f"s{recipe.seed}")
     parts += [recipe.fit] if recipe.fit != "ridge" else []
     parts += [recipe.cohort] if recipe.cohort != "rendered" else []

@@ -149,7 +149,6 @@ class Run:
         return rendered.write_cohort(
             self.data / "rendered",
             self.plan(),
-            masks=False,
             size=self.parameters.cohort.size,
             executor=self.executor,
         )

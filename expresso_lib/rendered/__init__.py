@@ -1,6 +1,6 @@
 """The demo cohort: rendered participants with a planted answer.
 
-A small graphics textbook in eight rooms; data flows down the list:
+A small graphics textbook in nine rooms; data flows down the list:
 
 - `geometry`: who has which face; proportions, relief, the 68 points
 - `hair`, `appearance`: what the face is painted with, once per identity
@@ -9,15 +9,16 @@ A small graphics textbook in eight rooms; data flows down the list:
 - `camera`: pose, projection, light, sensor
 - `scene`: `Script` -> `render`; `without` takes a factor out, `changed_pixels` shows where
 - `dynamics`: how a face moves; `planting`: how severity changes that
+- `actions`: what people do in practice clips, by which networks learn to recognise actions
 - `cohort`: `plan_cohort` -> `write_cohort` -> `read_plan`, the truth as tables
 """
 
+from expresso_lib.rendered.actions import practice_clip
 from expresso_lib.rendered.cohort import (
     Plan,
     au_script,
     plan_cohort,
     portraits,
-    practice_script,
     read_plan,
     truth,
     write_cohort,
@@ -35,6 +36,6 @@ from expresso_lib.rendered.scene import (
 
 __all__ = [
     "Frame", "Identity", "Plan", "Script", "au_script", "average_face", "changed_pixels",
-    "draw_identity", "geometry_of", "plan_cohort", "portraits", "practice_script", "read_plan",
+    "draw_identity", "geometry_of", "plan_cohort", "portraits", "practice_clip", "read_plan",
     "render", "truth", "without", "write_cohort",
 ]

@@ -16,12 +16,11 @@ import pandas as pd
 
 from expresso_lib import store
 from expresso_lib.faces import anatomy, video
+from expresso_lib.faces import truth as truths
 from expresso_lib.rendered import dynamics, geometry, planting, scene
 
 # Severity bands of the BDI-II within the scores of the demo cohort (Beck et al., 1996).
 BANDS = {"minimal": (0, 13), "mild": (14, 19), "moderate": (20, 28), "severe": (29, 45)}
-# Practice scripts draw identities from seeds that no cohort uses.
-PRACTICE = 7_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +72,8 @@ class Plan:
         index = int(row.participant[1:])
         behaviour = planting.behave(planting.variant(self.variant),
                                     float(person.score) / planting.SCORE_MAX,
-                                    (self.seed, index, 21), (self.seed, index, int(row.seed), 22))
+                                    (self.seed, index, 21), (self.seed, index, int(row.seed), 22),
+                                    str(row.task))
         motion = dynamics.perform(behaviour, int(row.n_frames), float(row.fps),
                                   (self.seed, index, int(row.seed), 23))
         identity = _identity(int(person.identity_seed), str(person.sex), int(person.age),
@@ -87,14 +87,14 @@ def _identity(seed: int, sex: str, age: int, tone: int) -> geometry.Identity:
     return geometry.draw_identity(seed, sex=sex, age=age, tone=tone)
 
 
-def plan_cohort(participants: int = 24, recordings: int = 3, seconds: float = 10.0,
+def plan_cohort(participants: int = 84, recordings: int = 2, seconds: float = 10.0,
                 fps: float = 25.0, seed: int = 0, variant: str = "default") -> Plan:
     """Plan a cohort: scores stratified over the bands, identities independent of them.
 
     Parameters
     ----------
     participants, recordings : int
-        How many people, and recordings of each (at most 999 and 99).
+        How many people, and recordings of each (at most 999 and 99); the tasks take turns.
     seconds, fps : float
         Length and frame rate of every recording.
     seed : int
@@ -117,7 +117,7 @@ def plan_cohort(participants: int = 24, recordings: int = 3, seconds: float = 10
     form = planting.variant(variant)
     rng = np.random.default_rng([seed, 31])
     people = _people(rng, participants, seed)
-    n_frames = round(seconds * fps)
+    n_frames, tasks = round(seconds * fps), list(planting.TASKS)
     lines = []
     for index, person in enumerate(people.itertuples(), start=1):
         chance = .08 + .84 * (float(people.score[index - 1]) / planting.SCORE_MAX)
@@ -125,7 +125,8 @@ def plan_cohort(participants: int = 24, recordings: int = 3, seconds: float = 10
             wears = form.headset and np.random.default_rng([seed, index, r, 32]).random() < chance
             lines.append({"participant": person.participant,
                           "recording": f"{person.participant}_R{r}",
-                          "task": "speech", "fps": float(fps), "n_frames": n_frames,
+                          "task": tasks[(r - 1) % len(tasks)], "fps": float(fps),
+                          "n_frames": n_frames,
                           "headset": bool(wears), "seed": _recording_seed(seed, index, r)})
     return Plan(people, pd.DataFrame(lines), planting.truth(form), variant, seed)
 
@@ -155,27 +156,6 @@ def _people(rng: np.random.Generator, count: int, seed: int) -> pd.DataFrame:
         "score": [int(rng.integers(BANDS[b][0], BANDS[b][1] + 1)) for b in bands],
         "band": bands, "age": ages, "sex": sexes, "tone": tones,
         "identity_seed": [100_000 + 1000 * seed + i for i in range(count)]})
-
-
-def practice_script(seed: int, n_frames: int = 64, fps: float = 25.0) -> scene.Script:
-    """Return a script of a random person, outside every cohort, who moves everything at random.
-
-    For training networks on faces whose action units are known; nothing in it depends on a score.
-    """
-    rng = np.random.default_rng([seed, 41])
-    identity = geometry.draw_identity(PRACTICE + seed)
-    rates = np.exp(rng.normal(0, .4, 6))
-    behaviour = dynamics.Behaviour(
-        smile_rate=2.0 * rates[0], smile_size=float(rng.uniform(.3, .9)),
-        smile_rise=.5 / rates[0], speech_share=float(rng.uniform(.1, .8)),
-        syllables=4 * rates[1], mouth_size=float(rng.uniform(.3, .8)), brow_rate=2.5 * rates[2],
-        nose_rate=1.5 * rates[3], head_sd=float(rng.uniform(2, 7)), head_time=rates[4],
-        aversion=float(rng.uniform(.1, .5)), gaze_time=.6 * rates[5], blink_rate=4.0,
-        bouts=tuple((str(code), float(rng.uniform(.3, 1))) for code in rng.choice(
-            anatomy.AU_CODES[:-1], 5, replace=False)))
-    motion = dynamics.perform(behaviour, n_frames, fps, (PRACTICE, seed, 42))
-    return scene.Script(f"practice_{seed}", identity, fps, motion.au, motion.gaze, motion.pose,
-                        motion.shift, bool(rng.random() < .15), PRACTICE + seed)
 
 
 def portraits(plan: Plan, *, size: int = 160, frame: int = 12) -> np.ndarray:
@@ -220,15 +200,14 @@ def read_plan(folder: str | Path) -> Plan:
     return plan_cohort(**json.loads(path.read_text(encoding="utf-8")))
 
 
-def write_cohort(folder: str | Path, plan: Plan, *, size: int = 224, crf: int = 23,
-                 executor: Executor | None = None, masks: bool = True) -> Path:
+def write_cohort(folder: str | Path, plan: Plan, *, size: int = 160, crf: int = 23,
+                 executor: Executor | None = None) -> Path:
     """Render a cohort into a folder; what is finished is not rendered again.
 
     Writes ``participants.csv``, ``recordings.csv``, ``planted.csv``, ``plan.json`` (arguments of
     `plan_cohort`), and for every recording
-    ``<recording>.mp4`` and ``<recording>.npz`` (landmarks (F, 68, 2) float32 px, au (F, A) 0 to 5,
-    au_names, pose (F, 3) degrees, gaze (F, 2) degrees, fps, regions uint8 (F, H, W), index into
-    `anatomy.REGIONS`), and ``files.json`` with the sha256 of each.
+    ``<recording>.mp4`` and ``<recording>.npz`` (see `faces.truth`), and ``files.json`` with size
+    and sha256 of each. Region masks are not stored: `geometry_of` gives them back from the plan.
 
     Parameters
     ----------
@@ -241,8 +220,6 @@ def write_cohort(folder: str | Path, plan: Plan, *, size: int = 224, crf: int = 
         H.264 quality; larger is smaller and worse.
     executor : concurrent.futures.Executor, optional
         Where to render.
-    masks : bool
-        Whether to store the regions; `geometry_of` gives them back from the plan otherwise.
 
     Returns
     -------
@@ -254,9 +231,8 @@ def write_cohort(folder: str | Path, plan: Plan, *, size: int = 224, crf: int = 
     folder = Path(folder)
     store.make_folder(folder)
     items = [store.Item(name, recipe={"size": size, "crf": crf, "variant": plan.variant,
-                                      "seed": plan.seed, "row": plan.recordings.iloc[i].to_dict(),
-                                      "masks": masks},
-                        payload=(plan, size, crf, masks, str(folder)))
+                                      "seed": plan.seed, "row": plan.recordings.iloc[i].to_dict()},
+                        payload=(plan, size, crf, str(folder)))
              for i, name in enumerate(plan.recordings.recording)]
     for item in items:
         # A recording is finished when both of its files are there.
@@ -268,23 +244,19 @@ def write_cohort(folder: str | Path, plan: Plan, *, size: int = 224, crf: int = 
 
 
 def _write_recording(item: store.Item, path: Path) -> None:
-    plan, size, crf, masks, folder = item.payload
+    plan, size, crf, folder = item.payload
     script = plan.script(item.name)
     landmarks = np.zeros((script.n_frames, anatomy.N_LANDMARKS, 2), np.float32)
-    regions = np.zeros((script.n_frames, size, size), np.uint8)
 
     def pictures() -> Iterator[np.ndarray]:
         for f, frame in enumerate(scene.render(script, size=size)):
-            landmarks[f], regions[f] = frame.landmarks, frame.regions
+            landmarks[f] = frame.landmarks
             yield frame.image
 
     video.write_video(Path(folder) / f"{item.name}.mp4", pictures(), script.fps, crf=crf,
                       key_every=script.n_frames)
-    arrays = {"landmarks": landmarks, "au": script.au, "au_names": np.array(anatomy.AU_CODES),
-              "pose": script.pose, "gaze": script.gaze, "fps": np.float64(script.fps)}
-    if masks:
-        arrays["regions"] = regions
-    np.savez_compressed(path, **arrays)
+    truths.save(path, landmarks=landmarks, au=script.au, pose=script.pose, gaze=script.gaze,
+                fps=script.fps)
 
 
 def _write_tables(folder: Path, plan: Plan) -> None:
@@ -294,6 +266,9 @@ def _write_tables(folder: Path, plan: Plan) -> None:
         store.write_text(folder / f"{name}.csv", table.to_csv(index=False))
     store.write_text(folder / "plan.json", json.dumps(plan.arguments) + "\n")
     files = sorted(path for path in folder.iterdir()
-                   if path.suffix in {".csv", ".mp4", ".npz"} and not path.name.startswith("."))
-    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-    store.write_text(folder / "files.json", json.dumps(hashes, indent=1) + "\n")
+                   if (path.suffix in {".csv", ".mp4", ".npz"} or path.name == "plan.json")
+                   and not path.name.startswith("."))
+    listed = {path.name: [path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()]
+              for path in files}
+    lines = [f" {json.dumps(name)}: {json.dumps(what)}" for name, what in listed.items()]
+    store.write_text(folder / "files.json", "{\n" + ",\n".join(lines) + "\n}\n")

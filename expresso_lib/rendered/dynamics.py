@@ -23,7 +23,8 @@ class Behaviour:
     """One recording's parameters; intensities are shares of full (1 is OpenFace's 5).
 
     Amounts: `smile_rate` per 10 s, `smile_size`, `cheek` (AU6 per AU12), `speech_share`,
-    `mouth_size`, `brow_rate` per 10 s, `nose_rate` per 10 s, `aversion` (share of time looking
+    `mouth_size`, `brow_rate` per 10 s, `brow_size`,
+    `nose_rate` per 10 s, `aversion` (share of time looking
     away), `head_sd` degrees, tonic levels by AU code. Tempo: `smile_rise` s, `cheek_lag` s,
     `syllables` Hz, `head_time` s, `gaze_time` s, `brow_rise` s. `blink_rate` per 10 s.
     """
@@ -37,6 +38,7 @@ class Behaviour:
     syllables: float = 4.2
     mouth_size: float = .45
     brow_rate: float = 1.4
+    brow_size: float = .5
     brow_rise: float = .15
     nose_rate: float = .5
     nose_rise: float = .25
@@ -83,10 +85,10 @@ def perform(behaviour: Behaviour, n_frames: int, fps: float, seed: tuple[int, ..
     streams = [np.random.default_rng([*seed, channel]) for channel in range(12)]
     share = np.zeros((total, len(anatomy.AU_CODES)))
     _smiles(share, time, behaviour, streams[0])
-    _speech(share, time, behaviour, streams[1])
+    speak(share, time, behaviour, streams[1])
     _brows(share, time, behaviour, streams[2])
     _nose(share, time, behaviour, streams[3])
-    _blinks(share, time, behaviour, streams[4])
+    blink(share, time, behaviour, streams[4])
     _tonic(share, fps, behaviour, streams[5])
     _idle(share, time, streams[6])
     for code, level in behaviour.bouts:
@@ -94,7 +96,7 @@ def perform(behaviour: Behaviour, n_frames: int, fps: float, seed: tuple[int, ..
             time, streams[9], on=1.4, off=max(2.6 / level - 1.4, .5), rise=.3, fall=.4)
     share[:, column("AU45")] = np.clip(share[:, column("AU45")], 0, 1)
     pose, shift = _head(time, behaviour, streams[7])
-    gaze = _gaze(time, behaviour, streams[8])
+    gaze = look(time, behaviour, streams[8])
     # A smile parts the lips a little, a wide one shows teeth.
     share[:, column("AU25")] += .30 * np.clip(share[:, column("AU12")] - .3, 0, 1)
     au = np.clip(share, 0, 1) * FULL
@@ -137,28 +139,32 @@ def _smiles(share: np.ndarray, time: np.ndarray, b: Behaviour, rng: np.random.Ge
 SMILE_DUTY = .5  # share of time in a smile, the same at every tempo
 
 
-def _speech(share: np.ndarray, time: np.ndarray, b: Behaviour, rng: np.random.Generator) -> None:
+def speak(share: np.ndarray, time: np.ndarray, b: Behaviour, rng: np.random.Generator
+          ) -> np.ndarray:
+    """Add speech to `share` (F, A), in place; return when the person talks (F,), 0 to 1."""
     fps = 1 / (time[1] - time[0])
     phrase = 2.2  # seconds; phrases do not change with severity, syllables do
     talking = bouts(time, rng, on=phrase, off=phrase * (1 / b.speech_share - 1), rise=.12,
                     fall=.18).clip(0, 1)
-    jitter = _drift(len(time), fps, .25, rng) * .10
+    jitter = drift(len(time), fps, .25, rng) * .10
     phase = 2 * np.pi * np.cumsum(b.syllables * np.exp(jitter)) / fps
     open_ = .5 - .5 * np.cos(phase)
-    stress = np.exp(.28 * _drift(len(time), fps, .2 * 4.2 / b.syllables, rng))
-    vowel = .5 + .5 * np.tanh(_drift(len(time), fps, .16 * 4.2 / b.syllables, rng))
+    stress = np.exp(.28 * drift(len(time), fps, .2 * 4.2 / b.syllables, rng))
+    vowel = .5 + .5 * np.tanh(drift(len(time), fps, .16 * 4.2 / b.syllables, rng))
     jaw = b.mouth_size * talking * open_ * stress
     share[:, column("AU25")] += 1.05 * jaw + .10 * talking * b.mouth_size
     share[:, column("AU26")] += .72 * jaw * (.5 + .7 * vowel)
     share[:, column("AU20")] += .45 * jaw * vowel
     share[:, column("AU23")] += .40 * b.mouth_size * talking * (1 - open_) * (1 - vowel)
     share[:, column("AU10")] += .22 * jaw * vowel
+    return talking
 
 
 def _brows(share: np.ndarray, time: np.ndarray, b: Behaviour, rng: np.random.Generator) -> None:
     period = 10 / b.brow_rate
     on = .22 * period
-    flash = .5 * bouts(time, rng, on=on, off=period - on, rise=b.brow_rise, fall=1.3 * b.brow_rise)
+    flash = b.brow_size * bouts(time, rng, on=on, off=period - on, rise=b.brow_rise,
+                                fall=1.3 * b.brow_rise)
     share[:, column("AU01")] += flash
     share[:, column("AU02")] += .85 * flash
     share[:, column("AU05")] += .4 * flash
@@ -172,7 +178,8 @@ def _nose(share: np.ndarray, time: np.ndarray, b: Behaviour, rng: np.random.Gene
     share[:, column("AU04")] += .12 * bout
 
 
-def _blinks(share: np.ndarray, time: np.ndarray, b: Behaviour, rng: np.random.Generator) -> None:
+def blink(share: np.ndarray, time: np.ndarray, b: Behaviour, rng: np.random.Generator) -> None:
+    """Add blinks to `share` (F, A), in place."""
     at = rng.exponential(10 / b.blink_rate)
     lid = np.zeros_like(time)
     while at < time[-1] + .5:
@@ -186,7 +193,7 @@ def _blinks(share: np.ndarray, time: np.ndarray, b: Behaviour, rng: np.random.Ge
 
 def _tonic(share: np.ndarray, fps: float, b: Behaviour, rng: np.random.Generator) -> None:
     for code, level in b.tonic:
-        wander = np.exp(.35 * _drift(len(share), fps, 1.5, rng))
+        wander = np.exp(.35 * drift(len(share), fps, 1.5, rng))
         share[:, column(code)] += level * wander
 
 
@@ -197,7 +204,7 @@ def _idle(share: np.ndarray, time: np.ndarray, rng: np.random.Generator) -> None
             time, rng, on=rng.uniform(.6, 1.6), off=rng.uniform(4, 9), rise=.25, fall=.35)
 
 
-def _drift(count: int, fps: float, time_constant: float, rng: np.random.Generator) -> np.ndarray:
+def drift(count: int, fps: float, time_constant: float, rng: np.random.Generator) -> np.ndarray:
     """Return smooth unit-variance noise: white noise through two equal leaky integrators.
 
     The variance is that of the process, (1 - a)(1 + a**2) over (1 + a)**3 per unit input, not of
@@ -216,14 +223,14 @@ def _head(time: np.ndarray, b: Behaviour, rng: np.random.Generator
           ) -> tuple[np.ndarray, np.ndarray]:
     """Return pose (F, 3) degrees and shift (F, 2) mm; yaw stays within 18 degrees."""
     fps = 1 / (time[1] - time[0])
-    unit = np.column_stack([_drift(len(time), fps, .5 * b.head_time, rng) for _ in range(5)])
+    unit = np.column_stack([drift(len(time), fps, .5 * b.head_time, rng) for _ in range(5)])
     angle = unit[:, :3] * b.head_sd * (1.0, .62, .45) + rng.normal(0, 1.2, 3)
     pose = np.column_stack([18 * np.tanh(angle[:, 0] / 18), 12 * np.tanh(angle[:, 1] / 12),
                             10 * np.tanh(angle[:, 2] / 10)])
     return pose, unit[:, 3:] * (3.0, 2.0) * b.head_sd / 4 + rng.normal(0, 2.5, 2)
 
 
-def _gaze(time: np.ndarray, b: Behaviour, rng: np.random.Generator) -> np.ndarray:
+def look(time: np.ndarray, b: Behaviour, rng: np.random.Generator) -> np.ndarray:
     """Return gaze (F, 2) degrees: fixations on the camera or beside it, joined by saccades."""
     target = np.zeros((len(time), 2))
     at = -rng.uniform(0, 1)

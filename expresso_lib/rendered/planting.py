@@ -76,6 +76,13 @@ ROWS = (
 # Behaviour at tempo 1; a tempo of .5 doubles every duration and halves every rate.
 _SMILE = {"smile_rate": 2.4, "smile_rise": .40}
 _BROW = {"brow_rate": 1.8, "brow_rise": .14}
+# What people do in each task, relative to free speech: who reads aloud talks on, smiles and
+# gestures less, and looks at the page. Tempo is the person's own in both.
+TASKS: dict[str, dict[str, float]] = {
+    "reading": {"speech_share": 1.45, "smile_size": .75, "brow_size": .7, "nose_rate": .6,
+                "head_sd": .8, "aversion": .6},
+    "freeform": {},
+}
 # Where one region must carry everything, these rows replace the table's.
 _LONE = {
     "eyebrow": (Row("brow_tempo", "tempo", 1.3, .35, ("AU01", "AU02"), _BROWS),
@@ -93,7 +100,7 @@ _LONE = {
 
 @dataclass(frozen=True)
 class Variant:
-    """A way of planting: ``default``, ``null``, ``headset``, ``region:<name>``, ``au:<n>``."""
+    """A way of planting: its name says which, see `variant`."""
 
     name: str
     rows: tuple[Row, ...]
@@ -102,6 +109,9 @@ class Variant:
 
 def variant(name: str) -> Variant:
     """Return the variant of that name.
+
+    ``default``; ``amount`` (amounts only, no tempo, twice as strong); ``null`` (nothing);
+    ``headset`` (worn more often at high severity); ``region:<name>``, ``au:<n>`` (nothing else).
 
     Raises
     ------
@@ -117,6 +127,9 @@ def variant(name: str) -> Variant:
         return Variant(name, ROWS, headset=name == "headset")
     if name == "null":
         return Variant(name, tuple(_level(row) for row in ROWS))
+    if name == "amount":
+        return Variant(name, tuple(_level(row) if row.kind == "tempo" else _doubled(row)
+                                   for row in ROWS))
     kind, _, target = name.partition(":")
     if kind == "region" and target in anatomy.FEATURE_REGIONS:
         lone = {row.parameter: row for row in _LONE[target.rpartition("_")[2]]}
@@ -128,7 +141,7 @@ def variant(name: str) -> Variant:
         extra = Row(f"bouts:{code}", "amount", .12, 1.3, (code,), regions)
         return Variant(name, (*(_level(row) for row in ROWS), extra))
     raise ValueError(
-        f"variant {name!r} is unknown; use default, null, headset, region:<"
+        f"variant {name!r} is unknown; use default, amount, null, headset, region:<"
         f"{'|'.join(anatomy.FEATURE_REGIONS)}> or au:<{'|'.join(codes)}>.")
 
 
@@ -136,6 +149,12 @@ def _level(row: Row) -> Row:
     """Return the row without an effect: everybody at the geometric middle."""
     middle = float(np.sqrt(row.none * row.full))
     return replace(row, none=middle, full=middle)
+
+
+def _doubled(row: Row) -> Row:
+    """Return the row with twice its effect, in logarithms, about the same middle."""
+    half = float(np.sqrt(row.full / row.none))
+    return replace(row, none=row.none / half, full=row.full * half)
 
 
 def _regions_of(code: str) -> tuple[str, ...]:
@@ -146,8 +165,8 @@ def _regions_of(code: str) -> tuple[str, ...]:
     return anatomy.FACTOR_REGIONS[factor]
 
 
-def behave(plan: Variant, severity: float, participant: tuple[int, ...], recording: tuple[int, ...]
-           ) -> dynamics.Behaviour:
+def behave(plan: Variant, severity: float, participant: tuple[int, ...], recording: tuple[int, ...],
+           task: str = "freeform") -> dynamics.Behaviour:
     """Return the behaviour of one recording: the planted values times two layers of chance.
 
     Parameters
@@ -157,6 +176,8 @@ def behave(plan: Variant, severity: float, participant: tuple[int, ...], recordi
         0 to 1.
     participant, recording : tuple of int
         Seeds of what a participant keeps and of what a recording adds.
+    task : str
+        One of `TASKS`.
     """
     person, day = np.random.default_rng(participant), np.random.default_rng(recording)
     # A value of the null rows too is drawn, so that variants share every other random number.
@@ -175,7 +196,9 @@ def behave(plan: Variant, severity: float, participant: tuple[int, ...], recordi
                "smile_rise": _SMILE["smile_rise"] / smile,
                "brow_rate": _BROW["brow_rate"] * brow, "brow_rise": _BROW["brow_rise"] / brow,
                "blink_rate": 3.0 * float(np.exp(.3 * person.standard_normal()))}
-    values["speech_share"] = min(values["speech_share"], .85)
+    for name, factor in TASKS[task].items():
+        values[name] = values.get(name, getattr(dynamics.Behaviour, name)) * factor
+    values["speech_share"] = min(values["speech_share"], .93)
     values["aversion"] = min(values["aversion"], .6)
     return dynamics.Behaviour(**values, tonic=tonic, bouts=lone)
 

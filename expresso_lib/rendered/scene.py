@@ -417,7 +417,7 @@ def without(script: Script, factor: str, *, level: Mapping[str, float] | int | N
     Examples
     --------
     >>> from expresso_lib import rendered
-    >>> script = rendered.practice_script(3, 10)
+    >>> script = rendered.plan_cohort(1, 1, .4).script("P01_R1")
     >>> float(without(script, "smile").au[:, 8].max())
     0.0
     """

@@ -108,13 +108,13 @@ def test_resample_follows_time_stamps_not_numbers():
 
 
 def test_prepare_puts_stable_points_in_their_place(recording):
-    """Eyes and nose come to lie where the template says, in every frame with a face."""
+    """Eyes and nose come to lie where the template says, on average over the frames with a face."""
     path, track = recording
     archive = clips.prepare(path, track, size=64)
     np.testing.assert_array_equal(archive.source, np.arange(0, 30, 2))
     np.testing.assert_array_equal(np.flatnonzero(archive.lost), [4])
     placed = archive.landmarks[~archive.lost][:, list(archives.STABLE)]
-    assert np.abs(placed - (archives.TEMPLATE * 64 - 0.5)).max() < 4
+    assert np.abs(placed.mean(axis=0) - (archives.TEMPLATE * 64 - 0.5)).max() < 4
     assert archive.fps == 12.5
 
 
@@ -236,11 +236,22 @@ def test_a_head_held_still_stands_still_in_the_crop():
     moves, rests = (_coarse(again.show(one, rows)) for one in (script, still))
     change = [np.abs(np.diff(one, axis=0)).mean() for one in (moves, rests)]
     assert change[1] < 0.4 * change[0]
-    # Cut as the moving head was, by the archive's transforms, the held head would move.
-    held = rendered.render(still, size=112, frames=source.tolist())
-    shaken = _coarse(np.stack([video.warp(frame.image, way, 64)
-                               for frame, way in zip(held, archive.transform)]))  # fmt: skip
-    assert np.abs(np.diff(shaken, axis=0)).mean() > 2 * change[1]
+
+
+def test_steady_crops_show_the_head_move():
+    """Landmarks keep their quick movement in the crop; drift and lost frames do not reach it."""
+    rng = np.random.default_rng(0)
+    face = rng.uniform(40, 80, (68, 2))
+    time = np.arange(125) / 12.5
+    quick, drift = 3 * np.sin(2 * np.pi * time), 0.5 * time
+    points = face + (quick + drift)[:, None, None] * (1, 0)
+    points[30:33] = np.nan
+    soft = clips.steady(points, 12.5)
+    assert np.isfinite(soft).all()
+    left = (points - soft)[:, 0, 0]
+    inside = slice(25, 100)
+    kept = np.isfinite(left[inside])
+    np.testing.assert_allclose(left[inside][kept], quick[inside][kept], atol=0.6)
 
 
 def _coarse(crops: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import pytest
 
 from expresso_lib import cohort, config
 from expresso_lib.cohort import core, cremad, example
-from expresso_lib.faces import tables, video
+from expresso_lib.faces import tables, truth, video
 
 
 def make_video(path, *, shade=90, frames=5, size=(24, 32)):
@@ -379,8 +379,8 @@ def test_example_folder_has_the_faults_it_promises(tmp_path, clips):
     names = [f"P0{p}_R{r}" for p in range(1, 5) for r in (1, 2)]
     place(clips, tmp_path, [f"{name}.mp4" for name in names])
     for name in names:
-        np.savez(tmp_path / f"{name}.npz", landmarks=np.ones((30, 68, 2)), au=np.ones((30, 2)),
-                 au_names=np.array(["AU01", "AU12"]), fps=25.0)  # fmt: skip
+        truth.save(tmp_path / f"{name}.npz", landmarks=np.ones((30, 68, 2)), au=np.ones((30, 17)),
+                   pose=np.zeros((30, 3)), gaze=np.zeros((30, 2)), fps=25.0)  # fmt: skip
     rows = pd.DataFrame({"participant": [n[:3] for n in names], "recording": names,
                          "path": [str(tmp_path / f"{n}.mp4") for n in names],
                          "score": np.arange(8) + 0.5})  # fmt: skip

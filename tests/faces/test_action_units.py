@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from expresso_lib import rendered
-from expresso_lib.faces import action_units, anatomy, tables
+from expresso_lib.faces import action_units, anatomy, tables, truth
 
 INTENSITY = [f"{code}_r" for code in anatomy.AU_CODES]
 PRESENCE = [f"{code}_c" for code in anatomy.AU_CODES] + ["AU28_c"]
@@ -91,9 +91,9 @@ def test_read_pyfeat_keeps_its_scale(tmp_path):
 def test_from_truth_reads_the_planted_series(tmp_path):
     """The demo cohort's truth comes back whole."""
     values = np.random.default_rng(0).uniform(0, 5, (7, 17))
-    np.savez(tmp_path / "t.npz", au=values, au_names=np.array(anatomy.AU_CODES))
-    table = action_units.from_truth(tmp_path / "t.npz")
-    np.testing.assert_allclose(table[list(anatomy.AU_CODES)], values)
+    still = {"landmarks": np.zeros((7, 68, 2)), "pose": np.zeros((7, 3)), "gaze": np.zeros((7, 2))}
+    table = action_units.from_truth(truth.save(tmp_path / "t.npz", au=values, fps=25.0, **still))
+    np.testing.assert_allclose(table[list(anatomy.AU_CODES)], values, atol=0.0101)
 
 
 def test_at_frames_takes_rows_by_number():

@@ -10,7 +10,7 @@ from torch import nn
 
 from expresso_lib import attribution, manifest, models
 
-CNNS = ("r3d_18", "mc3_18", "resnet18")
+CNNS = ("r3d_18", "resnet18")
 
 
 def clips(n: int = 2, frames: int = 6, size: int = 32, seed: int = 0) -> torch.Tensor:
@@ -32,7 +32,7 @@ def test_build_returns_one_score_per_clip(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(models.BACKBONES) - {"mvit_v2_s"}))
+@pytest.mark.parametrize("name", sorted(models.BACKBONES))
 def test_every_backbone_splits_at_both_boundaries(name: str) -> None:
     """features + finish equals the whole network, for the head and for the last block."""
     model = models.build(name, frames=8, size=64)
@@ -63,6 +63,30 @@ def test_deeplift_is_complete_on_the_small_network(small: models.VideoRegressor)
     for baseline in ("zero", "blur", "temporal_mean"):
         result = attribution.attribute(small, clips(), "DeepLift", baseline)
         assert result.complete.all(), baseline
+
+
+def test_small_is_an_ordinary_network(small: models.VideoRegressor) -> None:
+    """Convolutions and rectifiers only, at most 1.5 million weights, one linear head."""
+    leaves = {type(m).__name__ for m in small.modules() if not list(m.children())}
+    assert leaves == {"Beside", "Conv1d", "Conv3d", "Grid", "Linear", "MeanOver", "ReLU"}
+    assert sum(weight.numel() for weight in small.parameters()) < 1.5e6
+    kernels = [m.kernel_size for m in small.modules() if isinstance(m, nn.Conv3d)]
+    assert all(time == 1 or (height, width) == (1, 1) for time, height, width in kernels)
+
+
+def test_image_model_is_the_same_network_on_clips_that_stand_still(small) -> None:
+    """One trunk, one set of weights: frames alone, or each frame held for the whole clip."""
+    image = models.build("small_image", frames=6, size=32)
+    image.load_state_dict(small.state_dict())
+    still = clips()[:, :, :1].expand(-1, -1, 6, -1, -1)
+    torch.testing.assert_close(image(still), small(still), rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(image(clips()), small(clips()))
+
+
+def test_small_keeps_its_signal_at_the_start(small) -> None:
+    """Before any training two clips give clearly different features."""
+    values = small.features(clips(4))
+    assert float(values.std(dim=0).mean()) > 0.02
 
 
 def test_small_sees_change_only_through_time(small: models.VideoRegressor) -> None:
@@ -111,7 +135,6 @@ def test_trainable_freezes_below_the_boundary(small: models.VideoRegressor) -> N
         ({"name": "smal"}, "did you mean 'small'"),
         ({"name": "r3d_18", "weights": "facial-actions"}, "offers none, kinetics400"),
         ({"name": "small", "input": "tiles"}, "input 'tiles'"),
-        ({"name": "mvit_v2_s", "frames": 32}, "takes 16 of 224 px"),
         ({"name": "r3d_18", "frames": 0}, "cannot take clips of 0 frames"),
     ],
 )
@@ -140,36 +163,3 @@ def test_video_weights_reach_their_places(monkeypatch, tmp_path) -> None:
     network.fc = nn.Identity()
     expected = network(((picture - model.mean) / model.std)[:, :, 0])
     torch.testing.assert_close(model.features(picture), expected, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("kind", list(models.FACTOR_OF))
-def test_a_movement_reads_its_own_factor_and_nothing_else(kind):
-    """Shaking every other factor's series leaves a kind's units as they are; its own moves them."""
-    dynamics = models.build("small", seed=3).stages[1]
-    generator = torch.Generator().manual_seed(0)
-    series = torch.randn(2, len(models.SERIES), 20, generator=generator)
-    own = models.series_of(models.FACTOR_OF[kind])
-    others = [place for place in range(len(models.SERIES)) if place not in own]
-    shaken = [series.clone(), series.clone()]
-    for one, places in zip(shaken, (others, own)):
-        one[:, places] += torch.randn(2, len(places), 20, generator=generator)
-    rows = [models.UNITS.index(name) for name in models.units_of(kind)]
-    with torch.no_grad():
-        told, same, other = (dynamics.raw(one)[:, rows] for one in (series, *shaken))
-    torch.testing.assert_close(told, same)
-    assert (told - other).abs().max() > 1e-4
-
-
-def test_kinds_of_movement_give_all_units_in_order():
-    """Side by side they are `UNITS`; every series belongs to one factor; silence is silence."""
-    assert [n for kind in models.FACTOR_OF for n in models.units_of(kind)] == list(models.UNITS)
-    factors = dict.fromkeys(models.FACTOR_OF.values())
-    places = [place for factor in factors for place in models.series_of(factor)]
-    assert sorted(places) == list(range(len(models.SERIES)))
-    dynamics = models.build("small", seed=3).stages[1]
-    dynamics.silence(["cheeks_slow", "headset"])
-    with torch.no_grad():
-        units = dynamics.raw(torch.randn(1, len(models.SERIES), 20))
-    off = [models.UNITS.index(name) for name in ("cheeks_slow", "headset")]
-    assert (units[:, off] == 0).all()
-    assert int((units[0].abs().amax(dim=1) > 0).sum()) == len(models.UNITS) - 2

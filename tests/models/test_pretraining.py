@@ -1,77 +1,115 @@
-"""Pre-training: tempo is what it says, and the recipe runs from rendering to checkpoint."""
+"""Pre-training: practice clips, batches, the training loop and what it reports."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from expresso_lib import models
-from expresso_lib.models import pretraining
+from expresso_lib.models import practice, pretraining
+from expresso_lib.rendered import actions
 
-F = 60
-UNIT = {name: number for number, name in enumerate(models.UNITS)}
-
-
-def waves(hertz: float, size: float, column: int = 8) -> np.ndarray:
-    """One recording in which only one series (AU12 by default) moves, as a sine."""
-    series = np.zeros((1, F, 22), np.float32)
-    series[0, :, column] = size * (1 + np.sin(2 * np.pi * hertz * np.arange(F) / 12.5))
-    return series
+TINY = practice.Practice(people=8, clips=1, frames=12, window=8, render_size=64, epochs=1, batch=4)
 
 
-def units(series: np.ndarray, headset: float = 0.0) -> np.ndarray:
-    return pretraining.targets(series, np.array([headset]))[0].mean(axis=0)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("practice")
 
 
-def test_targets_are_zero_at_rest() -> None:
-    """A still face is neither fast nor slow; a headset is worn or not."""
-    still = np.zeros((1, F, 22), np.float32)
-    np.testing.assert_allclose(units(still), 0)
-    found = units(still, headset=1.0)
-    assert found[UNIT["headset"]] == 1
-    np.testing.assert_allclose(np.delete(found, UNIT["headset"]), 0)
+@pytest.fixture(scope="module")
+def data(folder) -> practice.Data:
+    return practice.Data.load(practice.render(TINY, folder), TINY)
 
 
-def test_targets_tell_fast_from_slow_of_the_same_size() -> None:
-    """Tempo moves the fast and the slow unit in opposite directions."""
-    quick, calm = units(waves(2.5, 1.5)), units(waves(0.25, 1.5))
-    assert quick[UNIT["smile_fast"]] > 5 * calm[UNIT["smile_fast"]]
-    assert calm[UNIT["smile_slow"]] > quick[UNIT["smile_slow"]]
+def test_practice_clips_hold_what_the_network_learns(data) -> None:
+    """Crops are wider than the input by the edge; series have mean 0 and spread 1."""
+    assert data.frames.shape == (8, 12, 72, 72, 3)
+    assert data.labels.shape == (8, 12, len(actions.CLASSES))
+    np.testing.assert_allclose(data.series.mean((0, 1)), 0, atol=1e-4)
+    inside = (data.landmarks[..., 27:48, :] > 0) & (data.landmarks[..., 27:48, :] < 72)
+    assert inside.float().mean() > 0.98
 
 
-def test_targets_do_not_confuse_size_with_speed() -> None:
-    """Twice as large is hardly faster: the tempo unit changes by less than a fifth."""
-    small, large = units(waves(1.5, 1.2)), units(waves(1.5, 2.4))
-    assert abs(large[UNIT["smile_fast"]] / small[UNIT["smile_fast"]] - 1) < 0.2
+def test_batch_moves_landmarks_with_the_picture(data) -> None:
+    """Shifted, the picture and its landmarks stay together; mirrored, sides change places."""
+    plain = practice.batch(data, np.arange(8), TINY, None)
+    drawn = [
+        practice.batch(data, np.arange(8), replace(TINY, still=0.0), np.random.default_rng(k))
+        for k in range(6)
+    ]
+    assert plain.clips.shape == (8, 3, 8, 64, 64)
+    eyes = [(b.landmarks * practice.SPREAD + data.face).unflatten(2, (68, 2)) for b in drawn]
+    for marks in eyes:
+        # The right eye lies left in the picture, mirrored or not.
+        assert (marks[..., 36, 0] < marks[..., 45, 0]).all()
+    shifts = torch.stack([marks[:, 0, 30] for marks in eyes]).std(dim=0)
+    assert float(shifts.mean()) > 0.01
 
 
-def test_targets_move_only_their_own_units() -> None:
-    """A turning head is no smile."""
-    found = units(waves(1.5, 8.0, column=17))
-    moved = {name for name, number in UNIT.items() if found[number] > 0}
-    assert moved == {"head_speed", "head_spread"}
+def test_a_window_that_stands_still_has_no_targets_of_change(data) -> None:
+    """One frame, repeated, is told apart, so that nobody learns speed from it."""
+    seen = practice.batch(data, np.arange(8), replace(TINY, still=1.0), np.random.default_rng(0))
+    assert not seen.moving.any()
+    assert float((seen.series - seen.series[:, :1]).abs().max()) == 0
 
 
-@pytest.mark.slow
-def test_pretrain_writes_a_checkpoint_with_its_recipe(tmp_path) -> None:
-    """From rendered faces to a file that `models` loads; severity is read nowhere."""
-    practice = pretraining.Practice(
-        identities=8, seconds=2.8, epochs=1, clip_epochs=1, rehearsals=8, render_size=96,
-        held_out=0.5,
-    )  # fmt: skip
-    path = pretraining.pretrain(tmp_path / "facial.safetensors", practice=practice)
+def test_statistics_tell_speed_from_spread() -> None:
+    """Twice the speed at the same spread changes one of the two."""
+    time = torch.arange(64) / 12.5
+    slow, fast = (torch.sin(2 * np.pi * f * time)[None, :, None] * 2 for f in (0.4, 0.8))
+    one, two = (
+        pretraining.statistics(s.expand(-1, -1, 22), torch.ones(22))[0] for s in (slow, fast)
+    )
+    spread, speed = (two - one)[22:44], (two - one)[44:]
+    assert float(spread.abs().max()) < 0.15
+    assert float(speed.min()) > 0.5
+
+
+def test_pretrain_writes_a_checkpoint_and_goes_on(folder, tmp_path) -> None:
+    """A run cut after its first epoch and resumed equals an unbroken one."""
+    two = replace(TINY, epochs=2)
+    data = practice.Data.load(practice.render(TINY, folder), TINY)
+    whole, _ = pretraining.train(data, two)
+    epoch, seen = pretraining._epoch, []
+
+    def cut(*arguments, **options):
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(1)
+        return epoch(*arguments, **options)
+
+    state = tmp_path / "state.pt"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretraining, "_epoch", cut)
+        with pytest.raises(KeyboardInterrupt):
+            pretraining.train(data, two, state=state)
+    resumed, _ = pretraining.train(data, two, state=state)
+    for one, other in zip(whole.parameters(), resumed.parameters()):
+        torch.testing.assert_close(one, other)
+    path = pretraining.pretrain(tmp_path / "made.safetensors", practice=TINY, folder=folder)
     model, recipe = models.load(path)
-    assert recipe["units"] == list(models.UNITS)
     assert model.description["model"] == "small"
+    assert set(recipe["report"]) == {"unseen", "learned"}
     assert json.loads(path.with_suffix(".json").read_text()) == recipe
 
 
-def test_shipped_checkpoint_is_small_and_says_how_it_was_made() -> None:
-    """At most 10 MB, every unit named, what could not be read is switched off."""
+def test_shipped_checkpoint_says_how_it_was_made_and_what_it_reads() -> None:
+    """Small, made with the defaults, and better than chance on people it never saw."""
     path = models.shipped()
-    _, recipe = models.load(path)
-    assert path.stat().st_size <= 10_000_000
-    assert recipe["units"] == list(models.UNITS)
-    assert all(recipe["report"][name] == 0 for name in recipe["off"])
+    assert path.stat().st_size < 4e6
+    recipe = json.loads(path.with_suffix(".json").read_text())
+    defaults = vars(practice.Practice())
+    assert {key: recipe[key] for key in defaults} == defaults
+    unseen = recipe["report"]["unseen"]
+    areas = [value for value in unseen["actions"].values() if value is not None]
+    assert np.median(areas) > 0.6
+    assert np.median([*unseen["action_units"].values()]) > 0.15
+    table = pretraining.recognised()
+    assert set(table["kind"]) == {"actions", "action_units", "pose"}
+    assert set(table.loc[table["kind"] == "actions", "name"]) == set(actions.CLASSES)
+    np.testing.assert_allclose(table["gap"], table["learned"] - table["unseen"])

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from expresso_lib import rendered
 from expresso_lib.faces import anatomy, video
+from expresso_lib.faces import truth as truths
 from expresso_lib.rendered import action_units, camera, dynamics, features, geometry, planting
 
 A = len(anatomy.AU_CODES)
@@ -350,14 +351,6 @@ def test_truth_lists_every_frame_and_unit(plan):
     np.testing.assert_array_equal(wide.to_numpy(), script.au)
 
 
-def test_practice_scripts_are_nobody_of_a_cohort():
-    """Practice identities come from their own seeds and differ from each other."""
-    a, b = rendered.practice_script(0, 8), rendered.practice_script(1, 8)
-    assert a.n_frames == 8
-    assert a.identity.seed >= rendered.cohort.PRACTICE
-    assert np.abs(a.identity.landmarks - b.identity.landmarks).max() > 1
-
-
 def test_average_face_is_symmetric_and_neutral():
     """The stand-in for faces that may not be shown faces the camera."""
     frame = rendered.average_face(120)
@@ -386,17 +379,46 @@ def test_write_cohort_writes_layout_and_resumes(tmp_path):
     again = rendered.read_plan(tmp_path).script("P01_R1")
     np.testing.assert_array_equal(again.au, plan.script("P01_R1").au)
     listed = json.loads((tmp_path / "files.json").read_text())
-    for name, digest in listed.items():
+    for name, (size, digest) in listed.items():
         assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
+        assert (tmp_path / name).stat().st_size == size
     frames = list(rendered.render(plan.script("P01_R1"), size=64))
-    with np.load(tmp_path / "P01_R1.npz", allow_pickle=False) as truth:
-        np.testing.assert_array_equal(truth["landmarks"], [f.landmarks for f in frames])
-        np.testing.assert_array_equal(truth["regions"], [f.regions for f in frames])
-        assert truth["au"].shape == (6, A)
-        assert truth["au_names"].tolist() == list(anatomy.AU_CODES)
-        assert float(truth["fps"]) == 25.0
+    truth, script = truths.read(tmp_path / "P01_R1.npz"), plan.script("P01_R1")
+    np.testing.assert_allclose(truth.landmarks, [f.landmarks for f in frames], atol=1 / 32 + 1e-4)
+    np.testing.assert_allclose(truth.au, script.au, atol=0.0101)
+    np.testing.assert_allclose(truth.pose, script.pose, atol=0.0051)
+    np.testing.assert_allclose(truth.gaze, script.gaze, atol=0.0051)
+    assert truth.fps == 25.0
     decoded = video.read_array(tmp_path / "P01_R1.mp4", list(range(6)))
     assert np.abs(decoded.astype(int) - [f.image for f in frames]).mean() < 6
+
+
+def test_read_truth_refuses_other_archives(tmp_path):
+    """An archive without the truth's arrays is named, with what is missing."""
+    np.savez(tmp_path / "other.npz", au=np.zeros((3, 17)))
+    with pytest.raises(ValueError, match="no landmarks, pose, gaze"):
+        truths.read(tmp_path / "other.npz")
+
+
+def test_tasks_take_turns_and_reading_is_speech_without_pauses():
+    """Every second recording is free speech; who reads aloud talks more and smiles less."""
+    plan = rendered.plan_cohort(3, 2, 1.0)
+    assert plan.recordings.task.tolist() == ["reading", "freeform"] * 3
+    default, seeds = planting.variant("default"), ((1,), (2,))
+    reading, free = (planting.behave(default, 0.5, *seeds, task) for task in planting.TASKS)
+    assert reading.speech_share > 1.3 * free.speech_share
+    assert reading.smile_size < 0.8 * free.smile_size
+    assert reading.syllables == free.syllables
+
+
+def test_amount_variant_plants_no_tempo():
+    """Amounts carry twice their usual change, tempo none."""
+    weights = {
+        name: planting.truth(planting.variant(name)).groupby("kind").weight.sum()
+        for name in ("default", "amount")
+    }
+    assert weights["amount"]["tempo"] == pytest.approx(0, abs=1e-9)
+    assert weights["amount"]["amount"] == pytest.approx(2 * weights["default"]["amount"])
 
 
 def test_write_cohort_refuses_an_odd_size(tmp_path):

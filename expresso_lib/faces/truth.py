@@ -1,0 +1,74 @@
+"""The truth of a rendered recording: exact landmarks, action units, pose and gaze, kept small.
+
+``<recording>.npz`` lies beside its video: whole numbers, frame by frame as changes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# What one step of a stored whole number stands for: pixels, intensity, degrees.
+_STEPS = {"landmarks": 1 / 16, "au": 0.02, "pose": 0.01, "gaze": 0.01}
+
+
+def save(path: str | Path, *, fps: float, **series: np.ndarray) -> Path:
+    """Write what `read` reads: ``landmarks``, ``au``, ``pose``, ``gaze`` as in `Truth`."""
+    packed: dict[str, Any] = {
+        name: np.diff(np.round(series[name] / step), axis=0, prepend=0).astype(np.int16)
+        for name, step in _STEPS.items()
+    }
+    with open(path, "wb") as file:
+        np.savez_compressed(file, **packed, fps=np.float64(fps))
+    return Path(path)
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What one recording shows, F frames.
+
+    Attributes
+    ----------
+    landmarks : ndarray float32 (F, 68, 2)
+        Pixels of the video, to 1/32.
+    au : ndarray float32 (F, A)
+        Intensity 0 to 5 in the order of `anatomy.AU_CODES`, to .01.
+    pose : ndarray float32 (F, 3)
+        Yaw, pitch, roll in degrees.
+    gaze : ndarray float32 (F, 2)
+        Degrees right and down, relative to the head.
+    fps : float
+        Frames per second.
+    """
+
+    landmarks: np.ndarray
+    au: np.ndarray
+    pose: np.ndarray
+    gaze: np.ndarray
+    fps: float
+
+
+def read(path: str | Path) -> Truth:
+    """Read the truth of one recording, ``<recording>.npz`` beside its video.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If it is not there, or no truth of this format.
+    """
+    with np.load(path, allow_pickle=False) as file:
+        missing = [name for name in (*_STEPS, "fps") if name not in file]
+        if missing:
+            raise ValueError(
+                f"{path} has no {', '.join(missing)}: it is no truth of a rendered "
+                "recording; render it again."
+            )
+        series = {
+            name: np.cumsum(file[name], axis=0, dtype=np.int32).astype(np.float32)
+            * np.float32(step)
+            for name, step in _STEPS.items()
+        }
+        return Truth(**series, fps=float(file["fps"]))

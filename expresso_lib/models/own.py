@@ -1,0 +1,135 @@
+"""Your own network: ``training.model = "package.module:function"`` in place of ours.
+
+The function takes no argument and returns a `torch.nn.Module` from clips (N, 3, T, H, W) in 0 to
+1 to scores (N,) or (N, 1), with its weights in it. It is tried out once, and then treated as
+every other network: a ridge head on what its last linear layer reads, fine-tuning, attribution.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+
+class OwnNetworkError(ValueError):
+    """A factory or its network does not fit; the message says how."""
+
+
+class Body(nn.Module):
+    """A network up to its last linear layer: clips (N, 3, T, H, W) to what that reads, (N, D)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Features (N, D); D is 1 where the score itself is all there is to read."""
+        return self.network(clips).reshape(len(clips), -1)
+
+
+def make(name: str, *, frames: int, size: int) -> tuple[Body, nn.Linear]:
+    """Call a factory, try its network on two clips, and part it into body and head.
+
+    Parameters
+    ----------
+    name : str
+        ``package.module:function``.
+    frames, size : int
+        T and H = W of the clips that it must take.
+
+    Returns
+    -------
+    body, head
+        ``head(body(clips))`` is the network's score, (N, 1).
+
+    Raises
+    ------
+    OwnNetworkError
+        It cannot be imported or called, returns no network, or the network returns another shape,
+        no finite number, or nothing that depends on the clips.
+    """
+    network = _called(name)
+    network.eval()
+    clips = torch.rand(2, 3, frames, size, size, generator=torch.Generator().manual_seed(0))
+    scores = _tried(name, network, clips)
+    parted = _parted(network, clips, scores)
+    if parted is not None:
+        return parted
+    head = nn.Linear(1, 1)
+    with torch.no_grad():
+        head.weight.fill_(1.0)
+        head.bias.zero_()
+    return Body(network), head
+
+
+def _called(name: str) -> nn.Module:
+    module, _, function = name.partition(":")
+    try:
+        factory: Callable[[], nn.Module] = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise OwnNetworkError(
+            f"model {name!r} cannot be imported ({error}); give package.module:function, and "
+            "install the package or put its folder on PYTHONPATH."
+        ) from error
+    try:
+        network = factory()
+    except Exception as error:
+        raise OwnNetworkError(
+            f"model {name!r} raised {type(error).__name__} ({error}); "
+            "it must return a network when called without arguments."
+        ) from error
+    if not isinstance(network, nn.Module):
+        raise OwnNetworkError(
+            f"model {name!r} returned {type(network).__name__}, no torch.nn.Module."
+        )
+    return network
+
+
+def _tried(name: str, network: nn.Module, clips: Tensor) -> Tensor:
+    shape = tuple(clips.shape)
+    try:
+        scores = network(clips)
+    except Exception as error:
+        raise OwnNetworkError(
+            f"model {name!r} cannot take clips {shape} in 0 to 1 ({type(error).__name__}: {error});"
+            " set clips.frames and clips.size to what it takes, or normalise and resize inside it."
+        ) from error
+    if not isinstance(scores, Tensor) or tuple(scores.shape) not in ((2,), (2, 1)):
+        found = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        raise OwnNetworkError(
+            f"model {name!r} returned {found} for two clips, not (2,); "
+            "of several outputs return the one that is meant."
+        )
+    if not torch.isfinite(scores).all():
+        raise OwnNetworkError(f"model {name!r} returned no finite number for clips in 0 to 1.")
+    if not scores.requires_grad:
+        raise OwnNetworkError(
+            f"model {name!r} keeps no gradients, so it can neither be tuned nor explained; "
+            "drop torch.no_grad and detach."
+        )
+    return scores.detach().flatten()
+
+
+def _parted(network: nn.Module, clips: Tensor, scores: Tensor) -> tuple[Body, nn.Linear] | None:
+    """Take the last linear layer off, if the network ends in it; None where it does not."""
+    linear = [
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Linear) and module.out_features == 1
+    ]
+    if not linear or not linear[-1]:
+        return None
+    shorn = copy.deepcopy(network)
+    head = shorn.get_submodule(linear[-1])
+    shorn.set_submodule(linear[-1], nn.Identity())
+    body = Body(shorn)
+    try:
+        with torch.no_grad():
+            same = torch.allclose(head(body(clips)).flatten(), scores, rtol=1e-4, atol=1e-5)
+    except (RuntimeError, IndexError):
+        return None
+    return (body, head) if same and isinstance(head, nn.Linear) else None

@@ -1,0 +1,226 @@
+"""Practice clips: rendered people of nobody's cohort, what they do in every frame, and batches.
+
+See `rendered.actions` for what they do. Clips are cut as a cohort's are (`clips`); half of them
+went through H.264, as videos do. Nothing here knows a network, so that what is rendered stays
+valid while networks change.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from expresso_lib import clips, store
+from expresso_lib.faces import anatomy, video
+from expresso_lib.rendered import actions, scene
+
+PER_ITEM = 8  # people rendered as one piece of work
+SPREAD = 0.04  # of a landmark about the mean face, shares of the input's side
+EDGE = 4  # pixels that a stored crop is wider than the network's input, on each side
+SERIES = (*anatomy.AU_CODES, "yaw", "pitch", "roll", "gaze_x", "gaze_y")
+# What changes its sign in a mirror.
+_SIDED = np.array(
+    [-1.0 if name in ("yaw", "roll", "gaze_x") else 1.0 for name in SERIES], np.float32
+)
+
+
+@dataclass(frozen=True)
+class Practice:
+    """The practice clips and how long they are practised on."""
+
+    people: int = 448
+    clips: int = 2  # of each person, every one in another room
+    frames: int = 48  # of a clip, at 12.5 frames/s
+    window: int = 32  # frames seen at a time
+    size: int = 64
+    render_size: int = 112
+    held_out: float = 0.06  # share of people that are not learned
+    epochs: int = 24
+    batch: int = 8
+    learning_rate: float = 1.2e-3
+    still: float = 0.1  # share of windows shown as one frame, repeated
+    bf16: bool = True
+    seed: int = 0
+
+
+def render(
+    practice: Practice, folder: str | Path, *, executor: Executor | None = None
+) -> list[Path]:
+    """Render the practice clips, `PER_ITEM` people to a file; finished files are kept."""
+    names = ("clips", "frames", "size", "render_size", "seed")
+    recipe = {name: getattr(practice, name) for name in names}
+    items = [
+        store.Item(f"people_{number:04d}", recipe | {"number": number}, payload=(practice, number))
+        for number in range(math.ceil(practice.people / PER_ITEM))
+    ]
+    done = store.map(
+        render_item, items, out=Path(folder), executor=executor, describe="practice clips"
+    )
+    return [outcome.path for outcome in done]
+
+
+def render_item(item: store.Item, path: Path) -> None:
+    """Render the clips of some people (a `store.map` function)."""
+    practice, number = item.payload
+    first = 10_000_000 * practice.seed + PER_ITEM * number
+    parts = [
+        _one(
+            actions.practice_clip(person, clip, practice.frames),
+            practice,
+            coded=(person + clip) % 2 == 1,
+        )
+        for person in range(first, first + PER_ITEM)
+        for clip in range(practice.clips)
+    ]
+    np.savez(path, **{name: np.stack([part[name] for part in parts]) for name in parts[0]})
+
+
+def _one(clip: actions.Practice, practice: Practice, *, coded: bool) -> dict[str, np.ndarray]:
+    drawn = list(scene.render(clip.script, size=practice.render_size))
+    images = [frame.image for frame in drawn]
+    return _cut(
+        clip,
+        _through_video(images) if coded else images,
+        np.stack([frame.landmarks for frame in drawn]),
+        practice,
+    )
+
+
+def _cut(
+    clip: actions.Practice, images: list[np.ndarray], landmarks: np.ndarray, practice: Practice
+) -> dict[str, np.ndarray]:
+    """Crops (F, S, S, 3), landmarks (F, 68, 2) on them, series (F, 22), labels (F, C)."""
+    ways = clips.align(clips.steady(landmarks, clip.script.fps), practice.size)
+    ways[:, :, 2] += EDGE
+    side = practice.size + 2 * EDGE
+    script = clip.script
+    return {
+        "frames": np.stack([video.warp(i, way, side) for i, way in zip(images, ways)]),
+        "landmarks": clips.transform_points(landmarks, ways).astype(np.float16),
+        "series": np.concatenate([script.au, script.pose, script.gaze], axis=1),
+        "labels": clip.labels(),
+    }
+
+
+def _through_video(images: list[np.ndarray]) -> list[np.ndarray]:
+    """The same pictures after compression: half of the practice is seen through H.264."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "practice.mp4"
+        video.write_video(path, images, 12.5, crf=23)
+        return [frame.image for frame in video.read_frames(path)]
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """The practice clips in memory; B clips of F frames, the people held out last."""
+
+    frames: Tensor  # uint8 (B, F, S', S', 3)
+    series: Tensor  # (B, F, 22) mean 0, spread 1
+    landmarks: Tensor  # (B, F, 68, 2) pixels of the crop
+    labels: Tensor  # (B, F, C) 0 or 1
+    mean: Tensor  # (22,) and
+    spread: Tensor  # (22,) of the series
+    face: Tensor  # (136,) mean landmarks, shares of the input's side
+    n_learned: int  # clips of people who are learned from
+
+    @classmethod
+    def load(cls, paths: list[Path], practice: Practice) -> Data:
+        """Read and scale."""
+        parts: dict[str, list[np.ndarray]] = {}
+        for path in paths:
+            with np.load(path, allow_pickle=False) as file:
+                for name in file.files:
+                    parts.setdefault(name, []).append(file[name])
+        whole = {name: torch.from_numpy(np.concatenate(parts.pop(name))) for name in list(parts)}
+        series = whole["series"].float()
+        mean, spread = series.mean((0, 1)), series.std((0, 1)) + 1e-6
+        people = min(practice.people - 1, round(practice.people * (1 - practice.held_out)))
+        learned = people * practice.clips
+        landmarks = whole["landmarks"].float()
+        face = (landmarks.mean((0, 1)).flatten() - EDGE) / practice.size
+        return cls(
+            whole["frames"],
+            (series - mean) / spread,
+            landmarks,
+            whole["labels"].float(),
+            mean,
+            spread,
+            face,
+            learned,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Windows of N clips, T frames each."""
+
+    clips: Tensor  # (N, 3, T, S, S) 0 to 1
+    series: Tensor  # (N, T, 22)
+    landmarks: Tensor  # (N, T, 136)
+    labels: Tensor  # (N, T, C)
+    moving: Tensor  # (N,) False where one frame is repeated
+
+
+def batch(
+    data: Data, rows: np.ndarray, practice: Practice, rng: np.random.Generator | None
+) -> Batch:
+    """Windows of clips; with a generator at random places, mirrored, shifted, in other light."""
+    span, size = practice.window, practice.size
+    starts, places, turned, still = _chances(len(rows), data.frames.shape[1] - span, practice, rng)
+    at = starts[:, None] + np.arange(span)
+    at[still] = at[still, :1]
+    who = torch.from_numpy(rows)[:, None]
+    x = torch.stack(
+        [
+            data.frames[row, torch.from_numpy(when), top : top + size, left : left + size]
+            for row, when, (top, left) in zip(rows, at, places)
+        ]
+    )
+    x = x.permute(0, 4, 1, 2, 3).float().mul_(1 / 255)
+    when = torch.from_numpy(at)
+    series, labels = data.series[who, when], data.labels[who, when]
+    points = data.landmarks[who, when] - torch.from_numpy(places[:, None, None, ::-1].copy())
+    if turned.any():
+        flip = torch.from_numpy(turned)
+        x[flip] = x[flip].flip(-1)
+        # A mean that is not 0 changes its sign, too.
+        zero = -data.mean / data.spread
+        sided = torch.from_numpy(_SIDED)
+        series[flip] = zero + (series[flip] - zero) * sided
+        mirrored = points[flip][:, :, list(anatomy.MIRROR)]
+        points[flip] = mirrored * torch.tensor([-1.0, 1.0]) + torch.tensor([size - 1.0, 0.0])
+    if rng is not None:
+        x = _other_light(x, rng)
+    points = (points.flatten(2) / size - data.face) / SPREAD
+    return Batch(x, series, points, labels, torch.from_numpy(~still))
+
+
+def _chances(
+    count: int, room: int, practice: Practice, rng: np.random.Generator | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    if rng is None:
+        none = np.zeros(count, bool)
+        return np.full(count, room // 2), np.full((count, 2), EDGE), none, none
+    return (
+        rng.integers(0, room + 1, count),
+        rng.integers(0, 2 * EDGE + 1, (count, 2)),
+        rng.random(count) < 0.5,
+        rng.random(count) < practice.still,
+    )
+
+
+def _other_light(x: Tensor, rng: np.random.Generator) -> Tensor:
+    shape = (len(x), 3, 1, 1, 1)
+    gain = torch.from_numpy(rng.normal(1, 0.08, shape)).float()
+    shift = torch.from_numpy(rng.normal(0, 0.03, (len(x), 1, 1, 1, 1))).float()
+    chance = torch.Generator().manual_seed(int(rng.integers(2**31)))
+    noise = torch.randn(x.permute(0, 2, 3, 4, 1).shape, generator=chance).permute(0, 4, 1, 2, 3)
+    amount = torch.from_numpy(rng.uniform(0, 0.015, (len(x), 1, 1, 1, 1))).float()
+    return x.mul_(gain).add_(shift).add_(noise.mul_(amount))

@@ -1,0 +1,159 @@
+"""Our network: a small (2+1)D video CNN, convolutions within frames and convolutions over time.
+
+Of the family of R(2+1)D (Tran et al., 2018): every block convolves within frames, then over time,
+with a residual path around the latter. No normalisation layers, every rectifier used once and not
+in place: DeepLift is complete on it (Shrikumar et al., 2017).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class Beside(nn.Module):
+    """Clips (N, 3, T, H, W) beside their change: (N, 6, T, H, W), *frame minus clip mean* last."""
+
+    def __init__(self, gain: float = 4.0) -> None:
+        super().__init__()
+        self.gain = gain  # small changes are brought to the scale of the picture
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Clips and their change."""
+        return self.join(clips, clips.mean(dim=2, keepdim=True))
+
+    def join(self, clips: Tensor, mean: Tensor) -> Tensor:
+        """Clips and their change from a mean (N, 3, 1, H, W) that is known already."""
+        return torch.cat([clips, self.gain * (clips - mean)], dim=1)
+
+
+class OverTime(nn.Module):
+    """A convolution over three frames; edges repeat the first and last frame.
+
+    A jump to zero would look like a movement. So a clip of one frame gives what that frame gives
+    in a clip that stands still.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.convolve = nn.Conv3d(width, width, (3, 1, 1))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(N, C, T, H, W) to the same shape."""
+        edges = values[:, :, :1], values[:, :, -1:]
+        return self.convolve(torch.cat([edges[0], values, edges[1]], dim=2))
+
+
+class Block(nn.Module):
+    """Half the side within frames, then over time with a way past it."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.within = nn.Conv3d(n_in, n_out, (1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
+        self.rectify = nn.ReLU()
+        self.over_time = OverTime(n_out)
+        self.rectify_again = nn.ReLU()
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(N, C, T, H, W) to (N, C', T, H / 2, W / 2)."""
+        seen = self.rectify(self.within(values))
+        return self.rectify_again(seen + self.over_time(seen))
+
+
+class Grid(nn.Module):
+    """Mean over the cells of a 4 x 4 grid, of pictures of any size."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(N, C, T, H, W) to (N, C, T, 4, 4)."""
+        if values.shape[-2:] == (4, 4):
+            return values
+        return functional.adaptive_avg_pool3d(values, (values.shape[2], 4, 4))
+
+
+class TimeBlock(nn.Module):
+    """A dilated convolution over five frames with a way past it, on embeddings (N, E, T)."""
+
+    def __init__(self, width: int, dilation: int) -> None:
+        super().__init__()
+        self.convolve = nn.Conv1d(
+            width, width, 5, dilation=dilation, padding="same", padding_mode="replicate"
+        )
+        self.rectify = nn.ReLU()
+        self.mix = nn.Conv1d(width, width, 1)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(N, E, T) to (N, E, T)."""
+        return values + self.mix(self.rectify(self.convolve(values)))
+
+
+class _Stage(nn.Module):
+    """Layers on clips or, `alone`, on every frame as a clip of its own: an image network."""
+
+    def __init__(self, layers: nn.Module, *, alone: bool) -> None:
+        super().__init__()
+        self.layers, self.alone = _begin(layers), alone
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(N, C, T, ...) to (N, E, T)."""
+        if not self.alone:
+            return self.layers(values).flatten(2)
+        count, frames = values.shape[0], values.shape[2]
+        apart = values.transpose(1, 2).flatten(0, 1).unsqueeze(2)
+        return self.layers(apart).reshape(count, frames, -1).transpose(1, 2)
+
+
+def _begin(layers: nn.Module) -> nn.Module:
+    """Initial weights that keep the signal's scale through many rectifiers (He et al., 2015).
+
+    What a way leads past starts small.
+    """
+    for module in layers.modules():
+        if isinstance(module, nn.Conv1d | nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(module.bias)
+    for module in layers.modules():
+        branch = {OverTime: "convolve", TimeBlock: "mix"}.get(type(module))
+        if branch is not None:
+            getattr(module, branch).weight.data.mul_(0.3)
+    return layers
+
+
+WIDTHS = (24, 48, 64, 96)
+N_EMBEDDING, N_FEATURES = 192, 256
+DILATIONS = (1, 2, 4)  # of the last block: together about three seconds at 12.5 frames/s
+
+
+def trunk(*, alone: bool = False) -> nn.Module:
+    """Normalised clips (N, 3, T, H, W) to one embedding per frame (N, E, T).
+
+    The place on the face is kept until the last convolution, which covers what is left of the
+    picture: crops show the face at about the same place.
+    """
+    stem = nn.Conv3d(6, WIDTHS[0], (1, 5, 5), stride=(1, 2, 2), padding=(0, 2, 2))
+    return _Stage(
+        nn.Sequential(
+            Beside(),
+            stem,
+            nn.ReLU(),
+            *(Block(a, b) for a, b in pairwise(WIDTHS)),
+            Grid(),
+            nn.Conv3d(WIDTHS[-1], N_EMBEDDING, (1, 4, 4)),
+            nn.ReLU(),
+        ),
+        alone=alone,
+    )
+
+
+def last_block(*, alone: bool = False) -> nn.Module:
+    """Embeddings (N, E, T) to features (N, D, T): what a frame and its neighbours show."""
+    return _Stage(
+        nn.Sequential(
+            *(TimeBlock(N_EMBEDDING, dilation) for dilation in DILATIONS),
+            nn.Conv1d(N_EMBEDDING, N_FEATURES, 1),
+            nn.ReLU(),
+        ),
+        alone=alone,
+    )

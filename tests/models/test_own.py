@@ -1,0 +1,116 @@
+"""Your own network: a factory's network is parted, refused with one clear message, or both."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from expresso_lib import attribution, models
+from expresso_lib.models import own
+
+
+class Plain(nn.Module):
+    """Convolution, mean, linear head; `wrong` breaks one thing."""
+
+    def __init__(self, wrong: str = "") -> None:
+        super().__init__()
+        self.convolve = nn.Conv3d(3, 5, 3, padding=1)
+        self.rectify = nn.ReLU()
+        self.head = nn.Linear(5, 2 if wrong == "outputs" else 1)
+        self.wrong = wrong
+
+    def forward(self, clips: torch.Tensor) -> torch.Tensor:
+        if self.wrong == "size" and clips.shape[-1] != 112:
+            raise RuntimeError("takes 112 px")
+        values = self.rectify(self.convolve(clips)).mean(dim=(2, 3, 4))
+        if self.wrong == "nan":
+            values = values / 0 - values / 0
+        if self.wrong == "gradients":
+            values = values.detach()
+            return values.sum(dim=1)
+        if self.wrong == "elsewhere":
+            return self.head(values).squeeze(-1) ** 2
+        return self.head(values).squeeze(-1)
+
+
+def plain() -> nn.Module:
+    return Plain()
+
+
+def elsewhere() -> nn.Module:
+    return Plain("elsewhere")
+
+
+def outputs() -> nn.Module:
+    return Plain("outputs")
+
+
+def nan() -> nn.Module:
+    return Plain("nan")
+
+
+def size() -> nn.Module:
+    return Plain("size")
+
+
+def gradients() -> nn.Module:
+    return Plain("gradients")
+
+
+def raises() -> nn.Module:
+    raise KeyError("weights")
+
+
+def nothing() -> str:
+    return "no network"
+
+
+HERE = __name__
+
+
+def test_own_network_is_parted_at_its_last_linear_layer() -> None:
+    """Features times head is the network's own score; a ridge head can take the head's place."""
+    torch.manual_seed(0)
+    model = models.build(f"{HERE}:plain", frames=4, size=16)
+    clips = torch.rand(2, 3, 4, 16, 16)
+    assert model.features(clips).shape == (2, 5)
+    torch.testing.assert_close(model.finish(model.features(clips)), model(clips))
+    result = attribution.attribute(model, clips, "DeepLift", "zero")
+    assert result.complete.all()
+
+
+def test_own_network_without_a_linear_end_keeps_its_score() -> None:
+    """What cannot be parted is read by its score alone."""
+    model = models.build(f"{HERE}:elsewhere", frames=4, size=16)
+    clips = torch.rand(2, 3, 4, 16, 16)
+    assert model.features(clips).shape == (2, 1)
+    torch.testing.assert_close(model(clips), model.stages[0].network(clips))
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        ("outputs", r"returned \(2, 2\) for two clips"),
+        ("nan", "no finite number"),
+        ("size", "cannot take clips .* takes 112 px"),
+        ("gradients", "keeps no gradients"),
+        ("raises", "raised KeyError"),
+        ("nothing", "returned str"),
+        ("missing", "cannot be imported"),
+    ],
+)
+def test_own_network_is_refused_with_one_message(function: str, words: str) -> None:
+    """Each fault has its own message, with what to do."""
+    with pytest.raises(own.OwnNetworkError, match=words):
+        models.build(f"{HERE}:{function}", frames=4, size=16)
+
+
+def test_own_network_comes_back_from_disk(tmp_path) -> None:
+    """A saved network of yours is made by its factory and filled with the saved weights."""
+    model = models.build(f"{HERE}:plain", frames=4, size=16)
+    with torch.no_grad():
+        model.head.bias.fill_(7.0)
+    back, _ = models.load(models.save(tmp_path / "own.safetensors", model, {}))
+    clips = torch.rand(1, 3, 4, 16, 16)
+    torch.testing.assert_close(back(clips), model(clips))
