@@ -34,7 +34,6 @@ def test_load_profile_reads_every_profile(path):
         ("attribution.baselines=[blur, blue]", r"attribution.baselines = 'blue'"),
         ("run.name=a/b", "[A-Za-z0-9]"),  # a pattern in its own letters
         ("cohort.participants=5", "at least 6 participants .* sign-flip test"),
-        ("training.folds=40", "at least 40 participants .* 40 folds"),
         ("clips.frames=200", "spans 200 frames, and a recording .* has 125"),
     ],
 )

@@ -155,6 +155,8 @@ def score_table(predicted: dict[int, pd.DataFrame], *, draws: int) -> pd.DataFra
 
 def _null_of(recipe: str) -> str:
     """The null model that was tested on a recipe's cohort."""
+    if recipe == "null" or recipe.startswith("null-"):
+        return recipe
     variant = next((name for name in VARIANTS if f"-{name}-" in f"-{recipe}-"), "")
     return f"null-{variant}" if variant else "null"
 

@@ -401,16 +401,24 @@ class Rerendering:
         own = np.stack([frame.landmarks for frame in self._render(self.script, source)])
         change = np.stack([frame.landmarks for frame in drawn]) - own
         tracked, fps = self._tracked(), self.archive.fps
-        # The crop follows the head slowly, that of the change as that of the recording.
-        moved = np.full_like(tracked, np.nan)
-        moved[rows] = change
-        guide = steady(tracked, fps)[rows] + steady(moved, fps)[rows]
+        guide = steady(tracked, fps)[rows]
+        if self._head_differs(script):
+            # The crop follows the head slowly, that of the change as that of the recording.
+            moved = np.full_like(tracked, np.nan)
+            moved[rows] = change
+            guide = guide + steady(moved, fps)[rows]
         pictures = zip(source.tolist(), (frame.image for frame in drawn))
         size, input = self.archive.frames.shape[1], self.archive.input
         points = tracked[rows] + change
         return assemble(
             pictures, source, points, fps=fps, size=size, input=input, guide=guide
         ).frames
+
+    def _head_differs(self, script: Any) -> bool:
+        return not all(
+            np.array_equal(getattr(script, name), getattr(self.script, name))
+            for name in ("pose", "shift")
+        )
 
     def _tracked(self) -> np.ndarray:
         """The recording's tracked landmarks (F', 68, 2), pixels of what is rendered here."""
