@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from expresso_lib.faces import anatomy
-from expresso_lib.statistics.simulation import smooth_noise
+from expresso_lib.statistics.lessons import smooth_noise
 
 
 @dataclass(frozen=True, eq=False)

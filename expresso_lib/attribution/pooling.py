@@ -16,6 +16,7 @@ import pandas as pd
 from scipy import stats as distributions
 
 from expresso_lib.faces import anatomy
+from expresso_lib.statistics import MIN_PARTICIPANTS
 
 REST = anatomy.REGIONS.index("face_rest")
 BACKGROUND = anatomy.REGIONS.index("background")
@@ -239,17 +240,26 @@ def top_frames(
     return np.array(chosen, dtype=int)
 
 
-def onsets(intensity: np.ndarray, *, threshold: float = 1.0, quiet: int = 3) -> np.ndarray:
-    """Rows where a series rises through ``threshold`` after ``quiet`` rows below it.
+def onsets(visible: np.ndarray, *, fps: float, quiet: float = 0.25) -> np.ndarray:
+    """Rows where a movement becomes visible after ``quiet`` seconds in which it was not.
+
+    Parameters
+    ----------
+    visible : ndarray, float, shape (F,)
+        Intensity in multiples of what counts as present (`statistics.wide_action_units`).
+    fps : float
+        Rows per second.
+    quiet : float
+        Seconds.
 
     Examples
     --------
-    >>> onsets(np.array([0, 0, 0, 2, 0, 2, 0, 0, 0, 3.0]))
+    >>> onsets(np.array([0, 0, 0, 2, 0, 2, 0, 0, 0, 3.0]), fps=12)
     array([3, 9])
     """
-    above = np.asarray(intensity, float) >= threshold
+    above, rows = np.asarray(visible, float) >= 1, max(1, round(quiet * fps))
     starts = np.flatnonzero(above[1:] & ~above[:-1]) + 1
-    return np.array([s for s in starts if s >= quiet and not above[s - quiet : s].any()], dtype=int)
+    return np.array([s for s in starts if s >= rows and not above[s - rows : s].any()], dtype=int)
 
 
 def locked(values: np.ndarray, events: np.ndarray, *, before: int, after: int) -> np.ndarray:
@@ -269,7 +279,7 @@ def event_average(
     tables : sequence of pd.DataFrame
         One per recording, in frame order: ``participant, attribution`` and the AU's column.
     au : str
-        Column of the AU intensity (0 to 5).
+        Column of the AU's intensity in multiples of what counts as present.
     fps : float
         Rows per second.
     before, after : float
@@ -279,7 +289,8 @@ def event_average(
     -------
     pd.DataFrame
         ``seconds, estimate, ci_low, ci_high, n_events, n_participants``: attribution
-        minus its mean before the onset, mean over participants, 95 % t interval.
+        minus its mean before the onset, mean over participants, 95 % t interval (none with
+        fewer than 10 participants).
 
     Raises
     ------
@@ -289,7 +300,7 @@ def event_average(
     lead, lag = round(before * fps), round(after * fps)
     found: dict[str, list[np.ndarray]] = {}
     for table in tables:
-        cut = _whole(table, au, lead, lag)
+        cut = _whole(table, au, lead, lag, fps)
         if len(cut):
             cut = cut - cut[:, :lead].mean(axis=1, keepdims=True)
             found.setdefault(str(table["participant"].iloc[0]), []).append(cut)
@@ -297,7 +308,7 @@ def event_average(
         raise ValueError(f"{len(found)} participants have a whole onset of {au}; two are needed.")
     means = np.stack([np.concatenate(cuts).mean(axis=0) for cuts in found.values()])
     half = distributions.t.ppf(0.975, len(means) - 1) * means.std(axis=0, ddof=1)
-    half = half / np.sqrt(len(means))
+    half = half / np.sqrt(len(means)) if len(means) >= MIN_PARTICIPANTS else half * np.nan
     middle = means.mean(axis=0)
     events = sum(len(cut) for cuts in found.values() for cut in cuts)
     return pd.DataFrame(
@@ -328,15 +339,16 @@ def event_averages(
         moving = {
             str(t["participant"].iloc[0])
             for t in tables
-            if len(_whole(t, au, round(fps), round(2 * fps)))
+            if len(_whole(t, au, round(fps), round(2 * fps), fps))
         }
         if len(moving) > 1:
             found[au] = event_average(tables, au, fps=fps)
     return found
 
 
-def _whole(table: pd.DataFrame, au: str, lead: int, lag: int) -> np.ndarray:
-    series, events = table["attribution"].to_numpy(float), onsets(table[au].to_numpy(float))
+def _whole(table: pd.DataFrame, au: str, lead: int, lag: int, fps: float) -> np.ndarray:
+    series = table["attribution"].to_numpy(float)
+    events = onsets(table[au].to_numpy(float), fps=fps)
     cut = locked(series, events, before=lead, after=lag)
     return cut[np.isfinite(cut).all(axis=1)]
 

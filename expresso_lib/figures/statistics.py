@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from expresso_lib import statistics
 from expresso_lib.faces import anatomy
 from expresso_lib.figures import style
-from expresso_lib.statistics.hypotheses import EYES, KNOT
+from expresso_lib.statistics.hypotheses import EYES
 
 EFFECTS = {"coupling": "true mean z of an AU", "severity": "true correlation with severity"}
 
@@ -298,7 +298,9 @@ def severity_scatter(
 
 
 @style.plot
-def two_slopes(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
+def two_slopes(
+    regions: pd.DataFrame, participants: pd.DataFrame, *, plan: statistics.Plan | None = None
+) -> Figure:
     """Enrichment of both eyes over severity with a line on either side of the knot, as in H3b.
 
     Parameters
@@ -307,8 +309,11 @@ def two_slopes(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
         The table `attribution_regions`, one method and baseline.
     participants : DataFrame
         ``participant, score, band``.
+    plan : Plan, optional
+        Has the knot and what is rounding on this scale; BDI-II's by default.
     """
-    wide = statistics.participant_regions(regions)
+    plan = plan or statistics.Plan()
+    wide = statistics.participant_regions(regions, rounding=plan.rounding_clip)
     people = participants.set_index("participant").reindex(wide.index)
     looks = style.bands(people)
     figure, panels = style.figure("wide", 1, 2, height=2.7, sharey=True)
@@ -316,11 +321,11 @@ def two_slopes(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
         eyes = wide[[(sign, name) for name in EYES if (sign, name) in wide]].mean(axis=1)
         table = style.known(people.assign(eyes=eyes), "eyes", "score", at_least=3)
         style.by_band(axes, table, "score", "eyes", looks)
-        for side in (table["score"] < KNOT, table["score"] >= KNOT):
+        for side in (table["score"] < plan.knot, table["score"] >= plan.knot):
             if table.loc[side, "score"].nunique() > 1:
                 sns.regplot(table[side], x="score", y="eyes", scatter=False, ci=None, ax=axes,
                             truncate=True, color=style.SIGN_COLORS[sign])  # fmt: skip
-        axes.axvline(KNOT, color=style.GREY, linestyle=":", linewidth=0.9)
+        axes.axvline(plan.knot, color=style.GREY, linestyle=":", linewidth=0.9)
         style.zero_line(axes)
         axes.set(title=f"attribution that {style.SIGN_TITLES[sign]}", xlabel="score (points)",
                  ylabel="log enrichment of the eyes")  # fmt: skip

@@ -1,7 +1,4 @@
-"""The paper's view: correlations averaged per band over "correct" predictions. No inference.
-
-Kept so that its figure can be redrawn and looked at beside the same data done properly.
-"""
+"""Who the participants are to the model; and the paper's view, bars per band without inference."""
 
 from __future__ import annotations
 
@@ -23,10 +20,32 @@ def prediction_errors(predictions: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         ``participant, recording, prediction, score, error``; score points.
     """
-    table = predictions.groupby(["participant", "recording"], as_index=False)[
-        ["prediction", "score"]
-    ].mean()
+    keys = ["participant", "recording"]
+    table = predictions.groupby(keys, as_index=False)[["prediction", "score"]].mean()
     return table.assign(error=table["prediction"] - table["score"])
+
+
+def people_table(participants: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Participants with the fold whose model explains them: what `h2_severity`, `h3_regions` take.
+
+    Parameters
+    ----------
+    participants : DataFrame
+        ``participant`` and anything else.
+    predictions : DataFrame
+        Table ``predictions`` of one recipe; the fold is that of its first repeat.
+
+    Returns
+    -------
+    DataFrame
+        ``participants`` with the columns ``fold``, ``prediction`` and ``error`` (means over
+        recordings and repeats; score points). Without a prediction they are missing.
+    """
+    keep = participants.drop(columns=["fold", "prediction", "error"], errors="ignore")
+    means = prediction_errors(predictions).groupby("participant")[["prediction", "error"]].mean()
+    first = predictions.get("repeat", pd.Series(0, predictions.index))
+    means["fold"] = predictions[first == first.min()].groupby("participant")["fold"].first()
+    return keep.merge(means.reset_index(), on="participant", how="left")
 
 
 def paper_bars(
@@ -39,8 +58,8 @@ def paper_bars(
     windows : DataFrame
         From `window_couplings`, of intensities or of presence.
     participants : DataFrame
-        ``participant, band``: the band of the label (the paper's code bins its overall summary
-        by prediction).
+        ``participant, score, band``: the band of the label (the paper's code bins its overall
+        summary by prediction).
     errors : DataFrame
         From `prediction_errors`.
     within : float
@@ -52,27 +71,16 @@ def paper_bars(
         ``au, band, mean, everyone, n_windows, n_participants``: ``mean`` over windows of correct
         recordings, ``everyone`` over all windows. Bands without a window are NaN, not absent.
     """
-    people = participants[["participant", "band"]].astype(str)
-    table = trained(windows).merge(people, on="participant")
+    people = participants.assign(band=participants["band"].astype(str))
+    table = trained(windows).merge(people[["participant", "band"]], on="participant")
     table = table.merge(errors[["recording", "error"]], on="recording", how="left")
-    score = participants.groupby(participants["band"].astype(str))["score"].mean().sort_values()
-    bands = [name for name in score.index if name in set(table["band"].astype(str))]
-    right = (
-        table[table["error"].abs() <= within]
-        .dropna(subset="rho")
-        .groupby(["au", "band"], observed=True)
-    )
-    bars = pd.DataFrame(
-        {
-            "mean": right["rho"].mean(),
-            "n_windows": right.size(),
-            "n_participants": right["participant"].nunique(),
-        }
-    )
+    order = people.groupby("band")["score"].mean().sort_values().index
+    bands = [name for name in order if name in set(table["band"])]
+    right = table[table["error"].abs() <= within].dropna(subset="rho").groupby(["au", "band"])
     full = pd.MultiIndex.from_product([sorted(table["au"].unique()), bands], names=["au", "band"])
-    bars = bars.reindex(full)
-    bars["everyone"] = table.groupby(["au", "band"], observed=True)["rho"].mean().reindex(full)
-    bars[["n_windows", "n_participants"]] = (
-        bars[["n_windows", "n_participants"]].fillna(0).astype(int)
-    )
+    bars = pd.DataFrame({"mean": right["rho"].mean()}, index=full)
+    bars["everyone"] = table.groupby(["au", "band"])["rho"].mean().reindex(full)
+    counts = {"n_windows": right.size(), "n_participants": right["participant"].nunique()}
+    for name, count in counts.items():
+        bars[name] = count.reindex(full).fillna(0).astype(int)
     return bars.reset_index()

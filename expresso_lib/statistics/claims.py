@@ -1,10 +1,11 @@
-"""The claim ledger: what the paper says, what this run found, and whether it held.
+"""The claim ledger: what the paper says, what this run found, and what that decides.
 
 Every number a chapter's prose quotes about the paper comes from here. The claims stand in
 ``assets/claims.yaml``: who says it, what would show it, in which direction, and which row of this
-run's tables shows it. A verdict needs a p that is corrected over its family, or the interval of
-the one comparison that was asked for. On the demo cohort the column ``planted`` says what the
-truth is and ``recovered`` whether the run found its sign.
+run's tables shows it. A verdict rests on an interval that holds for the whole family, or on that
+of the one comparison that was asked for, against a margin declared before the results. On the
+demo cohort the column ``planted`` says what the truth is and ``recovered`` whether the run found
+its sign, in a model that is shown to beat the null model.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import yaml
-from statsmodels.stats.multitest import multipletests
 
-VERDICTS = ("held", "not held", "undecided", "not testable here")
+from expresso_lib.statistics import hypotheses, prose, sentences
+from expresso_lib.statistics.plan import DEFAULT, MIN_PARTICIPANTS, Plan
+
+OTHER_QUESTION, NO_ROW = "does not answer this question", "not testable here"
+VERDICTS = ("relevant", "present but small", "equivalent", "undecided", OTHER_QUESTION, NO_ROW)
 COLUMNS = (
-    "claim", "source", "estimand", "compared", "estimate", "ci_low", "ci_high", "found", "verdict",
-    "planted", "recovered", "about", "chapter", "figure", "note",
+    "claim", "source", "estimand", "compared", "estimate", "ci_low", "ci_high", "margin", "found",
+    "verdict", "direction", "rank", "planted", "recovered", "sentence", "about", "chapter",
+    "figure", "note",
 )  # fmt: skip
 # Recipes are named after their model first; these see single frames.
 IMAGE_MODELS = ("small_image", "resnet")
@@ -38,10 +43,11 @@ class Claim:
     source: str
     estimand: str
     compared: str  # what is compared with what, in words
-    direction: int  # +1: holds if the estimate lies above the bar; −1: below; 0: no verdict
+    direction: int  # +1: as claimed if the estimate lies above 0; −1: below; 0: two readings
     chapter: str
-    bar: float = 0.0  # what the estimate is compared with
+    bar: float = 0.0  # what a fidelity must reach to answer the question
     judged: bool = True  # False: what is found is near the claim, but it is not the claim
+    places: int = 0  # a claim about a rank: among the first (direction 1) or last so many
     note: str = ""  # what limits the verdict in every run
     find: dict[str, str] = field(default_factory=dict)  # table, and values of its columns
     planted: str = ""  # AU whose planted sign the estimate should have
@@ -59,7 +65,12 @@ def known() -> tuple[Claim, ...]:
 
 
 def build(
-    tables: Tables, *, planted: pd.DataFrame | None = None, about: str = "", alpha: float = 0.05
+    tables: Tables,
+    *,
+    planted: pd.DataFrame | None = None,
+    about: str = "",
+    recipe: str = "",
+    plan: Plan = DEFAULT,
 ) -> pd.DataFrame:
     """Judge every claim by this run's tables.
 
@@ -72,16 +83,36 @@ def build(
         The demo cohort's truth: ``au, sign, kind``.
     about : str
         What the verdicts are about, e.g. "demo cohort (rendered faces)".
-    alpha : float
-        Family-wise error rate.
+    recipe : str
+        The model explained; "recovered" needs it to beat the null model. Empty: any that was
+        compared with it.
+    plan : Plan
+        Error rate; one point of the score is the margin of a difference in error.
 
     Returns
     -------
     DataFrame
         The table ``claims`` (`COLUMNS`), described in the data dictionary.
     """
-    rows = [_judge(claim, tables, planted, alpha) | {"about": about} for claim in known()]
+    differences = tables.get("model_differences", pd.DataFrame())
+    reads = prose.side(_against_null(differences, recipe)) < 0
+    rows = [_judge(claim, tables, planted, reads, plan) | {"about": about} for claim in known()]
     return pd.DataFrame(rows)[list(COLUMNS)]
+
+
+def summary(ledger: pd.DataFrame) -> str:
+    """Say how the verdicts are spread.
+
+    Examples
+    --------
+    >>> summary(pd.DataFrame({"verdict": ["undecided", "relevant", "undecided"],
+    ...                       "direction": ["", "opposite", ""]}))
+    'Of 3 claims: 1 relevant, 2 undecided; 0 in the direction claimed.'
+    """
+    counts = ledger["verdict"].value_counts()
+    said = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
+    agree = int((ledger["direction"] == "as claimed").sum())
+    return f"Of {len(ledger)} claims: {said or 'none'}; {agree} in the direction claimed."
 
 
 def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
@@ -100,144 +131,149 @@ def planted_beside(recordings: pd.DataFrame) -> pd.DataFrame | None:
 def standing(differences: pd.DataFrame, recipe: str) -> str:
     """Say whether a model was shown to read severity, where its explanations are read.
 
-    Parameters
-    ----------
-    differences : DataFrame
-        Table ``model_differences``.
-    recipe : str
-        The model's.
-
-    Returns
-    -------
-    str
-        Empty where the recipe was not compared with the null model.
+    Empty where the recipe was not compared with the null model in ``model_differences``.
     """
-    rows = differences[(differences["level"] == "participant") & (differences["metric"] == "mae")]
-    rows = rows[(rows["recipe_a"] == recipe) & (rows["recipe_b"] == "null")]
-    if rows.empty:
+    row = _against_null(differences, recipe)
+    if not np.isfinite(row["estimate"]):
         return ""
-    if rows["ci_high"].iloc[0] < 0:
+    if prose.side(row) < 0:
         return (
-            "The model explained here errs less than the null model on participants it had "
-            "not seen (chapter 3)."
+            "The model explained here errs less than the null model on participants it had not "
+            "seen (chapter 3)."
         )
+    worse = prose.side(row) > 0
+    doubt = "errs more than the null model" if worse else "is not shown to read severity at all"
     return (
-        "On this cohort the model is not shown to read severity at all (chapter 3). The book "
-        "explains it nevertheless: an explanation is true or false about the model, not about "
-        "the person."
+        f"On this cohort the model {doubt} (chapter 3). The book explains it nevertheless: an "
+        "explanation is true or false about the model, not about the person."
     )
 
 
+def _against_null(differences: pd.DataFrame, recipe: str) -> dict[str, float]:
+    """MAE of a model minus that of the null model, in whichever order they were compared."""
+    if differences.empty:
+        return dict.fromkeys(("estimate", "ci_low", "ci_high"), np.nan)
+    rows = differences[(differences["level"] == "participant") & (differences["metric"] == "mae")]
+    null = {side: rows[f"recipe_{side}"].eq("null") for side in "ab"}
+    own = {side: (rows[f"recipe_{side}"].eq(recipe) | (recipe == "")) for side in "ab"}
+    rows = rows.assign(turned=null["a"])[(own["a"] & null["b"]) | (own["b"] & null["a"])]
+    return _oriented(rows)
+
+
+def _oriented(rows: pd.DataFrame) -> dict[str, float]:
+    """First comparison, turned round where ``turned`` says so; no limits for few people."""
+    if rows.empty:
+        return dict.fromkeys(("estimate", "ci_low", "ci_high"), np.nan)
+    row = rows.iloc[0]
+    sign = -1.0 if row["turned"] else 1.0
+    low, high = sorted((sign * float(row["ci_low"]), sign * float(row["ci_high"])))
+    if row.get("n_participants", MIN_PARTICIPANTS) < MIN_PARTICIPANTS:
+        low = high = np.nan
+    return {"estimate": sign * float(row["estimate"]), "ci_low": low, "ci_high": high}
+
+
 def _judge(
-    claim: Claim, tables: Tables, planted: pd.DataFrame | None, alpha: float
+    claim: Claim, tables: Tables, planted: pd.DataFrame | None, reads: bool, plan: Plan
 ) -> dict[str, object]:
     """One row of the ledger."""
     truth = _planted_sign(planted, claim.planted)
-    row: dict[str, object] = {
-        "claim": claim.claim, "source": claim.source, "estimand": claim.estimand,
-        "compared": claim.compared, "chapter": claim.chapter, "figure": claim.figure,
-        "estimate": np.nan, "ci_low": np.nan, "ci_high": np.nan, "found": "", "recovered": "",
-        "verdict": "not testable here",
+    row = {k: getattr(claim, k) for k in COLUMNS if hasattr(claim, k)}
+    row |= dict.fromkeys(("estimate", "ci_low", "ci_high", "margin"), np.nan)
+    row |= dict.fromkeys(("found", "direction", "recovered", "sentence"), "")
+    row |= {
+        "verdict": NO_ROW,
+        "rank": "rank not tested" if claim.places else "",
         "planted": "" if truth is None else {1: "positive", -1: "negative", 0: "nothing"}[truth],
         "note": claim.note or "this run has no such result",
-    }  # fmt: skip
-    shown = _find(claim.find, tables)
+    }
+    shown = _find(claim.find, tables, plan)
     if shown is None:
         return row
-    estimate, low, high = (float(shown.get(k, np.nan)) for k in ("estimate", "ci_low", "ci_high"))
-    found = f"{estimate:.2f}" + (f" ({low:.2f} to {high:.2f})" if np.isfinite(low) else "")
-    notes = (claim.note, str(shown.get("note", "") or ""), _lead(shown, alpha))
-    row |= {
-        "estimate": estimate,
-        "ci_low": low,
-        "ci_high": high,
-        "found": found.replace("-", "−"),
-        "note": "; ".join(filter(None, notes)),
-    }
+    numbers = {k: float(shown.get(k, np.nan)) for k in ("estimate", "ci_low", "ci_high", "margin")}
+    estimate, low, high, margin = numbers.values()
+    row |= {**numbers, "found": prose.interval(numbers), "note": _note(claim, shown, plan)}
+    row |= {"rank": _rank(claim, shown)} if claim.places else {}
     if not claim.judged:
         return row
-    sign = decided_sign(shown, bar=claim.bar, alpha=alpha)
-    verdict = "held" if sign == claim.direction else "not held"
-    recovered = "recovered" if sign == truth else "not recovered"
+    said = _bar_verdict(low, high, claim.bar) if claim.bar else sentences.verdict(low, high, margin)
+    sign = int(np.sign(estimate)) if said in VERDICTS[:2] else 0 if said == "equivalent" else None
+    if claim.direction == 0:
+        return row | {"verdict": "undecided"}
+    way = "" if not sign else "as claimed" if sign == claim.direction else "opposite"
+    sentence = sentences.judged(claim.compared.partition(",")[0], numbers, margin)
     return row | {
-        "verdict": "undecided" if sign is None or claim.direction == 0 else verdict,
-        "recovered": "" if truth is None else "undecided" if sign is None else recovered,
+        "verdict": said,
+        "direction": way,
+        "sentence": "" if claim.bar else sentence,
+        "recovered": _recovered(truth, sign, reads),
     }
 
 
-def decided_sign(row: pd.Series, *, bar: float = 0.0, alpha: float = 0.05) -> int | None:
-    """Sign that a row of evidence establishes; 0 for "nothing that matters", None for undecided.
-
-    The family-wise p decides; an uncorrected p decides nothing. A row without any p, the only
-    comparison of its kind, is decided by whether its interval excludes the bar. Equivalence
-    within the declared margin, family-wise, counts as nothing.
-
-    Examples
-    --------
-    >>> decided_sign(pd.Series({"estimate": 0.2, "p_max": 0.01, "p": 0.001}))
-    1
-    >>> decided_sign(pd.Series({"estimate": 0.01, "p_max": 0.9, "p_equivalence": 0.02}))
-    0
-    >>> decided_sign(pd.Series({"estimate": 0.2, "ci_low": 0.1, "ci_high": 0.3, "p": 0.01})) is None
-    True
-    >>> decided_sign(pd.Series({"estimate": 0.5, "ci_low": 0.3, "ci_high": 0.7}), bar=0.9)
-    -1
-    """
-    p, single = (float(row.get(k, np.nan)) for k in ("p_max", "p"))
-    low, high = float(row.get("ci_low", np.nan)), float(row.get("ci_high", np.nan))
-    alone = not np.isfinite(p) and not np.isfinite(single)
-    if p <= alpha or (alone and (low > bar or high < bar)):
-        return int(np.sign(float(row["estimate"]) - bar))
-    return 0 if float(row.get("p_equivalence", np.nan)) <= alpha else None
+def _recovered(truth: int | None, sign: int | None, reads: bool) -> str:
+    """Whether the planted sign was found, in a model that is shown to read the score."""
+    if truth is None:
+        return ""
+    if not reads:
+        return "no: the model is not shown to beat the null model"
+    if sign is None:
+        return "undecided"
+    return "recovered" if sign == truth else "not recovered"
 
 
-def _lead(row: pd.Series, alpha: float) -> str:
-    """What a small p that does not survive its family is worth, in words."""
-    p, family = (float(row.get(k, np.nan)) for k in ("p", "p_max"))
-    return f"a lead: p = {p:.3f} alone, {family:.3f} in its family" if p <= alpha < family else ""
+def _bar_verdict(low: float, high: float, bar: float) -> str:
+    """Verdict on a fidelity: below the bar an explanation answers another question."""
+    return "relevant" if low > bar else OTHER_QUESTION if high < bar else "undecided"
 
 
-def _find(where: Mapping[str, str], tables: Tables) -> pd.Series | None:
-    """The row that a claim is judged by, or None."""
+def _note(claim: Claim, shown: pd.Series, plan: Plan) -> str:
+    """What limits the verdict; and what a small p that does not survive its family says."""
+    p, family = (float(shown.get(k, np.nan)) for k in ("p", "p_max"))
+    lead = p <= plan.alpha < family
+    lone = f"a lead: p = {p:.3f} alone, {family:.3f} in its family" if lead else ""
+    inference = str(shown.get("inference", "") or "")
+    return "; ".join(filter(None, (claim.note, str(shown.get("note", "") or ""), inference, lone)))
+
+
+def _rank(claim: Claim, shown: pd.Series) -> str:
+    """Whether the row is among the first or last places of its family, tested as a rank."""
+    low, high = (float(shown.get(k, np.nan)) for k in ("rank_low", "rank_high"))
+    count = int(shown.get("family", 0))
+    if not np.isfinite(low):
+        return "rank not tested"
+    if claim.direction < 0:  # counted from the most negative
+        low, high = count + 1 - high, count + 1 - low
+    places = claim.places
+    said = "shown" if high <= places else "refuted" if low > places else "undecided"
+    end = "most negative" if claim.direction < 0 else "largest"
+    return f"{said}: place {low:.0f} to {high:.0f} of {count}, counted from the {end}"
+
+
+def _find(where: Mapping[str, str], tables: Tables, plan: Plan) -> pd.Series | None:
+    """The row that a claim is judged by, with the interval and margin that judge it, or None."""
     rows = tables.get(where.get("table", ""))
     if rows is None or rows.empty:
         return None
     if where["table"] == "model_differences":
-        return _video_minus_image(rows)
+        return _video_minus_image(rows, plan)
     if "hypothesis" in where:
-        rows = _family_wise(rows[rows["hypothesis"] == where["hypothesis"]])
+        rows = rows[rows["hypothesis"] == where["hypothesis"]]
+        anew = rows["inference"].eq(hypotheses.ANEW) if "inference" in rows else rows.index < 0
+        rows = rows[anew] if anew.any() else rows
+        limits = {f"ci_{end}": rows[f"simultaneous_{end}"] for end in ("low", "high")}
+        rows = rows.assign(**limits, family=len(rows))
     for column, value in where.items():
         if column != "table":
             rows = rows[rows[column] == value] if column in rows else rows.iloc[:0]
     return None if rows.empty or rows["estimate"].isna().all() else rows.iloc[0]
 
 
-def _family_wise(rows: pd.DataFrame) -> pd.DataFrame:
-    """One hypothesis's rows, with Holm's correction over them where they bring none (1979).
-
-    That is p where there is no ``p_max`` (H3b), and always the p of equivalence.
-    """
-    rows = rows.assign(p_equivalence=_holm(rows["p_equivalence"]))
-    return rows if rows["p_max"].notna().any() else rows.assign(p_max=_holm(rows["p"]))
-
-
-def _holm(p: pd.Series) -> pd.Series:
-    known = p.dropna()
-    adjusted = multipletests(known, method="holm")[1] if len(known) else known
-    return pd.Series(adjusted, known.index, float).reindex(p.index)
-
-
-def _video_minus_image(rows: pd.DataFrame) -> pd.Series | None:
+def _video_minus_image(rows: pd.DataFrame, plan: Plan) -> pd.Series | None:
     """MAE(video) − MAE(image) between participants, in whichever order it was compared."""
     rows = rows[(rows["metric"] == "mae") & (rows.get("level", "participant") == "participant")]
     image = {side: rows[f"recipe_{side}"].str.startswith(IMAGE_MODELS) for side in "ab"}
     null = rows["recipe_a"].eq("null") | rows["recipe_b"].eq("null")
-    hit = rows[(image["a"] != image["b"]) & ~null]
-    if hit.empty:
-        return None
-    row, sign = hit.iloc[0], -1 if image["a"].loc[hit.index[0]] else 1
-    low, high = sorted((sign * row["ci_low"], sign * row["ci_high"]))
-    return pd.Series({"estimate": sign * row["estimate"], "ci_low": low, "ci_high": high})
+    hit = rows.assign(turned=image["a"])[(image["a"] != image["b"]) & ~null]
+    return None if hit.empty else pd.Series(_oriented(hit) | {"margin": plan.point})
 
 
 def _planted_sign(planted: pd.DataFrame | None, au: str) -> int | None:

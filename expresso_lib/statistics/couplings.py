@@ -13,10 +13,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from expresso_lib.faces import anatomy
+from expresso_lib.faces import anatomy, tables
+from expresso_lib.faces.action_units import scale_of
 from expresso_lib.statistics import ranks
-from expresso_lib.statistics.plan import ROUNDING_WINDOW
+from expresso_lib.statistics.plan import DEFAULT
 
+KEYS = ["participant", "recording", "frame"]
 # What tells one attribution series of a recording from another, where a table has it.
 SERIES = ("recipe", "method", "baseline", "model", "repeat", "fold")
 
@@ -28,10 +30,13 @@ def wide_action_units(action_units: pd.DataFrame, *, value: str = "intensity") -
     ----------
     action_units : DataFrame
         ``participant, recording, frame`` and either AU columns (``AU01`` …) or ``au`` with
-        ``intensity`` (0 to 5) and, if measured, ``presence`` (0 or 1).
-    value : {"intensity", "presence"}
+        ``intensity`` and, if measured, ``presence`` (0 or 1). ``unit`` (column, else in
+        ``attrs``, else 0 to 5) says what a number means: see `action_units.SCALES`.
+    value : {"intensity", "presence", "visible", "still"}
         Presence is read from ``AU01_c`` … (wide) or ``presence`` (tidy); where it was not
-        measured it is an intensity of at least 1, the "trace" from which a movement is visible.
+        measured from whether the intensity reaches what counts as present in its unit.
+        ``visible`` and ``still`` are intensities in multiples of what counts as present, and of
+        what counts as still.
 
     Returns
     -------
@@ -41,53 +46,30 @@ def wide_action_units(action_units: pd.DataFrame, *, value: str = "intensity") -
     Examples
     --------
     >>> tidy = pd.DataFrame({"participant": "P1", "recording": "P1_R1", "frame": [0, 1],
-    ...                      "au": "AU12", "intensity": [0.0, 2.5]})
+    ...                      "au": "AU12", "intensity": [0.0, 0.6], "unit": "probability, 0 to 1"})
     >>> wide_action_units(tidy)["AU12"].tolist()
-    [0.0, 2.5]
+    [0.0, 0.6]
+    >>> wide_action_units(tidy, value="visible")["AU12"].tolist()
+    [0.0, 1.2]
     """
-    keys = ["participant", "recording", "frame"]
-    measured = "intensity"
-    if "au" in action_units:
-        known = value in action_units and action_units[value].notna().any()
-        measured = value if known else measured
-        wide = action_units.pivot(index=keys, columns="au", values=measured).reset_index()
-        wide.columns.name = None
-    elif value == "presence" and any(f"{code}_c" in action_units for code in anatomy.AU_CODES):
-        measured = value
-        codes = {f"{code}_c": code for code in anatomy.AU_CODES if f"{code}_c" in action_units}
-        wide = action_units[[*keys, *codes]].rename(columns=codes)
-    else:
-        wide = action_units[keys + [code for code in anatomy.AU_CODES if code in action_units]]
-    if value == "presence" and measured == "intensity":
-        aus = [str(name) for name in wide if name not in keys]
-        wide = wide.assign(
-            **{au: (wide[au] >= 1).where(wide[au].notna()).astype(float) for au in aus}
-        )
-    return wide
-
-
-def same_movement(action_units: pd.DataFrame, *, above: float = 0.999) -> list[str]:
-    """Pairs of AUs whose ranks are the same over all frames: no correlation tells them apart.
-
-    Parameters
-    ----------
-    action_units : DataFrame
-        See `wide_action_units`.
-    above : float
-        Spearman correlation from which two AUs count as the same movement.
-
-    Examples
-    --------
-    >>> rise = np.arange(4.0)
-    >>> table = pd.DataFrame({"participant": "P1", "recording": "P1_R1", "frame": range(4),
-    ...                       "AU02": rise, "AU05": 2 * rise, "AU12": rise[::-1]})
-    >>> same_movement(table)
-    ['AU02 and AU05']
-    """
-    wide = wide_action_units(action_units).drop(columns=["participant", "recording", "frame"])
-    rho = wide.corr(method="spearman")
-    return [f"{a} and {b}" for i, a in enumerate(rho) for b in rho.columns[i + 1 :]
-            if rho.loc[a, b] >= above]  # fmt: skip
+    long = "au" in action_units
+    codes = ["intensity"] if long else [c for c in anatomy.AU_CODES if c in action_units]
+    table = action_units[[*KEYS, *(["au"] if long else []), *codes]].copy()
+    if value != "intensity":
+        unit = action_units.get("unit", action_units.attrs.get("unit", tables.INTENSITY))
+        unit = pd.Series(unit, index=table.index)
+        size = {"presence": "present", "visible": "present", "still": "still"}[value]
+        sizes = {name: getattr(scale_of(name), size) for name in unit.unique()}
+        table[codes] = table[codes].div(unit.map(sizes), axis=0)
+    if value == "presence":
+        measured = action_units.rename(columns={"presence": "intensity_c"})
+        measured = measured.reindex(columns=[f"{c}_c" for c in codes]).set_axis(codes, axis=1)
+        guessed = (table[codes] >= 1).where(table[codes].notna()).astype(float)
+        table[codes] = measured.astype(float).fillna(guessed)
+    if not long:
+        return table
+    wide = table.pivot(index=KEYS, columns="au", values="intensity").reset_index()
+    return wide.rename_axis(columns=None)
 
 
 def select(table: pd.DataFrame, **where: str) -> pd.DataFrame:
@@ -129,6 +111,7 @@ def window_couplings(
     value: str = "intensity",
     covariates: pd.DataFrame | None = None,
     keep: pd.Series | None = None,
+    rounding: float = DEFAULT.rounding_window,
 ) -> pd.DataFrame:
     """Correlate every AU with the frame attribution in every window of every recording.
 
@@ -141,20 +124,23 @@ def window_couplings(
         See `wide_action_units`. Rows are matched **by frame number**, never by position.
     window, step : int
         Length and distance of windows, in rows of the attribution series; ``step`` defaults to
-        half a window. A shorter recording is one window, if it has at least a quarter of it.
+        half a window. The last window is anchored at the end, so that every frame counts. A
+        shorter recording is one window, if it has at least a quarter of it.
     value : {"intensity", "presence"}
     covariates : DataFrame, optional
         ``recording, frame`` and numeric columns (head pose, mouth opening): partial correlation
         on ranks within each window.
     keep : Series of bool, optional
         Indexed by ``(recording, frame)``: other frames count as missing (silent segments).
+    rounding : float
+        Score points (`Plan.rounding_window`): a window whose attribution ranges over less has no
+        correlation.
 
     Returns
     -------
     DataFrame
         Keys, ``window`` (first frame), ``au, rho, z, n_frames, reason``. ``rho`` is NaN where
-        the correlation does not exist, or where the attribution of the whole window ranges over
-        less than ``ROUNDING_WINDOW`` score points; ``reason`` says why.
+        the correlation does not exist; ``reason`` says why.
 
     Raises
     ------
@@ -185,21 +171,26 @@ def window_couplings(
         kept = keep.reindex(pd.MultiIndex.from_frame(data[["recording", "frame"]])).to_numpy()
         data.loc[kept != True, aus] = np.nan  # noqa: E712 - a frame that `keep` lacks is NaN here
     parts = []
-    for _, rows in data.groupby(keys, dropna=False, sort=True):
-        rows = rows.sort_values("frame")
-        table = _series_couplings(rows, aus, extra, window=window, step=step or max(1, window // 2))
+    for _, rows in data.sort_values("frame").groupby(keys, dropna=False, sort=True):
+        length, every = min(window, len(rows)), step or max(1, window // 2)
+        index = ranks.window_starts(len(rows), length, every)[:, None] + np.arange(length)
+        least = max(8, window // 4)
+        table = _series_couplings(rows, aus, extra, index, least=least, rounding=rounding)
         parts.append(table.assign(**{key: rows[key].iloc[0] for key in keys}))
     found = pd.concat(parts, ignore_index=True)
     return found[[*keys, "window", "au", "rho", "z", "n_frames", "reason"]]
 
 
 def _series_couplings(
-    rows: pd.DataFrame, aus: Sequence[str], extra: Sequence[str], *, window: int, step: int
+    rows: pd.DataFrame,
+    aus: Sequence[str],
+    extra: Sequence[str],
+    index: np.ndarray,
+    *,
+    least: int,
+    rounding: float,
 ) -> pd.DataFrame:
     """Couplings of one recording's series; one row per window and AU."""
-    length = min(window, len(rows))
-    starts = np.arange(0, len(rows) - length + 1, step)
-    index = starts[:, None] + np.arange(length)
     units = np.moveaxis(rows[list(aus)].to_numpy(float)[index], -1, 1)  # (windows, A, length)
     series = rows["attribution"].to_numpy(float)[index][:, None, :]
     given = np.moveaxis(rows[list(extra)].to_numpy(float)[index], -1, 1) if extra else None
@@ -211,21 +202,20 @@ def _series_couplings(
     counts = (~missing).sum(axis=-1)
     a = ranks.residual_ranks(np.where(missing, np.nan, units), given)
     b = ranks.residual_ranks(np.where(missing, np.nan, np.broadcast_to(series, units.shape)), given)
-    few = counts < max(8, window // 4)
     unknown = np.isnan(series)
     reach = np.where(unknown, -np.inf, series).max(-1) - np.where(unknown, np.inf, series).min(-1)
     # Later lines overwrite earlier ones: too few frames is the more basic reason.
-    reason = np.where(np.broadcast_to(reach < ROUNDING_WINDOW, counts.shape), "rounding", "")
+    reason = np.where(np.broadcast_to(reach < rounding, counts.shape), "rounding", "")
     reason = reason.astype(object)
     reason[~b.any(axis=-1)] = "constant attribution"
     reason[~a.any(axis=-1)] = "constant AU"
-    reason[few] = "too few frames"
+    reason[counts < least] = "too few frames"
     rho = np.where(reason == "", np.clip((a * b).sum(axis=-1), -1, 1), np.nan)
-    frames = rows["frame"].to_numpy()[starts]
+    frames = rows["frame"].to_numpy()[index[:, 0]]
     return pd.DataFrame(
         {
             "window": np.repeat(frames, len(aus)),
-            "au": np.tile(np.asarray(aus, dtype=object), len(starts)),
+            "au": np.tile(np.asarray(aus, dtype=object), len(index)),
             "rho": rho.ravel(),
             "z": ranks.fisher_z(rho).ravel(),
             "n_frames": counts.ravel(),
@@ -234,11 +224,11 @@ def _series_couplings(
     )
 
 
-def participant_couplings(windows: pd.DataFrame) -> pd.DataFrame:
-    """Average window z to recordings and participants, against randomised models if there are any.
+def model_couplings(windows: pd.DataFrame) -> pd.DataFrame:
+    """Participant z of the trained models one by one, against randomised models if there are any.
 
     A network with random weights couples with action units too, because it responds to motion.
-    With ``model`` other than ``trained`` in the table, the participant's value is therefore
+    With ``model`` other than ``trained`` in the table, the value is therefore
     ``z(trained) − mean z(randomised)``.
 
     Parameters
@@ -249,63 +239,40 @@ def participant_couplings(windows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``participant, au, z, z_trained, n_recordings, n_windows, undefined`` (share of windows
-        without a correlation). ``z`` is NaN where every window is undefined.
+        ``participant, au, repeat, fold, z, z_trained``: one row per participant, AU and repeat of
+        the folds. ``repeat`` and ``fold`` are 0 where the table does not tell them apart.
     """
-    runs = [k for k in ("model", "repeat", "fold") if k in windows]
-    recording = windows.groupby(["participant", "recording", "au", *runs], dropna=False, sort=True)[
-        "z"
-    ].mean()
-    person = recording.groupby(
-        ["participant", "au", *[k for k in runs if k == "model"]], dropna=False
-    ).mean()
     own = trained(windows)
-    grouped = own.groupby(["participant", "au"])
-    table = pd.DataFrame(
-        {
-            "z": np.nan,
-            "z_trained": person.xs("trained", level="model") if "model" in windows else person,
-            "n_recordings": grouped["recording"].nunique(),
-            "n_windows": own.drop_duplicates(["recording", "window", "au"])
-            .groupby(["participant", "au"])
-            .size(),
-            "undefined": grouped["z"].agg(lambda z: float(z.isna().mean())),
-        }
-    )
-    table["z"] = table["z_trained"]
-    if "model" in windows:
-        others = person[person.index.get_level_values("model") != "trained"]
-        if len(others):
-            table["z"] = table["z_trained"] - others.groupby(["participant", "au"]).mean()
+    own = own.assign(**{k: 0 for k in ("repeat", "fold") if k not in own})
+    table = _person_means(own, ["participant", "au", "repeat", "fold"]).rename("z_trained")
+    table = table.to_frame().assign(z=table)
+    others = windows[windows["model"] != "trained"] if "model" in windows else windows.iloc[:0]
+    if len(others):
+        table["z"] -= _person_means(others, ["participant", "au"])
     return table.reset_index()
 
 
-def model_couplings(windows: pd.DataFrame) -> pd.DataFrame:
-    """Participant z of the trained models one by one, for inference beyond these models.
+def _person_means(windows: pd.DataFrame, keys: list[str]) -> pd.Series:
+    """Mean z over windows of a recording, then over recordings."""
+    return windows.groupby([*keys, "recording"])["z"].mean().groupby(keys).mean()
+
+
+def participant_couplings(windows: pd.DataFrame) -> pd.DataFrame:
+    """Average window z to recordings, models and participants; see `model_couplings`.
 
     Returns
     -------
     DataFrame
-        ``participant, au, repeat, fold, z``: one row per participant, AU and repeat of the
-        folds. ``repeat`` and ``fold`` are 0 where the table does not tell them apart.
+        ``participant, au, z, z_trained, n_recordings, n_windows, undefined`` (share of windows
+        without a correlation). ``z`` is NaN where every window is undefined.
     """
-    own = trained(windows)
-    own = own.assign(**{k: 0 for k in ("repeat", "fold") if k not in own})
-    keys = ["participant", "au", "repeat", "fold"]
-    table = own.groupby([*keys, "recording"])["z"].mean().groupby(keys).mean().reset_index()
-    if "model" in windows:
-        random = windows[windows["model"] != "trained"]
-        if len(random):
-            level = (
-                random.groupby(["participant", "au", "recording"])["z"]
-                .mean()
-                .groupby(["participant", "au"])
-                .mean()
-            )
-            table["z"] -= level.reindex(
-                pd.MultiIndex.from_frame(table[["participant", "au"]])
-            ).to_numpy()
-    return table
+    keys, own = ["participant", "au"], trained(windows)
+    table = model_couplings(windows).groupby(keys)[["z", "z_trained"]].mean()
+    grouped = own.groupby(keys)
+    table["n_recordings"] = grouped["recording"].nunique()
+    table["n_windows"] = own.drop_duplicates(["recording", "window", "au"]).groupby(keys).size()
+    table["undefined"] = grouped["z"].agg(lambda z: float(z.isna().mean()))
+    return table.reset_index()
 
 
 def undefined_windows(windows: pd.DataFrame) -> pd.DataFrame:

@@ -88,7 +88,8 @@ def fold_aware_t(z: np.ndarray, folds: np.ndarray) -> np.ndarray:
     z = np.asarray(z, dtype=float)
     repeats, people = folds.shape
     models = sum(len(np.unique(row)) for row in folds)
-    person = _mean_over_repeats(z)
+    present = np.isfinite(z).sum(axis=-3)
+    person = np.nansum(z, axis=-3) / np.where(present > 0, present, np.nan)
     n = np.maximum(np.isfinite(person).sum(axis=-2), 2)
     plain = permutations.t_statistic(person)
     mean = np.nansum(person, axis=-2) / n
@@ -103,8 +104,3 @@ def fold_aware_t(z: np.ndarray, folds: np.ndarray) -> np.ndarray:
     return np.sign(plain) * np.where(
         extra == 0, np.abs(plain), np.where(tail < -600, widened, same)
     )
-
-
-def _mean_over_repeats(z: np.ndarray) -> np.ndarray:
-    present = np.isfinite(z).sum(axis=-3)
-    return np.nansum(z, axis=-3) / np.where(present > 0, present, np.nan)

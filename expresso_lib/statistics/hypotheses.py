@@ -1,15 +1,16 @@
 """The hypotheses of the plan, H1 to H5: tables of couplings or regions in, rows of `results` out.
 
-H1  an AU goes with the attribution             participant z, sign-flip max-T
-H2  that changes with severity                  participant z × score, max-|rho|
-H3  a region's enrichment changes with severity, given f(x) − f(x0); H3b below and above a knot
+H1  an AU goes with the attribution             participant z, sign-flip max-T, fold-aware
+H2  that changes with severity                  participant z × score, max-|rho| within folds
+H3  a region's enrichment changes with severity, given f(x) − f(x0) and the fold; H3b: a knee
 H4  severity bands differ (secondary)           Welch, Kruskal, Games–Howell
 H5  in this recording an AU goes with it        circular shift of the whole recording
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -21,43 +22,24 @@ from expresso_lib.statistics import couplings as cp
 from expresso_lib.statistics import folds as fm
 from expresso_lib.statistics import intervals as iv
 from expresso_lib.statistics import permutations as pm
-from expresso_lib.statistics import ranks
-from expresso_lib.statistics.plan import DEFAULT, ROUNDING_CLIP, Plan
+from expresso_lib.statistics import ranks, shifts
+from expresso_lib.statistics.plan import DEFAULT, MARGIN_SLOPE, MIN_PARTICIPANTS, Plan
+from expresso_lib.statistics.power import detectable
 
 # The columns of the `results` table; described in assets/data_dictionary.yaml.
 COLUMNS = (
-    "hypothesis",
-    "au",
-    "region",
-    "sign",
-    "n_participants",
-    "n_recordings",
-    "n_windows",
-    "undefined",
-    "estimate",
-    "ci_low",
-    "ci_high",
-    "simultaneous_low",
-    "simultaneous_high",
-    "effect",
-    "effect_name",
-    "p",
-    "p_max",
-    "q",
-    "p_t",
-    "p_wilcoxon",
-    "adjusted",
-    "plain",
-    "p_equivalence",
-    "margin",
-    "bf10",
-    "status",
-    "speech",
-    "inference",
-    "note",
-)
+    "hypothesis", "au", "region", "sign", "n_participants", "n_recordings", "n_windows",
+    "undefined", "estimate", "ci_low", "ci_high", "simultaneous_low", "simultaneous_high",
+    "effect", "effect_name", "rank_low", "rank_high", "p", "p_max", "q", "p_plain", "p_t",
+    "p_wilcoxon", "adjusted", "plain", "p_equivalence", "margin", "bf10", "status", "speech",
+    "inference", "note",
+)  # fmt: skip
+TEXT = ("au", "region", "sign", "effect_name", "status", "speech", "inference", "note")
 EYES = ("right_eye", "left_eye")
-KNOT = 20.0  # BDI-II: where the moderate band begins
+THESE, ANEW = "conditional on these models", "models drawn anew"
+# H2 is confirmatory where so strong a correlation is found in four cohorts of five (Cohen: large).
+CONFIRMS = 0.50
+SLOPES = 6  # of H3b: below, above and their difference, for either sign
 
 
 def h1_coupling(
@@ -77,68 +59,70 @@ def h1_coupling(
     Returns
     -------
     DataFrame
-        One row per AU; ``estimate`` is the mean participant z with its own 95 % interval
-        (studentised bootstrap), ``simultaneous_*`` hold for all AUs at once.
+        One row per AU, but one for AUs that are the same series (named in ``note``);
+        ``estimate`` is the mean participant z, ``ci_*`` its own 95 % interval, ``simultaneous_*``
+        hold for all AUs at once. ``rank_low, rank_high`` say between which places among the AUs
+        it lies (1: the largest z), at once for all: by the differences of all pairs.
     """
-    people = cp.participant_couplings(windows)
-    z = people.pivot(index="participant", columns="au", values="z")
-    rows = _couplings_head(windows, people).assign(
-        hypothesis="H1", status="confirmatory", margin=plan.margin_z
-    )
-    values = z[rows["au"]].to_numpy(float)
-    found = iv.mean_interval(
-        values, confidence=1 - plan.alpha, n_resamples=plan.bootstrap, seed=plan.seed
-    )
-    rows = rows.assign(estimate=found.estimate, effect=_cohen_d(values), effect_name="d")
+    z, rows = _participant_z(windows)
+    rows = rows.assign(hypothesis="H1", status="confirmatory", margin=plan.margin_z)
+    values = z.to_numpy(float)
+    rows["estimate"] = z.mean().to_numpy()
     if adjusted is not None:
         means = cp.participant_couplings(adjusted).groupby("au")["z"].mean()
         rows["adjusted"] = means.reindex(rows["au"]).to_numpy()
-    if len(z) < iv.MIN_PARTICIPANTS:
+    if len(z) < MIN_PARTICIPANTS:
         return _refuse(rows, len(z))
-    observed, inference = _observed_t(windows, z.index, list(rows["au"]))
-    test = pm.sign_flip_max_t(
-        values, n_flips=plan.permutations, seed=plan.seed, alpha=plan.alpha, observed=observed
-    )
-    plain = pm.t_statistic(values)
-    widen = (
-        1.0
-        if observed is None
-        else np.maximum(1.0, np.abs(plain) / np.maximum(np.abs(observed), 1e-12))
-    )
-    family = _widen(iv.simultaneous_interval(values, test.critical), widen)
-    single = _widen(found, widen)
+
+    def flips(of: Callable[[np.ndarray], np.ndarray]) -> pm.Permutation:
+        observed = None if models is None else fm.fold_aware_t(of(models[0]), models[1])
+        options = {"n_flips": plan.permutations, "seed": plan.seed, "alpha": plan.alpha}
+        return pm.sign_flip_max_t(of(values), observed=observed, **options)
+
+    models = _models(windows, z)
+    test = flips(lambda table: table)
+    n = np.isfinite(values).sum(axis=0)
+    rank_low, rank_high = _rank_limits(flips, values.shape[1], plan.alpha)
     rows = rows.assign(
-        ci_low=single.low,
-        ci_high=single.high,
-        simultaneous_low=family.low,
-        simultaneous_high=family.high,
-        p=test.p,
-        p_max=test.p_max,
-        inference=inference,
-        p_t=[_p_t(v) for v in values.T],
-        p_wilcoxon=[_p_wilcoxon(v) for v in values.T],
-        p_equivalence=[iv.mean_equivalence(v, margin=plan.margin_z) for v in values.T],
-        bf10=[iv.bayes_factor_mean(v) for v in values.T],
+        inference=THESE if models is None else ANEW,
+        effect=pm.t_statistic(values) / np.sqrt(np.maximum(n, 1)),
+        effect_name="d",
+        rank_low=rank_low,
+        rank_high=rank_high,
+        p_t=[_p_beside(pg.ttest, v, 0) for v in values.T],
+        p_wilcoxon=[_p_beside(pg.wilcoxon, v[v != 0]) for v in values.T],
+        bf10=[iv.bayes_factor_mean(t, k) for t, k in zip(test.statistic, n)],
     )
-    return tidy(_blank_undefined(rows, np.isfinite(values).sum(axis=0)))
+    return _filled(rows, test, n, plan.margin_z)
 
 
-def _observed_t(
-    windows: pd.DataFrame, people: pd.Index, aus: Sequence[str]
-) -> tuple[np.ndarray | None, str]:
-    """Fold-aware t if the folds were repeated, else None; and how far the inference reaches."""
+def _models(windows: pd.DataFrame, z: pd.DataFrame) -> tuple[np.ndarray, np.ndarray] | None:
+    """z of every model (R, P, A) and the folds (R, P), if the folds were repeated."""
     table = cp.model_couplings(windows)
     repeats = sorted(table["repeat"].unique())
     if len(repeats) < 2 or table["fold"].nunique() < 2:
-        return None, "conditional on these models"
-    index = pd.MultiIndex.from_product([repeats, people])
-    z = table.pivot(index=["repeat", "participant"], columns="au", values="z").reindex(index)[
-        list(aus)
-    ]
+        return None
+    index = pd.MultiIndex.from_product([repeats, z.index])
+    wide = table.pivot(index=["repeat", "participant"], columns="au", values="z").reindex(index)
     fold = table.groupby(["repeat", "participant"])["fold"].first().reindex(index)
-    shape = (len(repeats), len(people))
-    codes = pd.factorize(fold)[0].reshape(shape)
-    return fm.fold_aware_t(z.to_numpy(float).reshape(*shape, -1), codes), "models drawn anew"
+    shape = (len(repeats), len(z))
+    values = wide[list(z)].to_numpy(float).reshape(*shape, -1)
+    return values, pd.factorize(fold)[0].reshape(shape)
+
+
+def _rank_limits(
+    flips: Callable[[Callable[[np.ndarray], np.ndarray]], pm.Permutation], count: int, alpha: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places (count,) that each member may have, from max-T over all pairs (Mogstad, 2024)."""
+    first, second = np.array(list(combinations(range(count), 2))).reshape(-1, 2).T
+    low, high = np.ones(count), np.full(count, float(count))
+    if len(first):
+        test = flips(lambda table: table[..., first] - table[..., second])
+        larger = np.where(test.p_max <= alpha, np.sign(test.statistic), 0)
+        for winner, loser, side in ((first, second, 1), (second, first, -1)):
+            np.add.at(low, loser[larger == side], 1)
+            np.add.at(high, winner[larger == side], -1)
+    return low, high
 
 
 def h2_severity(
@@ -146,7 +130,6 @@ def h2_severity(
     participants: pd.DataFrame,
     *,
     covariates: Sequence[str] = (),
-    blocks: str | None = None,
     plan: Plan = DEFAULT,
 ) -> pd.DataFrame:
     """H2: does the coupling of an AU change with severity (continuous score)?
@@ -156,122 +139,24 @@ def h2_severity(
     windows : DataFrame
         From `window_couplings`.
     participants : DataFrame
-        ``participant, score`` and covariates.
+        ``participant, score`` and covariates; with ``fold`` (`people_table`) correlations are
+        those within folds, and scores are shuffled within folds.
     covariates : sequence of str
         Columns of ``participants`` for ``adjusted`` (partial rho), e.g. age, sex, mean
         prediction; text is coded by category, and columns that are absent are named in ``note``.
-    blocks : str, optional
-        Column within whose groups scores are shuffled (the fold).
     plan : Plan
 
     Returns
     -------
     DataFrame
-        One row per AU; ``estimate`` is Spearman's rho between z and score.
+        One row per AU (see `h1_coupling`); ``estimate`` is Spearman's rho between z and score.
+        Confirmatory where the cohort finds a rho of .50, otherwise exploratory.
     """
-    people = cp.participant_couplings(windows)
-    z = people.pivot(index="participant", columns="au", values="z")
-    rows = _couplings_head(windows, people).assign(hypothesis="H2", margin=plan.margin_rho)
-    table = participants.drop_duplicates("participant").set_index("participant").reindex(z.index)
-    found = [c for c in covariates if c in table and table[c].notna().any()]
-    absent = [c for c in covariates if c not in found]
-    note = f"covariates not in the data: {', '.join(absent)}" if absent else ""
-    values = z[rows["au"]].to_numpy(float)
-    rows = rows.assign(note=note, status="confirmatory")
-    group = table[blocks].to_numpy() if blocks else None
-    given = numeric_columns(table, found) if found else None
-    return _severity_family(
-        rows, values, table["score"].to_numpy(float), blocks=group, given=given, plan=plan
-    )
-
-
-def _severity_family(
-    rows: pd.DataFrame,
-    values: np.ndarray,
-    score: np.ndarray,
-    *,
-    control: np.ndarray | None = None,
-    given: np.ndarray | None = None,
-    blocks: np.ndarray | None = None,
-    plan: Plan,
-) -> pd.DataFrame:
-    """Fill a family of (partial) correlations with the score; values (P, K), control (P, C).
-
-    ``control`` is part of the estimand (H3), ``given`` only of the column ``adjusted``.
-    """
-    people, extra = len(score), 0 if control is None else control.shape[1]
-    intervals = [
-        iv.rho_interval(
-            v,
-            score,
-            covariates=control,
-            confidence=1 - plan.alpha,
-            n_resamples=plan.bootstrap,
-            seed=plan.seed,
-        )
-        for v in values.T
-    ]
-    rho = np.array([float(i.estimate) for i in intervals])
-    rows = rows.assign(
-        estimate=rho, effect=rho, effect_name="rho" if control is None else "partial rho"
-    )
-    if given is not None:
-        both = given if control is None else np.column_stack([control, given])
-        rows["adjusted"] = [ranks.spearman(v, score, both) for v in values.T]
-    if people < iv.MIN_PARTICIPANTS:
-        return _refuse(rows, people)
-    if len(np.unique(score[np.isfinite(score)])) < 3:
-        return _refuse(rows, people, "fewer than three different scores: severity does not vary")
-    test = pm.max_rho(
-        values,
-        score,
-        covariates=control,
-        blocks=blocks,
-        n_permutations=plan.permutations,
-        seed=plan.seed,
-    )
-    rows = rows.assign(
-        ci_low=[float(i.low) for i in intervals],
-        ci_high=[float(i.high) for i in intervals],
-        p=test.p,
-        p_max=test.p_max,
-        p_equivalence=[
-            iv.rho_equivalence(r, people, margin=plan.margin_rho, n_covariates=extra) for r in rho
-        ],
-        bf10=[iv.bayes_factor_rho(r, people, n_covariates=extra) for r in rho],
-    )
-    return tidy(_blank_undefined(rows, np.isfinite(values).sum(axis=0)))
-
-
-def participant_regions(attribution_regions: pd.DataFrame) -> pd.DataFrame:
-    """Mean enrichment and mean f(x) − f(x0) of each participant.
-
-    Parameters
-    ----------
-    attribution_regions : DataFrame
-        ``participant, recording, clip, region, signed, enrichment_positive,
-        enrichment_negative, output, output_baseline``; with ``model``, only ``trained`` counts.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by participant; columns ``(sign, region)`` and ``("given", "difference")``, the
-        mean over clips of a recording, then over recordings. Score points for the difference.
-        Participants whose clips' regions hold less than ``ROUNDING_CLIP`` points on average are
-        left out: shares of next to nothing are shares of rounding.
-    """
-    table = cp.trained(attribution_regions)
-    held = table["signed"].abs().groupby([table["participant"], table["clip"]]).sum()
-    held = held.groupby("participant").mean()
-    table = table[table["participant"].isin(held.index[held >= ROUNDING_CLIP])]
-    table = table[~table["region"].isin(["face_rest", "background"])]
-    table = table.assign(difference=table["output"] - table["output_baseline"])
-    names = {"enrichment_positive": "positive", "enrichment_negative": "negative"}
-    means = table.groupby(["participant", "recording", "region"])[[*names, "difference"]].mean()
-    means = means.groupby(["participant", "region"]).mean()
-    wide = means[list(names)].rename(columns=names).unstack("region")
-    wide["given", "difference"] = means["difference"].groupby("participant").mean()
-    return pd.DataFrame(wide)
+    z, rows = _participant_z(windows)
+    found = detectable(len(z), kind="severity", family=max(len(rows), 1))
+    status = "confirmatory" if found <= CONFIRMS else "exploratory"
+    rows = rows.assign(hypothesis="H2", status=status, effect_name="rho")
+    return _severity_family(rows, z, participants, covariates=covariates, plan=plan)
 
 
 def h3_regions(
@@ -285,73 +170,160 @@ def h3_regions(
 
     Attributions of a complete method sum to f(x) − f(x0), so raw sums grow with the prediction
     whatever the model looks at. Tested is therefore the partial Spearman correlation of
-    enrichment with the score given the participant's mean f(x) − f(x0); ``plain`` is the
-    correlation without it, descriptive only. A change in ``face_rest`` cannot be told from the
-    opposite change everywhere else.
+    enrichment with the score given the participant's mean f(x) − f(x0) and the fold whose model
+    explained them (most of the difference lies between folds), studentised. A change in
+    ``face_rest`` cannot be told from the opposite change everywhere else.
+
+    Parameters
+    ----------
+    attribution_regions : DataFrame
+        See `participant_regions`.
+    participants, covariates, plan :
+        As in `h2_severity`.
 
     Returns
     -------
     DataFrame
-        One row per region and sign, one family. ``note`` counts the participants that
-        `participant_regions` left out.
+        One row per region and sign, one family. ``plain`` is the correlation without f(x) −
+        f(x0), ``p_plain`` the family-wise p without studentising; both are descriptive. ``note``
+        counts the participants that `participant_regions` left out.
     """
-    wide = participant_regions(attribution_regions)
-    table = participants.drop_duplicates("participant").set_index("participant").reindex(wide.index)
+    wide = participant_regions(attribution_regions, rounding=plan.rounding_clip)
     members = [c for c in wide.columns if c[0] != "given"]
     used = attribution_regions[attribution_regions["participant"].isin(wide.index)]
     rows = pd.DataFrame(members, columns=["sign", "region"]).assign(
         hypothesis="H3",
         status="confirmatory",
-        margin=plan.margin_rho,
-        n_participants=wide[members].notna().sum().to_numpy(),
+        effect_name="partial rho",
         n_recordings=used["recording"].nunique(),
         n_windows=len(used[["recording", "clip"]].drop_duplicates()),
         note=_left_out(attribution_regions, wide),
     )
-    score = table["score"].to_numpy(float)
-    values = wide[members].to_numpy(float)
-    rows["plain"] = [ranks.spearman(v, score) for v in values.T]
-    rows["inference"] = "conditional on these models"
-    found = [c for c in covariates if c in table and table[c].notna().any()]
+    control = wide[[("given", "difference")]].to_numpy(float)
     return _severity_family(
-        rows,
-        values,
-        score,
-        control=wide[[("given", "difference")]].to_numpy(float),
-        given=numeric_columns(table, found) if found else None,
-        plan=plan,
+        rows, wide[members], participants, control=control, covariates=covariates, plan=plan
     )
 
 
-def h3b_two_slopes(
-    attribution_regions: pd.DataFrame, participants: pd.DataFrame, *, regions: Sequence[str] = EYES
+def _severity_family(
+    rows: pd.DataFrame,
+    wide: pd.DataFrame,
+    participants: pd.DataFrame,
+    *,
+    control: np.ndarray | None = None,
+    covariates: Sequence[str] = (),
+    plan: Plan,
 ) -> pd.DataFrame:
-    """H3b: is the slope of enrichment on severity different below and above a score?
+    """Fill a family of rank correlations with the score; wide (P, A), control (P, C) or None."""
+    people = participants.drop_duplicates("participant").set_index("participant")
+    people = people.reindex(wide.index)
+    values, score = wide.to_numpy(float), people["score"].to_numpy(float)
+    folds = pd.factorize(people["fold"])[0] if "fold" in people else np.zeros(len(people))
+    # Where nearly everybody has a model of their own there is nothing shared to take out.
+    folds = folds if 3 * len(np.unique(folds)) <= len(people) else None
+    given = pm.given_rows(score, control, folds).T
+    n = np.isfinite(values).sum(axis=0)
+    rho = np.array([ranks.spearman(v, score, given) for v in values.T])
+    known = [c for c in covariates if c in people and people[c].notna().any()]
+    absent = ", ".join(c for c in covariates if c not in known)
+    gaps = f"; covariates not in the data: {absent}" if absent else ""
+    rows = rows.assign(
+        margin=plan.margin_rho,
+        n_participants=n,
+        estimate=rho,
+        effect=rho,
+        inference=THESE,
+        plain=[ranks.spearman(v, score) for v in values.T],
+        note=(rows["note"] + gaps).str.removeprefix("; "),
+    )
+    if known:
+        both = np.column_stack([given, numeric_columns(people, known)])
+        rows["adjusted"] = [ranks.spearman(v, score, both) for v in values.T]
+    if len(wide) < MIN_PARTICIPANTS:
+        return _refuse(rows, len(wide))
+    if len(np.unique(score[np.isfinite(score)])) < 3:
+        return _refuse(rows, len(wide), "fewer than three different scores: severity does not vary")
 
-    Least squares with a hinge at `KNOT`, given f(x) − f(x0) and its square; HC2 standard
+    def shuffled(*, studentised: bool) -> pm.Permutation:
+        return pm.max_rho(
+            values, score, covariates=control, folds=folds, studentised=studentised,
+            n_permutations=plan.permutations, seed=plan.seed, alpha=plan.alpha,
+        )  # fmt: skip
+
+    test = shuffled(studentised=control is not None)
+    if control is not None:
+        rows["p_plain"] = shuffled(studentised=False).p_max
+    freedom = n - 2 - np.linalg.matrix_rank(given)
+    rows["bf10"] = [iv.bayes_factor_rho(t, k) for t, k in zip(test.statistic, freedom)]
+    return _filled(rows, test, n, plan.margin_rho)
+
+
+def participant_regions(
+    attribution_regions: pd.DataFrame, *, rounding: float = DEFAULT.rounding_clip
+) -> pd.DataFrame:
+    """Mean enrichment and mean f(x) − f(x0) of each participant.
+
+    Parameters
+    ----------
+    attribution_regions : DataFrame
+        ``participant, recording, clip, region, signed, enrichment_positive,
+        enrichment_negative, output, output_baseline``; with ``model``, only ``trained`` counts.
+    rounding : float
+        Score points (`Plan.rounding_clip`). Participants whose clips' regions hold less on
+        average are left out: shares of next to nothing are shares of rounding.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by participant; columns ``(sign, region)`` and ``("given", "difference")``, the
+        mean over clips of a recording, then over recordings. Score points for the difference.
+    """
+    table = cp.trained(attribution_regions)
+    held = table["signed"].abs().groupby([table["participant"], table["clip"]]).sum()
+    held = held.groupby("participant").mean()
+    table = table[table["participant"].isin(held.index[held >= rounding])]
+    table = table[~table["region"].isin(["face_rest", "background"])]
+    table = table.assign(difference=table["output"] - table["output_baseline"])
+    names = {"enrichment_positive": "positive", "enrichment_negative": "negative"}
+    means = table.groupby(["participant", "recording", "region"])[[*names, "difference"]].mean()
+    means = means.groupby(["participant", "region"]).mean()
+    wide = means[list(names)].rename(columns=names).unstack("region")
+    wide["given", "difference"] = means["difference"].groupby("participant").mean()
+    return pd.DataFrame(wide)
+
+
+def h3b_two_slopes(
+    attribution_regions: pd.DataFrame,
+    participants: pd.DataFrame,
+    *,
+    regions: Sequence[str] = EYES,
+    plan: Plan = DEFAULT,
+) -> pd.DataFrame:
+    """H3b (exploratory): is the slope of enrichment on severity different above `Plan.knot`?
+
+    Least squares with a hinge at the knot, given f(x) − f(x0) and its square; HC2 standard
     errors with Bell–McCaffrey degrees of freedom. Enrichment is the mean over ``regions``.
 
     Returns
     -------
     DataFrame
         Per sign three rows: ``region`` says ``below``, ``above``, ``difference``; ``estimate``
-        in log enrichment per 10 score points.
+        in log enrichment per `Plan.step` score points; ``p_max`` and ``simultaneous_*`` by
+        Bonferroni over all six.
     """
-    wide = participant_regions(attribution_regions)
-    table = participants.drop_duplicates("participant").set_index("participant").reindex(wide.index)
-    score = table["score"].to_numpy(float)
+    wide = participant_regions(attribution_regions, rounding=plan.rounding_clip)
+    score = participants.drop_duplicates("participant").set_index("participant")["score"]
     parts = []
     for sign in ("positive", "negative"):
         names = [(sign, region) for region in regions if (sign, region) in wide]
         y = wide[names].mean(axis=1).to_numpy(float) if names else np.full(len(wide), np.nan)
-        parts.append(
-            _two_slopes(y, score, wide["given", "difference"].to_numpy(float)).assign(sign=sign)
-        )
-    rows = pd.concat(parts, ignore_index=True).assign(hypothesis="H3b", status="confirmatory")
+        given = wide["given", "difference"].to_numpy(float)
+        found = two_slopes(y, score.reindex(wide.index).to_numpy(float), given, plan)
+        parts.append(found.assign(sign=sign))
+    rows = pd.concat(parts, ignore_index=True).assign(hypothesis="H3b", status="exploratory")
     rows["region"] = f"{'+'.join(regions)}: " + rows["region"]
     rows["note"] = rows["note"].where(rows["note"] != "", _left_out(attribution_regions, wide))
-    few = len(wide) < iv.MIN_PARTICIPANTS
-    return _refuse(rows, len(wide)) if few else tidy(rows)
+    return _refuse(rows, len(wide)) if len(wide) < MIN_PARTICIPANTS else tidy(rows)
 
 
 def _left_out(attribution_regions: pd.DataFrame, wide: pd.DataFrame) -> str:
@@ -360,40 +332,38 @@ def _left_out(attribution_regions: pd.DataFrame, wide: pd.DataFrame) -> str:
     return f"participants left out because their attribution is rounding: {count}" if count else ""
 
 
-def _two_slopes(y: np.ndarray, score: np.ndarray, given: np.ndarray) -> pd.DataFrame:
-    """Slopes below and above the knot and their difference, per 10 score points."""
+def two_slopes(y: np.ndarray, score: np.ndarray, given: np.ndarray, plan: Plan) -> pd.DataFrame:
+    """Slopes below and above the knot and their difference, per `Plan.step` points."""
     usable = np.isfinite(y) & np.isfinite(score) & np.isfinite(given)
-    low, high = np.minimum(score - KNOT, 0) / 10, np.maximum(score - KNOT, 0) / 10
-    centred = (
-        (given - given[usable].mean()) / max(float(given[usable].std()), 1e-12)
-        if usable.any()
-        else given
-    )
+    y, score, given = y[usable], score[usable], given[usable]
+    rows = pd.DataFrame({"region": ("below", "above", "difference"), "n_participants": len(y)})
+    hinge = (score - plan.knot) / plan.step
+    centred = scipy_stats.zscore(given) if len(y) and np.ptp(given) > 0 else given * 0
     # Enrichment bends with f(x) − f(x0); without the square the bend passes for a knee.
-    design = np.column_stack([np.ones(len(y)), low, high, centred, centred**2])[usable]
-    names, contrasts = (
-        ("below", "above", "difference"),
-        ([0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, -1, 1, 0, 0]),
-    )
-    empty = pd.DataFrame({"region": names, "n_participants": int(usable.sum())})
-    if usable.sum() < 7 or np.linalg.matrix_rank(design) < 5:
-        return empty.assign(note="both sides of the knot need participants with different scores")
-    found = np.array([_contrast(design, y[usable], np.array(c, dtype=float)) for c in contrasts])
-    half = scipy_stats.t.isf(0.025, found[:, 2]) * found[:, 1]
-    return empty.assign(
-        estimate=found[:, 0],
-        ci_low=found[:, 0] - half,
-        ci_high=found[:, 0] + half,
-        effect=found[:, 0],
-        p=2 * scipy_stats.t.sf(np.abs(found[:, 0] / found[:, 1]), found[:, 2]),
-        effect_name="slope per 10 points",
+    columns = (np.ones(len(y)), np.minimum(hinge, 0), np.maximum(hinge, 0), centred, centred**2)
+    design = np.column_stack(columns)
+    if len(y) < 7 or np.linalg.matrix_rank(design) < 5:
+        return rows.assign(note="both sides of the knot need participants with different scores")
+    weights = np.array([[0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, -1, 1, 0, 0]], dtype=float)
+    estimate, error, freedom = np.array([contrast(design, y, row) for row in weights]).T
+    half, wide = (scipy_stats.t.isf(plan.alpha / k, freedom) * error for k in (2, 2 * SLOPES))
+    p = 2 * scipy_stats.t.sf(np.abs(estimate / error), freedom)
+    return rows.assign(
+        estimate=estimate,
+        ci_low=estimate - half,
+        ci_high=estimate + half,
+        simultaneous_low=estimate - wide,
+        simultaneous_high=estimate + wide,
+        effect=estimate,
+        effect_name=f"slope per {plan.step:g} points",
+        p=p,
+        p_max=np.minimum(SLOPES * p, 1),
+        margin=MARGIN_SLOPE,
         note="",
     )
 
 
-def _contrast(
-    design: np.ndarray, y: np.ndarray, contrast: np.ndarray
-) -> tuple[float, float, float]:
+def contrast(design: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:
     """Least-squares contrast, HC2 standard error, Bell–McCaffrey degrees of freedom.
 
     At 24 participants HC3 with t errs in 3 %, HC2 in 7 %; with these degrees of freedom in 5 %
@@ -401,15 +371,11 @@ def _contrast(
     """
     solve = np.linalg.pinv(design)
     annihilator = np.eye(len(y)) - design @ solve
-    weights = (contrast @ solve) / np.sqrt(np.maximum(np.diag(annihilator), 1e-9))
-    error = np.sqrt(np.sum((weights * (annihilator @ y)) ** 2))
-    spread = weights[:, None] * annihilator
-    gram = spread @ spread.T
-    return (
-        float(contrast @ solve @ y),
-        max(float(error), 1e-12),
-        float(np.trace(gram) ** 2 / np.sum(gram**2)),
-    )
+    scaled = (weights @ solve) / np.sqrt(np.maximum(np.diag(annihilator), 1e-9))
+    error = np.sqrt(np.sum((scaled * (annihilator @ y)) ** 2))
+    gram = (scaled[:, None] * annihilator) @ (scaled[:, None] * annihilator).T
+    freedom = np.trace(gram) ** 2 / np.sum(gram**2)
+    return float(weights @ solve @ y), max(float(error), 1e-12), float(freedom)
 
 
 def h4_bands(windows: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
@@ -418,42 +384,40 @@ def h4_bands(windows: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
     Welch's analysis of variance (``p``) with Kruskal's (``p_wilcoxon``) beside it; bands with
     fewer than three participants are left out and named. A continuous score (H2) has more power.
     """
-    people = cp.participant_couplings(windows).merge(
-        participants[["participant", "band"]], on="participant"
-    )
+    people = _banded(windows, participants)
     rows = []
-    for au, table in people.dropna(subset="z").groupby("au", sort=True):
-        counts = table.groupby("band")["z"].agg(["size", "nunique"])
-        kept = counts.index[(counts["size"] >= 3) & (counts["nunique"] > 1)]
-        left = sorted(set(people["band"].astype(str)) - set(map(str, kept)))
-        row = {
-            "au": au,
-            "n_participants": len(table),
-            "note": f"bands left out: {', '.join(left)}" if left else "",
-        }
-        if len(kept) >= 2:
-            part = table[table["band"].isin(kept)].assign(band=lambda t: t["band"].astype(str))
-            welch = pg.welch_anova(part, dv="z", between="band").iloc[0]
-            row |= {
-                "estimate": welch["F"],
-                "effect": welch["np2"],
-                "effect_name": "partial eta squared",
-                "p": welch["p_unc"],
-                "p_wilcoxon": pg.kruskal(part, dv="z", between="band")["p_unc"].iloc[0],
-            }
-        else:
-            row["note"] = "fewer than two bands with three participants"
-        rows.append(row)
+    for au, table in people.groupby("au", sort=True):
+        part = _large_bands(table)
+        left = sorted(set(participants["band"].astype(str)) - set(part["band"]))
+        note = f"bands left out: {', '.join(left)}" if left else ""
+        row = {"au": au, "n_participants": len(table), "note": note}
+        if part["band"].nunique() < 2 or len(table) < MIN_PARTICIPANTS:
+            rows.append(
+                row | {"note": "fewer than two bands with three participants, or 10 people"}
+            )
+            continue
+        welch = pg.welch_anova(part, dv="z", between="band").iloc[0]
+        row |= {"estimate": welch["F"], "effect": welch["np2"], "p": welch["p_unc"]}
+        kruskal = pg.kruskal(part, dv="z", between="band")["p_unc"].iloc[0]
+        rows.append(row | {"effect_name": "partial eta squared", "p_wilcoxon": kruskal})
     return tidy(pd.DataFrame(rows).assign(hypothesis="H4", status="exploratory"))
+
+
+def _banded(windows: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
+    """Participants' z with their band; undefined z are left out."""
+    bands = participants[["participant", "band"]].astype(str)
+    return cp.participant_couplings(windows).merge(bands, on="participant").dropna(subset="z")
+
+
+def _large_bands(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of bands with at least three participants whose z differ."""
+    grouped = table.groupby("band")["z"]
+    return table[(grouped.transform("size") >= 3) & (grouped.transform("nunique") > 1)]
 
 
 def band_contrasts(windows: pd.DataFrame, participants: pd.DataFrame, au: str) -> pd.DataFrame:
     """Games–Howell comparisons of the bands in one AU's participant z (bands of three or more)."""
-    people = cp.participant_couplings(windows).query("au == @au").dropna(subset="z")
-    people = people.merge(participants[["participant", "band"]], on="participant")
-    people = people[people.groupby("band", observed=True)["z"].transform("size") >= 3].assign(
-        band=lambda t: t["band"].astype(str)
-    )
+    people = _large_bands(_banded(windows, participants).query("au == @au"))
     if people["band"].nunique() < 2:
         return pd.DataFrame(columns=["A", "B", "diff", "pval", "hedges"])
     return pg.pairwise_gameshowell(people, dv="z", between="band")
@@ -465,7 +429,7 @@ def recording_shift(
     recording: str,
     *,
     window: int = 64,
-) -> tuple[pm.CircularShift, list[str], str]:
+) -> tuple[shifts.CircularShift, list[str], str]:
     """Circular shift of one recording from the tables.
 
     Returns
@@ -492,12 +456,10 @@ def recording_shift(
     while len(data) < 2 * window and window >= 16:
         window //= 2
     units = data.drop(columns="attribution")
-    found = pm.circular_shift(
-        units.to_numpy(float), data["attribution"].to_numpy(float), window=window
-    )
+    values = units.to_numpy(float), data["attribution"].to_numpy(float)
     note = f"windows of {window}, {len(data)} shifts"
     note += f", {lost} frames interpolated" if lost else ""
-    return found, list(units.columns), note
+    return shifts.circular_shift(*values, window=window), list(units.columns), note
 
 
 def h5_recording(
@@ -514,23 +476,19 @@ def h5_recording(
     halved until two fit.
     """
     found, aus, note = recording_shift(attribution_frames, action_units, recording, window=window)
-    notes = np.where(np.isfinite(found.z), f"{recording}, {note}", "constant in every window")
-    rows = {
-        "hypothesis": "H5",
-        "au": aus,
-        "n_participants": 1,
-        "n_recordings": 1,
-        "n_windows": found.defined.astype(int),
-        "estimate": found.z,
-        "effect": found.z,
-        "effect_name": "mean z",
-        "p": found.p,
-        "p_max": found.p_max,
-        "status": "exploratory",
-        "inference": "this recording only",
-        "note": notes,
-    }
-    return tidy(pd.DataFrame(rows))
+    rows = pd.DataFrame({"au": aus, "estimate": found.z, "p": found.p, "p_max": found.p_max})
+    rows = rows.assign(
+        hypothesis="H5",
+        n_participants=1,
+        n_recordings=1,
+        n_windows=found.defined.astype(int),
+        effect=found.z,
+        effect_name="mean z",
+        status="exploratory",
+        inference="this recording only",
+        note=np.where(np.isfinite(found.z), f"{recording}, {note}", "constant in every window"),
+    )
+    return tidy(rows)
 
 
 def results(*tables: pd.DataFrame, speech: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -546,8 +504,7 @@ def results(*tables: pd.DataFrame, speech: pd.DataFrame | None = None) -> pd.Dat
     table = tidy(pd.concat([t.dropna(axis=1, how="all") for t in tables], ignore_index=True))
     table["q"] = iv.false_discovery(table["p"])
     if speech is not None:
-        flags = speech.set_index("au")["flag"]
-        table["speech"] = table["au"].map(flags).fillna("")
+        table["speech"] = table["au"].map(speech.set_index("au")["flag"]).fillna("")
     return table
 
 
@@ -557,102 +514,79 @@ def numeric_columns(table: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
     for name in names:
         column = table[name]
         if not pd.api.types.is_numeric_dtype(column):
-            column = pd.Series(pd.factorize(column, sort=True)[0], index=table.index).replace(
-                -1, np.nan
-            )
+            codes = pd.Series(pd.factorize(column, sort=True)[0], index=table.index)
+            column = codes.replace(-1, np.nan)
         columns.append(column.astype(float).fillna(column.median()))
     return np.column_stack(columns)
 
 
-def _couplings_head(windows: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
-    """AU rows with their counts, in anatomical order."""
-    order = [au for au in anatomy.AU_CODES if au in set(people["au"])]
-    order += sorted(set(people["au"]) - set(order))
+def _participant_z(windows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """z (P, A) in anatomical order without series that repeat another, and a row per AU."""
+    people = cp.participant_couplings(windows)
+    z = people.pivot(index="participant", columns="au", values="z")
+    z = z[sorted(z, key=lambda au: (au not in anatomy.AU_CODES, au))]
+    note = dict.fromkeys(z, "")
+    for first, second in combinations(z, 2):
+        twice = first in z and second in z and z[first].notna().any()
+        if twice and np.allclose(z[first], z[second], equal_nan=True):
+            z, note[first] = z.drop(columns=second), f"{second} is the same series, tested once"
     grouped = people.groupby("au")
+    own = cp.trained(windows)
     counts = pd.DataFrame(
         {
             "n_participants": grouped["z"].count(),
             "n_recordings": grouped["n_recordings"].sum(),
             "n_windows": grouped["n_windows"].sum(),
-            "undefined": cp.trained(windows)["z"].isna().groupby(cp.trained(windows)["au"]).mean(),
+            "undefined": own["z"].isna().groupby(own["au"]).mean(),
         }
     )
-    return (
-        counts.loc[order]
-        .rename_axis("au")
-        .reset_index()
-        .assign(sign="signed", note="", inference="conditional on these models")
-    )
+    rows = counts.loc[list(z)].rename_axis("au").reset_index()
+    return z, rows.assign(sign="signed", note=rows["au"].map(note), inference=THESE)
 
 
-def _cohen_d(values: np.ndarray) -> np.ndarray:
-    n = np.isfinite(values).sum(axis=0)
-    return pm.t_statistic(values) / np.sqrt(np.maximum(n, 1))
-
-
-def _p_t(values: np.ndarray) -> float:
+def _p_beside(test: Callable[..., pd.DataFrame], values: np.ndarray, *options: float) -> float:
+    """p of pingouin's test of participants' values; NaN where it does not exist."""
     values = values[np.isfinite(values)]
-    return (
-        float(pg.ttest(values, 0)["p_val"].iloc[0])
-        if len(values) > 2 and np.ptp(values) > 0
-        else float("nan")
-    )
+    exists = len(values) > 5 and np.ptp(values) > 0
+    return float(test(values, *options)["p_val"].iloc[0]) if exists else float("nan")
 
 
-def _p_wilcoxon(values: np.ndarray) -> float:
-    values = values[np.isfinite(values) & (values != 0)]
-    return float(pg.wilcoxon(values)["p_val"].iloc[0]) if len(values) > 5 else float("nan")
-
-
-def _widen(interval: iv.Interval, factor: np.ndarray | float) -> iv.Interval:
-    """Scale an interval about its estimate by how much the fold models widen the error."""
-    half = (interval.high - interval.estimate) * factor
-    return iv.Interval(interval.estimate, interval.estimate - half, interval.estimate + half)
-
-
-def _blank_undefined(rows: pd.DataFrame, counts: np.ndarray) -> pd.DataFrame:
-    """No p and no interval for a member that fewer than `MIN_PARTICIPANTS` participants have."""
-    short = counts < iv.MIN_PARTICIPANTS
-    blank = [
-        c
-        for c in (
-            "ci_low",
-            "ci_high",
-            "simultaneous_low",
-            "simultaneous_high",
-            "p",
-            "p_max",
-            "p_t",
-            "p_wilcoxon",
-            "p_equivalence",
-            "bf10",
-        )
-        if c in rows
-    ]
-    rows.loc[short, blank] = np.nan
+def _filled(
+    rows: pd.DataFrame, test: pm.Permutation, counts: np.ndarray, margin: float
+) -> pd.DataFrame:
+    """Rows with what the test says; nothing where fewer than `MIN_PARTICIPANTS` have a value."""
+    low, high = test.interval()
+    family_low, family_high = test.interval(simultaneous=True)
+    said = {
+        "ci_low": low, "ci_high": high, "simultaneous_low": family_low,
+        "simultaneous_high": family_high, "p": test.p, "p_max": test.p_max,
+        "p_equivalence": test.equivalence(margin),
+    }  # fmt: skip
+    rows = rows.assign(**said)
+    short = counts < MIN_PARTICIPANTS
+    tested = [*said, "p_plain", "p_t", "p_wilcoxon", "bf10", "rank_low", "rank_high"]
+    rows.loc[short, [c for c in tested if c in rows]] = np.nan
     rows.loc[short, "note"] = [
-        f"defined for {c} participants only; {iv.MIN_PARTICIPANTS} are needed"
-        for c in counts[short]
+        f"defined for {c} participants only; {MIN_PARTICIPANTS} are needed" for c in counts[short]
     ]
-    return rows
+    return tidy(rows)
 
 
 def _refuse(rows: pd.DataFrame, people: int, why: str = "") -> pd.DataFrame:
     """Estimates stay, tests and intervals do not; ``note`` says why."""
     reason = why or (
-        f"{people} participants: below {iv.MIN_PARTICIPANTS} intervals do not cover and no "
+        f"{people} participants: below {MIN_PARTICIPANTS} intervals do not cover and no "
         "population test is made; see H5 for single recordings"
     )
-    return tidy(
-        rows.drop(columns=[c for c in ("ci_low", "ci_high", "p") if c in rows]).assign(note=reason)
-    )
+    tested = [c for c in ("ci_low", "ci_high", "p", "p_max") if c in rows]
+    return tidy(rows.drop(columns=tested).assign(note=reason))
 
 
 def tidy(rows: pd.DataFrame) -> pd.DataFrame:
     """The columns of `results`, in order; text columns empty rather than missing."""
     table = rows.reindex(columns=list(COLUMNS))
-    text = ["au", "region", "sign", "effect_name", "status", "speech", "inference", "note"]
+    text = list(TEXT)
     table[text] = table[text].astype(object).fillna("")
-    numbers = [c for c in COLUMNS if c not in text and c != "hypothesis"]
+    numbers = [c for c in COLUMNS if c not in (*text, "hypothesis")]
     table[numbers] = table[numbers].apply(pd.to_numeric)
     return table

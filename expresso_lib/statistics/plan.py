@@ -7,11 +7,16 @@ from typing import Any
 
 import pandas as pd
 
-# Declared before the results: what is too small to matter (mean Fisher z; correlation).
-MARGIN_Z, MARGIN_RHO = 0.10, 0.30
-# A network that says the same of every clip divides up next to nothing: below these sizes, in
-# score points, an attribution is rounding. Between the frames of a window; over a clip's regions.
-ROUNDING_WINDOW, ROUNDING_CLIP = 0.01, 0.1
+# Declared before the results: what is too small to matter (mean Fisher z; correlation; slope of
+# log enrichment per `Plan.step` score points: a tenth denser).
+MARGIN_Z, MARGIN_RHO, MARGIN_SLOPE = 0.10, 0.30, 0.10
+# Below this many people no interval of ours covers its 95 % and no verdict is given.
+MIN_PARTICIPANTS = 10
+# The scale on which the sizes below were chosen: BDI-II, 0 to 63 points, moderate from 20 on.
+SPAN, KNOT = 63.0, 20.0
+# A network that says the same of every clip divides up next to nothing: below these shares of
+# the scale an attribution is rounding. Between the frames of a window; over a clip's regions.
+ROUNDING_WINDOW, ROUNDING_CLIP = 0.01 / SPAN, 0.1 / SPAN
 
 
 @dataclass(frozen=True)
@@ -24,90 +29,91 @@ class Plan:
     margin_z: float = MARGIN_Z  # a mean z closer to 0 than this does not matter
     margin_rho: float = MARGIN_RHO  # nor does a correlation closer to 0 than this
     seed: int = 0
+    span: float = SPAN  # from the lowest to the highest score there can be
+    knot: float = KNOT  # score at which H3b lets the slope change
 
     @classmethod
-    def of(cls, section: Any) -> Plan:
-        """Take the fields from anything that has them, such as a parameter section.
+    def of(cls, section: Any, scale: Any = None) -> Plan:
+        """Take the fields from a parameter section and the sizes from the score's scale.
+
+        Parameters
+        ----------
+        section : object
+            Anything that has some of the fields.
+        scale : ScoreScale, optional
+            ``low, high, bands``; without it BDI-II. The knot is where the upper half of the
+            bands begins (BDI-II 20, PHQ-9 10), the middle of the scale where there are none.
 
         Examples
         --------
         >>> from types import SimpleNamespace
-        >>> Plan.of(SimpleNamespace(alpha=0.01, seed=3)).alpha
-        0.01
+        >>> from expresso_lib.cohort import core
+        >>> plan = Plan.of(SimpleNamespace(alpha=0.01), core.PHQ_9)
+        >>> plan.alpha, plan.span, plan.knot
+        (0.01, 27.0, 10.0)
         """
-        return cls(
-            **{f.name: getattr(section, f.name) for f in fields(cls) if hasattr(section, f.name)}
-        )
+        names = [f.name for f in fields(cls)]
+        found = {name: getattr(section, name) for name in names if hasattr(section, name)}
+        if scale is not None:
+            middle = (scale.low + scale.high) / 2
+            knot = scale.bands[len(scale.bands) // 2].low if scale.bands else middle
+            found |= {"span": float(scale.high - scale.low), "knot": float(knot)}
+        return cls(**found)
+
+    @property
+    def step(self) -> float:
+        """Score points that slopes are given for: 10 of BDI-II, as a share of other scales."""
+        return 10 * self.span / SPAN
+
+    @property
+    def point(self) -> float:
+        """One point of BDI-II in points of this scale: errors closer than this do not differ."""
+        return self.span / SPAN
+
+    @property
+    def rounding_window(self) -> float:
+        """Score points: least range of the attribution within a correlation window."""
+        return ROUNDING_WINDOW * self.span
+
+    @property
+    def rounding_clip(self) -> float:
+        """Score points: least attribution that the regions of a clip hold together."""
+        return ROUNDING_CLIP * self.span
 
 
 DEFAULT = Plan()
 
 
-def plan_table() -> pd.DataFrame:
+def plan_table(plan: Plan = DEFAULT) -> pd.DataFrame:
     """The declared hypotheses, as printed before the results.
 
     Returns
     -------
     DataFrame
-        ``hypothesis, question, unit and estimand, test, status``.
+        ``hypothesis, question, estimand, test, status``.
     """
+    rounding = (
+        f"windows whose attribution ranges over less than {plan.rounding_window:g} points; H3: "
+        f"participants whose clips' regions hold less than {plan.rounding_clip:g} points"
+    )
     rows = [
-        (
-            "H1",
-            "does an AU go with the attribution?",
-            "mean participant z",
-            "sign-flip max-T",
-            "confirmatory",
-        ),
-        (
-            "H2",
-            "does that change with severity?",
-            "rho of participant z and score",
-            "max-|rho| permutation",
-            "confirmatory",
-        ),
-        (
-            "H3",
-            "does a region's enrichment change with severity?",
-            "partial rho given f(x) − f(x0)",
-            "max-|rho| permutation, studentised",
-            "confirmatory",
-        ),
-        (
-            "H3b",
-            "is the eyes' slope different above 20?",
-            "slopes below and above, and their difference",
-            "two-slope regression, HC2",
-            "confirmatory",
-        ),
-        (
-            "H4",
-            "do bands differ?",
-            "participant z by band",
-            "Welch, Kruskal, Games–Howell",
-            "exploratory",
-        ),
-        (
-            "H5",
-            "in this recording?",
-            "mean window z of one recording",
-            "circular shift, exact",
-            "exploratory",
-        ),
-        (
-            "mixed, gee",
-            "does another model of the windows agree?",
-            "intercept and slope of z on score",
-            "mixed model, GEE; reference t",
-            "exploratory",
-        ),
-        (
-            "all but H5",
-            "what is passed over as rounding?",
-            f"windows whose attribution ranges over less than {ROUNDING_WINDOW:g} points; H3: "
-            f"participants whose clips' regions hold less than {ROUNDING_CLIP:g} points",
-            "none: counted, left out",
-            "rule",
-        ),
-    ]
+        ("H1", "does an AU go with the attribution?", "mean participant z",
+         "sign-flip max-T, models drawn anew where the folds were repeated", "confirmatory"),
+        ("H2", "does that change with severity?", "rho of participant z and score within folds",
+         "max-|rho|, scores shuffled within folds", "confirmatory if N finds a rho of .50"),
+        ("H3", "does a region's enrichment change with severity?",
+         "partial rho given f(x) − f(x0) and fold",
+         "studentised max-|t|, scores shuffled within folds", "confirmatory"),
+        ("H3b", f"is the eyes' slope different above {plan.knot:g}?",
+         "slopes below and above, and their difference", "two-slope regression, HC2, Bonferroni",
+         "exploratory"),
+        ("H4", "do bands differ?", "participant z by band", "Welch, Kruskal, Games–Howell",
+         "exploratory"),
+        ("H5", "in this recording?", "mean window z of one recording", "circular shift, exact",
+         "exploratory"),
+        ("mixed, gee", "does another model of the windows agree?",
+         "intercept and slope of z on score", "mixed model, GEE; reference t", "exploratory"),
+        ("all but H5", "what is passed over as rounding?", rounding, "none: counted, left out",
+         "rule"),
+    ]  # fmt: skip
     return pd.DataFrame(rows, columns=["hypothesis", "question", "estimand", "test", "status"])

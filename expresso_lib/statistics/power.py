@@ -7,14 +7,18 @@ against simulated cohorts in the benchmarks.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import optimize
 from scipy import stats as scipy_stats
 
-# Spread of participants' mean z: personal couplings (.15) and what a handful of windows leaves.
-SPREAD_Z = 0.17
+from expresso_lib.statistics.plan import MARGIN_RHO, MARGIN_Z
+
+# Spread of participants' mean z, assumed before there are any (`observed_spread` once there are):
+# as on the demo cohort, where .17, personal couplings of .15 and a few windows, was 1.7 times it.
+SPREAD_Z = 0.10
 KINDS = ("coupling", "severity")
 
 
@@ -37,7 +41,7 @@ def power(
         Mean Fisher z (``coupling``) or correlation with severity (``severity``).
     kind : {"coupling", "severity"}
     family : int
-        Tests among which the error is shared (17 AUs); Bonferroni, which max-T beats slightly.
+        Tests among which the error is shared (16 AUs); Bonferroni, which max-T beats slightly.
     spread : float
         Standard deviation of participants' z.
     alpha : float
@@ -49,8 +53,8 @@ def power(
 
     Examples
     --------
-    >>> round(float(power(24, 0.10)), 2), round(float(power(24, 0.54, kind="severity")), 2)
-    (0.79, 0.77)
+    >>> round(float(power(24, 0.06)), 2), round(float(power(24, 0.54, kind="severity")), 2)
+    (0.8, 0.77)
     """
     if kind not in KINDS:
         raise ValueError(f"kind {kind!r} is unknown; choose {' or '.join(KINDS)}.")
@@ -75,11 +79,23 @@ def _rank_correlation_power(n: np.ndarray, rho: np.ndarray, level: float) -> np.
     return upper + scipy_stats.norm.cdf((-needed - np.arctanh(rho)) / error)
 
 
+def observed_spread(couplings: pd.DataFrame) -> float:
+    """Standard deviation of participants' z, the median over AUs; NaN below 3 participants.
+
+    Parameters
+    ----------
+    couplings : DataFrame
+        From `participant_couplings`.
+    """
+    z = couplings.dropna(subset="z").groupby("au")["z"]
+    return float(z.std()[z.size() >= 3].median())
+
+
 def power_curve(
     n: Sequence[int] = (12, 24, 48, 84),
     *,
     kind: str = "coupling",
-    families: Sequence[int] = (1, 17),
+    families: Sequence[int] = (1, 16),
     effects: Sequence[float] | None = None,
     spread: float = SPREAD_Z,
     alpha: float = 0.05,
@@ -93,25 +109,22 @@ def power_curve(
 
     Examples
     --------
-    >>> power_curve([24], families=[1], effects=[0.0, 0.1])["power"].round(2).tolist()
-    [0.05, 0.79]
+    >>> power_curve([24], families=[1], effects=[0.0, 0.06])["power"].round(2).tolist()
+    [0.05, 0.8]
     """
-    top = 0.3 if kind == "coupling" else 0.9
+    top = 2 * spread if kind == "coupling" else 0.9
     sizes = np.linspace(0, top, 61) if effects is None else np.asarray(effects)
-    parts = [
-        pd.DataFrame(
-            {
-                "kind": kind,
-                "n": size,
-                "family": family,
-                "effect": sizes,
-                "power": power(size, sizes, kind=kind, family=family, spread=spread, alpha=alpha),
-            }
-        )
-        for size in n
-        for family in families
-    ]
-    return pd.concat(parts, ignore_index=True)
+    options: dict[str, Any] = {"kind": kind, "spread": spread, "alpha": alpha}
+    return pd.concat(
+        [
+            pd.DataFrame({"kind": kind, "n": size, "family": family, "effect": sizes}).assign(
+                power=power(size, sizes, family=family, **options)
+            )
+            for size in n
+            for family in families
+        ],
+        ignore_index=True,
+    )
 
 
 def detectable(
@@ -126,23 +139,20 @@ def detectable(
 
     Examples
     --------
-    >>> [round(detectable(24, kind="severity", family=k), 2) for k in (1, 17)]
-    [0.56, 0.7]
+    >>> [round(detectable(84, kind="severity", family=k), 2) for k in (1, 16)]
+    [0.3, 0.4]
     """
     if n < 5:
         return float("nan")
     top = 0.999 if kind == "severity" else 20 * spread
-    return float(
-        optimize.brentq(
-            lambda e: float(power(n, e, kind=kind, family=family, spread=spread)) - 0.8, 0, top
-        )
-    )
+    reach = lambda e: float(power(n, e, kind=kind, family=family, spread=spread)) - 0.8  # noqa: E731
+    return float(optimize.brentq(reach, 0, top))
 
 
 def detectable_table(
-    n: Sequence[int] = (12, 24, 48, 84), *, spread: float = SPREAD_Z
+    n: Sequence[int] = (12, 24, 48, 84), *, family: int = 16, spread: float = SPREAD_Z
 ) -> pd.DataFrame:
-    """What is found in four of five cohorts: smallest mean z and correlation, one test and 17.
+    """Smallest mean z and correlation found in four of five cohorts, alone and in a family.
 
     Returns
     -------
@@ -150,11 +160,11 @@ def detectable_table(
         ``n``, one column per kind and family.
     """
     columns = {
-        f"{kind}, {family} test{'s' if family > 1 else ''}": [
-            detectable(size, kind=kind, family=family, spread=spread) for size in n
+        f"{kind}, {count} test{'s' if count > 1 else ''}": [
+            detectable(size, kind=kind, family=count, spread=spread) for size in n
         ]
         for kind in KINDS
-        for family in (1, 17)
+        for count in (1, family)
     }
     return pd.DataFrame({"n": list(n), **columns})
 
@@ -167,13 +177,10 @@ def equivalence_power(
     Examples
     --------
     >>> round(equivalence_power(24), 2), round(equivalence_power(24, kind="severity"), 2)
-    (0.75, 0.0)
+    (1.0, 0.0)
     """
     if kind == "severity":
-        error = 1 / np.sqrt(max(n - 3, 1))
-        reach = np.arctanh(0.30 if margin is None else margin) / error - scipy_stats.norm.isf(0.05)
-        return float(max(2 * scipy_stats.norm.cdf(reach) - 1, 0))
-    reach = (0.10 if margin is None else margin) / (spread / np.sqrt(n)) - scipy_stats.t.isf(
-        0.05, n - 1
-    )
-    return float(max(2 * scipy_stats.t.cdf(reach, n - 1) - 1, 0))
+        wide, law = np.arctanh(margin or MARGIN_RHO) * np.sqrt(max(n - 3, 1)), scipy_stats.norm()
+    else:
+        wide, law = (margin or MARGIN_Z) / spread * np.sqrt(n), scipy_stats.t(max(n - 1, 1))
+    return float(max(2 * law.cdf(wide - law.isf(0.05)) - 1, 0))

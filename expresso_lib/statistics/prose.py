@@ -81,7 +81,7 @@ def listed(names: Iterable[str], *, none: str = "none") -> str:
     return f"{', '.join(known[:-1])} and {known[-1]}"
 
 
-def reach(n: int, family: int = 17) -> str:
+def reach(n: int, family: int = 16) -> str:
     """Say which effects so many participants find in four of five cohorts.
 
     >>> reach(3)
@@ -624,6 +624,8 @@ def locked(averages: Mapping[str, Any], after: Any) -> str:
     """
     if not averages:
         return "No movement has onsets in two participants, so nothing was averaged."
+    if after["ci_low"].isna().all():
+        return f"Onsets of {listed(averages)} occur in too few participants for an interval."
     names = listed(after.loc[after["clear"], "au"], none="none of them")
     return (
         f"In the second after the onset the interval excludes zero for {names} (of "
@@ -641,19 +643,20 @@ def coupled(rows: Any, alpha: float) -> str:
     Parameters
     ----------
     rows : DataFrame
-        H1: ``au, estimate, ci_low, ci_high, p_max, p_equivalence``.
+        H1: ``au, estimate, simultaneous_low, simultaneous_high, margin, p_max``.
     alpha : float
         Family-wise error rate.
     """
     if rows["p_max"].isna().all():
         return "Too few participants for a test of action units: nothing is claimed here."
     found = _found(rows, alpha)
-    within = int((rows["p_equivalence"] <= alpha).sum())
+    limits = rows[["simultaneous_low", "simultaneous_high"]].abs().max(axis=1, skipna=False)
+    within = int((limits <= rows["margin"]).sum())
     names = f": {listed(found['au'])}" if len(found) else ""
     return (
         f"{len(found)} of {len(rows)} action units go with the attribution once all are allowed "
         f"for{names}. Of {within} the mean lies within the margin that was declared too small to "
-        "matter."
+        "matter, with its interval."
     )
 
 

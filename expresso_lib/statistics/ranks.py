@@ -13,6 +13,18 @@ from scipy.stats import rankdata
 Z_CLIP = 0.999
 
 
+def window_starts(n_frames: int, window: int, step: int | None = None) -> np.ndarray:
+    """First rows of windows ``step`` apart (half a window), the last one anchored at the end.
+
+    Examples
+    --------
+    >>> window_starts(150, 64).tolist()
+    [0, 32, 64, 86]
+    """
+    last = n_frames - window
+    return np.unique(np.append(np.arange(0, last + 1, step or max(1, window // 2)), last))
+
+
 def standard_ranks(values: np.ndarray) -> np.ndarray:
     """Rank the last axis and scale each row to mean 0 and length 1.
 

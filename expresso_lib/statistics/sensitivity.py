@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,19 +15,22 @@ from scipy import stats as scipy_stats
 from expresso_lib.faces import anatomy
 from expresso_lib.statistics import couplings as cp
 from expresso_lib.statistics import hypotheses as hy
-from expresso_lib.statistics import intervals as iv
 from expresso_lib.statistics import permutations as pm
-from expresso_lib.statistics.plan import DEFAULT, Plan
+from expresso_lib.statistics.plan import DEFAULT, MIN_PARTICIPANTS, Plan
 
 
 def sensitivity(
-    windows: pd.DataFrame, participants: pd.DataFrame, *, aus: Sequence[str] | None = None
+    windows: pd.DataFrame,
+    participants: pd.DataFrame,
+    *,
+    aus: Sequence[str] | None = None,
+    plan: Plan = DEFAULT,
 ) -> pd.DataFrame:
     """Windows within recordings within participants: z ~ severity by mixed model and by GEE.
 
-    Severity is centred, so the intercept is the mean coupling (compare H1) and the slope, per 10
-    score points, is its change (compare H2). p from t with participants − 1 degrees of freedom
-    instead of the normal: with 24 people the normal errs in 7 to 8 %.
+    Severity is centred, so the intercept is the mean coupling (compare H1) and the slope, per
+    `Plan.step` score points, is its change (compare H2). p from t with participants − 1 degrees of
+    freedom instead of the normal: with 24 people the normal errs in 7 to 8 %.
 
     Parameters
     ----------
@@ -36,6 +40,7 @@ def sensitivity(
         ``participant, score``.
     aus : sequence of str, optional
         Default: all.
+    plan : Plan
 
     Returns
     -------
@@ -48,34 +53,27 @@ def sensitivity(
     statsmodels' ``lbfgs`` can report ``converged=True`` with nonsense; ``powell`` is used, and a
     standard error below a tenth of the one from participants' means counts as failed.
     """
-    data = windows.merge(participants[["participant", "score"]], on="participant").dropna(
-        subset=["z", "score"]
-    )
-    data = cp.trained(data)
-    data = data.assign(severity=(data["score"] - participants["score"].mean()) / 10)
-    rows = []
-    for au in aus if aus is not None else [a for a in anatomy.AU_CODES if a in set(data["au"])]:
-        # Repeats of the folds see the same windows: they are averaged, not counted again.
-        keys = ["participant", "recording", "window", "severity"]
-        table = data[data["au"] == au].groupby(keys)["z"].mean().reset_index()
-        people = table["participant"].nunique()
-        base = {
-            "au": au,
-            "n_participants": people,
-            "n_recordings": table["recording"].nunique(),
-            "n_windows": len(table),
-        }
-        if people < iv.MIN_PARTICIPANTS or table["severity"].nunique() < 3:
-            rows += [
-                base | {"hypothesis": k, "note": f"{people} participants or too few scores"}
-                for k in ("mixed", "gee")
-            ]
-            continue
-        rows += [base | row for row in (*_mixed(table, people), *_gee(table, people))]
+    data = cp.trained(windows).merge(participants[["participant", "score"]], on="participant")
+    data = data.dropna(subset=["z", "score"])
+    data["severity"] = (data["score"] - participants["score"].mean()) / plan.step
+    # Repeats of the folds see the same windows: they are averaged, not counted again.
+    keys = ["au", "participant", "recording", "window", "severity"]
+    data = data.groupby(keys)["z"].mean().reset_index()
+    rows: list[dict[str, object]] = []
+    for au in aus if aus is not None else sorted(data["au"].unique()):
+        table = data[data["au"] == au]
+        people, recordings = table["participant"].nunique(), table["recording"].nunique()
+        counts = {"au": au, "n_participants": people, "n_recordings": recordings}
+        if people < MIN_PARTICIPANTS or table["severity"].nunique() < 3:
+            note = f"{people} participants or too few scores"
+            found = [{"hypothesis": k, "note": note} for k in ("mixed", "gee")]
+        else:
+            found = [*_mixed(table, people, plan), *_gee(table, people, plan)]
+        rows += [counts | {"n_windows": len(table)} | row for row in found]
     return hy.tidy(pd.DataFrame(rows).assign(status="exploratory", sign="signed"))
 
 
-def _mixed(table: pd.DataFrame, people: int) -> list[dict[str, object]]:
+def _mixed(table: pd.DataFrame, people: int, plan: Plan) -> list[dict[str, object]]:
     """Random intercepts of participant and, where there are several, of recording."""
     parts = {"recording": "0 + C(recording)"} if table["recording"].nunique() > people else None
     model = smf.mixedlm("z ~ severity", table, groups="participant", vc_formula=parts)
@@ -86,61 +84,41 @@ def _mixed(table: pd.DataFrame, people: int) -> list[dict[str, object]]:
             return [{"hypothesis": "mixed", "note": f"mixed model failed: {error}"}]
     # Participants' means give a standard error that no sound fit undercuts tenfold.
     least = 0.1 * scipy_stats.sem(table.groupby("participant")["z"].mean())
-    sound = bool(fit.converged) and fit.bse["Intercept"] > least
-    if not sound:
+    if not fit.converged or fit.bse["Intercept"] <= least:
         return [{"hypothesis": "mixed", "note": "mixed model did not converge to a sound fit"}]
-    return _terms("mixed", fit.params, fit.bse, people)
+    return _terms("mixed", fit, people, plan)
 
 
-def _gee(table: pd.DataFrame, people: int) -> list[dict[str, object]]:
+def _gee(table: pd.DataFrame, people: int, plan: Plan) -> list[dict[str, object]]:
     """Population-averaged model, exchangeable within participants, bias-reduced errors."""
-    model = smf.gee(
-        "z ~ severity", "participant", data=table, cov_struct=sm.cov_struct.Exchangeable()
-    )
+    together = sm.cov_struct.Exchangeable()
+    model = smf.gee("z ~ severity", "participant", data=table, cov_struct=together)
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
         fit = model.fit(cov_type="bias_reduced")
-    return _terms("gee", fit.params, fit.bse, people)
+    return _terms("gee", fit, people, plan)
 
 
-def _terms(
-    name: str, estimates: pd.Series, errors: pd.Series, people: int
-) -> list[dict[str, object]]:
+def _terms(name: str, fit: Any, people: int, plan: Plan) -> list[dict[str, object]]:
     """Intercept and slope as rows, with t on participants − 1 degrees of freedom."""
-    rows: list[dict[str, object]] = []
-    for term, suffix, effect in (
-        ("Intercept", "", "mean z"),
-        ("severity", " slope", "z per 10 points"),
-    ):
-        estimate, error = float(estimates[term]), float(errors[term])
-        half = scipy_stats.t.isf(0.025, people - 1) * error
-        rows.append(
-            {
-                "hypothesis": name + suffix,
-                "estimate": estimate,
-                "effect": estimate,
-                "effect_name": effect,
-                "ci_low": estimate - half,
-                "ci_high": estimate + half,
-                "note": "",
-                "p": 2 * scipy_stats.t.sf(abs(estimate / error), people - 1)
-                if error > 0
-                else np.nan,
-            }
-        )
+    law, rows = scipy_stats.t(people - 1), []
+    per = f"z per {plan.step:g} points"
+    for term, suffix, effect in (("Intercept", "", "mean z"), ("severity", " slope", per)):
+        estimate, error = float(fit.params[term]), float(fit.bse[term])
+        half = law.isf(plan.alpha / 2) * error
+        row = {"hypothesis": name + suffix, "estimate": estimate, "effect": estimate, "note": ""}
+        row |= {"effect_name": effect, "ci_low": estimate - half, "ci_high": estimate + half}
+        row["p"] = 2 * law.sf(abs(estimate / error)) if error > 0 else np.nan
+        rows.append(row)
     return rows
 
 
-def silent_frames(
-    action_units: pd.DataFrame, *, threshold: float = 0.5, margin: int = 6
-) -> pd.Series:
+def silent_frames(action_units: pd.DataFrame, *, margin: int = 6) -> pd.Series:
     """Which frames are silent: lips and jaw still for a while.
 
     Parameters
     ----------
     action_units : DataFrame
-        See `wide_action_units`.
-    threshold : float
-        AU25 and AU26 at or below this intensity (0 to 5).
+        See `wide_action_units`; still is what counts as such in the table's unit.
     margin : int
         Frames on either side that must be still as well: speech closes the lips several times a
         second, so one still frame is not silence.
@@ -150,9 +128,9 @@ def silent_frames(
     Series of bool
         Indexed by ``(recording, frame)``. All False where neither AU25 nor AU26 was measured.
     """
-    wide = cp.wide_action_units(action_units).sort_values(["recording", "frame"])
+    wide = cp.wide_action_units(action_units, value="still").sort_values(["recording", "frame"])
     mouth = [au for au in ("AU25", "AU26") if au in wide]
-    still = (wide[mouth] <= threshold).all(axis=1) if mouth else pd.Series(False, index=wide.index)
+    still = (wide[mouth] <= 1).all(axis=1) if mouth else pd.Series(False, index=wide.index)
     near = still.groupby(wide["recording"]).transform(
         lambda s: s.astype(float).rolling(2 * margin + 1, center=True, min_periods=1).min()
     )
@@ -166,7 +144,6 @@ def speech_separability(
     action_units: pd.DataFrame,
     *,
     window: int = 64,
-    threshold: float = 0.5,
     plan: Plan = DEFAULT,
 ) -> pd.DataFrame:
     """Which AUs go with the attribution when nobody speaks?
@@ -181,33 +158,23 @@ def speech_separability(
         ``au, z_all, z_silent, p_silent, undefined_silent, flag``; ``flag`` is "not separable
         from speech" or empty.
     """
-    everywhere = cp.window_couplings(attribution_frames, action_units, window=window)
-    silent = cp.window_couplings(
-        attribution_frames,
-        action_units,
-        window=window,
-        keep=silent_frames(action_units, threshold=threshold),
-    )
-    table = (
-        cp.participant_couplings(everywhere).groupby("au")["z"].mean().rename("z_all").to_frame()
-    )
-    people = (
-        cp.participant_couplings(silent)
-        .pivot(index="participant", columns="au", values="z")
-        .reindex(columns=table.index)
-    )
+    options = {"window": window, "rounding": plan.rounding_window}
+    still = silent_frames(action_units)
+    everywhere = cp.window_couplings(attribution_frames, action_units, **options)
+    silent = cp.window_couplings(attribution_frames, action_units, keep=still, **options)
+    table = cp.participant_couplings(everywhere).groupby("au")["z"].mean().to_frame("z_all")
+    people = cp.participant_couplings(silent).pivot(index="participant", columns="au", values="z")
+    people = people.reindex(columns=table.index)
     table["z_silent"] = people.mean()
     table["undefined_silent"] = silent.groupby("au")["z"].agg(lambda z: float(z.isna().mean()))
     table["p_silent"] = np.nan
-    enough = people.columns[people.notna().sum() >= iv.MIN_PARTICIPANTS]
+    enough = people.columns[people.notna().sum() >= MIN_PARTICIPANTS]
     if len(enough):
         table.loc[enough, "p_silent"] = pm.sign_flip_max_t(
             people[enough].to_numpy(), n_flips=plan.permutations, seed=plan.seed
         ).p_max
-    survives = (table["p_silent"] <= plan.alpha) & (
-        np.sign(table["z_silent"]) == np.sign(table["z_all"])
-    )
+    same_sign = np.sign(table["z_silent"]) == np.sign(table["z_all"])
+    survives = (table["p_silent"] <= plan.alpha) & same_sign
     speech = table.index.isin(anatomy.SPEECH_AUS)
     table["flag"] = np.where(speech & ~survives, "not separable from speech", "")
-    order = [au for au in anatomy.AU_CODES if au in table.index]
-    return table.loc[order].rename_axis("au").reset_index()
+    return table.sort_index().reset_index()

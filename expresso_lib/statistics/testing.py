@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from expresso_lib.statistics import couplings, hypotheses
-from expresso_lib.statistics.bands import prediction_errors
+from expresso_lib.statistics.bands import people_table
 from expresso_lib.statistics.plan import Plan
 from expresso_lib.statistics.sensitivity import sensitivity, speech_separability
 
@@ -52,36 +53,34 @@ def test_all(
         Frames of a correlation window.
     plan : Plan
     """
-    errors = prediction_errors(predictions).groupby("participant")[["prediction", "error"]].mean()
-    first = predictions[predictions["repeat"] == predictions["repeat"].min()]
-    folds = first[["participant", "fold"]].drop_duplicates("participant")
-    table = people.merge(errors, on="participant", how="left").merge(folds, on="participant")
-    windows = couplings.window_couplings(series, units, window=window)
+    table = people_table(people, predictions)
+    options: dict[str, Any] = {"window": window, "rounding": plan.rounding_window}
+    windows = couplings.window_couplings(series, units, **options)
     pose = couplings.head_pose(frames)
-    turned = couplings.window_couplings(series, units, window=window, covariates=pose)
+    turned = couplings.window_couplings(series, units, covariates=pose, **options)
     speech = speech_separability(series, units, window=window, plan=plan)
     h1 = hypotheses.h1_coupling(windows, adjusted=turned, plan=plan)
-    again = couplings.window_couplings(repeats, units, window=window)
-    h2 = hypotheses.h2_severity(
-        windows, table, covariates=["age", "sex", "prediction"], blocks="fold", plan=plan
-    )
-    h3 = hypotheses.h3_regions(regions, table, covariates=["age", "sex"], plan=plan)
+    again = couplings.window_couplings(repeats, units, **options)
+    anew = hypotheses.h1_coupling(again, plan=plan)
+    covariates = ["age", "sex", "prediction"]
+    h2 = hypotheses.h2_severity(windows, table, covariates=covariates, plan=plan)
     severe = people.sort_values("score")["participant"].iloc[-1]
     recording = series.loc[series["participant"] == severe, "recording"].iloc[0]
     rows = hypotheses.results(
         h1,
+        anew,
         h2,
-        h3,
-        hypotheses.h3b_two_slopes(regions, people),
+        hypotheses.h3_regions(regions, table, covariates=covariates[:2], plan=plan),
+        hypotheses.h3b_two_slopes(regions, people, plan=plan),
         hypotheses.h4_bands(windows, people),
         hypotheses.h5_recording(series, units, recording, window=window),
-        sensitivity(windows, people),
+        sensitivity(windows, people, plan=plan),
         speech=speech,
     )
     return Tests(
         windows,
         hypotheses.results(h1, speech=speech),
-        hypotheses.h1_coupling(again, plan=plan),
+        anew,
         hypotheses.results(h2, speech=speech),
         speech,
         rows,

@@ -139,9 +139,12 @@ def test_top_frames_keep_their_distance():
 
 
 def test_onsets_need_quiet_before():
-    """A flicker right after an event is not another event."""
+    """A flicker right after an event is not another event; quiet is in seconds, not rows."""
     series = np.array([0, 0, 0, 2, 0, 2, 2, 0, 0, 0, 0, 3])
-    assert pooling.onsets(series, quiet=3).tolist() == [3, 11]
+    assert pooling.onsets(series, fps=12).tolist() == [3, 11]
+    assert pooling.onsets(series, fps=12, quiet=0.08).tolist() == [3, 5, 11]
+    twice = np.repeat(series, 2)
+    assert pooling.onsets(twice, fps=24).tolist() == [6, 22]
 
 
 def test_locked_marks_what_lies_outside_the_recording():
@@ -154,7 +157,7 @@ def test_event_average_finds_a_planted_rise():
     """Attribution that rises by 2 at every onset: found, with an interval over participants."""
     rng = np.random.default_rng(3)
     tables = []
-    for person in range(4):
+    for person in range(10):
         au = np.zeros(200)
         for start in (40, 90, 150):
             au[start : start + 15] = 3
@@ -166,6 +169,6 @@ def test_event_average_finds_a_planted_rise():
     after = found[(found["seconds"] > 0) & (found["seconds"] < 1)]
     assert (after["ci_low"] > 1).all()
     assert (after["ci_high"] < 3).all()
-    assert found["n_events"].iloc[0] == 12
+    assert found["n_events"].iloc[0] == 30
     with pytest.raises(ValueError, match="two are needed"):
         pooling.event_average(tables[:1], "AU12", fps=10)

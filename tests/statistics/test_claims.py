@@ -6,7 +6,27 @@ import pytest
 from simulated import simulate_tables
 
 from expresso_lib import statistics
-from expresso_lib.statistics import claims
+from expresso_lib.statistics import claims, hypotheses
+
+AU9, AU12 = "Nose wrinkling (AU9) stands out.", "AU12 is among the most negative at any level."
+VIDEO = "Video models beat single-face image models."
+BLACK = "DeepLift with a zero baseline shows what the model uses."
+
+
+def against_null(high, people=24):
+    """``model_differences``: the model minus the null model, and an image model minus it."""
+    return pd.DataFrame(
+        {
+            "recipe_a": ["ours", "small_image-x"],
+            "recipe_b": ["null", "ours"],
+            "level": "participant",
+            "metric": "mae",
+            "estimate": [high - 2.0, 2.5],
+            "ci_low": [high - 4.0, 1.5],
+            "ci_high": [high, 3.5],
+            "n_participants": people,
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -17,174 +37,166 @@ def tables():
     rows = statistics.results(
         statistics.h1_coupling(windows, plan=plan),
         statistics.h2_severity(windows, data.participants, plan=plan),
+        statistics.h3_regions(data.attribution_regions, data.participants, plan=plan),
         statistics.h3b_two_slopes(data.attribution_regions, data.participants),
     )
-    differences = pd.DataFrame(
-        {
-            "recipe_a": ["null", "small_image-x"],
-            "recipe_b": ["small-x", "small-x"],
-            "level": "participant",
-            "metric": "mae",
-            "estimate": [3.0, 2.0],
-            "ci_low": [1.0, 0.5],
-            "ci_high": [5.0, 3.5],
-        }
+    return {"results": rows, "model_differences": against_null(-1.0)}
+
+
+@pytest.fixture(scope="module")
+def planted():
+    return pd.DataFrame(
+        {"au": ["AU09", "AU12", "AU12"], "sign": [1, -1, 1], "kind": ["amount", "amount", "tempo"]}
     )
-    return {"results": rows, "model_differences": differences}
+
+
+def row_of(tables, claim, **options):
+    return claims.build(tables, **options).set_index("claim").loc[claim]
 
 
 def test_build_judges_every_claim_with_a_known_verdict(tables):
-    """Every row has one of the four verdicts, and a held one has an estimate."""
+    """Every row has a known verdict, and one that was judged has an estimate."""
     ledger = claims.build(tables)
     assert set(ledger["verdict"]) <= set(claims.VERDICTS)
-    assert ledger.loc[ledger["verdict"] != "not testable here", "estimate"].notna().all()
+    assert ledger.loc[ledger["verdict"] != claims.NO_ROW, "estimate"].notna().all()
     assert len(ledger) == len(claims.known())
+    assert claims.summary(ledger).startswith(f"Of {len(ledger)} claims:")
 
 
-def test_build_recovers_what_was_planted(tables):
-    """AU9 raises and AU12 lowers the score by construction: held and recovered; AU6: nothing."""
-    planted = pd.DataFrame(
-        {"au": ["AU09", "AU12", "AU12"], "sign": [1, -1, 1], "kind": ["amount", "amount", "tempo"]}
+def test_build_recovers_what_was_planted(tables, planted):
+    """AU9 raises and AU12 lowers the score by construction: relevant, as claimed, recovered."""
+    for claim, word in ((AU9, "positive"), (AU12, "negative")):
+        row = row_of(tables, claim, planted=planted)
+        assert (row["verdict"], row["direction"]) == ("relevant", "as claimed")
+        assert (row["planted"], row["recovered"]) == (word, "recovered")
+        assert "beyond the margin" in row["sentence"]
+    six = row_of(tables, "AU6 is among the most negative at any level.", planted=planted)
+    assert six["planted"] == "nothing"
+
+
+def test_build_recovers_nothing_from_a_model_that_is_not_shown_to_read(tables, planted):
+    """The same rows beside an interval of the error that reaches 0: no sign is recovered."""
+    other = tables | {"model_differences": against_null(0.5)}
+    assert "not shown to beat" in row_of(other, AU9, planted=planted)["recovered"]
+    assert "not shown to beat" in row_of(
+        {"results": tables["results"]}, AU9, planted=planted)["recovered"]  # fmt: skip
+
+
+def test_build_tests_a_claim_about_a_rank_as_a_rank(tables):
+    """AU9 is first of 17 and AU12 last; AU6 is neither, and regions are not ranked."""
+    assert row_of(tables, AU9)["rank"] == "shown: place 1 to 1 of 17, counted from the largest"
+    assert row_of(tables, AU12)["rank"].startswith("shown: place 1 to 1 of 17, counted from the m")
+    assert not row_of(tables, "AU6 is among the most negative at any level.")["rank"].startswith(
+        "shown"
     )
-    ledger = claims.build(tables, planted=planted).set_index("claim")
-    for claim, word in (
-        ("Nose wrinkling (AU9) stands out.", "positive"),
-        ("AU12 is among the most negative at any level.", "negative"),
-    ):
-        assert ledger.loc[claim, "verdict"] == "held"
-        assert ledger.loc[claim, "planted"] == word
-        assert ledger.loc[claim, "recovered"] == "recovered"
-    assert ledger.loc["AU6 is among the most negative at any level.", "planted"] == "nothing"
+    assert row_of(tables, "The nose stands out with severity.")["rank"] == "rank not tested"
+
+
+def test_build_goes_by_the_simultaneous_interval_and_by_models_drawn_anew(tables):
+    """A row of models drawn anew is preferred, and its own narrower interval decides nothing."""
+    row = tables["results"].query("hypothesis == 'H1' and au == 'AU09'")
+    anew = row.assign(
+        inference=hypotheses.ANEW, estimate=0.05, ci_low=0.02, ci_high=0.08,
+        simultaneous_low=-0.01, simultaneous_high=0.11,
+    )  # fmt: skip
+    found = row_of({"results": pd.concat([tables["results"], anew])}, AU9)
+    assert (found["estimate"], found["verdict"]) == (0.05, "undecided")
+    small = anew.assign(simultaneous_low=0.01)
+    assert row_of({"results": small}, AU9)["verdict"] == "present but small"
+    none = anew.assign(simultaneous_high=0.09)
+    assert row_of({"results": none}, AU9)["verdict"] == "equivalent"
+    turned = anew.assign(estimate=-0.3, simultaneous_low=-0.4, simultaneous_high=-0.2)
+    assert row_of({"results": turned}, AU9)["direction"] == "opposite"
 
 
 def test_build_reads_a_difference_in_either_order(tables):
-    """Image minus video is +2, so video minus image is −2 (−3.5 to −0.5): video errs less."""
-    row = claims.build(tables).set_index("claim").loc["Video models beat single-face image models."]
-    assert (row["estimate"], row["ci_low"], row["ci_high"]) == (-2.0, -3.5, -0.5)
-    assert row["verdict"] == "held"
-    assert row["found"] == "−2.00 (−3.50 to −0.50)"
+    """Image minus video is +2.5, so video minus image is −2.5: video errs less by over a point."""
+    row = row_of(tables, VIDEO)
+    assert (row["estimate"], row["ci_low"], row["ci_high"]) == (-2.5, -3.5, -1.5)
+    assert (row["verdict"], row["direction"]) == ("relevant", "as claimed")
+    assert row["found"] == "−2.50 [−3.50, −1.50]"
+    wider = statistics.Plan(span=126.0)  # where a point of BDI-II is two of the scale's
+    assert row_of(tables, VIDEO, plan=wider)["verdict"] == "present but small"
 
 
 def test_build_without_tables_says_not_testable():
     """No table, no verdict, no error."""
     ledger = claims.build({})
-    assert (ledger["verdict"] == "not testable here").all()
+    assert (ledger["verdict"] == claims.NO_ROW).all()
+    assert not ledger["sentence"].any()
 
 
 def test_build_withholds_a_verdict_below_ten_participants():
-    """Estimates of six participants stay undecided and say why."""
+    """Estimates of six participants stay undecided and say why, couplings and errors alike."""
     data = simulate_tables(participants=6, recordings=1, coupling={"AU09": 0.9})
     windows = statistics.window_couplings(data.attribution_frames, data.action_units)
-    ledger = claims.build(
-        {"results": statistics.results(statistics.h1_coupling(windows))}
-    ).set_index("claim")
-    row = ledger.loc["Nose wrinkling (AU9) stands out."]
+    rows = statistics.results(statistics.h1_coupling(windows))
+    few = {"results": rows, "model_differences": against_null(-1.0, people=6)}
+    assert row_of(few, AU9)["verdict"] == "undecided"
+    assert "6 participants" in row_of(few, AU9)["note"]
+    assert row_of(few, AU9)["rank"] == "rank not tested"
+    assert row_of(few, VIDEO)["verdict"] == "undecided"
+    assert "not shown to read" in claims.standing(few["model_differences"], "ours")
+
+
+def test_build_notes_a_lead_that_does_not_survive_its_family(tables):
+    """p = .02 alone and .12 over six slopes is a lead, no verdict."""
+    rows = tables["results"].query("hypothesis == 'H3b'").assign(p=0.02, p_max=0.12)
+    rows = rows.assign(simultaneous_low=-0.1, simultaneous_high=0.4)
+    row = row_of({"results": rows}, "Eye attribution rises from moderate to severe.")
     assert row["verdict"] == "undecided"
-    assert "6 participants" in row["note"]
-
-
-@pytest.mark.parametrize(
-    ("row", "sign"),
-    [
-        ({"estimate": 0.3, "p_max": 0.05}, 1),
-        ({"estimate": -0.3, "p_max": 0.04}, -1),
-        ({"estimate": 0.3, "p_max": 0.06, "p": 0.001}, None),
-        ({"estimate": 0.3, "p_max": np.nan, "p": 0.01}, None),
-        ({"estimate": 0.3, "p": 0.01, "ci_low": 0.1, "ci_high": 0.5}, None),
-        ({"estimate": 0.01, "p_max": 0.9, "p_equivalence": 0.01}, 0),
-        ({"estimate": 2.0, "ci_low": 0.1, "ci_high": 4.0}, 1),
-        ({"estimate": 2.0, "ci_low": np.nan, "ci_high": np.nan}, None),
-    ],
-)
-def test_decided_sign_goes_by_the_family_wise_p_first(row, sign):
-    """Family-wise p, or the interval of a lone comparison; equivalence is nothing."""
-    assert claims.decided_sign(pd.Series(row)) == sign
-
-
-def test_build_corrects_two_slopes_over_their_family():
-    """p = .02 among six slopes is .12 by Holm: a lead, no verdict; .005 is .03 and decides."""
-
-    def ledger(p):
-        regions = [f"right_eye+left_eye: {name}" for name in ("above", "below", "difference")]
-        rows = pd.DataFrame(
-            {
-                "hypothesis": "H3b",
-                "region": regions * 2,
-                "sign": ["positive"] * 3 + ["negative"] * 3,
-                "estimate": 0.2,
-                "ci_low": 0.1,
-                "ci_high": 0.3,
-                "p": [p, *[0.9] * 5],
-                "p_max": np.nan,
-                "p_equivalence": np.nan,
-            }
-        )
-        return (
-            claims.build({"results": rows})
-            .set_index("claim")
-            .loc["Eye attribution rises from moderate to severe."]
-        )
-
-    assert ledger(0.02)["verdict"] == "undecided"
-    assert "a lead: p = 0.020 alone, 0.120 in its family" in ledger(0.02)["note"]
-    assert ledger(0.005)["verdict"] == "held"
+    assert "a lead: p = 0.020 alone, 0.120 in its family" in row["note"]
 
 
 def test_build_gives_no_verdict_where_the_row_is_not_the_claim(tables):
     """A change with severity does not say which bar is the largest; the number is shown."""
-    row = claims.build(tables).set_index("claim").loc["AU12 is the largest positive bar in severe."]
-    assert row["verdict"] == "not testable here"
+    row = row_of(tables, "AU12 is the largest positive bar in severe.")
+    assert (row["verdict"], row["rank"]) == (claims.NO_ROW, "rank not tested")
     assert np.isfinite(row["estimate"])
     assert "not the claim" in row["note"]
 
 
 def test_build_gives_no_verdict_where_a_sentence_has_two_readings(tables):
     """Falling "for mild to minimal" can mean either slope."""
-    row = claims.build(tables).set_index("claim").loc["Eye attribution falls for mild to minimal."]
+    row = row_of(tables, "Eye attribution falls for mild to minimal.")
     assert row["verdict"] == "undecided"
     assert "two readings" in row["note"]
 
 
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
-    [(0.92, 0.97, "held"), (0.1, 0.5, "not held"), (0.85, 0.95, "undecided")],
+    [
+        (0.92, 0.97, "relevant"),
+        (0.1, 0.5, "does not answer this question"),
+        (0.85, 0.95, "undecided"),
+        (np.nan, np.nan, "undecided"),
+    ],
 )
 def test_build_sets_fidelity_against_its_bar(low, high, verdict):
-    """Better than nothing is not .90."""
-    rows = pd.DataFrame(
-        [
-            {
-                "method": "DeepLift",
-                "baseline": "zero",
-                "factor": "pooled",
-                "support": "changed",
-                "metric": "interventional_fidelity",
-                "estimate": (low + high) / 2,
-                "ci_low": low,
-                "ci_high": high,
-            }
-        ]
-    )
-    ledger = claims.build({"faithfulness": rows}).set_index("claim")
-    claim = "DeepLift with a zero baseline shows what the model uses."
-    assert ledger.loc[claim, "verdict"] == verdict
+    """Better than nothing is not .90; below it black answers another question."""
+    row = {
+        "method": "DeepLift",
+        "baseline": "zero",
+        "factor": "pooled",
+        "support": "changed",
+        "metric": "interventional_fidelity",
+        "estimate": 0.7,
+        "ci_low": low,
+        "ci_high": high,
+    }
+    assert row_of({"faithfulness": pd.DataFrame([row])}, BLACK)["verdict"] == verdict
 
 
-@pytest.mark.parametrize(("high", "words"), [(-0.5, "errs less than"), (0.4, "is not shown")])
+@pytest.mark.parametrize(
+    ("high", "words"), [(-0.5, "errs less than"), (0.4, "is not shown"), (9.0, "errs more than")]
+)
 def test_standing_says_whether_the_model_beats_the_null_model(high, words):
     """An interval of the difference in MAE that reaches 0 shows nothing."""
-    rows = pd.DataFrame(
-        [
-            {
-                "recipe_a": "ours",
-                "recipe_b": other,
-                "level": "participant",
-                "metric": "mae",
-                "estimate": -1.0,
-                "ci_low": -2.0,
-                "ci_high": end,
-            }
-            for other, end in (("null", high), ("image", -9.0))
-        ]
-    )
-    assert words in claims.standing(rows, "ours")
+    table = against_null(high)
+    assert words in claims.standing(table, "ours")
+    swapped = table.rename(columns={"recipe_a": "recipe_b", "recipe_b": "recipe_a"})
+    swapped[["estimate", "ci_low", "ci_high"]] = -table[
+        ["estimate", "ci_high", "ci_low"]
+    ].to_numpy()
+    assert claims.standing(swapped, "ours") == claims.standing(table, "ours")
+    assert claims.standing(table, "another") == ""

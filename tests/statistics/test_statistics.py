@@ -15,8 +15,17 @@ from scipy import stats as scipy_stats
 from simulated import simulate_tables
 
 from expresso_lib import statistics
-from expresso_lib.faces import anatomy
-from expresso_lib.statistics import folds, hypotheses, intervals, lessons, permutations, ranks
+from expresso_lib.cohort import core
+from expresso_lib.faces import action_units, anatomy
+from expresso_lib.statistics import (
+    folds,
+    hypotheses,
+    intervals,
+    lessons,
+    permutations,
+    ranks,
+    shifts,
+)
 
 QUICK = statistics.Plan(permutations=499, bootstrap=499)
 
@@ -72,7 +81,7 @@ def test_spearman_of_a_constant_is_nan():
 def test_circular_ranks_equal_rankdata_of_every_window(values, window):
     """Sliding updates give SciPy's mid-ranks in every circular window, ties included."""
     series = np.array(values, dtype=float)
-    found = permutations.circular_ranks(series, window)
+    found = shifts.circular_ranks(series, window)
     for t in range(len(series)):
         expected = ranks.standard_ranks(np.roll(series, -t)[:window])
         assert_allclose(found[t], expected, atol=1e-12)
@@ -86,8 +95,9 @@ def test_window_couplings_equal_a_scipy_loop(planted, windows):
     a = planted.action_units.query("recording == 'P03_R2'")["AU06"].to_numpy()
     b = planted.attribution_frames.query("recording == 'P03_R2'")["attribution"].to_numpy()
     found = windows.query("recording == 'P03_R2' and au == 'AU06'")
-    assert found["window"].tolist() == [0, 32, 64]
-    expected = [scipy_stats.spearmanr(a[s : s + 64], b[s : s + 64]).statistic for s in (0, 32, 64)]
+    assert found["window"].tolist() == [0, 32, 64, 66]
+    starts = found["window"]
+    expected = [scipy_stats.spearmanr(a[s : s + 64], b[s : s + 64]).statistic for s in starts]
     assert_allclose(found["rho"], expected, rtol=1e-9)
     assert_allclose(found["z"], np.arctanh(np.clip(expected, -0.999, 0.999)), rtol=1e-9)
 
@@ -229,8 +239,8 @@ def test_simultaneous_interval_excludes_zero_exactly_where_p_max_is_small(rng):
     """Intervals and family-wise p tell the same story in 60 cohorts."""
     z = rng.normal(0.8, 1, (60, 13, 4))
     test = statistics.sign_flip_max_t(z, n_flips=399)
-    limits = intervals.simultaneous_interval(z, test.critical)
-    excludes = (limits.low > 0) | (limits.high < 0)
+    low, high = test.interval(simultaneous=True)
+    excludes = (low > 0) | (high < 0)
     assert 20 < excludes.sum() < 220
     np.testing.assert_array_equal(excludes, test.p_max <= 0.05)
 
@@ -261,7 +271,7 @@ def test_max_rho_equals_brute_force(rng):
     )
     exact = [(null.max(axis=1) >= r - 1e-9).mean() for r in rho]
     found = statistics.max_rho(x, score, n_permutations=9999)
-    assert_allclose(np.abs(found.statistic), rho)
+    assert_allclose(np.abs(found.estimate), rho)
     # Standard error of a share near .5 over 9,999 draws is .005.
     assert_allclose(found.p_max, exact, atol=0.02)
 
@@ -274,7 +284,7 @@ def test_max_rho_with_covariates_reports_the_partial_correlation(rng):
     found = statistics.max_rho(x, score, covariates=prediction[:, None], n_permutations=999)
     data = pd.DataFrame({"x": x[:, 1], "y": score, "c": prediction})
     theirs = pg.partial_corr(data, "x", "y", "c", method="spearman")["r"].iloc[0]
-    assert_allclose(found.statistic[1], theirs, rtol=1e-6)
+    assert_allclose(found.estimate[1], theirs, rtol=1e-6)
     assert found.p_max[0] > 0.05 > found.p_max[1]
     assert statistics.max_rho(x, score, n_permutations=99).p_max[0] <= 0.05
 
@@ -294,7 +304,7 @@ def test_circular_shift_equals_the_scipy_loop(rng):
     units[:40, 1] = 0
     attribution = rng.normal(size=83)
     found = statistics.circular_shift(units, attribution, window=12, step=5)
-    starts = range(0, 83 - 12 + 1, 5)
+    starts = [*range(0, 83 - 12 + 1, 5), 71]
     for k, h in itertools.product(range(2), (0, 1, 17, 60, 82)):
         shifted = np.roll(units[:, k], -h)
         pairs = [(shifted[s : s + 12], attribution[s : s + 12]) for s in starts]
@@ -385,27 +395,27 @@ def test_mean_interval_covers(people):
     assert 0.935 <= covered <= 0.97
 
 
-def test_mean_equivalence_equals_two_one_sided_t_tests(rng):
-    """The larger of two one-sided p, from SciPy."""
+def test_equivalence_agrees_with_two_one_sided_t_tests(rng):
+    """The larger of two one-sided p, from SciPy, within the error of 9,999 flips."""
     x = rng.normal(0.02, 0.1, 25)
     lower = scipy_stats.ttest_1samp(x, -0.1, alternative="greater").pvalue
     upper = scipy_stats.ttest_1samp(x, 0.1, alternative="less").pvalue
-    assert_allclose(intervals.mean_equivalence(x), max(lower, upper), rtol=1e-9)
+    found = statistics.sign_flip_max_t(x[:, None], n_flips=9999).equivalence(0.1)
+    assert_allclose(found, max(lower, upper), atol=0.002)
 
 
 def test_bayes_factor_of_a_textbook_t():
     """t = 3.5, n = 20, paired: BF10 17.185 (pingouin's documentation, checked there against R)."""
-    x = np.random.default_rng(0).normal(size=20)
-    x = (x - x.mean()) / x.std(ddof=1) + 3.5 / np.sqrt(20)
-    assert_allclose(intervals.bayes_factor_mean(x), 17.185, rtol=1e-3)
+    assert_allclose(intervals.bayes_factor_mean(3.5, 20), 17.185, rtol=1e-3)
 
 
 def test_intervals_of_degenerate_data_are_nan_not_errors():
-    """Constant values, two participants, nothing at all: NaN limits, no warning, no exception."""
-    assert np.isnan(intervals.mean_equivalence(np.zeros(12)))
-    assert np.isnan(intervals.bayes_factor_mean(np.array([1.0])))
-    assert np.isnan(intervals.mean_interval(np.array([[0.1], [0.2]])).low[0])
-    assert np.isnan(statistics.rho_interval(np.ones(12), np.arange(12.0)).low)
+    """Constant values, nine participants, nothing at all: NaN, no warning, no exception."""
+    constant = statistics.max_rho(np.ones((12, 1)), np.arange(12.0), n_permutations=99)
+    assert np.isnan([constant.estimate, constant.p, constant.equivalence(0.3)]).all()
+    assert np.isnan(np.concatenate(constant.interval())).all()
+    assert np.isnan(intervals.bayes_factor_mean(1.0, 1))
+    assert np.isnan(intervals.mean_interval(np.linspace(0, 1, 9)[:, None]).low[0])
 
 
 # Hypotheses
@@ -421,7 +431,7 @@ def test_h1_finds_the_planted_coupling_and_its_sign(windows):
     assert row["p_equivalence"] > 0.9
     assert row["n_participants"] == 14
     assert row["n_recordings"] == 28
-    assert row["n_windows"] == 14 * 2 * 3
+    assert row["n_windows"] == 14 * 2 * 4
 
 
 def test_h1_p_t_is_pingouins(windows):
@@ -533,7 +543,7 @@ def test_h3b_estimates_equal_statsmodels_hc2(rng):
     design = np.column_stack([np.ones(30), low, high, z, z**2])
     fit = sm.OLS(y, design).fit(cov_type="HC2")
     test = fit.t_test([0, -1, 1, 0, 0])
-    estimate, error, freedom = hypotheses._contrast(design, y, np.array([0.0, -1, 1, 0, 0]))
+    estimate, error, freedom = hypotheses.contrast(design, y, np.array([0.0, -1, 1, 0, 0]))
     assert_allclose([estimate, error], [test.effect[0], float(np.squeeze(test.sd))], rtol=1e-6)
     assert 5 < freedom < 25
 
@@ -650,20 +660,172 @@ def test_one_score_for_all_refuses_severity_and_says_why(windows, planted):
     assert statistics.h4_bands(windows, same)["note"].str.contains("fewer than two bands").all()
 
 
+# Repairs of release 0.1
+
+
+def test_every_frame_enters_a_window(planted):
+    """The last window is anchored at the end: frames 128 and 129 of 130 count."""
+    frames = planted.attribution_frames
+    found = statistics.window_couplings(frames, planted.action_units)
+    assert found["window"].max() == 130 - 64
+    assert (ranks.window_starts(128, 64) == [0, 32, 64]).all()
+    assert (ranks.window_starts(40, 40) == [0]).all()
+
+
+def test_the_same_series_is_tested_once_and_said(windows):
+    """AU05 a rank copy of AU02: 16 tests, and the row that stays names the other."""
+    copy = windows.query("au == 'AU02'").assign(au="AU05")
+    table = pd.concat([windows.query("au != 'AU05'"), copy], ignore_index=True)
+    found = statistics.h1_coupling(table, plan=QUICK)
+    assert len(found) == 16
+    assert "AU05" not in set(found["au"])
+    assert "AU05 is the same series" in found.set_index("au").loc["AU02", "note"]
+
+
+def test_h1_ranks_hold_the_planted_au_last(windows):
+    """AU12 is the most negative of 17, but for one pair; what is not planted stays open."""
+    found = statistics.h1_coupling(windows, plan=QUICK).set_index("au")
+    assert found.loc["AU12", ["rank_low", "rank_high"]].tolist() == [16, 17]
+    assert found.loc["AU26", "rank_low"] < found.loc["AU26", "rank_high"]
+    assert (found["rank_high"] >= found["rank_low"]).all()
+
+
+def test_equivalence_and_bayes_factor_count_only_people_with_a_value(windows):
+    """Ten people more without a value change nothing."""
+    people = [f"P{i + 1:02d}" for i in range(14)]
+    scores = pd.DataFrame({"participant": people, "score": np.arange(14.0)})
+    gone = windows.assign(z=windows["z"].where(windows["participant"] < "P11"))
+    columns = ["estimate", "p_equivalence", "bf10", "n_participants"]
+    plan = statistics.Plan(permutations=4999)
+    found = statistics.h2_severity(gone, scores, plan=plan).set_index("au")
+    kept = windows[windows["participant"] < "P11"]
+    alone = statistics.h2_severity(kept, scores, plan=plan).set_index("au")
+    assert (found["n_participants"] == 10).all()
+    assert_allclose(found[columns].astype(float), alone[columns].astype(float), atol=0.03)
+
+
+def test_h3_with_folds_is_not_fooled_by_their_models(rng):
+    """Folds shift prediction and enrichment together: plain p small in most, ours in few."""
+    hits = {"ours": 0, "blind": 0}
+    for _ in range(40):
+        fold = np.arange(60) % 5
+        shift = rng.normal(0, 12, 5)[fold]
+        score = rng.uniform(0, 20, 60) + 5 * fold
+        enrichment = rng.normal(size=60) + 0.7 * fold
+        table, people = region_table(score, shift, enrichment)
+        quick = statistics.Plan(permutations=199)
+        for name, known in (("ours", people.assign(fold=fold)), ("blind", people)):
+            rows = statistics.h3_regions(table, known, plan=quick)
+            row = rows.query("region == 'mouth' and sign == 'positive'").iloc[0]
+            hits[name] += row["p"] <= 0.05
+            excludes = row["ci_low"] > 0 or row["ci_high"] < 0
+            assert excludes == (row["p"] <= 0.05)
+    assert hits["ours"] <= 6
+    assert hits["blind"] >= 15
+
+
+def test_h3_prints_the_plain_p_beside(rng):
+    """``p_plain`` is the family-wise p without studentising, on the same shuffles."""
+    score, difference = rng.uniform(0, 45, 30), rng.normal(size=30)
+    table, people = region_table(score, difference, rng.normal(size=30))
+    found = statistics.h3_regions(table, people, plan=QUICK)
+    wide = statistics.participant_regions(table)
+    values = wide.drop(columns=[("given", "difference")]).to_numpy()
+    people = people.set_index("participant").loc[wide.index]
+    plain = statistics.max_rho(
+        values, people["score"].to_numpy(), n_permutations=499,
+        covariates=wide[[("given", "difference")]].to_numpy(),
+    )  # fmt: skip
+    assert_allclose(found["p_plain"], plain.p_max)
+    assert (found["p_plain"] != found["p_max"]).any()
+
+
+def test_the_plan_follows_the_scale():
+    """PHQ-9: knee at 10, thresholds at 27/63 of BDI-II's; without bands the middle."""
+    plan = statistics.Plan.of(object(), core.PHQ_9)
+    assert (plan.knot, plan.span) == (10.0, 27.0)
+    assert_allclose(
+        [plan.rounding_window, plan.rounding_clip, plan.step, plan.point],
+        np.array([0.01, 0.1, 10, 1]) * 27 / 63,
+    )
+    bare = statistics.Plan.of(object(), core.ScoreScale("intensity", 0, 2))
+    assert bare.knot == 1.0
+    assert statistics.Plan() == statistics.Plan.of(object(), core.BDI_II)
+
+
+def test_h3b_is_defined_on_a_scale_of_three_steps(rng):
+    """RAVDESS' intensity, 0 to 2: a knee in the middle, a slope per third of a point."""
+    score = np.repeat([0.0, 1.0, 2.0], 14)
+    table, people = region_table(score, rng.normal(size=42), np.abs(score - 1))
+    plan = statistics.Plan.of(object(), core.ScoreScale("intensity", 0, 2))
+    found = statistics.h3b_two_slopes(table, people, regions=["mouth"], plan=plan)
+    below, above, difference = found.query("sign == 'positive'")["estimate"]
+    assert_allclose([below, above, difference], np.array([-1, 1, 2]) * plan.step, atol=1e-6)
+
+
+@pytest.mark.parametrize("unit", list(action_units.SCALES))
+def test_silence_and_presence_follow_the_unit(unit):
+    """Speech at a strong action is no silence, lips just still are; in every unit alike."""
+    scale = action_units.scale_of(unit)
+    frame = np.arange(60)
+    lips = np.where(frame < 30, 0.9 * scale.still, scale.full)
+    table = pd.DataFrame({"participant": "a", "recording": "a1", "frame": frame, "AU25": lips})
+    table.attrs["unit"] = unit
+    silent = statistics.silent_frames(table, margin=3)
+    assert (silent.to_numpy() == (frame < 27)).all()
+    present = statistics.wide_action_units(table, value="presence")["AU25"]
+    assert (present == (frame >= 30)).all()
+    tidy = table.melt(["participant", "recording", "frame"], var_name="au", value_name="intensity")
+    again = statistics.wide_action_units(tidy.assign(unit=unit, presence=np.nan), value="presence")
+    assert (again["AU25"] == present).all()
+
+
+def test_tables_of_two_units_keep_their_own_thresholds():
+    """OpenFace's .6 of 5 is not visible, Py-Feat's probability of .6 is."""
+    rows = pd.DataFrame(
+        {
+            "participant": ["a", "b"],
+            "recording": ["a1", "b1"],
+            "frame": 0,
+            "au": "AU12",
+            "intensity": 0.6,
+            "unit": ["intensity, 0 to 5", "probability, 0 to 1"],
+        }
+    )
+    found = statistics.wide_action_units(rows, value="presence")
+    assert found.set_index("participant")["AU12"].to_dict() == {"a": 0.0, "b": 1.0}
+
+
+def test_people_table_takes_the_first_repeats_fold():
+    """Fold and error by hand; who was not predicted is missing, not dropped."""
+    rows = pd.DataFrame(
+        {
+            "participant": ["a", "a", "b", "b"],
+            "recording": ["a1", "a1", "b1", "b1"],
+            "repeat": [0, 1, 0, 1],
+            "fold": [3, 0, 4, 0],
+            "prediction": [10.0, 14.0, 5.0, 5.0],
+            "score": [10.0, 10.0, 8.0, 8.0],
+        }
+    )
+    people = pd.DataFrame({"participant": ["a", "b", "c"], "score": [10, 8, 1]})
+    found = statistics.people_table(people, rows).set_index("participant")
+    assert found["fold"].tolist()[:2] == [3, 4]
+    assert found["error"].tolist()[:2] == [2.0, -3.0]
+    assert found.loc["c", ["fold", "error"]].isna().all()
+
+
 # Power, lessons, speech, the paper's view
 
 
-def test_detectable_sizes_are_those_of_the_plan():
-    """24: z .10 (one AU), .14–.15 (17), rho .54–.56, .68–.70; 84: .05, .07, .30, .40."""
-    expected = {
-        (24, "coupling"): (0.10, 0.145),
-        (24, "severity"): (0.55, 0.69),
-        (84, "coupling"): (0.05, 0.07),
-        (84, "severity"): (0.30, 0.40),
-    }
-    for (n, kind), sizes in expected.items():
-        found = [statistics.detectable(n, kind=kind, family=k) for k in (1, 17)]
-        assert_allclose(found, sizes, atol=0.012)
+def test_detectable_sizes_follow_the_spread_of_people():
+    """84 people, correlation: .30 alone, .40 of 16; 24 people, spread .17: z .10, .145."""
+    found = [statistics.detectable(84, kind="severity", family=k) for k in (1, 16)]
+    assert_allclose(found, (0.30, 0.40), atol=0.012)
+    found = [statistics.detectable(24, family=k, spread=0.17) for k in (1, 17)]
+    assert_allclose(found, (0.10, 0.145), atol=0.012)
+    table = pd.DataFrame({"au": "AU01", "z": [0.0, 0.2, 0.4, np.nan]})
+    assert_allclose(statistics.observed_spread(table), 0.2)
 
 
 def test_power_at_no_effect_is_alpha_and_grows():
@@ -684,7 +846,7 @@ def test_power_at_no_effect_is_alpha_and_grows():
         (lessons.raw_sums_must_grow, {}),
         (lessons.speech_is_a_common_cause, {"simulations": 60}),
         (lessons.one_model_is_shared, {"participants": 80}),
-        (lessons.seventeen_tests, {"simulations": 200, "n_flips": 199}),
+        (lessons.many_tests, {"simulations": 200, "n_flips": 199}),
     ],
 )
 def test_lesson_shows_the_trap_and_the_way_out(lesson, options):

@@ -1,0 +1,88 @@
+"""Sentences are true of every number they are given."""
+
+import re
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from expresso_lib.statistics import sentences
+
+NAN = float("nan")
+NUMBERS = st.one_of(st.floats(-3, 3), st.just(NAN), st.just(0.0))
+LIMITS = st.one_of(
+    st.tuples(st.floats(-3, 3), st.floats(-3, 3)).map(sorted),
+    st.just([NAN, NAN]),
+    st.just([0.0, 0.0]),
+)
+P = st.one_of(st.floats(0, 1), st.just(NAN))
+MARGIN = 0.1
+
+
+def row_of(estimate, limits, p=NAN, **keys):
+    ends = {"ci_low": limits[0], "ci_high": limits[1], "p_max": p}
+    return {"region": "mouth", "sign": "positive", "estimate": estimate} | ends | keys
+
+
+def clean(text):
+    assert not re.search(r"\b(nan|inf)\b", text)
+    assert not re.search(r"-\d|−0\.00\b", text)
+    assert text
+    return text
+
+
+@settings(max_examples=300, deadline=None)
+@given(NUMBERS, LIMITS)
+def test_judged_says_what_the_interval_says(estimate, limits):
+    """One verdict for every interval, and the sentence claims no more than it."""
+    low, high = limits
+    text = clean(sentences.judged("AU12", row_of(estimate, limits), MARGIN))
+    verdict = sentences.verdict(low, high, MARGIN)
+    assert (verdict == "relevant") == bool(low > MARGIN or high < -MARGIN)
+    assert ("beyond the margin" in text) == (verdict == "relevant")
+    assert ("nothing that matters" in text) == (verdict == "equivalent")
+    assert ("undecided" in text or "could not" in text) == (verdict == "undecided")
+    if verdict == "equivalent":
+        assert low <= 0 <= high
+        assert max(-low, high) <= MARGIN
+    if verdict == "present but small":
+        assert low > 0 or high < 0
+        assert ("smaller than" in text) == (max(abs(low), abs(high)) <= MARGIN)
+    if np.isnan(low):
+        assert verdict == "undecided"
+
+
+@settings(max_examples=300, deadline=None)
+@given(NUMBERS, LIMITS, P)
+def test_change_and_bend_show_something_only_where_p_does(rho, limits, p):
+    """ "Is shown" needs a family-wise p at or below alpha; without a number it is said so."""
+    row, shown = row_of(rho, limits, p), bool(np.isfinite(rho) and p <= 0.05)
+    text = clean(sentences.change(row))
+    assert (": a change with severity is shown" in text) == shown
+    assert ("a knee is shown" in clean(sentences.bend(row))) == shown
+    assert "could not be" in text or np.isfinite(rho)
+    assert clean(sentences.change(row | {"au": "AU12"})).startswith("AU12:")
+
+
+def test_same_series_says_what_was_tested_once():
+    """Only notes about it, with the name of the row."""
+    rows = pd.DataFrame({"au": ["AU02", "AU25"], "note": ["AU05 is the same series", "other"]})
+    assert sentences.same_series(rows) == "AU02: AU05 is the same series."
+    assert sentences.same_series(rows.iloc[1:]) == ""
+
+
+@given(st.lists(LIMITS, max_size=5))
+def test_absence_counts_verdicts(limits):
+    """Equivalent and undecided by the interval of the whole family; no interval, no count."""
+    rows = pd.DataFrame(limits, columns=["simultaneous_low", "simultaneous_high"], dtype=float)
+    text = clean(sentences.absence(rows.assign(margin=MARGIN)))
+    within = sum(lo <= 0 <= hi and lo >= -MARGIN and hi <= MARGIN for lo, hi in limits)
+    known = int(rows["simultaneous_low"].notna().sum())
+    assert text.startswith(f"For {within} of {known}") if known else "could not" in text
+
+
+@given(P)
+def test_p_is_never_zero_or_one(p):
+    """No p of .000, none of 1.000."""
+    assert sentences.p_value(p) not in ("p = .000", "p = 1.000")
