@@ -1,6 +1,7 @@
 """Verdicts and sentences on rows of `results`: true of every value, also of none.
 
-As in `prose`, which has the chapters' other sentences, a row has ``estimate, ci_low, ci_high``; those of `results` have ``p_max`` too.
+As in `prose`, which has the chapters' other sentences, a row has ``estimate, ci_low, ci_high``;
+those of `results` have ``p_max`` too.
 "Shown" is written only where a family-wise p or an interval says so.
 """
 
