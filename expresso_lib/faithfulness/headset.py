@@ -65,8 +65,8 @@ class Pairs:
         return cls(pd.DataFrame(rows), *(torch.stack(x) for x in (worn, bare, neutral)))
 
 
-def items(*, participants: int, length: int, side: int, rate: float, seed: int = 0,
-          render_size: int = RENDER_SIZE) -> list[store.Item]:  # fmt: skip
+def items(*, participants: int, length: int, side: int, rate: float, dilation: int = 1,
+          seed: int = 0, render_size: int = RENDER_SIZE) -> list[store.Item]:  # fmt: skip
     """The participants of a ``headset`` cohort, for `render`.
 
     Parameters
@@ -74,17 +74,20 @@ def items(*, participants: int, length: int, side: int, rate: float, seed: int =
     participants : int
     length, side, rate : int, int, float
         T, pixels and frames per second of a clip.
+    dilation : int
+        Frames between frames of a clip.
     """
     cohort = {
         "participants": participants,
         "recordings": 1,
         "fps": 2 * rate,
         "seed": seed,
-        "seconds": (length + 1) / rate,
+        "seconds": (length * dilation + 1) / rate,
         "variant": "headset",
     }
     plan = rendered.plan_cohort(**cohort)  # type: ignore[arg-type]
-    recipe = {"cohort": cohort, "length": length, "side": side, "render_size": render_size}
+    recipe = {"cohort": cohort, "length": length, "dilation": dilation, "side": side,
+              "render_size": render_size}  # fmt: skip
     return [store.Item(name, recipe) for name in plan.recordings["recording"]]
 
 
@@ -92,7 +95,7 @@ def render(work: store.Item, path: Path) -> None:
     """Render one participant's clip with the headset and without it (a `store.map` function)."""
     side, size = work.recipe["side"], work.recipe["render_size"]
     plan = rendered.plan_cohort(**work.recipe["cohort"])
-    source = (np.arange(work.recipe["length"]) * 2).tolist()
+    source = (np.arange(work.recipe["length"]) * 2 * work.recipe["dilation"]).tolist()
     script = replace(plan.script(work.name), headset=True)
     on, off = (
         _cut(one, source, side, size) for one in (script, rendered.without(script, "headset"))

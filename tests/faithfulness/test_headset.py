@@ -1,5 +1,6 @@
 """Claims about `expresso_lib.headset`."""
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -34,6 +35,17 @@ def test_what_a_model_makes_of_the_headset(tmp_path):
     assert other.loc["added", "points"] == pytest.approx(
         other.loc["effect", "points"] - own.loc["effect", "points"]
     )
+
+
+def test_clips_keep_their_dilation(tmp_path):
+    """Every second frame of a clip twice as long, and nothing else."""
+    clips = {}
+    for length, dilation in ((4, 2), (8, 1)):
+        work = headset.items(participants=4, length=length, side=SIZE, rate=12.5, dilation=dilation,
+                             render_size=RENDER)  # fmt: skip
+        headset.render(work[0], tmp_path / "clip.npz")
+        clips[dilation] = np.load(tmp_path / "clip.npz")["worn"]
+    np.testing.assert_array_equal(clips[2], clips[1][::2])
 
 
 @pytest.mark.parametrize(
