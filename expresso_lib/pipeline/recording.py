@@ -195,6 +195,10 @@ def find_face(path: Path, landmarks: Path | None, *, face: int | None = None) ->
         Where there is none of them, with what to fetch or to give.
     """
     info = video.probe(path)
+    if landmarks is not None and landmarks.suffix == ".npz":  # what ships with rendered faces
+        with np.load(_checks.existing_file(landmarks, "truth"), allow_pickle=False) as file:
+            points = file["landmarks"]
+        return faces.from_landmarks(points, np.ones(len(points)), info.fps, "truth")
     if landmarks is not None:
         return faces.from_table(
             _checks.existing_file(landmarks, "landmarks table"),
@@ -246,6 +250,8 @@ def _units(
 ) -> pd.DataFrame:
     if aus is not None:
         return action_units.read(aus, n_frames=track.n_frames, face=face)
+    if landmarks is not None and landmarks.suffix == ".npz":
+        return action_units.from_truth(landmarks)
     if landmarks is not None:
         # A table of landmarks alone will do.
         with suppress(tables.TableError):

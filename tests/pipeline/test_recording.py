@@ -124,3 +124,11 @@ def test_recordings_of_one_name_are_told_apart_and_keep_their_own_tables(folder)
     assert list(rows["recording"]) == ["a_session1", "b_session1"]
     assert rows.loc["a", "au_table"].endswith("session1.csv")
     assert rows.loc["b", "au_table"] == ""
+
+
+def test_a_rendered_recordings_own_landmarks_need_no_tracker():
+    """A first card offline: what ships has its truth beside it, landmarks and action units."""
+    truth = VIDEO.with_suffix(".npz")
+    track = recording.find_face(VIDEO, truth)
+    assert track.found.all()
+    assert recording._units(track, truth, None, None).attrs["source"] == "truth"
