@@ -205,8 +205,8 @@ def explain(
     landmarks: Annotated[
         Path | None,
         typer.Option(
-            help="its landmarks as another tool's CSV, or a rendered recording's NPZ; without it S3FD and FAN find them where "
-            "their weights are at hand, else MediaPipe"
+            help="its landmarks as another tool's CSV, or a rendered recording's NPZ; without it "
+            "S3FD and FAN find them where their weights are at hand, else MediaPipe"
         ),
     ] = None,
     aus: Annotated[
