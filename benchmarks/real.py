@@ -682,7 +682,7 @@ def _spread(on: str, what: str, unit: str, values: Any) -> dict[str, Any]:
 
 
 def predict_and_explain(
-    data: Sequence[Take], *, epochs: int, folder: Path
+    data: Sequence[Take], *, epochs: int, explained: int, folder: Path
 ) -> dict[str, pd.DataFrame]:
     """Both recipes, frozen and fine-tuned: predictions, then everything `examine` finds."""
 
@@ -702,7 +702,10 @@ def predict_and_explain(
         "predictions": [table.assign(recipe=recipe) for recipe, table in predictions.items()]
     }
     for recipe, owners in models_of.items():
-        for one in tqdm(data, f"explaining ({recipe})"):
+        who = pd.Series([one.participant for one in data])
+        turn = who.groupby(who).cumcount()
+        chosen = [one for one, k in zip(data, turn) if not explained or k < explained]
+        for one in tqdm(chosen, f"explaining ({recipe})"):
             for name, table in examine(owners[one.participant], one).items():
                 found.setdefault(name, []).append(table.assign(recipe=recipe))
     joined = {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
@@ -762,6 +765,7 @@ def main() -> None:
     words.add_argument("--tracks", type=Path, help="folder of tracks made before")
     words.add_argument("--epochs", type=int, default=8, help="of fine-tuning; 0: frozen only")
     words.add_argument("--each", type=int, default=0, help="clips of each speaker; 0: all")
+    words.add_argument("--explained", type=int, default=0, help="of them explained; 0: all")
     words.add_argument("--out", type=Path, default=HERE, help="folder of the tables")
     asked = words.parse_args()
     people = cohort.read("grid", asked.folder)
@@ -773,7 +777,9 @@ def main() -> None:
     else:
         tracks = tracked(people, asked.work, weights=asked.weights)
     data = takes(people, tracks, size=SIZE, rate=RATE, frames=FRAMES)
-    tables = summarised(predict_and_explain(data, epochs=asked.epochs, folder=asked.work))
+    tables = summarised(
+        predict_and_explain(data, epochs=asked.epochs, explained=asked.explained, folder=asked.work)
+    )
     tables["real_trackers"] = tracker_table(people, tracks, asked.weights)
     tables["real_proxies"] = proxy_table(asked.weights)
     for name, table in tables.items():
