@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks import real
+from benchmarks.study import real
 from expresso_lib import rendered
 from expresso_lib.faces import regions
 

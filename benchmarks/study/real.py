@@ -1,6 +1,6 @@
 """Real faces, and an answer that is known all the same: GRID, where the score is seconds of speech.
 
-    python -m benchmarks.real FOLDER [--weights FOLDER] [--quick]
+    python -m benchmarks.study.real FOLDER [--weights FOLDER] [--quick]
 
 A model that predicts how long somebody speaks must owe it to the mouth (and the jaw), and to the
 frames between the first and the last word. Every speaker is predicted, explained and tested by a
@@ -12,13 +12,8 @@ one.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -38,9 +33,9 @@ from expresso_lib.clips import preprocessing
 from expresso_lib.faces import action_units, anatomy, mediapipe
 from expresso_lib.faithfulness import metrics
 from expresso_lib.models import networks
+from expresso_lib.pipeline import provenance
 
-ROOT = Path(__file__).parents[1]
-HERE = Path(__file__).with_name("study")
+ROOT, HERE = Path(__file__).parents[2], Path(__file__).parent
 # The whole clip at the rate that the demo's network was pre-trained at.
 SIZE, RATE, FRAMES = 64, 12.5, 37
 HEAD = ("yaw", "pitch", "roll")
@@ -736,29 +731,9 @@ def summarised(found: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     }
 
 
-def stamp(tables: Mapping[str, pd.DataFrame], people: cohort.Cohort) -> dict[str, Any]:
-    """Say what made the tables: commit, date, machine, versions, data."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        check=False,
-    ).stdout.strip()
-    return {
-        "commit": commit,
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "versions": {name: version(name) for name in ("torch", "mediapipe", "captum", "numpy")},
-        "data": f"GRID, {len(people.recordings)} clips of {len(people.participants)} speakers",
-        "checkpoint": networks.shipped().name,
-        "tables": sorted(tables),
-    }
-
-
 def main() -> None:
     """Track, predict, explain, remove; write the tables and their stamp."""
-    words = argparse.ArgumentParser(prog="python -m benchmarks.real", description=__doc__)
+    words = argparse.ArgumentParser(prog="python -m benchmarks.study.real", description=__doc__)
     words.add_argument("folder", type=Path, help="GRID")
     words.add_argument("--weights", default="", help="folder of face_landmarker.task")
     words.add_argument("--work", type=Path, default=ROOT / "build" / "real", help="kept work")
@@ -783,8 +758,14 @@ def main() -> None:
     tables["real_trackers"] = tracker_table(people, tracks, asked.weights)
     tables["real_proxies"] = proxy_table(asked.weights)
     for name, table in tables.items():
-        store.write_text(asked.out / f"{name}.csv", table.round(4).to_csv(index=False))
-    store.write_text(asked.out / "real.json", json.dumps(stamp(tables, people), indent=1) + "\n")
+        provenance.keep(
+            asked.out,
+            name,
+            table,
+            recipe="small, facial-actions",
+            versions={one: version(one) for one in ("torch", "mediapipe", "captum")},
+            data=f"GRID, {len(data)} clips of {len(people.participants)} speakers",
+        )
 
 
 if __name__ == "__main__":
