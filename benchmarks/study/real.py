@@ -239,54 +239,73 @@ def score_table(predictions: pd.DataFrame) -> pd.DataFrame:
         their speaker's mean), ``r_between`` (speakers' means), ``mae`` and ``null_mae`` (s),
         ``mae_gain`` (null minus model, s; above 0 is better than the null).
     """
-
-    def measures(table: pd.DataFrame) -> dict[str, float]:
-        own = table[["score", "prediction"]]
-        mean = own.groupby(table["speaker"]).transform("mean")
-        within, between = own - mean, own.groupby(table["speaker"]).mean()
-        mae = (own["prediction"] - own["score"]).abs().mean()
-        null = (table["null"] - own["score"]).abs().mean()
-        return {
-            "r": own.corr().iloc[0, 1],
-            "r_within": within.corr().iloc[0, 1],
-            "r_between": between.corr().iloc[0, 1],
-            "mae": mae,
-            "null_mae": null,
-            "mae_gain": null - mae,
-        }
-
-    return _over_speakers(predictions, measures)
-
-
-def _over_speakers(
-    table: pd.DataFrame,
-    measures: Callable[[pd.DataFrame], Mapping[str, float]],
-    *,
-    draws: int = 500,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """Estimates with 95 % intervals, whole speakers drawn with replacement."""
-    groups = [part for _, part in table.groupby("participant")]
-    rng = np.random.default_rng(seed)
-    whole = measures(table.assign(speaker=table["participant"]))
-    drawn = []
-    for _ in range(draws):
-        chosen = rng.integers(0, len(groups), len(groups))
-        parts = [groups[k].assign(speaker=i) for i, k in enumerate(chosen)]
-        drawn.append(measures(pd.concat(parts)))
-    spread = pd.DataFrame(drawn)
+    who = predictions["participant"]
+    own = predictions[["score", "prediction"]]
+    means = own.groupby(who).transform("mean")
+    first = ~who.duplicated()
+    error = (own["prediction"] - own["score"]).abs()
+    null = (predictions["null"] - own["score"]).abs()
+    one = np.ones(len(own))
     return pd.DataFrame(
         [
-            {
-                "metric": name,
-                "estimate": value,
-                "ci_low": spread[name].quantile(0.025),
-                "ci_high": spread[name].quantile(0.975),
-                "speakers": len(groups),
-            }
-            for name, value in whole.items()
+            _pooled("r", who, _products(own), _r),
+            _pooled("r_within", who, _products(own - means), _r),
+            _pooled("r_between", who[first], _products(means[first]), _r),
+            _pooled("mae", who, np.stack([one, error], axis=1), _ratio),
+            _pooled("null_mae", who, np.stack([one, null], axis=1), _ratio),
+            _pooled("mae_gain", who, np.stack([one, null - error], axis=1), _ratio),
         ]
     )
+
+
+def _products(pairs: pd.DataFrame) -> np.ndarray:
+    x, y = pairs.to_numpy(float).T
+    return np.stack([np.ones(len(x)), x, y, x * x, y * y, x * y], axis=1)
+
+
+def _r(sums: np.ndarray) -> np.ndarray:
+    """Pearson's r of (..., 6) sums of 1, x, y, xx, yy, xy."""
+    n, x, y, xx, yy, xy = np.moveaxis(sums, -1, 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.sqrt(np.maximum(n * xx - x * x, 0) * np.maximum(n * yy - y * y, 0))
+        return np.where(spread > 1e-9, (n * xy - x * y) / spread, np.nan)
+
+
+def _slope(sums: np.ndarray) -> np.ndarray:
+    """Slope of x on y: what share of y's variance x covers."""
+    n, x, y, _, yy, xy = np.moveaxis(sums, -1, 0)
+    return (n * xy - x * y) / np.maximum(n * yy - y * y, 1e-12)
+
+
+def _ratio(sums: np.ndarray) -> np.ndarray:
+    """Mean: the second sum over the first."""
+    return sums[..., 1] / np.maximum(sums[..., 0], 1e-12)
+
+
+def _pooled(
+    metric: str, who: pd.Series, values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]
+) -> dict[str, Any]:
+    """An estimate of sums over rows, its 95 % interval by drawing whole speakers."""
+    sums = pd.DataFrame(values).groupby(who.to_numpy()).sum().to_numpy()
+    rng = np.random.default_rng(0)
+    weights = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=DRAWS)
+    drawn = statistic(weights @ sums)
+    drawn = drawn[np.isfinite(drawn)]
+    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
+    return {
+        "metric": metric,
+        "estimate": float(statistic(sums.sum(axis=0))),
+        "ci_low": low,
+        "ci_high": high,
+        "speakers": len(sums),
+    }
+
+
+def _mean(metric: str, table: pd.DataFrame, column: str) -> dict[str, Any]:
+    """The mean over speakers of their own means."""
+    means = table.groupby("participant")[column].mean()
+    ones = np.ones(len(means))
+    return _pooled(metric, means.index.to_series(), np.stack([ones, means], axis=1), _ratio)
 
 
 # Explanation
@@ -424,26 +443,25 @@ def region_table(parts: pd.DataFrame) -> pd.DataFrame:
         (share of the predictions' variance over clips that the part's signed sum covers; all parts
         and the reference make 1).
     """
-    both = (
-        parts[parts["part"].isin(SPEAKING)]
-        .groupby(["participant", "recording", "channel"])[["signed", "size", "area"]]
-        .sum()
-        .reset_index()
-    )
-    predictions = parts.drop_duplicates("recording")[["recording", "prediction"]]
-    joined = pd.concat([parts, both.merge(predictions).assign(part="mouth and jaw")])
-    keys = ["recording", "channel"]
-    total = parts.groupby(keys)[["size", "area"]].sum().add_prefix("all_").reset_index()
-    joined = joined.merge(total, on=keys)
+    sums = ["signed", "size", "area"]
+    keys = ["participant", "recording", "channel", "prediction"]
+    both = parts[parts["part"].isin(SPEAKING)].groupby(keys)[sums].sum().reset_index()
+    joined = pd.concat([parts, both.assign(part="mouth and jaw")], ignore_index=True)
+    total = parts.groupby(["recording", "channel"])[["size", "area"]].sum().add_prefix("all_")
+    joined = joined.merge(total.reset_index(), on=["recording", "channel"])
     joined["share"] = joined["size"] / joined["all_size"]
     joined["density"] = joined["share"] / (joined["area"] / joined["all_area"])
-
-    def measures(table: pd.DataFrame) -> dict[str, float]:
-        carried = np.cov(table["signed"], table["prediction"])
-        per = table.groupby("speaker")[["share", "density"]].mean().mean()
-        return {**per, "carries": carried[0, 1] / max(carried[1, 1], 1e-12)}
-
-    return _by(joined, ["channel", "part"], measures)
+    return _by(
+        joined,
+        ["channel", "part"],
+        lambda one: [
+            _mean("share", one, "share"),
+            _mean("density", one, "density"),
+            _pooled(
+                "carries", one["participant"], _products(one[["signed", "prediction"]]), _slope
+            ),
+        ],
+    )
 
 
 def time_table(frames: pd.DataFrame) -> pd.DataFrame:
@@ -456,54 +474,36 @@ def time_table(frames: pd.DataFrame) -> pd.DataFrame:
         ci_high, speakers.
     """
     rows = [
-        {
-            "participant": who,
-            "recording": recording,
-            "channel": name,
-            "auroc_size": metrics.auroc(one["size"].to_numpy(), one["speech"].to_numpy()),
-            "auroc_signed": metrics.auroc(one["signed"].to_numpy(), one["speech"].to_numpy()),
+        {"participant": who, "channel": name}
+        | {
+            f"auroc_{c}": metrics.auroc(one[c].to_numpy(), one["speech"].to_numpy())
+            for c in ("size", "signed")
         }
-        for (who, recording, name), one in frames.groupby(["participant", "recording", "channel"])
+        for (who, _, name), one in frames.groupby(["participant", "recording", "channel"])
     ]
-    columns = ["auroc_size", "auroc_signed"]
     return _by(
         pd.DataFrame(rows),
         ["channel"],
-        lambda table: dict(table.groupby("speaker")[columns].mean().mean()),
+        lambda one: [_mean(name, one, name) for name in ("auroc_size", "auroc_signed")],
     )
 
 
 def onset_table(frames: pd.DataFrame) -> pd.DataFrame:
-    """The first word's onset: each frame's share of the clip's |attribution|, times its frames.
+    """The first word's onset: |attribution| of a frame over the clip's mean frame.
 
     Returns
     -------
     DataFrame
-        channel, seconds (from the first word, in steps of a frame), estimate (1: as everywhere in
-        the clip), ci_low, ci_high, speakers.
+        channel, seconds (from the first word, to a frame), estimate (1: as everywhere in the
+        clip), ci_low, ci_high, speakers.
     """
-    near = frames[frames["seconds"].between(-BEFORE, AFTER)].copy()
     mean = frames.groupby(["recording", "channel"])["size"].transform("mean")
-    near["relative"] = frames["size"].loc[near.index] / mean.loc[near.index]
-    step = float(
-        np.median(
-            np.diff(
-                np.sort(
-                    frames.loc[
-                        frames["recording"] == frames["recording"].iloc[0], "seconds"
-                    ].unique()
-                )
-            )
-        )
+    near = frames.assign(relative=frames["size"] / mean)
+    near["seconds"] = (np.round(near["seconds"] * RATE) / RATE).round(3)
+    near = near[near["seconds"].between(-BEFORE, AFTER)]
+    return _by(near, ["channel", "seconds"], lambda one: [_mean("relative", one, "relative")]).drop(
+        columns="metric"
     )
-    near["seconds"] = (np.round(near["seconds"] / step) * step).round(3)
-    found = _by(
-        near,
-        ["channel", "seconds"],
-        lambda table: {"relative": table.groupby("speaker")["relative"].mean().mean()},
-        draws=200,
-    )
-    return found.drop(columns="metric")
 
 
 def removal_table(removed: pd.DataFrame) -> pd.DataFrame:
@@ -512,43 +512,49 @@ def removal_table(removed: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        channel (also ``effect``), kind, metric, estimate, ci_low, ci_high, speakers: ``fidelity``
-        (Pearson's r of said and effect within a recording, mean over speakers), ``fidelity_pooled``
-        (over all recordings and removals), and of ``effect`` itself per part and third its mean
-        and its mean size in seconds.
+        channel, kind, part, third, metric, estimate, ci_low, ci_high, speakers: ``fidelity``
+        (Pearson's r of said and effect within a recording, mean over speakers) and
+        ``fidelity_pooled`` (over all recordings and removals); and, with channel ``effect``, of
+        what the model loses its mean ``effect`` and mean ``size``, s, per part and third (-1: all).
     """
-
-    def measures(table: pd.DataFrame) -> dict[str, float]:
-        within = table.groupby(["speaker", "recording"])[["said", "effect"]].apply(
-            lambda one: metrics.pearson(one["said"].to_numpy(), one["effect"].to_numpy())
-        )
-        return {
-            "fidelity": float(within.groupby("speaker").mean().mean()),
-            "fidelity_pooled": metrics.pearson(
-                table["said"].to_numpy(), table["effect"].to_numpy()
-            ),
+    rows = [
+        {
+            "participant": who,
+            "channel": name,
+            "kind": kind,
+            "r": metrics.pearson(one["said"].to_numpy(), one["effect"].to_numpy()),
         }
-
-    fidelity = _by(removed, ["channel", "kind"], measures, draws=200)
-    once = removed[removed["channel"] == removed["channel"].iloc[0]].copy()
-    once["size"] = once["effect"].abs()
-    effects = _by(
-        once,
-        ["kind", "part", "third"],
-        lambda table: dict(table.groupby("speaker")[["effect", "size"]].mean().mean()),
-        draws=200,
+        for (who, _, name, kind), one in removed.groupby(
+            ["participant", "recording", "channel", "kind"]
+        )
+    ]
+    within = _by(pd.DataFrame(rows), ["channel", "kind"], lambda one: [_mean("fidelity", one, "r")])
+    pooled = _by(
+        removed,
+        ["channel", "kind"],
+        lambda one: [
+            _pooled("fidelity_pooled", one["participant"], _products(one[["said", "effect"]]), _r)
+        ],
     )
-    return pd.concat([fidelity, effects.assign(channel="effect")], ignore_index=True)
+    once = removed[removed["channel"] == removed["channel"].iloc[0]]
+    effects = _by(
+        once.assign(size=once["effect"].abs()),
+        ["kind", "part", "third"],
+        lambda one: [_mean("effect", one, "effect"), _mean("size", one, "size")],
+    )
+    return pd.concat([within, pooled, effects.assign(channel="effect")], ignore_index=True)
 
 
-def _by(table: pd.DataFrame, keys: list[str], measures: Callable, **options: Any) -> pd.DataFrame:
-    parts = []
-    for values, part in table.groupby(keys, sort=False):
-        found = _over_speakers(part, measures, **options)
-        for name, value in reversed(list(zip(keys, values))):
-            found.insert(0, name, value)
-        parts.append(found)
-    return pd.concat(parts, ignore_index=True)
+def _by(
+    table: pd.DataFrame, keys: list[str], measures: Callable[[pd.DataFrame], list[dict[str, Any]]]
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            dict(zip(keys, values)) | row
+            for values, part in table.groupby(keys, sort=False)
+            for row in measures(part)
+        ]
+    )
 
 
 def tracked(people: cohort.Cohort, folder: Path, *, weights: str = "") -> dict[str, Path]:
