@@ -78,7 +78,8 @@ def test_a_linear_mouth_is_found_where_when_and_by_removal(takes):
     when = real.time_table(tables["frames"]).set_index(["channel", "metric"])
     assert when.loc[("own_neutral", "auroc_size"), "estimate"] == 1.0
     gone = real.removal_table(tables["removals"]).set_index(["channel", "kind", "metric"])
-    assert gone.loc[("own_neutral", "region", "fidelity"), "estimate"].iloc[0] > 0.99
+    # Not 1: the edges of what is put in are soft, those of the parts are not.
+    assert gone.loc[("own_neutral", "region", "fidelity"), "estimate"].iloc[0] > 0.9
     onset = real.onset_table(tables["frames"])
     own = onset[onset["channel"] == "own_neutral"].set_index("seconds")["estimate"]
     assert own[0.0] > 1 > own[-0.16]
