@@ -248,8 +248,8 @@ def default_recipe(parameters: config.Parameters) -> Recipe:
 def grid(default: Recipe, *, full: bool, longest: int | None = None) -> list[Recipe]:
     """The recipes of chapter 3: the default first, then one thing changed at a time.
 
-    Six cheap cells (frozen trunk, ridge head) answer its questions in minutes. ``full`` adds the
-    fits that go beyond the head, the network trained from scratch, and other seeds. Clips that
+    Cheap cells (frozen trunk, ridge head) and one fine-tuned network answer its questions in
+    minutes. ``full`` adds the last block alone, the network trained from scratch, other seeds. Clips that
     are longer than ``longest`` (frames, `Study.longest`) are not tried.
     """
     cells = [default, image_recipe(default)]
@@ -259,6 +259,7 @@ def grid(default: Recipe, *, full: bool, longest: int | None = None) -> list[Rec
     lengths = [frames for frames in (16, 32, 64) if longest is None or frames <= longest]
     cells += [replace(default, frames=frames) for frames in lengths]
     cells += [replace(default, input=way) for way in networks.INPUTS]
+    cells += [replace(default, fit="ridge"), replace(default, fit="all")]
     if full:
         cells += [replace(default, fit="last"), replace(default, weights="none", fit="all")]
         cells += [replace(default, seed=default.seed + extra) for extra in (1, 2)]
@@ -307,8 +308,9 @@ def _word(field_name: str, value: Any) -> str:
         ("model", "small_image_sd"): "image model (mean and sd)",
         ("model", "resnet18"): "image model (ResNet-18)",
         ("weights", "none"): "random weights",
+        ("fit", "ridge"): "frozen trunk, ridge head",
         ("fit", "last"): "last block fine-tuned",
-        ("fit", "all"): "all weights trained",
+        ("fit", "all"): "fine-tuned, last block first",
     }
     units = {"frames": f"{value} frames", "input": f"{value} input", "seed": f"seed {value}"}
     return names.get((field_name, value)) or units.get(field_name) or f"{field_name} {value}"
@@ -420,9 +422,9 @@ def tune(item: store.Item, path: Path) -> None:
     values = read_features(Path(item.inputs[-1]))
     head = models.fit_ridge(values[learn], scores[learn], people[learn])
     parts = {"last": ("last",), "all": ("last", "all")}[recipe.fit]
-    if recipe.weights == "none":  # from scratch there is no good start to stay near
-        parts = ("all",)
     options = replace(study.tuning, parts=parts, seed=recipe.seed, device=study.device)
+    if recipe.weights == "none":  # from scratch there is no good start to stay near
+        options = replace(options, parts=("all",), learning_rate=1e-3, deeper=1.0)
     curves = models.finetune(
         model, data, np.flatnonzero(learn), np.flatnonzero(seen & stop),
         options=options, head=head, resume=path.parent / f"{item.name}.state",

@@ -27,9 +27,9 @@ class FineTuning:
     """How a network is fine-tuned: which parts in turn, and how each is optimised."""
 
     parts: tuple[str, ...] = ("last", "all")  # of head, last, all
-    epochs: int = 12  # per part, at most
+    epochs: int = 6  # per part, at most
     batch: int = 8  # participants per step
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     deeper: float = 0.1  # share of it for what lies below the last block
     optimizer: str = "adamw"  # or sgd
     patience: int = 3  # epochs without progress on the stopping participants
