@@ -167,9 +167,10 @@ class Case:
 
 
 def typical(predictions: pd.DataFrame) -> pd.Series:
-    """Choose whom to show: the participant whose held-out error is the median, first recording.
+    """Choose whom to show: the participant whose held-out error is the median.
 
-    Neither the best nor the worst, and chosen by a rule, not by its looks.
+    Of their recordings the one whose error is nearest to their own mean error: neither the best
+    nor the worst, and chosen by a rule, not by its looks.
 
     Parameters
     ----------
@@ -192,8 +193,10 @@ def typical(predictions: pd.DataFrame) -> pd.Series:
     means = predictions.groupby("participant")[["prediction", "score"]].mean()
     errors = (means["prediction"] - means["score"]).abs().sort_values(kind="stable")
     who = errors.index[(len(errors) - 1) // 2]
-    own = predictions.loc[predictions["participant"] == who, "recording"]
-    return of_recording(predictions, own.min())
+    own = predictions[predictions["participant"] == who].groupby("recording")
+    error = (own["prediction"].mean() - own["score"].mean()).sort_index()
+    usual = means.loc[who, "prediction"] - means.loc[who, "score"]
+    return of_recording(predictions, str((error - usual).abs().idxmin()))
 
 
 def of_recording(predictions: pd.DataFrame, recording: str) -> pd.Series:

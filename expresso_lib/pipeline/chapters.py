@@ -39,25 +39,25 @@ class Chapter:
         return number_of(self.name)
 
 
+_START = ("01_cohort", "02_faces", "03_finetune")
+_EXPLAINED = (*_START, "04_regions")
 CHAPTERS = (
     Chapter("01_cohort", "People with a known answer"),
     Chapter("02_faces", "Faces", ("01_cohort",)),
     Chapter("03_finetune", "Fine-tuning", ("01_cohort", "02_faces"), trains=True),
-    Chapter("04_regions", "Regions", ("01_cohort", "02_faces", "03_finetune")),
-    Chapter("05_time", "Time", ("01_cohort", "02_faces", "03_finetune", "04_regions")),
-    Chapter(
-        "06_action_units", "Action units", ("01_cohort", "02_faces", "03_finetune", "04_regions")
-    ),
-    Chapter(
-        "07_trust",
-        "Trust",
-        ("01_cohort", "02_faces", "03_finetune", "04_regions", "06_action_units"),
-    ),
-    Chapter(
-        "09_participant", "One participant", ("01_cohort", "02_faces", "03_finetune", "04_regions")
-    ),
+    Chapter("04_regions", "Regions", _START),
+    Chapter("05_time", "Time", _EXPLAINED),
+    Chapter("06_action_units", "Action units", _EXPLAINED),
+    Chapter("07_trust", "Trust", _EXPLAINED),
+    Chapter("08_real_faces", "Real faces", ("01_cohort",)),
+    Chapter("09_participant", "One participant", _EXPLAINED),
+    Chapter("10_conclusions", "What we learned", (*_START, "06_action_units", "07_trust")),
+    Chapter("a_statistics", "Statistics in depth", (*_EXPLAINED, "06_action_units")),
     Chapter("b_tracking", "Tracking in depth", ("01_cohort", "02_faces")),
+    Chapter("c_trust", "Trust in depth", (*_EXPLAINED, "07_trust")),
+    Chapter("d_null", "When nothing is there", ("01_cohort",)),
     Chapter("e_your_data", "A folder of your own, step by step", ("03_finetune",)),
+    Chapter("f_your_network", "Your own network", _START),
 )
 BY_NAME = {chapter.name: chapter for chapter in CHAPTERS}
 

@@ -32,7 +32,7 @@ from pyarrow import parquet
 from expresso_lib import config, store
 from expresso_lib.figures import style
 from expresso_lib.pipeline import chapters, project, provenance
-from expresso_lib.statistics import claims
+from expresso_lib.statistics import claims, prose
 
 ROOT = project.project_root()
 BENCHMARKS = ROOT / "benchmarks" / "bench.json"
@@ -158,6 +158,14 @@ class Facts:
         differences = self.table("model_differences")
         recipe = self.run.get("default_recipe", "")
         return claims.standing(differences, recipe) if len(differences) else ""
+
+    @property
+    def front(self) -> str:
+        """Whether to trust it, in words, from this run's tables; what is missing is said so."""
+        recipe = self.run.get("default_recipe", "")
+        scores, differences = (self.table(f"model_{name}") for name in ("scores", "differences"))
+        faith = self.table("faithfulness")
+        return prose.front(scores, differences, faith, recipe)
 
     def bench(self, kind: str, caption: str, **where: Any) -> str:
         """Write benchmarks (`kind` "goal") or calibrations ("test"), each with its stamp."""

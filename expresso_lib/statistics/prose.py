@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from expresso_lib.statistics.power import detectable
+from expresso_lib.statistics.power import detectable, equivalence_power
 
 Row = Mapping[str, Any]
 MISSING = "not measured"
@@ -721,3 +721,299 @@ def selected(errors: Any, within: float) -> str:
     """Say how many recordings the paper's selection keeps."""
     kept = int((errors["error"].abs() <= within).sum())
     return f"Only {kept} of {len(errors)} recordings, off by at most {within:g} points, are in it."
+
+
+def tested(results: Any, alpha: float) -> str:
+    """Say how many tests stand after correction.
+
+    Parameters
+    ----------
+    results : DataFrame
+        Table ``results``: ``status, p, p_max``.
+    alpha : float
+        Family-wise error rate.
+    """
+    confirmatory = results[results["status"] == "confirmatory"]
+    return (
+        f"Of {int(results['p'].notna().sum())} tests in this run, "
+        f"{len(_found(confirmatory, alpha))} confirmatory ones stand after correction over their "
+        "family; everything else is a lead or silence."
+    )
+
+
+def absence(participants: int) -> str:
+    """Say with what probability absence would be shown within the declared margins."""
+    rates = [equivalence_power(participants, kind=k) for k in ("coupling", "severity")]
+    named = ["practically never" if r < 0.005 else f"with probability {say(r)}" for r in rates]
+    return (
+        f"If nothing is there, that is shown {named[0]} for a coupling (margin z = .10) and "
+        f"{named[1]} for a correlation with severity (margin ρ = .30). Where it is not shown, "
+        '"not significant" is silence, not an answer.'
+    )
+
+
+def oracle(seeds: Any) -> str:
+    """Say what an oracle reads from timing, from frames, and where nothing is planted.
+
+    Parameters
+    ----------
+    seeds : DataFrame
+        `rendered.oracle.over_seeds` of the variants ``default`` and ``null``: ``kind, r``.
+    """
+    r = seeds.groupby(["variant", "kind"])["r"].mean()
+    return (
+        f"With movement and its timing it reaches r = {say(r['default', 'dynamics'])}, with mean "
+        f"and standard deviation of the frames {say(r['default', 'mean_sd'])}, with one frame "
+        f"{say(r['default', 'one_frame'])}; where nothing is planted {say(r['null', 'dynamics'])} "
+        "(chance lies slightly below 0: the mean of the others is low where one's own score is "
+        "high)."
+    )
+
+
+def region_changes(rows: Any, alpha: float) -> str:
+    """Say which region's density changes with severity given the prediction (H3)."""
+    if rows["p_max"].isna().all():
+        return "There are too few participants to ask whether a region changes with severity."
+    top = rows.loc[rows["estimate"].abs().idxmax()]
+    name = f"{top['region'].replace('_', ' ')}, {top['sign']} attribution"
+    found = len(_found(rows, alpha))
+    verdict = (
+        f"{found} of {len(rows)} rows change with severity by the family-wise test"
+        if found
+        else "no region is shown to change with severity"
+    )
+    return (
+        f"The largest change is that of the {name}: ρ = {interval(top)}, family-wise p = "
+        f"{say(top['p_max'], 3)}; {verdict}. A shift in the rest of the face cannot be told from "
+        "the opposite shift everywhere else."
+    )
+
+
+def open_rows(rows: Any, alpha: float) -> str:
+    """Say how many action units are within the margin, and how many remain open (H1)."""
+    within = rows["p_equivalence"] <= alpha
+    undecided = int((~within & ~(rows["p_max"] <= alpha)).sum())
+    return (
+        f"Of {len(rows)} action units {int(within.sum())} lie within the margin (each tested "
+        f"alone); {undecided} remain open: neither an effect nor its absence."
+    )
+
+
+def single(rows: Any, recording: str) -> str:
+    """Say what one recording shows (H5): rows with ``au, p, p_max``, smallest p first."""
+    if rows.empty:
+        return f"In {recording} no action unit moved in every window."
+    first = rows.iloc[0]
+    return (
+        f"In {recording} the strongest action unit is {first['au']}: p = {say(first['p'], 3)} "
+        f"alone, {say(first['p_max'], 3)} over all."
+    )
+
+
+REAL_CHANNELS = ("DeepLift/own_neutral", "own_neutral", "zero", "edge", "motion")
+
+
+def _first(table: Any, **where: Any) -> Row:
+    """Return a row of the tuned recipe, else of whichever there is."""
+    if len(table) and "recipe" in table:
+        known = table["recipe"]
+        table = table[known == ("tuned" if (known == "tuned").any() else known.iloc[0])]
+    return row(table, **where)
+
+
+def _own(table: Any) -> Any:
+    """Return the rows of the channel against the own neutral frame."""
+    named = "channel" in table
+    return table[table["channel"].astype(str).str.contains("own_neutral")] if named else table
+
+
+def real_faces(scores: Any, regions: Any, time: Any) -> str:
+    """Say whether the explanation finds the known where and when on real faces.
+
+    Parameters
+    ----------
+    scores, regions, time : DataFrame
+        Tables ``real_scores``, ``real_regions``, ``real_time`` of the study; empty: not made yet.
+    """
+    gain = _first(scores, metric="mae_gain")
+    if not np.isfinite(gain["estimate"]):
+        return "The study on real faces has no committed tables yet: this is not measured."
+    where = _first(_own(regions), part="mouth and jaw", metric="density")
+    when = _first(_own(time), metric="auroc_size")
+    reads = side(gain) > 0
+    place = "denser on mouth and jaw" if where["ci_low"] > 1 else "not shown to be denser there"
+    moment = "higher in frames of speech" if when["ci_low"] > 0.5 else "not shown to be higher then"
+    return (
+        f"On real speaking faces the model {'reads' if reads else 'is not shown to read'} seconds "
+        f"of speech; its attribution is {place} ({interval(where)} times the face's mean) and "
+        f"{moment} (AUROC {interval(when)})."
+    )
+
+
+def real_scores(scores: Any) -> str:
+    """Say how well seconds of speech are predicted, against answering the mean."""
+    gain, within = (_first(scores, metric=name) for name in ("mae_gain", "r_within"))
+    if not np.isfinite(gain["estimate"]):
+        return "Not measured."
+    word = {1: "less than", -1: "more than", 0: "not demonstrably less than"}[side(gain)]
+    return (
+        f"The model errs {word} always answering the mean (gain {interval(gain)} s). Within "
+        f"speakers prediction and seconds of speech correlate at {interval(within)}; between "
+        "speakers there are too few people to say much."
+    )
+
+
+def real_where(regions: Any) -> str:
+    """Say how dense attribution is on mouth and jaw, and how dense the best control."""
+    own = _first(_own(regions), part="mouth and jaw", metric="density")
+    carries = _first(_own(regions), part="mouth and jaw", metric="carries")
+    if not np.isfinite(own["estimate"]):
+        return "Not measured."
+    return (
+        f"Against the own neutral frame, mouth and jaw are {interval(own)} times as dense as the "
+        f"face's mean, and carry {interval(carries)} of the predictions' variance."
+    )
+
+
+def real_when(time: Any) -> str:
+    """Say whether frames of speech outrank the others."""
+    own = _first(_own(time), metric="auroc_size")
+    if not np.isfinite(own["estimate"]):
+        return "Not measured."
+    return (
+        f"A frame of speech outranks one outside with probability {interval(own)} (.50: no better "
+        "than chance)."
+    )
+
+
+def real_removals(removals: Any) -> str:
+    """Say how far the explanation agrees with what removals do on real faces."""
+    found = _first(_own(removals), metric="fidelity")
+    if not np.isfinite(found["estimate"]):
+        return "Not measured."
+    return (
+        "Within a recording, what the explanation against the own neutral frame says and what the "
+        f"removal does agree at r = {interval(found)}."
+    )
+
+
+def planted_found(ledger: Any) -> str:
+    """Say how many planted movements were recovered, as far as any were asked about."""
+    asked = ledger[ledger["recovered"].astype(str) != ""]
+    if asked.empty:
+        return "Nothing is planted in these participants, so nothing could be recovered."
+    found = int((asked["recovered"] == "recovered").sum())
+    return f"Of {len(asked)} claims about a planted movement {found} recovered its sign."
+
+
+def null_tests(rates: Any) -> str:
+    """Say whether the tests keep to 5 % where nothing is there.
+
+    Parameters
+    ----------
+    rates : DataFrame
+        Table ``study_null``: ``scenario, rate, ci_low, ci_high``; empty where not measured.
+    """
+    if not len(rates):
+        return "What the tests find in the null cohort has no committed table yet."
+    wrong = rates[(rates["ci_low"] > 0.05) | (rates["ci_high"] < 0.05)]
+    within = len(rates) - len(wrong)
+    low, high = (say(100 * rates["rate"].agg(name), 1) for name in ("min", "max"))
+    return (
+        f"The tests find something in {low} to {high} % of runs where 5 % was asked for; in "
+        f"{within} of {len(rates)} settings the interval holds 5 %."
+    )
+
+
+def draws(scores: Any) -> str:
+    """Say how much the correlation differs between cohorts for the same recipe.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Table ``study_scores``: ``seed, recipe, metric, estimate``; the first recipe is meant.
+    """
+    if not len(scores):
+        return "Other cohorts have no committed table yet."
+    first = scores[(scores["recipe"] == scores["recipe"].iloc[0]) & (scores["metric"] == "pearson")]
+    values = sorted(first["estimate"])
+    return (
+        f"In {len(values)} rendered cohorts of the same plan one recipe correlates with the score "
+        f"at {listed(say(value) for value in values)}."
+    )
+
+
+def others_do(differences: Any, recipe: str) -> str:
+    """Say whether another recipe errs less or more than the default.
+
+    Parameters
+    ----------
+    differences : DataFrame
+        Table ``model_differences``: ``recipe_a`` minus ``recipe_b``.
+    """
+    rows = differences[(differences["recipe_a"] == recipe) & (differences["metric"] == "mae")]
+    rows = rows[(rows["level"] == "participant") & (rows["recipe_b"] != "null")]
+    sides = [side(one) for _, one in rows.iterrows()]
+    return (
+        f"Of {len(sides)} other recipes {sides.count(1)} err less than the default and "
+        f"{sides.count(-1)} err more, each compared alone; {sides.count(0)} are undecided."
+    )
+
+
+def one_case(chosen: Any) -> str:
+    """Say what a model that had not seen a participant said of them, and how wrong it was.
+
+    Parameters
+    ----------
+    chosen : row
+        ``recording, prediction, score``.
+    """
+    error = float(chosen["prediction"]) - float(chosen["score"])
+    where = "above" if error > 0 else "below"
+    return (
+        f"Of {chosen['recording']} a model that had not seen this person says "
+        f"{say(chosen['prediction'], 1)} points; the score is {say(chosen['score'], 0)}: "
+        f"{say(abs(error), 1)} points {where} it. A rule chose the participant, the one with the median error."
+    )
+
+
+def clip_spread(predictions: Any) -> str:
+    """Say how much a model's word on one person differs from clip to clip."""
+    if len(predictions) < 2:
+        return "The recording is one clip long."
+    return (
+        f"The recording's {len(predictions)} clips are read as {say(predictions.mean(), 1)} on "
+        f"average, with a standard deviation of {say(predictions.std(), 1)} points between clips "
+        "of the same person, seconds apart."
+    )
+
+
+def front(scores: Any, differences: Any, faithfulness: Any, recipe: str) -> str:
+    """Answer the front page's question in two sentences: does it read, are its reasons true?"""
+    people = {"level": "participant", "metric": "mae"}
+    gain = row(differences, recipe_a=recipe, recipe_b="null", **people)
+    own = _fidelity(faithfulness, "own_neutral")
+    reads, true = side(gain) < 0, own["ci_low"] > 0 and own["estimate"] >= 0.9
+    if not np.isfinite(gain["estimate"]):
+        return "This run has not measured it yet: chapters 3 and 7 will say."
+    r = interval(row(scores, recipe=recipe, metric="pearson", level="participant"))
+    model = (
+        f"The model reads something of severity in rendered participants it had not seen (r = {r})"
+        if reads
+        else f"The model is not shown to read severity in these rendered participants (r = {r})"
+    )
+    reasons = (
+        "its explanations were not tested in this run"
+        if not np.isfinite(own["estimate"])
+        else f"what it says of a movement is what happens when the movement is taken out "
+        f"(agreement {interval(own)})"
+        if true
+        else f"its explanations agree only in part with what happens when a movement is taken out "
+        f"({interval(own)})"
+    )
+    advice = (
+        "You may read its reasons as statements about the model, never about the person."
+        if true
+        else "Read its reasons as questions."
+    )
+    return f"{model}; {reasons}. {advice}"
