@@ -96,8 +96,8 @@ def fit_ridge(
 ) -> LinearHead:
     """Ridge regression on standardised features, its penalty by leaving one participant out.
 
-    A participant's rows are averaged first: the score is the participant's, and more clips of
-    one do not make them count more.
+    A participant's rows of one score are averaged first: more clips of one do not make them count
+    more. Where scores vary within people (acted intensities) each of a person's scores is a row.
 
     Parameters
     ----------
@@ -181,8 +181,10 @@ def _usual(s: np.ndarray) -> float:
 def _by_group(
     values: np.ndarray, scores: np.ndarray, groups: Sequence[str]
 ) -> tuple[np.ndarray, np.ndarray]:
-    names, index = np.unique(np.asarray(groups), return_inverse=True)
-    counts = np.bincount(index)
-    x = np.zeros((len(names), values.shape[1]))
-    np.add.at(x, index, values)
-    return x / counts[:, None], np.bincount(index, weights=scores) / counts
+    """Means over the rows of one participant with one score, which may vary within people."""
+    people = np.unique(np.asarray(groups), return_inverse=True)[1]
+    pairs, index = np.unique(np.stack([people, scores]), axis=1, return_inverse=True)
+    counts = np.bincount(index.ravel())
+    x = np.zeros((pairs.shape[1], values.shape[1]))
+    np.add.at(x, index.ravel(), values)
+    return x / counts[:, None], pairs[1]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,7 +77,11 @@ def h1_coupling(
 
     def flips(of: Callable[[np.ndarray], np.ndarray]) -> pm.Permutation:
         observed = None if models is None else fm.fold_aware_t(of(models[0]), models[1])
-        options = {"n_flips": plan.permutations, "seed": plan.seed, "alpha": plan.alpha}
+        options: dict[str, Any] = {
+            "n_flips": plan.permutations,
+            "seed": plan.seed,
+            "alpha": plan.alpha,
+        }
         return pm.sign_flip_max_t(of(values), observed=observed, **options)
 
     models = _models(windows, z)
@@ -390,7 +395,7 @@ def h4_bands(windows: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
         part = _large_bands(table)
         left = sorted(set(participants["band"].astype(str)) - set(part["band"]))
         note = f"bands left out: {', '.join(left)}" if left else ""
-        row = {"au": au, "n_participants": len(table), "note": note}
+        row: dict[str, Any] = {"au": au, "n_participants": len(table), "note": note}
         if part["band"].nunique() < 2 or len(table) < MIN_PARTICIPANTS:
             rows.append(
                 row | {"note": "fewer than two bands with three participants, or 10 people"}

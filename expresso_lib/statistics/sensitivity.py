@@ -18,6 +18,8 @@ from expresso_lib.statistics import hypotheses as hy
 from expresso_lib.statistics import permutations as pm
 from expresso_lib.statistics.plan import DEFAULT, MIN_PARTICIPANTS, Plan
 
+Row = dict[str, object]
+
 
 def sensitivity(
     windows: pd.DataFrame,
@@ -59,21 +61,21 @@ def sensitivity(
     # Repeats of the folds see the same windows: they are averaged, not counted again.
     keys = ["au", "participant", "recording", "window", "severity"]
     data = data.groupby(keys)["z"].mean().reset_index()
-    rows: list[dict[str, object]] = []
+    rows: list[Row] = []
     for au in aus if aus is not None else sorted(data["au"].unique()):
         table = data[data["au"] == au]
         people, recordings = table["participant"].nunique(), table["recording"].nunique()
         counts = {"au": au, "n_participants": people, "n_recordings": recordings}
         if people < MIN_PARTICIPANTS or table["severity"].nunique() < 3:
             note = f"{people} participants or too few scores"
-            found = [{"hypothesis": k, "note": note} for k in ("mixed", "gee")]
+            found: list[Row] = [{"hypothesis": k, "note": note} for k in ("mixed", "gee")]
         else:
             found = [*_mixed(table, people, plan), *_gee(table, people, plan)]
         rows += [counts | {"n_windows": len(table)} | row for row in found]
     return hy.tidy(pd.DataFrame(rows).assign(status="exploratory", sign="signed"))
 
 
-def _mixed(table: pd.DataFrame, people: int, plan: Plan) -> list[dict[str, object]]:
+def _mixed(table: pd.DataFrame, people: int, plan: Plan) -> list[Row]:
     """Random intercepts of participant and, where there are several, of recording."""
     parts = {"recording": "0 + C(recording)"} if table["recording"].nunique() > people else None
     model = smf.mixedlm("z ~ severity", table, groups="participant", vc_formula=parts)
@@ -89,7 +91,7 @@ def _mixed(table: pd.DataFrame, people: int, plan: Plan) -> list[dict[str, objec
     return _terms("mixed", fit, people, plan)
 
 
-def _gee(table: pd.DataFrame, people: int, plan: Plan) -> list[dict[str, object]]:
+def _gee(table: pd.DataFrame, people: int, plan: Plan) -> list[Row]:
     """Population-averaged model, exchangeable within participants, bias-reduced errors."""
     together = sm.cov_struct.Exchangeable()
     model = smf.gee("z ~ severity", "participant", data=table, cov_struct=together)
@@ -98,14 +100,20 @@ def _gee(table: pd.DataFrame, people: int, plan: Plan) -> list[dict[str, object]
     return _terms("gee", fit, people, plan)
 
 
-def _terms(name: str, fit: Any, people: int, plan: Plan) -> list[dict[str, object]]:
+def _terms(name: str, fit: Any, people: int, plan: Plan) -> list[Row]:
     """Intercept and slope as rows, with t on participants − 1 degrees of freedom."""
-    law, rows = scipy_stats.t(people - 1), []
+    rows: list[Row] = []
+    law = scipy_stats.t(people - 1)
     per = f"z per {plan.step:g} points"
     for term, suffix, effect in (("Intercept", "", "mean z"), ("severity", " slope", per)):
         estimate, error = float(fit.params[term]), float(fit.bse[term])
         half = law.isf(plan.alpha / 2) * error
-        row = {"hypothesis": name + suffix, "estimate": estimate, "effect": estimate, "note": ""}
+        row: Row = {
+            "hypothesis": name + suffix,
+            "estimate": estimate,
+            "effect": estimate,
+            "note": "",
+        }
         row |= {"effect_name": effect, "ci_low": estimate - half, "ci_high": estimate + half}
         row["p"] = 2 * law.sf(abs(estimate / error)) if error > 0 else np.nan
         rows.append(row)
@@ -158,7 +166,7 @@ def speech_separability(
         ``au, z_all, z_silent, p_silent, undefined_silent, flag``; ``flag`` is "not separable
         from speech" or empty.
     """
-    options = {"window": window, "rounding": plan.rounding_window}
+    options: dict[str, Any] = {"window": window, "rounding": plan.rounding_window}
     still = silent_frames(action_units)
     everywhere = cp.window_couplings(attribution_frames, action_units, **options)
     silent = cp.window_couplings(attribution_frames, action_units, keep=still, **options)

@@ -101,6 +101,15 @@ def test_fit_ridge_equals_scikit_learn_on_participant_means(table, values) -> No
     np.testing.assert_allclose(head.predict(means), other.predict(z), rtol=1e-6)
 
 
+def test_fit_ridge_reads_scores_that_vary_within_people() -> None:
+    """Everybody's scores average 1, so means over people hold nothing; their rows do."""
+    rng = np.random.default_rng(5)
+    score = np.tile([0.0, 1.0, 2.0, 1.0], 12)
+    values = score[:, None] + rng.normal(0, 0.1, (48, 3))
+    head = models.fit_ridge(values, score, np.repeat(np.arange(12), 4).astype(str))
+    assert np.corrcoef(head.predict(values), score)[0, 1] > 0.9
+
+
 def test_fit_ridge_ignores_a_unit_that_never_moves(table, values) -> None:
     """A constant column, or one at rounding error, gets weight 0."""
     wider = np.column_stack([values, np.full(len(values), 3.0), 1e-9 * values[:, 0]])
