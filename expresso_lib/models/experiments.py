@@ -249,8 +249,8 @@ def grid(default: Recipe, *, full: bool, longest: int | None = None) -> list[Rec
     """The recipes of chapter 3: the default first, then one thing changed at a time.
 
     Cheap cells (frozen trunk, ridge head) and one fine-tuned network answer its questions in
-    minutes. ``full`` adds the last block alone, the network trained from scratch, other seeds. Clips that
-    are longer than ``longest`` (frames, `Study.longest`) are not tried.
+    minutes. ``full`` adds the last block alone, the network trained from scratch, other seeds.
+    Clips that are longer than ``longest`` (frames, `Study.longest`) are not tried.
     """
     cells = [default, image_recipe(default)]
     if default.model == "small":

@@ -34,6 +34,7 @@ from expresso_lib.statistics.hypotheses import (
     participant_regions,
     recording_shift,
     results,
+    rows_of,
 )
 from expresso_lib.statistics.intervals import false_discovery, mean_interval
 from expresso_lib.statistics.permutations import max_rho, sign_flip_max_t
@@ -55,7 +56,7 @@ __all__ = [
     "h2_severity", "h3_regions", "h3b_two_slopes", "h4_bands", "h5_recording", "head_pose",
     "lessons", "max_rho", "mean_interval", "model_couplings", "observed_spread", "paper_bars",
     "participant_couplings", "participant_regions", "people_table", "plan_table", "power",
-    "power_curve", "prediction_errors", "recording_shift", "results", "select", "sensitivity",
-    "sentences", "sign_flip_max_t", "silent_frames", "speech_separability", "undefined_windows",
-    "wide_action_units", "window_couplings",
+    "power_curve", "prediction_errors", "recording_shift", "results", "rows_of", "select",
+    "sensitivity", "sentences", "sign_flip_max_t", "silent_frames", "speech_separability",
+    "undefined_windows", "wide_action_units", "window_couplings",
 ]  # fmt: skip

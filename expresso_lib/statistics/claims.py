@@ -256,9 +256,7 @@ def _find(where: Mapping[str, str], tables: Tables, plan: Plan) -> pd.Series | N
     if where["table"] == "model_differences":
         return _video_minus_image(rows, plan)
     if "hypothesis" in where:
-        rows = rows[rows["hypothesis"] == where["hypothesis"]]
-        anew = rows["inference"].eq(hypotheses.ANEW) if "inference" in rows else rows.index < 0
-        rows = rows[anew] if anew.any() else rows
+        rows = hypotheses.rows_of(rows, where["hypothesis"])
         limits = {f"ci_{end}": rows[f"simultaneous_{end}"] for end in ("low", "high")}
         rows = rows.assign(**limits, family=len(rows))
     for column, value in where.items():

@@ -513,6 +513,13 @@ def results(*tables: pd.DataFrame, speech: pd.DataFrame | None = None) -> pd.Dat
     return table
 
 
+def rows_of(results: pd.DataFrame, hypothesis: str) -> pd.DataFrame:
+    """The rows of one hypothesis; of H1 those of models drawn anew, where there are any."""
+    rows = results[results["hypothesis"] == hypothesis]
+    anew = rows["inference"].eq(ANEW) if "inference" in rows else pd.Series(False, rows.index)
+    return rows[anew] if anew.any() else rows
+
+
 def numeric_columns(table: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
     """Covariates as numbers (P, C): text by category, missing values by the column's median."""
     columns = []

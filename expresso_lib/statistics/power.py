@@ -14,7 +14,7 @@ import pandas as pd
 from scipy import optimize
 from scipy import stats as scipy_stats
 
-from expresso_lib.statistics.plan import MARGIN_RHO, MARGIN_Z
+from expresso_lib.statistics.plan import MARGIN_RHO, MARGIN_Z, MIN_PARTICIPANTS
 
 # Spread of participants' mean z, assumed before there are any (`observed_spread` once there are):
 # as on the demo cohort, where .17, personal couplings of .15 and a few windows, was 1.7 times it.
@@ -80,15 +80,21 @@ def _rank_correlation_power(n: np.ndarray, rho: np.ndarray, level: float) -> np.
 
 
 def observed_spread(couplings: pd.DataFrame) -> float:
-    """Standard deviation of participants' z, the median over AUs; NaN below 3 participants.
+    """Standard deviation of participants' z, the median over AUs.
 
     Parameters
     ----------
     couplings : DataFrame
         From `participant_couplings`.
+
+    Returns
+    -------
+    float
+        The assumed one, ``SPREAD_Z``, where no AU has a value in ten participants.
     """
     z = couplings.dropna(subset="z").groupby("au")["z"]
-    return float(z.std()[z.size() >= 3].median())
+    known = z.std()[z.size() >= MIN_PARTICIPANTS]
+    return float(known.median()) if len(known) else SPREAD_Z
 
 
 def power_curve(

@@ -789,16 +789,6 @@ def region_changes(rows: Any, alpha: float) -> str:
     )
 
 
-def open_rows(rows: Any, alpha: float) -> str:
-    """Say how many action units are within the margin, and how many remain open (H1)."""
-    within = rows["p_equivalence"] <= alpha
-    undecided = int((~within & ~(rows["p_max"] <= alpha)).sum())
-    return (
-        f"Of {len(rows)} action units {int(within.sum())} lie within the margin (each tested "
-        f"alone); {undecided} remain open: neither an effect nor its absence."
-    )
-
-
 def single(rows: Any, recording: str) -> str:
     """Say what one recording shows (H5): rows with ``au, p, p_max``, smallest p first."""
     if rows.empty:
@@ -973,7 +963,8 @@ def one_case(chosen: Any) -> str:
     return (
         f"Of {chosen['recording']} a model that had not seen this person says "
         f"{say(chosen['prediction'], 1)} points; the score is {say(chosen['score'], 0)}: "
-        f"{say(abs(error), 1)} points {where} it. A rule chose the participant, the one with the median error."
+        f"{say(abs(error), 1)} points {where} it. A rule chose the participant, the one with "
+        "the median error."
     )
 
 

@@ -606,6 +606,14 @@ def test_results_put_q_over_every_p_and_keep_the_columns(windows, planted):
     assert_allclose(table.loc[known, "q"], expected)
 
 
+def test_rows_of_h1_are_those_of_models_drawn_anew():
+    """Two sets of H1 in one table: the declared one is read; of H2 the only one."""
+    rows = pd.DataFrame({"hypothesis": ["H1", "H1", "H2"], "au": "AU01"})
+    rows["inference"] = [hypotheses.THESE, hypotheses.ANEW, hypotheses.THESE]
+    assert statistics.rows_of(rows, "H1").index.tolist() == [1]
+    assert statistics.rows_of(rows, "H2").index.tolist() == [2]
+
+
 # Degenerate data
 
 
@@ -824,8 +832,10 @@ def test_detectable_sizes_follow_the_spread_of_people():
     assert_allclose(found, (0.30, 0.40), atol=0.012)
     found = [statistics.detectable(24, family=k, spread=0.17) for k in (1, 17)]
     assert_allclose(found, (0.10, 0.145), atol=0.012)
-    table = pd.DataFrame({"au": "AU01", "z": [0.0, 0.2, 0.4, np.nan]})
-    assert_allclose(statistics.observed_spread(table), 0.2)
+    z = np.array([*[0.2, -0.2] * 6, np.nan])
+    table = pd.DataFrame({"au": "AU01", "z": z})
+    assert_allclose(statistics.observed_spread(table), np.nanstd(z, ddof=1))
+    assert statistics.observed_spread(table.head(9)) == 0.10  # the assumed one
 
 
 def test_power_at_no_effect_is_alpha_and_grows():
