@@ -161,8 +161,11 @@ def _exit_if_failed(failed: dict[str, str]) -> None:
     for name, why in failed.items():
         err.print(f"{name}: {why}", markup=False, highlight=False, soft_wrap=True)
     first, why = next(iter(failed.items()))
-    text = f"{first} failed, {why.splitlines()[0].rstrip('.')}. Mend that and repeat the command: "
-    text += "everything finished is kept."
+    # Where many pieces of work failed, the second line names the first of them.
+    cause = " ".join(why.splitlines()[: 1 + why.splitlines()[0].endswith(":")]).rstrip(".")
+    text = (
+        f"{first} failed, {cause}. Mend that and repeat the command: everything finished is kept."
+    )
     err.print(text, markup=False, highlight=False, soft_wrap=True, style="red")
     raise typer.Exit(1)
 

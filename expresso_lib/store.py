@@ -253,16 +253,21 @@ def code_hash(module: str) -> str:
     """Return a hash of the code that a function of `module` rests on.
 
     Of this library: its room with all rooms that this one imports, whole. Of others (a benchmark,
-    a script): the files of its folder, where it is a package, and the rooms that they import.
+    a script): its file, the files beside it that this one imports, and the rooms that these
+    import, but for the pipeline, which carries results and makes none.
     """
     package, _, rest = module.partition(".")
     if package == PACKAGE.name:
         return rooms_hash(rest.partition(".")[0])
-    file = getattr(sys.modules.get(module), "__file__", None) or ""
-    files = sorted(Path(file).parent.glob("*.py")) if rest and file else [Path(file)]
-    texts = [code_of(path) for path in files if path.suffix == ".py"]
-    rooms = {room for text in texts for room in imported_rooms(text)}
-    return text_hash([texts, rooms_hash(*rooms)])
+    texts: dict[Path, str] = {}
+    waiting = [Path(getattr(sys.modules.get(module), "__file__", None) or "")]
+    while waiting:
+        file = waiting.pop()
+        if file not in texts and file.suffix == ".py" and file.is_file():
+            texts[file] = code_of(file)
+            waiting += [file.with_name(f"{name}.py") for name in imported_siblings(texts[file])]
+    rooms = {room for text in texts.values() for room in imported_rooms(text)} - {"pipeline"}
+    return text_hash([sorted(texts.values()), rooms_hash(*sorted(rooms))])
 
 
 def rooms_hash(*rooms: str) -> str:
@@ -295,6 +300,16 @@ def imported_rooms(code: str) -> frozenset[str]:
             names += [f"{node.module}.{alias.name}" for alias in node.names]
     parts = [name.split(".") for name in names if name.startswith(f"{PACKAGE.name}.")]
     return frozenset(part[1] for part in parts if (PACKAGE / part[1]).is_dir())
+
+
+def imported_siblings(code: str) -> list[str]:
+    """Return the names that a piece of code imports from its own folder.
+
+    >>> imported_siblings("from . import measure\\nfrom .seek import run")
+    ['measure', 'seek']
+    """
+    nodes = [n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.ImportFrom) and n.level == 1]
+    return [name for n in nodes for name in ([n.module] if n.module else [a.name for a in n.names])]
 
 
 def code_of(path: Path) -> str:

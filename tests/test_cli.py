@@ -70,6 +70,32 @@ def test_a_mistake_is_one_message_and_exit_code_two(words, message):
     assert "Traceback" not in done.stderr
 
 
+def test_the_last_line_names_cause_and_remedy(monkeypatch):
+    """Why the first chapter failed, the first piece of work that did, and what to do."""
+    from typer.testing import CliRunner
+
+    from expresso_lib import cli
+    from expresso_lib.pipeline import book
+
+    why = "WorkFailed: 1 of 2 pieces of work failed; the others are finished:\nP1: no face\nmore"
+    failed = {"02_faces": why, "03_finetune": "waits for 02_faces"}
+    monkeypatch.setattr(book, "run_chapters", lambda *_, **__: failed)
+    done = CliRunner().invoke(cli.app, ["run", "3"])
+    assert done.exit_code == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("02_faces failed, WorkFailed: 1 of 2")
+    assert "P1: no face. Mend that and repeat the command" in last
+    assert "03_finetune: waits for 02_faces" in done.stderr
+
+
+def test_benchmarks_refuse_an_unknown_goal(monkeypatch):
+    """One message with the goals there are."""
+    done = expresso("bench", "--goal", "99")
+    assert done.returncode == 2
+    assert "goal '99' is unknown" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_help_answers_without_loading_torch():
     """Help and nothing-changed runs answer at once."""
     code = (

@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import textwrap
+import types
 from pathlib import Path
 
 import numpy as np
@@ -261,6 +262,26 @@ def test_an_edited_room_makes_its_work_stale(house, file, redone):
     with (house / file).open("a") as stream:
         stream.write("MORE = 2\n")
     assert (store.basis("expresso_lib.upper.work") != before) == redone
+
+
+@pytest.mark.parametrize(
+    ("file", "redone"),
+    [("study/cut.py", True), ("study/shape.py", True), ("study/other.py", False),
+     ("expresso_lib/lower/more.py", True), ("expresso_lib/beside/__init__.py", False)],
+)  # fmt: skip
+def test_work_of_a_benchmark_rests_on_what_it_imports(house, monkeypatch, file, redone):
+    """Its file, those beside it that it imports, and their rooms; not the whole folder."""
+    folder = house.parent / "study"
+    folder.mkdir()
+    (folder / "cut.py").write_text("from . import shape\n")
+    (folder / "shape.py").write_text("from expresso_lib import lower\n")
+    (folder / "other.py").write_text("from expresso_lib import beside\n")
+    monkeypatch.setitem(sys.modules, "study.cut", types.ModuleType("study.cut"))
+    sys.modules["study.cut"].__file__ = str(folder / "cut.py")
+    before = store.basis("study.cut")
+    with (house.parent / file).open("a") as stream:
+        stream.write("MORE = 2\n")
+    assert (store.basis("study.cut") != before) == redone
 
 
 def test_a_package_upgrade_makes_work_stale(tmp_path, monkeypatch):

@@ -239,17 +239,31 @@ def clip_rows(
     step: int = 0,
     dilation: int = 1,
 ) -> pd.DataFrame:
-    """The book's `clips` table over all recordings, as `clips.clip_table` says."""
-    parts = []
+    """The book's `clips` table over all recordings, as `clips.clip_table` says.
+
+    Raises
+    ------
+    ValueError
+        If no recording is as long as a clip.
+    """
+    parts, longest = [], 0
     for row in recordings.itertuples():
         archive = archives.ClipArchive.load(of_recordings[str(row.recording)])
+        longest = max(longest, archive.n_frames)
         spans = archives.windows(archive.n_frames, frames, step=step, dilation=dilation)
         parts.append(
             archives.clip_table(
                 archive, spans, participant=str(row.participant), recording=str(row.recording)
             )
         )
-    return pd.concat(parts, ignore_index=True)
+    table = pd.concat(parts, ignore_index=True)
+    if table.empty:
+        span = (frames - 1) * dilation + 1
+        raise ValueError(
+            f"no recording is as long as a clip: it spans {span} frames (clips.frames = {frames}, "
+            f"clips.dilation = {dilation}), the longest recording has {longest}; take fewer frames."
+        )
+    return table
 
 
 def smoothing_effect(tracks: Mapping[str, faces.FaceTrack], frames: float) -> pd.DataFrame:

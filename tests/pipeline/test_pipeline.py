@@ -174,6 +174,18 @@ def test_too_few_people_are_refused_before_chapter_1(project, monkeypatch):
     assert ran == []
 
 
+def test_a_wheel_works_where_it_is_called(project, monkeypatch, tmp_path):
+    """Its project lies in the package, its runs below the folder of the command; a checkout's
+    lie below its own."""
+    shipped = tmp_path / "site" / "project"
+    monkeypatch.setattr(project_, "SHIPPED", shipped)
+    monkeypatch.chdir(tmp_path)
+    assert project_.run_folder(shipped.resolve(), "mine") == tmp_path / "build" / "mine"
+    monkeypatch.setenv("EXPRESSO_HERE", str(tmp_path / "here"))
+    assert project_.run_folder(shipped.resolve(), "mine") == tmp_path / "here" / "build" / "mine"
+    assert project_.run_folder(project, "mine") == project / "build" / "mine"
+
+
 def test_two_books_in_one_folder_do_not_meet(project, monkeypatch):
     """The second says so and leaves; another run's folder is free."""
     ran = count(monkeypatch)
