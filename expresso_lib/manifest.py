@@ -285,38 +285,21 @@ def verify(
     return pd.DataFrame(rows, columns=["name", "file", "size", "status", "detail"])
 
 
-def status(*, hashes: bool = False) -> pd.DataFrame:
-    """List every entry at a glance: tier, size, how much is in place, licence, where it is from.
-
-    With `hashes` every file is read and compared; without, only looked for.
-    """
+def status() -> pd.DataFrame:
+    """List every entry at a glance: tier, size, how much is in place, licence, where it is from."""
     rows = []
     for known in load().values():
         root = locate(known.name)
         found = sum((root / f.path).is_file() or _receipt(root / f.path).is_file()
                     for f in known.files)  # fmt: skip
         state = f"{found} of {len(known.files)} files" if known.files else _folder_state(root)
-        if hashes and found:
-            counts = verify(known.name)["status"].value_counts()
-            state = ", ".join(f"{count} {what}" for what, count in counts.items())
         faces = "" if known.kind == "weights" else "yes" if known.faces_may_be_shown else "no"
-        rows.append((known.name, known.tier, known.kind, readable_size(known.size), state, faces,
-                     known.licence, str(root), known.source))  # fmt: skip
+        size = f"{tqdm.format_sizeof(known.size)}B" if known.size else ""
+        rows.append((known.name, known.tier, known.kind, size, state, faces, known.licence,
+                     str(root), known.source))  # fmt: skip
     columns = ["name", "tier", "kind", "size", "state", "faces_may_be_shown", "licence", "folder",
                "source"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
-
-
-def readable_size(size: float) -> str:
-    """Write bytes as people do; "" where nobody knows.
-
-    >>> [readable_size(size) for size in (26_000_000_000, 84_500_000, 2_600, 0)]
-    ['26 GB', '84 MB', '2.6 kB', '']
-    """
-    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "bytes")):
-        if size >= unit:
-            return f"{size / unit:.2g} {name}" if size < 10 * unit else f"{size / unit:.0f} {name}"
-    return ""
 
 
 def fetch(
