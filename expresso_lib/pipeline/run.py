@@ -298,20 +298,21 @@ class Run:
         )
         display(HTML(content))
 
-    def glue(self, *pair: Any, **values: Any) -> None:
-        """Keep numbers and texts for the prose: ``{glue:text}`name:.2f` ``.
+    def glue(self, **values: Any) -> None:
+        """Keep numbers and texts for the prose, where ``{glue:text}`r_low:.2f` `` shows them.
 
-        A row with ``estimate, ci_low, ci_high`` gives three: ``name``, ``name_low``, ``name_high``.
+        A row (Series or mapping) with ``estimate``, ``ci_low`` and ``ci_high`` is kept whole: as
+        ``<name>``, ``<name>_low`` and ``<name>_high``.
         """
         from myst_nb import glue
 
-        for name, value in ({pair[0]: pair[1]} if pair else values).items():
-            ends = {"": value}
-            if isinstance(value, (pd.Series, Mapping)):
-                keys = {"": "estimate", "_low": "ci_low", "_high": "ci_high"}
-                ends = {end: value[key] for end, key in keys.items()}
-            for end, one in ends.items():
-                glue(name + end, one.item() if hasattr(one, "item") else one, display=False)
+        for name, value in values.items():
+            kept = {name: value}
+            if isinstance(value, pd.Series | Mapping):
+                ends = {"": "estimate", "_low": "ci_low", "_high": "ci_high"}
+                kept = {name + end: value[column] for end, column in ends.items()}
+            for full, one in kept.items():
+                glue(full, one.item() if hasattr(one, "item") else one, display=False)
 
     def close(self) -> None:
         """Stamp the chapter as finished: its tables and models with their hashes.
