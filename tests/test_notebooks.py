@@ -124,7 +124,7 @@ def test_chapter_is_thin(path):
 
 
 def test_little_of_the_notebooks_is_glue():
-    """At most 8 % of their code lines hand numbers to the prose; `run.glue` takes many, and rows."""
+    """At most 8 % of their code lines hand numbers to the prose."""
     every, glued = (sum(counts) for counts in zip(*map(lines_of, PATHS)))
     assert glued <= 0.08 * every
 
