@@ -152,7 +152,7 @@ class AttributionSection(Section):
     method: Literal["DeepLift", "IntegratedGradients"] = Field(
         "DeepLift", description="attribution method of the chapters; its parts add up"
     )
-    baselines: tuple[Literal["own_neutral", "blur", "zero", "temporal_mean"], ...] = Field(
+    baselines: tuple[Literal["own_neutral", "blur", "zero", "calm_mean"], ...] = Field(
         ("own_neutral", "blur", "zero"),
         description="reference inputs: dynamics, artefacts, the paper's",
     )
@@ -160,7 +160,9 @@ class AttributionSection(Section):
     dealt: int = Field(
         19, ge=3, le=999, description="heads fitted to dealt scores, to compare with in chapter 4"
     )
-    trust_clips: int = Field(48, ge=2, le=10_000, description="clips re-rendered in chapter 7")
+    trust_clips: int = Field(
+        999, ge=2, le=10_000, description="participants looked at in chapter 7, at most"
+    )
     steps: int = Field(32, ge=8, le=500, description="steps of integrated gradients")
     seed: int = Field(0, ge=0, description="seed of noise and randomisation")
     batch: int = Field(4, ge=1, le=256, description="clips per attribution call")

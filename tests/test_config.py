@@ -1,6 +1,7 @@
 """Parameters have one owner; what does not fit is refused before anything runs."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -41,6 +42,16 @@ def test_load_profile_refuses_what_does_not_fit(text, message):
     """A wrong name, type or range says what came and what fits."""
     with pytest.raises(config.ParameterError, match=message):
         config.load_profile("demo", PROFILES, [text])
+
+
+def test_methods_and_baselines_that_chapters_take_are_there():
+    """The schema, which must not import torch, names only what `attribution` has."""
+    from expresso_lib import attribution
+
+    fields = config.AttributionSection.model_fields
+    assert set(get_args(fields["method"].annotation)) <= set(attribution.METHODS)
+    (literal, _) = get_args(fields["baselines"].annotation)
+    assert set(get_args(literal)) <= set(attribution.BASELINES)
 
 
 def test_load_profile_refuses_an_unknown_profile():

@@ -15,36 +15,17 @@ import pandas as pd
 from expresso_lib import faithfulness, models, store
 from expresso_lib.attribution import explanation
 from expresso_lib.faces import anatomy
-from expresso_lib.faithfulness import decomposition, trials
+from expresso_lib.faithfulness import decomposition, metrics, trials
 from expresso_lib.models import experiments
 
 from . import scores
 
 CHANNEL = ("DeepLift", "own_neutral")
-WAYS = (CHANNEL, ("DeepLift", "blur"), ("DeepLift", "zero"), ("DeepLift", "oracle_neutral"))
 # Heads fitted to dealt scores, in every cohort with a planted region.
 DEALS = 8
 # Left and right are planted alike, so the right side stands for both.
 REGIONS = ("right_eyebrow", "right_eye", "nose", "mouth")
-POOLED = (
-    "interventional_fidelity",
-    "interventional_slope",
-    "share_fidelity",
-    "share_slope",
-    "fidelity_given_amount",
-    "sign",
-    "sign_positive",
-    "sign_negative",
-    "time_auroc",
-    "time_fidelity",
-    "relevance_mass",
-    "interaction",
-    "beyond_pairs",
-    "single_effect",
-)
-BY_FACTOR = POOLED[:1]
-WHOLE = ("interventional_fidelity", "share_fidelity")
-ENDS = ["estimate", "ci_low", "ci_high"]
+POOLED = ("pooled", "pooled_all", "all")
 
 
 def fold_models(
@@ -55,13 +36,6 @@ def fold_models(
     experiments.features(recipe, study, executor=design.executor)
     out = design.folder(variant, seed) / "models"
     return study, recipe, experiments.fold_models(recipe, study, out)
-
-
-def _drawn(recordings: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
-    """About `count` recordings, the same number of every participant, by lot."""
-    shuffled = recordings.sample(frac=1, random_state=seed)
-    turn = shuffled.groupby("participant").cumcount()
-    return shuffled[turn < max(1, count // recordings["participant"].nunique())].sort_index()
 
 
 # Regions
@@ -200,8 +174,8 @@ def faithfulness_table(design: scores.Design, seeds: Sequence[int]) -> pd.DataFr
     -------
     DataFrame
         seed, model (variant that it was trained on), cohort (variant that it explains), method,
-        baseline, factor, metric, support, estimate, ci_low, ci_high. Pooled metrics of every
-        explanation and control, and how far shares agree with single effects; per factor the
+        baseline, factor, metric, support, estimate, ci_low, ci_high, n_participants, n_clips.
+        Pooled metrics of every explanation and control; per factor the
         own-neutral channel's fidelity and ``effect_sd``,
         how much the model uses the factor (sd of its effect, points). On headset recordings
         ``artefact_points`` (said, mean) and ``artefact_effect`` (true, mean), of the model
@@ -215,31 +189,28 @@ def faithfulness_table(design: scores.Design, seeds: Sequence[int]) -> pd.DataFr
             rows = trial_rows(design, trained, "headset", seed)
             parts.append(_artefact(rows).assign(seed=str(seed), model=trained, cohort="headset"))
     keys = ["seed", "model", "cohort", "method", "baseline", "factor", "metric", "support"]
-    return pd.concat(parts, ignore_index=True)[[*keys, *ENDS]]
+    return pd.concat(parts, ignore_index=True)[[*keys, *metrics.ENDS, *metrics.COUNTS]]
 
 
 def trial_rows(design: scores.Design, trained: str, shown: str, seed: int) -> pd.DataFrame:
     """Trials of one variant's recordings under the models of another (or the same)."""
     study, recipe, owner = fold_models(design, trained, seed)
     study = study if shown == trained else design.study(shown, seed)
-    recordings = (
-        study.recordings[study.recordings["headset"]] if shown == "headset" else (study.recordings)
+    recordings = study.recordings
+    if shown == "headset":
+        recordings = recordings[recordings["headset"]]
+    items = trials.items(
+        recordings,
+        next(iter(study.archives[recipe.input].values())).parent,
+        owner,
+        length=recipe.frames,
+        cohort=design.shape.arguments(shown, seed),
+        full_size=design.shape.render_size,
+        most=design.clips,
+        closer=design.clips if shown == trained else 0,
+        randomised=1,
+        depths=[-1],
     )
-    cohort = design.shape.arguments(shown, seed)
-    chosen = _drawn(recordings, design.clips, seed)
-    items = [
-        trials.item(
-            name,
-            study.archives[recipe.input][name],
-            owner[who],
-            participant=who,
-            cohort=cohort,
-            length=recipe.frames,
-            ways=[list(way) for way in WAYS],
-            full_size=design.shape.render_size,
-        )
-        for who, name in zip(chosen["participant"], chosen["recording"])
-    ]
     done = store.map(
         trials.trial_item,
         items,
@@ -252,9 +223,8 @@ def trial_rows(design: scores.Design, trained: str, shown: str, seed: int) -> pd
 
 
 def _judged(rows: pd.DataFrame) -> pd.DataFrame:
-    table = trials.faithfulness_table(rows, recipe="")
-    pooled = (table["factor"] == "pooled") & table["metric"].isin(POOLED)
-    own = (table["baseline"] == CHANNEL[1]) & table["metric"].isin(BY_FACTOR)
+    table = faithfulness.table(rows)
+    own = (table["baseline"] == CHANNEL[1]) & (table["metric"] == "interventional_fidelity")
     used = rows[
         (rows["metric"] == "evidence")
         & (rows["method"] == "amount")
@@ -262,18 +232,8 @@ def _judged(rows: pd.DataFrame) -> pd.DataFrame:
     ]
     spread = used.groupby("factor")["effect"].std(ddof=0).rename("estimate").reset_index()
     spread = spread.assign(method="model", baseline="none", metric="effect_sd", support="clip")
-    # A control that says nothing, or always the same, has no correlation: no row. Shares speak
-    # only of single removals: how far a fair division is from them.
-    itself = table["method"].eq("share") & table["metric"].ne("interventional_fidelity")
-    # Undivided pixels are the other way of counting: its fidelity is enough.
-    other = table["support"].eq("whole") & ~table["metric"].isin(WHOLE)
-    kept = table[
-        (pooled | own)
-        & table["estimate"].notna()
-        & table["method"].ne("zero_map")
-        & ~itself
-        & ~other
-    ]
+    # A control that says nothing, or always the same, has no correlation: no row.
+    kept = table[(table["factor"].isin(POOLED) | own) & table["estimate"].notna()]
     return pd.concat([kept, spread], ignore_index=True)
 
 
@@ -289,4 +249,4 @@ def _artefact(rows: pd.DataFrame) -> pd.DataFrame:
     true = found[found["method"] == "amount"]
     true = true.assign(value=true["effect"], metric="artefact_effect", method="model")
     keys = ["method", "baseline", "factor", "metric", "support"]
-    return faithfulness.means(pd.concat([said, true], ignore_index=True), keys)
+    return metrics.means(pd.concat([said, true], ignore_index=True), keys)

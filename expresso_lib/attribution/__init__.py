@@ -1,32 +1,43 @@
 """Why a model says what it says: signed scores per voxel, pooled by region and by frame.
 
-- `methods`: Captum behind one call, baselines, completeness
+- `methods`: every method behind one call, for any network
+- `references`: what clips are compared with; networks that learned nothing; adapters
 - `pooling`: region and frame sums, densities, enrichment
 - `explanation`: a recording explained, stitched over its clips
 """
 
 from expresso_lib.attribution.methods import (
-    BASELINES,
     METHODS,
+    Attribution,
     IncompleteModelError,
+    ModelError,
     attribute,
-    baseline_clips,
-    blurred,
     method_name,
+    score_of,
+)
+from expresso_lib.attribution.references import (
+    BASELINES,
+    Adapter,
+    calm_frames,
+    clips_of,
     neutral_frame,
-    own_neutral,
+    of_recording,
     randomised,
 )
 
 __all__ = [
     "BASELINES",
     "METHODS",
+    "Adapter",
+    "Attribution",
     "IncompleteModelError",
+    "ModelError",
     "attribute",
-    "baseline_clips",
-    "blurred",
+    "calm_frames",
+    "clips_of",
     "method_name",
     "neutral_frame",
-    "own_neutral",
+    "of_recording",
     "randomised",
+    "score_of",
 ]

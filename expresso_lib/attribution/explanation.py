@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from expresso_lib import clips, models, store
-from expresso_lib.attribution import methods, pooling
+from expresso_lib.attribution import methods, pooling, references
 from expresso_lib.faces import anatomy, regions
 
 # The two channels that are read together, and the paper's.
@@ -142,7 +142,6 @@ def explain(
     channels: Sequence[Sequence[str]] = CHANNELS,
     randomised: int = 0,
     seed: int = 0,
-    internal_batch_size: int | None = None,
     **options,
 ) -> Explanation:
     """Explain the clips of one recording.
@@ -156,11 +155,11 @@ def explain(
     rows : np.ndarray
         (N, T) int rows of the archive, as ``clips.windows`` gives them.
     channels : sequence of (method, baseline)
-        ``own_neutral`` is built from this recording; other names as in ``attribution``.
+        Baselines of `references.BASELINES`; calm frames are this recording's.
     randomised : int
         Networks with shuffled weights that are explained in the first channel too: what any
         network of this build would say of the recording. Their maps are not kept.
-    seed, internal_batch_size, **options
+    seed, **options
         Handed to ``attribution.attribute``.
 
     Returns
@@ -177,29 +176,30 @@ def explain(
             f"no clip of the asked length fits {archive.n_frames} frames; take shorter clips."
         )
     inputs = torch.from_numpy(clips.stack(archive, rows))
-    neutral = methods.neutral_frame(archive.landmarks)
-    labels = archive.face_regions[rows]
-    options = options | {"seed": seed, "internal_batch_size": internal_batch_size}
-    found = []
-    for method, baseline in channels:
-        reference = own_neutral(archive, neutral) if baseline == "own_neutral" else baseline
-        if methods.method_name(method) == "Ablation":
-            options = options | {"regions": torch.from_numpy(archive.regions[rows])}
-        result = methods.attribute(model, inputs, method, reference, **options)
-        found.append(_pooled(result, baseline, archive, rows, labels))
+    calm, labels = calm_frames(archive), archive.face_regions[rows]
+    neutral = references.neutral_frame(archive.landmarks)
+    networks: list[tuple[str, nn.Module]] = [("trained", model)]
     for number in range(1, randomised + 1):
-        *_, (_, network) = methods.randomised(model, seed=seed + number)
-        method, baseline = channels[0]
-        reference = own_neutral(archive, neutral) if baseline == "own_neutral" else baseline
-        result = methods.attribute(network, inputs, method, reference, **options)
-        one = _pooled(result, baseline, archive, rows, labels)
-        found.append(replace(one, map=one.map[:0], model=f"random_{number}"))
+        [(_, shuffled)] = references.randomised(model, seed=seed + number, depths=[-1])
+        networks.append((f"random_{number}", shuffled))
+    found = []
+    for name, network in networks:
+        for method, baseline in channels if name == "trained" else channels[:1]:
+            asked = dict(options)
+            if methods.method_name(method) in ("Occlusion", "ShapleySampling"):
+                asked = {"regions": torch.from_numpy(archive.regions[rows]), "stretches": 4} | asked
+            result = methods.attribute(
+                network, inputs, method, references.of_recording(calm, baseline), seed=seed, **asked
+            )
+            one = _pooled(result, baseline, archive, rows, labels)
+            found.append(one if name == "trained" else replace(one, map=one.map[:0], model=name))
     return Explanation(rows, archive.source[rows], neutral, archive.fps, tuple(found))
 
 
-def own_neutral(archive: clips.ClipArchive, row: int) -> Tensor:
-    """One row of an archive as a baseline: (3, 1, H, W) float32 in 0 to 1."""
-    return torch.from_numpy(clips.stack(archive, np.array([[row]]))[0])
+def calm_frames(archive: clips.ClipArchive) -> Tensor:
+    """The recording's calm frames, calmest first: (K, 3, 1, H, W) float32 in 0 to 1."""
+    rows = references.calm_frames(archive.landmarks)
+    return torch.from_numpy(clips.stack(archive, rows[:, None]))
 
 
 def on_face(values: np.ndarray, archive: clips.ClipArchive, rows: np.ndarray) -> np.ndarray:
@@ -253,6 +253,8 @@ def items(
     *,
     length: int,
     dilation: int = 1,
+    channels: Sequence[Sequence[str]] = CHANNELS,
+    beside: Sequence[Sequence[str]] = (),
     randomised: int = 0,
     **options,
 ) -> list[store.Item]:
@@ -269,8 +271,10 @@ def items(
         Participant to checkpoint, as ``experiments.fold_models`` gives it.
     length, dilation : int
         Of a clip.
-    randomised : int
-        Networks with shuffled weights, for the first recording of every participant.
+    channels : sequence of (method, baseline)
+        For every recording.
+    beside, randomised : sequence of (method, baseline), int
+        More channels, and networks with shuffled weights, for the first recording of everyone.
     **options
         Of ``explain``.
     """
@@ -279,7 +283,8 @@ def items(
     first = ~known["participant"].duplicated()
     return [
         item(row.recording, row.archive, model_of[row.participant], length=length,
-             dilation=dilation, randomised=randomised if leads else 0, **options)
+             dilation=dilation, randomised=randomised if leads else 0,
+             channels=[list(c) for c in (*channels, *(beside if leads else ()))], **options)
         for row, leads in zip(known.itertuples(), first)
     ]  # fmt: skip
 
@@ -346,8 +351,10 @@ def parts_of_r(regions: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFram
 
     A complete explanation splits a prediction f into f(x0) and one sum C per region, so its
     covariance with the scores y splits too: the part of a region is cov(C, y) / (sd(f) sd(y)).
-    The parts of all regions and that of f(x0) add up to Pearson's r. A region that is attended to
-    but says nothing of the score adds nothing in expectation, however dense its attribution.
+    The parts of all regions and that of f(x0) add up to Pearson's r. What an explanation that is
+    not complete leaves over (all of it, with Saliency) has a part of its own, ``not explained``.
+    A region that is attended to but says nothing of the score adds nothing in expectation,
+    however dense its attribution.
 
     Parameters
     ----------
@@ -368,6 +375,9 @@ def parts_of_r(regions: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFram
         index="participant", columns="region", values="signed", aggfunc="mean"
     )
     terms["f(x0)"] = outputs["output_baseline"]
+    left = outputs["output"] - terms.sum(axis=1)
+    if left.abs().max() > methods.TOLERANCE * outputs["output"].abs().max():
+        terms["not explained"] = left
     score = participants.set_index("participant")["score"].loc[terms.index].astype(float)
     size = float(outputs["output"].std(ddof=0) * score.std(ddof=0))
     away = (terms - terms.mean()).mul(score - score.mean(), axis=0)

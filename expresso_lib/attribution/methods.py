@@ -1,23 +1,21 @@
 """Which voxels of a clip moved the predicted score: every method behind one call.
 
-``attribute(model, clips, method, baseline)`` takes clips (N, C, T, H, W) and gives signed
-attributions of the same shape in score points, with f(x), f(x0) and the gap between their
-difference and the attributions' sum. Most methods come from Captum (Kokhlikyan et al., 2020);
-here they are given one shape, one seed, one memory bound, and the same checks.
-
-Two baselines are meant to be read together. ``own_neutral`` (the recording's own least active
-frame, repeated) shows what *moves* and is blind to what stands still, a headset for example;
-``blur`` shows what stands still. ``zero`` is kept to replicate the paper.
+``attribute(model, clips, method, baseline)`` takes clips (N, C, T, H, W) and any network, and
+gives signed attributions of the same shape in score points, with f(x), f(x0) and the gap between
+their difference and the attributions' sum. Grad-CAM is Captum's (Kokhlikyan et al., 2020). The
+rest is short and written out: DeepLift (rescale rule; Shrikumar et al., 2017), because a reference
+that many clips share is then passed through the network once, and an activation may be used more
+than once; integrated (Sundararajan et al., 2017) and expected gradients (Erion et al., 2021).
 """
 
 from __future__ import annotations
 
-import copy
 import logging
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,51 +24,39 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from expresso_lib import _checks
-from expresso_lib.faces import anatomy
+from expresso_lib.attribution import references
 
 log = logging.getLogger(__name__)
 
-METHODS = (
-    "DeepLift",
-    "IntegratedGradients",
-    "Saliency",
-    "InputXGradient",
-    "GradientShap",
-    "NoiseTunnel",
-    "Ablation",
-    "LayerGradCam",
-)
-BASELINES = ("zero", "blur", "temporal_mean")
-# The methods that promise sum(A) = f(x) - f(x0).
-COMPLETE_METHODS = ("DeepLift", "IntegratedGradients")
 TOLERANCE = 1e-3
 # A DeepLift that misses more than this share of f(x) - f(x0) does not know the model's layers.
 REFUSAL = 0.05
-# Gaussian blur in units of the crop's side: a headset or a pair of glasses must disappear.
-BLUR_SIGMA = 1 / 8
 DEFAULT_PASSES = 8
+# Activations that DeepLift has a rule for: one number in, one number out.
+ELEMENTWISE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish,
+               nn.Sigmoid, nn.Tanh, nn.Softplus)  # fmt: skip
 
-# Points that expression hardly moves, so that they carry the pose: nose and eye corners.
-_RIGID = anatomy.NOSE_BRIDGE + anatomy.NOSE_BASE + (36, 39, 42, 45)
+
+class ModelError(ValueError):
+    """A network that cannot be explained as it is; the message says what to change."""
 
 
-class IncompleteModelError(ValueError):
-    """The method's attributions do not add up on this model, so they explain something else."""
+class IncompleteModelError(ModelError):
+    """The method's attributions do not add up on this network, so they explain something else."""
 
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
     """Attributions of N clips, in score points.
 
-    ``complete`` is False where |delta| > 1e-3 |f(x) - f(x0)|, and for GradientShap, whose gap
-    belongs to its random samples and not to the clip. ``degenerate`` marks clips equal to their
-    baseline (a constant clip against its own neutral frame): there is nothing to explain.
+    ``complete`` is False where |delta| > 1e-3 |f(x) - f(x0)|. ``degenerate`` marks clips equal to
+    their baseline (a constant clip against its own neutral frame): there is nothing to explain.
     """
 
     values: Tensor  # (N, C, T, H, W) float32, score points
     output: Tensor  # (N,) f(x), score points
-    output_baseline: Tensor  # (N,) f(x0), score points
-    delta: Tensor  # (N,) sum(values) - (f(x) - f(x0)), score points; NaN where not defined
+    output_baseline: Tensor  # (N,) f(x0), score points; mean over references where there are many
+    delta: Tensor  # (N,) sum(values) - (f(x) - f(x0)), score points
     complete: Tensor  # (N,) bool
     degenerate: Tensor  # (N,) bool
     method: str
@@ -78,13 +64,15 @@ class Attribution:
 
 
 @dataclass(frozen=True)
-class _Options:
-    seed: int
-    steps: int
-    samples: int
-    noise: float
-    regions: Tensor | None
-    time_blocks: int
+class Options:
+    """What only some methods ask for."""
+
+    steps: int = 32  # of integrated gradients
+    samples: int = 32  # of expected gradients, passes forward and back
+    passes: int = 64  # of Shapley sampling, passes forward
+    stretches: int = 8  # of time, for Occlusion and ShapleySampling
+    regions: Tensor | None = None  # (N, T, H, W) labels for these two; None: the whole picture
+    seed: int = 0
 
 
 def attribute(
@@ -93,43 +81,44 @@ def attribute(
     method: str,
     baseline: str | Tensor,
     *,
-    seed: int = 0,
-    internal_batch_size: int | None = None,
-    **options,
+    output: int | None = None,
+    internal_batch_size: int = DEFAULT_PASSES,
+    **options: Any,
 ) -> Attribution:
     """Explain the score of every clip by its voxels.
 
     Parameters
     ----------
     model : nn.Module
-        In ``eval()``; (N, C, T, H, W) to one score per clip.
+        In ``eval()``; (N, C, T, H, W) to (N,), or to (N, K) with ``output``.
     clips : Tensor
         (N, C, T, H, W) float32, RGB in 0 to 1.
     method : str
         One of ``METHODS``.
     baseline : str or Tensor
-        One of ``BASELINES``, or frames in the clips' units that broadcast to (N, C, T, H, W),
-        as ``own_neutral`` gives. ``Saliency`` and ``LayerGradCam`` use it for f(x0) only.
-    seed : int
-        For ``GradientShap`` and ``NoiseTunnel``.
-    internal_batch_size : int, optional
-        Most clips in one forward pass (8); halved, and said, where memory does not allow it.
+        ``zero``, ``blur``, or frames in the clips' units that broadcast to (N, C, T, H, W), as
+        `references.of_recording` gives. ``ExpectedGradients`` takes (K, C, 1, H, W): K references
+        for every clip. ``Saliency`` and ``LayerGradCam`` use it for f(x0) only.
+    output : int, optional
+        Which of a model's K outputs is the score.
+    internal_batch_size : int
+        Most clips in one forward pass.
     **options
-        ``steps`` of integrated gradients (50), ``samples`` and ``noise`` (sd, in the clips' units)
-        of the two random methods (16, 0.02), ``regions`` (N, T, H, W) label map and ``time_blocks``
-        (8) of ``Ablation``.
+        Fields of ``Options``.
 
     Returns
     -------
     Attribution
-        On the CPU. Ablation has one value per region and block of time: it lies on the block's
-        voxels in proportion to how far they are from the baseline, so that sums over a block are
-        the block's score. Grad-CAM has one per cell and frame, spread evenly.
+        On the CPU. Occlusion and Shapley sampling have one value per region and stretch of time:
+        it lies on the block's voxels in proportion to how far they are from the baseline, so
+        that sums over a block are the block's score. Grad-CAM's cells are spread evenly.
 
     Raises
     ------
     ValueError
-        For unknown names, NaN frames, misfitting shapes, a model in training mode.
+        For unknown names, NaN frames, misfitting shapes.
+    ModelError
+        For a network in training mode, one that fails, gives NaN or has no gradients.
     IncompleteModelError
         Where DeepLift misses more than 5 % of f(x) - f(x0) over these clips.
 
@@ -142,23 +131,31 @@ def attribute(
     >>> attribute(Mean().eval(), clips, "InputXGradient", "zero").values.sum(dim=(1, 2, 3, 4))
     tensor([1., 1.])
     """
-    chosen = _options(seed, options)
     method = method_name(method)
-    _check_request(model, clips)
-    reference = baseline_clips(clips, baseline)
-    _check_labels(chosen.regions, clips)
-    limit = DEFAULT_PASSES if internal_batch_size is None else int(internal_batch_size)
-    if limit < 1:
-        raise ValueError(f"internal_batch_size {internal_batch_size} must be at least 1.")
+    chosen = _options(options, clips)
+    _check_clips(clips)
+    many = method == "ExpectedGradients"
+    base = None
+    if many and not isinstance(baseline, str):
+        base = baseline if baseline.ndim == 5 else baseline[None]
+    reference = references.clips_of(clips, baseline if base is None else base[:1])
+    device = next((p.device for p in model.parameters()), clips.device)
+    x, x0 = clips.to(device), reference.to(device)
+    score = partial(score_of, model, output=output)
+    with torch.no_grad():
+        found = torch.cat([score(part) for part in x.split(internal_batch_size)])
+        if base is None:
+            shared = len(x0) > 1 and x0.stride(0) == 0
+            parts = (x0[:1] if shared else x0).split(internal_batch_size)
+            zero = torch.cat([score(part) for part in parts]).expand(len(x))
+        else:
+            x0 = base.to(x)
+            zero = torch.stack([score(one[None].expand_as(x[:1])) for one in x0]).mean().expand(
+                len(x))  # fmt: skip
     explain = _EXPLAINERS[method]
-    with _quiet_captum():
-        parts = list(_within_memory(explain, model, clips, reference, limit, chosen))
-    values, output, output_baseline = (torch.cat(column) for column in zip(*parts))
+    values = explain(model, score, x, x0, internal_batch_size, chosen).detach().float().cpu()
     name = baseline if isinstance(baseline, str) else "tensor"
-    result = _judged(values, output, output_baseline, clips, reference, (method, name))
-    if method == "DeepLift":
-        _refuse_incomplete(result, type(model).__name__)
-    return result
+    return _judged(values, found.cpu(), zero.cpu(), clips, reference, (method, name), model)
 
 
 def method_name(name: str) -> str:
@@ -176,181 +173,58 @@ def method_name(name: str) -> str:
     return found
 
 
-def baseline_clips(clips: Tensor, baseline: str | Tensor) -> Tensor:
-    """Return the reference input for every clip.
-
-    Parameters
-    ----------
-    clips : Tensor
-        (N, C, T, H, W) float32.
-    baseline : str or Tensor
-        A name in ``BASELINES``, or a tensor that broadcasts to the clips: (C, 1, H, W) for one
-        frame repeated, (N, C, 1, H, W), or whole clips.
-
-    Returns
-    -------
-    Tensor
-        (N, C, T, H, W) float32.
+def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> Tensor:
+    """Scores (N,) of clips; a network that cannot give them is refused in one sentence.
 
     Raises
     ------
-    ValueError
-        For an unknown name, a shape that does not broadcast, or NaN.
-
-    Examples
-    --------
-    >>> baseline_clips(torch.ones(1, 3, 2, 4, 4), "zero").sum()
-    tensor(0.)
+    ModelError
     """
-    if isinstance(baseline, str):
-        if baseline not in BASELINES:
-            raise ValueError(
-                f"baseline {baseline!r} is none of {', '.join(BASELINES)}; "
-                "for the own neutral frame pass the tensor that own_neutral() gives."
-            )
-        return _named_baseline(clips, baseline)
-    if not torch.isfinite(baseline).all():
-        raise ValueError("baseline holds NaN or infinite values; take it from a frame with a face.")
-    shape = tuple(baseline.shape)
-    fits = len(shape) in (4, 5) and all(
-        have in (1, want) for have, want in zip(shape[::-1], tuple(clips.shape)[::-1])
-    )
-    if not fits:
-        raise ValueError(
-            f"baseline {shape} does not fit clips {tuple(clips.shape)}; "
-            "give (C, 1, H, W), (N, C, 1, H, W) or (N, C, T, H, W)."
+    name = type(model).__name__
+    if any(module.training for module in model.modules()):
+        raise ModelError(f"{name} is in training mode; call model.eval() before explaining it.")
+    try:
+        found = model(clips)
+    except Exception as error:
+        advice = (
+            "this machine has no such device: load it with map_location='cpu' and take .cuda() "
+            "out of its code"
+            if any(word in str(error) for word in ("CUDA", "NVIDIA"))
+            else "give clips of the frames and size that it was made for, or wrap it: "
+            "attribution.Adapter(model, frames=..., size=...)"
         )
-    return baseline.to(clips).expand_as(clips)
+        raise ModelError(
+            f"{name} fails on clips {tuple(clips.shape)} ({error}); {advice}."
+        ) from error
+    if not isinstance(found, Tensor) or not found.ndim or len(found) != len(clips):
+        raise ModelError(f"{name} must give a tensor (N,) or (N, K) for N clips.")
+    found = found.flatten(1) if found.ndim > 1 else found[:, None]
+    if output is None and found.shape[1] > 1:
+        raise ModelError(f"{name} gives {found.shape[1]} outputs; say which: output=0 to "
+                         f"{found.shape[1] - 1}.")  # fmt: skip
+    if not -found.shape[1] <= (output or 0) < found.shape[1]:
+        raise ModelError(f"{name} has no output {output}; it has 0 to {found.shape[1] - 1}.")
+    score = found[:, output or 0]
+    if not torch.isfinite(score).all():
+        raise ModelError(f"{name} gives NaN or infinity for clips in 0 to 1; check its weights and "
+                         "the range and normalisation that it expects.")  # fmt: skip
+    return score
 
 
-def _named_baseline(clips: Tensor, name: str) -> Tensor:
-    if name == "zero":
-        return torch.zeros_like(clips[:1]).expand_as(clips)
-    if name == "temporal_mean":
-        return clips.mean(dim=2, keepdim=True).expand_as(clips)
-    return blurred(clips)
-
-
-def blurred(clips: Tensor, *, sigma: float | None = None) -> Tensor:
-    """Blur every frame by itself; ``sigma`` in pixels, an eighth of the shorter side by default.
-
-    Examples
-    --------
-    >>> flat = torch.full((1, 3, 2, 16, 16), 0.5)
-    >>> torch.allclose(blurred(flat), flat)
-    True
-    """
-    height, width = clips.shape[-2:]
-    sigma = BLUR_SIGMA * min(height, width) if sigma is None else sigma
-    radius = max(1, min(int(3 * sigma), min(height, width) - 1))
-    offsets = torch.arange(-radius, radius + 1, dtype=clips.dtype, device=clips.device)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    flat = clips.reshape(-1, 1, height, width)
-    flat = functional.pad(flat, (radius,) * 4, mode="reflect")
-    flat = functional.conv2d(flat, kernel.reshape(1, 1, 1, -1))
-    flat = functional.conv2d(flat, kernel.reshape(1, 1, -1, 1))
-    return flat.reshape(clips.shape)
-
-
-def neutral_frame(landmarks: np.ndarray) -> int:
-    """Return the row whose face is nearest the recording's median face, pose taken out.
-
-    Every frame's landmarks are mapped onto the median's rigid points (nose, eye corners) by the
-    best affine map, which takes out place, size, roll and, to first order, yaw and pitch.
-
-    Parameters
-    ----------
-    landmarks : np.ndarray
-        (F, 68, 2) float, pixels; NaN rows are passed over.
-
-    Returns
-    -------
-    int
-        A row of ``landmarks``.
-
-    Raises
-    ------
-    ValueError
-        For another shape, or where no row is complete.
-    """
-    points = np.asarray(landmarks, dtype=np.float64)
-    if points.ndim != 3 or points.shape[1:] != (anatomy.N_LANDMARKS, 2):
-        raise ValueError(f"landmarks {points.shape} must be (F, 68, 2).")
-    seen = np.flatnonzero(np.isfinite(points).all(axis=(1, 2)))
-    if not seen.size:
-        raise ValueError("no frame has all 68 landmarks; a neutral frame needs at least one.")
-    posed = points[seen]
-    target = np.median(posed - posed.mean(axis=1, keepdims=True), axis=0)
-    normal = np.stack([_onto(frame, target) for frame in posed])
-    middle = np.median(normal, axis=0)
-    inner = list(anatomy.INNER_POINTS)
-    distance = np.square(normal[:, inner] - middle[inner]).sum(axis=(1, 2))
-    return int(seen[np.argmin(distance)])
-
-
-def _onto(frame: np.ndarray, target: np.ndarray) -> np.ndarray:
-    rigid = list(_RIGID)
-    ones = np.ones((len(frame), 1))
-    design = np.hstack([frame, ones])
-    affine, *_ = np.linalg.lstsq(design[rigid], target[rigid], rcond=None)
-    return design @ affine
-
-
-def own_neutral(frames: np.ndarray, landmarks: np.ndarray) -> Tensor:
-    """Return the recording's own least active frame as a baseline.
-
-    Parameters
-    ----------
-    frames : np.ndarray
-        (F, H, W, 3) uint8 RGB, as a clip archive holds them.
-    landmarks : np.ndarray
-        (F, 68, 2) float, pixels; row f is frame f.
-
-    Returns
-    -------
-    Tensor
-        (3, 1, H, W) float32 in 0 to 1; it broadcasts over clips and time.
-
-    Raises
-    ------
-    ValueError
-        Where frames and landmarks differ in length, or no frame has landmarks.
-    """
-    if len(frames) != len(landmarks):
-        raise ValueError(
-            f"{len(frames)} frames and {len(landmarks)} rows of landmarks; row f must be frame f."
-        )
-    frame = np.asarray(frames)[neutral_frame(landmarks)]
-    return torch.from_numpy(frame.copy()).permute(2, 0, 1)[:, None].float() / 255
-
-
-def randomised(model: nn.Module, *, seed: int = 0) -> Iterator[tuple[int, nn.Module]]:
-    """Yield copies of the model with 1, 2, ... all layers randomised, from the output down.
-
-    Every weight tensor is shuffled within itself: its distribution stays, what it learned goes
-    (the cascade of Adebayo et al., 2018).
-    """
-    changed = copy.deepcopy(model)
-    generator = torch.Generator().manual_seed(seed)
-    layers = [m for m in changed.modules() if list(m.parameters(recurse=False))]
-    for number, layer in enumerate(reversed(layers), start=1):
-        with torch.no_grad():
-            for weights in layer.parameters(recurse=False):
-                order = torch.randperm(weights.numel(), generator=generator)
-                weights.copy_(weights.flatten()[order].reshape(weights.shape))
-        yield number, copy.deepcopy(changed)
-
-
-def _options(seed: int, options: dict) -> _Options:
-    values = {"steps": 50, "samples": 16, "noise": 0.02, "regions": None, "time_blocks": 8}
-    unknown = sorted(set(options) - set(values))
+def _options(options: dict[str, Any], clips: Tensor) -> Options:
+    unknown = sorted(set(options) - set(Options.__dataclass_fields__))
     if unknown:
-        raise ValueError(f"unknown option {', '.join(unknown)}; there are {', '.join(values)}.")
-    return _Options(seed=int(seed), **(values | options))
+        known = ", ".join(Options.__dataclass_fields__)
+        raise ValueError(f"unknown option {', '.join(unknown)}; there are {known}.")
+    chosen = Options(**options)
+    want = (clips.shape[0], *clips.shape[2:])
+    if chosen.regions is not None and tuple(chosen.regions.shape) != want:
+        raise ValueError(f"regions {tuple(chosen.regions.shape)} do not fit clips; they must be "
+                         f"(N, T, H, W) {want}.")  # fmt: skip
+    return chosen
 
 
-def _check_request(model: nn.Module, clips: Tensor) -> None:
+def _check_clips(clips: Tensor) -> None:
     if clips.ndim != 5 or not len(clips):
         raise ValueError(f"clips {tuple(clips.shape)} must be (N, C, T, H, W), at least one.")
     if not clips.is_floating_point():
@@ -358,226 +232,188 @@ def _check_request(model: nn.Module, clips: Tensor) -> None:
     lost = torch.nonzero(~torch.isfinite(clips).all(dim=4).all(dim=3).all(dim=1))
     if len(lost):
         clip, frame = lost[0].tolist()
-        raise ValueError(
-            f"clip {clip} holds NaN in frame {frame} ({len(lost)} frames in all); "
-            "leave out windows with lost frames."
-        )
-    if any(module.training for module in model.modules()):
-        raise ValueError("the model is in training mode; call model.eval() before explaining it.")
+        raise ValueError(f"clip {clip} holds NaN in frame {frame} ({len(lost)} frames in all); "
+                         "leave out windows with lost frames.")  # fmt: skip
 
 
-def _check_labels(regions: Tensor | None, clips: Tensor) -> None:
-    want = (clips.shape[0], *clips.shape[2:])
-    if regions is not None and tuple(regions.shape) != want:
-        raise ValueError(
-            f"regions {tuple(regions.shape)} do not fit clips; they must be (N, T, H, W) {want}."
-        )
+def gradient(score: Callable[[Tensor], Tensor], clips: Tensor) -> Tensor:
+    """Derivative (N, C, T, H, W) of every clip's score after its voxels."""
+    leaf = clips.detach().clone().requires_grad_()
+    with torch.enable_grad():
+        found = score(leaf)
+    if not found.requires_grad:
+        raise ModelError("the model passes no gradients on (no_grad, detach or NumPy in its "
+                         "forward); explain it by 'Occlusion' or 'ShapleySampling'.")  # fmt: skip
+    return torch.autograd.grad(found.sum(), leaf)[0]
 
 
-@contextmanager
-def _quiet_captum() -> Iterator[None]:
-    with warnings.catch_warnings():
-        # Captum announces its hooks and required gradients on every call.
-        warnings.filterwarnings("ignore", category=UserWarning, module="captum")
-        yield
-
-
-def _within_memory(explain, model, clips, reference, limit, chosen) -> Iterator[tuple]:
-    start = 0
-    while start < len(clips):
-        stop = min(start + limit, len(clips))
-        part = _attempt(explain, model, clips, reference, (start, stop, limit), chosen)
-        if part is None:
-            limit = limit // 2
-            log.warning("out of memory: continuing with at most %d clips in one pass", limit)
-            continue
-        start = stop
-        yield part
-
-
-def _attempt(explain, model, clips, reference, span, chosen) -> tuple | None:
-    """Explain clips start to stop, or return None where memory ran out and can be saved."""
-    start, stop, limit = span
-    device = next((p.device for p in model.parameters()), clips.device)
-    try:
-        x, x0 = (tensor[start:stop].to(device).float() for tensor in (clips, reference))
-        with torch.no_grad():
-            outputs = [_score(model, x), _reference_score(model, x0)]
-        values = explain(model, x, x0, limit, (start, chosen))
-        return (values.detach().float().cpu().contiguous(), *(output.cpu() for output in outputs))
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
-            raise
-        if limit == 1:
-            raise MemoryError(
-                f"one clip of shape {tuple(clips.shape[1:])} does not fit in memory; use fewer "
-                "frames, smaller crops or a smaller model."
-            ) from error
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    return None
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    named = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return named or "can't allocate memory" in str(error) or "out of memory" in str(error)
-
-
-def _score(model: nn.Module, clips: Tensor) -> Tensor:
-    output = model(clips)
-    if output.numel() != len(clips):
-        raise ValueError(
-            f"the model gives {tuple(output.shape)} for {len(clips)} clips; "
-            "only models with one score per clip can be explained."
-        )
-    return output.reshape(len(clips))
-
-
-def _reference_score(model: nn.Module, x0: Tensor) -> Tensor:
-    # One reference shared by all clips is one pass, not as many as there are clips.
-    shared = len(x0) > 1 and x0.stride(0) == 0
-    return _score(model, x0[:1]).expand(len(x0)) if shared else _score(model, x0)
-
-
-def _deeplift(model, x, x0, limit, extra) -> Tensor:
-    # Captum runs clip and baseline in one pass: half as many clips keep the bound.
-    size = max(1, limit // 2)
-    explainer = attr.DeepLift(model)
-    pairs = zip(x.split(size), x0.split(size))
-    # A graph per chunk: detached at once, or memory grows with the number of chunks.
-    return torch.cat([explainer.attribute(a, baselines=b).detach() for a, b in pairs])
-
-
-def _integrated_gradients(model, x, x0, limit, extra) -> Tensor:
-    explainer = attr.IntegratedGradients(lambda clips: _score(model, clips))
-    return explainer.attribute(
-        x,
-        baselines=x0,
-        n_steps=extra[1].steps,
-        method="gausslegendre",
-        internal_batch_size=max(limit, len(x)),
-    )
-
-
-def _saliency(model, x, x0, limit, extra) -> Tensor:
-    # Signed: the sign says in which direction the score would move.
-    return attr.Saliency(lambda clips: _score(model, clips)).attribute(x, abs=False)
-
-
-def _input_x_gradient(model, x, x0, limit, extra) -> Tensor:
-    return attr.InputXGradient(lambda clips: _score(model, clips)).attribute(x)
-
-
-def _gradient_shap(model, x, x0, limit, extra) -> Tensor:
-    explainer = attr.GradientShap(lambda clips: _score(model, clips))
-
-    def one(clip: Tensor, reference: Tensor, chosen: _Options, size: int) -> Tensor:
-        return explainer.attribute(clip, baselines=reference, n_samples=size, stdevs=chosen.noise)
-
-    return _sampled(one, x, x0, limit, extra)
-
-
-def _noise_tunnel(model, x, x0, limit, extra) -> Tensor:
-    gradients = attr.IntegratedGradients(lambda clips: _score(model, clips))
-    explainer = attr.NoiseTunnel(gradients)
-
-    def one(clip: Tensor, reference: Tensor, chosen: _Options, size: int) -> Tensor:
-        # "smoothgrad" averages; its square would break completeness.
-        return explainer.attribute(
-            clip,
-            nt_type="smoothgrad",
-            nt_samples=size,
-            nt_samples_batch_size=1,
-            stdevs=chosen.noise,
-            baselines=reference,
-            n_steps=chosen.steps,
-            method="gausslegendre",
-            internal_batch_size=limit,
-        )
-
-    return _sampled(one, x, x0, limit, extra)
-
-
-def _sampled(one: Callable, x: Tensor, x0: Tensor, limit: int, extra: tuple) -> Tensor:
-    """Average random attributions clip by clip, so that the batch size changes no number."""
-    start, chosen = extra
-    batch = min(limit, chosen.samples)
-    rounds = max(1, round(chosen.samples / batch))
-    found = []
-    for row in range(len(x)):
-        with _seeded(chosen.seed + start + row):
-            clip, reference = x[row : row + 1], x0[row : row + 1]
-            draws = [one(clip, reference, chosen, batch).detach() for _ in range(rounds)]
-        found.append(torch.stack(draws).mean(dim=0))
+def _deeplift(model, score, x, x0, limit, chosen) -> Tensor:
+    shared = x0[:1].contiguous() if x0.stride(0) == 0 else None
+    found: list[Tensor] = []
+    with _rescaled(model) as rescale:
+        for part, base in zip(x.split(limit), x0.split(limit)):
+            if shared is None or not found:
+                rescale.compare(score, base if shared is None else shared)
+            found.append(rescale.gradient(score, part) * (part - base))
     return torch.cat(found)
 
 
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    # Captum draws from torch's and from NumPy's global generators; both are put back afterwards.
-    state = np.random.get_state()  # noqa: NPY002
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        try:
-            yield
-        finally:
-            np.random.set_state(state)  # noqa: NPY002
+class _Rescale:
+    """DeepLift's rule: an activation's slope is Δout / Δin against the reference's pass."""
 
+    def __init__(self) -> None:
+        self.seen: list[tuple[Tensor, Tensor]] = []
+        self.call = -1  # below 0 the reference passes
 
-def _ablation(model, x, x0, limit, extra) -> Tensor:
-    """Replace each region by the reference in more and more of the clip, from either end.
+    def compare(self, score: Callable[[Tensor], Tensor], reference: Tensor) -> None:
+        """Note what every activation makes of the reference."""
+        self.seen, self.call = [], -1
+        with torch.no_grad():
+            score(reference)
 
-    A block replaced alone tears the movement at both its ends, and a model that reads change sees
-    the tears; here a tear is in every step and cancels from one to the next. The blocks of a
-    region add up to what replacing all of it does.
-    """
-    start, chosen = extra
-    regions, times = _cells(chosen, x, start)
-    values, away = torch.zeros_like(x), (x - x0).abs()
-    with torch.no_grad():
-        full = _score(model, x)
-    for region in regions.unique():
-        inside = (regions == region)[:, None]
-        for time, change in enumerate(_worth_in_time(model, (x, x0), full, inside, times)):
-            block = inside * (times == time) * away
-            size = block.sum(dim=(1, 2, 3, 4)).clamp(min=1e-12)
-            values += block * (change / size)[:, None, None, None, None]
-    return values
+    def gradient(self, score: Callable[[Tensor], Tensor], clips: Tensor) -> Tensor:
+        """Multipliers (N, C, T, H, W) against the reference."""
+        self.call = 0
+        return gradient(score, clips)
 
-
-def _worth_in_time(model, ends, full: Tensor, inside: Tensor, times: Tensor) -> Tensor:
-    """What one region adds to the score in every block of time, (S, N) score points."""
-    x, x0 = ends
-    cuts = range(1, int(times.max()) + 1)
-    with torch.no_grad():
-        gone = _score(model, torch.where(inside, x0, x))
-        early, late = (
-            [_score(model, torch.where(inside & side(cut), x0, x)) for cut in cuts]
-            for side in (lambda cut: times < cut, lambda cut: times >= cut)
+    def hook(self, module: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> Tensor:
+        """Same value as the activation's, another slope."""
+        if self.call < 0:
+            self.seen.append((given[0].detach(), result.detach()))
+            return result
+        # A reference that all clips share was passed once; frames may be in the batch's axis.
+        times = len(given[0]) // len(self.seen[self.call][0])
+        base, base_result = (
+            part.repeat(times, *[1] * (part.ndim - 1)) for part in self.seen[self.call]
         )
-    rising, falling = torch.stack([gone, *late, full]), torch.stack([full, *early, gone])
-    return (rising.diff(dim=0) - falling.diff(dim=0)) / 2
+        self.call += 1
+        with torch.no_grad():
+            gap = given[0] - base
+            step = 1e-3
+            local = (module.forward(given[0] + step) - module.forward(given[0] - step)) / (2 * step)
+            slope = torch.where(gap.abs() > 1e-5, (result - base_result) / gap, local)
+        return result.detach() + slope * (given[0] - given[0].detach())
 
 
-def _cells(chosen: _Options, x: Tensor, start: int) -> tuple[Tensor, Tensor]:
-    """Number every pixel's region, (N, T, H, W), and every frame's block of time, (T, 1, 1)."""
-    frames, height, width = x.shape[2:]
+@contextmanager
+def _rescaled(model: nn.Module) -> Iterator[_Rescale]:
+    layers = [module for module in model.modules() if isinstance(module, ELEMENTWISE)]
+    inplace: list[bool] = [getattr(layer, "inplace", False) for layer in layers]
+    rescale = _Rescale()
+    hooks = [layer.register_forward_hook(rescale.hook) for layer in layers]
+    try:
+        for layer in layers:
+            layer.inplace = False
+        yield rescale
+    finally:
+        for layer, was, hook in zip(layers, inplace, hooks):
+            hook.remove()
+            layer.inplace = was  # type: ignore[assignment]
+
+
+def _along(score, x, places, limit) -> Tensor:
+    """Sum of gradient × difference over ``places``: (reference, share of the way, weight)."""
+    total = torch.zeros_like(x)
+    for base, share, weight in places:
+        gap = x - base
+        slopes = [gradient(score, part) for part in (x - (1 - share) * gap).split(limit)]
+        total += weight * torch.cat(slopes) * gap
+    return total
+
+
+def _integrated_gradients(model, score, x, x0, limit, chosen) -> Tensor:
+    nodes, weights = np.polynomial.legendre.leggauss(chosen.steps)
+    places = [(x0, (1 + node) / 2, weight / 2) for node, weight in zip(nodes, weights)]
+    return _along(score, x, places, limit)
+
+
+def _expected_gradients(model, score, x, x0, limit, chosen) -> Tensor:
+    """Over every reference in turn, the way in equal parts with a random place in each."""
+    rng = np.random.default_rng(chosen.seed)
+    count = max(1, chosen.samples // len(x0))
+    places = [(base, (part + rng.random()) / count, 1 / (count * len(x0)))
+              for base in x0 for part in range(count)]  # fmt: skip
+    return _along(score, x, places, limit)
+
+
+def _saliency(model, score, x, x0, limit, chosen) -> Tensor:
+    # Signed: the sign says in which direction the score would move.
+    return torch.cat([gradient(score, part) for part in x.split(limit)])
+
+
+def _input_x_gradient(model, score, x, x0, limit, chosen) -> Tensor:
+    return _saliency(model, score, x, x0, limit, chosen) * x
+
+
+def _blocks(chosen: Options, x: Tensor) -> tuple[Tensor, int, int]:
+    """Block of every voxel (N, 1, T, H, W), stretch-major; number of stretches and of regions."""
+    frames = x.shape[2]
+    parts = min(chosen.stretches, frames)
+    time = (torch.arange(frames, device=x.device) * parts // frames).view(1, 1, -1, 1, 1)
     if chosen.regions is None:
-        rows = torch.arange(height, device=x.device) * 4 // height
-        columns = torch.arange(width, device=x.device) * 4 // width
-        labels = (rows[:, None] * 4 + columns[None]).expand(len(x), frames, height, width)
-    else:
-        labels = chosen.regions[start : start + len(x)].to(x.device)
-    blocks = min(chosen.time_blocks, frames)
-    times = torch.arange(frames, device=x.device) * blocks // frames
-    return labels, times[:, None, None]
+        return time.expand(len(x), 1, *x.shape[2:]), parts, 1
+    labels = chosen.regions.to(x.device).long()[:, None]
+    count = int(labels.max()) + 1
+    return time * count + labels, parts, count
 
 
-def _grad_cam(model, x, x0, limit, extra) -> Tensor:
-    layer = _last_map(model, x[:1])
-    explainer = attr.LayerGradCam(lambda clips: _score(model, clips), layer)
-    coarse = explainer.attribute(x).detach()
+def _laid_out(worth: Tensor, blocks: Tensor, x: Tensor, x0: Tensor) -> Tensor:
+    """Values (N, B) of blocks on their voxels, in proportion to |x - x0|."""
+    away = (x - x0).abs() + 1e-12
+    index = blocks.expand_as(x).flatten(1)
+    size = torch.zeros_like(worth).scatter_add_(1, index, away.flatten(1))
+    return (away.flatten(1) * (worth / size.clamp(min=1e-12)).gather(1, index)).view_as(x)
+
+
+def _occlusion(model, score, x, x0, limit, chosen) -> Tensor:
+    """Every block replaced by the reference alone: what the score loses."""
+    blocks, parts, count = _blocks(chosen, x)
+    worth = torch.zeros(len(x), parts * count, device=x.device)
+    with torch.no_grad():
+        whole = _scores(score, x, limit)
+        for block in blocks.unique().tolist():
+            worth[:, block] = whole - _scores(score, torch.where(blocks == block, x0, x), limit)
+    return _laid_out(worth, blocks, x, x0)
+
+
+def _shapley(model, score, x, x0, limit, chosen) -> Tensor:
+    """What blocks add to the score on the way from the reference to the clip, over several ways.
+
+    A way goes through time from one end to the other, so that the picture is torn in one place
+    only: a model that reads change sees every tear. Every second way goes backwards, and the tear
+    cancels. Within a stretch the regions come in random order. These are the marginal
+    contributions of Shapley (1953), over the orders that keep time in one piece.
+    """
+    blocks, parts, count = _blocks(chosen, x)
+    rng = np.random.default_rng(chosen.seed)
+    ways = max(1, round(chosen.passes / (2 * parts * count))) * 2 if count > 1 else 2
+    worth = torch.zeros(len(x), parts * count, device=x.device)
+    with torch.no_grad():
+        start, end = _scores(score, x0, limit), _scores(score, x, limit)
+        for way in range(ways):
+            if way % 2 == 0:
+                forth = [stretch * count + region for stretch in range(parts)
+                         for region in rng.permutation(count).tolist()]  # fmt: skip
+            order = forth if way % 2 == 0 else forth[::-1]
+            shown, before = x0.clone(), start
+            for place, block in enumerate(order):
+                inside = blocks == block
+                if not inside.any():
+                    continue
+                shown = torch.where(inside, x, shown)
+                after = end if place == len(order) - 1 else _scores(score, shown, limit)
+                worth[:, block] += (after - before) / ways
+                before = after
+    return _laid_out(worth, blocks, x, x0)
+
+
+def _scores(score, clips: Tensor, limit: int) -> Tensor:
+    return torch.cat([score(part) for part in clips.split(limit)])
+
+
+def _grad_cam(model, score, x, x0, limit, chosen) -> Tensor:
+    explainer = attr.LayerGradCam(score, _last_map(model, x[:1]))
+    coarse = torch.cat([explainer.attribute(part).detach() for part in x.split(limit)])
     if coarse.ndim == 4:  # an image layer: its batch is every frame of every clip
         coarse = coarse.reshape(len(x), -1, *coarse.shape[-2:])[:, None]
     fine = functional.interpolate(coarse, size=x.shape[2:], mode="trilinear")
@@ -589,8 +425,7 @@ def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
     found: list[nn.Module] = []
 
     def note(module: nn.Module, _: tuple, output: Tensor) -> None:
-        per_frame = output.ndim == 4 and len(output) == clip.shape[2]
-        if (output.ndim == 5 or per_frame) and min(output.shape[-2:]) > 1:
+        if output.ndim in (4, 5) and min(output.shape[-2:]) > 1:
             found.append(module)
 
     layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)]
@@ -602,7 +437,7 @@ def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
         for hook in hooks:
             hook.remove()
     if not found:
-        raise ValueError(
+        raise ModelError(
             "LayerGradCam needs a convolution that keeps a map; use IntegratedGradients instead."
         )
     return found[-1]
@@ -611,38 +446,31 @@ def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
 _EXPLAINERS: dict[str, Callable[..., Tensor]] = {
     "DeepLift": _deeplift,
     "IntegratedGradients": _integrated_gradients,
+    "ExpectedGradients": _expected_gradients,
     "Saliency": _saliency,
     "InputXGradient": _input_x_gradient,
-    "GradientShap": _gradient_shap,
-    "NoiseTunnel": _noise_tunnel,
-    "Ablation": _ablation,
     "LayerGradCam": _grad_cam,
+    "Occlusion": _occlusion,
+    "ShapleySampling": _shapley,
 }
+METHODS = tuple(_EXPLAINERS)
 
 
-def _judged(values, output, output_baseline, clips, reference, names) -> Attribution:
+def _judged(values, output, zero, clips, reference, names, model) -> Attribution:
     """Measure the gap to f(x) - f(x0) in float64 and flag the clips that miss it."""
-    method, baseline = names
-    difference = (output - output_baseline).double()
+    difference = (output - zero).double()
     delta = values.double().sum(dim=(1, 2, 3, 4)) - difference
-    if method == "GradientShap":
-        delta = torch.full_like(delta, float("nan"))
-    complete = delta.abs() <= TOLERANCE * difference.abs()
     degenerate = (clips == reference).flatten(1).all(dim=1).cpu()
     if degenerate.any():
         log.warning("%d of %d clips equal their baseline", int(degenerate.sum()), len(values))
-    return Attribution(
-        values, output, output_baseline, delta.float(), complete, degenerate, method, baseline
-    )
-
-
-def _refuse_incomplete(result: Attribution, model: str) -> None:
-    difference = (result.output - result.output_baseline).abs().sum()
-    gap = result.delta.abs().sum()
-    rounding = 1e-5 * (result.output.abs() + result.output_baseline.abs()).sum()
-    if gap > REFUSAL * difference and gap > rounding:
+    gap, rounding = delta.abs().sum(), 1e-5 * (output.abs() + zero.abs()).sum()
+    if names[0] == "DeepLift" and gap > max(REFUSAL * difference.abs().sum(), rounding):
         raise IncompleteModelError(
-            f"DeepLift on {model} misses {float(gap / difference):.0%} of f(x) - f(x0): the model "
-            "has layers it has no rule for (attention, max pooling, reused activations). Use "
-            " method 'IntegratedGradients' or 'Ablation'."
+            f"DeepLift on {type(model).__name__} misses {gap / difference.abs().sum():.0%} of "
+            f"f(x) - f(x0) ({gap / len(delta):.3g} score points a clip): the model has layers "
+            "without a rule (attention, max pooling, functional activations). Use method "
+            "'IntegratedGradients' or 'ShapleySampling'."
         )
+    complete = delta.abs() <= TOLERANCE * difference.abs()
+    return Attribution(values, output, zero.contiguous(), delta.float(), complete, degenerate,
+                       *names)  # fmt: skip

@@ -88,17 +88,6 @@ def boxes(landmarks: np.ndarray, *, margin: float = 0.25) -> dict[str, np.ndarra
     return found
 
 
-def box_masks(landmarks: np.ndarray, shape: Sequence[int], *, margin: float = 0.25) -> np.ndarray:
-    """The paper's boxes as masks, bool (R', H, W) in the order of `anatomy.FEATURE_REGIONS`."""
-    height, width = shape[:2]
-    y, x = np.mgrid[:height, :width]
-    found = [
-        (x >= left) & (x <= left + wide) & (y >= top) & (y <= top + high)
-        for left, top, wide, high in boxes(landmarks, margin=margin).values()
-    ]
-    return np.stack(found)
-
-
 @dataclass(frozen=True)
 class Tile:
     """A region's place in the composite, as shares of its side."""

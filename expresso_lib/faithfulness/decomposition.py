@@ -30,7 +30,8 @@ def parts(
     Returns
     -------
     DataFrame
-        Index: region, ``f(x0)`` last; ``estimate, ci_low, ci_high``. The estimates add up to r.
+        Index: region, ``f(x0)`` after them, and ``not explained`` where an explanation does not
+        add up; ``estimate, ci_low, ci_high``. The estimates add up to r.
     """
     terms = explanation.parts_of_r(regions, participants).pivot(
         index="participant", columns="region", values="value"
@@ -45,7 +46,8 @@ def parts(
     )
     columns = dict(zip(("estimate", "ci_low", "ci_high"), interval))
     found = pd.DataFrame(columns, index=terms.columns)
-    return found.loc[[*found.index.drop("f(x0)"), "f(x0)"]]
+    last = [name for name in ("f(x0)", "not explained") if name in found.index]
+    return found.loc[[*found.index.drop(last), *last]]
 
 
 def beyond_chance(regions: pd.DataFrame, dealt: Sequence[pd.DataFrame]) -> pd.DataFrame:

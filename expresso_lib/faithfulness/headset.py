@@ -18,11 +18,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from expresso_lib import attribution, clips, models, rendered, store
-from expresso_lib.faithfulness import metrics
+from expresso_lib import attribution, models, rendered, store
+from expresso_lib.faithfulness import interventions, metrics
 
-# Rendering at half the size of the cohort's pictures keeps what a 64 px crop can show.
-RENDER_SIZE = 112
 BASELINES = ("own_neutral", "blur", "zero")
 MODELS = {"own": "this run's model", "taught": "trained with headsets"}
 
@@ -66,7 +64,8 @@ class Pairs:
 
 
 def items(*, participants: int, length: int, side: int, rate: float, dilation: int = 1,
-          seed: int = 0, render_size: int = RENDER_SIZE) -> list[store.Item]:  # fmt: skip
+          seed: int = 0,
+          render_size: int = interventions.RENDER_SIZE) -> list[store.Item]:  # fmt: skip
     """The participants of a ``headset`` cohort, for `render`.
 
     Parameters
@@ -93,32 +92,25 @@ def items(*, participants: int, length: int, side: int, rate: float, dilation: i
 
 def render(work: store.Item, path: Path) -> None:
     """Render one participant's clip with the headset and without it (a `store.map` function)."""
-    side, size = work.recipe["side"], work.recipe["render_size"]
+    sizes = {"size": work.recipe["side"], "render_size": work.recipe["render_size"]}
     plan = rendered.plan_cohort(**work.recipe["cohort"])
-    source = (np.arange(work.recipe["length"]) * 2 * work.recipe["dilation"]).tolist()
     script = replace(plan.script(work.name), headset=True)
-    on, off = (
-        _cut(one, source, side, size) for one in (script, rendered.without(script, "headset"))
-    )
+    bare = rendered.without(script, "headset")
+    on, off = (interventions.archive_of(one, **sizes) for one in (script, bare))
+    length, step = work.recipe["length"], work.recipe["dilation"]
+    rows = slice(0, length * step, step)
     people = plan.recordings.merge(plan.participants[["participant", "score"]], on="participant")
     own = people.set_index("recording").loc[work.name]
     np.savez(
         path,
-        worn=on.frames,
-        bare=off.frames,
+        worn=on.frames[rows],
+        bare=off.frames[rows],
         participant=own["participant"],
         recording=work.name,
         score=float(own["score"]),
         headset=bool(own["headset"]),
-        neutral=attribution.neutral_frame(on.landmarks),
+        neutral=attribution.neutral_frame(on.landmarks[rows]),
     )
-
-
-def _cut(script: rendered.Script, source: list[int], side: int, size: int) -> clips.ClipArchive:
-    frames = list(rendered.render(script, size=size, frames=source))
-    pictures = ((number, frame.image) for number, frame in zip(source, frames))
-    points = np.stack([frame.landmarks for frame in frames])
-    return clips.assemble(pictures, np.array(source), points, fps=script.fps / 2, size=side)
 
 
 def audits(checkpoint: Path, rendered: Iterable[store.Outcome]) -> list[store.Item]:
@@ -152,14 +144,13 @@ def said(model: nn.Module, pairs: Pairs) -> pd.DataFrame:
         ``participant, way, value``, score points; way ``effect`` is the truth, f(with) -
         f(without).
     """
-    changed = (pairs.worn - pairs.bare).abs().amax(dim=1).numpy() > metrics.CHANGED
-    effect = metrics.scores(model, pairs.worn) - metrics.scores(model, pairs.bare)
-    found = {"effect": effect}
+    changed = (pairs.worn - pairs.bare).abs().amax(dim=1) > interventions.CHANGED
+    worn, bare = (interventions.scores(model, one) for one in (pairs.worn, pairs.bare))
+    found = {"effect": worn - bare}
     for baseline in BASELINES:
         reference = pairs.neutral if baseline == "own_neutral" else baseline
         values = attribution.attribute(model, pairs.worn, "DeepLift", reference).values
-        maps = values.sum(dim=1).double().numpy()
-        found[baseline] = metrics.contribution(maps, changed)
+        found[baseline] = (values.sum(dim=1).double() * changed).sum(dim=(1, 2, 3)).numpy()
     people = pairs.table["participant"].to_numpy()
     return pd.concat(
         [
@@ -187,6 +178,7 @@ def points(rows: pd.DataFrame, **options: Any) -> pd.DataFrame:
     )
     added = (effect[MODELS["taught"]] - effect[MODELS["own"]]).rename("value").reset_index()
     whole = pd.concat([rows, added.assign(model=MODELS["taught"], way="added")], ignore_index=True)
+    whole = whole.assign(clip=whole["participant"])
     table = metrics.means(whole, ["model", "way"], **options)
     return table.rename(columns={"estimate": "points"}).set_index(["model", "way"])
 

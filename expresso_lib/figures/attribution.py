@@ -19,13 +19,14 @@ from expresso_lib.figures.statistics import forest
 
 BASELINE_TITLES = {
     "own_neutral": "own neutral frame", "blur": "blurred clip", "zero": "black (the paper's)",
-    "temporal_mean": "clip's mean", "oracle_neutral": "re-rendered neutral (oracle)",
+    "calm_mean": "mean of calm frames", "calm_frames": "calm frames",
+    "oracle_neutral": "re-rendered neutral (oracle)",
 }  # fmt: skip
 CONTROL_TITLES = {
     "random": "random", "edge": "edges, no model", "motion": "motion, no model",
     "difference": "|x − neutral|, no model", "amount": "amount of movement, no model",
     "usual": "mean effect of that much movement",
-    "zero_map": "nothing at all", "randomised": "randomised networks",
+    "randomised": "randomised networks",
 }  # fmt: skip
 TRUTH = "painted"
 DIVERGING = LinearSegmentedColormap.from_list(
@@ -85,9 +86,11 @@ def dots(
     """
     rows = table[(table["metric"] == metric) & (table["factor"] == factor)]
     # The shares are no explanation that anyone has: they say what a fair division would reach.
-    rows = rows[~rows["method"].isin(["zero_map", "share"]) & (rows["support"] != "whole")]
+    rows = rows[rows["method"] != "share"]
     pairs = list(zip(rows["method"], rows["baseline"]))
-    supports = {"changed": "on the pixels that change", "region": "on the factor's regions"}
+    supports = {"changed": "on the pixels that change", "region": "on the factor's regions",
+                "rendered": "against movement taken out", "frozen": "against a face held still",
+                "replaced": "against the calm frame"}  # fmt: skip
     rows = rows.assign(
         channel=[channel_title(*pair) for pair in pairs],
         role=[channel_role(*pair) for pair in pairs],
@@ -111,7 +114,8 @@ def by_region(estimates: pd.DataFrame, *, label: str) -> Figure:
     label : str
         Of the axis.
     """
-    order = [name for name in (*anatomy.REGIONS, "f(x0)") if name in estimates.index]
+    named = (*anatomy.REGIONS, "f(x0)", "not explained")
+    order = [name for name in named if name in estimates.index]
     rows = estimates.loc[order].assign(
         region=[name.replace("f(x0)", "the neutral frame, f(x0)") for name in order],
         group=[name if name in anatomy.FEATURE_REGIONS else "face_rest" for name in order],

@@ -49,7 +49,8 @@ TITLES = {
     "own_neutral": "own neutral frame (movement)",
     "blur": "blurred clip (standing features)",
     "zero": "black (the paper's choice)",
-    "temporal_mean": "mean of the clip",
+    "calm_mean": "mean of the calm frames",
+    "calm_frames": "each calm frame in turn",
 }
 
 

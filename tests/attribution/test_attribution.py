@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+from captum import attr
 from numpy.testing import assert_allclose
 from torch import nn
 from torchvision.models import video
@@ -64,11 +65,21 @@ def curved():
 def test_attribute_gives_the_known_answer_of_a_linear_model(clips):
     """On w . x every complete method says w (x - x0), whatever the baseline."""
     model = Linear().eval()
-    for baseline in ("zero", "blur", "temporal_mean", clips.flip(0)):
-        expected = model.weights.detach() * (clips - attribution.baseline_clips(clips, baseline))
-        for method in ("DeepLift", "IntegratedGradients", "GradientShap"):
-            result = attribution.attribute(model, clips, method, baseline, noise=0.0)
+    for baseline in ("zero", "blur", clips.flip(0)):
+        expected = model.weights.detach() * (clips - attribution.clips_of(clips, baseline))
+        for method in ("DeepLift", "IntegratedGradients"):
+            result = attribution.attribute(model, clips, method, baseline)
             torch.testing.assert_close(result.values, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_expected_gradients_average_over_the_references(clips):
+    """On w . x: w (x - mean reference), and f(x0) is the mean over the references."""
+    model = Linear().eval()
+    calm = torch.rand(5, C, 1, H, W, generator=torch.Generator().manual_seed(9))
+    result = attribution.attribute(model, clips, "ExpectedGradients", calm, samples=10)
+    expected = model.weights.detach() * (clips - calm.mean(dim=0))
+    torch.testing.assert_close(result.values, expected, rtol=1e-4, atol=1e-5)
+    assert result.complete.all()
 
 
 def test_saliency_and_input_x_gradient_give_the_gradient(clips):
@@ -81,14 +92,13 @@ def test_saliency_and_input_x_gradient_give_the_gradient(clips):
     torch.testing.assert_close(found, weights * clips)
 
 
-def test_ablation_gives_each_region_and_time_block_its_own_score(clips):
+@pytest.mark.parametrize("method", ["Occlusion", "ShapleySampling"])
+def test_blocks_get_their_own_score(clips, method):
     """On a linear model the sum over a block is the block's w (x - x0), for regions as given."""
     model = Linear().eval()
     regions = torch.randint(0, 3, (N, T, H, W), generator=torch.Generator().manual_seed(4))
-    found = attribution.attribute(
-        model, clips, "Ablation", "blur", regions=regions, time_blocks=3
-    ).values
-    true = model.weights.detach() * (clips - attribution.blurred(clips))
+    found = attribution.attribute(model, clips, method, "blur", regions=regions, stretches=3).values
+    true = model.weights.detach() * (clips - attribution.clips_of(clips, "blur"))
     block = (regions == 1)[:, None].expand_as(clips).clone()
     block[:, :, 2:] = False
     torch.testing.assert_close((found * block).sum(), (true * block).sum(), rtol=1e-3, atol=1e-3)
@@ -102,19 +112,44 @@ class Changes(nn.Module):
         return halves.diff(dim=1).abs().sum(dim=(1, 2))
 
 
-def test_ablation_sees_no_tears_and_adds_up_by_region():
-    """What never moves is worth nothing in any frame; what comes is worth its one step."""
+def test_shapley_sampling_sees_no_tears_and_adds_up():
+    """What never moves is worth nothing; what comes is worth its one step; occlusion sees tears."""
     clips, plain = torch.zeros(1, C, T, H, W), torch.zeros(1, C, T, H, W)
     clips[:, :, :, :6] = 0.4  # the upper half stands still
     clips[:, :, 3:, 6:, :5] = 0.8  # the lower left comes in frame 3
     halves = torch.zeros(1, T, H, W, dtype=torch.long)
     halves[:, :, 6:] = 1
-    found = attribution.attribute(
-        Changes().eval(), clips, "Ablation", plain, regions=halves, time_blocks=T
-    ).values
-    assert found[:, :, :, :6].abs().max() < 1e-6
-    assert_allclose(found[:, :, :, 6:].sum(), 0.4, rtol=1e-5)  # from 0 to a mean of .4, once
-    assert found[..., 6:, 5:].abs().max() == 0  # equal to the baseline: nothing lies there
+    options = {"regions": halves, "stretches": T}
+    found = attribution.attribute(Changes().eval(), clips, "ShapleySampling", plain, **options)
+    assert found.complete.all()
+    assert found.values[:, :, :, :6].abs().max() < 1e-6
+    assert_allclose(found.values[:, :, :, 6:].sum(), 0.4, rtol=1e-5)  # from 0 to a mean of .4, once
+    torn = attribution.attribute(Changes().eval(), clips, "Occlusion", plain, **options).values
+    assert torn[:, :, :, :6].abs().max() > 1e-3
+
+
+def test_deeplift_is_captums(curved, clips):
+    """The same numbers as Captum's, where Captum has a rule for the layer."""
+    reference = attribution.clips_of(clips, "blur")
+    theirs = attr.DeepLift(curved).attribute(clips, baselines=reference).detach()
+    ours = attribution.attribute(curved, clips, "DeepLift", "blur").values
+    torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-6)
+    assert not any(layer._forward_hooks for layer in curved.modules())
+
+
+def test_deeplift_takes_an_activation_that_is_used_twice_and_in_place(clips):
+    """One in-place ReLU after two layers: complete, and the network is left as it was."""
+
+    class Twice(Curved):
+        def forward(self, x):
+            relu = self.layers[1]
+            x = relu(self.layers[0](x))
+            return 30 * self.head(relu(self.layers[3](x)).mean(dim=(2, 3, 4)))
+
+    model = Twice().eval()
+    model.layers[1].inplace = True
+    assert attribution.attribute(model, clips, "DeepLift", "blur").complete.all()
+    assert model.layers[1].inplace
 
 
 def test_grad_cam_is_larger_where_the_model_looks(clips):
@@ -140,23 +175,22 @@ def test_grad_cam_is_larger_where_the_model_looks(clips):
 
 
 @pytest.mark.parametrize("method", attribution.METHODS)
-@pytest.mark.parametrize("baseline", attribution.BASELINES)
+@pytest.mark.parametrize("baseline", ["blur", "calm_frames"])
 def test_attribute_has_one_shape_and_stores_both_scores(curved, clips, method, baseline):
-    """Every method with every baseline: (N, C, T, H, W) float32, f(x), f(x0) and their gap."""
-    result = attribution.attribute(curved, clips, method, baseline, steps=8, samples=2)
+    """Every method, one reference or many: (N, C, T, H, W) float32, f(x), f(x0) and their gap."""
+    calm = torch.rand(2, C, 1, H, W, generator=torch.Generator().manual_seed(9))
+    many = method == "ExpectedGradients" and baseline == "calm_frames"
+    given = calm if many else (calm[0] if baseline == "calm_frames" else baseline)
+    result = attribution.attribute(curved, clips, method, given, steps=8, samples=2)
     assert result.values.shape == clips.shape
     assert result.values.dtype == torch.float32
-    reference = attribution.baseline_clips(clips, baseline)
+    each = [attribution.clips_of(clips, one) for one in (calm if many else [given])]
     with torch.no_grad():
         torch.testing.assert_close(result.output, curved(clips)[:, 0])
-        torch.testing.assert_close(result.output_baseline, curved(reference)[:, 0])
-    if method == "GradientShap":
-        assert result.delta.isnan().all()
-    else:
-        gap = result.values.double().sum(dim=(1, 2, 3, 4)) - (
-            result.output - result.output_baseline
-        )
-        torch.testing.assert_close(result.delta, gap.float())
+        zero = torch.stack([curved(one)[:, 0] for one in each]).mean(dim=0)
+    torch.testing.assert_close(result.output_baseline, zero)
+    gap = result.values.double().sum(dim=(1, 2, 3, 4)) - (result.output - result.output_baseline)
+    torch.testing.assert_close(result.delta, gap.float(), atol=1e-5, rtol=1e-4)
 
 
 def test_deeplift_adds_up(curved, clips):
@@ -186,55 +220,45 @@ def test_incomplete_clips_are_flagged(curved, clips):
 
 def test_deeplift_refuses_a_model_by_its_measured_gap(clips):
     """A product of inputs is refused, and the message names the methods to use instead."""
-    with pytest.raises(attribution.IncompleteModelError, match=r"IntegratedGradients.*Ablation"):
+    with pytest.raises(
+        attribution.IncompleteModelError,
+        match=r"misses \d+% of .* points.*IntegratedGradients.*ShapleySampling",
+    ):
         attribution.attribute(Attention().eval(), clips, "DeepLift", "zero")
     result = attribution.attribute(Attention().eval(), clips, "IntegratedGradients", "zero")
     assert result.complete.all()
 
 
-def test_every_clip_is_explained_by_itself(curved, clips):
+@pytest.mark.parametrize("method", attribution.METHODS)
+def test_every_clip_is_explained_by_itself(curved, clips, method):
     """The batch size and the neighbours change no number, for random methods neither."""
-    for method in ("DeepLift", "IntegratedGradients", "Ablation", "GradientShap", "NoiseTunnel"):
-        options = {"steps": 8, "samples": 4, "seed": 5}
-        whole = attribution.attribute(curved, clips, method, "blur", **options)
-        parts = attribution.attribute(
-            curved, clips, method, "blur", **options, internal_batch_size=4
-        )
-        torch.testing.assert_close(whole.values, parts.values, rtol=1e-4, atol=1e-6)
+    options = {"steps": 8, "samples": 4, "seed": 5}
+    whole = attribution.attribute(curved, clips, method, "blur", **options)
+    parts = attribution.attribute(curved, clips, method, "blur", **options, internal_batch_size=3)
+    torch.testing.assert_close(whole.values, parts.values, rtol=1e-4, atol=1e-6)
 
 
-def test_seed_decides_random_methods_and_leaves_the_global_generators_alone(curved, clips):
-    """The same seed gives the same map; the global generators go on as if nothing had run."""
-    torch.manual_seed(0)
-    np.random.seed(0)  # noqa: NPY002
-    before = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    maps = [
-        attribution.attribute(curved, clips[:1], "GradientShap", "zero", seed=s).values
-        for s in (7, 7, 8)
-    ]
-    assert torch.equal(maps[0], maps[1])
-    assert not torch.equal(maps[0], maps[2])
-    assert torch.equal(before[0], torch.random.get_rng_state())
-    assert (before[1] == np.random.get_state()[1]).all()  # noqa: NPY002
-
-
-def test_baseline_clips_are_what_their_names_say(clips):
-    """Zero, a spatial blur of every frame by itself, the mean over time, a frame repeated."""
-    assert attribution.baseline_clips(clips, "zero").abs().sum() == 0
-    mean = attribution.baseline_clips(clips, "temporal_mean")
-    torch.testing.assert_close(mean[:, :, 2], clips.mean(dim=2))
-    blurred = attribution.baseline_clips(clips, "blur")
-    torch.testing.assert_close(blurred[1, :, 3], attribution.blurred(clips[1:2, :, 3:4])[0, :, 0])
+def test_references_are_what_their_names_say(clips):
+    """Zero, a spatial blur of every frame by itself, the calmest frame, the mean of the calm."""
+    assert attribution.clips_of(clips, "zero").abs().sum() == 0
+    blurred = attribution.clips_of(clips, "blur")
+    again = attribution.clips_of(clips[1:2, :, 3:4], "blur")
+    torch.testing.assert_close(blurred[1, :, 3], again[0, :, 0])
     assert blurred.flatten(2).std(dim=2).max() < clips.flatten(2).std(dim=2).min()
     frame = torch.rand(C, 1, H, W)
-    assert torch.equal(attribution.baseline_clips(clips, frame)[2, :, 4], frame[:, 0])
+    assert torch.equal(attribution.clips_of(clips, frame)[2, :, 4], frame[:, 0])
+    calm = torch.rand(3, C, 1, H, W)
+    assert torch.equal(attribution.of_recording(calm, "own_neutral"), calm[0])
+    torch.testing.assert_close(attribution.of_recording(calm, "calm_mean"), calm.mean(dim=0))
+    with pytest.raises(ValueError, match="of_recording"):
+        attribution.clips_of(clips, "own_neutral")
 
 
 @pytest.mark.parametrize(
     ("method", "baseline", "message"),
     [
         ("DeepLif", "zero", "did you mean 'DeepLift'"),
-        ("DeepLift", "grey", "own_neutral"),
+        ("DeepLift", "grey", "zero"),
         ("DeepLift", torch.zeros(2, 2), "does not fit clips"),
         ("DeepLift", torch.full((C, 1, H, W), float("nan")), "NaN"),
     ],
@@ -259,43 +283,73 @@ def test_attribute_refuses_lost_frames_training_mode_and_unknown_options(curved,
         attribution.attribute(curved, (clips * 255).byte(), "DeepLift", "zero")
 
 
+class Broken(nn.Module):
+    """A network that fails in a way of its own."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, clips):
+        return self.answer(clips)
+
+
+def _raise(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("answer", "method", "message"),
+    [
+        (lambda x: x.mean(dim=(1, 2, 3, 4)) * float("nan"), "DeepLift", "NaN or infinity"),
+        (lambda x: x.mean(dim=(1, 2, 3, 4)).detach(), "DeepLift", "no gradients.*Shapley"),
+        (lambda x: x.mean(dim=(2, 3, 4)), "DeepLift", "3 outputs; say which: output=0 to 2"),
+        (lambda x: x.mean(), "DeepLift", r"must give a tensor \(N,\)"),
+        (lambda x: _raise(RuntimeError("size mismatch")), "Saliency", "size mismatch.*Adapter"),
+        (lambda x: _raise(AssertionError("Torch not compiled with CUDA enabled")), "Saliency",
+         "map_location='cpu'"),
+    ],
+)  # fmt: skip
+def test_a_network_that_cannot_be_explained_is_refused_in_one_sentence(
+    clips, answer, method, message
+):
+    """NaN, no gradients, several outputs, another size, a device that is not here."""
+    with pytest.raises(attribution.ModelError, match=message):
+        attribution.attribute(Broken(answer).eval(), clips, method, "blur")
+
+
+def test_an_output_of_many_is_explained(clips):
+    """output=1 is the second of three; without gradients Shapley sampling still works."""
+    model = Broken(lambda x: x.mean(dim=(2, 3, 4))).eval()
+    found = attribution.attribute(model, clips, "DeepLift", "zero", output=1)
+    assert found.complete.all()
+    assert found.values[:, [0, 2]].abs().max() == 0
+    blind = Broken(lambda x: x.detach().mean(dim=(1, 2, 3, 4))).eval()
+    assert attribution.attribute(blind, clips, "ShapleySampling", "blur").complete.all()
+    with pytest.raises(attribution.ModelError, match="no output 7"):
+        attribution.attribute(model, clips, "DeepLift", "zero", output=7)
+
+
+def test_an_adapter_gives_a_network_what_it_was_made_for(clips):
+    """Size, frames and normalisation; the explanation lies on the clip as it came."""
+    strict = Broken(lambda x: x.view(len(x), 3, 4, 8, 8).mean(dim=(1, 2, 3, 4))).eval()
+    with pytest.raises(attribution.ModelError, match="Adapter"):
+        attribution.attribute(strict, clips, "DeepLift", "zero")
+    fits = attribution.Adapter(strict, frames=4, size=8, mean=(0.5,) * 3, std=(0.25,) * 3).eval()
+    found = attribution.attribute(fits, clips, "DeepLift", "zero")
+    assert found.values.shape == clips.shape
+    assert found.complete.all()
+
+
 def test_a_clip_equal_to_its_baseline_is_flagged(curved, clips, caplog):
-    """A constant clip against its temporal mean: nothing to explain, said, no crash."""
+    """A constant clip against its own frame: nothing to explain, said, no crash."""
     still = clips.clone()
     still[1] = still[1, :, :1]
-    still[1] = 0.5
     with caplog.at_level(logging.WARNING):
-        result = attribution.attribute(curved, still, "DeepLift", "temporal_mean")
+        result = attribution.attribute(curved, still, "DeepLift", still[:, :, :1])
     assert result.degenerate.tolist() == [False, True, False, False]
     assert result.values[1].abs().max() < 1e-6
     assert "equal their baseline" in caplog.text
-
-
-def test_attribute_halves_the_batch_where_memory_runs_out(clips, caplog):
-    """Five clips at once are too many: the batch is halved, said, and the result is the same."""
-
-    class Greedy(Linear):
-        def forward(self, batch):
-            if len(batch) > 2:
-                raise torch.OutOfMemoryError("CUDA out of memory")
-            return super().forward(batch)
-
-    with caplog.at_level(logging.WARNING):
-        found = attribution.attribute(Greedy().eval(), clips, "InputXGradient", "zero")
-    expected = attribution.attribute(Linear().eval(), clips, "InputXGradient", "zero")
-    torch.testing.assert_close(found.values, expected.values)
-    assert "at most 2 clips" in caplog.text
-
-
-def test_attribute_says_so_where_one_clip_does_not_fit(clips):
-    """With nothing left to halve the error says what to make smaller."""
-
-    class Hopeless(Linear):
-        def forward(self, batch):
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-
-    with pytest.raises(MemoryError, match="fewer frames"):
-        attribution.attribute(Hopeless().eval(), clips, "DeepLift", "zero")
 
 
 def _face(rng, *, mouth, yaw):
@@ -318,17 +372,12 @@ def test_neutral_frame_is_the_usual_face_whatever_the_pose():
     assert attribution.neutral_frame(track[::-1]) in (0, 4, 6, 7)
 
 
-def test_own_neutral_is_that_frame_as_a_baseline():
-    """(3, 1, H, W) in 0 to 1, and misfitting or empty tracks are refused."""
+def test_calm_frames_come_calmest_first():
+    """Ordered by distance from the median face; a track without a face is refused."""
     rng = np.random.default_rng(2)
-    frames = rng.integers(0, 256, (5, H, W, 3), dtype=np.uint8)
-    track = np.stack([_face(rng, mouth=m, yaw=0) for m in (9, 0, 5, 0.1, 7)])
-    row = attribution.neutral_frame(track)
-    found = attribution.own_neutral(frames, track)
-    assert found.shape == (3, 1, H, W)
-    np.testing.assert_allclose(found[:, 0].permute(1, 2, 0) * 255, frames[row], rtol=1e-4)
-    with pytest.raises(ValueError, match="row f must be frame f"):
-        attribution.own_neutral(frames[:4], track)
+    track = np.stack([_face(rng, mouth=m, yaw=0) for m in (9, 0, 5, 0.1, 7, 0, 0)])
+    assert set(attribution.calm_frames(track, 4)) == {1, 3, 5, 6}
+    assert attribution.calm_frames(track)[-1] == 0
     with pytest.raises(ValueError, match="68 landmarks"):
         attribution.neutral_frame(np.full((3, 68, 2), np.nan))
 
@@ -344,6 +393,9 @@ def test_randomised_goes_from_the_head_down_and_leaves_the_model_alone():
     assert not torch.equal(first[2].weight, model[2].weight)
     assert_allclose(first[2].weight.detach().sort().values, model[2].weight.detach().sort().values)
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters()))
+    [(number, last)] = attribution.randomised(model, seed=1, depths=[-1])
+    assert number == 2
+    assert torch.equal(last[0].weight, steps[1][1][0].weight)
 
 
 def _one_output(name):
@@ -366,13 +418,11 @@ def test_deeplift_is_complete_on_torchvisions_video_resnets(name):
 
 @pytest.mark.slow
 def test_transformers_are_refused_deeplift_and_take_the_methods_named_instead():
-    """A video transformer is refused by its gap; integrated gradients and ablation explain it."""
+    """A video transformer is refused by its gap; others explain it."""
     model = _one_output("swin3d_t")
     clips = torch.rand(1, 3, 4, 32, 40, generator=torch.Generator().manual_seed(1))
     with pytest.raises(attribution.IncompleteModelError, match="SwinTransformer3d misses"):
         attribution.attribute(model, clips, "DeepLift", "zero")
-    for method in ("IntegratedGradients", "Ablation"):
-        result = attribution.attribute(
-            model, clips, method, "zero", steps=8, time_blocks=2, internal_batch_size=4
-        )
+    for method in ("IntegratedGradients", "ShapleySampling"):
+        result = attribution.attribute(model, clips, method, "zero", steps=8, stretches=2)
         assert result.values.isfinite().all()

@@ -82,7 +82,9 @@ def test_own_neutral_channel_uses_this_recordings_frame(archive, model, rows):
     """The channel is what `attribute` says with that frame as its baseline."""
     found = explanation.explain(archive, model, rows, channels=[("deeplift", "own_neutral")])
     inputs = torch.from_numpy(clips.stack(archive, rows))
-    frame = attribution.own_neutral(archive.frames, archive.landmarks)
+    frame = explanation.calm_frames(archive)[0]
+    neutral = archive.frames[found.neutral]
+    assert_allclose(frame[:, 0].permute(1, 2, 0) * 255, neutral, rtol=1e-4)
     direct = attribution.attribute(model, inputs, "DeepLift", frame)
     mass = pooling.pool(direct.values.numpy(), archive.regions[rows])
     channel = found.channel("DeepLift", "own_neutral")
@@ -161,7 +163,13 @@ def test_items_give_randomised_networks_to_first_recordings_only(archive, model,
         archive.save(tmp_path / f"{name}.npz")
     recordings = pd.DataFrame({"participant": "P1", "recording": ["P1_R2", "P1_R1", "P1_R9"]})
     work = explanation.items(
-        recordings, tmp_path, {"P1": checkpoint}, length=T, randomised=2, channels=CHANNELS[:1]
+        recordings,
+        tmp_path,
+        {"P1": checkpoint},
+        length=T,
+        randomised=2,
+        channels=CHANNELS[:1],
+        beside=CHANNELS[1:2],
     )
     assert [item.name for item in work] == ["P1_R1", "P1_R2"]
     done = store.map(explanation.explain_item, work, out=tmp_path / "explained")
@@ -171,7 +179,8 @@ def test_items_give_randomised_networks_to_first_recordings_only(archive, model,
     assert count == 4
     assert set(by_region["model"]) == {"trained", "random_1", "random_2"}
     sums = explanation.completeness(by_region[by_region["model"] == "trained"])
-    assert sums["complete"].item() == 1
+    assert sums["complete"].tolist() == [1, 1]
+    assert sums["clips"].tolist() == [2 * sums["clips"][1], sums["clips"][1]]
     # Without a step the windows cover the recording evenly, from the first frame to the last.
     assert by_frame["frame"].max() >= (FRAMES - 2) * 2
 
@@ -203,6 +212,27 @@ def test_parts_of_r_add_up_to_r() -> None:
     assert parts.sum() == pytest.approx(r)
     assert parts["f(x0)"] == parts["face_rest"] == 0
     assert parts["mouth"] > 0.9 > 0.2 > abs(parts["left_eye"])
+
+
+def test_parts_of_r_add_up_for_a_method_that_does_not() -> None:
+    """Saliency leaves most of f(x) - f(x0) over: that has a part of its own, and the sum is r."""
+    rng = np.random.default_rng(0)
+    score = rng.uniform(0, 40, 30)
+    rows = pd.DataFrame(
+        {
+            "participant": [f"P{i}" for i in range(30)],
+            "clip": "c",
+            "region": "mouth",
+            "positive": score / 100,
+            "negative": 0.0,
+            "output_baseline": 7.0,
+            "output": score + rng.normal(0, 9, 30),
+        }
+    )
+    people = rows[["participant"]].assign(score=score)
+    parts = explanation.parts_of_r(rows, people).groupby("region")["value"].mean()
+    assert parts.sum() == pytest.approx(np.corrcoef(rows["output"], score)[0, 1])
+    assert parts["not explained"] > parts["mouth"]
 
 
 def test_enrichment_is_by_participant_and_of_both_signs() -> None:

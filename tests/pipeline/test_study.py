@@ -215,6 +215,6 @@ def test_explanations_are_of_models_that_have_not_seen_the_participant(plan) -> 
     rows = explanations.trial_rows(plan, "default", "default", 1)
     judged = explanations._judged(rows)
     fidelity = judged[judged["metric"] == "interventional_fidelity"]
-    assert set(fidelity["support"]) == {"changed", "region", "whole"}
+    assert set(fidelity["support"]) == {"changed", "region"}
     assert {"painted", "share"} <= set(fidelity["method"])
     assert (judged["metric"] == "effect_sd").sum() == 6

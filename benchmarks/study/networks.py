@@ -1,0 +1,133 @@
+"""Which explanation of which network may be believed, on practice cohorts that no chapter uses.
+
+Every network is as little prepared as one that somebody brings: its trunk as it is (pre-trained
+on actions, or random), a ridge head fitted to rendered people. References and methods are
+compared here, and the book's default is chosen here; the book's cohort is looked at afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from expresso_lib import clips, faithfulness, models, rendered
+from expresso_lib.faithfulness import interventions, trials
+
+# Added to a study's seed: cohorts of people to test explanations on, and to fit heads to.
+TESTED, FITTED = 500, 700
+PEOPLE = 12
+NETWORKS = {
+    "small": ("small", "facial-actions"),
+    "small, random": ("small", "none"),
+    "r2plus1d_18, random": ("r2plus1d_18", "none"),
+    "r3d_18, random": ("r3d_18", "none"),
+    "swin3d_t, random": ("swin3d_t", "none"),
+}
+WAYS = (*trials.WAYS, ("DeepLift", "calm_mean"), *trials.SLOW_WAYS, trials.STRETCHED)
+NUMBERS = ("agreement", "completeness", "removal", "stretches", "randomisation")
+
+
+@dataclass(frozen=True, eq=False)
+class Few:
+    """A handful of clips with their scores, as `models.features` takes them."""
+
+    table: pd.DataFrame  # participant, score
+    shown: list[Tensor]  # (3, T, H, W)
+
+    def __len__(self) -> int:
+        return len(self.shown)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self.shown[index]
+
+
+def practice_clips(seed: int, *, people: int, frames: int, size: int, rate: float) -> Few:
+    """Every clip of rendered people, one short recording of each."""
+    plan = rendered.plan_cohort(people, 1, 2 * frames / rate, fps=2 * rate, seed=seed)
+    score = plan.participants.set_index("participant")["score"]
+    rows, shown = [], []
+    for one in plan.recordings.itertuples():
+        archive = interventions.archive_of(plan.script(one.recording), size=size)
+        for clip in clips.stack(archive, clips.windows(archive.n_frames, frames)):
+            rows.append({"participant": one.participant, "score": float(score[one.participant])})
+            shown.append(torch.from_numpy(clip))
+    return Few(pd.DataFrame(rows), shown)
+
+
+def fitted(name: str, weights: str, few: Few, *, frames: int, size: int, seed: int) -> nn.Module:
+    """A network as it is, with a ridge head fitted to a few people."""
+    model = models.build(name, weights=weights, frames=frames, size=size, seed=seed)
+    model = model.eval().requires_grad_(False)
+    score, people = few.table["score"].to_numpy(), few.table["participant"].to_numpy()
+    models.fit_ridge(models.features(model, few), score, people).write_to(model)
+    return model
+
+
+def network_table(
+    design: Any,
+    seeds: Sequence[int],
+    *,
+    networks: Mapping[str, tuple[str, str]] = NETWORKS,
+    ways: Sequence[Sequence[str]] = WAYS,
+    people: int = PEOPLE,
+) -> pd.DataFrame:
+    """Networks × methods: what each explanation is believed for, beside what needs no truth.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``seed, network``, then the columns of `faithfulness.indicators`.
+    """
+    frames, size, rate = design.recipe.frames, design.shape.size, design.shape.rate
+    parts = []
+    for seed in seeds:
+        scenes = faithfulness.rendered_scenes(
+            people, frames=frames, size=size, rate=rate, seed=TESTED + seed, shares=True
+        )
+        few = practice_clips(FITTED + seed, people=people, frames=frames, size=size, rate=rate)
+        for title, (name, weights) in networks.items():
+            model = fitted(name, weights, few, frames=frames, size=size, seed=seed)
+            rows = faithfulness.examine(
+                model, scenes, ways, closer=True, depths=[-1], compared=len(ways)
+            )
+            found = faithfulness.indicators(faithfulness.table(rows))
+            parts.append(found.assign(seed=str(seed), network=title))
+    table = pd.concat(parts, ignore_index=True)
+    return table[["seed", "network", *(c for c in table if c not in ("seed", "network"))]]
+
+
+def predictors(table: pd.DataFrame, *, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """How well what needs no truth predicts the fidelity, over all explanations of the study.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Of `network_table`.
+
+    Returns
+    -------
+    pd.DataFrame
+        ``number, rho`` (Spearman with ``fidelity``), ``ci_low, ci_high`` (bootstrap over networks
+        in cohorts, the independent units; NaN below 5 of them), ``explanations, units``.
+    """
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number in NUMBERS:
+        part = table[[number, "fidelity", "seed", "network"]].dropna()
+        units = [one for _, one in part.groupby(["seed", "network"])]
+        drawn = [
+            pd.concat([units[k] for k in rng.integers(len(units), size=len(units))])
+            for _ in range(draws if len(units) >= 5 else 0)
+        ]
+        spread = [one[number].corr(one["fidelity"], method="spearman") for one in drawn]
+        low, high = np.nanquantile(spread, [0.025, 0.975]) if spread else (np.nan, np.nan)
+        rho = part[number].corr(part["fidelity"], method="spearman")
+        rows.append({"number": number, "rho": rho, "ci_low": low, "ci_high": high,
+                     "explanations": len(part), "units": len(units)})  # fmt: skip
+    return pd.DataFrame(rows)

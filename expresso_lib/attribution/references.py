@@ -1,0 +1,221 @@
+"""What an explanation compares with: reference inputs, networks that learned nothing, adapters.
+
+The reference decides what can be seen. A recording's own calm frames show what *moves* and are
+blind to what stands still, a headset for example; ``blur`` shows what stands still. ``zero`` is
+kept to replicate the paper.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.transforms.functional import gaussian_blur
+
+from expresso_lib import _checks
+from expresso_lib.faces import anatomy
+
+# Made from a clip alone; and from the calm frames of its recording.
+OF_CLIP = ("blur", "zero")
+OF_RECORDING = ("own_neutral", "calm_mean", "calm_frames")
+BASELINES = (*OF_RECORDING, *OF_CLIP)
+CALM = 8
+# Gaussian blur in units of the crop's side: a headset or a pair of glasses must disappear.
+BLUR_SIGMA = 1 / 8
+# Points that expression hardly moves, so that they carry the pose: nose and eye corners.
+_RIGID = anatomy.NOSE_BRIDGE + anatomy.NOSE_BASE + (36, 39, 42, 45)
+
+
+def clips_of(clips: Tensor, baseline: str | Tensor) -> Tensor:
+    """Return the reference input of every clip.
+
+    Parameters
+    ----------
+    clips : Tensor
+        (N, C, T, H, W) float32.
+    baseline : str or Tensor
+        ``zero`` or ``blur``, or a tensor that broadcasts to the clips: (C, 1, H, W) for one frame
+        repeated, (N, C, 1, H, W), or whole clips.
+
+    Returns
+    -------
+    Tensor
+        (N, C, T, H, W) float32.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name, a shape that does not broadcast, or NaN.
+
+    Examples
+    --------
+    >>> clips_of(torch.ones(1, 3, 2, 4, 4), "zero").sum()
+    tensor(0.)
+    """
+    if isinstance(baseline, str):
+        if baseline in OF_RECORDING:
+            raise ValueError(f"baseline {baseline!r} is made of a recording's frames: pass the "
+                             "tensor that attribution.of_recording() gives.")  # fmt: skip
+        _checks.one_of(baseline, OF_CLIP, "baseline")
+        return (
+            torch.zeros_like(clips[:1]).expand_as(clips) if baseline == "zero" else blurred(clips)
+        )
+    if not torch.isfinite(baseline).all():
+        raise ValueError("baseline holds NaN or infinite values; take it from a frame with a face.")
+    shape = tuple(baseline.shape)
+    fits = len(shape) in (4, 5) and all(
+        have in (1, want) for have, want in zip(shape[::-1], tuple(clips.shape)[::-1])
+    )
+    if not fits:
+        raise ValueError(
+            f"baseline {shape} does not fit clips {tuple(clips.shape)}; "
+            "give (C, 1, H, W), (N, C, 1, H, W) or (N, C, T, H, W)."
+        )
+    return baseline.to(clips).expand_as(clips)
+
+
+def blurred(clips: Tensor) -> Tensor:
+    """Blur every frame by itself, sd an eighth of the shorter side.
+
+    Examples
+    --------
+    >>> flat = torch.full((1, 3, 2, 16, 16), 0.5)
+    >>> torch.allclose(blurred(flat), flat)
+    True
+    """
+    side = min(clips.shape[-2:])
+    radius = max(1, min(int(3 * BLUR_SIGMA * side), side - 1))
+    flat = gaussian_blur(clips.flatten(0, 1), [2 * radius + 1] * 2, [BLUR_SIGMA * side] * 2)
+    return flat.view_as(clips)
+
+
+def calm_frames(landmarks: np.ndarray, count: int = CALM) -> np.ndarray:
+    """Rows whose faces are nearest the recording's median face, pose taken out; calmest first.
+
+    Every frame's landmarks are mapped onto the median's rigid points (nose, eye corners) by the
+    best affine map, which takes out place, size, roll and, to first order, yaw and pitch.
+
+    Parameters
+    ----------
+    landmarks : np.ndarray
+        (F, 68, 2) float, pixels; NaN rows are passed over.
+    count : int
+        At most so many.
+
+    Raises
+    ------
+    ValueError
+        For another shape, or where no row is complete.
+    """
+    points = np.asarray(landmarks, dtype=np.float64)
+    if points.ndim != 3 or points.shape[1:] != (anatomy.N_LANDMARKS, 2):
+        raise ValueError(f"landmarks {points.shape} must be (F, 68, 2).")
+    seen = np.flatnonzero(np.isfinite(points).all(axis=(1, 2)))
+    if not seen.size:
+        raise ValueError("no frame has all 68 landmarks; a neutral frame needs at least one.")
+    posed, rigid = points[seen], list(_RIGID)
+    target = np.median(posed - posed.mean(axis=1, keepdims=True), axis=0)
+    normal = np.empty_like(posed)
+    for row, frame in enumerate(posed):
+        design = np.hstack([frame, np.ones((len(frame), 1))])
+        normal[row] = design @ np.linalg.lstsq(design[rigid], target[rigid], rcond=None)[0]
+    inner = list(anatomy.INNER_POINTS)
+    distance = np.square((normal - np.median(normal, axis=0))[:, inner]).sum(axis=(1, 2))
+    return seen[np.argsort(distance, kind="stable")[:count]]
+
+
+def neutral_frame(landmarks: np.ndarray) -> int:
+    """Row of the calmest frame of `calm_frames`."""
+    return int(calm_frames(landmarks, 1)[0])
+
+
+def of_recording(calm: Tensor, name: str) -> str | Tensor:
+    """A baseline by name, from a recording's calm frames.
+
+    Parameters
+    ----------
+    calm : Tensor
+        (K, 3, 1, H, W) float32 in 0 to 1, calmest first.
+    name : str
+        One of ``BASELINES``: ``own_neutral`` is the calmest frame, ``calm_mean`` the mean of all,
+        ``calm_frames`` all of them (for ``ExpectedGradients``); others are returned as they are.
+    """
+    _checks.one_of(name, BASELINES, "baseline")
+    if name in OF_CLIP:
+        return name
+    return {"own_neutral": calm[0], "calm_mean": calm.mean(dim=0), "calm_frames": calm}[name]
+
+
+def randomised(
+    model: nn.Module, *, seed: int = 0, depths: Sequence[int] | None = None
+) -> Iterator[tuple[int, nn.Module]]:
+    """Yield copies of the model with 1, 2, ... all layers randomised, from the output down.
+
+    Every weight tensor is shuffled within itself: its distribution stays, what it learned goes
+    (the cascade of Adebayo et al., 2018).
+
+    Parameters
+    ----------
+    depths : sequence of int, optional
+        Only these numbers of layers; ``-1`` is all of them.
+    """
+    changed = copy.deepcopy(model)
+    generator = torch.Generator().manual_seed(seed)
+    layers = [m for m in changed.modules() if list(m.parameters(recurse=False))]
+    wanted = (
+        range(1, len(layers) + 1) if depths is None else {d % (len(layers) + 1) for d in depths}
+    )
+    for number, layer in enumerate(reversed(layers), start=1):
+        with torch.no_grad():
+            for weights in layer.parameters(recurse=False):
+                order = torch.randperm(weights.numel(), generator=generator)
+                weights.copy_(weights.flatten()[order].reshape(weights.shape))
+        if number in wanted:
+            yield number, copy.deepcopy(changed)
+
+
+class Adapter(nn.Module):
+    """A network with another size, number of frames or normalisation, as one for our clips.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Takes (N, 3, T', H', W').
+    frames, size : int, optional
+        T' and H' = W'; clips are interpolated.
+    mean, std : sequence of float
+        Per colour; the network gets (clip - mean) / std.
+
+    Examples
+    --------
+    >>> Adapter(nn.Flatten(), frames=2, size=4).eval()(torch.ones(1, 3, 8, 16, 16)).shape
+    torch.Size([1, 96])
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        frames: int | None = None,
+        size: int | None = None,
+        mean: Sequence[float] = (0, 0, 0),
+        std: Sequence[float] = (1, 1, 1),
+    ) -> None:
+        super().__init__()
+        self.model, self.frames, self.size = model, frames, size
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(3, 1, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(3, 1, 1, 1))
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """What the network says of clips (N, 3, T, H, W) in 0 to 1."""
+        frames, side = self.frames or clips.shape[2], self.size or clips.shape[3]
+        if clips.shape[2:] != (frames, side, side):
+            clips = functional.interpolate(clips, size=(frames, side, side), mode="trilinear")
+        return self.model((clips - self.mean) / self.std)

@@ -1,0 +1,78 @@
+"""What any explanation has to beat: maps and numbers that have not seen what the model does.
+
+Several metrics are passed by maps that never saw the model (edges, motion, the difference from a
+calm frame), so no score is reported without theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from expresso_lib.faithfulness import interventions
+from expresso_lib.faithfulness.interventions import Effect, Scene
+
+MAPS = ("random", "edge", "motion", "difference")
+# What has not seen the model's answer to the clip; by far not all, see `usual`.
+BLIND = (*MAPS, "amount", "usual")
+# What the model does, laid on the pixels: a map that tells the truth, and what overlap costs it.
+TRUTH = ("painted", "none")
+
+
+def maps(clip: Tensor, calm: Tensor, *, seed: int = 0) -> dict[str, np.ndarray]:
+    """Maps (T, H, W) of a clip (3, T, H, W) and a calm frame (3, 1, H, W), blind to the model.
+
+    ``random``, ``edge`` (spatial gradient), ``motion`` (change since the frame before),
+    ``difference`` (|x - calm|).
+    """
+    grey, still = (one.mean(dim=0).numpy() for one in (clip, calm))
+    down, right = np.gradient(grey, axis=(1, 2))
+    return {
+        "random": np.random.default_rng(seed).standard_normal(grey.shape),
+        "edge": np.hypot(down, right),
+        "motion": np.abs(np.diff(grey, axis=0, prepend=grey[:1])),
+        "difference": np.abs(grey - still),
+    }
+
+
+def painted(effects: Sequence[Effect]) -> np.ndarray:
+    """The truth as a map (T, H, W), score points: what a faithful explanation might show.
+
+    A factor's effect lies on the pixels that it changes, in proportion to how much. What this map
+    loses is lost to overlap; another faithful map, with more on the pixels that a factor has to
+    itself, loses less.
+    """
+    parts = [one.effect * one.change / max(one.change.sum(), 1e-12) for one in effects]
+    return np.sum(parts, axis=0)
+
+
+def amount_by_stretch(scene: Scene) -> np.ndarray:
+    """How much the face moves in every stretch, (S,): activity of its placed factors together."""
+    activity = np.sum([scene.activity[name] for name in interventions.PLACED], axis=0)
+    stretch = interventions.stretch_of(len(activity))
+    return np.bincount(stretch, weights=activity)
+
+
+def usual(rows: pd.DataFrame) -> pd.DataFrame:
+    """Evidence of a control: the factor's amount, times its mean effect per amount in others.
+
+    It knows how the model uses a factor in general, and nothing of its use in this clip.
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        Evidence of many participants (`metrics.evidence`).
+    """
+    one = rows[(rows["method"] == "amount") & rows["support"].isin(["changed", "region"])]
+    keys = [one["factor"], one["support"]]
+
+    def elsewhere(values: pd.Series) -> pd.Series:
+        own = values.groupby([*keys, one["participant"]]).transform("sum")
+        return values.groupby(keys).transform("sum") - own
+
+    size = elsewhere(one["amount"] ** 2)
+    rate = elsewhere(one["amount"] * one["effect"]) / size.where(size > 1e-9)
+    return one.assign(method="usual", said=one["amount"] * rate)

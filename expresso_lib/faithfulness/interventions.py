@@ -1,0 +1,327 @@
+"""Rendered people with one thing taken out: what the model does then is the truth.
+
+The truth of an explanation is the *model's* use of a factor, not how the cohort was planted: a
+clip is rendered again without the factor (at its level in the calmest frame), and its ``effect``
+is f(x) - f(x without it). Where factors interact, effects do not add up to the score, and an
+explanation that divides the score cannot agree with every one; what it should agree with is the
+factor's ``share``: the mean of what it does as the last to come and as the first, which is its
+Shapley value wherever factors interact at most in pairs (Shapley, 1953).
+
+In time the same holds: what is taken out of a stretch alone leaves a tear at both ends, and a
+model that reads change sees tears. So removals grow from either end of the clip, and a stretch's
+part is the mean of its two steps (`both_ends`).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial, reduce
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from expresso_lib import attribution, clips, rendered
+from expresso_lib.attribution import explanation
+from expresso_lib.faces import anatomy
+
+# A pixel counts as changed from two grey levels on: less is rounding.
+CHANGED = 2.5 / 255
+# A factor moves where one of its AUs is this far (share of full intensity) from neutral.
+MOVES = 0.05
+FULL_INTENSITY, FULL_TURN = 5.0, 15.0  # of an action unit; degrees of the head
+STRETCHES = 8
+# Rendering at half the size of the cohort's pictures keeps what a 64 px crop can show.
+RENDER_SIZE = 112
+# What has a place of its own on the face.
+PLACED = tuple(name for name in anatomy.FACTORS if name != "head_motion")
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One clip of a person, and for a rendered one the same clip with one thing different."""
+
+    participant: str
+    recording: str
+    clip: Tensor  # (1, 3, T, H, W) float32, 0 to 1
+    calm: Tensor  # (K, 3, 1, H, W) calm frames of the recording, calmest first
+    regions: np.ndarray  # (T, H, W) indexes of anatomy.REGIONS
+    without: Mapping[str, Tensor] = field(default_factory=dict)  # factor -> (1, 3, T, H, W)
+    only: Mapping[str, Tensor] = field(default_factory=dict)  # one placed factor, no other
+    activity: Mapping[str, np.ndarray] = field(default_factory=dict)  # factor -> (T,), 0 to 1
+    still: Tensor | None = None  # (1, 3, T, H, W): every placed factor taken out
+
+    def reference(self, baseline: str) -> str | Tensor:
+        """A baseline by name; ``oracle_neutral`` is the clip rendered without any factor."""
+        if baseline == "oracle_neutral" and self.still is not None:
+            return self.still
+        return attribution.of_recording(self.calm, baseline)
+
+
+@dataclass(frozen=True, eq=False)
+class Effect:
+    """One factor taken out of a clip, and what the model made of that."""
+
+    factor: str
+    effect: float  # f(x) - f(x without the factor), score points
+    share: float  # its part of the score, points; NaN where this was not rendered
+    change: np.ndarray  # (T, H, W) of each pixel by the removal, 0 to 1; 0 below `CHANGED`
+    place: np.ndarray  # (T, H, W) activity on the factor's regions where it moves, 0 to 1
+    amount: float  # mean activity in the clip, share of full intensity
+
+
+def random_clip(
+    n_frames: int, length: int, *, dilation: int = 1, name: str = "", seed: int = 0
+) -> np.ndarray:
+    """Rows (T,) of a clip at a place in a recording that its name and the seed decide."""
+    rows = clips.windows(n_frames, length, step=1, dilation=dilation)
+    if not len(rows):
+        raise ValueError(f"{n_frames} frames hold no clip of {length}; take shorter clips.")
+    return rows[np.random.default_rng([seed, zlib.crc32(name.encode())]).integers(len(rows))]
+
+
+def stage(
+    archive: clips.ClipArchive,
+    rows: np.ndarray,
+    *,
+    participant: str,
+    recording: str,
+    script: rendered.Script | None = None,
+    full_size: int = 160,
+    render_size: int = RENDER_SIZE,
+    shares: bool = True,
+) -> Scene:
+    """Prepare one clip and, with a script, the same clip without each factor.
+
+    The clip itself and the calm frames are rendered again too, so that nothing but the factor
+    differs: not the compression of the video, not the size.
+
+    Parameters
+    ----------
+    rows : np.ndarray
+        (T,) rows of the archive.
+    script : rendered.Script, optional
+        That the recording was rendered from.
+    full_size, render_size : int
+        Side of the recording's pictures, and side to render at; pixels.
+    shares : bool
+        Also with one factor alone, for ``share``: costs as much again.
+    """
+    who = {"participant": participant, "recording": recording, "regions": archive.regions[rows]}
+    if script is None:
+        clip = torch.from_numpy(clips.stack(archive, rows[None]))
+        return Scene(clip=clip, calm=explanation.calm_frames(archive), **who)
+    again = clips.Rerendering(archive, script, size=render_size, full_size=full_size)
+    calm = attribution.calm_frames(archive.landmarks)
+    level = int(archive.source[calm[0]])
+
+    def show(names: Iterable[str], at: np.ndarray = rows) -> Tensor:
+        left = reduce(partial(rendered.without, level=level), names, script)
+        images = again.show(left, at).transpose(3, 0, 1, 2)
+        return torch.from_numpy(images.astype(np.float32) / 255)[None]
+
+    frames = show((), np.sort(calm))[0, :, np.argsort(np.argsort(calm))]
+    factors = [*anatomy.FACTORS, *["headset"] * script.headset]
+    return Scene(
+        clip=show(()),
+        calm=frames.transpose(0, 1)[:, :, None],
+        without={name: show([name]) for name in factors},
+        only={
+            name: show([other for other in PLACED if other != name])
+            for name in PLACED if shares
+        },
+        activity={name: _activity(script, name, archive.source[rows], level) for name in factors},
+        still=show(PLACED),
+        **who,
+    )  # fmt: skip
+
+
+def rendered_scenes(
+    participants: int = 12,
+    *,
+    frames: int = 32,
+    size: int = 64,
+    rate: float = 12.5,
+    seed: int = 500,
+    variant: str = "default",
+    shares: bool = False,
+) -> list[Scene]:
+    """Scenes of rendered people whom no network has seen, to test explanations of any network.
+
+    Parameters
+    ----------
+    participants : int
+        One clip of each; below 10 no interval is given.
+    frames, size, rate : int, int, float
+        T, H = W in pixels and frames per second of a clip.
+    seed : int
+        Of the cohort; those below 500 belong to the book.
+    variant, shares
+        As in `rendered.plan_cohort` and `stage`.
+    """
+    seconds = max(4.0, 1.5 * frames / rate)
+    plan = rendered.plan_cohort(participants, 1, seconds, fps=2 * rate, seed=seed, variant=variant)
+    side = max(RENDER_SIZE, 2 * ((size + 1) // 2))
+    return [
+        _scene_of(plan.script(row.recording), row.participant, frames, size, side, seed, shares)
+        for row in plan.recordings.itertuples()
+    ]
+
+
+def _scene_of(script, participant, frames, size, side, seed, shares) -> Scene:
+    archive = archive_of(script, size=size, render_size=side)
+    rows = random_clip(archive.n_frames, frames, name=script.recording, seed=seed)
+    return stage(archive, rows, participant=participant, recording=script.recording, script=script,
+                 full_size=side, render_size=side, shares=shares)  # fmt: skip
+
+
+def archive_of(
+    script: rendered.Script, *, size: int, render_size: int = RENDER_SIZE
+) -> clips.ClipArchive:
+    """Every second frame of a script as a clip archive, faces known exactly, no video between."""
+    source = np.arange(0, script.n_frames, 2)
+    drawn = list(rendered.render(script, size=render_size, frames=source.tolist()))
+    pictures = ((number, frame.image) for number, frame in zip(source.tolist(), drawn))
+    points = np.stack([frame.landmarks for frame in drawn])
+    return clips.assemble(pictures, source, points, fps=script.fps / 2, size=size)
+
+
+def _activity(script: rendered.Script, factor: str, frames: np.ndarray, level: int) -> np.ndarray:
+    """Distance of a factor's strongest AU, or of the head, from the calm frame: (T,), 0 to 1."""
+    if factor == "headset":  # always on
+        return np.ones(len(frames))
+    series, full = script.pose, FULL_TURN
+    if factor != "head_motion":
+        columns = [anatomy.AU_CODES.index(code) for code in anatomy.FACTORS[factor]]
+        series, full = script.au[:, columns], FULL_INTENSITY
+    away = np.abs(series[np.asarray(frames)] - series[level]).max(axis=1)
+    return np.minimum(away / full, 1)
+
+
+def scores(
+    model: nn.Module, shown: Tensor, *, output: int | None = None, batch: int = 8
+) -> np.ndarray:
+    """Predicted scores (N,) float64 of clips (N, 3, T, H, W), without gradients."""
+    with torch.no_grad():
+        parts = [attribution.score_of(model, part, output=output) for part in shown.split(batch)]
+    return torch.cat(parts).double().cpu().numpy()
+
+
+def effects(model: nn.Module, scene: Scene, *, output: int | None = None) -> list[Effect]:
+    """What the model loses with each factor, and what the factor alone gives it."""
+    if scene.still is None:
+        return []
+    names, alone = list(scene.without), list(scene.only)
+    shown = torch.cat([scene.clip, scene.still, *scene.without.values(), *scene.only.values()])
+    whole, still, *rest = scores(model, shown, output=output)
+    entering = dict(zip(alone, np.array(rest[len(names) :]) - still))
+    found = []
+    for name, lost in zip(names, rest):
+        gap = (scene.clip - scene.without[name])[0].abs().numpy()
+        places = anatomy.FACTOR_REGIONS.get(name, ("background",))
+        inside = np.isin(scene.regions, [anatomy.REGIONS.index(place) for place in places])
+        active = scene.activity[name]
+        moving = np.where(active > MOVES, active, 0)[:, None, None]
+        change = np.where(gap.max(axis=0) > CHANGED, gap.mean(axis=0), 0)
+        effect = whole - lost
+        share = (effect + entering.get(name, np.nan)) / 2
+        found.append(Effect(name, effect, share, change, inside * moving, float(active.mean())))
+    return found
+
+
+def stretch_of(frames: int) -> np.ndarray:
+    """The stretch of every frame, (T,) int."""
+    return np.arange(frames) * min(STRETCHES, frames) // frames
+
+
+def both_ends(
+    model: nn.Module, clip: Tensor, other: Callable[[int], Tensor], *, output: int | None = None
+) -> np.ndarray:
+    """What every stretch of a clip adds to the score, (S,) points.
+
+    Parameters
+    ----------
+    clip : Tensor
+        (1, 3, T, H, W).
+    other : callable
+        What is shown instead, from a cut (0 to S) on and up to it; (1, 3, T, H, W).
+    """
+    stretch = torch.from_numpy(stretch_of(clip.shape[2]))[:, None, None]
+    count = int(stretch.max()) + 1
+    late = [torch.where(stretch < cut, clip, other(cut)) for cut in range(count)]
+    early = [torch.where(stretch < cut, other(cut), clip) for cut in range(1, count + 1)]
+    found = scores(model, torch.cat([*late, clip, clip, *early]), output=output)
+    rising, falling = found[: count + 1], found[count + 1 :]
+    return (np.diff(rising) - np.diff(falling)) / 2
+
+
+def by_stretch(
+    model: nn.Module, scene: Scene, *, output: int | None = None
+) -> dict[str, np.ndarray]:
+    """When the model uses the clip, by three interventions: (S,) points each.
+
+    ``rendered``: every placed factor taken out, the head moving on (rendered people only);
+    ``frozen``: the face stands still before or after a moment, which tears nothing;
+    ``replaced``: the calmest frame instead, as on any recording.
+    """
+    clip, ask = scene.clip, partial(both_ends, model, scene.clip, output=output)
+    starts = [int(np.argmax(stretch_of(clip.shape[2]) == s))
+              for s in np.unique(stretch_of(clip.shape[2]))] + [clip.shape[2] - 1]  # fmt: skip
+    found = {
+        "frozen": ask(lambda cut: clip[:, :, [starts[cut]]].expand_as(clip)),
+        "replaced": ask(lambda _: scene.calm[:1].expand_as(clip)),
+    }
+    if scene.still is not None:
+        still = scene.still
+        found["rendered"] = ask(lambda _: still)
+    return found
+
+
+def by_region(model: nn.Module, scene: Scene, *, output: int | None = None) -> dict[str, float]:
+    """f(x) - f(x with a region as in the calmest frame), points, for every region there is."""
+    calm = scene.calm[:1].expand_as(scene.clip)
+    here = [k for k in range(len(anatomy.REGIONS)) if (scene.regions == k).any()]
+    masks = [torch.from_numpy(scene.regions == k)[None, None] for k in here]
+    shown = [torch.where(mask, calm, scene.clip) for mask in masks]
+    whole, *lost = scores(model, torch.cat([scene.clip, *shown]), output=output)
+    return {anatomy.REGIONS[k]: whole - one for k, one in zip(here, lost)}
+
+
+def time_use(
+    model: nn.Module, shown: Tensor, *, output: int | None = None, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Does the model use time at all? f(x) - f(x with its frames disturbed), each (N,), points.
+
+    ``freeze`` repeats the middle frame, ``shuffle`` puts the frames in random order, ``reverse``
+    plays them backwards.
+    """
+    frames = shown.shape[2]
+    order = torch.randperm(frames, generator=torch.Generator().manual_seed(seed))
+    disturbed = {
+        "freeze": shown[:, :, [frames // 2]].expand_as(shown),
+        "shuffle": shown[:, :, order],
+        "reverse": shown.flip(2),
+    }
+    whole = scores(model, shown, output=output)
+    return {name: whole - scores(model, x, output=output) for name, x in disturbed.items()}
+
+
+def swap(
+    model: nn.Module, shown: Tensor, donors: Tensor, masks: np.ndarray, *, output: int | None = None
+) -> np.ndarray:
+    """Change of the score, (N,) points, when masked pixels are taken from another recording.
+
+    f(x) - f(x with the donor's pixels): large where the model reads what should not matter, a
+    headset for instance. It needs no renderer, so it works on real recordings.
+
+    Parameters
+    ----------
+    shown, donors : Tensor
+        (N, 3, T, H, W).
+    masks : np.ndarray
+        (N, T, H, W) bool.
+    """
+    mixed = torch.where(torch.from_numpy(masks)[:, None], donors, shown)
+    return scores(model, shown, output=output) - scores(model, mixed, output=output)
