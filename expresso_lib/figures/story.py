@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from expresso_lib import rendered
+from expresso_lib.attribution import calm_frames
 from expresso_lib.attribution.explanation import Channel
 from expresso_lib.clips import ClipArchive
-from expresso_lib.faces import anatomy
-from expresso_lib.figures import drawing, style
+from expresso_lib.faces import anatomy, video
+from expresso_lib.faithfulness import interventions
+from expresso_lib.figures import components, drawing, style
 from expresso_lib.figures.attribution import BASELINE_TITLES, DIVERGING
 from expresso_lib.figures.case import Case
 
@@ -80,6 +84,66 @@ def planted_found(table: pd.DataFrame) -> Figure:
     axes.set_yticks(range(len(rows)), [f"planted in: {titles[name]}" for name in rows])
     axes.grid(visible=False)
     return figure
+
+
+def take_away(
+    rows: pd.DataFrame,
+    scores: pd.Series,
+    plan: rendered.Plan,
+    archives: Path,
+    out: Path,
+    *,
+    length: int,
+    dilation: int = 1,
+    seed: int = 0,
+    scale: tuple[float, float] = (0, 63),
+) -> str:
+    """Write the front page's "take the smile away" of the clips that trials looked at.
+
+    Two recordings by rule: the clip that was read best and the one that was read worst.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        `faithfulness.trials.read`.
+    scores : Series
+        Recording to score.
+    plan : Plan
+        That the recordings were rendered from.
+    archives, out : Path
+        Folders of the clip archives, and for the films.
+    length, dilation, seed
+        Of the trials' clips.
+    scale : (float, float)
+        Ends of the score.
+    """
+    said = rows[(rows["metric"] == "evidence") & (rows["support"] == "changed")]
+    said = said[(said["method"] == "DeepLift") & (said["baseline"] == "own_neutral")]
+    whole = rows[rows["metric"] == "output"].set_index("clip")["value"].astype(float)
+    error = (whole - scores.reindex(whole.index)).abs().sort_values()
+    titles = {str(error.index[0]): "Read well", str(error.index[-1]): "Read badly"}
+    table, movies = [], {}
+    for name in titles:
+        archive = ClipArchive.load(archives / f"{name}.npz")
+        at = interventions.random_clip(
+            archive.n_frames, length, dilation=dilation, name=name, seed=seed
+        )
+        frames = archive.source[at].tolist()
+        level = int(archive.source[calm_frames(archive.landmarks)[0]])
+        script, value = plan.script(name), whole[name]
+        one = {"recording": name, "score": scores[name], "prediction": value}
+        table.append(one | {"removal": "none", "promised": np.nan, "actual": np.nan})
+        shown = {"none": script}
+        for row in said[said["clip"] == name].itertuples():
+            shown[row.factor] = rendered.without(script, row.factor, level=level)
+            table.append(one | {"removal": row.factor, "prediction": value - row.effect,
+                                "promised": -row.said, "actual": -row.effect})  # fmt: skip
+        for removal, changed in shown.items():
+            pictures = (f.image for f in rendered.render(changed, size=160, frames=frames))
+            path = out / f"{name}_{removal}.mp4"
+            movies[name, removal] = video.write_video(path, pictures, archive.fps, crf=26)
+    note = "Rendered participants; models that had not seen them"
+    return components.removals(pd.DataFrame(table), movies, titles=titles, scale=scale, note=note)
 
 
 def extremes(
