@@ -3,6 +3,10 @@
 Of the family of R(2+1)D (Tran et al., 2018): every block convolves within frames, then over time,
 with a residual path around the latter. No normalisation layers, every rectifier used once and not
 in place: DeepLift is complete on it (Shrikumar et al., 2017).
+
+What the head reads are means over time. The mean absolute change beside them, tried on practice
+cohort 500, raised r from .65 to .68, but to .70 with random weights: how much moves is read from
+any convolutions. So it is left out, and what pre-training is worth can be seen.
 """
 
 from __future__ import annotations
