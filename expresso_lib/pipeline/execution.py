@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import signal
+import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -61,12 +63,10 @@ def _papermill(source: Path, out: Path, parameters: dict[str, Any]) -> str:
     command at once, and the kernel goes with all its workers.
     """
     import papermill
-    from jupyter_client.manager import AsyncKernelManager
-    from jupyter_client.utils import run_sync  # type: ignore[attr-defined]
     from papermill.exceptions import PapermillExecutionError
 
     failures: list[BaseException] = []
-    kernel = AsyncKernelManager(kernel_name="python3")
+    kernels: list[Any] = []
 
     def work() -> None:
         try:
@@ -78,7 +78,9 @@ def _papermill(source: Path, out: Path, parameters: dict[str, Any]) -> str:
                 cwd=str(source.parent),
                 progress_bar=False,
                 request_save_on_cell_execute=False,
-                km=kernel,
+                kernel_manager_class=_kernel_class(kernels),
+                # Asked to end, an idle kernel would complain of the interruption.
+                extra_arguments=["--IPKernelApp.log_level=50"],
             )
         except BaseException as failure:
             failures.append(failure)
@@ -88,16 +90,34 @@ def _papermill(source: Path, out: Path, parameters: dict[str, Any]) -> str:
     try:
         thread.join()
     except KeyboardInterrupt:
-        if pid := getattr(kernel.provisioner, "pid", None):
-            getattr(os, "killpg", os.kill)(pid, signal.SIGTERM)
+        for pid in [getattr(kernel.provisioner, "pid", None) for kernel in kernels]:
+            if pid:
+                getattr(os, "killpg", os.kill)(pid, signal.SIGTERM)
         raise
-    run_sync(kernel.shutdown_kernel)(now=True)
     if not failures:
         return ""
     failure = failures[0]
     if isinstance(failure, PapermillExecutionError):
         return re.sub(r"\x1b\[[0-9;]*m", "", f"{failure.ename}: {failure.evalue}")
     return f"{type(failure).__name__}: {store.readable(failure)}"
+
+
+def _kernel_class(kernels: list[Any]) -> type:
+    """A kernel manager that notes itself in `kernels` and talks through this machine's sockets.
+
+    Over TCP other users of a shared machine could read a chapter's outputs on their way.
+    """
+    from jupyter_client.manager import AsyncKernelManager
+
+    class Kernel(AsyncKernelManager):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            kernels.append(self)
+            if os.name != "nt":
+                self.transport = "ipc"
+                self.ip = str(Path(tempfile.gettempdir(), f"expresso-{uuid.uuid4().hex[:12]}"))
+
+    return Kernel
 
 
 def _facts(chapter: chapters.Chapter, parameters: config.Parameters, root: Path) -> dict[str, Any]:
