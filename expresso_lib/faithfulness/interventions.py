@@ -122,7 +122,7 @@ def stage(
         images = again.show(left, at).transpose(3, 0, 1, 2)
         return torch.from_numpy(images.astype(np.float32) / 255)[None]
 
-    frames = show((), np.sort(calm))[0, :, np.argsort(np.argsort(calm))]
+    frames = show((), np.sort(calm))[0][:, torch.from_numpy(np.argsort(np.argsort(calm)))]
     factors = [*anatomy.FACTORS, *["headset"] * script.headset]
     return Scene(
         clip=show(()),

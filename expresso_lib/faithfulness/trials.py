@@ -27,18 +27,18 @@ log = logging.getLogger(__name__)
 DEFAULT = ("DeepLift", "own_neutral")
 # Every explanation of every clip: the two channels, the paper's, and the best reference there is.
 WAYS = (DEFAULT, ("DeepLift", "blur"), ("DeepLift", "zero"), ("DeepLift", "oracle_neutral"))
+# What knows time only: Shapley sampling over the whole picture by stretches, 16 passes.
+STRETCHED = ("ShapleySampling", "own_neutral", "stretches")
 # These cost tens of passes, or tell less: for the clips that are looked at more closely.
 SLOW_WAYS = (
     ("IntegratedGradients", "own_neutral"),
     ("ExpectedGradients", "calm_frames"),
     ("InputXGradient", "zero"),
-    ("Saliency", "own_neutral"),
     ("LayerGradCam", "own_neutral"),
-    ("Occlusion", "own_neutral"),
-    ("ShapleySampling", "own_neutral"),
+    STRETCHED,
 )
-# What knows time only: Shapley sampling over the whole picture by stretches, 16 passes.
-STRETCHED = ("ShapleySampling", "own_neutral", "stretches")
+# Points on the way of a gradient method, in a run.
+STEPS = 16
 
 
 def examine(
@@ -207,7 +207,7 @@ def items(
     length: int,
     dilation: int = 1,
     most: int = 999,
-    closer: int = 24,
+    closer: int = 12,
     cohort: Mapping[str, Any] | None = None,
     seed: int = 0,
     **options: Any,
@@ -261,10 +261,11 @@ def trial_item(work: store.Item, path: Path) -> None:
         archive, rows, participant=recipe["participant"], recording=work.name, shares=closer,
         script=rendered.plan_cohort(**cohort).script(work.name) if cohort else None, **sizes,
     )  # fmt: skip
-    ways = [way for way in (*WAYS, *((*SLOW_WAYS, STRETCHED) if closer else ()))
+    ways = [way for way in (*WAYS, *(SLOW_WAYS if closer else ()))
             if way[1] != "oracle_neutral" or cohort]  # fmt: skip
     more = {name: recipe[name] for name in ("randomised", "depths") if closer and name in recipe}
-    trial(model, scene, ways, closer=closer, seed=seed, **more).to_parquet(path)
+    options = {"closer": closer, "seed": seed, "steps": STEPS, "samples": STEPS} | more
+    trial(model, scene, ways, **options).to_parquet(path)
 
 
 def read(outcomes: Iterable[store.Outcome]) -> pd.DataFrame:
