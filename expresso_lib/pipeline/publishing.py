@@ -7,6 +7,7 @@ there reads "not measured" and never stops the book. Sphinx builds offline; its 
 
 from __future__ import annotations
 
+import base64
 import html
 import json
 import re
@@ -31,7 +32,7 @@ from pyarrow import parquet
 
 from expresso_lib import config, store
 from expresso_lib.figures import style
-from expresso_lib.pipeline import chapters, project, provenance
+from expresso_lib.pipeline import chapters, printing, project, provenance
 from expresso_lib.statistics import claims, prose
 
 ROOT = project.project_root()
@@ -425,6 +426,7 @@ def dress(
     facts: ChapterFacts,
     templates: jinja2.Environment,
     *,
+    address: str = "",
     student: bool = False,
 ) -> NotebookNode:
     """Return the notebook as its page shows it: links above, run card below, code folded away."""
@@ -442,7 +444,11 @@ def dress(
     table = style.table_html(facts.parameters, caption=f"Parameters of {facts.name}")
     above, below = (
         nbformat.v4.new_markdown_cell(
-            raw(templates.get_template(f"parts/{part}.html").render(chapter=facts, table=table))
+            raw(
+                templates.get_template(f"parts/{part}.html").render(
+                    chapter=facts, table=table, notebook=address
+                )
+            )
         )
         for part in ("chapter_links", "run_card")
     )
@@ -583,13 +589,15 @@ def build(
     templates = _templates(root / "book")
     written = set(_write_pages(root / "book", source, facts, templates))
     for chapter, notebook in read:
-        page = dress(notebook, chapter, templates, student=student)
+        committed = root / "notebooks" / f"{chapter.name}.ipynb"
+        address = offered(committed, notebook, student=student)
+        page = dress(notebook, chapter, templates, address=address, student=student)
         written.add(_refresh(source / f"{chapter.name}.ipynb", nbformat.writes(page)))
     for path in [path for path in source.rglob("*") if path.is_file() and path not in written]:
         path.unlink()
     _write_conf(source, facts)
     _sphinx(source, out)
-    _offer_downloads(root / "notebooks", out / "downloads", read, student)
+    printing.write_slides(source, out)
     return out / "index.html"
 
 
@@ -683,28 +691,22 @@ def _sphinx(source: Path, out: Path) -> None:
         raise BuildFailed(f"the book was not built; mend these pages:\n{done.stderr.strip()}")
 
 
-def _offer_downloads(
-    sources: Path, out: Path, read: Sequence[tuple[ChapterFacts, NotebookNode]], student: bool
-) -> None:
-    """Offer each chapter as it is committed; where that is not at hand, as it ran, emptied."""
-    for chapter, executed in read:
-        path = sources / f"{chapter.name}.ipynb"
-        notebook = nbformat.read(path, as_version=4) if path.is_file() else executed
-        cells = without_solutions(notebook.cells) if student else notebook.cells
-        cells = [
-            cell for cell in cells if "injected-parameters" not in cell.metadata.get("tags", [])
-        ]
-        for cell in cells:
-            if cell.cell_type == "code":
-                cell.outputs, cell.execution_count = [], None
-        if cells:
-            kept = {
-                key: notebook.metadata[key]
-                for key in ("kernelspec", "language_info")
-                if key in notebook.metadata
-            }
-            plain = nbformat.v4.new_notebook(cells=cells, metadata=kept)
-            _refresh(out / path.name, nbformat.writes(plain))
+def offered(path: Path, executed: NotebookNode, *, student: bool = False) -> str:
+    """Return a chapter as a data address: as it is committed, else as it ran, emptied.
+
+    A browser downloads a data address, also from a page on a stick; a file beside the page it
+    only shows.
+    """
+    notebook = nbformat.read(path, as_version=4) if path.is_file() else executed
+    cells = without_solutions(notebook.cells) if student else notebook.cells
+    cells = [c for c in cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    for cell in cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    keys = {"kernelspec", "language_info"} & {*notebook.metadata}
+    kept = {key: notebook.metadata[key] for key in keys}
+    text = nbformat.writes(nbformat.v4.new_notebook(cells=cells, metadata=kept))
+    return f"data:application/x-ipynb+json;base64,{base64.b64encode(text.encode()).decode()}"
 
 
 def compare(first: Path, second: Path) -> Path:

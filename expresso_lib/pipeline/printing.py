@@ -1,0 +1,173 @@
+"""The book on paper and on a wall: one PDF, slides for a class, a handout.
+
+Chromium prints what a browser shows, so that figures stay vectors and no page is written again.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+from bs4 import BeautifulSoup, Tag
+from markdown_it import MarkdownIt
+
+from expresso_lib import store
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
+# Seconds; a book with films takes Chromium about one minute.
+PATIENCE = 600
+
+
+class NoBrowser(FileNotFoundError):
+    """No Chromium was found on this machine."""
+
+
+def browser() -> str:
+    """Return the Chromium of this machine.
+
+    Raises
+    ------
+    NoBrowser
+        If there is none.
+    """
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        raise NoBrowser(
+            f"a PDF needs a Chromium on the PATH ({', '.join(BROWSERS)}); install one, or print "
+            "the pages of the book from any browser."
+        )
+    return found
+
+
+def write_pdf(pages: Path, target: Path) -> Path:
+    """Print a built book as one PDF: pages in their order, solutions at the end.
+
+    Parameters
+    ----------
+    pages : Path
+        The folder of ``index.html``.
+    target : Path
+        The PDF to write.
+
+    Raises
+    ------
+    NoBrowser
+        If there is no Chromium.
+    RuntimeError
+        If Chromium writes nothing, with what it said.
+    """
+    program, whole = browser(), pages / "whole.html"
+    store.write_text(whole, in_one(pages))
+    with tempfile.TemporaryDirectory() as profile, store.atomic(target) as temporary:
+        done = subprocess.run(
+            [program, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
+             "--no-pdf-header-footer", "--virtual-time-budget=20000",
+             f"--print-to-pdf={temporary}", whole.as_uri()],
+            capture_output=True, text=True, check=False, timeout=PATIENCE,
+        )  # fmt: skip
+        if not temporary.is_file() or not temporary.stat().st_size:
+            raise RuntimeError(f"Chromium printed nothing; it said: {done.stderr[-500:]}")
+    whole.unlink()
+    return target
+
+
+def in_one(pages: Path) -> str:
+    """Return all pages of a built book as one, links within, solutions last."""
+    first = _soup(pages / "index.html")
+    order = ["index.html", *_contents(first)]
+    articles, solutions = [], []
+    for name in dict.fromkeys(order):
+        article = _soup(pages / name).select_one("article.bd-article")
+        if isinstance(article, Tag):
+            solutions += [one.extract() for one in article.select("div.solution")]
+            articles.append(_placed(article, name))
+    for part in solutions:
+        part["class"] = "solution admonition"
+    head = "".join(str(tag) for tag in first.select("head link[rel=stylesheet], head style"))
+    return _template("whole.html").render(
+        head=head,
+        title=first.title.string if first.title else "Expresso",
+        articles=[str(article) for article in articles],
+        solutions=[str(part) for part in solutions],
+    )
+
+
+def _soup(path: Path) -> BeautifulSoup:
+    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def _contents(page: BeautifulSoup) -> Iterator[str]:
+    """Pages in the order of the sidebar."""
+    for link in page.select(".bd-sidebar-primary nav a.reference.internal[href]"):
+        name = str(link["href"]).split("#")[0]
+        if name.endswith(".html"):
+            yield name
+
+
+def _placed(article: Tag, name: str) -> Tag:
+    """Make a page part of the one: names are its own, links lead to the other parts."""
+    stem = Path(name).stem
+    for node in article.select("[id]"):
+        if node.find_parent("svg") is None:
+            node["id"] = f"{stem}--{node['id']}"
+    for link in article.select("a[href]"):
+        page, _, place = str(link["href"]).partition("#")
+        if not page and place:
+            link["href"] = f"#{stem}--{place}"
+        elif page.endswith(".html") and "/" not in page and ":" not in page:
+            link["href"] = f"#{Path(page).stem}--{place}" if place else f"#{Path(page).stem}"
+        elif page.startswith("data:"):
+            link.decompose()
+    for details in article.select("details"):
+        details["open"] = ""
+    article["id"] = stem
+    return article
+
+
+def write_slides(source: Path, out: Path) -> None:
+    """Write ``slides.html`` and ``handout.html`` from the Markdown of the same names, if any.
+
+    A line ``---`` starts the next slide. Figures of the run are taken in by
+    ``![words](figure:NAME)``.
+
+    Parameters
+    ----------
+    source : Path
+        ``pages/html`` of a run: the pages with this run's numbers in them.
+    out : Path
+        Where the book lies.
+    """
+    figures = source.parents[1] / "figures"
+    for name in ("slides", "handout"):
+        path = source / f"{name}.md"
+        if path.is_file():
+            parts = re.split(r"^---\s*$", path.read_text(encoding="utf-8"), flags=re.M)
+            render = MarkdownIt("commonmark", {"html": True}).enable("table").render
+            slides = [_with_figures(render(part.strip()), figures) for part in parts]
+            store.write_text(out / f"{name}.html", _template(f"{name}.html").render(slides=slides))
+
+
+def _with_figures(text: str, figures: Path) -> str:
+    """Put a figure's drawing in place of its name; words where this run did not draw it."""
+
+    def drawn(found: re.Match[str]) -> str:
+        path = figures / f"{found[1]}.svg"
+        if not path.is_file():
+            return f"<p><em>{found[2]}: not drawn in this run.</em></p>"
+        # A name of its own, because what a hidden slide holds cannot be referred to.
+        svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{found[1]}-", path.read_text("utf-8"))
+        words = f'<svg role="img" aria-label="{found[2]}" '
+        return svg[svg.index("<svg") :].replace("<svg ", words, 1)
+
+    return re.sub(r'<img src="figure:([\w-]+)" alt="([^"]*)"\s*/?>', drawn, text)
+
+
+def _template(name: str) -> jinja2.Template:
+    text = resources.files("expresso_lib").joinpath("assets", name).read_text(encoding="utf-8")
+    return jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(text)
