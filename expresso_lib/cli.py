@@ -174,17 +174,17 @@ def _exit_if_failed(failed: dict[str, str]) -> None:
 def export(
     params: ParamsOption = "demo",
     run: RunOption = "",
-    student: Annotated[bool, typer.Option("--student", help="leave solutions out")] = False,
+    pdf: Annotated[bool, typer.Option("--pdf", help="print the whole book too (Chromium)")] = False,
 ) -> None:
-    """Pack a run's book into one zip that opens by double click, without a network.
+    """Pack a run's book, and its student edition, into zips that open by double click.
 
-    Example: `expresso export --params demo`
+    Example: `expresso export --params demo --pdf`
     """
     parameters, root, _ = _parameters(params, [], run)
-    from expresso_lib.pipeline import project, publishing
+    from expresso_lib.pipeline import book as books
 
-    path = publishing.export(project.run_folder(root, parameters.run.name), student=student)
-    _say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    for path in books.export(parameters, root, pdf=pdf):
+        _say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 @app.command()

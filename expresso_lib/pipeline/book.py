@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from expresso_lib import cohort, config, store
 from expresso_lib.models import networks
-from expresso_lib.pipeline import chapters, execution, project, publishing
+from expresso_lib.pipeline import chapters, execution, printing, project, publishing
 
 logger = logging.getLogger(__name__)
 
@@ -167,6 +167,29 @@ def _build_pages(
         publishing.build(run_folder, executed, current=current, student=student)
         chapters.keep_fingerprint(run_folder, edition, facts)
     return index
+
+
+def export(parameters: config.Parameters, root: Path, *, pdf: bool = False) -> list[Path]:
+    """Pack the book and its student edition, which leaves the solutions out; return the files.
+
+    Parameters
+    ----------
+    parameters : config.Parameters
+        Of a run whose book is built.
+    root : Path
+        The project.
+    pdf : bool
+        Print the whole book as one PDF, too.
+    """
+    run_folder = project.run_folder(root, parameters.run.name)
+    packed = [publishing.export(run_folder)]
+    with alone(run_folder):
+        _build_pages(run_folder, root, True, parameters)
+    packed.append(publishing.export(run_folder, student=True))
+    if pdf:
+        target = run_folder / f"expresso-{run_folder.name}.pdf"
+        packed.append(printing.write_pdf(run_folder / "html", target))
+    return packed
 
 
 @contextmanager
