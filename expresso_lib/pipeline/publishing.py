@@ -699,7 +699,12 @@ def offered(path: Path, executed: NotebookNode, *, student: bool = False) -> str
     """
     notebook = nbformat.read(path, as_version=4) if path.is_file() else executed
     cells = without_solutions(notebook.cells) if student else notebook.cells
-    cells = [c for c in cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    # Copies: the page still needs the outputs.
+    cells = [
+        nbformat.from_dict(cell)
+        for cell in cells
+        if "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
     for cell in cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
