@@ -24,14 +24,14 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import nn
 from tqdm import tqdm
 
-from expresso_lib import attribution, clips, cohort, faces, manifest, models, store
+from expresso_lib import clips, cohort, faces, manifest, models, store
+from expresso_lib.attribution import methods
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import action_units, anatomy, mediapipe
-from expresso_lib.faithfulness import controls, interventions, metrics
+from expresso_lib.faithfulness import metrics
 from expresso_lib.models import networks
 from expresso_lib.pipeline import provenance
 
@@ -98,7 +98,7 @@ def takes(
                 (seconds >= row.speech_start) & (seconds < row.speech_end),
                 float(row.speech_start),
                 archive.fps,
-                attribution.neutral_frame(points),
+                methods.neutral_frame(points),
             )
         )
     return found
@@ -125,57 +125,81 @@ def parts_of(labels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 # Prediction
 
 
-def frozen(model: networks.VideoRegressor, data: Sequence[Take]) -> tuple[pd.DataFrame, dict]:
-    """Predict every speaker by a ridge head fitted on the others' clips; the trunk is as shipped.
+Fitted = tuple[pd.DataFrame, dict[str, nn.Module]]
+
+
+def features(model: networks.VideoRegressor, data: Sequence[Take]) -> np.ndarray:
+    """What the head reads of every take, (N, D)."""
+    with torch.inference_mode():
+        return np.concatenate([model.features(one.pixels[None]).numpy() for one in data])
+
+
+def held_out(
+    data: Sequence[Take], fit: Callable[[np.ndarray, int], nn.Module], folds: int = 0
+) -> Fitted:
+    """Predict every speaker by a model fitted on others.
+
+    Parameters
+    ----------
+    fit : takes the takes it may learn from, bool (N,), and the fold's number.
+    folds : groups of speakers that are left out together; 0: each by itself.
 
     Returns
     -------
     DataFrame, dict
-        participant, recording, score, prediction, null (the others' mean); speaker -> its head.
+        participant, recording, score, prediction, null (the others' mean); speaker -> its model.
     """
-    with torch.inference_mode():
-        values = np.concatenate([model.features(one.pixels[None]).numpy() for one in data])
     who = np.array([one.participant for one in data])
     scores = np.array([one.score for one in data])
-    heads, rows = {}, []
-    for speaker in np.unique(who):
-        train = who != speaker
-        # Every clip has its own score, so every clip counts by itself.
-        names = [one.recording for one in data if one.participant != speaker]
-        heads[speaker] = models.fit_ridge(values[train], scores[train], names)
-        for k in np.flatnonzero(~train):
-            rows.append(
-                (
-                    speaker,
-                    data[k].recording,
-                    scores[k],
-                    float(heads[speaker].predict(values[k : k + 1])[0]),
-                    float(scores[train].mean()),
-                )
+    speakers = np.unique(who)
+    owners: dict[str, nn.Module] = {}
+    parts = []
+    for number in range(folds or len(speakers)):
+        group = speakers[number :: folds or len(speakers)]
+        test = np.isin(who, group)
+        model = fit(~test, number)
+        said = [metrics.scores(model, data[k].pixels[None])[0] for k in np.flatnonzero(test)]
+        names = [data[k].recording for k in np.flatnonzero(test)]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "participant": who[test],
+                    "recording": names,
+                    "score": scores[test],
+                    "prediction": said,
+                    "null": scores[~test].mean(),
+                }
             )
-    columns = ["participant", "recording", "score", "prediction", "null"]
-    return pd.DataFrame(rows, columns=columns), heads
+        )
+        owners |= dict.fromkeys(group.tolist(), model)
+    return pd.concat(parts, ignore_index=True), owners
+
+
+def _head(values: np.ndarray, data: Sequence[Take], train: np.ndarray) -> models.LinearHead:
+    # Every clip has its own score, so every clip counts by itself.
+    rows = np.flatnonzero(train)
+    return models.fit_ridge(
+        values[rows], np.array([data[k].score for k in rows]), [data[k].recording for k in rows]
+    )
+
+
+def frozen(make: Callable[[], networks.VideoRegressor], data: Sequence[Take]) -> Fitted:
+    """A ridge head on the trunk as it ships, each speaker left out."""
+    values = features(make(), data)
+    return held_out(data, lambda train, _: _head(values, data, train).write_to(make()).eval())
 
 
 @dataclass(frozen=True, eq=False)
 class _Set:
-    """Takes as `models.finetune` wants them."""
+    """Takes as `models.finetune` wants them: each is a case of its own."""
 
     data: Sequence[Take]
 
     @property
     def table(self) -> pd.DataFrame:
-        return pd.DataFrame(
-            [
-                {
-                    "participant": one.participant,
-                    "recording": one.recording,
-                    "clip": 0,
-                    "score": one.score,
-                }
-                for one in self.data
-            ]
-        )
+        names = [one.recording for one in self.data]
+        scores = [one.score for one in self.data]
+        return pd.DataFrame({"participant": names, "recording": names, "clip": 0, "score": scores})
 
     def __len__(self) -> int:
         return len(self.data)
@@ -185,48 +209,27 @@ class _Set:
 
 
 def tuned(
-    make: Callable[[], networks.VideoRegressor],
-    data: Sequence[Take],
-    heads: Mapping[str, Any],
-    options: models.FineTuning,
-) -> tuple[pd.DataFrame, dict[str, nn.Module]]:
-    """Fine-tune on the other speakers, two of whom say when to stop; predict each speaker.
+    make: Callable[[], networks.VideoRegressor], data: Sequence[Take], epochs: int, folds: int
+) -> Fitted:
+    """The trunk's last block and the head, trained on real faces; two speakers say when to stop."""
+    values, who = features(make(), data), np.array([one.participant for one in data])
+    options = models.FineTuning(parts=("last",), epochs=epochs)
 
-    Returns
-    -------
-    DataFrame, dict
-        As `frozen`; speaker -> its network.
-    """
-    who = np.array([one.participant for one in data])
-    scores = np.array([one.score for one in data])
-    speakers, found, rows = list(np.unique(who)), {}, []
-    for number, speaker in enumerate(speakers):
-        others = [one for one in speakers if one != speaker]
-        aside = {others[number % len(others)], others[(number + 4) % len(others)]}
-        stop = np.isin(who, list(aside))
-        model = make()
+    def fit(train: np.ndarray, number: int) -> nn.Module:
+        others = np.unique(who[train])
+        stop = train & np.isin(who, others[[number % len(others), (number + 4) % len(others)]])
+        learn, model = train & ~stop, make()
         models.finetune(
             model,
             _Set(data),
-            np.flatnonzero((who != speaker) & ~stop),
+            np.flatnonzero(learn),
             np.flatnonzero(stop),
             options=options,
-            head=heads[speaker],
+            head=_head(values, data, learn),
         )
-        found[speaker] = model.eval()
-        for k in np.flatnonzero(who == speaker):
-            said = interventions.scores(model, data[k].pixels[None])[0]
-            rows.append(
-                (
-                    speaker,
-                    data[k].recording,
-                    scores[k],
-                    float(said),
-                    float(scores[who != speaker].mean()),
-                )
-            )
-    columns = ["participant", "recording", "score", "prediction", "null"]
-    return pd.DataFrame(rows, columns=columns), found
+        return model.eval()
+
+    return held_out(data, fit, folds)
 
 
 def score_table(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -317,16 +320,12 @@ def maps_of(model: nn.Module, one: Take) -> Iterator[tuple[str, np.ndarray]]:
     neutral = one.pixels[:, one.neutral : one.neutral + 1]
     for baseline in BASELINES:
         reference = neutral if baseline == "own_neutral" else baseline
-        found = attribution.attribute(model, x, "DeepLift", reference)
+        found = methods.attribute(model, x, "DeepLift", reference)
         yield baseline, found.values.numpy()[0].sum(axis=0)
-    known = controls.maps(one.pixels, neutral)
+    still = neutral.expand_as(one.pixels)[None].numpy()
+    known = metrics.controls(x.numpy(), still)
     for name in CONTROLS:
-        yield name, known[name]
-
-
-def auroc(values: np.ndarray, positive: np.ndarray) -> float:
-    """Chance that a positive outranks a negative; NaN without both."""
-    return float(roc_auc_score(positive, values)) if len(set(positive)) == 2 else float("nan")
+        yield name, known[name][0]
 
 
 def removals(one: Take) -> Iterator[tuple[str, str, int, torch.Tensor]]:
@@ -379,9 +378,9 @@ def with_neutral(one: Take, name: str) -> torch.Tensor:
 def examine(model: nn.Module, one: Take) -> dict[str, pd.DataFrame]:
     """Everything asked of one take: tables ``parts``, ``frames``, ``removals``, by `channel`."""
     known = {"participant": one.participant, "recording": one.recording}
-    whole = interventions.scores(model, one.pixels[None])[0]
+    whole = metrics.scores(model, one.pixels[None])[0]
     asked = list(removals(one))
-    effects = whole - interventions.scores(model, torch.stack([clip for *_, clip in asked]))
+    effects = whole - metrics.scores(model, torch.stack([clip for *_, clip in asked]))
     third = np.arange(len(one.parts)) * THIRDS // len(one.parts)
     masks = [_mask(one.parts, third, part, number) for _, part, number, _ in asked]
     parts, frames, removed = [], [], []
@@ -480,7 +479,7 @@ def time_table(frames: pd.DataFrame) -> pd.DataFrame:
     rows = [
         {"participant": who, "channel": name}
         | {
-            f"auroc_{c}": auroc(one[c].to_numpy(), one["speech"].to_numpy())
+            f"auroc_{c}": metrics.auroc(one[c].to_numpy(), one["speech"].to_numpy())
             for c in ("size", "signed")
         }
         for (who, _, name), one in frames.groupby(["participant", "recording", "channel"])
@@ -687,7 +686,7 @@ def _spread(on: str, what: str, unit: str, values: Any) -> dict[str, Any]:
 
 
 def predict_and_explain(
-    data: Sequence[Take], *, epochs: int, explained: int, folder: Path
+    data: Sequence[Take], *, epochs: int, folds: int, explained: int, folder: Path
 ) -> dict[str, pd.DataFrame]:
     """Both recipes, frozen and fine-tuned: predictions, then everything `examine` finds."""
 
@@ -695,18 +694,13 @@ def predict_and_explain(
         frames, size = len(data[0].parts), data[0].parts.shape[1]
         return networks.build("small", weights="facial-actions", frames=frames, size=size)
 
-    predicted, heads = frozen(make(), data)
-    models_of: dict[str, dict[str, nn.Module]] = {
-        "frozen": {who: head.write_to(make()).eval() for who, head in heads.items()}
-    }
-    predictions = {"frozen": predicted}
+    fitted = {"frozen": frozen(make, data)}
     if epochs:
-        options = models.FineTuning(parts=("last",), epochs=epochs)
-        predictions["tuned"], models_of["tuned"] = tuned(make, data, heads, options)
+        fitted["tuned"] = tuned(make, data, epochs, folds)
     found: dict[str, list[pd.DataFrame]] = {
-        "predictions": [table.assign(recipe=recipe) for recipe, table in predictions.items()]
+        "predictions": [table.assign(recipe=recipe) for recipe, (table, _) in fitted.items()]
     }
-    for recipe, owners in models_of.items():
+    for recipe, (_, owners) in fitted.items():
         who = pd.Series([one.participant for one in data])
         turn = who.groupby(who).cumcount()
         chosen = [one for one, k in zip(data, turn) if not explained or k < explained]
@@ -749,6 +743,7 @@ def main() -> None:
     words.add_argument("--work", type=Path, default=ROOT / "build" / "real", help="kept work")
     words.add_argument("--tracks", type=Path, help="folder of tracks made before")
     words.add_argument("--epochs", type=int, default=8, help="of fine-tuning; 0: frozen only")
+    words.add_argument("--folds", type=int, default=5, help="groups of speakers, fine-tuning")
     words.add_argument("--each", type=int, default=0, help="clips of each speaker; 0: all")
     words.add_argument("--explained", type=int, default=0, help="of them explained; 0: all")
     words.add_argument("--out", type=Path, default=HERE, help="folder of the tables")
@@ -763,7 +758,13 @@ def main() -> None:
         tracks = tracked(people, asked.work, weights=asked.weights)
     data = takes(people, tracks, size=SIZE, rate=RATE, frames=FRAMES)
     tables = summarised(
-        predict_and_explain(data, epochs=asked.epochs, explained=asked.explained, folder=asked.work)
+        predict_and_explain(
+            data,
+            epochs=asked.epochs,
+            folds=asked.folds,
+            explained=asked.explained,
+            folder=asked.work,
+        )
     )
     tables["real_trackers"] = tracker_table(people, tracks, asked.weights)
     tables["real_proxies"] = proxy_table(asked.weights)
