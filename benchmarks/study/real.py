@@ -31,6 +31,7 @@ from expresso_lib import clips, cohort, faces, manifest, models, store
 from expresso_lib.attribution import methods
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import action_units, anatomy, mediapipe
+from expresso_lib.faces import truth as truths
 from expresso_lib.faithfulness import metrics
 from expresso_lib.models import networks
 from expresso_lib.pipeline import provenance
@@ -630,14 +631,13 @@ def _against_truth(weights: str) -> tuple[list[dict], pd.DataFrame]:
     parts = []
     for path in sorted(manifest.locate("demo_cohort").glob("*_R1.mp4"))[:12]:
         track = mediapipe.track(path, folder=weights)
-        with np.load(path.with_suffix(".npz")) as file:
-            truth = {name: file[name] for name in ("landmarks", "pose", "gaze")}
-        away = np.linalg.norm(track.landmarks - truth["landmarks"], axis=-1)
-        away /= np.mean(faces.eye_distance(truth["landmarks"]))
+        truth = truths.read(path.with_suffix(".npz"))
+        away = np.linalg.norm(track.landmarks - truth.landmarks, axis=-1)
+        away /= np.mean(faces.eye_distance(truth.landmarks))
         for name, group in groups.items():
             errors[name].append(float(np.nanmean(away[:, group])))
-        seen = np.radians(truth["gaze"] + truth["pose"][:, :2])
-        true = dict(zip(follows, (*truth["pose"].T, *seen.T)))
+        seen = np.radians(truth.gaze + truth.pose[:, :2])
+        true = dict(zip(follows, (*truth.pose.T, *seen.T)))
         for name, values in true.items():
             both = np.isfinite(track.signals[name])
             follows[name].append(metrics.pearson(track.signals[name][both], values[both]))
@@ -645,7 +645,7 @@ def _against_truth(weights: str) -> tuple[list[dict], pd.DataFrame]:
         for name, series in {
             "blendshapes": action_units.of_track(track),
             "landmarks": action_units.proxies(track.landmarks),
-            "true landmarks": action_units.proxies(truth["landmarks"]),
+            "true landmarks": action_units.proxies(truth.landmarks),
         }.items():
             parts.append(action_units.agreement(series, planted).assign(proxy=name))
     rows = [

@@ -18,6 +18,7 @@ from expresso_lib import _checks, clips, cohort, faces, manifest, models, store
 from expresso_lib.attribution import explanation
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import action_units, mediapipe, tables, video
+from expresso_lib.faces import truth as truths
 from expresso_lib.figures import drawing, report
 from expresso_lib.pipeline import project
 from expresso_lib.pipeline.run import MissingRun
@@ -196,8 +197,7 @@ def find_face(path: Path, landmarks: Path | None, *, face: int | None = None) ->
     """
     info = video.probe(path)
     if landmarks is not None and landmarks.suffix == ".npz":  # what ships with rendered faces
-        with np.load(_checks.existing_file(landmarks, "truth"), allow_pickle=False) as file:
-            points = file["landmarks"]
+        points = truths.read(_checks.existing_file(landmarks, "truth")).landmarks
         return faces.from_landmarks(points, np.ones(len(points)), info.fps, "truth")
     if landmarks is not None:
         return faces.from_table(
