@@ -24,15 +24,15 @@ import cv2
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.metrics import roc_auc_score
 from torch import nn
 from tqdm import tqdm
 
-from expresso_lib import clips, cohort, faces, manifest, models, store
-from expresso_lib.attribution import methods
+from expresso_lib import attribution, clips, cohort, faces, manifest, models, store
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import action_units, anatomy, mediapipe
 from expresso_lib.faces import truth as truths
-from expresso_lib.faithfulness import metrics
+from expresso_lib.faithfulness import controls, interventions, metrics
 from expresso_lib.models import networks
 from expresso_lib.pipeline import provenance
 
@@ -99,7 +99,7 @@ def takes(
                 (seconds >= row.speech_start) & (seconds < row.speech_end),
                 float(row.speech_start),
                 archive.fps,
-                methods.neutral_frame(points),
+                attribution.neutral_frame(points),
             )
         )
     return found
@@ -159,7 +159,7 @@ def held_out(
         group = speakers[number :: folds or len(speakers)]
         test = np.isin(who, group)
         model = fit(~test, number)
-        said = [metrics.scores(model, data[k].pixels[None])[0] for k in np.flatnonzero(test)]
+        said = [interventions.scores(model, data[k].pixels[None])[0] for k in np.flatnonzero(test)]
         names = [data[k].recording for k in np.flatnonzero(test)]
         parts.append(
             pd.DataFrame(
@@ -321,12 +321,16 @@ def maps_of(model: nn.Module, one: Take) -> Iterator[tuple[str, np.ndarray]]:
     neutral = one.pixels[:, one.neutral : one.neutral + 1]
     for baseline in BASELINES:
         reference = neutral if baseline == "own_neutral" else baseline
-        found = methods.attribute(model, x, "DeepLift", reference)
+        found = attribution.attribute(model, x, "DeepLift", reference)
         yield baseline, found.values.numpy()[0].sum(axis=0)
-    still = neutral.expand_as(one.pixels)[None].numpy()
-    known = metrics.controls(x.numpy(), still)
+    known = controls.maps(one.pixels, neutral)
     for name in CONTROLS:
-        yield name, known[name][0]
+        yield name, known[name]
+
+
+def auroc(values: np.ndarray, positive: np.ndarray) -> float:
+    """Chance that a positive outranks a negative; NaN without both."""
+    return float(roc_auc_score(positive, values)) if len(set(positive)) == 2 else float("nan")
 
 
 def removals(one: Take) -> Iterator[tuple[str, str, int, torch.Tensor]]:
@@ -379,9 +383,9 @@ def with_neutral(one: Take, name: str) -> torch.Tensor:
 def examine(model: nn.Module, one: Take) -> dict[str, pd.DataFrame]:
     """Everything asked of one take: tables ``parts``, ``frames``, ``removals``, by `channel`."""
     known = {"participant": one.participant, "recording": one.recording}
-    whole = metrics.scores(model, one.pixels[None])[0]
+    whole = interventions.scores(model, one.pixels[None])[0]
     asked = list(removals(one))
-    effects = whole - metrics.scores(model, torch.stack([clip for *_, clip in asked]))
+    effects = whole - interventions.scores(model, torch.stack([clip for *_, clip in asked]))
     third = np.arange(len(one.parts)) * THIRDS // len(one.parts)
     masks = [_mask(one.parts, third, part, number) for _, part, number, _ in asked]
     parts, frames, removed = [], [], []
@@ -480,7 +484,7 @@ def time_table(frames: pd.DataFrame) -> pd.DataFrame:
     rows = [
         {"participant": who, "channel": name}
         | {
-            f"auroc_{c}": metrics.auroc(one[c].to_numpy(), one["speech"].to_numpy())
+            f"auroc_{c}": auroc(one[c].to_numpy(), one["speech"].to_numpy())
             for c in ("size", "signed")
         }
         for (who, _, name), one in frames.groupby(["participant", "recording", "channel"])
