@@ -191,7 +191,7 @@ def verdict(found: pd.DataFrame) -> str:
     found : pd.DataFrame
         Rows of `points` for one model, indexed by ``way``.
     """
-    if found.loc["effect", "ci_low"] <= 0:
+    if not found.loc["effect", "ci_low"] > 0:
         return (
             "The taught model is not shown to lose or gain by the headset, so there is nothing "
             "to expose."

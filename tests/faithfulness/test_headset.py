@@ -55,6 +55,7 @@ def test_clips_keep_their_dilation(tmp_path):
         (1.0, (1.4, 0.2), "No channel exposes it"),
         (1.0, (1.6, -0.2), "No channel exposes it"),
         (-0.1, (1.6, 0.2), "nothing to expose"),
+        (float("nan"), (1.6, 0.2), "nothing to expose"),  # fewer than ten people
     ],
 )
 def test_verdict_wants_over_half_of_an_effect_that_is_shown(effect_low, blur, words):
