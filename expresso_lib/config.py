@@ -18,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from expresso_lib import _checks
 
+MAX_BYTES = 2**20  # of a profile
+
 
 class ParameterError(ValueError):
     """A parameter has the wrong name, type or range."""
@@ -26,7 +28,7 @@ class ParameterError(ValueError):
 class Section(BaseModel):
     """Parameters of one room; unknown names and silent conversions are refused."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class CohortSection(Section):
@@ -229,8 +231,8 @@ def possible(parameters: Parameters) -> Parameters:
     if spans > has:
         raise ParameterError(
             f"clips.frames = {clips.frames} with clips.dilation = {clips.dilation} spans {spans} "
-            f"frames, and a recording of cohort.seconds = {cohort.seconds:g} has {has}; take fewer "
-            "frames or longer recordings."
+            f"frames, and a recording of cohort.seconds = {cohort.seconds:g} has {has} at clips.fps = "
+            f"{min(clips.fps, cohort.fps):g}; take fewer frames or longer recordings."
         )
     return parameters
 
@@ -297,12 +299,15 @@ def load_profile(name: str, folder: Path, overrides: Iterable[str] = ()) -> Para
     if not path.is_file():
         known = sorted(one.stem for one in folder.glob("*.yaml"))
         raise ParameterError(f"profile {name!r} is unknown{_checks.nearest(name, known)}.")
+    if path.stat().st_size > MAX_BYTES:
+        raise ParameterError(f"profile {name!r} is larger than 1 MB: these are no parameters.")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParameterError(f"profile {name!r} is not plain YAML: {error}") from error
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or any(v and not isinstance(v, dict) for v in values.values()):
         raise ParameterError(f"profile {name!r} must map sections to parameters.")
+    values = {section: dict(body or {}) for section, body in values.items()}
     values.setdefault("run", {}).setdefault("name", path.stem)
     for text in overrides:
         _override(values, text)
@@ -319,15 +324,20 @@ def _override(values: dict[str, Any], text: str) -> None:
 
 
 def _literal(section: str, name: str, text: str) -> Any:
-    value = yaml.safe_load(text)
     field = _field(section, name)
+    if field.annotation is str:
+        return text
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
     # YAML reads 1e-3 as text; where a number is wanted, say so in the number's own terms.
     if field.annotation is float and isinstance(value, str):
         try:
             return float(value)
         except ValueError:
             return value
-    return text if field.annotation is str and value is not None else value
+    return value
 
 
 def _field(section: str, name: str) -> Any:
@@ -380,7 +390,7 @@ def _plain(section: str, name: str, value: Any) -> Any:
     if get_origin(annotation) is tuple and isinstance(value, list):
         return tuple(value)
     if annotation is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(value) if abs(value) < 2**1000 else math.inf
     return value
 
 

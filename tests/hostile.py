@@ -49,7 +49,10 @@ def write_table(path: Path, tool: str) -> Path:
     points = {f"{axis}_{i}": rng.uniform(10, 90, 5).round(2) for axis in "xy" for i in range(68)}
     units = {"AU04_r": rng.uniform(0, 5, 5).round(2), "AU12_r": rng.uniform(0, 5, 5).round(2)}
     presence = {"AU04_c": [0, 1, 1, 0, 1], "AU12_c": [1, 0, 1, 0, 1]}
-    gaze = {"gaze_angle_x": rng.normal(size=5).round(3), "gaze_angle_y": rng.normal(size=5).round(3)}
+    gaze = {
+        "gaze_angle_x": rng.normal(size=5).round(3),
+        "gaze_angle_y": rng.normal(size=5).round(3),
+    }
     plain = {"frame": frames, "face_id": 0, "timestamp": frames / 25}
     tables = {
         "openface": plain | {"confidence": 0.9, "success": 1} | gaze | points | units | presence,
@@ -108,13 +111,17 @@ def mutant_table(good: bytes, rng: np.random.Generator) -> bytes:
         kind, column = rng.integers(6), int(rng.integers(min(len(row) for row in rows)))
         if kind < 3:
             row = rows[int(rng.integers(len(rows)))]
-            row[int(rng.integers(min(8, len(row))) if kind else column)] = str(rng.choice(ODD_CELLS))
+            row[int(rng.integers(min(8, len(row))) if kind else column)] = str(
+                rng.choice(ODD_CELLS)
+            )
         elif kind == 3 and len(rows[0]) > 1:
             rows = [row[:column] + row[column + 1 :] for row in rows]
         elif kind == 4:
-            rows = [row + [row[column]] for row in rows]
+            rows = [[*row, row[column]] for row in rows]
         else:
-            rows.insert(1, list(rows[int(rng.integers(1, len(rows)))] if len(rows) > 1 else rows[0]))
+            rows.insert(
+                1, list(rows[int(rng.integers(1, len(rows)))] if len(rows) > 1 else rows[0])
+            )
     separator = str(rng.choice([",", ",", ",", ";", "\t"]))
     return "\n".join(separator.join(row) for row in rows).encode()
 

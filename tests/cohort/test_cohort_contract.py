@@ -10,13 +10,14 @@ from expresso_lib import cohort
 from expresso_lib.faces import video
 
 GRID = "0 10000 sil\n10000 15000 bin\n16000 {} now\n{} 49500 sil\n"
-CREMAD = "1001_IEO_ANG_HI 1001_TIE_SAD_XX 1002_IOM_HAP_XX".split()
-RAVDESS = "02-01-01-01-01-01-01 02-01-04-02-01-01-01 02-01-04-01-02-01-02".split()
+CREMAD = ["1001_IEO_ANG_HI", "1001_TIE_SAD_XX", "1002_IOM_HAP_XX"]
+RAVDESS = ["02-01-01-01-01-01-01", "02-01-04-02-01-01-01", "02-01-04-01-02-01-02"]
 # Reader → its videos (of two participants) and the texts beside them, as the data set has them.
 LAYOUTS = {
     "rendered": (
         ["P01_R1.mp4", "P01_R2.mp4", "P02_R1.mp4"],
         {"participants.csv": "participant,score,age\nP01,10,31\nP02,30,52\n",
+         "planted.csv": "factor\n",
          "recordings.csv": "participant,recording,task,fps,n_frames\n"
                            "P01,P01_R1,task,25,4\nP01,P01_R2,task,25,5\nP02,P02_R1,task,25,6\n"},
     ),

@@ -22,7 +22,9 @@ def test_mutants_end_in_a_result_or_a_message(kind, tmp_path):
         text=True,
         check=False,
     )
-    assert done.returncode == 0, f"died at one of {sorted(tmp_path.iterdir())}: {done.stderr[-2000:]}"
+    assert done.returncode == 0, (
+        f"died at one of {sorted(tmp_path.iterdir())}: {done.stderr[-2000:]}"
+    )
     report = json.loads(done.stdout)
     assert not report["strange"], "\n".join(report["strange"][:5])
     assert report["read"] + report["refused"] == count
