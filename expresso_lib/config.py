@@ -231,8 +231,8 @@ def possible(parameters: Parameters) -> Parameters:
     if spans > has:
         raise ParameterError(
             f"clips.frames = {clips.frames} with clips.dilation = {clips.dilation} spans {spans} "
-            f"frames, and a recording of cohort.seconds = {cohort.seconds:g} has {has} at clips.fps = "
-            f"{min(clips.fps, cohort.fps):g}; take fewer frames or longer recordings."
+            f"frames, and a recording of cohort.seconds = {cohort.seconds:g} has {has} at "
+            f"clips.fps = {min(clips.fps, cohort.fps):g}; take fewer frames or longer recordings."
         )
     return parameters
 
@@ -307,7 +307,7 @@ def load_profile(name: str, folder: Path, overrides: Iterable[str] = ()) -> Para
         raise ParameterError(f"profile {name!r} is not plain YAML: {error}") from error
     if not isinstance(values, dict) or any(v and not isinstance(v, dict) for v in values.values()):
         raise ParameterError(f"profile {name!r} must map sections to parameters.")
-    values = {section: dict(body or {}) for section, body in values.items()}
+    values = {str(s): {str(k): v for k, v in (body or {}).items()} for s, body in values.items()}
     values.setdefault("run", {}).setdefault("name", path.stem)
     for text in overrides:
         _override(values, text)

@@ -19,7 +19,7 @@ LAYOUTS = {
         {"participants.csv": "participant,score,age\nP01,10,31\nP02,30,52\n",
          "planted.csv": "factor\n",
          "recordings.csv": "participant,recording,task,fps,n_frames\n"
-                           "P01,P01_R1,task,25,4\nP01,P01_R2,task,25,5\nP02,P02_R1,task,25,6\n"},
+                           "P01,P01_R1,task,25,50\nP01,P01_R2,task,25,50\nP02,P02_R1,task,25,50\n"},
     ),
     "avec2014": (
         ["v/203_1_Freeform_video.mp4", "v/203_2_Freeform_video.mp4", "v/310_1_Freeform_video.mp4"],
@@ -123,6 +123,8 @@ def test_nothing_public_names_a_place(source, root):
 
 def test_a_broken_video_is_left_out_by_name_and_the_rest_is_read(source, root):
     """One file of noise costs one recording, and the list says which and what to do."""
+    if source == "rendered":
+        pytest.skip("its videos are held to the manifest's hashes, not opened one by one")
     (root / LAYOUTS[source][0][0]).write_bytes(b"no video at all" * 50)
     found = read(source, root)
     assert len(found.recordings) == 2
