@@ -2,7 +2,7 @@
 (function () {
   "use strict";
   const SVG = "http://www.w3.org/2000/svg";
-  const UP = "#b2182b", DOWN = "#2166ac", INK = "#1f2328", LINE = "#d0d7de";
+  const UP = "var(--up)", DOWN = "var(--down)", INK = "var(--ink)", LINE = "var(--line)";
 
   function make(tag, attributes, parent, text) {
     const node = document.createElementNS(SVG, tag);
@@ -90,7 +90,7 @@
           pen = "L";
         });
         make("line", {x1: left, x2: width - left, y1: base, y2: base, stroke: LINE}, timeline);
-        make("path", {d: points.join(""), fill: "none", stroke: au.color, "stroke-width": 1.8}, timeline);
+        make("path", {d: points.join(""), fill: "none", stroke: "color-mix(in srgb," + au.color + " 75%,var(--ink))", "stroke-width": 1.8}, timeline);
         make("text", {x: left, y: base - low + 20, "font-size": 12, fill: INK}, timeline,
              au.code + " " + au.title + " (0 to " + data.au_top + ")");
       });
