@@ -55,6 +55,7 @@ SPEAKING = ("mouth", "jaw")
 BASELINES = ("own_neutral", "blur", "zero")
 CONTROLS = ("edge", "motion", "difference")
 THIRDS = 3
+WORDS = {-1: "whole clip", 0: "first third", 1: "second third", 2: "last third"}
 BEFORE, AFTER = 0.4, 1.2  # seconds around the first word
 SOFT = 1.5  # pixels; standard deviation of the edge where a part is put in
 DRAWS = 2000
@@ -523,7 +524,7 @@ def removal_table(removed: pd.DataFrame) -> pd.DataFrame:
         channel, kind, part, third, metric, estimate, ci_low, ci_high, speakers: ``fidelity``
         (Pearson's r of said and effect within a recording, mean over speakers) and
         ``fidelity_pooled`` (over all recordings and removals); and, with channel ``effect``, of
-        what the model loses its mean ``effect`` and mean ``size``, s, per part and third (-1: all).
+        what the model loses its mean ``effect`` and mean ``size``, s, per part and third (in words).
     """
     rows = [
         {
@@ -550,7 +551,8 @@ def removal_table(removed: pd.DataFrame) -> pd.DataFrame:
         ["kind", "part", "third"],
         lambda one: [_mean("effect", one, "effect"), _mean("size", one, "size")],
     )
-    return pd.concat([within, pooled, effects.assign(channel="effect")], ignore_index=True)
+    named = effects.assign(channel="effect", third=effects["third"].map(WORDS))
+    return pd.concat([within, pooled, named], ignore_index=True)
 
 
 def _by(
