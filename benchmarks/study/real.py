@@ -460,7 +460,7 @@ def region_table(parts: pd.DataFrame) -> pd.DataFrame:
     joined = joined.merge(total.reset_index(), on=["recording", "channel"])
     joined["share"] = joined["size"] / joined["all_size"]
     joined["density"] = joined["share"] / (joined["area"] / joined["all_area"])
-    return _by(
+    found = _by(
         joined,
         ["channel", "part"],
         lambda one: [
@@ -471,6 +471,8 @@ def region_table(parts: pd.DataFrame) -> pd.DataFrame:
             ),
         ],
     )
+    # Controls are not in seconds: they carry nothing.
+    return found[(found["metric"] != "carries") | ~found["channel"].isin(CONTROLS)]
 
 
 def time_table(frames: pd.DataFrame) -> pd.DataFrame:
@@ -524,7 +526,7 @@ def removal_table(removed: pd.DataFrame) -> pd.DataFrame:
         channel, kind, part, third, metric, estimate, ci_low, ci_high, speakers: ``fidelity``
         (Pearson's r of said and effect within a recording, mean over speakers) and
         ``fidelity_pooled`` (over all recordings and removals); and, with channel ``effect``, of
-        what the model loses its mean ``effect`` and mean ``size``, s, per part and third (in words).
+        what the model loses, its mean ``effect`` and mean ``size``, s, per part and third.
     """
     rows = [
         {
