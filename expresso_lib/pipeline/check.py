@@ -14,7 +14,6 @@ from expresso_lib.faces import tables
 # Seconds of one CPU per frame, measured on 360 x 288 px; `bench` and the study have them anew.
 PER_FRAME = {"s3fd_fan": 0.3, "mediapipe": 0.02, "tables": 0.002, "simulated": 0.002}
 CUTTING = 0.01  # s per frame: reading, aligning and labelling
-LEAST_PEOPLE = 5  # below, nothing here can be inferred
 LONG = 3600.0  # s of work from which it is said to be long
 
 
@@ -40,7 +39,7 @@ def check(parameters: config.Parameters) -> list[Finding]:
         Where nothing in the folder can be used, with the whole list.
     """
     people = cohort.from_parameters(parameters.cohort)
-    found = [_people(people, parameters.training.folds), *_problems(people)]
+    found = [_people(people, parameters), *_problems(people)]
     found += [_clips(people, parameters.clips), _tables(people.recordings)]
     try:
         tracker = preprocessing.choose_tracker(
@@ -54,19 +53,11 @@ def check(parameters: config.Parameters) -> list[Finding]:
     return [*found, _time(people.recordings, tracker)]
 
 
-def _people(people: cohort.Cohort, folds: int) -> Finding:
+def _people(people: cohort.Cohort, parameters: config.Parameters) -> Finding:
     count, recordings = len(people.participants), len(people.recordings)
-    least = max(LEAST_PEOPLE, folds)
     text = f"{count} with {recordings} usable recordings, {people.scale.title}"
-    return Finding(
-        "participants",
-        text,
-        count >= least,
-        ""
-        if count >= least
-        else f"{least} are needed ({folds} folds, and below "
-        f"{LEAST_PEOPLE} no interval means anything); add people or lower training.folds",
-    )
+    reason = config.too_few(count, parameters)
+    return Finding("participants", text, not reason, reason)
 
 
 def _problems(people: cohort.Cohort) -> list[Finding]:

@@ -106,7 +106,7 @@ def test_check_says_what_a_folder_lacks_before_anything_runs(folder, monkeypatch
     )
     found = {one.what: one for one in check.check(parameters)}
     assert "2 with 2 usable recordings" in found["participants"].found
-    assert "5 are needed" in found["participants"].remedy
+    assert "at least 6 participants are needed" in found["participants"].remedy
     assert "1 of OpenFace; 1 recordings without" in found["tables"].found
     assert "clips.frames" in found["clips"].remedy
     assert "data fetch face_landmarker" in found["tracker"].remedy
