@@ -167,15 +167,15 @@ def forbids(
 
 
 def elsewhere(path: str | Path, track: tracks.FaceTrack, *, looks: int = 9) -> float:
-    """Look for the face in a few frames with OpenCV's cascade: how often is it somewhere else?
+    """Look for the face in a few frames with OpenCV's cascade: how often is it another one?
 
     A table of another video, or of the same one at another size, passes every other test.
 
     Returns
     -------
     float
-        Share of the frames in which the cascade sees faces and none of them holds the landmarks'
-        middle; NaN where it sees a face in fewer than three.
+        Share of the frames in which the cascade sees faces and none of them lies where the
+        landmarks do, at about their size; NaN where it sees a face in fewer than three.
     """
     cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_default.xml")
     seen = np.flatnonzero(track.found)
@@ -186,9 +186,12 @@ def elsewhere(path: str | Path, track: tracks.FaceTrack, *, looks: int = 9) -> f
         grey = cv2.cvtColor(cv2.resize(frame.image, None, fx=side, fy=side), cv2.COLOR_RGB2GRAY)
         boxes = np.array(cascade.detectMultiScale(grey, 1.1, 4, minSize=(48, 48)), float)
         if len(boxes):
-            middle = track.landmarks[frame.number].mean(axis=0) * side
+            points = track.landmarks[frame.number] * side
+            middle, width = points.mean(axis=0), np.ptp(points[:, 0])
             inside = (boxes[:, :2] <= middle) & (middle <= boxes[:, :2] + boxes[:, 2:])
-            apart.append(not inside.all(axis=1).any())
+            # Its box is 1.1 to 1.4 times as wide as the landmarks (measured).
+            alike = (0.75 * width < boxes[:, 2]) & (boxes[:, 2] < 2 * width)
+            apart.append(not (inside.all(axis=1) & alike).any())
     return float(np.mean(apart)) if len(apart) >= 3 else float("nan")
 
 

@@ -38,7 +38,7 @@ def test_a_good_track_passes_without_a_doubt(track):
     [
         (lambda p: p / 224, "shares of the picture"),
         (lambda p: 2 * p + 40, "outside of the picture"),
-        (lambda p: 0.4 * p, "somewhere else"),
+        (lambda p: 0.5 * p, "somewhere else"),
         (lambda p: np.where(np.arange(len(p))[:, None, None] < 1, p, np.nan), "a face in 0%"),
     ],
 )
