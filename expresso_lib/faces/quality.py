@@ -177,7 +177,8 @@ def elsewhere(path: str | Path, track: tracks.FaceTrack, *, looks: int = 9) -> f
         Share of the frames in which the cascade sees faces and none of them lies where the
         landmarks do, at about their size; NaN where it sees a face in fewer than three.
     """
-    cascade = cv2.CascadeClassifier(f"{cv2.data.haarcascades}haarcascade_frontalface_default.xml")
+    known = Path(cv2.__file__).with_name("data") / "haarcascade_frontalface_default.xml"
+    cascade = cv2.CascadeClassifier(str(known))
     seen = np.flatnonzero(track.found)
     chosen = np.unique(seen[np.linspace(0, len(seen) - 1, looks).astype(int)])
     apart = []
