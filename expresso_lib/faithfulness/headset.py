@@ -206,8 +206,8 @@ def verdict(found: pd.DataFrame) -> str:
     if known:
         return f"The artefact is exposed against the {' and the '.join(known)}."
     return (
-        "No channel exposes it here: an audit by maps alone would have missed it; steps 2 and "
-        "3 below are needed."
+        "No channel exposes it here: an audit by maps alone would have missed it; swapping it "
+        "onto others and leaving it out are needed."
     )
 
 

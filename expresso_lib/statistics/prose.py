@@ -342,6 +342,11 @@ def trust(table: Any, control: Row, *, bar: float = 0.9) -> str:
             "Nothing in this run can be taken out of a face, so whether its explanations are true "
             "is not known; chapter 8 asks what can be asked of real recordings."
         )
+    if not np.isfinite(own["ci_low"]):
+        return (
+            f"Too few people were looked at for a verdict: agreement {say(own['estimate'])} with "
+            f"what taking a movement out does, {say(blind)} of the best control."
+        )
     beyond = own["ci_low"] > blind
     reached = own["estimate"] >= bar
     verdict = (
@@ -363,6 +368,8 @@ def black(table: Any, *, bar: float = 0.9) -> str:
     zero, own = (_fidelity(table, name) for name in ("zero", "own_neutral"))
     if not np.isfinite(zero["estimate"]):
         return "How far the paper's black reference agrees was not measured."
+    if not np.isfinite(zero["ci_low"]):
+        return f"With the black reference, the paper's, the agreement is {say(zero['estimate'])}."
     than = (
         "less than the own neutral frame"
         if zero["ci_high"] < own["ci_low"]
@@ -424,8 +431,8 @@ def believed(verdicts: Any) -> str:
     real = verdicts[verdicts["reference"] != "oracle neutral"]
     asked = ["what taking it out does", "its share", "where", "when"]
     asked = [name for name in asked if name in real]
-    if real.empty or all((real[name] == "not measured").all() for name in asked):
-        return "Nothing could be taken out of a face in this run, so no explanation was judged."
+    if real.empty or not real[asked].isin(["yes", "no"]).any(axis=None):
+        return "Too little was taken out of faces in this run, so no explanation was judged."
     counts = listed(f"{int((real[name] == 'yes').sum())} for {name}" for name in asked)
     return f"Of {len(real)} explanations that a real recording allows, these may be read: {counts}."
 
