@@ -415,7 +415,7 @@ def tune(item: store.Item, path: Path) -> None:
     scores, people = data.table["score"].to_numpy(float), data.table["participant"].to_numpy()
     seen = ~np.isin(people, item.recipe["unseen"])
     kept = study.participants[study.participants["participant"].isin(people[seen])]
-    aside = clips.folds(kept, 5, seed=recipe.seed)
+    aside = clips.folds(kept, min(5, len(kept)), seed=recipe.seed)
     stop = np.isin(people, aside.loc[aside["fold"] == 0, "participant"].to_numpy())
     learn = seen & ~stop
     model = study.model(recipe)
