@@ -576,12 +576,15 @@ def recovered(study: Any) -> str:
     """
     if not len(study):
         return "The study of planted regions is not there, so this was not measured."
-    cohorts = study.loc[study.groupby(["seed", "planted"])["part"].idxmax()]
-    right = int((cohorts["planted"] == cohorts["region"]).sum())
-    chance = len(cohorts) / study["region"].nunique()
+    study = cohorts(study)
+    most = study.loc[study.groupby(["seed", "planted"])["part"].idxmax()]
+    # Severity is planted left and right alike.
+    planted, found = (most[name].str.removeprefix("right_").str.removeprefix("left_")
+                      for name in ("planted", "region"))  # fmt: skip
+    right = int((planted == found).sum())
     return (
-        f"In {right} of {len(cohorts)} cohorts the region with the largest part was the planted "
-        f"one; guessing would give {say(chance, 1)}."
+        f"In {right} of {len(most)} cohorts the region with the largest part, left or right, was "
+        "the planted one."
     )
 
 
@@ -920,6 +923,16 @@ def planted_found(ledger: Any) -> str:
     return f"Of {len(asked)} claims about a planted movement {found} recovered its sign."
 
 
+def cohorts(study: Any) -> Any:
+    """Return the rows of single cohorts, without those of all together or their mean.
+
+    >>> import pandas as pd
+    >>> len(cohorts(pd.DataFrame({"seed": ["0", "1", "all", "mean"]})))
+    2
+    """
+    return study[study["seed"].astype(str).str.isdigit()] if len(study) else study
+
+
 def null_tests(rates: Any) -> str:
     """Say whether the tests keep to 5 % where nothing is there.
 
@@ -930,6 +943,7 @@ def null_tests(rates: Any) -> str:
     """
     if not len(rates):
         return "What the tests find in the null cohort has no committed table yet."
+    rates = cohorts(rates)
     wrong = rates[(rates["ci_low"] > 0.05) | (rates["ci_high"] < 0.05)]
     within = len(rates) - len(wrong)
     low, high = (say(100 * rates["rate"].agg(name), 1) for name in ("min", "max"))
@@ -949,6 +963,7 @@ def draws(scores: Any) -> str:
     """
     if not len(scores):
         return "Other cohorts have no committed table yet."
+    scores = cohorts(scores)
     first = scores[(scores["recipe"] == scores["recipe"].iloc[0]) & (scores["metric"] == "pearson")]
     values = sorted(first["estimate"])
     return (
