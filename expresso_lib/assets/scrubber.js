@@ -80,7 +80,7 @@
                       fill: v > 0 ? UP : DOWN}, timeline);
       });
       make("text", {x: left, y: 12, "font-size": 12, fill: INK}, timeline,
-           "attribution of each frame (red raises, blue lowers the score)");
+           "each frame: red raises, blue lowers the score");
       rows.forEach((au, r) => {
         const base = tall + (r + 1) * low - 6, points = [];
         let pen = "M";

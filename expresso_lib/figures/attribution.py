@@ -7,14 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from expresso_lib import statistics
 from expresso_lib.faces import anatomy
 from expresso_lib.figures import style
-from expresso_lib.figures.cohort import unit_rows
 from expresso_lib.figures.statistics import forest
 
 BASELINE_TITLES = {
@@ -123,27 +121,6 @@ def by_region(estimates: pd.DataFrame, *, label: str) -> Figure:
     return forest(rows, label="region", group="group", chance=("low", "high"), unit=label)
 
 
-def region_profiles(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Mean enrichment of every region with 95 % intervals over participants, tables side by side.
-
-    Parameters
-    ----------
-    tables : mapping
-        Title to ``attribution_regions`` of one recipe, method and baseline.
-    """
-    rows = []
-    for sign, words in style.SIGN_TITLES.items():
-        for title, table in tables.items():
-            people = table.groupby(["participant", "region"])[f"enrichment_{sign}"].mean().unstack()
-            found = statistics.mean_interval(people[list(anatomy.FEATURE_REGIONS)].to_numpy())
-            rows.append(pd.DataFrame({
-                "sign": words, "input": title, "region": anatomy.FEATURE_REGIONS,
-                "estimate": found.estimate, "ci_low": found.low, "ci_high": found.high,
-            }))  # fmt: skip
-    return forest(pd.concat(rows), label="region", group="input", panel="sign",
-                  unit="log enrichment against the rest")  # fmt: skip
-
-
 @style.plot
 def raw_sums(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     """The paper's bars (summed attribution per region and band) beside why they must grow.
@@ -213,82 +190,6 @@ def enrichment(
         row[0].set_ylabel(f"{style.SIGN_TITLES[sign]}\nlog enrichment")
     figure.supxlabel("severity (points)", fontsize=style.BODY)
     figure.legend(handles=style.band_handles(looks), loc=style.BELOW, ncols=4)
-    return figure
-
-
-@style.plot
-def timeline(
-    frames: pd.DataFrame, units: pd.DataFrame, *, aus: Sequence[str], fps: float
-) -> Figure:
-    """Frame attribution of one recording with the action units under it.
-
-    Parameters
-    ----------
-    frames : DataFrame
-        ``frame, attribution`` of one channel.
-    units : DataFrame
-        ``frame`` and a column per AU (0 to 5).
-    aus : sequence of str
-        Which to draw.
-    fps : float
-        Of the recording: frame numbers become seconds.
-    """
-    frames = style.known(frames, "attribution", of="frames")
-    figure, (above, below) = style.figure("full", 2, height=4.4, sharex=True,
-                                          height_ratios=(1, 1.2))  # fmt: skip
-    seconds = frames["frame"].to_numpy() / fps
-    width = np.median(np.diff(seconds)) if len(seconds) > 1 else 1 / fps
-    colors = [style.sign_color(v) for v in frames["attribution"]]
-    above.bar(seconds, frames["attribution"], width, color=colors, linewidth=0)
-    above.set_ylabel("attribution per frame\n(points)")
-    style.zero_line(above)
-    unit_rows(below, units["frame"].to_numpy() / fps,
-              {au: units[au].to_numpy(float) / 5 for au in aus})  # fmt: skip
-    return figure
-
-
-@style.plot
-def frame_grid(
-    raising: np.ndarray,
-    lowering: np.ndarray,
-    seconds: Sequence[Sequence[float]],
-    *,
-    limit: float | None = None,
-) -> Figure:
-    """Pictures of the frames that raise (above) and lower (below) the score most.
-
-    Parameters
-    ----------
-    raising, lowering : ndarray
-        uint8 (K, S, S, 3) pictures that `drawing` made.
-    seconds : two sequences of float
-        When each was.
-    limit : float, optional
-        |score points| of full colour in one pixel; without it the scale gets no numbers.
-    """
-    columns = max(len(raising), len(lowering))
-    if not columns:
-        raise style.FigureError("no frame raises or lowers the score.")
-    figure, panels = style.figure("full", 2, columns, height=7.2 / columns * 2 + 0.9, squeeze=False)
-    rows = zip(panels, (raising, lowering), seconds, ("positive", "negative"))
-    for row, pictures, times, sign in rows:
-        for axes in row:
-            axes.set_axis_off()
-        for axes, picture, second in zip(row, pictures, times):
-            axes.imshow(picture)
-            verb = style.SIGN_TITLES[sign].split()[0]
-            axes.set_title(f"{second:.1f} s {verb}", color=style.color(sign), fontsize=style.SMALL)
-    # The scale of `drawing.colors`: linear from blue over white to red.
-    ends = [style.SIGN_COLORS[sign] for sign in ("negative", "zero", "positive")]
-    end = limit or 1.0
-    bar = figure.colorbar(
-        ScalarMappable(Normalize(-end, end), LinearSegmentedColormap.from_list("overlay", ends)),
-        ax=panels, location="bottom", shrink=0.45, aspect=40,
-    )  # fmt: skip
-    words = [f"−{end:.2g}", "0", f"{end:.2g}"] if limit else ["lowers", "0", "raises"]
-    bar.set_ticks([-end, 0, end], labels=words)
-    bar.set_label("score points per pixel of a frame" if limit else "each row on its own scale",
-                  fontsize=style.SMALL)  # fmt: skip
     return figure
 
 
@@ -389,41 +290,3 @@ def agreement(table: pd.DataFrame) -> Figure:
         np.arange(len(names)) + 0.5, [str(i + 1) for i in range(len(names))], rotation=0
     )
     return figure
-
-
-@style.plot
-def time_use(table: pd.DataFrame) -> Figure:
-    """Change of the prediction when frames are frozen, shuffled, reversed; a mark per person.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Columns ``freeze, shuffle, reverse``, points (original minus disturbed).
-    """
-    titles = {"freeze": "frozen", "shuffle": "shuffled", "reverse": "reversed"}
-    values = style.known(table, *titles, of="participants")[list(titles)].rename(columns=titles)
-    figure, axes = style.figure("two_thirds")
-    sns.stripplot(values, color=style.color("model"), size=4, alpha=0.7, ax=axes)
-    sns.pointplot(values, color=style.INK, linestyle="none", marker="_", markersize=18, seed=0,
-                  linewidth=1.6, ax=axes)  # fmt: skip
-    style.zero_line(axes)
-    axes.set_ylabel("change of prediction (points):\noriginal − disturbed")
-    axes.grid(visible=False, axis="x")
-    return figure
-
-
-def artefact(rows: pd.DataFrame) -> Figure:
-    """Headset points by channel against what the headset does to the score, per model.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        ``model, way, points, ci_low, ci_high``; way ``effect`` is the truth.
-    """
-    titles = {"effect": "what its removal does"} | BASELINE_TITLES
-    named = rows.assign(
-        channel=rows["way"].map(titles).fillna(rows["way"]),
-        role=rows["way"].map({"effect": "truth"}).fillna("model"),
-    )
-    return forest(named, label="channel", estimate="points", group="role", panel="model",
-                  unit="score points on the headset")  # fmt: skip

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -35,127 +34,6 @@ ORACLE_TITLES = {
     "dynamics": "movement and\nits timing", "mean_sd": "mean and sd\nof frames",
     "one_frame": "one frame", "identity": "identity", "light": "light",
 }  # fmt: skip
-
-
-@style.plot
-def scores(participants: pd.DataFrame, *, unit: str = "points") -> Figure:
-    """Show every participant's score, by band; equal scores lie side by side.
-
-    Parameters
-    ----------
-    participants : DataFrame
-        Columns score and band.
-    unit : str
-        What the score counts.
-    """
-    table = style.known(participants, "score")
-    table = table.assign(band=table["band"].astype(str))
-    looks = style.bands(table)
-    counts = table["band"].value_counts()
-    figure, axes = style.figure("wide", height=1.0 + 0.4 * len(looks))
-    for name, look in looks.items():
-        part = table[table["band"] == name]
-        sns.swarmplot(part, x="score", y="band", order=list(looks), warn_thresh=1, ax=axes, **look)
-    axes.set_yticks(range(len(looks)), [f"{name} ({counts[name]})" for name in looks])
-    axes.set(xlabel=f"score ({unit})", ylabel="")
-    axes.invert_yaxis()
-    return figure
-
-
-@style.plot
-def contact_sheet(pictures: np.ndarray, titles: Sequence[str], *, columns: int = 6) -> Figure:
-    """Lay pictures out in a grid, each under its title.
-
-    Parameters
-    ----------
-    pictures : ndarray
-        uint8 (K, H, W, 3) RGB.
-    titles : sequence of str
-        One per picture.
-    columns : int
-    """
-    if not len(pictures):
-        raise style.FigureError("there is no picture to show.")
-    rows = -(-len(pictures) // columns)
-    lines = 1 + max(title.count("\n") for title in titles)
-    height = (7.2 / columns + 0.05 + 0.15 * lines) * rows + 0.2
-    figure, grid = style.figure("full", rows, columns, height=height, squeeze=False)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, picture, title in zip(grid.flat, pictures, titles):
-        axes.imshow(picture, interpolation="lanczos")
-        axes.set_title(title, fontsize=style.SMALL, fontweight="normal", pad=2)
-    return figure
-
-
-def au_titles() -> list[str]:
-    """Return the titles of the sheet of action units: number above, name below."""
-    return ["at rest\n"] + [f"{code}\n{anatomy.AU_TITLES[code]}" for code in anatomy.AU_CODES]
-
-
-def crop(pictures: np.ndarray, landmarks: np.ndarray, *, margin: float = 0.35) -> np.ndarray:
-    """Cut the same square, the first picture's face, out of every picture.
-
-    Parameters
-    ----------
-    pictures : ndarray
-        uint8 (K, H, W, 3).
-    landmarks : ndarray
-        (68, 2) pixels of the first picture.
-    margin : float
-        Space around the landmarks, as a share of their extent.
-    """
-    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
-    centre, half = (low + high) / 2, (1 + margin) * (high - low).max() / 2
-    left, top = np.round(centre - half).astype(int).clip(0)
-    right, bottom = np.round(centre + half).astype(int)
-    return pictures[:, top:bottom, left:right]
-
-
-@style.plot
-def traces(
-    stills: np.ndarray, at: Sequence[int], au: np.ndarray, fps: float, codes: Sequence[str]
-) -> Figure:
-    """Show stills above the intensities of some action units; lines mark the stills' moments.
-
-    Parameters
-    ----------
-    stills : ndarray
-        uint8 (K, H, W, 3).
-    at : sequence of int
-        Frame number of each still.
-    au : ndarray
-        (F, A) intensities 0 to 5, in the order of `anatomy.AU_CODES`.
-    fps : float
-        Frames per second.
-    codes : sequence of str
-        Which AUs to draw.
-    """
-    figure, (above, below) = style.figure("full", 2, height=5.6, height_ratios=(1, 2.1))
-    gap = np.full((stills.shape[1], 6, 3), 255, np.uint8)
-    above.imshow(np.hstack([part for still in stills for part in (still, gap)][:-1]),
-                 interpolation="lanczos")  # fmt: skip
-    above.set_axis_off()
-    unit_rows(below, np.arange(len(au)) / fps,
-              {code: au[:, anatomy.AU_CODES.index(code)] / 5 for code in codes})  # fmt: skip
-    for k, (letter, frame) in enumerate(zip("abcdefghij", at)):
-        below.axvline(frame / fps, color=style.GREY, linewidth=0.8, linestyle=":")
-        below.annotate(letter, (frame / fps, 1), xycoords=("data", "axes fraction"),
-                       xytext=(2, -9), textcoords="offset points")  # fmt: skip
-        above.text(k * (stills.shape[2] + 6) + 8, 20, letter, fontweight="bold", va="center",
-                   color=style.ON_LIGHT, backgroundcolor=style.ON_DARK)  # fmt: skip
-    return figure
-
-
-def unit_rows(axes: Axes, seconds: np.ndarray, series: dict[str, np.ndarray]) -> None:
-    """Draw action units over time below each other; each row is 0 to 1 of its unit high."""
-    for row, (code, share) in enumerate(series.items()):
-        axes.fill_between(seconds, -row, 0.9 * share - row, color=style.color(code), alpha=0.5,
-                          linewidth=0)  # fmt: skip
-        axes.axhline(-row, color=style.PALE, linewidth=0.6)
-    axes.set_yticks(-np.arange(len(series)), [style.title(code) for code in series])
-    axes.set(xlabel="time (s)", ylim=(-len(series) + 0.8, 1.05), xlim=(seconds[0], seconds[-1]))
-    axes.grid(visible=False, axis="y")
 
 
 def in_motion(

@@ -14,7 +14,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from expresso_lib import clips
-from expresso_lib.attribution import pooling
 from expresso_lib.faces import action_units, anatomy
 from expresso_lib.figures import drawing, style
 from expresso_lib.figures.case import Case
@@ -113,52 +112,6 @@ def _trace(axes: Any, seconds: pd.Series, values: Any, place: int, title: str) -
     axes.plot(seconds, values, color=style.INK, linewidth=1.2)
     axes.axvline(seconds.iloc[place], color=style.SIGN_COLORS["positive"])
     axes.set(title=title, xlabel="seconds")
-
-
-def enrichment(case: Case, *, exponents: tuple[float, float] = (-4.0, 0.0)) -> widgets.VBox:
-    """See how a region's enrichment depends on the pseudo-count that stands in for no mass."""
-    controls = {
-        "channel": widgets.Dropdown(
-            options={c.baseline: i for i, c in enumerate(case.explanation.channels)},
-            description="Reference",
-        ),
-        "pseudo": widgets.FloatLogSlider(
-            0.01, min=exponents[0], max=exponents[1], description="Pseudo-count"
-        ),
-    }
-
-    def draw(channel: int, pseudo: float) -> Figure:
-        return enriched(case, channel=channel, pseudo=pseudo)
-
-    return _explorer(draw, controls)
-
-
-def enriched(case: Case, *, channel: int = 0, pseudo: float = 0.01) -> Figure:
-    """Draw the mean enrichment of each region over clips, both signs, at one pseudo-count."""
-    mass = case.explanation.channels[channel].mass
-    figure, axes = style.figure("two_thirds")
-    with style.context():
-        for offset, sign in ((-0.2, "positive"), (0.2, "negative")):
-            parts = (getattr(mass, sign).sum(axis=1), mass.area.sum(axis=1))
-            mean = pooling.enrichment(*parts, pseudo=pseudo).mean(axis=0)
-            places = np.arange(len(anatomy.FEATURE_REGIONS)) + offset
-            axes.barh(
-                places,
-                mean[: len(places)],
-                0.38,
-                color=style.SIGN_COLORS[sign],
-                label=style.SIGN_TITLES[sign],
-            )
-        axes.set_yticks(
-            range(len(anatomy.FEATURE_REGIONS)),
-            [anatomy.REGION_TITLES[name] for name in anatomy.FEATURE_REGIONS],
-        )
-        axes.set(xlabel="enrichment (log)", title=f"pseudo-count {pseudo:.2g}")
-        axes.invert_yaxis()
-        axes.legend()
-        style.zero_line(axes, axis="x")
-    style.note(figure, case.data)
-    return figure
 
 
 def _explorer(draw: Callable[..., Figure], controls: dict[str, widgets.Widget]) -> widgets.VBox:

@@ -15,7 +15,6 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from expresso_lib import statistics
 from expresso_lib.faces import anatomy
 from expresso_lib.figures import style
-from expresso_lib.statistics.hypotheses import EYES
 
 EFFECTS = {"coupling": "true mean z of an AU", "severity": "true correlation with severity"}
 
@@ -263,73 +262,6 @@ def undefined_windows(intensity: pd.DataFrame, presence: pd.DataFrame | None = N
     axes.set(ylabel="windows without\na correlation", ylim=(0, 1))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     _outside(figure, axes, 2)
-    return figure
-
-
-@style.plot
-def severity_scatter(
-    couplings: pd.DataFrame, participants: pd.DataFrame, aus: Sequence[str]
-) -> Figure:
-    """Participant z over severity for a few AUs: a mark per participant, line with 95 % band.
-
-    Parameters
-    ----------
-    couplings : DataFrame
-        From `statistics.participant_couplings`.
-    participants : DataFrame
-        ``participant, score, band``.
-    aus : sequence of str
-        Up to four.
-    """
-    table = couplings.merge(participants[["participant", "score", "band"]], on="participant")
-    table = style.known(table[table["au"].isin(aus)], "z", "score", at_least=3, of="participants")
-    figure, panels = style.figure("wide", 1, len(aus[:4]), height=2.7, squeeze=False, sharey=True)
-    looks = style.bands(participants)
-    for axes, au in zip(panels[0], aus):
-        part = table[table["au"] == au]
-        style.by_band(axes, part, "score", "z", looks)
-        sns.regplot(part, x="score", y="z", scatter=False, seed=0, color=style.GREY, ax=axes,
-                    line_kws={"linewidth": 1.0})  # fmt: skip
-        style.zero_line(axes)
-        axes.set(title=au, xlabel="score (points)", ylabel="")
-    panels[0, 0].set_ylabel("participant's mean z")
-    figure.legend(handles=style.band_handles(looks), loc=style.BELOW, ncols=4)
-    return figure
-
-
-@style.plot
-def two_slopes(
-    regions: pd.DataFrame, participants: pd.DataFrame, *, plan: statistics.Plan | None = None
-) -> Figure:
-    """Enrichment of both eyes over severity with a line on either side of the knot, as in H3b.
-
-    Parameters
-    ----------
-    regions : DataFrame
-        The table `attribution_regions`, one method and baseline.
-    participants : DataFrame
-        ``participant, score, band``.
-    plan : Plan, optional
-        Has the knot and what is rounding on this scale; BDI-II's by default.
-    """
-    plan = plan or statistics.Plan()
-    wide = statistics.participant_regions(regions, rounding=plan.rounding_clip)
-    people = participants.set_index("participant").reindex(wide.index)
-    looks = style.bands(people)
-    figure, panels = style.figure("wide", 1, 2, height=2.7, sharey=True)
-    for axes, sign in zip(panels, ("positive", "negative")):
-        eyes = wide[[(sign, name) for name in EYES if (sign, name) in wide]].mean(axis=1)
-        table = style.known(people.assign(eyes=eyes), "eyes", "score", at_least=3)
-        style.by_band(axes, table, "score", "eyes", looks)
-        for side in (table["score"] < plan.knot, table["score"] >= plan.knot):
-            if table.loc[side, "score"].nunique() > 1:
-                sns.regplot(table[side], x="score", y="eyes", scatter=False, ci=None, ax=axes,
-                            truncate=True, color=style.SIGN_COLORS[sign])  # fmt: skip
-        axes.axvline(plan.knot, color=style.GREY, linestyle=":", linewidth=0.9)
-        style.zero_line(axes)
-        axes.set(title=f"attribution that {style.SIGN_TITLES[sign]}", xlabel="score (points)",
-                 ylabel="log enrichment of the eyes")  # fmt: skip
-    figure.legend(handles=style.band_handles(looks), loc=style.BELOW, ncols=4)
     return figure
 
 

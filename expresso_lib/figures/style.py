@@ -133,7 +133,6 @@ def plot(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
     @functools.wraps(draw)
     def drawn(*args: P.args, **options: P.kwargs) -> Figure:
-        options.pop("note", None)  # until every chapter leaves the note to run.figure
         try:
             with context():
                 return draw(*args, **options)

@@ -120,28 +120,3 @@ def calibration(rows: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     handles, _ = axes.get_legend_handles_labels()
     figure.legend(handles=handles + style.band_handles(looks), loc=style.BELOW, ncols=3)
     return figure
-
-
-@style.plot
-def errors_by_group(errors: pd.DataFrame) -> Figure:
-    """Signed error per participant by band, with the band's mean and its 95 % interval.
-
-    Parameters
-    ----------
-    errors : DataFrame
-        ``error`` (prediction - score, points; above 0 is overestimated), ``score`` and ``band``.
-    """
-    table = style.known(errors, "error", "score")
-    table = table.assign(band=table["band"].astype(str))
-    names = style.bands(table)
-    figure, axes = style.figure("two_thirds")
-    style.zero_line(axes)
-    looks = {"x": "band", "y": "error", "order": list(names), "ax": axes}
-    for name, look in names.items():
-        sns.stripplot(table[table["band"] == name], color=look["color"], marker=look["marker"],
-                      alpha=0.8, **looks)  # fmt: skip
-    sns.pointplot(table, color=style.INK, linestyle="none", marker="_", markersize=18, seed=0,
-                  linewidth=1.6, **looks)  # fmt: skip
-    axes.set(xlabel="severity band", ylabel="error = prediction − score (points)")
-    axes.grid(visible=False, axis="x")
-    return figure

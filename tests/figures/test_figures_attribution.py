@@ -110,17 +110,6 @@ def test_dots_put_the_papers_channel_in_its_colour_and_controls_last():
     assert marks[0.9] == style.ROLE_COLORS["model"]
 
 
-def test_timeline_signs_its_bars_by_colour():
-    """Red raises, blue lowers; seconds come from frame numbers."""
-    frames = pd.DataFrame({"frame": [0, 2, 4], "attribution": [1.0, -2.0, 0.5]})
-    units = pd.DataFrame({"frame": np.arange(6), "AU12": np.linspace(0, 5, 6)})
-    above = plots.timeline(frames, units, aus=["AU12"], fps=25).axes[0]
-    reds = [bar.get_height() > 0 for bar in above.patches]
-    assert reds == [True, False, True]
-    assert above.patches[1].get_facecolor() != above.patches[0].get_facecolor()
-    assert_allclose(above.patches[2].get_x() + above.patches[2].get_width() / 2, 0.16)
-
-
 def test_figures_without_a_renderer_or_onsets_say_so():
     """On recorded people nothing is rendered again, and some never smile."""
     rows = pd.DataFrame(
