@@ -34,7 +34,8 @@ def build(folder, text):
     (folder / "other.md").write_text("# Other\n", "utf-8")
     (folder / "conf.py").write_text(
         f"import sys; sys.path.insert(0, {str(BOOK / 'extensions')!r})\n"
-        f"extensions = ['myst_parser', 'quiz', 'hover']\nhtml_static_path = [{str(BOOK / 'assets')!r}]\n"
+        "extensions = ['myst_parser', 'quiz', 'hover']\n"
+        f"html_static_path = [{str(BOOK / 'assets')!r}]\n"
     )
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-b", "html", ".", "out"]
     environment = os.environ | {"PYTHONPATH": str(BOOK.parent)}

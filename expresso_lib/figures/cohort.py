@@ -70,7 +70,7 @@ def _film(
     """Frames (size + bars, size, 3) uint8 of one person, action units as bars underneath."""
     shown = range(0, min(script.n_frames, round(seconds * script.fps)), 2)
     for row, frame in zip(shown, rendered.render(script, size=size, frames=shown)):
-        panel = np.full((14 * len(codes) + 8, size, 3), 255, np.uint8)
+        panel: np.ndarray = np.full((14 * len(codes) + 8, size, 3), 255, np.uint8)
         for k, code in enumerate(codes):
             level = script.au[row, anatomy.AU_CODES.index(code)] / 5
             cv2.putText(panel, code, (4, 14 * k + 13), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (31, 35, 40))

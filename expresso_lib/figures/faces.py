@@ -156,7 +156,8 @@ def _picture(axes: Axes, picture: np.ndarray) -> None:
 
 def _box(axes: Axes, box: Sequence[float], region: str) -> None:
     """Draw a rectangle in the region's colour; sides share a hue, the left is dashed."""
-    axes.add_patch(Rectangle(box[:2], *box[2:], fill=False, linewidth=1.5,
+    left, top, width, height = box
+    axes.add_patch(Rectangle((left, top), width, height, fill=False, linewidth=1.5,
                              edgecolor=style.color(region),
                              linestyle="--" if region.startswith("left_") else "-"))  # fmt: skip
 

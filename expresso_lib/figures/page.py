@@ -131,8 +131,8 @@ def narrow(figure: Figure) -> Figure:
 
     Pictures keep up to three in a row, small panels two, others one; type keeps its size.
     """
-    panels = [axes for axes in figure.axes if axes.get_subplotspec() is not None]
-    grids = {axes.get_subplotspec().get_gridspec() for axes in panels}
+    placed = {axes: spec for axes in figure.axes if (spec := axes.get_subplotspec()) is not None}
+    panels, grids = list(placed), {spec.get_gridspec() for spec in placed.values()}
     width, height = figure.get_size_inches()
     columns = 1
     if len(grids) == 1:
@@ -147,7 +147,8 @@ def narrow(figure: Figure) -> Figure:
     for legend in list(figure.legends):
         words = [text.get_text() for text in legend.get_texts()]
         legend.remove()
-        figure.legend(legend.legend_handles, words, loc=style.BELOW, ncols=2)
+        handles = [handle for handle in legend.legend_handles if handle is not None]
+        figure.legend(handles, words, loc=style.BELOW, ncols=2)
     for text in figure.findobj(Text):
         text.set_text(_broken(text.get_text(), 46 // columns))
     for axes in panels:

@@ -127,15 +127,12 @@ def _forest_legend(
     if decided:
         for words, face in (("decided", style.INK), ("not decided", style.PAPER)):
             axes.plot([], [], "o", color=style.INK, markerfacecolor=face, label=words)
-    units = style.factors_of(colors)
-    handles = style.factor_handles(units) or [
-        axes.plot([], [], style.ROLE_MARKERS.get(name, "o"), color=color, label=style.title(name))[
-            0
-        ]
-        for name, color in colors.items()
-        if len(colors) > 1 and name not in anatomy.REGIONS and name
-    ]
-    shown = [h for h in axes.get_legend_handles_labels()[0] if h not in handles] + handles
+    units = style.factor_handles(style.factors_of(colors))
+    for name, color in colors.items() if len(colors) > 1 and not units else ():
+        if name and name not in anatomy.REGIONS:
+            marker = style.ROLE_MARKERS.get(name, "o")
+            axes.plot([], [], marker, color=color, label=style.title(name))
+    shown = [*axes.get_legend_handles_labels()[0], *units]
     if shown:
         figure.legend(handles=shown, loc=style.BELOW, ncols=4)
 
