@@ -247,19 +247,22 @@ class Run:
 
     # What the reader sees
 
-    def figure(self, name: str, figure: Figure, *, caption: str, alt: str) -> None:
+    def figure(
+        self, name: str, figure: Figure, *, caption: str, alt: str, note: str | None = None
+    ) -> None:
         """Save a figure and show it, numbered, with its caption and a text alternative.
 
-        The caption names the data the figure rests on, so that it can stand alone. In place of a
-        figure that cannot be drawn stands the reason.
+        The ``note`` names the data the figure rests on, by default those of this run, so that it
+        can stand alone. In place of a figure that cannot be drawn stands the reason.
         """
         import matplotlib.pyplot as plt
 
-        style.note(figure, self.note)
+        note = self.note if note is None else note
+        style.note(figure, note)
         for kind in ("png", "svg"):
             with store.atomic(self.figures / f"{name}.{kind}") as temporary:
                 figure.savefig(temporary)
-        self._show_figure(name, page.picture(figure, name=name, alt=alt), caption)
+        self._show_figure(name, page.picture(figure, name=name, alt=alt), caption, note)
         plt.close(figure)
 
     def movie(self, name: str, path: Path, *, caption: str, alt: str) -> None:
@@ -271,9 +274,10 @@ class Run:
             f'aria-label="{html.escape(alt, quote=True)}" '
             f'src="data:video/mp4;base64,{data}"></video>',
             caption,
+            self.note,
         )
 
-    def _show_figure(self, name: str, content: str, caption: str) -> None:
+    def _show_figure(self, name: str, content: str, caption: str, note: str) -> None:
         from IPython.display import HTML, display
 
         number = self._figures.setdefault(name, len(self._figures) + 1)
@@ -282,7 +286,7 @@ class Run:
             HTML(
                 f'<figure class="expresso-figure" id="fig-{html.escape(name)}">{content}'
                 f"<figcaption><strong>{label}</strong> {caption} "
-                f'<span class="expresso-note">{html.escape(self.note)}.</span>'
+                f'<span class="expresso-note">{html.escape(note)}.</span>'
                 "</figcaption></figure>"
             )
         )

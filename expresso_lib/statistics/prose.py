@@ -810,7 +810,7 @@ def single(rows: Any, recording: str) -> str:
     )
 
 
-REAL_CHANNELS = ("own_neutral", "blur", "zero", "edge", "motion")
+REAL_CHANNELS = ("own_neutral", "zero", "motion")
 
 
 def _first(table: Any, **where: Any) -> Row:
@@ -1033,8 +1033,8 @@ def front(scores: Any, differences: Any, faithfulness: Any, recipe: str) -> str:
         else f"The model is not shown to read severity in these rendered participants (r = {r})"
     )
     reasons = (
-        "its explanations were not tested in this run"
-        if not np.isfinite(own["estimate"])
+        "its explanations were not tested on enough people in this run"
+        if not np.isfinite(own["ci_low"])
         else f"what it says of a movement is what happens when the movement is taken out "
         f"(agreement {interval(own)})"
         if true
