@@ -240,8 +240,9 @@ def said_and_done(evidence: pd.DataFrame, channels: Sequence[tuple[str, str]]) -
         axes.set(xlabel="score lost without the factor (points)", ylabel="")
     panels[0, 0].set_ylabel("what the explanation says (points)")
     handles, names = panels[0, 0].get_legend_handles_labels()
-    panels[0, 0].legend_.remove()
-    figure.legend(handles, map(style.title, names), loc=style.BELOW, ncols=6)
+    if handles:  # real recordings cannot be rendered again: there is no mark
+        panels[0, 0].legend_.remove()
+        figure.legend(handles, map(style.title, names), loc=style.BELOW, ncols=6)
     return figure
 
 

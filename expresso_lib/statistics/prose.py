@@ -810,11 +810,7 @@ def single(rows: Any, recording: str) -> str:
     )
 
 
-REAL_CHANNELS = {
-    "own_neutral": "own neutral frame",
-    "zero": "black picture",
-    "motion": "motion, no model",
-}
+REAL_CHANNELS = ("own_neutral", "zero", "motion")
 
 
 def _first(table: Any, **where: Any) -> Row:
