@@ -810,7 +810,11 @@ def single(rows: Any, recording: str) -> str:
     )
 
 
-REAL_CHANNELS = ("own_neutral", "zero", "motion")
+REAL_CHANNELS = {
+    "own_neutral": "own neutral frame",
+    "zero": "black picture",
+    "motion": "motion, no model",
+}
 
 
 def _first(table: Any, **where: Any) -> Row:
