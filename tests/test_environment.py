@@ -24,10 +24,9 @@ DIRECT = [
 EXACT = dict(
     line.split("==") for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").split()
 )
-# Declared, and used by name only: the kernel of the chapters, Jupyter Book and its extensions, the
-# format of tables, Jupyter's widgets in a page.
-BY_NAME = {"ipykernel", "sphinx-exercise", "pyarrow", "ipywidgets", "jupyter-book", "myst-nb"}
-BY_NAME |= {"mediapipe", "seaborn", "scikit-learn"}
+# Declared, and used by name only: the chapters' kernel, Jupyter Book's extension, a tracker that
+# is imported where it is asked for.
+BY_NAME = {"ipykernel", "sphinx-exercise", "mediapipe"}
 
 
 def imported(*folders: str) -> set[str]:
