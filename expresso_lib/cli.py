@@ -268,7 +268,7 @@ def check(
     from .pipeline import check as checks
 
     overrides = [f"cohort.folder={folder.resolve()}", *(set_ or [])]
-    parameters, _ = _parameters(params, overrides)
+    parameters, _, _ = _parameters(params, overrides)
     found = checks.check(parameters)
     for one in found:
         mark = "[green]fine[/green]" if one.fine else "[yellow]look[/yellow]"

@@ -308,7 +308,7 @@ def _rescaled(model: nn.Module) -> Iterator[_Rescale]:
     finally:
         for layer, was, hook in zip(layers, inplace, hooks):
             hook.remove()
-            layer.inplace = was  # type: ignore[assignment]
+            layer.inplace = was
 
 
 def _along(score, x, places, limit) -> Tensor:

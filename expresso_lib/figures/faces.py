@@ -120,7 +120,8 @@ def index_error(
     _picture(left, face)
     for points, color, line in ((own, SMOOTHED, "-"), (misread, RAW, "--")):
         for box in regions.boxes(points).values() if np.isfinite(points).all() else ():
-            left.add_patch(Rectangle(box[:2], *box[2:], fill=False, edgecolor=color,
+            x, y, width, height = box
+            left.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor=color,
                                      linestyle=line, linewidth=1.3))  # fmt: skip
     left.set_title("right and misread boxes", fontsize=style.BODY)
     lines = {"by_flag": ("0/1 flags used as row numbers", RAW, "--"),

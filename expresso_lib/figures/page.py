@@ -37,7 +37,7 @@ def _lightened(color: str) -> str:
     for white in (share / 20 for share in range(21)):
         mixed = [part + (1 - part) * white for part in rgb]
         if (relative_luminance(mixed) + 0.05) / paper >= CONTRAST:
-            return to_hex(mixed)
+            return to_hex(mixed)  # type: ignore[arg-type]
     return "#ffffff"
 
 

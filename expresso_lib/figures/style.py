@@ -12,7 +12,7 @@ import itertools
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ParamSpec
+from typing import Any, Final, ParamSpec
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -40,7 +40,7 @@ SIZES = {
 
 NOTE = "expresso-note"
 # Where every figure has its legend: there it covers nothing, on a phone neither.
-BELOW = "outside lower center"
+BELOW: Final = "outside lower center"
 
 INK, GREY, PALE, PAPER, GRID = "#1F2328", "#57606A", "#D0D7DE", "#FFFFFF", "#E6E9ED"
 # Type on a coloured cell or a picture: it keeps its colour on a dark page, because its ground does.

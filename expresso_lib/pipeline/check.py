@@ -93,7 +93,8 @@ def _tables(recordings: pd.DataFrame) -> Finding:
             True,
             "OpenFace's, Py-Feat's or LibreFace's under the videos' names are better",
         )
-    kinds, bad = Counter(), []
+    kinds: Counter[str] = Counter()
+    bad: list[str] = []
     for path in paths:
         try:
             kinds[tables.TOOLS[tables.read_faces(path).attrs["tool"]].title] += 1
