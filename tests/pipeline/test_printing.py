@@ -48,7 +48,9 @@ def test_slides_hold_the_figures_of_the_run(tmp_path):
         folder.mkdir(parents=True)
     text = "# First\n\n---\n\n![The planted](figure:planted)\n\n![Gone](figure:gone)\n"
     (source / "slides.md").write_text(text, "utf-8")
-    (tmp_path / "figures" / "planted.svg").write_text('<?xml?><svg><g id="a"/></svg>', "utf-8")
+    (tmp_path / "figures" / "planted.svg").write_text(
+        '<?xml?><svg width="9"><g id="a"/></svg>', "utf-8"
+    )
     printing.write_slides(source, out)
     slides = (out / "slides.html").read_text("utf-8")
     assert slides.count("<section") == 2
