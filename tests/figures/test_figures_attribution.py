@@ -125,3 +125,10 @@ def test_figures_without_a_renderer_or_onsets_say_so():
     figure = plots.said_and_done(rows, [("DeepLift", "blur")])
     assert "known of 0 removals" in figure.reason
     assert "whole onsets" in plots.onset_locked({}).reason
+
+
+def test_said_and_done_of_real_recordings_is_an_empty_panel_not_an_error():
+    """What cannot be rendered again has no removals of factors: no mark, no legend."""
+    columns = ["method", "baseline", "factor", "metric", "support", "effect", "said"]
+    figure = plots.said_and_done(pd.DataFrame(columns=columns), [("DeepLift", "own_neutral")])
+    assert not figure.legends
