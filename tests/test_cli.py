@@ -14,6 +14,7 @@ COMMANDS = [
     ["export"],
     ["compare"],
     ["explain"],
+    ["check"],
     ["pretrain"],
     ["bench"],
     ["data", "list"],
@@ -115,3 +116,13 @@ def test_run_names_the_chapters_a_notebook_lacks(tmp_path):
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert "expresso run 01_cohort" in done.stderr
+
+
+def test_check_says_what_a_folder_lacks(tmp_path):
+    """A folder of one's own is looked at before anything runs; what it lacks is one message."""
+    rows = "".join(f"{name},{name},{name}.mp4,{score}\n" for name, score in (("ann", 3), ("bo", 9)))
+    (tmp_path / "scores.csv").write_text("participant,recording,path,score\n" + rows)
+    done = expresso("check", str(tmp_path))
+    assert done.returncode in (1, 2)
+    assert "ann" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
