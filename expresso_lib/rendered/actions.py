@@ -143,7 +143,7 @@ def _bouts(time: np.ndarray, tempo: float, rng: np.random.Generator) -> np.ndarr
 
 
 def _swing(time: np.ndarray, tempo: float, rng: np.random.Generator) -> np.ndarray:
-    """Bouts of swinging to and fro, or of turning to one side and back."""
+    """Bouts of swinging from side to side, or of turning to one side and back."""
     course = _bouts(time, tempo, rng)
     if rng.random() < .5:
         return course * rng.choice([-1, 1])
