@@ -68,7 +68,8 @@ def write_table(path: Path, tool: str) -> Path:
                       "landmarks": json.dumps(rng.uniform(0, 90, (98, 2)).round(1).tolist()),
                       "action_units": json.dumps([[0.1] * 8])},
         "participants": {"participant": list("abcde"), "recording": list("vwxyz"),
-                         "path": "clip.mp4", "score": [3, 14, 20, 30, 7], "age": 30},
+                         "path": [f"{i}.mp4" for i in range(5)], "score": [3, 14, 20, 30, 7],
+                         "age": 30},
     }  # fmt: skip
     pd.DataFrame(tables[tool]).to_csv(path, index=False)
     return path
@@ -136,14 +137,22 @@ def read_video(path: Path) -> None:
             raise AssertionError(f"frame {frame.number} of {info.n_frames}")
 
 
-def read_faces(path: Path) -> None:
-    """Landmarks and action units of a table, as a chapter reads them, with and without a video."""
-    from expresso_lib.faces import action_units, tables
+def read_points(path: Path) -> None:
+    """Landmarks of a table, as a chapter reads them, with and without a video."""
+    from expresso_lib.faces import tables
 
     for n_frames in (None, 5):
         track = tables.from_table(path, n_frames=n_frames, fps=25.0, size=(100, 100))
         if track.landmarks.shape[1:] != (68, 2):
             raise AssertionError(track.landmarks.shape)
+
+
+def read_faces(path: Path) -> None:
+    """Landmarks and action units."""
+    from expresso_lib.faces import action_units
+
+    read_points(path)
+    for n_frames in (None, 5):
         action_units.read(path, n_frames=n_frames)
 
 
@@ -163,9 +172,8 @@ def read_people(path: Path) -> None:
 
 READERS: dict[str, tuple[Callable[[Path], None], Callable[..., bytes]]] = {
     **dict.fromkeys(CONTAINERS, (read_video, mutant)),
-    **dict.fromkeys(
-        ("openface", "pyfeat", "libreface", "mediapipe", "openface3"), (read_faces, mutant_table)
-    ),
+    **dict.fromkeys(("openface", "pyfeat", "libreface", "openface3"), (read_faces, mutant_table)),
+    "mediapipe": (read_points, mutant_table),
     "pyfaceau": (read_units, mutant_table),
     "participants": (read_people, mutant_table),
 }
@@ -187,7 +195,8 @@ def main(kind: str, count: int, folder: Path) -> dict[str, object]:
         write_clip(good, CONTAINERS[kind])
     else:
         write_table(good, kind)
-        write_clip(folder / "clip.mp4", "libx264")
+        for i in range(5):
+            write_clip(folder / f"{i}.mp4", "libx264", frames=6 + i)
     read(good)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     rng = np.random.default_rng(20)

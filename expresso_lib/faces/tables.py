@@ -186,6 +186,11 @@ def by_frame(
     n_frames : frames in the recording; one more than the table's last frame by default. Rows
         beyond are left out with a warning, frames without a row are NaN.
     face : number of the face; the one with most confidence over the recording by default.
+
+    Raises
+    ------
+    TableError
+        Where the last frame is far beyond what the rows can be of, and `n_frames` is not given.
     """
     known = sorted({int(one) for one in table["face"]})
     _checks.one_of(face, [None, *known], "face")
@@ -198,6 +203,11 @@ def by_frame(
         log.warning("%s: face %d of %s is followed", table.attrs.get("path", "table"), face, known)
     rows = rows.sort_values("confidence", kind="stable").drop_duplicates("frame", keep="last")
     length = (int(rows["frame"].max()) + 1 if len(rows) else 0) if n_frames is None else n_frames
+    if n_frames is None and length > 20 * len(rows) + 10_000:
+        raise TableError(
+            f"{table.attrs.get('path', 'table')} has {len(rows)} rows and a frame {length - 1}; "
+            "write it again, or give the video's number of frames."
+        )
     beyond = int((rows["frame"] >= length).sum())
     full = rows.set_index("frame").reindex(range(length))
     absent = int(full["face"].isna().sum())
@@ -311,6 +321,7 @@ def _keyed(table: pd.DataFrame, path: str | Path, tool: Tool) -> pd.DataFrame:
     # OpenFace counts from 1; a table that holds a frame 0 was renumbered by someone.
     first = 0 if (number == 0).any() else tool.counts_from
     bad = number.isna() | ~np.isfinite(number) | (number % 1 != 0) | (number < first)
+    bad |= number > 10**9  # no recording has as many frames
     if bad.any():
         raise TableError(
             f"{path}: frame {table[tool.frame][bad].iloc[0]!r} in row "
@@ -346,24 +357,28 @@ def _trust(table: pd.DataFrame, path: str | Path, tool: Tool) -> tuple[pd.Series
     return confidence, usable
 
 
+def _listed(cell: object) -> np.ndarray:
+    """Numbers of a cell that holds a list; none where it holds anything else."""
+    try:
+        return np.atleast_1d(np.array(json.loads(str(cell)), float))
+    except (ValueError, TypeError, RecursionError):
+        return np.empty(0)
+
+
 def _unfolded(table: pd.DataFrame) -> pd.DataFrame:
     """Spread the lists that OpenFace 3 puts into cells: landmarks, action units, detection."""
 
     def lists(column: str) -> list[np.ndarray]:
-        cells = table[column] if column in table else [np.nan] * len(table)
-        return [
-            np.array(json.loads(cell)) if isinstance(cell, str) and cell.strip() else np.empty(0)
-            for cell in cells
-        ]
+        return [_listed(cell) for cell in (table[column] if column in table else [""] * len(table))]
 
     points, units, boxes = (lists(name) for name in ("landmarks", "action_units", "face_detection"))
-    count = max((len(one) for one in points), default=0)
+    count = max((len(one) for one in points if one.shape[1:] == (2,)), default=0)
     columns: dict[str, list[float]] = {
-        "confidence": [float(box[4]) if len(box) > 4 else np.nan for box in boxes]
+        "confidence": [float(box.ravel()[4]) if box.size > 4 else np.nan for box in boxes]
     }
     for axis, letter in enumerate("xy"):
         columns |= {
-            f"{letter}_{i}": [one[i][axis] if len(one) == count else np.nan for one in points]
+            f"{letter}_{i}": [one[i, axis] if one.shape == (count, 2) else np.nan for one in points]
             for i in range(count)
         }
     for i, code in enumerate(OPENFACE3_UNITS):

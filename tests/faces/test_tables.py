@@ -303,3 +303,23 @@ def test_shares_of_a_picture_need_its_size(tmp_path):
     pd.DataFrame(WRITTEN["LibreFace"]).to_csv(path, index=False)
     with pytest.raises(tables.TableError, match="size"):
         tables.from_table(path, fps=25)
+
+
+@pytest.mark.parametrize("frame", [1_000_000_000, 99_999_999_999_999_999_999, 200_000])
+def test_a_frame_number_beyond_any_recording_is_refused(tmp_path, frame):
+    """One wrong cell must not ask for a row per frame of years; with a length it is left out."""
+    path = openface(tmp_path / "a.csv", [{"frame": 1}, {"frame": frame}])
+    with pytest.raises(tables.TableError, match=r"a\.csv"):
+        tables.from_table(path, fps=25.0)
+
+
+def test_a_damaged_list_of_openface3_loses_its_frame_only(tmp_path):
+    """OpenFace 3 writes lists into cells; a cell cut short is a lost frame, not a lost table."""
+    cells = [f'"{[[float(i), 2.0] for i in range(98)]}"', '"[[1.0, 2"', '"[[1.0], [2, 3]]"', "7"]
+    lines = [f'{f},0,"[1, 2, 3, 4, 0.9]",{cell},"[[0.1]]"' for f, cell in enumerate(cells)]
+    head = "frame_index,face_id,face_detection,landmarks,action_units"
+    (tmp_path / "a.csv").write_text("\n".join([head, *lines]))
+    track = tables.from_table(tmp_path / "a.csv", n_frames=4, fps=25.0)
+    np.testing.assert_array_equal(
+        np.isfinite(track.landmarks[:, 0, 0]), [True, False, False, False]
+    )
