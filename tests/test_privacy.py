@@ -78,7 +78,7 @@ def closed(tmp_path_factory):
     """The look-alike, read, cut and explained: cohort, archive, explanation of p0."""
     base = tmp_path_factory.mktemp("closed")
     data = cohort.read("folder", write_lookalike(base / "data"), score="bdi")
-    items = preprocessing.track_items(data.recordings.head(1), "openface")
+    items = preprocessing.track_items(data.recordings.head(1), "tables")
     store.map(preprocessing.make_track, items, out=base / "tracks")
     work = preprocessing.archive_items(data.recordings.head(1), base / "tracks", size=64, rate=12.5)
     done = store.map(preprocessing.make_archive, work, out=base / "archives")

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from scipy.spatial import Delaunay
 
-from expresso_lib import _checks, cohort, rendered
+from expresso_lib import _checks, cohort, rendered, store
 from expresso_lib.faces import anatomy, regions, video
 
 # Signed attribution: blue lowers the score, white is zero, red raises it (as in plotting.style).
@@ -294,6 +294,13 @@ def address(picture: np.ndarray) -> str:
     """Return a picture, uint8 (H, W, 3) RGB, as a data address (WebP) that a page can hold."""
     written = cv2.imencode(".webp", picture[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 88])[1]
     return f"data:image/webp;base64,{base64.b64encode(written.tobytes()).decode()}"
+
+
+def write_strip(path: Path, pictures: np.ndarray) -> None:
+    """Write pictures uint8 (K, H, W, 3) side by side as a PNG of one's own; no page takes it."""
+    beside = strip(pictures, columns=len(pictures))
+    with store.atomic(path) as temporary:
+        temporary.write_bytes(cv2.imencode(".png", beside[..., ::-1])[1].tobytes())
 
 
 def strip(pictures: np.ndarray, *, columns: int = 8, gap: int = 4) -> np.ndarray:

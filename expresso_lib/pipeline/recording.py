@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pandas as pd
 from torch import nn
@@ -162,9 +161,7 @@ def explain(
 def _local_picture(path: Path, archive: clips.ClipArchive, target: Path) -> None:
     rows = preprocessing.spread(archive, 6)
     pictures = drawing.scene(archive, rows, drawing.Permission(True), path=path).with_landmarks()
-    with store.atomic(target) as temporary:
-        _, data = cv2.imencode(".png", np.concatenate(list(pictures), axis=1)[..., ::-1])
-        temporary.write_bytes(data.tobytes())
+    drawing.write_strip(target, pictures)
     logger.info("landmarks on the face, for your eyes only: %s", target)
 
 
