@@ -263,8 +263,10 @@ def table(
                 continue
             weight = _draws(one["participant"].to_numpy(), draws, seed)
             judged = _judged(one, support, weight, SIGN_SHARE * (reach or 0.0))
-            found += [_row(values, one, method=method, baseline=baseline, factor=factor,
-                           metric=metric, support=support)
+            # Shares are rendered for those looked at closely: no more people are counted.
+            close = one[np.isfinite(one["share"])]
+            found += [_row(values, close if metric.startswith("share") else one, method=method,
+                           baseline=baseline, factor=factor, metric=metric, support=support)
                       for metric, values in judged.items()]  # fmt: skip
     other = rows[(rows["metric"] != "evidence") & rows["value"].notna()]
     single = means(other, KEYS[:4], draws=draws, seed=seed).assign(support="all")

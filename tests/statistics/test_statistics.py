@@ -911,12 +911,13 @@ def test_paper_bars_average_the_windows_of_correct_recordings(windows, planted):
 
 @pytest.mark.slow
 def test_calibration_reports_ours_near_five_percent_and_the_naive_ways_far_off():
-    """The quick benchmark: 100 cohorts a line, so ours within .15 (coverage: 25)."""
+    """The quick benchmark: ours within what chance allows a rate of 5 % in so few cohorts."""
     from benchmarks import calibration
 
     lines = pd.DataFrame(calibration.run(quick=True))
     assert set(lines) >= {"test", "scenario", "n", "rate", "naive", "commit"}
     null = lines[~lines["naive"] & ~lines["test"].str.contains("finds|covers")]
-    assert (null["rate"] <= 0.15).all()
+    allowed = scipy_stats.binom.isf(1e-4, null["cohorts"], 0.05) / null["cohorts"]
+    assert (null["rate"] <= allowed).all()
     assert lines.query("test == 'frames pooled'")["rate"].min() > 0.3
     assert lines[lines["test"].str.contains("covers")]["rate"].min() > 0.75
