@@ -16,7 +16,7 @@ import pandas as pd
 from scipy import stats as distributions
 
 from expresso_lib.faces import anatomy
-from expresso_lib.statistics import MIN_PARTICIPANTS
+from expresso_lib.models import MIN_PARTICIPANTS
 
 REST = anatomy.REGIONS.index("face_rest")
 BACKGROUND = anatomy.REGIONS.index("background")

@@ -19,7 +19,7 @@ from scipy import stats as distributions
 from expresso_lib.faces import anatomy
 from expresso_lib.faithfulness import controls, interventions
 from expresso_lib.faithfulness.interventions import Effect, Scene
-from expresso_lib.statistics import MIN_PARTICIPANTS
+from expresso_lib.models import MIN_PARTICIPANTS
 
 DRAWS = 1000
 # An effect below this share of the score's range has no sign worth asking for.

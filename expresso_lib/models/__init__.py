@@ -7,6 +7,7 @@
 """
 
 from expresso_lib.models.evaluation import (
+    MIN_PARTICIPANTS,
     Errors,
     by_level,
     decided,
@@ -44,6 +45,7 @@ __all__ = [
     "BACKBONES",
     "CHECKPOINT",
     "INPUTS",
+    "MIN_PARTICIPANTS",
     "WEIGHTS",
     "Clips",
     "Errors",

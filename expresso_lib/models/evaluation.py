@@ -10,6 +10,8 @@ import pandas as pd
 
 METRICS = ("mae", "rmse", "ccc", "pearson")
 LEVELS = ("clip", "participant")
+# Below this many people no interval of ours covers its 95 %, and no verdict is given.
+MIN_PARTICIPANTS = 10
 Statistic = Callable[[np.ndarray], np.ndarray]
 
 
@@ -70,6 +72,9 @@ def _studentised(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Estimate and interval by the studentised bootstrap over participants (Efron, 1982)."""
     p = len(sums)
+    if p < MIN_PARTICIPANTS:
+        estimate = statistic(sums.sum(axis=0))
+        return estimate, estimate * np.nan, estimate * np.nan
     ones = np.ones(p)
     estimate, error = statistic(sums.sum(axis=0)), _jackknife(sums, ones, statistic)
     counts = np.random.default_rng(seed).multinomial(p, ones / p, size=draws).astype(float)
@@ -87,7 +92,8 @@ def model_scores(predictions: pd.DataFrame, *, draws: int = 2000, seed: int = 0)
     """Table ``model_scores``: MAE, RMSE, CCC and Pearson's r of every recipe, with intervals.
 
     Per clip and per participant (mean over clips); 95 % by the studentised bootstrap over
-    participants, on the log scale for errors and Fisher's z for correlations.
+    participants, on the log scale for errors and Fisher's z for correlations; fewer than
+    `MIN_PARTICIPANTS` get no interval.
 
     Returns
     -------
@@ -186,7 +192,7 @@ def decided(difference: Mapping[str, float], metric: str) -> str:
     Returns
     -------
     str
-        "wins", "loses", or "undecided" where the interval holds 0.
+        "wins", "loses", or "undecided" where the interval holds 0 or is missing.
 
     Examples
     --------

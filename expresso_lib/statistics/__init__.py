@@ -38,7 +38,7 @@ from expresso_lib.statistics.hypotheses import (
 )
 from expresso_lib.statistics.intervals import false_discovery, mean_interval
 from expresso_lib.statistics.permutations import max_rho, sign_flip_max_t
-from expresso_lib.statistics.plan import MIN_PARTICIPANTS, Plan, plan_table
+from expresso_lib.statistics.plan import Plan, plan_table
 from expresso_lib.statistics.power import (
     detectable,
     detectable_table,
@@ -51,7 +51,7 @@ from expresso_lib.statistics.sensitivity import sensitivity, silent_frames, spee
 from expresso_lib.statistics.shifts import CircularShift, circular_shift
 
 __all__ = [
-    "COLUMNS", "MIN_PARTICIPANTS", "CircularShift", "Plan", "band_contrasts", "circular_shift",
+    "COLUMNS", "CircularShift", "Plan", "band_contrasts", "circular_shift",
     "detectable", "detectable_table", "equivalence_power", "false_discovery", "h1_coupling",
     "h2_severity", "h3_regions", "h3b_two_slopes", "h4_bands", "h5_recording", "head_pose",
     "lessons", "max_rho", "mean_interval", "model_couplings", "observed_spread", "paper_bars",

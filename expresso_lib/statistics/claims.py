@@ -20,8 +20,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from expresso_lib.models import MIN_PARTICIPANTS
 from expresso_lib.statistics import hypotheses, prose, sentences
-from expresso_lib.statistics.plan import DEFAULT, MIN_PARTICIPANTS, Plan
+from expresso_lib.statistics.plan import DEFAULT, Plan
 
 OTHER_QUESTION, NO_ROW = "does not answer this question", "not testable here"
 VERDICTS = ("relevant", "present but small", "equivalent", "undecided", OTHER_QUESTION, NO_ROW)

@@ -19,12 +19,13 @@ import pingouin as pg
 from scipy import stats as scipy_stats
 
 from expresso_lib.faces import anatomy
+from expresso_lib.models import MIN_PARTICIPANTS
 from expresso_lib.statistics import couplings as cp
 from expresso_lib.statistics import folds as fm
 from expresso_lib.statistics import intervals as iv
 from expresso_lib.statistics import permutations as pm
 from expresso_lib.statistics import ranks, shifts
-from expresso_lib.statistics.plan import DEFAULT, MARGIN_SLOPE, MIN_PARTICIPANTS, Plan
+from expresso_lib.statistics.plan import DEFAULT, MARGIN_SLOPE, Plan
 from expresso_lib.statistics.power import detectable
 
 # The columns of the `results` table; described in assets/data_dictionary.yaml.

@@ -9,7 +9,7 @@ import pandas as pd
 import pingouin as pg
 from scipy import stats as scipy_stats
 
-from expresso_lib.statistics.plan import MIN_PARTICIPANTS
+from expresso_lib.models import MIN_PARTICIPANTS
 
 
 class Interval(NamedTuple):

@@ -10,8 +10,6 @@ import pandas as pd
 # Declared before the results: what is too small to matter (mean Fisher z; correlation; slope of
 # log enrichment per `Plan.step` score points: a tenth denser).
 MARGIN_Z, MARGIN_RHO, MARGIN_SLOPE = 0.10, 0.30, 0.10
-# Below this many people no interval of ours covers its 95 % and no verdict is given.
-MIN_PARTICIPANTS = 10
 # The scale on which the sizes below were chosen: BDI-II, 0 to 63 points, moderate from 20 on.
 SPAN, KNOT = 63.0, 20.0
 # A network that says the same of every clip divides up next to nothing: below these shares of

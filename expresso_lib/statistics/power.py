@@ -14,7 +14,8 @@ import pandas as pd
 from scipy import optimize
 from scipy import stats as scipy_stats
 
-from expresso_lib.statistics.plan import MARGIN_RHO, MARGIN_Z, MIN_PARTICIPANTS
+from expresso_lib.models import MIN_PARTICIPANTS
+from expresso_lib.statistics.plan import MARGIN_RHO, MARGIN_Z
 
 # Spread of participants' mean z, assumed before there are any (`observed_spread` once there are):
 # as on the demo cohort, where .17, personal couplings of .15 and a few windows, was 1.7 times it.

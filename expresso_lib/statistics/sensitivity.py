@@ -13,10 +13,11 @@ import statsmodels.formula.api as smf
 from scipy import stats as scipy_stats
 
 from expresso_lib.faces import anatomy
+from expresso_lib.models import MIN_PARTICIPANTS
 from expresso_lib.statistics import couplings as cp
 from expresso_lib.statistics import hypotheses as hy
 from expresso_lib.statistics import permutations as pm
-from expresso_lib.statistics.plan import DEFAULT, MIN_PARTICIPANTS, Plan
+from expresso_lib.statistics.plan import DEFAULT, Plan
 
 Row = dict[str, object]
 

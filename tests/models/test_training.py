@@ -152,6 +152,10 @@ def test_model_scores_match_their_definitions(table, schemes, values) -> None:
         np.testing.assert_allclose(found.loc[metric, "estimate"], value, rtol=1e-6)
         assert found.loc[metric, "ci_low"] < value < found.loc[metric, "ci_high"]
     assert set(found["n_participants"]) == {P}
+    few = predictions[predictions["participant"].isin(predictions["participant"].unique()[:9])]
+    alone = models.model_scores(few, draws=200)
+    assert alone["estimate"].notna().all()
+    assert alone[["ci_low", "ci_high"]].isna().all(axis=None)
 
 
 def test_model_differences_are_paired_and_antisymmetric(table, schemes, values) -> None:
