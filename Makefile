@@ -2,11 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: book test check study bench export clean
+.PHONY: book test hard check study bench export clean
 book: .venv/ready  ## the published book, about ten minutes on two cores
 	$(BIN)/expresso book --params demo
-test: .venv/ready  ## every test, the quick profile of the whole book included
-	$(BIN)/python -m pytest
+test: .venv/ready  ## every test, the quick profile of the whole book included; two at a time
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+hard: .venv/ready  ## the same with every mutant, every drawn moment and a book on real clips
+	EXPRESSO_HARD=1 EXPRESSO_REAL_BOOK=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 check: .venv/ready  ## style, layout, types, layers, spelling, notebooks without outputs
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/codespell && $(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
 study: .venv/ready  ## the whole grid, every seed and variant; hours, resumable

@@ -1,11 +1,15 @@
 """What several test files share: the quick book, made once a session."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# One thread a process, before torch is imported: two test processes share two cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same examples in every run: a red run must mean that the code changed.
 settings.register_profile("expresso", derandomize=True, deadline=None)

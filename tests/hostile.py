@@ -1,9 +1,9 @@
 """Mutants of good files: bytes flipped, cut out, repeated, moved; the same ones for every seed.
 
-Run as a script, in a process of its own, it reads mutants of one kind and prints a JSON report;
-whatever hangs, dies or grows there is seen from outside:
+Run as a script, in a process of its own, it reads mutants of some kinds and prints a JSON report
+on each; whatever hangs, dies or grows there is seen from outside:
 
-    python tests/hostile.py mp4 500 FOLDER
+    python tests/hostile.py FOLDER mp4=500 openface=200
 """
 
 from __future__ import annotations
@@ -225,4 +225,7 @@ if __name__ == "__main__":
     import logging
 
     logging.disable()
-    print(json.dumps(main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))))
+    for word in sys.argv[2:]:
+        kind, _, count = word.partition("=")
+        (place := Path(sys.argv[1], kind)).mkdir()
+        print(json.dumps(main(kind, int(count), place) | {"kind": kind}), flush=True)

@@ -1,11 +1,12 @@
 """What a person types: help with an example, one clear message for a mistake, honest exit codes."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from expresso_lib import cli
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = [
@@ -26,20 +27,24 @@ COMMANDS = [
 ]
 
 
-def expresso(*words: str, **options) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "expresso_lib.cli", *words],
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        check=False,
-        env=os.environ | {"COLUMNS": "120"},
-        **options,
-    )
+@pytest.fixture
+def expresso(monkeypatch, capsys):
+    """What a command prints and its exit code, in this process; the wheel's test types it."""
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.chdir(ROOT)
+
+    def call(*words: str) -> subprocess.CompletedProcess:
+        monkeypatch.setattr(sys, "argv", ["expresso", *words])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(words, end.value.code or 0, said.out, said.err)
+
+    return call
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_help_shows_an_example(command):
+def test_help_shows_an_example(command, expresso):
     """Each command says what it does and how it is called."""
     done = expresso(*command, "--help")
     assert done.returncode == 0
@@ -63,7 +68,7 @@ def test_help_shows_an_example(command):
         (["compare", "nothing", "nowhere"], "nothing"),
     ],
 )
-def test_a_mistake_is_one_message_and_exit_code_two(words, message):
+def test_a_mistake_is_one_message_and_exit_code_two(words, message, expresso):
     """What came, what fits, no traceback."""
     done = expresso(*words)
     assert done.returncode == 2, done.stdout + done.stderr
@@ -75,7 +80,6 @@ def test_the_last_line_names_cause_and_remedy(monkeypatch):
     """Why the first chapter failed, the first piece of work that did, and what to do."""
     from typer.testing import CliRunner
 
-    from expresso_lib import cli
     from expresso_lib.pipeline import book
 
     why = "WorkFailed: 1 of 2 pieces of work failed; the others are finished:\nP1: no face\nmore"
@@ -89,7 +93,7 @@ def test_the_last_line_names_cause_and_remedy(monkeypatch):
     assert "03_finetune: waits for 02_faces" in done.stderr
 
 
-def test_benchmarks_refuse_an_unknown_goal(monkeypatch):
+def test_benchmarks_refuse_an_unknown_goal(expresso):
     """One message with the goals there are."""
     done = expresso("bench", "--goal", "99")
     assert done.returncode == 2
@@ -106,19 +110,7 @@ def test_help_answers_without_loading_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_run_names_the_chapters_a_notebook_lacks(tmp_path):
-    """A notebook opened alone says which earlier run it needs and how to make it."""
-    code = (
-        "from expresso_lib import pipeline\nrun_name = 'never-made'\n"
-        "pipeline.open_run('06_action_units', globals())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert "expresso run 01_cohort" in done.stderr
-
-
-def test_check_says_what_a_folder_lacks(tmp_path):
+def test_check_says_what_a_folder_lacks(tmp_path, expresso):
     """A folder of one's own is looked at before anything runs; what it lacks is one message."""
     rows = "".join(f"{name},{name},{name}.mp4,{score}\n" for name, score in (("ann", 3), ("bo", 9)))
     (tmp_path / "scores.csv").write_text("participant,recording,path,score\n" + rows)

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -10,11 +11,11 @@ from pathlib import Path
 
 import nbformat
 import pandas as pd
-import papermill
 import pytest
+from solutions import needed
 
 from expresso_lib import config
-from expresso_lib.pipeline import chapters
+from expresso_lib.pipeline import book, chapters
 
 ROOT = Path(__file__).parents[1]
 PATHS = [chapters.notebook_path(chapter, ROOT) for chapter in chapters.CHAPTERS]
@@ -205,35 +206,32 @@ def test_every_chapter_has_exercises_with_solutions(path):
 
 
 @pytest.mark.slow
-def test_solutions_run(quick_run, project, tmp_path, monkeypatch):
-    """The code of every solution runs after its chapter, as a reader would run it, in a copy."""
-    monkeypatch.setenv("EXPRESSO_ROOT", str(project))
-    monkeypatch.setenv("MPLBACKEND", "agg")
+def test_solutions_run(quick_run, project, tmp_path):
+    """The code of every solution runs after what it reads of its chapter, in a copy of the run."""
     copy = project / "build" / "quick-solutions"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(quick_run, copy, ignore=shutil.ignore_patterns("html", "pages*"))
-    elsewhere = nbformat.v4.new_code_cell(f'run_name = "{copy.name}"')
+    wanted = {}
     for chapter in chapters.CHAPTERS:
-        executed = nbformat.read(quick_run / "notebooks" / f"{chapter.name}.ipynb", as_version=4)
-        cells = [cell for cell in executed.cells if cell.cell_type == "code"]
-        at = next(k for k, cell in enumerate(cells) if "open_run" in cell.source)
-        found = solutions(chapters.notebook_path(chapter, project))
-        cells = [
-            *cells[:at],
-            elsewhere,
-            *cells[at:],
-            *(nbformat.v4.new_code_cell(code) for code in found.values() if code),
-        ]
-        path = tmp_path / f"{chapter.name}.ipynb"
-        nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
-        papermill.execute_notebook(
-            str(path),
-            str(path),
-            cwd=str(project / "notebooks"),
-            kernel_name="python3",
-            progress_bar=False,
-        )
+        executed = quick_run / "notebooks" / f"{chapter.name}.ipynb"
+        cells = [cell.source for cell in code_cells(executed)]
+        at = next(k for k, cell in enumerate(cells) if "open_run" in cell)
+        told = solutions(chapters.notebook_path(chapter, project))
+        code = [text for text in told.values() if text]
+        opened = [*cells[:at], f'run_name = "{copy.name}"', cells[at]]
+        wanted[chapter.name] = [*opened, *needed(cells[at + 1 :], code), *code]
+    (tmp_path / "cells.json").write_text(json.dumps(wanted), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("solutions.py"), tmp_path / "cells.json"],
+        cwd=project / "notebooks",
+        env=os.environ
+        | {"EXPRESSO_ROOT": str(project), "MPLBACKEND": "agg", "IPYTHONDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     shutil.rmtree(copy)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 
 @pytest.mark.slow
@@ -269,36 +267,16 @@ def test_quick_book_redoes_nothing_when_nothing_changed(quick_run, project):
     """A second run executes no chapter and writes no page."""
     watched = [*(quick_run / "notebooks").glob("*.ipynb"), quick_run / "html" / "index.html"]
     before = {path: path.stat().st_mtime_ns for path in watched}
-    subprocess.run(
-        [sys.executable, "-m", "expresso_lib.cli", "book", "--params", "quick"],
-        cwd=project,
-        check=True,
-        capture_output=True,
-    )
+    book.make(config.load_profile("quick", project / "notebooks" / "params"), project)
     assert {path: path.stat().st_mtime_ns for path in watched} == before
 
 
 @pytest.mark.slow
 def test_changed_statistic_reruns_only_what_depends_on_it(quick_run, project):
-    """A statistical parameter re-executes its chapters and retrains nothing."""
-
-    def times() -> dict[str, int]:
-        return {p.stem: p.stat().st_mtime_ns for p in (quick_run / "notebooks").glob("*.ipynb")}
-
-    models = {p: p.stat().st_mtime_ns for p in (quick_run / "models").rglob("*.safetensors")}
-    before = times()
-    command = [sys.executable, "-m", "expresso_lib.cli", "run", "6", "--params", "quick"]
-    subprocess.run(
-        [*command, "-p", "statistics.alpha=0.1"], cwd=project, check=True, capture_output=True
-    )
-    changed = {name for name, when in times().items() if when != before[name]}
-    assert "06_action_units" in changed
-    assert not changed & {"01_cohort", "02_faces", "03_finetune", "05_time"}
-    assert {p: p.stat().st_mtime_ns for p in models} == models
-    # Leave the run as the other tests expect it.
-    subprocess.run(
-        [sys.executable, "-m", "expresso_lib.cli", "book", "--params", "quick"],
-        cwd=project,
-        check=True,
-        capture_output=True,
-    )
+    """A statistical parameter makes its chapters stale, and neither people nor models."""
+    profiles = project / "notebooks" / "params"
+    turned = config.load_profile("quick", profiles, ["statistics.alpha=0.1"])
+    stale = {c.name: book.stale(c, turned, project) for c in chapters.CHAPTERS}
+    assert stale["06_action_units"] == "changed: parameters"
+    kept = ("01_cohort", "02_faces", "03_finetune", "05_time", "09_participant")
+    assert [stale[name] for name in kept] == [""] * len(kept)

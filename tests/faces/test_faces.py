@@ -339,24 +339,6 @@ def test_choose_prefers_the_near_over_the_large():
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> dict[str, Path]:
-    """Random weights of S3FD and FAN on disk, in the form in which the trained ones come."""
-    from face_alignment.detection.sfd.net_s3fd import s3fd
-    from face_alignment.models import FAN
-
-    folder = tmp_path_factory.mktemp("weights")
-    torch.manual_seed(0)
-    networks = {"sfd": s3fd(), "fan": FAN(4)}
-    # Random scores hover around one half: lean towards "no face", and towards sure landmarks.
-    with torch.no_grad():
-        networks["sfd"].conv3_3_norm_mbox_conf.bias[3] = -2
-        networks["fan"].l3.bias.fill_(0.6)
-    for name, network in networks.items():
-        torch.save(network.state_dict(), folder / f"{name}.pth")
-    return {name: folder / f"{name}.pth" for name in networks}
-
-
-@pytest.fixture(scope="module")
 def networks(weights) -> s3fd_fan.Networks:
     return s3fd_fan.load(files=weights)
 
@@ -395,19 +377,6 @@ def test_mirror_permutation_is_face_alignment_s():
 
     order = shuffle_lr(torch.arange(68)[None, :, None, None])[0, :, 0, 0]
     np.testing.assert_array_equal(order.numpy(), anatomy.MIRROR)
-
-
-@pytest.mark.slow
-def test_real_networks_track_a_recording_end_to_end(tmp_path, networks):
-    """S3FD and FAN, from a file to a track that saves: every frame has its row."""
-    rng = np.random.default_rng(0)
-    frames = rng.integers(0, 255, (5, *SHAPE), np.uint8)
-    path = video.write_video(tmp_path / "a.mp4", frames, 25)
-    track = s3fd_fan.track(path, networks, s3fd_fan.Options(every=4, side=128, min_score=0.5))
-    assert track.n_frames == 5
-    assert track.landmarks.shape == (5, 68, 2)
-    assert track.found.any()
-    assert faces.FaceTrack.load(track.save(tmp_path / "t.npz")).source == "s3fd_fan"
 
 
 @pytest.mark.parametrize("size", [(2, 2), (40, 300)])
