@@ -184,7 +184,7 @@ def faithfulness_table(design: scores.Design, seeds: Sequence[int]) -> pd.DataFr
     parts = []
     for seed in seeds:
         rows = trial_rows(design, "default", "default", seed)
-        parts.append(_judged(rows).assign(seed=str(seed), model="default", cohort="default"))
+        parts.append(judged(rows).assign(seed=str(seed), model="default", cohort="default"))
         for trained in ("headset", "default"):
             rows = trial_rows(design, trained, "headset", seed)
             parts.append(_artefact(rows).assign(seed=str(seed), model=trained, cohort="headset"))
@@ -222,7 +222,7 @@ def trial_rows(design: scores.Design, trained: str, shown: str, seed: int) -> pd
     return trials.read(done)
 
 
-def _judged(rows: pd.DataFrame) -> pd.DataFrame:
+def judged(rows: pd.DataFrame) -> pd.DataFrame:
     table = faithfulness.table(rows)
     own = (table["baseline"] == CHANNEL[1]) & (table["metric"] == "interventional_fidelity")
     used = rows[

@@ -259,13 +259,13 @@ def permuted_tests(item: store.Item, path: Path) -> None:
     own = study.participants.set_index("participant").loc[list(people)].reset_index()
     rows = []
     for number in range(count):
-        table, dealt = _permuted(own, study.schemes, scenario, number)
+        table, dealt = permuted(own, study.schemes, scenario, number)
         r, _, p = models.permutation_test(means, table, dealt, draws=NULL_DRAWS, seed=number)
         rows.append({"scenario": scenario, "number": number, "r": r, "p": p})
     pd.DataFrame(rows).to_parquet(path)
 
 
-def _permuted(
+def permuted(
     own: pd.DataFrame, schemes: pd.DataFrame, scenario: str, number: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     rng = np.random.default_rng([number, 61])

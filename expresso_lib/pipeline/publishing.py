@@ -586,7 +586,7 @@ def build(
     store.write_text(
         run_folder / "tables" / "data_dictionary.csv", facts.dictionary.to_csv(index=False)
     )
-    templates = _templates(root / "book")
+    templates = templates_of(root / "book")
     written = set(_write_pages(root / "book", source, facts, templates))
     for chapter, notebook in read:
         committed = root / "notebooks" / f"{chapter.name}.ipynb"
@@ -601,7 +601,8 @@ def build(
     return out / "index.html"
 
 
-def _templates(folder: Path) -> jinja2.Environment:
+def templates_of(folder: Path) -> jinja2.Environment:
+    """Read the pages' templates below a folder, as `dress` takes them."""
     # Square brackets, because Markdown, LaTeX and MyST already use every other pair.
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
@@ -726,7 +727,7 @@ def compare(first: Path, second: Path) -> Path:
     body = re.sub(r"`{4}(\{raw\} html)?", "", a.differences(b))
     drawn = [{path.name for path in side.folder.glob("figures/*.png")} for side in (a, b)]
     page = (
-        _templates(ROOT / "book")
+        templates_of(ROOT / "book")
         .get_template("parts/compare.html")
         .render(a=a, b=b, body=body, figures=sorted(drawn[0] & drawn[1]))
     )

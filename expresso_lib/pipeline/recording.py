@@ -131,8 +131,8 @@ def explain(
     info = video.probe(path)
     reader = Reader.of(run_folder)
     track = find_face(path, landmarks, face=face)
-    doubts = _gate(path, track, info)
-    units = _units(track, landmarks, aus, face)
+    doubts = gate(path, track, info)
+    units = units_of(track, landmarks, aus, face)
     store.make_folder(out)
     archive = clips.prepare(
         path,
@@ -218,8 +218,14 @@ def find_face(path: Path, landmarks: Path | None, *, face: int | None = None) ->
         ) from error
 
 
-def _gate(path: Path, track: faces.FaceTrack, info: video.VideoInfo) -> tuple[str, ...]:
-    """Refuse what cannot be explained; return what must be said at the head of the card."""
+def gate(path: Path, track: faces.FaceTrack, info: video.VideoInfo) -> tuple[str, ...]:
+    """Refuse what cannot be explained; return what must be said at the head of the card.
+
+    Raises
+    ------
+    UntrackedError
+        Where too few frames show a face, or the landmarks are those of something else.
+    """
     reasons = faces.forbids(track, (info.width, info.height))
     # Two thirds: the cascade itself errs on a frame now and then.
     if not reasons and faces.elsewhere(path, track) > 2 / 3:
@@ -242,9 +248,10 @@ def _gate(path: Path, track: faces.FaceTrack, info: video.VideoInfo) -> tuple[st
     return tuple(doubts)
 
 
-def _units(
+def units_of(
     track: faces.FaceTrack, landmarks: Path | None, aus: Path | None, face: int | None
 ) -> pd.DataFrame:
+    """Read action units: of their own table, of the landmarks' truth or table, else proxies."""
     if aus is not None:
         return action_units.read(aus, n_frames=track.n_frames, face=face)
     if landmarks is not None and landmarks.suffix == ".npz":

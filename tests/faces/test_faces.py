@@ -356,16 +356,19 @@ def test_detect_agrees_with_face_alignment(weights, networks):
 
 
 @pytest.mark.slow
-def test_place_agrees_with_face_alignment(networks):
+def test_place_agrees_with_face_alignment(weights, networks):
     """Heat maps are read as the reference code reads them: cell, quarter shift and mirror."""
+    from face_alignment.models import FAN
     from face_alignment.utils import flip, get_preds_fromhm
 
     crops = np.random.default_rng(1).integers(0, 255, (1, 256, 256, 3), np.uint8)
     cells, trust = networks.place(crops, flip=True)
+    theirs = FAN(4).eval()
+    theirs.load_state_dict(torch.load(weights["fan"], weights_only=True))
     with torch.inference_mode():
-        pictures = networks._input(crops) / 255
-        maps = networks._fan(pictures)[-1]
-        maps = maps + flip(networks._fan(flip(pictures))[-1], is_label=True)
+        pictures = torch.from_numpy(crops).permute(0, 3, 1, 2).float() / 255
+        maps = theirs(pictures)[-1]
+        maps = maps + flip(theirs(flip(pictures))[-1], is_label=True)
     expected, _, scores = get_preds_fromhm(maps.numpy().copy())
     np.testing.assert_allclose(cells, expected, atol=1e-4)
     np.testing.assert_allclose(trust, np.clip(scores.mean(axis=1) / 2, 0, 1), rtol=1e-4)

@@ -103,11 +103,15 @@ def test_nothing_is_told_to_anybody(tmp_path, rendered, monkeypatch):
     """While it works https leads nowhere; afterwards the environment is as it was."""
     monkeypatch.setenv("https_proxy", "http://proxy.invalid:1")
     seen = []
-    real = mediapipe._assign
-    monkeypatch.setattr(
-        mediapipe, "_assign", lambda *a: (seen.append(os.environ["https_proxy"]), real(*a))
-    )
-    mediapipe.track(_clip(tmp_path / "a.mp4", rendered[0][:3]), folder=FOLDER)
+    frames = video.read_frames(path := _clip(tmp_path / "a.mp4", rendered[0][:3]))
+
+    def watched(_):
+        for frame in frames:
+            seen.append(os.environ["https_proxy"])
+            yield frame
+
+    monkeypatch.setattr(mediapipe.video, "read_frames", watched)
+    mediapipe.track(path, folder=FOLDER)
     assert set(seen) == {mediapipe.NOWHERE}
     assert os.environ["https_proxy"] == "http://proxy.invalid:1"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
 from expresso_lib import clips, cohort, rendered
 from expresso_lib.faces import anatomy, video
@@ -14,10 +15,15 @@ SIDE, ROWS = 48, 6
 LEAVE, NO_LEAVE = drawing.Permission(True), drawing.Permission(False)
 
 
+def average(side):
+    """Landmarks (68, 2) of the average rendered face, in a picture of this side."""
+    return rendered.average_face(96).landmarks * np.float32(side / 96)
+
+
 def make_archive(*, seed=0, side=SIDE, rows=ROWS, shape=None):
     """An archive of noise with plausible landmarks; row 2 is lost."""
     rng = np.random.default_rng(seed)
-    face = drawing._average(side)[1] if shape is None else shape
+    face = average(side) if shape is None else shape
     landmarks = face + rng.normal(0, 0.3, (rows, anatomy.N_LANDMARKS, 2)).astype(np.float32)
     landmarks[2] = np.nan
     transform = np.tile(np.eye(2, 3, dtype=np.float32), (rows, 1, 1))
@@ -69,13 +75,13 @@ def test_scene_without_leave_opens_no_video_and_no_frame():
         first, second = (getattr(s, draw) for s in scenes)
         np.testing.assert_array_equal(*((first, second) if draw == "pictures"
                                         else (first(), second())))  # fmt: skip
-    expected = drawing._average(drawing.SIZE)[0]
-    np.testing.assert_array_equal(scenes[0].pictures[1], expected)
+    stranger = drawing.scene(make_archive(seed=7, shape=average(SIDE) * 1.1), [0], NO_LEAVE)
+    np.testing.assert_array_equal(scenes[0].pictures[1], stranger.pictures[0])
 
 
 def test_scene_without_leave_hides_the_proportions_of_a_face():
     """Another face with the same movements gives the same drawing."""
-    shape = drawing._average(SIDE)[1]
+    shape = average(SIDE)
     wide = shape.copy()
     wide[list(anatomy.JAW)] += [[0, 3]]
     wide[list(anatomy.OUTER_LIP)] *= [1.0, 1.02]
@@ -97,14 +103,15 @@ def test_scene_without_leave_keeps_movement():
 
 def test_carry_without_leave_follows_the_landmarks():
     """A map that lies on the mouth comes to lie on the average face's mouth."""
-    shape = drawing._average(SIDE)[1] * 0.8 + 6
+    shape = average(SIDE) * 0.8 + 6
     archive = make_archive(shape=shape)
     maps = np.zeros((1, SIDE, SIDE), np.float32)
     x, y = shape[list(anatomy.INNER_LIP)].mean(axis=0).round().astype(int)
     maps[0, y - 1 : y + 2, x - 1 : x + 2] = -1
     carried = drawing.scene(archive, [0], NO_LEAVE).carry(maps)[0]
     peak = np.array(np.unravel_index(np.argmin(carried), carried.shape))[::-1]
-    mouth = drawing._average(drawing.SIZE)[1][list(anatomy.INNER_LIP)].mean(axis=0)
+    drawn = drawing.scene(make_archive(), [0], NO_LEAVE).landmarks[0]
+    mouth = drawn[list(anatomy.INNER_LIP)].mean(axis=0)
     assert np.linalg.norm(peak - mouth) < 12
 
 
@@ -141,7 +148,7 @@ def test_with_regions_tints_with_the_regions_colours():
     """Every feature region shows its own colour."""
     drawn = drawing.scene(make_archive(), [0], NO_LEAVE).with_regions(strength=1.0)[0]
     for name in anatomy.FEATURE_REGIONS:
-        color = drawing._rgb(anatomy.REGION_COLORS[name])
+        color = np.round(255 * np.array(to_rgb(anatomy.REGION_COLORS[name])))
         assert (drawn == color).all(axis=-1).any(), name
 
 

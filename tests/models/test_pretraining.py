@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -75,17 +76,17 @@ def test_pretrain_writes_a_checkpoint_and_goes_on(folder, tmp_path) -> None:
     two = replace(TINY, epochs=2)
     data = practice.Data.load(practice.render(TINY, folder), TINY)
     whole, _ = pretraining.train(data, two)
-    epoch, seen = pretraining._epoch, []
+    batch, seen = pretraining.batch, []
 
     def cut(*arguments, **options):
-        if seen:
+        if len(seen) == math.ceil(data.n_learned / two.batch):  # one epoch's
             raise KeyboardInterrupt
         seen.append(1)
-        return epoch(*arguments, **options)
+        return batch(*arguments, **options)
 
     state = tmp_path / "state.pt"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pretraining, "_epoch", cut)
+        patch.setattr(pretraining, "batch", cut)
         with pytest.raises(KeyboardInterrupt):
             pretraining.train(data, two, state=state)
     resumed, _ = pretraining.train(data, two, state=state)

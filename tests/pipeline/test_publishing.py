@@ -79,7 +79,7 @@ def test_stages_are_the_sections_with_the_seconds_of_their_cells(tmp_path):
 
 def test_title_of_a_page_carries_the_chapters_number(tmp_path):
     """The text says "chapter 2", so the sidebar does; a chapter that has not run, too."""
-    templates = publishing._templates(publishing.ROOT / "book")
+    templates = publishing.templates_of(publishing.ROOT / "book")
     for path, title in ((executed(tmp_path / "c.ipynb"), "# 2 Faces\n"), (None, "# 2 Faces\n")):
         facts, notebook = publishing.read_chapter("02_faces", path, run_folder=tmp_path / "demo")
         page = publishing.dress(notebook, facts, templates)
@@ -91,7 +91,7 @@ def test_failed_chapter_is_published_as_failed(tmp_path):
     """An error is shown, never hidden, and missing numbers do not stop the book."""
     path = executed(tmp_path / "c.ipynb", error="ValueError: no face")
     facts, notebook = publishing.read_chapter("02_faces", path, run_folder=tmp_path / "demo")
-    templates = publishing._templates(publishing.ROOT / "book")
+    templates = publishing.templates_of(publishing.ROOT / "book")
     page = nbformat.writes(publishing.dress(notebook, facts, templates))
     assert facts.state == "failed"
     assert "ValueError: no face" in page
@@ -316,7 +316,7 @@ def test_pages_keep_back_where_data_lie(tmp_path):
     facts, notebook = publishing.read_chapter("02_faces", path, run_folder=tmp_path / "demo")
     notebook.cells.append(cell)
     page = nbformat.writes(
-        publishing.dress(notebook, facts, publishing._templates(publishing.ROOT / "book"))
+        publishing.dress(notebook, facts, publishing.templates_of(publishing.ROOT / "book"))
     )
     assert secret not in page
     assert "(a place on this machine)" in page
@@ -332,7 +332,7 @@ def test_a_failed_chapter_publishes_no_local_paths(tmp_path):
     ]
     path = executed(tmp_path / "c.ipynb", error=f"E: {text}", outputs=outputs)
     facts, notebook = publishing.read_chapter("02_faces", path, run_folder=tmp_path / "demo")
-    templates = publishing._templates(publishing.ROOT / "book")
+    templates = publishing.templates_of(publishing.ROOT / "book")
     page = nbformat.writes(publishing.dress(notebook, facts, templates))
     assert "dr who" not in page
     assert "a.mp4" in page

@@ -30,7 +30,7 @@ def _moved(track, points):
 
 def test_a_good_track_passes_without_a_doubt(track):
     """The truth of the recording itself: nothing is refused, nothing is doubted."""
-    assert recording._gate(VIDEO, track, video.probe(VIDEO)) == ()
+    assert recording.gate(VIDEO, track, video.probe(VIDEO)) == ()
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_good_track_passes_without_a_doubt(track):
 def test_landmarks_of_something_else_give_no_card(track, spoil, message):
     """Shares, doubled, another video's, one row for 250 frames: a message, no card."""
     with pytest.raises(recording.UntrackedError, match=message):
-        recording._gate(VIDEO, _moved(track, spoil(track.landmarks)), video.probe(VIDEO))
+        recording.gate(VIDEO, _moved(track, spoil(track.landmarks)), video.probe(VIDEO))
 
 
 def test_what_is_doubtful_is_returned_for_the_head_of_the_card(track):
@@ -53,7 +53,7 @@ def test_what_is_doubtful_is_returned_for_the_head_of_the_card(track):
     points = track.landmarks.copy()
     points[:25] = np.nan
     one = replace(_moved(track, points), signals={"faces": np.full(len(points), 2.0)})
-    doubts = recording._gate(VIDEO, one, video.probe(VIDEO))
+    doubts = recording.gate(VIDEO, one, video.probe(VIDEO))
     assert any("10% of frames" in text for text in doubts)
     assert any("2 faces" in text for text in doubts)
 
@@ -131,4 +131,4 @@ def test_a_rendered_recordings_own_landmarks_need_no_tracker():
     truth = VIDEO.with_suffix(".npz")
     track = recording.find_face(VIDEO, truth)
     assert track.found.all()
-    assert recording._units(track, truth, None, None).attrs["source"] == "truth"
+    assert recording.units_of(track, truth, None, None).attrs["source"] == "truth"

@@ -133,13 +133,13 @@ def test_permuted_scores_stay_in_their_folds() -> None:
         }
     )
     schemes = clips.folds(own, 3, seed=1).assign(repeat=0)
-    inside, same = scores._permuted(own, schemes, "within folds", 4)
+    inside, same = scores.permuted(own, schemes, "within folds", 4)
     fold = same.set_index("participant")["fold"]
     for number in range(3):
         who = fold.index[fold == number]
         before, after = (set(t.set_index("participant").loc[who, "score"]) for t in (own, inside))
         assert before == after
-    anew, dealt = scores._permuted(own, schemes, "anew", 4)
+    anew, dealt = scores.permuted(own, schemes, "anew", 4)
     assert sorted(anew["score"]) == sorted(own["score"])
     bands = dealt.merge(anew[["participant", "band"]]).groupby(["fold", "band"]).size()
     assert (bands == 2).all()
@@ -214,7 +214,7 @@ def test_explanations_are_of_models_that_have_not_seen_the_participant(plan) -> 
         assert table[first].eq(table.loc[table[column].idxmax(), "region"]).all()
     assert table["follows_r"].abs().between(0, 1).all()
     rows = explanations.trial_rows(plan, "default", "default", 1)
-    judged = explanations._judged(rows)
+    judged = explanations.judged(rows)
     fidelity = judged[judged["metric"] == "interventional_fidelity"]
     assert set(fidelity["support"]) == {"changed", "region"}
     assert {"painted", "share"} <= set(fidelity["method"])
