@@ -27,8 +27,6 @@ REMOVALS = {
     "blinks": "blinks", "lids_gaze": "lids and gaze", "brows": "brows",
     "cheeks_nose": "cheeks and nose", "head_motion": "head motion", "head": "head motion",
 }  # fmt: skip
-MIME = {".mp4": "video/mp4", ".webm": "video/webm", ".webp": "image/webp", ".png": "image/png",
-        ".jpg": "image/jpeg", ".svg": "image/svg+xml"}  # fmt: skip
 
 
 def removals(
@@ -114,11 +112,11 @@ def _share(value: float, low: float, high: float) -> float:
 
 
 def slider(
-    pictures: Sequence[Figure | np.ndarray | Path | str],
+    pictures: Sequence[Figure | np.ndarray],
     labels: Sequence[str],
     *,
     caption: str,
-    question: str = "",
+    question: str,
     start: int = 0,
     choice: bool = False,
 ) -> str:
@@ -127,8 +125,7 @@ def slider(
     Parameters
     ----------
     pictures : sequence
-        One per step: a matplotlib figure, a picture uint8 (H, W, 3), a file (PNG, WebP, SVG, MP4),
-        or an ``<svg>`` as text.
+        One per step: a matplotlib figure, or a picture uint8 (H, W, 3).
     labels : sequence of str
         What each step is, with the number that it shows: "84 people: 3 % false positives".
     caption : str
@@ -155,27 +152,19 @@ def slider(
     key = f"s{zlib.crc32(caption.encode()):x}"
     shown = [_picture(p, f"{key}-{i}", text) for i, (p, text) in enumerate(zip(pictures, labels))]
     return _light(template("slider.html").render(
-        steps=list(zip(shown, labels)), caption=caption, question=question or "Step", start=start,
+        steps=list(zip(shown, labels)), caption=caption, question=question, start=start,
         choice=choice, key=key, css=asset("components.css"), script=asset("components.js"),
     ))  # fmt: skip
 
 
-def _picture(source: Figure | np.ndarray | Path | str, name: str, alt: str) -> str:
-    words = html.escape(alt, quote=True)
+def _picture(source: Figure | np.ndarray, name: str, alt: str) -> str:
     if isinstance(source, Figure):
         return page.picture(source, name=name, alt=alt)
-    if isinstance(source, str):
-        return source
-    if isinstance(source, Path) and source.suffix == ".mp4":
-        look = f'aria-label="{words}" muted loop playsinline controls'
-        return f'<video src="{_address(source)}" {look}></video>'
-    if isinstance(source, Path):
-        return f'<img src="{_address(source)}" alt="{words}">'
-    return f'<img src="{drawing.address(source)}" alt="{words}">'
+    return f'<img src="{drawing.address(source)}" alt="{html.escape(alt, quote=True)}">'
 
 
 def _address(path: Path) -> str:
-    return f"data:{MIME[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return f"data:video/mp4;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _light(text: str) -> str:

@@ -135,7 +135,7 @@ class Scene:
 
     def overlaid(self, carried: np.ndarray, limit: float) -> np.ndarray:
         """As `with_attribution`, with maps that `carry` has brought here."""
-        return np.stack([_signed(p, m, limit) for p, m in zip(self.pictures, carried)])
+        return np.stack([signed(p, m, limit) for p, m in zip(self.pictures, carried)])
 
     def carry(self, maps: np.ndarray) -> np.ndarray:
         """Bring maps (K, H, W) of the archive onto the pictures, float32 (K, S, S).
@@ -303,6 +303,11 @@ def write_strip(path: Path, pictures: np.ndarray) -> None:
         temporary.write_bytes(cv2.imencode(".png", beside[..., ::-1])[1].tobytes())
 
 
+def enlarged(frame: np.ndarray, size: int = SIZE) -> np.ndarray:
+    """Return a rendered frame, float (H, W, 3) in 0 to 1, as a picture uint8 (S, S, 3)."""
+    return _uint8(255 * cv2.resize(frame, (size, size), interpolation=cv2.INTER_CUBIC))
+
+
 def strip(pictures: np.ndarray, *, columns: int = 8, gap: int = 4) -> np.ndarray:
     """Tile pictures (K, H, W, 3) on white, uint8; rows of `columns`."""
     count, height, width = pictures.shape[:3]
@@ -386,7 +391,8 @@ def _triangles(size: int) -> tuple[np.ndarray, np.ndarray]:
     return mesh.simplices[found].reshape(shape), weights.reshape(shape).astype(np.float32)
 
 
-def _signed(picture: np.ndarray, values: np.ndarray, limit: float) -> np.ndarray:
+def signed(picture: np.ndarray, values: np.ndarray, limit: float) -> np.ndarray:
+    """Lay signed values (H, W) over a picture in grey, uint8 (H, W, 3)."""
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
     strength = np.clip(np.abs(values) / limit, 0, 1)[..., None] * 0.75
     return _uint8((0.6 * grey + 0.4 * 215) * (1 - strength) + colors(values, limit) * strength)

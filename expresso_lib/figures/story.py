@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from torch import nn
 
-from expresso_lib import rendered
+from expresso_lib import attribution, rendered
 from expresso_lib.attribution import calm_frames
 from expresso_lib.attribution.explanation import Channel
 from expresso_lib.clips import ClipArchive
@@ -146,6 +148,45 @@ def take_away(
     return components.removals(pd.DataFrame(table), movies, titles=titles, scale=scale, note=note)
 
 
+def references(network: nn.Module, scene: interventions.Scene, *, method: str = "DeepLift") -> str:
+    """Write one frame of a clip, its reference and its attribution; a hand switches the reference.
+
+    Parameters
+    ----------
+    network : nn.Module
+        (N, 3, T, H, W) to (N,), score points.
+    scene : interventions.Scene
+        Of a rendered person.
+    method : str
+        Attribution method.
+
+    Returns
+    -------
+    str
+        HTML of a `components.slider`.
+    """
+    if scene.still is None:
+        raise style.FigureError("the oracle's reference needs a rendered clip.")
+    moved = (scene.clip - scene.still).abs().mean(dim=(0, 1, 3, 4))
+    at = int(moved.argmax())
+    pictures, labels = [], []
+    for name in ("zero", "blur", "own_neutral", "oracle_neutral"):
+        base = attribution.clips_of(scene.clip, scene.reference(name))
+        found = attribution.attribute(network, scene.clip, method, base)
+        shown = [drawing.enlarged(one[0, :, at].permute(1, 2, 0).numpy())
+                 for one in (scene.clip, base)]  # fmt: skip
+        values = cv2.resize(found.values[0, :, at].sum(dim=0).numpy(), shown[0].shape[:2])
+        explained = drawing.signed(shown[0], values, drawing.limit_of(values))
+        pictures.append(drawing.strip(np.stack([*shown, explained]), columns=3, gap=0))
+        change = style.number(float(found.output - found.output_baseline), 1)
+        labels.append(f"{BASELINE_TITLES[name]}: f(x) − f(x0) = {change} points")
+    caption = ("One frame of a rendered person, the reference it is compared with, and its "
+               "attribution (red raises the score, blue lowers it; each on a scale of its own). "
+               "Rendered participant; a model that had not seen them.")  # fmt: skip
+    return components.slider(pictures, labels, caption=caption, question="Compared with",
+                             choice=True, start=2)  # fmt: skip
+
+
 def extremes(
     case: Case,
     channel: Channel,
@@ -257,15 +298,35 @@ def time_use(table: pd.DataFrame, low: float, high: float) -> Figure:
     return figure
 
 
-@style.plot
-def false_positives(rates: pd.DataFrame) -> Figure:
-    """Show how often ways of analysing data without any effect find one.
+def false_positives(rates: Mapping[int, pd.DataFrame]) -> str:
+    """Write how often ways of analysing data without any effect find one, by number of people.
 
     Parameters
     ----------
-    rates : DataFrame
-        ``lesson, analysis, rate`` (0 to 1), ``naive``.
+    rates : mapping of int to DataFrame
+        People to `lessons.false_positives`: ``lesson, analysis, rate`` (0 to 1), ``naive``.
+
+    Returns
+    -------
+    str
+        HTML of a `components.slider`.
     """
+    labels = []
+    for people, table in rates.items():
+        found = table[table["lesson"] == "window or person"].set_index("analysis")["rate"] * 100
+        labels.append(
+            f"{people} people: with windows as cases {found['windows, pooled']:.0f} % of empty "
+            f"cohorts show something, with people as cases {found['participants']:.0f} %"
+        )
+    caption = ("Simulated cohorts in which nothing is to be found: how often each analysis finds "
+               "something. Dashed: the 5 % that were asked for. Squares: what this book "
+               "does.")  # fmt: skip
+    drawn = [_false_positives(table) for table in rates.values()]
+    return components.slider(drawn, labels, caption=caption, question="People in a cohort", start=1)
+
+
+@style.plot
+def _false_positives(rates: pd.DataFrame) -> Figure:
     figure, axes = style.figure("full", height=0.9 + 0.27 * len(rates))
     for y, row in enumerate(rates.itertuples()):
         color = style.ROLE_COLORS["paper" if row.naive else "model"]

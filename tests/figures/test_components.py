@@ -98,7 +98,7 @@ def test_slider_begins_where_it_is_told_and_describes_every_step():
 def test_slider_refuses_pictures_without_labels():
     """One label each."""
     with pytest.raises(figures.FigureError, match="2 pictures do not fit 1 labels"):
-        figures.slider([np.zeros((8, 8, 3), np.uint8)] * 2, ["a"], caption="c")
+        figures.slider([np.zeros((8, 8, 3), np.uint8)] * 2, ["a"], caption="c", question="q")
 
 
 @pytest.mark.browser

@@ -1,0 +1,69 @@
+"""Figures that say one thing: what they say is what they were given."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+from expresso_lib import faithfulness
+from expresso_lib.figures import FigureError, story
+from expresso_lib.statistics import lessons
+
+T, SIZE = 4, 16
+
+
+class Mean(nn.Module):
+    """Score: 100 times the mean of all pixels."""
+
+    def forward(self, clips):
+        return 100 * clips.mean(dim=(1, 2, 3, 4))
+
+
+def scene(**options) -> faithfulness.Scene:
+    """A clip that is half bright, beside a calm frame of .25 and an oracle of .4."""
+    clip = torch.full((1, 3, T, SIZE, SIZE), 0.5)
+    calm = torch.full((1, 3, 1, SIZE, SIZE), 0.25)
+    regions = np.zeros((T, SIZE, SIZE), int)
+    return faithfulness.Scene("P1", "P1_R1", clip, calm, regions, **options)
+
+
+def test_references_say_what_each_one_leaves_to_explain():
+    """f(x) - f(x0) of a model whose answer is known by hand, and a picture for each."""
+    still = torch.full((1, 3, T, SIZE, SIZE), 0.4)
+    text = story.references(Mean().eval(), scene(still=still), method="InputXGradient")
+    for said in ("black (the paper&#39;s): f(x) − f(x0) = 50.0", "blurred clip: f(x) − f(x0) = 0.0",
+                 "own neutral frame: f(x) − f(x0) = 25.0",
+                 "re-rendered neutral (oracle): f(x) − f(x0) = 10.0"):  # fmt: skip
+        assert said in text
+    assert text.count('<img src="data:image/webp') == 4
+
+
+def test_references_need_an_oracle():
+    """A real recording has none, and says so."""
+    with pytest.raises(FigureError, match="needs a rendered clip"):
+        story.references(Mean().eval(), scene())
+
+
+def test_false_positives_say_the_rates_of_every_number_of_people():
+    """The words of a step are the numbers of its table."""
+    rates = {
+        n: pd.DataFrame(
+            {
+                "lesson": "window or person",
+                "analysis": ["windows, pooled", "participants"],
+                "rate": [rate, 0.05],
+                "naive": [True, False],
+            }
+        )
+        for n, rate in ((12, 0.2), (84, 0.31))
+    }
+    text = story.false_positives(rates)
+    assert "12 people: with windows as cases 20 %" in text
+    assert "84 people: with windows as cases 31 % of empty cohorts show something" in text
+
+
+def test_lessons_have_the_rows_that_the_figure_quotes():
+    """The figure's words come from two analyses of one lesson."""
+    table = lessons.windows_are_not_independent(participants=5, simulations=4)
+    assert {"windows, pooled", "participants"} <= set(table["unit"])
