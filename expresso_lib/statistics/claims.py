@@ -50,6 +50,7 @@ class Claim:
     judged: bool = True  # False: what is found is near the claim, but it is not the claim
     places: int = 0  # a claim about a rank: among the first (direction 1) or last so many
     note: str = ""  # what limits the verdict in every run
+    missing: str = "this run has no such result"  # why there is none, where there is none
     find: dict[str, str] = field(default_factory=dict)  # table, and values of its columns
     planted: str = ""  # AU whose planted sign the estimate should have
     figure: str = ""
@@ -185,7 +186,7 @@ def _judge(
         "verdict": NO_ROW,
         "rank": "rank not tested" if claim.places else "",
         "planted": "" if truth is None else {1: "positive", -1: "negative", 0: "nothing"}[truth],
-        "note": claim.note or "this run has no such result",
+        "note": claim.note or claim.missing,
     }
     shown = _find(claim.find, tables, plan)
     if shown is None:

@@ -102,6 +102,14 @@ def head_pose(frames: pd.DataFrame) -> pd.DataFrame | None:
     return frames[["recording", "frame", *names]] if names else None
 
 
+def looking_away(frames: pd.DataFrame) -> pd.DataFrame | None:
+    """How far the eyes look away, radians, as a series like an AU's; None without gaze."""
+    if "gaze_away" not in frames or frames["gaze_away"].isna().all():
+        return None
+    series = frames[[*KEYS, "gaze_away"]].rename(columns={"gaze_away": "intensity"})
+    return series.assign(au="gaze_away")
+
+
 def window_couplings(
     attribution_frames: pd.DataFrame,
     action_units: pd.DataFrame,

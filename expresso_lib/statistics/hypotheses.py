@@ -5,6 +5,7 @@ H2  that changes with severity                  participant z × score, max-|rho
 H3  a region's enrichment changes with severity, given f(x) − f(x0) and the fold; H3b: a knee
 H4  severity bands differ (secondary)           Welch, Kruskal, Games–Howell
 H5  in this recording an AU goes with it        circular shift of the whole recording
+gaze  looking away goes with the attribution    as H1, one series
 """
 
 from __future__ import annotations
@@ -495,6 +496,41 @@ def h5_recording(
         note=np.where(np.isfinite(found.z), f"{recording}, {note}", "constant in every window"),
     )
     return tidy(rows)
+
+
+def gaze(
+    attribution_frames: pd.DataFrame,
+    frames: pd.DataFrame,
+    *,
+    window: int = 64,
+    plan: Plan = DEFAULT,
+) -> pd.DataFrame:
+    """Gaze: does looking away go with the attribution? One row, tested as a family of its own.
+
+    Parameters
+    ----------
+    attribution_frames : DataFrame
+        As `window_couplings` takes them.
+    frames : DataFrame
+        Table ``frames``: ``gaze_away``, radians from the recording's median direction.
+    window : int
+        Frames.
+    plan : Plan
+
+    Returns
+    -------
+    DataFrame
+        One row as of `h1_coupling`; without an estimate, and with the reason, where no source of
+        the data has gaze.
+    """
+    row = {"hypothesis": "gaze", "status": "exploratory"}
+    away = cp.looking_away(frames)
+    if away is None:
+        return tidy(pd.DataFrame([row | {"au": "gaze_away", "note": "no gaze in this data"}]))
+    windows = cp.window_couplings(
+        attribution_frames, away, window=window, rounding=plan.rounding_window
+    )
+    return h1_coupling(windows, plan=plan).assign(**row)
 
 
 def results(*tables: pd.DataFrame, speech: pd.DataFrame | None = None) -> pd.DataFrame:

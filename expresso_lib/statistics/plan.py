@@ -109,6 +109,8 @@ def plan_table(plan: Plan = DEFAULT) -> pd.DataFrame:
          "exploratory"),
         ("H5", "in this recording?", "mean window z of one recording", "circular shift, exact",
          "exploratory"),
+        ("gaze", "does looking away go with the attribution?", "mean participant z",
+         "sign flips, one series", "exploratory"),
         ("mixed, gee", "does another model of the windows agree?",
          "intercept and slope of z on score", "mixed model, GEE; reference t", "exploratory"),
         ("all but H5", "what is passed over as rounding?", rounding, "none: counted, left out",

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from expresso_lib.statistics.prose import Row, interval, say, side
+from expresso_lib.statistics.prose import row as row_of
 
 
 def p_value(p: float) -> str:
@@ -94,6 +95,14 @@ def change(row: Row, *, alpha: float = 0.05) -> str:
     shown = "a" if row["p_max"] <= alpha else "no"
     said = f"{name}: ρ = {interval(row)}, family-wise {p_value(row['p_max'])}"
     return f"{said}: {shown} change with severity is shown."
+
+
+def gaze(results: pd.DataFrame) -> str:
+    """Say whether looking away goes with the attribution, or that nobody measured gaze."""
+    found = row_of(results, hypothesis="gaze")
+    if not np.isfinite(found["estimate"]):
+        return "There is no gaze in this data, so nothing is said about eye contact."
+    return judged("Looking away from one's usual direction (mean z)", found, found["margin"])
 
 
 def bend(row: Row, *, alpha: float = 0.05) -> str:

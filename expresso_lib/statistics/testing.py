@@ -44,7 +44,7 @@ def test_all(
     series, regions : DataFrame
         ``attribution_frames`` and ``attribution_regions`` of one channel, randomised models too.
     units, frames, people : DataFrame
-        Tables ``action_units``, ``frames`` (head pose) and ``participants``.
+        Tables ``action_units``, ``frames`` (head pose, gaze) and ``participants``.
     predictions : DataFrame
         Of the recipe that was explained: signed error, and the folds within which scores permute.
     repeats : DataFrame
@@ -76,6 +76,7 @@ def test_all(
         hypotheses.h3b_two_slopes(regions, people, plan=plan),
         hypotheses.h4_bands(windows, people),
         hypotheses.h5_recording(series, units, recording, window=window),
+        hypotheses.gaze(series, frames, window=window, plan=plan),
         sensitivity(windows, people, plan=plan),
         speech=speech,
     )

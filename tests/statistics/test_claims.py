@@ -6,7 +6,7 @@ import pytest
 from simulated import simulate_tables
 
 from expresso_lib import statistics
-from expresso_lib.statistics import claims, hypotheses
+from expresso_lib.statistics import claims, hypotheses, sentences
 
 AU9, AU12 = "Nose wrinkling (AU9) stands out.", "AU12 is among the most negative at any level."
 VIDEO = "Video models beat single-face image models."
@@ -200,3 +200,28 @@ def test_standing_says_whether_the_model_beats_the_null_model(high, words):
     ].to_numpy()
     assert claims.standing(swapped, "ours") == claims.standing(table, "ours")
     assert claims.standing(table, "another") == ""
+
+
+EYES = "Behind the eyes' attribution stands eye contact."
+
+
+@pytest.mark.parametrize(("away", "direction"), [(0.6, "as claimed"), (-0.6, "opposite")])
+def test_eye_contact_is_decided_where_gaze_was_measured(away, direction):
+    """Looking away that goes with the attribution, in either direction, is found as such."""
+    data = simulate_tables(participants=16, coupling={"AU01": away}, recordings=1, seed=3)
+    frames = data.action_units.rename(columns={"AU01": "gaze_away"})
+    rows = hypotheses.gaze(data.attribution_frames, frames, plan=statistics.Plan(permutations=499))
+    row = row_of({"results": rows}, EYES)
+    assert (row["verdict"], row["direction"]) == ("relevant", direction)
+    assert "Looking away" in sentences.gaze(rows)
+
+
+def test_eye_contact_without_gaze_is_not_testable():
+    """No source with gaze: no number, and the reason stands in the ledger."""
+    data = simulate_tables(participants=12, recordings=1)
+    frames = data.action_units.assign(gaze_away=np.nan)
+    rows = hypotheses.gaze(data.attribution_frames, frames)
+    row = row_of({"results": rows}, EYES)
+    assert (row["verdict"], row["note"]) == (claims.NO_ROW, "no gaze in this data")
+    assert sentences.gaze(rows).startswith("There is no gaze")
+    assert sentences.gaze(pd.DataFrame({"hypothesis": [], "estimate": []})).startswith("There is")
