@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from expresso_lib import _checks
 
 MAX_BYTES = 2**20  # of a profile
+EYES = 0.28  # outer-eye distance over the side of a rendered picture, smallest of twelve recordings
 
 
 class ParameterError(ValueError):
@@ -169,6 +170,16 @@ class AttributionSection(Section):
     seed: int = Field(0, ge=0, description="seed of noise and randomisation")
     batch: int = Field(4, ge=1, le=256, description="clips per attribution call")
 
+    @field_validator("baselines")
+    @classmethod
+    def _compared(cls, named: tuple[str, ...]) -> tuple[str, ...]:
+        if lacking := {"own_neutral", "zero"} - set(named):
+            raise ValueError(
+                f"chapters 4 to 6 set own_neutral beside zero; {' and '.join(sorted(lacking))} "
+                "cannot be left out, others can be added"
+            )
+        return named
+
 
 class StatisticsSection(Section):
     """How evidence is weighed (declared before the results)."""
@@ -219,13 +230,25 @@ def possible(parameters: Parameters) -> Parameters:
     Raises
     ------
     ParameterError
-        If rendered participants are too few, or their recordings shorter than a clip.
+        If rendered participants are too few, are to be read from tables, have faces too small
+        for chapter 2's thresholds, or recordings shorter than a clip.
     """
     cohort, clips = parameters.cohort, parameters.clips
     if cohort.source != "rendered" or cohort.folder:
         return parameters
     if few := too_few(cohort.participants, parameters):
         raise ParameterError(f"cohort.participants = {few}")
+    if parameters.faces.tracker == "tables":
+        raise ParameterError(
+            "faces.tracker = 'tables': beside rendered recordings lie no tables of other tools; "
+            "take 'auto', 'simulated', or a network's."
+        )
+    eyes, needed = EYES * cohort.size, parameters.faces.min_eye_distance
+    if eyes < needed:
+        raise ParameterError(
+            f"cohort.size = {cohort.size} draws outer eye corners {eyes:.0f} px apart, and "
+            f"faces.min_eye_distance = {needed:g} leaves them out; render larger pictures."
+        )
     has = round(cohort.seconds * min(clips.fps, cohort.fps))
     spans = (clips.frames - 1) * clips.dilation + 1
     if spans > has:
@@ -256,8 +279,9 @@ def too_few(people: int, parameters: Parameters) -> str:
     if people >= least:
         return ""
     return (
-        f"{people}: at least {least} participants are needed, for {parameters.training.folds} "
-        f"folds and for a sign-flip test that can reach p = {parameters.statistics.alpha:g}."
+        f"{people}: at least {least} participants are needed, for training.folds = "
+        f"{parameters.training.folds} and for a sign-flip test whose p can reach "
+        f"statistics.alpha = {parameters.statistics.alpha:g}."
     )
 
 

@@ -9,14 +9,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import turning
+from benchmarks.turning import FIELDS
 from expresso_lib import config
 
 PROFILES = Path(__file__).parents[1] / "notebooks" / "params"
-FIELDS = {
-    f"{section}.{name}": field
-    for section, model in config.SECTIONS.items()
-    for name, field in model.model_fields.items()
-}
 ODD = ("", "-1", "0", "1", "2.5", "1e9", ".nan", "-.inf", "x", "null", "true", "[", "{a: 1}",
        "[blur, zero]", "!!python/name:os.system", "é", "a b", "../..", "9" * 400)  # fmt: skip
 
@@ -117,3 +114,63 @@ def test_profiles_are_plain_yaml():
     """What is committed has only sections that exist."""
     for path in PROFILES.glob("*.yaml"):
         assert set(yaml.safe_load(path.read_text(encoding="utf-8"))) <= set(config.SECTIONS)
+
+
+# The benchmark that runs what is only read here
+
+
+def test_every_parameter_is_turned_or_left_out_on_purpose():
+    """A new parameter is turned by the benchmark, or named there among what is not."""
+    left_out = {f"{part}.{n}" for part, names in turning.LEFT_OUT.items() for n in names.split()}
+    assert set(turning.VALUES) | left_out == set(FIELDS)
+    assert not set(turning.VALUES) & left_out
+
+
+def test_cases_are_drawn_the_same_every_time():
+    """Forty combinations of three to seven parameters, no two alike, between them nearly all."""
+    cases = turning.drawn()
+    assert cases == turning.drawn()
+    assert len({turning.key(case) for case in cases}) == 40
+    assert all(3 <= len(case) <= 7 for case in cases)
+    assert len({name for case in cases for name in case}) > 0.9 * len(turning.VALUES)
+
+
+@pytest.mark.parametrize("case", [*turning.singles(), *turning.drawn()], ids=turning.key)
+def test_every_case_is_taken_or_refused_in_words(case):
+    """One at a time and combined: parameters, or one message that names one that was turned."""
+    found, message = turned(*(f"{name}={value}" for name, value in case.items()))
+    assert found is not None or any(name in message for name in case), message
+
+
+def test_a_case_that_has_ended_is_not_run_again(tmp_path):
+    """A killed benchmark goes on where it stopped; rows come in the order of the cases."""
+    ran = []
+
+    def turn(case):
+        ran.append(case)
+        if case == {"c.d": "3"}:
+            raise KeyboardInterrupt
+        return {"case": turning.key(case), "ends": "book"}
+
+    cases = [{"a.b": "1"}, {"a.b": "2"}, {"c.d": "3"}]
+    path = tmp_path / "build" / "rows.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        list(turning.run(cases, path, turn=turn))
+    again = list(turning.run(cases[:2], path, turn=turn))
+    assert [row["case"] for row in again] == ["-p 'a.b=1'", "-p 'a.b=2'"]
+    assert len(ran) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("case", "ends"),
+    [
+        ({"cohort.participants": "6", "cohort.recordings": "1", "cohort.seconds": "1.5"}, "book"),
+        ({"clips.frames": "64"}, "message"),
+        ({"training.model": "smal"}, "message"),
+    ],
+)
+def test_a_turned_run_ends_in_tables_or_a_message(case, ends):
+    """Six people for a second and a half; clips longer than recordings; no such network."""
+    row = turning.turn(case, ("run", "1" if ends == "book" else "3"))
+    assert row["ends"] == ends, row["said"]

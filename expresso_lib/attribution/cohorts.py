@@ -73,12 +73,19 @@ def firsts(recordings: pd.DataFrame) -> pd.DataFrame:
 
 
 def label_permuted(
-    study: experiments.Study, recipe: models.Recipe, count: int, *, map: Map, folder: Path
+    study: experiments.Study,
+    recipe: models.Recipe,
+    count: int,
+    *,
+    map: Map,
+    folder: Path,
+    method: str = "DeepLift",
 ) -> list[pd.DataFrame]:
     """Return ``attribution_regions`` of models whose scores were permuted among participants.
 
     They have seen the same faces and nothing of severity. Every third person is explained, by
-    each of ``count`` models; their heads are kept below ``folder``.
+    ``method`` on the own neutral frame and each of ``count`` models; their heads are kept below
+    ``folder``.
     """
     some = firsts(study.recordings).iloc[::3]
     return [
@@ -89,13 +96,20 @@ def label_permuted(
             map=map,
             out=f"explanations_permuted_{k}",
             recordings=some,
+            channels=[(method, "own_neutral")],
         )[0]
         for k in range(count)
     ]
 
 
 def repeated(
-    study: experiments.Study, recipe: models.Recipe, repeats: int, *, map: Map, folder: Path
+    study: experiments.Study,
+    recipe: models.Recipe,
+    repeats: int,
+    *,
+    map: Map,
+    folder: Path,
+    method: str = "DeepLift",
 ) -> pd.DataFrame:
     """Return ``attribution_frames`` of first recordings by the models of other folds.
 
@@ -103,6 +117,8 @@ def repeated(
     ----------
     repeats : int
         How often the folds are made anew; ``repeat`` counts them from 1.
+    method : str
+        Attribution method, on the own neutral frame.
 
     Returns
     -------
@@ -117,6 +133,6 @@ def repeated(
         model_of = experiments.fold_models(recipe, replace(study, schemes=part), folder / f"r{k}")
         frames = explain(
             study, recipe, model_of, map=map, out=f"explanations_repeat_{k}",
-            recordings=firsts(study.recordings))[1]  # fmt: skip
+            recordings=firsts(study.recordings), channels=[(method, "own_neutral")])[1]  # fmt: skip
         parts.append(frames.assign(repeat=k))
     return pd.concat(parts).merge(schemes, on=["participant", "repeat"])

@@ -68,6 +68,22 @@ def at_hand(weights: Iterable[str], folder: str = "") -> bool:
     return all(manifest.path_of(one, folder=folder or None).is_file() for one in weights)
 
 
+def fetch_weights(parameters: Any) -> None:
+    """Bring the weights of the tracker that a run's `faces` section asks for by name.
+
+    Raises
+    ------
+    FetchError
+        Offline without them: what to bring from where to where.
+    """
+    papers = PAPERS_WEIGHTS if parameters.detector == "sfd" else PAPERS_WEIGHTS[1:]
+    wanted = {"s3fd_fan": papers, "mediapipe": (mediapipe.WEIGHTS,)}.get(parameters.tracker, ())
+    for name in wanted:
+        manifest.fetch(
+            name, folder=parameters.weights_folder or None, mirror=parameters.weights_mirror or None
+        )
+
+
 def recipe_of(parameters: Any, tracker: str) -> dict[str, Any]:
     """Take what decides a track from a run's `faces` section."""
     common = {"smoothing": parameters.smoothing}

@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from expresso_lib import cohort, config, store
+from expresso_lib.clips import preprocessing
 from expresso_lib.models import networks
 from expresso_lib.pipeline import chapters, execution, printing, project, publishing
 
@@ -120,9 +121,13 @@ def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
     ------
     ValueError
         For a network that does not exist, or data of too few people.
+    FetchError
+        For a tracker or network whose weights are not here and cannot be fetched.
     """
     if not due:
         return
+    if "02_faces" in due:
+        preprocessing.fetch_weights(parameters.faces)
     if "03_finetune" in due:
         wanted, clips = parameters.training, parameters.clips
         networks.build(wanted.model, weights=wanted.weights, frames=clips.frames, size=clips.size)

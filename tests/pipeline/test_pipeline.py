@@ -14,7 +14,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from expresso_lib import config, pipeline, store
+from expresso_lib import config, manifest, pipeline, store
 from expresso_lib.pipeline import book, chapters, execution
 from expresso_lib.pipeline import project as project_
 
@@ -52,12 +52,16 @@ def write_notebook(root: Path, name: str, names: tuple[str, ...], work: str) -> 
     nbformat.write(notebook, root / "notebooks" / f"{name}.ipynb")
 
 
+def lay(root: Path) -> None:
+    """A project's manifest and profiles; its notebooks are to be written."""
+    shutil.copy(ROOT / "data_manifest.yaml", root)
+    shutil.copytree(ROOT / "notebooks" / "params", root / "notebooks" / "params")
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A project of two chapters, whose second rests on the table of the first."""
-    (tmp_path / "notebooks").mkdir()
-    shutil.copy(ROOT / "data_manifest.yaml", tmp_path)
-    shutil.copytree(ROOT / "notebooks" / "params", tmp_path / "notebooks" / "params")
+    lay(tmp_path)
     write_notebook(tmp_path, "01_cohort", ALPHA, MAKE.format(value="round(statistics_alpha)"))
     write_notebook(tmp_path, "02_faces", ("run_name",), USE)
     two = (
@@ -170,6 +174,19 @@ def test_too_few_people_are_refused_before_chapter_1(project, monkeypatch):
     monkeypatch.setattr(book.cohort, "from_parameters", lambda section: People(range(2)))
     wanted = config.validate({"run": {"name": "t"}, "cohort": {"source": "ravdess"}})
     with pytest.raises(config.ParameterError, match=r"ravdess: 2: at least 6 .* sign-flip"):
+        book.run_chapters(chapters.CHAPTERS, wanted, project)
+    assert ran == []
+
+
+@pytest.mark.parametrize("tracker", ["mediapipe", "s3fd_fan"])
+def test_missing_weights_are_named_before_chapter_1(project, monkeypatch, tmp_path, tracker):
+    """A tracker asked for by name, offline: its file, and nothing is executed."""
+    ran = count(monkeypatch)
+    (tmp_path / "mirror").mkdir()
+    given = {"tracker": tracker, "weights_folder": str(tmp_path / "none")}
+    given |= {"weights_mirror": str(tmp_path / "mirror")}
+    wanted = config.validate({"run": {"name": "t"}, "faces": given})
+    with pytest.raises(manifest.FetchError, match=r"\.(task|pth)"):
         book.run_chapters(chapters.CHAPTERS, wanted, project)
     assert ran == []
 

@@ -1,0 +1,262 @@
+"""Turn every parameter that a reader may turn: each run ends in a book or in one clear message.
+
+``python -m benchmarks.turning`` makes the quick book with one parameter turned at a time and with
+40 drawn combinations; hours, resumable: a row of ``build/turning.jsonl`` per run, and what stands
+there is not run again. ``--only drawn``, ``--only one``, ``--first 5`` and ``--chapter 2`` make it
+shorter; ``--kills 20`` kills a book at drawn moments instead and compares the resumed tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from expresso_lib import config, store
+from expresso_lib.pipeline import project, project_root
+
+ROWS = project_root() / "build" / "turning.jsonl"
+RUN = "turning"
+FIELDS = {
+    f"{section}.{name}": field
+    for section, model in config.SECTIONS.items()
+    for name, field in model.model_fields.items()
+}
+# What is tried of a parameter, the value of the profile "quick" left out. Values that cannot
+# work stand here on purpose: they have to be refused before anything runs.
+VALUES: dict[str, tuple[Any, ...]] = {
+    "cohort.participants": (4, 6, 11, 30),
+    "cohort.recordings": (1, 3, 4),
+    "cohort.seconds": (0.5, 1.5, 9.0),
+    "cohort.fps": (10.0, 12.5, 60.0),
+    "cohort.size": (48, 96, 224),
+    "cohort.seed": (7,),
+    "cohort.variant": ("amount", "null", "headset", "region:mouth", "au:12", "region:ear"),
+    "faces.tracker": ("simulated", "tables", "mediapipe", "s3fd_fan"),
+    "faces.smoothing": (2.0,),
+    "faces.min_share": (0.0, 1.0),
+    "clips.frames": (2, 8, 32, 64),
+    "clips.step": (1, 7, 200),
+    "clips.dilation": (2, 3, 16),
+    "clips.fps": (5.0, 25.0, 60.0),
+    "clips.size": (16, 48, 112),
+    "clips.input": ("composite",),
+    "training.model": ("r3d_18", "resnet18", "smal", "torchvision.models:resnet18"),
+    "training.weights": ("none", "kinetics400"),
+    "training.fit": ("last", "all"),
+    "training.folds": (2, 8, 20),
+    "training.repeats": (2,),
+    "training.seed": (3,),
+    "attribution.method": ("IntegratedGradients",),
+    "attribution.baselines": ("[own_neutral, zero]", "[blur]",
+                              "[own_neutral, zero, calm_mean]"),
+    "attribution.randomised": (0, 1),
+    "attribution.trust_clips": (2, 20),
+    "attribution.batch": (1,),
+    "statistics.window": (8, 64, 500),
+    "statistics.alpha": (0.001, 0.2, 0.45),
+    "statistics.correct_within": (0.0, 20.0),
+    "statistics.margin_z": (0.5,),
+    "run.engine": ("process", "dask"),
+    "run.workers": (1,),
+}  # fmt: skip
+# Data of one's own, places, devices, names; effort and thresholds whose every value is alike.
+LEFT_OUT = {
+    "cohort": "source folder table score score_low score_high bands emotion tables show_faces",
+    "faces": "detector detect_every detect_side min_confidence max_jitter min_eye_distance "
+    "max_turn max_gap device precision flip weights_folder weights_mirror",
+    "training": "grid epochs batch learning_rate optimizer bootstrap device",
+    "attribution": "dealt steps seed",
+    "statistics": "permutations bootstrap margin_rho seed",
+    "run": "name threads scheduler",
+}
+
+
+def singles() -> list[dict[str, str]]:
+    """Every value by itself."""
+    return [{name: str(value)} for name, values in VALUES.items() for value in values]
+
+
+def drawn(count: int = 40, *, seed: int = 22) -> list[dict[str, str]]:
+    """Combinations of three to seven parameters; the same ones for every call."""
+    rng, names = np.random.default_rng(seed), list(VALUES)
+    found = []
+    for _ in range(count):
+        chosen = rng.choice(names, size=rng.integers(3, 8), replace=False)
+        found.append({str(name): str(rng.choice(VALUES[name])) for name in sorted(chosen)})
+    return found
+
+
+def key(case: Mapping[str, str]) -> str:
+    """A case as it is typed behind the command."""
+    return " ".join(f"-p '{name}={value}'" for name, value in case.items())
+
+
+def turn(case: Mapping[str, str], words: Sequence[str] = ("book",)) -> dict[str, Any]:
+    """Type one command and say how it ended.
+
+    Parameters
+    ----------
+    case : mapping of str to str
+        Parameter to value.
+    words : sequence of str
+        The command; ``run 2`` makes two chapters of the book.
+
+    Returns
+    -------
+    dict
+        ``case``; ``ends``: "book" (exit code 0, no chapter failed), "message" (exit code 2 with
+        some lines and no traceback, before any chapter began) or "fault"; ``said``: the last
+        lines; ``seconds``.
+    """
+    folder = project.run_folder(project_root(), RUN)
+    shutil.rmtree(folder, ignore_errors=True)
+    start = time.perf_counter()
+    done = subprocess.run(command(case, words), cwd=project_root(), capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    began = any(folder.glob("notebooks/*.ipynb"))
+    said = " ".join(done.stderr.split())
+    ends = "fault"
+    if done.returncode == 0:
+        ends = "book"
+    elif done.returncode == 2 and not began and 20 < len(said) < 2000 and "Traceback" not in said:
+        ends = "message"
+    shutil.rmtree(folder, ignore_errors=True)
+    return {
+        "case": key(case),
+        "ends": ends,
+        "said": said[-600:],
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+
+
+def command(case: Mapping[str, str], words: Sequence[str]) -> list[str]:
+    """The command line of a case, on the quick profile."""
+    turned = [word for name, value in case.items() for word in ("-p", f"{name}={value}")]
+    start = [sys.executable, "-m", "expresso_lib.cli", *words]
+    return [*start, "--params", "quick", "--run", RUN, *turned]
+
+
+def rows(path: Path = ROWS) -> list[dict[str, Any]]:
+    """What has been run so far."""
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def run(
+    cases: Sequence[Mapping[str, str]],
+    path: Path = ROWS,
+    *,
+    turn: Callable[[Mapping[str, str]], dict[str, Any]] = turn,
+) -> Iterator[dict[str, Any]]:
+    """Turn the cases that no row answers yet, and keep a row of each as it ends."""
+    known = {row["case"]: row for row in rows(path)}
+    for case in cases:
+        if key(case) not in known:
+            known[key(case)] = turn(case)
+            store.make_folder(path.parent)
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(known[key(case)]) + "\n")
+        yield known[key(case)]
+
+
+# Killed and resumed
+
+# What can be killed -> a word of its command line; "book" is everything at once.
+VICTIMS = {"book": "", "kernel": "ipykernel_launcher", "worker": "LokyProcess"}
+
+
+def tables(folder: Path) -> dict[str, str]:
+    """Every table of a run with the hash of its bytes."""
+    return {path.name: store.file_hash(path) for path in sorted(folder.glob("tables/*.parquet"))}
+
+
+def family(pid: int) -> dict[int, str]:
+    """Processes below one with their command lines, oldest first (Linux)."""
+    parents, lines = {}, {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            parents[int(folder.name)] = int(fields[1])
+            lines[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+    found, todo = {}, [pid]
+    while todo:
+        parent = todo.pop()
+        children = [child for child, one in parents.items() if one == parent]
+        found |= {child: lines[child] for child in children}
+        todo += children
+    return dict(sorted(found.items()))
+
+
+def kill(pid: int, victim: str) -> int:
+    """SIGKILL one of `VICTIMS` of a running command; return how many processes that was."""
+    below = family(pid)
+    chosen = [one for one, line in below.items() if VICTIMS[victim] in line]
+    chosen = [pid, *below] if victim == "book" else chosen[-1:]
+    for one in chosen:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+    return len(chosen)
+
+
+def kills(count: int, *, seed: int = 22) -> pd.DataFrame:
+    """Kill the quick book at drawn moments, resume it, and compare its tables to the last bit."""
+    folder = project.run_folder(project_root(), RUN)
+    line = command({}, ("book",))
+    options: dict[str, Any] = {"cwd": project_root(), "stderr": subprocess.DEVNULL}
+    shutil.rmtree(folder, ignore_errors=True)
+    begun = time.perf_counter()
+    subprocess.run(line, check=True, **options)
+    whole, wanted = time.perf_counter() - begun, tables(folder)
+    rng, found = np.random.default_rng(seed), []
+    for number in range(count):
+        shutil.rmtree(folder, ignore_errors=True)
+        seconds, victim = whole * rng.random(), list(VICTIMS)[number % len(VICTIMS)]
+        work = subprocess.Popen(line, **options)
+        time.sleep(seconds)
+        met = kill(work.pid, victim)
+        work.wait()
+        code = subprocess.run(line, check=False, **options).returncode
+        same = code == 0 and tables(folder) == wanted
+        found.append({"seconds": round(seconds), "victim": victim, "met": met, "same": same})
+    shutil.rmtree(folder, ignore_errors=True)
+    return pd.DataFrame(found)
+
+
+def main() -> int:
+    """Read the command line; 1 if any run ended in a fault."""
+    words = argparse.ArgumentParser(prog="python -m benchmarks.turning", description=__doc__)
+    words.add_argument("--only", choices=("one", "drawn"), help="one at a time, or combinations")
+    words.add_argument("--first", type=int, default=None, help="so many cases")
+    words.add_argument("--chapter", default="", help="up to this chapter instead of the book")
+    words.add_argument("--kills", type=int, default=0, help="kill a book so often instead")
+    asked = words.parse_args()
+    if asked.kills:
+        table = kills(asked.kills)
+        print(table.to_string())
+        return int(not table["same"].all())
+    cases = {"one": singles(), "drawn": drawn()}
+    chosen = cases[asked.only] if asked.only else cases["one"] + cases["drawn"]
+    typed = ("run", asked.chapter) if asked.chapter else ("book",)
+    faults = 0
+    for row in run(chosen[: asked.first], turn=lambda case: turn(case, typed)):
+        print(f"{row['ends']:8} {row['seconds']:7.0f} s  {row['case']}", flush=True)
+        faults += row["ends"] == "fault"
+    return int(faults > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
