@@ -135,9 +135,10 @@ class Study:
         return dict(zip(self.recordings["recording"], own.astype(float), strict=True))
 
     def longest(self) -> int:
-        """Frames that nine of ten recordings have: longer clips would lose too many people."""
+        """Frames of a clip that nine of ten recordings hold: longer ones would lose people."""
         files = next(iter(self.archives.values())).values()
-        return int(np.quantile([clips.ClipArchive.rows(path) for path in files], 0.1))
+        rows = int(np.quantile([clips.ClipArchive.rows(path) for path in files], 0.1))
+        return (rows - 1) // self.dilation + 1
 
     def model(self, recipe: Recipe) -> networks.VideoRegressor:
         """The network of a recipe, before any fit."""

@@ -66,6 +66,15 @@ def test_clips_cover_a_recording_from_first_to_last(study) -> None:
     assert set(data.table["participant"]) == set(study.participants["participant"])
 
 
+def test_no_recipe_of_the_grid_is_longer_than_the_recordings(study) -> None:
+    """19 frames hold a clip of 16, and of 10 where only every second frame is taken."""
+    assert study.longest() == F
+    dilated = replace(study, dilation=2)
+    assert dilated.longest() == 10
+    tried = experiments.grid(RECIPE, full=False, longest=dilated.longest())
+    assert {recipe.frames for recipe in tried} == {RECIPE.frames}
+
+
 def test_run_recipes_predicts_everyone_once_and_reads_brightness(study, predictions) -> None:
     """Brightness is the score here: the image model finds it, and the null model does not."""
     scores = models.model_scores(predictions, draws=100)
