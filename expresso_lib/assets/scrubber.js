@@ -33,7 +33,7 @@
     const video = pick("video"), slider = pick("slider"), play = pick("play"), say = pick("say");
     const method = pick("method"), baseline = pick("baseline"), timeline = pick("timeline");
     const frames = data.time.length, step = frames > 1 ? data.time[1] - data.time[0] : 1;
-    let now = 0, channel = data.channels[0], head = null, timer = null;
+    let now = 0, channel = data.channels[0], head = null, timer = null, drawn = 0;
 
     function options(select, values, titles) {
       select.replaceChildren();
@@ -65,7 +65,8 @@
 
     function draw() {
       timeline.replaceChildren();
-      const width = Math.max(280, timeline.clientWidth), rows = traces();
+      drawn = timeline.clientWidth;
+      const width = Math.max(280, drawn), rows = traces();
       const tall = 110, low = 54, left = 4, height = tall + rows.length * low + 22;
       timeline.setAttribute("viewBox", "0 0 " + width + " " + height);
       timeline.setAttribute("height", height);
@@ -155,7 +156,8 @@
       video.addEventListener("pause", () => { play.textContent = "Play"; });
       video.addEventListener("loadeddata", () => seek(now));
     } else { play.hidden = true; }
-    window.addEventListener("resize", draw);
+    // The page's layout settles after this script: the text keeps its size whatever the width.
+    new ResizeObserver(() => { if (timeline.clientWidth !== drawn) draw(); }).observe(timeline);
     // Begin where the model's account is strongest, not at an empty first frame.
     const first = data.channels[0].attribution.map(v => Math.abs(v || 0));
     now = first.indexOf(Math.max(...first));
