@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -11,16 +11,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
-from expresso_lib import attribution, rendered
+from expresso_lib import attribution, models, rendered
 from expresso_lib.attribution import calm_frames
 from expresso_lib.attribution.explanation import Channel
 from expresso_lib.clips import ClipArchive
 from expresso_lib.faces import anatomy, video
-from expresso_lib.faithfulness import interventions
+from expresso_lib.faithfulness import interventions, trials
 from expresso_lib.figures import components, drawing, style
 from expresso_lib.figures.attribution import BASELINE_TITLES, DIVERGING
 from expresso_lib.figures.case import Case
 
+NULL_SEED = 501  # of a cohort that is no part of any study
 VERDICTS = {
     "held": style.ROLE_COLORS["model"],
     "relevant": style.ROLE_COLORS["model"],
@@ -95,6 +96,7 @@ def take_away(
     archives: Path,
     out: Path,
     *,
+    model: Path,
     length: int,
     dilation: int = 1,
     seed: int = 0,
@@ -102,7 +104,8 @@ def take_away(
 ) -> str:
     """Write the front page's "take the smile away" of the clips that trials looked at.
 
-    Two recordings by rule: the clip that was read best and the one that was read worst.
+    Three recordings by rule: the clip that was read best, the one that was read worst, and a
+    person of the null cohort, in whom severity changes nothing.
 
     Parameters
     ----------
@@ -114,38 +117,77 @@ def take_away(
         That the recordings were rendered from.
     archives, out : Path
         Folders of the clip archives, and for the films.
+    model : Path
+        Checkpoint that reads the person of the null cohort.
     length, dilation, seed
         Of the trials' clips.
     scale : (float, float)
         Ends of the score.
     """
-    said = rows[(rows["metric"] == "evidence") & (rows["support"] == "changed")]
-    said = said[(said["method"] == "DeepLift") & (said["baseline"] == "own_neutral")]
     whole = rows[rows["metric"] == "output"].set_index("clip")["value"].astype(float)
     error = (whole - scores.reindex(whole.index)).abs().sort_values()
-    titles = {str(error.index[0]): "Read well", str(error.index[-1]): "Read badly"}
-    table, movies = [], {}
-    for name in titles:
+    shown = {}
+    for title, name in {"Read well": error.index[0], "Read badly": error.index[-1]}.items():
         archive = ClipArchive.load(archives / f"{name}.npz")
         at = interventions.random_clip(
             archive.n_frames, length, dilation=dilation, name=name, seed=seed
         )
-        frames = archive.source[at].tolist()
-        level = int(archive.source[calm_frames(archive.landmarks)[0]])
-        script, value = plan.script(name), whole[name]
-        one = {"recording": name, "score": scores[name], "prediction": value}
-        table.append(one | {"removal": "none", "promised": np.nan, "actual": np.nan})
-        shown = {"none": script}
-        for row in said[said["clip"] == name].itertuples():
-            shown[row.factor] = rendered.without(script, row.factor, level=level)
-            table.append(one | {"removal": row.factor, "prediction": value - row.effect,
-                                "promised": -row.said, "actual": -row.effect})  # fmt: skip
-        for removal, changed in shown.items():
-            pictures = (f.image for f in rendered.render(changed, size=160, frames=frames))
+        shown[title] = (archive, at, plan.script(name), scores[name], rows[rows["clip"] == name])
+    if archive.input == "face":
+        side, rate = archive.frames.shape[1], archive.fps
+        shown["Nothing planted"] = _of_null(model, length, dilation, side=side, rate=rate)
+    table, movies = [], {}
+    for title, (archive, at, script, score, found) in shown.items():
+        name = found["clip"].iloc[0]
+        changes, films = _taken_away(archive, at, script, found)
+        table.append(changes.assign(recording=title, score=score))
+        for removal, pictures in films.items():
             path = out / f"{name}_{removal}.mp4"
-            movies[name, removal] = video.write_video(path, pictures, archive.fps, crf=26)
+            movies[title, removal] = video.write_video(path, pictures, archive.fps, crf=26)
     note = "Rendered participants; models that had not seen them"
-    return components.removals(pd.DataFrame(table), movies, titles=titles, scale=scale, note=note)
+    titles = {title: title for title in shown}
+    return components.removals(pd.concat(table), movies, titles=titles, scale=scale, note=note)
+
+
+def _of_null(
+    model: Path, length: int, dilation: int, *, side: int, rate: float
+) -> tuple[ClipArchive, np.ndarray, rendered.Script, float, pd.DataFrame]:
+    """The first person of a null cohort: archive, rows of a clip, script, score and its trial."""
+    seconds = max(4.0, 1.5 * length * dilation / rate)
+    plan = rendered.plan_cohort(1, 1, seconds, fps=2 * rate, seed=NULL_SEED, variant="null")
+    script = plan.script(plan.recordings["recording"].iloc[0])
+    archive = interventions.archive_of(script, size=side)
+    at = interventions.random_clip(archive.n_frames, length, dilation=dilation, name="null")
+    who = {"participant": "null", "recording": "null", "script": script}
+    scene = interventions.stage(
+        archive, at, full_size=interventions.RENDER_SIZE, shares=False, **who
+    )
+    network = models.load(model)[0].requires_grad_(False)
+    found = trials.trial(network, scene, [trials.DEFAULT])
+    return archive, at, script, float(plan.participants["score"].iloc[0]), found
+
+
+def _taken_away(
+    archive: ClipArchive, at: np.ndarray, script: rendered.Script, found: pd.DataFrame
+) -> tuple[pd.DataFrame, dict[str, Iterator[np.ndarray]]]:
+    """What every removal promised and did, and its pictures; of one clip and its trial's rows."""
+    value = float(found.loc[found["metric"] == "output", "value"].iloc[0])
+    said = found[(found["metric"] == "evidence") & (found["support"] == "changed")]
+    said = said[(said["method"] == "DeepLift") & (said["baseline"] == "own_neutral")]
+    table = said[["factor"]].rename(columns={"factor": "removal"})
+    table = table.assign(
+        prediction=value - said["effect"], promised=-said["said"], actual=-said["effect"]
+    )
+    level = int(archive.source[calm_frames(archive.landmarks)[0]])
+    scripts = {"none": script}
+    scripts |= {name: rendered.without(script, name, level=level) for name in said["factor"]}
+    frames = archive.source[at].tolist()
+    films = {
+        name: (frame.image for frame in rendered.render(one, size=160, frames=frames))
+        for name, one in scripts.items()
+    }
+    first = pd.DataFrame({"removal": ["none"], "prediction": [value]})
+    return pd.concat([first, table], ignore_index=True), films
 
 
 def references(network: nn.Module, scene: interventions.Scene, *, method: str = "DeepLift") -> str:

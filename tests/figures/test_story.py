@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from expresso_lib import faithfulness
+from expresso_lib import faithfulness, models, rendered
+from expresso_lib.faces import anatomy
+from expresso_lib.faithfulness import interventions
 from expresso_lib.figures import FigureError, story
 from expresso_lib.statistics import lessons
 
@@ -67,3 +69,27 @@ def test_lessons_have_the_rows_that_the_figure_quotes():
     """The figure's words come from two analyses of one lesson."""
     table = lessons.windows_are_not_independent(participants=5, simulations=4)
     assert {"windows, pooled", "participants"} <= set(table["unit"])
+
+
+@pytest.mark.slow
+def test_three_people_are_shown_without_a_movement(tmp_path):
+    """Read best, read worst, nothing planted; each with what was promised beside what happened."""
+    plan = rendered.plan_cohort(2, 1, 2.0, fps=25.0, seed=3)
+    network = models.build("small", frames=8, size=32, seed=1)
+    checkpoint = models.save(tmp_path / "model.safetensors", network, {"recipe": "r"})
+    parts = []
+    for name, value in {"P01_R1": 10.0, "P02_R1": 30.0}.items():
+        archive = interventions.archive_of(plan.script(name), size=32, render_size=64)
+        archive.save(tmp_path / f"{name}.npz")
+        parts.append({"clip": name, "metric": "output", "value": value})
+        parts.append({"clip": name, "metric": "evidence", "support": "changed", "effect": 4.0,
+                      "method": "DeepLift", "baseline": "own_neutral", "factor": "smile",
+                      "said": 3.0})  # fmt: skip
+    scores = pd.Series({"P01_R1": 11.0, "P02_R1": 5.0})
+    text = story.take_away(
+        pd.DataFrame(parts), scores, plan, tmp_path, tmp_path, model=checkpoint, length=8
+    )
+    assert [text.index(f"<h4>{one}") for one in ("Read well", "Read badly", "Nothing planted")]
+    assert "−3.0" in text
+    assert "6.0</td>" in text  # read well: 10 points, 4 of them by the smile
+    assert len(list(tmp_path.glob("null_*.mp4"))) == 1 + len(anatomy.FACTORS)
