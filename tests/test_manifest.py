@@ -337,15 +337,23 @@ def test_locate_prefers_the_laboratorys_folder(monkeypatch, tmp_path):
     assert manifest.path_of("fan").name == "2DFAN4-11f355bf06.pth.tar"
 
 
-def test_a_list_beside_the_data_stands_for_its_files(use, tmp_path, monkeypatch):
-    """One line of the manifest, the list's own hash; what it lists is verified like the rest."""
+@pytest.fixture
+def shipped(use, tmp_path, monkeypatch):
+    """A manifest whose entry ships in the folder ``goods``, with room for its list of files."""
     head = HEAD.replace(
         "faces_may_be_shown: true", "faces_may_be_shown: true\n    shipped: goods"
     ).replace("weights", "data")
     path = use(head=head)
-    path.write_text(path.read_text() + "      # begin thing\n      # end thing\n")
+    path.write_text(path.read_text() + "      # begin thing\n      # end thing\n# last\n")
     monkeypatch.setattr(manifest, "PACKAGE", tmp_path)
     (tmp_path / "goods").mkdir()
+    manifest.load.cache_clear()
+    return path
+
+
+def test_a_list_beside_the_data_stands_for_its_files(shipped, tmp_path):
+    """One line of the manifest, the list's own hash; what it lists is verified like the rest."""
+    path = shipped
     (tmp_path / "goods" / "a.csv").write_bytes(b"x")
     digest = store.file_hash(tmp_path / "goods" / "a.csv")
     (tmp_path / "goods" / "files.json").write_text(f'{{"a.csv": [1, "{digest}"]}}')
@@ -361,16 +369,9 @@ def test_a_list_beside_the_data_stands_for_its_files(use, tmp_path, monkeypatch)
         manifest.load(path)
 
 
-def test_relist_writes_only_its_own_block(use, tmp_path, monkeypatch):
+def test_relist_writes_only_its_own_block(shipped, tmp_path):
     """Sizes and hashes of shipped files are written between the markers, nothing else changes."""
-    head = HEAD.replace(
-        "faces_may_be_shown: true", "faces_may_be_shown: true\n    shipped: goods"
-    ).replace("weights", "data")
-    path = use(head=head)
-    path.write_text(path.read_text() + "      # begin thing\n      # end thing\n# last\n")
-    manifest.load.cache_clear()
-    monkeypatch.setattr(manifest, "PACKAGE", tmp_path)
-    (tmp_path / "goods").mkdir()
+    path = shipped
     (tmp_path / "goods" / "a 1.csv").write_bytes(b"x")
     assert manifest.relist("thing", path=path) == 1
     assert manifest.verify("thing")["status"].tolist() == ["verified"]

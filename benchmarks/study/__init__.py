@@ -62,13 +62,7 @@ def design(
         folds=fit.folds,
         repeats=fit.repeats,
     )
-    tuning = models.FineTuning(
-        epochs=fit.epochs,
-        batch=fit.batch,
-        optimizer=fit.optimizer,
-        learning_rate=fit.learning_rate,
-        device=fit.device,
-    )
+    tuning = models.FineTuning.of(fit)
     return scores.Design(
         shape,
         recipe,

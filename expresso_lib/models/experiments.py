@@ -218,13 +218,7 @@ def study_of(
         size=parameters.clips.size,
         step=parameters.clips.step,
         dilation=parameters.clips.dilation,
-        tuning=models.FineTuning(
-            epochs=wanted.epochs,
-            batch=wanted.batch,
-            learning_rate=wanted.learning_rate,
-            optimizer=wanted.optimizer,
-            device=wanted.device,
-        ),
+        tuning=models.FineTuning.of(wanted),
         device=wanted.device,
     )
 

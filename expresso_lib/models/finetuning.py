@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from expresso_lib import _checks, store
+from expresso_lib import _checks, config, store
 from expresso_lib.models.heads import Clips, LinearHead, features
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,12 @@ class FineTuning:
     bf16: bool = False
     seed: int = 0
     device: str = "cpu"
+
+    @classmethod
+    def of(cls, section: config.TrainingSection) -> FineTuning:
+        """Take what a run's parameters say of it."""
+        names = ("epochs", "batch", "learning_rate", "optimizer", "device")
+        return cls(**{name: getattr(section, name) for name in names})
 
 
 def finetune(

@@ -1,6 +1,5 @@
 """Claims about `expresso_lib.figures.attribution`: what is drawn is what was measured."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -39,12 +38,6 @@ def regions(people):
         enrichment_positive=rng.normal(size=len(rows)),
         enrichment_negative=rng.normal(size=len(rows)),
     )
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 def test_raw_sums_lie_on_the_diagonal_of_a_complete_method(regions, people):

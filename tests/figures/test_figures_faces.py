@@ -17,12 +17,6 @@ def frame() -> rendered.Frame:
     return rendered.average_face(112)
 
 
-@pytest.fixture(autouse=True)
-def close():
-    yield
-    plt.close("all")
-
-
 def texts(figure) -> str:
     figure.canvas.draw()
     return " ".join(t.get_text() for t in figure.findobj(plt.Text))

@@ -1,6 +1,5 @@
 """One forest for every estimate with an interval."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,12 +9,6 @@ from simulated import simulate_tables
 from expresso_lib import figures, statistics
 from expresso_lib.figures import statistics as plots
 from expresso_lib.figures import style, training
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture

@@ -2,17 +2,10 @@
 
 import re
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from expresso_lib.figures import page, style
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    yield
-    plt.close("all")
 
 
 def drawn(columns=1, image=False):
