@@ -231,7 +231,7 @@ def possible(parameters: Parameters) -> Parameters:
     ------
     ParameterError
         If rendered participants are too few, are to be read from tables, have faces too small
-        for chapter 2's thresholds, or recordings shorter than a clip.
+        for chapter 2's thresholds, or recordings too short for a clip or a window.
     """
     cohort, clips = parameters.cohort, parameters.clips
     if cohort.source != "rendered" or cohort.folder:
@@ -256,6 +256,13 @@ def possible(parameters: Parameters) -> Parameters:
             f"clips.frames = {clips.frames} with clips.dilation = {clips.dilation} spans {spans} "
             f"frames, and a recording of cohort.seconds = {cohort.seconds:g} has {has} at "
             f"clips.fps = {min(clips.fps, cohort.fps):g}; take fewer frames or longer recordings."
+        )
+    window = parameters.statistics.window
+    if has < max(16, window // 4):
+        raise ParameterError(
+            f"cohort.seconds = {cohort.seconds:g} gives recordings of {has} frames; correlations "
+            f"need 16, and a quarter of statistics.window = {window}: longer recordings, or a "
+            "shorter window."
         )
     return parameters
 
