@@ -120,3 +120,26 @@ def calibration(rows: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     handles, _ = axes.get_legend_handles_labels()
     figure.legend(handles=handles + style.band_handles(looks), loc=style.BELOW, ncols=3)
     return figure
+
+
+def recognised(table: pd.DataFrame) -> pd.DataFrame:
+    """Sum up what pre-trained weights recognise, a row per kind.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `models.pretraining.recognised`: ``kind, name, unseen, learned``.
+
+    Returns
+    -------
+    DataFrame
+        ``kind, number``, medians ``unseen, learned``, and the names of the three ``best`` and the
+        three ``weakest`` in people that were not learned from.
+    """
+    table = table.dropna(subset="unseen").sort_values("unseen", ascending=False)
+    kinds = table.groupby("kind", sort=False)
+    ends = {"best": kinds["name"].agg(lambda names: "; ".join(names[:3])),
+            "weakest": kinds["name"].agg(lambda names: "; ".join(names[:-4:-1]))}  # fmt: skip
+    found = kinds[["unseen", "learned"]].median().assign(number=kinds.size(), **ends)
+    found = found.rename(index={"action_units": "action units", "pose": "turns of head and eyes"})
+    return found.reset_index()[["kind", "number", "unseen", "learned", "best", "weakest"]]

@@ -272,6 +272,36 @@ def fitted(fit: str) -> str:
     return known.get(fit, "The whole network is fitted to scores, from its pre-trained weights.")
 
 
+RECOGNISED = {
+    "actions": (0.8, "actions are told from the others (area under the curve above .80)"),
+    "action_units": (0.5, "action units are followed (r above .50)"),
+    "pose": (0.5, "turns of head and eyes are followed (r above .50)"),
+}
+
+
+def recognised(table: Any) -> str:
+    """Say what a pre-trained network recognises in people that it did not learn from.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `models.pretraining.recognised`: ``kind, unseen, gap``; empty: other weights.
+    """
+    known = table.dropna(subset="unseen") if len(table) else table
+    if not len(known):
+        return "What its first weights recognise was not measured."
+    counts = []
+    for kind, (bar, words) in RECOGNISED.items():
+        rows = known[known["kind"] == kind]
+        counts.append(f"{int((rows['unseen'] > bar).sum())} of {len(rows)} {words}")
+    gap = known["gap"].median()
+    more = f"better, by {say(gap)} in the median" if gap >= 0.005 else "no better in the median"
+    return (
+        "Its first weights were tried on rendered people from whom they had not learned: "
+        f"{listed(counts)}; people from whom they had learned are read {more}."
+    )
+
+
 def calibrated(errors: Any) -> str:
     """Say how far predictions follow the scores: the slope, and the errors of the outer bands.
 

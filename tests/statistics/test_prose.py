@@ -70,3 +70,14 @@ def test_model_that_was_not_compared_is_not_judged():
     """Without a comparison there is no verdict."""
     empty = pd.DataFrame({"metric": []})
     assert "reads something" not in prose.model_reads(empty, empty, "m")
+
+
+@given(st.lists(st.floats(0, 1), min_size=3, max_size=6), st.floats(-0.5, 0.5))
+def test_recognised_counts_what_lies_above_its_bar(unseen, gap):
+    """Counts are those of the table; "better" needs a gap."""
+    table = pd.DataFrame({"kind": "pose", "unseen": unseen, "gap": gap})
+    said = prose.recognised(table)
+    assert f"{sum(value > 0.5 for value in unseen)} of {len(unseen)} turns" in said
+    assert "0 of 0 actions" in said
+    assert ("no better" in said) == (gap < 0.005)
+    assert "not measured" in prose.recognised([])
