@@ -7,7 +7,6 @@ was asked; 130 interrupted.
 
 from __future__ import annotations
 
-import errno
 import importlib
 import logging
 import os
@@ -45,10 +44,7 @@ out = Console()
 err = Console(stderr=True)
 
 ParamsOption = Annotated[
-    str,
-    typer.Option(
-        "--params", help="profile: a file of notebooks/params, e.g. demo, quick, study, folder"
-    ),
+    str, typer.Option("--params", help="profile of notebooks/params, or a file")
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -56,19 +52,10 @@ SetOption = Annotated[
         "-p", "--set", metavar="SECTION.NAME=VALUE", help="override one parameter; may be repeated"
     ),
 ]
-RunOption = Annotated[
-    str,
-    typer.Option(
-        "--run", help="name of the run's folder below build/; default: the profile's name"
-    ),
-]
-EngineOption = Annotated[
-    str, typer.Option("--engine", help="process, loky or dask; default: the profile's")
-]
+RunOption = Annotated[str, typer.Option("--run", help="folder below build/; default: the profile")]
+EngineOption = Annotated[str, typer.Option("--engine", help="process, loky or dask")]
 SchedulerOption = Annotated[str, typer.Option("--scheduler", help="address of a Dask scheduler")]
-WorkersOption = Annotated[
-    int, typer.Option("--workers", min=0, help="worker processes; 0: one per core")
-]
+WorkersOption = Annotated[int, typer.Option("--workers", min=0, help="processes; 0: one per core")]
 
 
 def _parameters(
@@ -118,9 +105,7 @@ def run_chapter(
     run: RunOption = "",
     engine: EngineOption = "",
     scheduler: SchedulerOption = "",
-    force: Annotated[
-        bool, typer.Option("--force", help="execute this chapter even if it is up to date")
-    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="even if it is up to date")] = False,
 ) -> None:
     """Execute one chapter, and those it rests on where they are not up to date.
 
@@ -205,38 +190,19 @@ def compare(
 @app.command()
 def explain(
     video: Annotated[Path, typer.Argument(help="a recording of one face")],
-    landmarks: Annotated[
-        Path | None,
-        typer.Option(
-            help="its landmarks as another tool's CSV, or a rendered recording's NPZ; without it "
-            "S3FD and FAN find them where their weights are at hand, else MediaPipe"
-        ),
-    ] = None,
-    aus: Annotated[
-        Path | None,
-        typer.Option(
-            help="its action units as another tool's CSV; without it those of --landmarks, else "
-            "labelled proxies"
-        ),
-    ] = None,
-    out_dir: Annotated[
-        Path | None,
-        typer.Option("--out", help="folder of the card; default: beside the video's name"),
-    ] = None,
+    landmarks: Annotated[Path | None, typer.Option(help="another tool's CSV; else tracked")] = None,
+    aus: Annotated[Path | None, typer.Option(help="another tool's CSV; else proxies")] = None,
+    out_dir: Annotated[Path | None, typer.Option("--out", help="folder of the card")] = None,
     run: Annotated[str, typer.Option("--run", help="run whose final model explains")] = "demo",
-    show_face: Annotated[
-        bool,
-        typer.Option(
-            "--show-face",
-            help="draw on the video itself, and its landmarks on six frames; for local use",
-        ),
-    ] = False,
-    face: Annotated[
-        int | None,
-        typer.Option(min=0, help="which of several faces: 0 is seen in most frames; or a table's"),
-    ] = None,
+    show_face: Annotated[bool, typer.Option("--show-face", help="for local use")] = False,
+    face: Annotated[int | None, typer.Option(min=0, help="which of several faces")] = None,
 ) -> None:
     """Explain the model's prediction for one recording of your own.
+
+    Without `--landmarks` (another tool's table, or a rendered recording's NPZ) S3FD and FAN find
+    the face where their weights are at hand, else MediaPipe. Without `--aus` action units are
+    those of `--landmarks`, else labelled proxies. `--show-face` draws on the video itself and
+    leaves its landmarks on six frames beside the card. `--face 0` is seen in most frames.
 
     Example: `expresso explain me.mp4 --landmarks me.csv --out card`
     """
@@ -286,9 +252,7 @@ def pretrain(
     people: Annotated[int, typer.Option(min=8, help="rendered practice people")] = 448,
     epochs: Annotated[int, typer.Option(min=1)] = 24,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    folder: Annotated[
-        Path | None, typer.Option(help="practice clips and state are kept here, to go on from")
-    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="of clips and state, to go on from")] = None,
     workers: WorkersOption = 0,
 ) -> None:
     """Pre-train our network: it learns to recognise actions on rendered practice people.
@@ -338,13 +302,7 @@ def _beside(module: str) -> Any:
 @app.command()
 def study(
     seeds: Annotated[str, typer.Option(help="cohorts, e.g. 0,1,2; default: 0 to 4")] = "",
-    only: Annotated[
-        str,
-        typer.Option(
-            help="parts, of scores, amount, null, chance, headset, faithfulness, regions, scratch "
-            "and grid; default: all"
-        ),
-    ] = "",
+    only: Annotated[str, typer.Option(help="parts of the study; a wrong one names them")] = "",
     params: ParamsOption = "study",
     set_: SetOption = None,
     run: RunOption = "",
@@ -361,9 +319,7 @@ def study(
     studies = _beside("benchmarks.study")
 
     where = parameters.run
-    workers = store.executor(
-        where.engine, workers=where.workers, threads=where.threads, scheduler=where.scheduler
-    )
+    workers = store.executor(**where.model_dump(exclude={"name"}))
     plan = studies.design(parameters, root, executor=workers)
     tables = studies.run(plan, root, seeds=_numbers(seeds) or studies.SEEDS, only=_words(only))
     for name, table in tables.items():
@@ -403,11 +359,8 @@ def data_verify(
 
     table = manifest.verify(names or None)
     _print_table(table, "Files against their hashes")
-    counts = table["status"].value_counts()
-    _say(
-        f"{len(table)} files: "
-        + (", ".join(f"{n} {what}" for what, n in counts.items()) or "none here")
-    )
+    counts = [f"{n} {what}" for what, n in table["status"].value_counts().items()]
+    _say(f"{len(table)} files: {', '.join(counts) or 'none here'}")
     if (table["status"] == "wrong").any():
         raise typer.Exit(1)
 
@@ -441,9 +394,7 @@ def data_render(
     size: Annotated[int, typer.Option(min=48, max=512, help="px")] = 160,
     fps: Annotated[float, typer.Option(min=5, max=120)] = 25.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    variant: Annotated[
-        str, typer.Option(help="default, amount, null, headset, region:NAME or au:N")
-    ] = "default",
+    variant: Annotated[str, typer.Option(help="what is planted; as cohort.variant")] = "default",
     workers: WorkersOption = 0,
 ) -> None:
     """Render a demo cohort: videos with exact landmarks and action units.
@@ -453,12 +404,7 @@ def data_render(
     from expresso_lib import rendered, store
 
     plan = rendered.plan_cohort(
-        participants=participants,
-        recordings=recordings,
-        seconds=seconds,
-        fps=fps,
-        seed=seed,
-        variant=variant,
+        participants, recordings, seconds, fps=fps, seed=seed, variant=variant
     )
     rendered.write_cohort(folder, plan, size=size, executor=store.executor("loky", workers=workers))
     _say(f"The cohort: {folder}")
@@ -526,7 +472,9 @@ def main() -> None:
         if code is None:
             raise
         err.print(f"[red]{type(error).__name__}:[/red]", end=" ")
-        err.print(_message(error), markup=False, highlight=False, soft_wrap=True)
+        from expresso_lib.store import readable
+
+        err.print(readable(error), markup=False, highlight=False, soft_wrap=True)
         sys.exit(code)
 
 
@@ -537,12 +485,6 @@ def _exit_code(error: Exception) -> int | None:
     if isinstance(error, WorkFailed) or type(error).__name__ in ("BuildFailed", "Busy"):
         return 1
     return 2 if isinstance(error, ValueError | OSError | ImportError) else None
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
-        return f"the disk is full ({error}); free some space and run again, finished work is kept."
-    return str(error)
 
 
 if __name__ == "__main__":

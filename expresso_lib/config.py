@@ -10,17 +10,16 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, Self, get_args, get_origin
+from typing import Any, Literal, Self, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from expresso_lib import _checks
 
-MAX_BYTES = 2**20  # of a profile
 EYES = 0.28  # outer-eye distance over the side of a rendered picture, smallest of twelve recordings
-
 
 class ParameterError(ValueError):
     """A parameter has the wrong name, type or range."""
@@ -81,9 +80,6 @@ class FacesSection(Section):
         description="auto: s3fd_fan with weights at hand, else simulated (demo only), "
         "else tables beside the videos, else mediapipe",
     )
-    detector: Literal["sfd", "blazeface", "dlib", "retinaface", "scrfd", "yunet"] = Field(
-        "sfd", description="face detector of face-alignment"
-    )
     detect_every: int = Field(10, ge=1, le=1000, description="frames between detections")
     detect_side: int = Field(320, ge=64, le=4096, description="px; longest side for detection")
     smoothing: float = Field(0.0, ge=0, le=30, description="frames; sd of landmark smoothing")
@@ -107,7 +103,6 @@ class FacesSection(Section):
     )
     flip: bool = Field(True, description="average each face with its mirror image")
     weights_folder: str = Field("", description="folder with the trackers' weights; empty: cache")
-    weights_mirror: str = Field("", description="base address to download weights from instead")
 
 
 class ClipsSection(Section):
@@ -267,22 +262,14 @@ def possible(parameters: Parameters) -> Parameters:
     return parameters
 
 
-def least_people(parameters: Parameters) -> int:
-    """Return the fewest participants for which every chapter can say something.
+def too_few(people: int, parameters: Parameters) -> str:
+    """Say why so many participants are too few; empty where they suffice.
 
     One per fold, and as many as a two-sided sign-flip test needs to fall to alpha at all: its
     smallest p is 2 / 2^P.
-
-    >>> least_people(Parameters())
-    6
     """
     by_test = math.ceil(1 - math.log2(parameters.statistics.alpha))
-    return max(parameters.training.folds, by_test)
-
-
-def too_few(people: int, parameters: Parameters) -> str:
-    """Say why so many participants are too few; empty where they suffice."""
-    least = least_people(parameters)
+    least = max(parameters.training.folds, by_test)
     if people >= least:
         return ""
     return (
@@ -294,14 +281,7 @@ def too_few(people: int, parameters: Parameters) -> str:
 
 # Parameters that say where things lie on somebody's machine; a published book keeps them back.
 PLACES = frozenset(
-    {
-        "cohort_folder",
-        "cohort_table",
-        "cohort_tables",
-        "faces_weights_folder",
-        "faces_weights_mirror",
-        "run_scheduler",
-    }
+    {"cohort_folder", "cohort_table", "cohort_tables", "faces_weights_folder", "run_scheduler"}
 )
 
 SECTIONS: dict[str, type[Section]] = {
@@ -330,8 +310,7 @@ def load_profile(name: str, folder: Path, overrides: Iterable[str] = ()) -> Para
     if not path.is_file():
         known = sorted(one.stem for one in folder.glob("*.yaml"))
         raise ParameterError(f"profile {name!r} is unknown{_checks.nearest(name, known)}.")
-    if path.stat().st_size > MAX_BYTES:
-        raise ParameterError(f"profile {name!r} is larger than 1 MB: these are no parameters.")
+
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -350,25 +329,11 @@ def _override(values: dict[str, Any], text: str) -> None:
     section, dot, name = target.strip().partition(".")
     if not (equals and dot):
         raise ParameterError(f"override {text!r} must read section.name=value.")
-    _field(section, name)
-    values.setdefault(section, {})[name] = _literal(section, name, value)
-
-
-def _literal(section: str, name: str, text: str) -> Any:
-    field = _field(section, name)
-    if field.annotation is str:
-        return text
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        value = text
-    # YAML reads 1e-3 as text; where a number is wanted, say so in the number's own terms.
-    if field.annotation is float and isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
+    given: Any = value
+    if _field(section, name).annotation is not str:
+        with suppress(yaml.YAMLError):
+            given = yaml.safe_load(value)
+    values.setdefault(section, {})[name] = given
 
 
 def _field(section: str, name: str) -> Any:
@@ -396,13 +361,6 @@ def validate(values: Mapping[str, Mapping[str, Any]]) -> Parameters:
     ParameterError
         With each parameter's value, what fits and the nearest known name.
     """
-    for section, content in values.items():
-        if section not in SECTIONS:
-            raise ParameterError(
-                f"parameter section {section!r} is unknown{_checks.nearest(section, SECTIONS)}."
-            )
-        for name in content or {}:
-            _field(section, name)
     cleaned = {
         section: {name: _plain(section, name, value) for name, value in (body or {}).items()}
         for section, body in values.items()
@@ -414,14 +372,15 @@ def validate(values: Mapping[str, Mapping[str, Any]]) -> Parameters:
 
 
 def _plain(section: str, name: str, value: Any) -> Any:
-    """Accept what a literal cannot say otherwise: a list or "a, b" for a tuple, 1 for 1.0."""
+    """Accept what YAML cannot say otherwise: a list or "a, b" for a tuple, 1e-3 for .001."""
     annotation = _field(section, name).annotation
+    if annotation is float and isinstance(value, str):
+        with suppress(ValueError):
+            return float(value)
     if get_origin(annotation) is tuple and isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
     if get_origin(annotation) is tuple and isinstance(value, list):
         return tuple(value)
-    if annotation is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value) if abs(value) < 2**1000 else math.inf
     return value
 
 
@@ -558,16 +517,14 @@ def describe(section: str, name: str) -> str:
     >>> describe("clips", "frames")
     'frames per clip; the paper: 16, 32, 64 (2 to 512)'
     """
-    field = _field(section, name)
-    limits: dict[str, Any] = {}
-    for item in field.metadata:
-        for key in ("ge", "gt", "le", "lt"):
-            if getattr(item, key, None) is not None:
-                limits[key] = getattr(item, key)
-    if get_origin(field.annotation) is Literal:
-        return f"{field.description} ({', '.join(get_args(field.annotation))})"
-    low = limits.get("ge", limits.get("gt"))
-    high = limits.get("le", limits.get("lt"))
-    if low is not None and high is not None:
-        return f"{field.description} ({low:g} to {high:g})"
-    return str(field.description) + (f" ({low:g} or more)" if low is not None else "")
+    meaning = str(_field(section, name).description)
+    known = SECTIONS[section].model_json_schema()["properties"][name]
+    if "enum" in known:
+        return f"{meaning} ({', '.join(known['enum'])})"
+    low = known.get("minimum", known.get("exclusiveMinimum"))
+    high = known.get("maximum", known.get("exclusiveMaximum"))
+    if low is None:
+        return meaning
+    return (
+        f"{meaning} ({low:g} to {high:g})" if high is not None else f"{meaning} ({low:g} or more)"
+    )

@@ -15,9 +15,8 @@ import logging
 import os
 import re
 import shutil
-import stat
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Literal
@@ -43,8 +42,7 @@ PATH = (SHIPPED if SHIPPED.is_dir() else PACKAGE.parent) / "data_manifest.yaml"
 ENV_FOLDER, ENV_MIRROR = "EXPRESSO_DATA", "EXPRESSO_MIRROR"
 # Largest data set known here unpacks to 26 GB in 1,440 files; far more means a hostile archive.
 MAX_FILES, MAX_BYTES = 100_000, 60 * 2**30
-LISTING = "files.json"
-HASH = re.compile(r"(sha256:[0-9a-f]{64}|sha256-prefix:[0-9a-f]{8,63}|md5:[0-9a-f]{32})")
+HASH = r"^(sha256:[0-9a-f]{64}|sha256-prefix:[0-9a-f]{8,63}|md5:[0-9a-f]{32})$"
 
 
 class ManifestError(ValueError):
@@ -66,12 +64,6 @@ def _inside(path: str) -> str:
     return path
 
 
-def _hash_form(text: str | None) -> str | None:
-    if text is not None and not HASH.fullmatch(text):
-        raise ValueError(f"hash {text!r} is no sha256:<64>, sha256-prefix:<8 or more> or md5:<32>.")
-    return text
-
-
 def _combinations(file: Any) -> list[Any]:
     """Return a file's variants: ``each: {part: "01..24"}`` puts 01 to 24 in for ``{part}``."""
     each = file.get("each") if isinstance(file, dict) else None
@@ -87,18 +79,9 @@ def _combinations(file: Any) -> list[Any]:
     found = []
     for combination in itertools.product(*choices):
         names = dict(zip(each, combination))
-        filled = {
-            key: _fill(value, names) if isinstance(value, str) else value
-            for key, value in rest.items()
-        }
+        filled = {k: v.format(**names) if isinstance(v, str) else v for k, v in rest.items()}
         found.append(filled | {"part": names.get("part")})
     return found
-
-
-def _fill(text: str, names: dict[str, str]) -> str:
-    for name, value in names.items():
-        text = text.replace(f"{{{name}}}", value)
-    return text
 
 
 class File(BaseModel):
@@ -108,7 +91,7 @@ class File(BaseModel):
     path: Annotated[str, AfterValidator(_inside)]
     url: str | None = None
     size: int | None = Field(None, ge=0, description="bytes; approximate where not verified")
-    hash: Annotated[str | None, AfterValidator(_hash_form)] = None
+    hash: str | None = Field(None, pattern=HASH)
     # Where the hash is learnt at fetch time: a Zenodo record's JSON or a Git-LFS pointer.
     hash_from: str | None = None
     verified: bool = False
@@ -160,14 +143,9 @@ class Entry(BaseModel):
         return sum(file.size or 0 for file in self.files)
 
 
-@lru_cache(maxsize=8)
-def load(path: str | Path | None = None) -> dict[str, Entry]:
+@lru_cache(maxsize=1)
+def load() -> dict[str, Entry]:
     """Read and check the manifest.
-
-    Parameters
-    ----------
-    path : path, optional
-        Another manifest than the book's own.
 
     Returns
     -------
@@ -179,7 +157,7 @@ def load(path: str | Path | None = None) -> dict[str, Entry]:
     ManifestError
         With every fault at once: YAML tags, unknown keys, unsafe paths, malformed hashes.
     """
-    found = _checks.existing_file(path or PATH, "data manifest")
+    found = _checks.existing_file(PATH, "data manifest")
     try:
         raw = yaml.safe_load(found.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
@@ -192,8 +170,7 @@ def load(path: str | Path | None = None) -> dict[str, Entry]:
             found_entry = Entry.model_validate(dict(values or {}) | {"name": str(name)})
             entries[str(name)] = _with_listed(found_entry)
         except ValidationError as error:
-            where = [".".join(str(step) for step in fault["loc"]) for fault in error.errors()]
-            faults += [f"{name}.{at}: {f['msg']}" for at, f in zip(where, error.errors())]
+            faults.append(f"{name}: {error}")
     if faults:
         raise ManifestError(f"{found} does not fit its schema:\n" + "\n".join(faults))
     return entries
@@ -217,9 +194,9 @@ def _with_listed(known: Entry) -> Entry:
     return known.model_copy(update={"files": (*known.files, *more)})
 
 
-def entry(name: str, *, path: str | Path | None = None) -> Entry:
+def entry(name: str) -> Entry:
     """Return one entry (``s3fd`` finds ``weights_s3fd``); an unknown name raises."""
-    entries = load(path)
+    entries = load()
     name = f"weights_{name}" if f"weights_{name}" in entries else name
     if name not in entries:
         hint = _checks.nearest(name, entries)
@@ -292,7 +269,8 @@ def status() -> pd.DataFrame:
         root = locate(known.name)
         found = sum((root / f.path).is_file() or _receipt(root / f.path).is_file()
                     for f in known.files)  # fmt: skip
-        state = f"{found} of {len(known.files)} files" if known.files else _folder_state(root)
+        there = "in place" if root.is_dir() and any(root.iterdir()) else "not here"
+        state = f"{found} of {len(known.files)} files" if known.files else there
         faces = "" if known.kind == "weights" else "yes" if known.faces_may_be_shown else "no"
         size = f"{tqdm.format_sizeof(known.size)}B" if known.size else ""
         rows.append((known.name, known.tier, known.kind, size, state, faces, known.licence,
@@ -353,63 +331,8 @@ def fetch(
             _bring(known, file, target, mirror, progress)
         # A copy put in place by hand is unpacked as a download is.
         if file.unpack and target.is_file():
-            _unpack_once(target)
+            unpack(target)
     return path_of(name, folder=folder)
-
-
-def unpack(
-    archive: str | Path,
-    folder: str | Path,
-    *,
-    max_files: int = MAX_FILES,
-    max_bytes: int = MAX_BYTES,
-) -> list[str]:
-    """Unpack a zip safely and return the names of its files.
-
-    Nothing is written unless every member stays inside `folder`, is a plain file, and the whole
-    keeps within the limits; files that lie there with other contents are never overwritten.
-
-    Raises
-    ------
-    ManifestError
-        Naming the member and what is wrong with it.
-    """
-    root = Path(folder)
-    try:
-        with zipfile.ZipFile(archive) as bundle:
-            members = _safe_members(bundle, max_files, max_bytes)
-            for member in members:
-                _unpack_member(bundle, member, root)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ManifestError(f"{archive} cannot be unpacked: {error}; fetch it again.") from error
-    return [member.filename for member in members]
-
-
-def relist(name: str, *, pattern: str = "*", path: str | Path | None = None) -> int:
-    """Write size and sha256 of a shipped entry's files into the manifest; return how many.
-
-    Files are those below its folder whose name fits `pattern`, hidden ones left out; a
-    ``files.json`` lists the others, so that it alone is written. Only the lines between
-    ``# begin <name>`` and ``# end <name>`` change.
-    """
-    manifest = Path(path or PATH)
-    root = locate(name)
-    files = sorted(f for f in root.rglob(pattern) if f.is_file() and not f.name.startswith("."))
-    if listing := [f for f in files if f.name == LISTING]:
-        files = listing
-    lines = [
-        f"      - {{path: {json.dumps(f.relative_to(root).as_posix())}, size: {f.stat().st_size},"
-        f" hash: sha256:{store.file_hash(f)}, verified: true"
-        f"{', lists: true' if f.name == LISTING else ''}}}\n"
-        for f in files
-    ]
-    text = manifest.read_text(encoding="utf-8")
-    block = re.compile(rf"(# begin {re.escape(name)}\n).*?( *# end {re.escape(name)}\n)", re.S)
-    if not block.search(text):
-        raise ManifestError(f"{manifest} has no block `# begin {name}`; add it to the entry.")
-    store.write_text(manifest, block.sub(lambda m: m[1] + "".join(lines) + m[2], text))
-    load.cache_clear()
-    return len(files)
 
 
 def _chosen(known: Entry, parts: Iterable[str] | None) -> list[File]:
@@ -422,10 +345,6 @@ def _chosen(known: Entry, parts: Iterable[str] | None) -> list[File]:
                 f"{known.name} has no part {part!r}; its parts: {', '.join(names) or 'none'}."
             )
     return [f for f in known.files if not f.part or any(fnmatch.fnmatch(f.part, p) for p in wanted)]
-
-
-def _folder_state(root: Path) -> str:
-    return "in place" if root.is_dir() and any(root.iterdir()) else "not here"
 
 
 def _state(target: Path, file: File) -> tuple[str, str]:
@@ -452,13 +371,34 @@ def _receipt(target: Path) -> Path:
     return target.with_name(f".{target.name}.unpacked.json")
 
 
-def _unpack_once(target: Path) -> None:
-    """Unpack beside the archive, keep a receipt, and free the archive's disk space."""
-    digest = store.file_hash(target)
-    names = unpack(target, target.parent)
-    sizes = {name: (target.parent / name).stat().st_size for name in names}
-    store.write_text(_receipt(target), json.dumps({"sha256": digest, "files": sizes}, indent=1))
-    target.unlink()
+def unpack(archive: Path) -> None:
+    """Unpack a zip where it lies, keep a receipt, and free its disk space.
+
+    Nothing is written unless every member stays inside the folder and the whole keeps within the
+    limits; files that lie there with other contents are never overwritten.
+
+    Raises
+    ------
+    ManifestError
+        Naming the archive and what is wrong with it.
+    """
+    digest, root = store.file_hash(archive), archive.parent
+    try:
+        with zipfile.ZipFile(archive) as bundle:
+            members = [member for member in bundle.infolist() if not member.is_dir()]
+            sizes = {_inside(member.filename): member.file_size for member in members}
+            if len(members) > MAX_FILES or sum(sizes.values()) > MAX_BYTES:
+                raise ValueError(f"the limits are {MAX_FILES} files and {MAX_BYTES} bytes")
+            for name, size in sizes.items():
+                if (root / name).exists() and (root / name).stat().st_size != size:
+                    raise ValueError(f"{name} is there with other contents; move it away first")
+            for member in members:
+                with store.atomic(root / member.filename) as path, open(path, "wb") as stream:
+                    shutil.copyfileobj(bundle.open(member), stream)
+    except (zipfile.BadZipFile, EOFError, RuntimeError, ValueError) as error:
+        raise ManifestError(f"{archive} cannot be unpacked: {error}") from error
+    store.write_text(_receipt(archive), json.dumps({"sha256": digest, "files": sizes}, indent=1))
+    archive.unlink()
 
 
 def _unpacked_state(target: Path, receipt: Path) -> tuple[str, str]:
@@ -489,18 +429,14 @@ def _bring(known: Entry, file: File, target: Path, mirror: str | None, progress:
         if file.optional and getattr(getattr(error, "response", None), "status_code", 0) == 404:
             log.info("%s does not exist at its source; passed over", file.path)
             return
-        raise FetchError(_by_hand(known, file, target, error)) from error
+        raise FetchError(
+            f"{file.path} of {known.title} could not be fetched ({error}). Get it from "
+            f"{file.url or known.source} ({known.obtain}), hash {file.hash or 'not known'}, and "
+            f"put it at {target}, or name a mirror: --mirror ADDRESS_OR_FOLDER, or ${ENV_MIRROR}."
+        ) from error
     if expected and not _hash_fits(target, expected):
         target.unlink()
         raise ManifestError(f"{target.name} arrived with another hash than {expected}; removed.")
-
-
-def _by_hand(known: Entry, file: File, target: Path, error: OSError) -> str:
-    return (
-        f"{file.path} of {known.title} could not be fetched ({error}). Get it from "
-        f"{file.url or known.source} ({known.obtain}), hash {file.hash or 'not known'}, and put "
-        f"it at {target}, or name a mirror: fetch(..., mirror=ADDRESS_OR_FOLDER) or ${ENV_MIRROR}."
-    )
 
 
 def _learn_hash(file: File, mirror: str | None) -> str | None:
@@ -515,7 +451,7 @@ def _learn_hash(file: File, mirror: str | None) -> str | None:
         return pointer[1]
     sums = {f.get("key"): f.get("checksum") for f in reply.json().get("files", [])}
     found = sums.get(Path(file.path).name)
-    if not found or not HASH.fullmatch(found):
+    if not found or not re.match(HASH, found):
         raise ManifestError(f"{file.hash_from} lists no hash of {file.path}; verify it by hand.")
     return str(found)
 
@@ -557,48 +493,3 @@ class _Resuming:
         if total and self.part.stat().st_size != total:
             raise OSError(f"the connection broke after {self.part.stat().st_size} of {total} bytes")
         os.replace(self.part, output)
-
-
-def _safe_members(bundle: zipfile.ZipFile, max_files: int, max_bytes: int) -> list[zipfile.ZipInfo]:
-    members = [member for member in bundle.infolist() if not member.is_dir()]
-    seen: set[str] = set()
-    for member in bundle.infolist():
-        try:
-            _inside(member.filename)
-        except ValueError as error:
-            raise ManifestError(f"{bundle.filename}: {error}") from error
-        mode = member.external_attr >> 16
-        if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-            raise ManifestError(f"{bundle.filename}: {member.filename!r} is a link or device.")
-        # Two names that differ in case only are one file on Windows and macOS.
-        if member.filename.casefold() in seen:
-            raise ManifestError(f"{bundle.filename}: {member.filename!r} stands in it twice.")
-        seen.add(member.filename.casefold())
-    size = sum(member.file_size for member in members)
-    if len(members) > max_files or size > max_bytes:
-        raise ManifestError(f"{bundle.filename}: {len(members)} files, {size} bytes unpacked; the "
-                            f"limits are {max_files} and {max_bytes}.")  # fmt: skip
-    return members
-
-
-def _unpack_member(bundle: zipfile.ZipFile, member: zipfile.ZipInfo, root: Path) -> None:
-    target = root / member.filename
-    if not target.resolve().is_relative_to(root.resolve()):
-        raise ManifestError(f"{bundle.filename}: {target} passes through a link to elsewhere.")
-    if target.exists() or target.is_symlink():
-        if target.is_file() and target.stat().st_size == member.file_size:
-            return
-        raise ManifestError(f"{target} is there with other contents; move it away first.")
-    with store.atomic(target) as name, bundle.open(member) as source, open(name, "wb") as stream:
-        # The size in the header may lie: what is written is counted, whatever it promises.
-        for chunk in _counted(source, member.file_size, member.filename):
-            stream.write(chunk)
-
-
-def _counted(source: Any, limit: int, name: str) -> Iterator[bytes]:
-    written = 0
-    while chunk := source.read(2**20):
-        written += len(chunk)
-        if written > limit:
-            raise ManifestError(f"{name!r} unpacks to more than the {limit} bytes it promises.")
-        yield chunk

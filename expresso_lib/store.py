@@ -389,6 +389,11 @@ def write_text(path: str | Path, text: str) -> Path:
     return Path(path)
 
 
+def read_json(path: Path) -> Any:
+    """Return what a JSON file holds; an empty dict where there is none."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
 def make_folder(folder: Path) -> None:
     """Create `folder`.
 
@@ -410,13 +415,13 @@ def make_folder(folder: Path) -> None:
 
 
 def executor(
-    name: str = "process", *, workers: int = 0, threads: int = 1, scheduler: str = ""
+    engine: str = "process", *, workers: int = 0, threads: int = 1, scheduler: str = ""
 ) -> Executor | None:
     """Return a `concurrent.futures` executor; None where work is to run in this process.
 
     Parameters
     ----------
-    name : {"process", "loky", "dask"}
+    engine : {"process", "loky", "dask"}
         This process, one call after another; worker processes here; a Dask scheduler's workers.
     workers : int
         Number of processes; 0 means one per core.
@@ -432,13 +437,13 @@ def executor(
     ImportError
         If Dask is asked for and not installed.
     """
-    _checks.one_of(name, ENGINES, "engine")
-    if name == "process":
+    _checks.one_of(engine, ENGINES, "engine")
+    if engine == "process":
         return None
     from loky import cpu_count
 
     count = workers or cpu_count()  # those that this process may use, in a container too
-    if name == "loky":
+    if engine == "loky":
         return Loky(count, threads)
     try:
         from distributed import Client

@@ -572,7 +572,7 @@ def _by(
 def tracked(people: cohort.Cohort, folder: Path, *, weights: str = "") -> dict[str, Path]:
     """Track every recording with MediaPipe; what is done is not done again."""
     items = preprocessing.track_items(
-        people.recordings, "mediapipe", smoothing=0.0, weights_folder=weights, weights_mirror=""
+        people.recordings, "mediapipe", smoothing=0.0, weights_folder=weights
     )
     done = store.map(preprocessing.make_track, items, out=folder / "tracks", describe="tracking")
     return preprocessing.paths(done)

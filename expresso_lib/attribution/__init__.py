@@ -12,7 +12,6 @@ from expresso_lib.attribution.methods import (
     IncompleteModelError,
     ModelError,
     attribute,
-    method_name,
     score_of,
 )
 from expresso_lib.attribution.references import (
@@ -24,20 +23,3 @@ from expresso_lib.attribution.references import (
     of_recording,
     randomised,
 )
-
-__all__ = [
-    "BASELINES",
-    "METHODS",
-    "Adapter",
-    "Attribution",
-    "IncompleteModelError",
-    "ModelError",
-    "attribute",
-    "calm_frames",
-    "clips_of",
-    "method_name",
-    "neutral_frame",
-    "of_recording",
-    "randomised",
-    "score_of",
-]

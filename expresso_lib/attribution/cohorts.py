@@ -88,18 +88,13 @@ def label_permuted(
     ``folder``.
     """
     some = firsts(study.recordings).iloc[::3]
-    return [
-        explain(
-            study,
-            recipe,
-            experiments.fold_models(recipe, experiments.dealt(study, k), folder / f"permuted_{k}"),
-            map=map,
-            out=f"explanations_permuted_{k}",
-            recordings=some,
-            channels=[(method, "own_neutral")],
-        )[0]
-        for k in range(count)
-    ]
+    found = []
+    for k in range(count):
+        dealt, where = experiments.dealt(study, k), f"explanations_permuted_{k}"
+        blind = experiments.fold_models(recipe, dealt, folder / f"permuted_{k}")
+        how = {"recordings": some, "channels": [(method, "own_neutral")]}
+        found.append(explain(study, recipe, blind, map=map, out=where, **how)[0])
+    return found
 
 
 def repeated(

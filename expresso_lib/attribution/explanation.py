@@ -56,12 +56,11 @@ class Explanation:
 
     def channel(self, method: str, baseline: str) -> Channel:
         """Return one channel; ValueError names those there are."""
-        wanted = (methods.method_name(method), baseline)
         for channel in self.channels:
-            if (channel.method, channel.baseline, channel.model) == (*wanted, "trained"):
+            if (channel.method, channel.baseline, channel.model) == (method, baseline, "trained"):
                 return channel
         known = ", ".join(f"{c.method}/{c.baseline}" for c in self.channels)
-        raise ValueError(f"no channel {'/'.join(wanted)}; this explanation has {known}.")
+        raise ValueError(f"no channel {method}/{baseline}; this explanation has {known}.")
 
     def region_table(self) -> pd.DataFrame:
         """One row per channel, clip and region: `pooling.region_table` with f(x), f(x0), delta."""
@@ -186,7 +185,7 @@ def explain(
     for name, network in networks:
         for method, baseline in channels if name == "trained" else channels[:1]:
             asked = dict(options)
-            if methods.method_name(method) in ("Occlusion", "ShapleySampling"):
+            if method in ("Occlusion", "ShapleySampling"):
                 asked = {"regions": torch.from_numpy(archive.regions[rows]), "stretches": 4} | asked
             result = methods.attribute(
                 network, inputs, method, references.of_recording(calm, baseline), seed=seed, **asked

@@ -131,7 +131,7 @@ def attribute(
     >>> attribute(Mean().eval(), clips, "InputXGradient", "zero").values.sum(dim=(1, 2, 3, 4))
     tensor([1., 1.])
     """
-    method = method_name(method)
+    _checks.one_of(method, METHODS, "method")
     chosen = _options(options, clips)
     _check_clips(clips)
     many = method == "ExpectedGradients"
@@ -156,21 +156,6 @@ def attribute(
     values = explain(model, score, x, x0, internal_batch_size, chosen).detach().float().cpu()
     name = baseline if isinstance(baseline, str) else "tensor"
     return _judged(values, found.cpu(), zero.cpu(), clips, reference, (method, name), model)
-
-
-def method_name(name: str) -> str:
-    """Return a method's name as ``METHODS`` spells it, whatever the case and underscores.
-
-    Examples
-    --------
-    >>> method_name("integrated_gradients")
-    'IntegratedGradients'
-    """
-    known = {method.lower(): method for method in METHODS}
-    found = known.get(str(name).lower().replace("_", "").replace(" ", ""))
-    if found is None:
-        raise ValueError(f"method {name!r} is unknown{_checks.nearest(str(name), METHODS)}.")
-    return found
 
 
 def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> Tensor:
@@ -212,10 +197,6 @@ def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> T
 
 
 def _options(options: dict[str, Any], clips: Tensor) -> Options:
-    unknown = sorted(set(options) - set(Options.__dataclass_fields__))
-    if unknown:
-        known = ", ".join(Options.__dataclass_fields__)
-        raise ValueError(f"unknown option {', '.join(unknown)}; there are {known}.")
     chosen = Options(**options)
     want = (clips.shape[0], *clips.shape[2:])
     if chosen.regions is not None and tuple(chosen.regions.shape) != want:

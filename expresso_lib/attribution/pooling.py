@@ -269,17 +269,20 @@ def locked(values: np.ndarray, events: np.ndarray, *, before: int, after: int) -
     return series[rows].reshape(len(events), before + after + 1)
 
 
-def event_average(
-    tables: Sequence[pd.DataFrame], au: str, *, fps: float, before: float = 1.0, after: float = 2.0
-) -> pd.DataFrame:
-    """Attribution around the onsets of one AU, averaged with the participant as the unit.
+def event_averages(
+    joined: pd.DataFrame, aus: Sequence[str], *, fps: float, before: float = 1.0, after: float = 2.0
+) -> dict[str, pd.DataFrame]:
+    """Attribution around the onsets of each AU, averaged with the participant as the unit.
+
+    AUs with whole onsets in fewer than two participants are left out.
 
     Parameters
     ----------
-    tables : sequence of pd.DataFrame
-        One per recording, in frame order: ``participant, attribution`` and the AU's column.
-    au : str
-        Column of the AU's intensity in multiples of what counts as present.
+    joined : pd.DataFrame
+        ``participant, recording, frame, attribution`` and a column per AU: its intensity in
+        multiples of what counts as present.
+    aus : sequence of str
+        Columns.
     fps : float
         Rows per second.
     before, after : float
@@ -287,70 +290,35 @@ def event_average(
 
     Returns
     -------
-    pd.DataFrame
+    dict of pd.DataFrame
         ``seconds, estimate, ci_low, ci_high, n_events, n_participants``: attribution
         minus its mean before the onset, mean over participants, 95 % t interval (none with
         fewer than 10 participants).
-
-    Raises
-    ------
-    ValueError
-        Where fewer than two participants have an onset.
     """
-    lead, lag = round(before * fps), round(after * fps)
-    found: dict[str, list[np.ndarray]] = {}
-    for table in tables:
-        cut = _whole(table, au, lead, lag, fps)
-        if len(cut):
-            cut = cut - cut[:, :lead].mean(axis=1, keepdims=True)
-            found.setdefault(str(table["participant"].iloc[0]), []).append(cut)
-    if len(found) < 2:
-        raise ValueError(f"{len(found)} participants have a whole onset of {au}; two are needed.")
-    means = np.stack([np.concatenate(cuts).mean(axis=0) for cuts in found.values()])
-    half = distributions.t.ppf(0.975, len(means) - 1) * means.std(axis=0, ddof=1)
-    half = half / np.sqrt(len(means)) if len(means) >= MIN_PARTICIPANTS else half * np.nan
-    middle = means.mean(axis=0)
-    events = sum(len(cut) for cuts in found.values() for cut in cuts)
-    return pd.DataFrame(
-        {
-            "seconds": np.arange(-lead, lag + 1) / fps,
-            "estimate": middle,
-            "ci_low": middle - half,
-            "ci_high": middle + half,
-            "n_events": events,
-            "n_participants": len(means),
-        }
-    )
-
-
-def event_averages(
-    joined: pd.DataFrame, aus: Sequence[str], *, fps: float
-) -> dict[str, pd.DataFrame]:
-    """``event_average`` of several AUs; those with onsets in fewer than two people are left out.
-
-    Parameters
-    ----------
-    joined : pd.DataFrame
-        ``participant, recording, frame, attribution`` and a column per AU.
-    """
+    lead, lag, found = round(before * fps), round(after * fps), {}
     tables = [table.sort_values("frame") for _, table in joined.groupby("recording")]
-    found = {}
     for au in aus:
-        moving = {
-            str(t["participant"].iloc[0])
-            for t in tables
-            if len(_whole(t, au, round(fps), round(2 * fps), fps))
-        }
-        if len(moving) > 1:
-            found[au] = event_average(tables, au, fps=fps)
+        people: dict[str, list[np.ndarray]] = {}
+        for table in tables:
+            cut = locked(table["attribution"], onsets(table[au], fps=fps), before=lead, after=lag)
+            cut = cut[np.isfinite(cut).all(axis=1)]
+            if len(cut):
+                away = cut - cut[:, :lead].mean(axis=1, keepdims=True)
+                people.setdefault(str(table["participant"].iloc[0]), []).append(away)
+        if len(people) > 1:
+            cuts = [np.concatenate(parts) for parts in people.values()]
+            seconds = np.arange(-lead, lag + 1) / fps
+            found[au] = _mean_of_people(cuts).assign(seconds=seconds)
     return found
 
 
-def _whole(table: pd.DataFrame, au: str, lead: int, lag: int, fps: float) -> np.ndarray:
-    series = table["attribution"].to_numpy(float)
-    events = onsets(table[au].to_numpy(float), fps=fps)
-    cut = locked(series, events, before=lead, after=lag)
-    return cut[np.isfinite(cut).all(axis=1)]
+def _mean_of_people(cuts: Sequence[np.ndarray]) -> pd.DataFrame:
+    means, events = np.stack([cut.mean(axis=0) for cut in cuts]), sum(map(len, cuts))
+    half = distributions.t.ppf(0.975, len(means) - 1) * distributions.sem(means)
+    half = half if len(means) >= MIN_PARTICIPANTS else half * np.nan
+    middle = means.mean(axis=0)
+    ends = {"estimate": middle, "ci_low": middle - half, "ci_high": middle + half}
+    return pd.DataFrame(ends | {"n_events": events, "n_participants": len(means)})
 
 
 def after_onset(averages: Mapping[str, pd.DataFrame], *, seconds: float = 1.0) -> pd.DataFrame:

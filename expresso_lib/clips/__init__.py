@@ -21,21 +21,3 @@ from expresso_lib.clips.archives import (
     transform_points,
     windows,
 )
-
-__all__ = [
-    "INPUTS",
-    "ClipArchive",
-    "ClipError",
-    "Rerendering",
-    "align",
-    "archived",
-    "assemble",
-    "clip_table",
-    "folds",
-    "prepare",
-    "resample",
-    "stack",
-    "steady",
-    "transform_points",
-    "windows",
-]

@@ -27,17 +27,12 @@ INPUTS = ("face", "composite")
 # Points that expression moves least: eye corners, root and base of the nose. Where they come to
 # lie in the crop, as shares of its side: a tight face from above the brows to the chin.
 STABLE = (36, 39, 42, 45, 27, 31, 33, 35)
-TEMPLATE = np.array(
+TEMPLATE = np.stack(
     [
-        (0.24, 0.315),
-        (0.40, 0.32),
-        (0.60, 0.32),
-        (0.76, 0.315),
-        (0.5, 0.315),
-        (0.42, 0.57),
-        (0.5, 0.59),
-        (0.58, 0.57),
-    ]
+        (0.24, 0.40, 0.60, 0.76, 0.5, 0.42, 0.5, 0.58),
+        (0.315, 0.32, 0.32, 0.315, 0.315, 0.57, 0.59, 0.57),
+    ],
+    axis=1,
 )
 # The composite magnifies and its tiles reach beyond the face: it is sampled from a picture this
 # much finer than the aligned face and wider by this share of its side on each side.
@@ -216,14 +211,10 @@ def align(landmarks: np.ndarray, size: int) -> np.ndarray:
     turn = (away.conj() * (target - target.mean())).sum(axis=1) / (np.abs(away) ** 2).sum(axis=1)
     shift = target.mean() - turn * centre[:, 0]
     at = np.flatnonzero(found)
-    parts = [
-        np.interp(np.arange(len(found)), at, part)
-        for part in (turn.real, turn.imag, shift.real, shift.imag)
-    ]
-    cos, sin, x, y = parts
-    return np.stack([np.stack([cos, -sin, x], -1), np.stack([sin, cos, y], -1)], 1).astype(
-        np.float32
-    )
+    parts = (turn.real, turn.imag, shift.real, shift.imag)
+    cos, sin, x, y = (np.interp(np.arange(len(found)), at, part) for part in parts)
+    rows = np.stack([cos, -sin, x], -1), np.stack([sin, cos, y], -1)
+    return np.stack(rows, axis=1).astype(np.float32)
 
 
 def steady(landmarks: np.ndarray, fps: float, *, seconds: float = STEADY) -> np.ndarray:
@@ -455,19 +446,11 @@ def clip_table(
     `first` and `last` count the archive's frames, `source_first` and `source_last` the
     recording's; `lost` is the share of the clip's frames without a face.
     """
-    first, last = frames[:, 0], frames[:, -1]
-    return pd.DataFrame(
-        {
-            "clip": [f"{recording}_{start:05d}" for start in first],
-            "participant": participant,
-            "recording": recording,
-            "first": first,
-            "last": last,
-            "source_first": archive.source[first],
-            "source_last": archive.source[last],
-            "lost": archive.lost[frames].mean(axis=1) if len(frames) else np.empty(0),
-        }
-    )
+    names = [f"{recording}_{start:05d}" for start in frames[:, 0]]
+    table = pd.DataFrame({"clip": names, "participant": participant, "recording": recording})
+    table[["first", "last"]] = frames[:, [0, -1]]
+    table[["source_first", "source_last"]] = archive.source[frames[:, [0, -1]]]
+    return table.assign(lost=archive.lost[frames].mean(axis=1) if len(frames) else np.empty(0))
 
 
 def folds(participants: pd.DataFrame, n_folds: int, *, seed: int) -> pd.DataFrame:

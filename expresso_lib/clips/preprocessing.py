@@ -86,27 +86,12 @@ def fetch_weights(parameters: Any) -> None:
 
 def recipe_of(parameters: Any, tracker: str) -> dict[str, Any]:
     """Take what decides a track from a run's `faces` section."""
-    common = {"smoothing": parameters.smoothing}
-    place = {
-        "weights_folder": parameters.weights_folder,
-        "weights_mirror": parameters.weights_mirror,
-    }
-    if tracker == "mediapipe":
-        return common | place
-    if tracker != "s3fd_fan":
-        return common
-    return (
-        common
-        | place
-        | {
-            "detector": parameters.detector,
-            "every": parameters.detect_every,
-            "side": parameters.detect_side,
-            "flip": parameters.flip,
-            "device": parameters.device,
-            "precision": parameters.precision,
-        }
-    )
+    names = ["smoothing"]
+    if tracker in ("s3fd_fan", "mediapipe"):
+        names.append("weights_folder")
+    if tracker == "s3fd_fan":
+        names += ["detect_every", "detect_side", "flip", "device", "precision"]
+    return {name: getattr(parameters, name) for name in names}
 
 
 def thresholds_of(parameters: Any) -> faces.Thresholds:
@@ -122,8 +107,7 @@ def track_items(recordings: pd.DataFrame, tracker: str, **recipe: Any) -> list[s
     ----------
     recordings : columns recording, path.
     tracker : one of `TRACKERS`; the truth (NPZ) or the table (CSV) lies beside the video.
-    recipe : smoothing (frames), and for networks weights_folder, weights_mirror, for ``s3fd_fan``
-        detector, every, side, device, precision, hold.
+    recipe : smoothing (frames), and for networks what `recipe_of` takes.
     """
     beside = {"tables": _table_of, "simulated": _truth_of}.get(tracker)
     items = []
@@ -152,8 +136,7 @@ def make_track(item: store.Item, path: Path) -> None:
     if tracker == "s3fd_fan":
         track = _networks_track(item.inputs[0], recipe)
     elif tracker == "mediapipe":
-        folder, mirror = recipe.get("weights_folder", ""), recipe.get("weights_mirror", "")
-        track = mediapipe.track(item.inputs[0], folder=folder, mirror=mirror)
+        track = mediapipe.track(item.inputs[0], folder=recipe.get("weights_folder"))
     elif tracker == "tables":
         track = faces.from_table(
             item.inputs[1], n_frames=info.n_frames, fps=info.fps, size=(info.width, info.height)
@@ -176,42 +159,16 @@ def _simulated_track(
 def _networks_track(path: Path, recipe: Mapping[str, Any]) -> faces.FaceTrack:
     from expresso_lib.faces import s3fd_fan  # torch: only where networks run
 
-    how = {name: recipe[name] for name in ("every", "side", "hold", "flip") if name in recipe}
-    loaded = _networks(
-        *(
-            recipe.get(name, default)
-            for name, default in (
-                ("detector", "sfd"),
-                ("weights_folder", ""),
-                ("weights_mirror", ""),
-                ("device", "cpu"),
-                ("precision", "float32"),
-            )
-        ),
-        tuple(sorted(dict(recipe.get("files", {})).items())),
-    )
-    return s3fd_fan.track(path, loaded, s3fd_fan.Options(**how))
+    every, side, flip = (recipe[name] for name in ("detect_every", "detect_side", "flip"))
+    networks = _networks(recipe["weights_folder"], recipe["device"], recipe["precision"])
+    return s3fd_fan.track(path, networks, s3fd_fan.Options(every=every, side=side, flip=flip))
 
 
 @lru_cache(maxsize=1)
-def _networks(
-    detector: str,
-    folder: str,
-    mirror: str,
-    device: str,
-    precision: str,
-    files: tuple[tuple[str, str], ...],
-) -> Any:
+def _networks(folder: str, device: str, precision: str) -> Any:
     from expresso_lib.faces import s3fd_fan
 
-    return s3fd_fan.load(
-        detector,
-        folder=folder,
-        mirror=mirror,
-        device=device,
-        precision=precision,
-        files=dict(files),
-    )
+    return s3fd_fan.load(folder=folder, device=device, precision=precision)
 
 
 def load_tracks(outcomes: Iterable[store.Outcome]) -> dict[str, faces.FaceTrack | str]:
@@ -284,16 +241,11 @@ def clip_rows(
 
 def smoothing_effect(tracks: Mapping[str, faces.FaceTrack], frames: float) -> pd.DataFrame:
     """Jitter of every track as it is and smoothed with `frames`: recording, before, after."""
-    return pd.DataFrame(
-        [
-            {
-                "recording": name,
-                "before": faces.jitter(track),
-                "after": faces.jitter(faces.smooth(track, frames)),
-            }
-            for name, track in tracks.items()
-        ]
-    )
+    rows = [
+        (name, faces.jitter(track), faces.jitter(faces.smooth(track, frames)))
+        for name, track in tracks.items()
+    ]
+    return pd.DataFrame(rows, columns=["recording", "before", "after"])
 
 
 def true_track(path: str | Path, fps: float) -> faces.FaceTrack | None:
@@ -423,12 +375,6 @@ def proxy_agreement(
         truth = action_units.from_truth(Path(str(row.path)).with_suffix(".npz"))
         parts.append(action_units.agreement(series, truth))
     pairs = pd.concat(parts) if parts else pd.DataFrame({"au": [], "r": []})
-    grouped = pairs.groupby("au", sort=False)["r"]
-    return pd.DataFrame(
-        {
-            "r": grouped.median(),
-            "low": grouped.quantile(0.1),
-            "high": grouped.quantile(0.9),
-            "recordings": grouped.count(),
-        }
-    ).reset_index(names="au")
+    r = pairs.groupby("au", sort=False)["r"]
+    columns = {"r": r.median(), "low": r.quantile(0.1), "high": r.quantile(0.9)}
+    return pd.DataFrame(columns | {"recordings": r.count()}).reset_index(names="au")

@@ -13,27 +13,7 @@ from typing import Any
 
 from expresso_lib import _checks, config, manifest
 from expresso_lib.cohort import avec2014, cremad, folder, grid, ravdess, rendered
-from expresso_lib.cohort.core import (
-    BDI_II,
-    PHQ_9,
-    Band,
-    Cohort,
-    CohortError,
-    ScoreScale,
-    read_table,
-)
-
-__all__ = [
-    "BDI_II",
-    "PHQ_9",
-    "Band",
-    "Cohort",
-    "CohortError",
-    "ScoreScale",
-    "from_parameters",
-    "read",
-    "read_table",
-]
+from expresso_lib.cohort.core import BDI_II, Cohort, CohortError, ScoreScale
 
 READERS = {
     "rendered": rendered.read,

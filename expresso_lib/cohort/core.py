@@ -207,12 +207,6 @@ class Cohort:
             self, recordings=kept.reset_index(drop=True), participants=people.reset_index(drop=True)
         )
 
-    def report(self, *, most: int = 20) -> str:
-        """Say in plain text what was read and all that is missing or odd."""
-        counts = f"{self.name}: {len(self.participants)} participants, "
-        counts += f"{len(self.recordings)} recordings, {self.scale.title}."
-        return counts + "\n" + report_text(self.problems, most=most)
-
     def save(self, folder: str | Path) -> Path:
         """Write three tables and a JSON; return the folder."""
         root = Path(folder)
@@ -356,9 +350,7 @@ def assemble(
     CohortError
         If nothing usable remains, with the whole list.
     """
-    rows = rows.copy()
-    rows = _named(rows, problems)
-    rows = _single(rows, problems)
+    rows = _single(_named(rows.copy(), problems), problems)
     rows = _scored(rows, scale, problems)
     rows = _playable(rows, root, problems)
     rows = _same_content(rows, problems)

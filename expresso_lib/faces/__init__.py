@@ -29,22 +29,3 @@ from expresso_lib.faces.track import (
     jitter,
     smooth,
 )
-
-__all__ = [
-    "FaceTrack",
-    "Thresholds",
-    "assess",
-    "boxes_of",
-    "elsewhere",
-    "eye_distance",
-    "forbids",
-    "from_landmarks",
-    "from_table",
-    "index_errors",
-    "jitter",
-    "pose",
-    "readable",
-    "simulate",
-    "smooth",
-    "summary",
-]

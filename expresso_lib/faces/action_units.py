@@ -138,12 +138,9 @@ def of_track(track: FaceTrack) -> pd.DataFrame:
 
 
 def _of_blendshapes(signals: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            code: np.mean([np.asarray(signals[one], float) for one in names], axis=0)
-            for code, names in BLENDSHAPES.items()
-        }
-    )
+    table = pd.DataFrame({name: signals[name] for names in BLENDSHAPES.values() for name in names})
+    parts = {code: table[list(names)].astype(float) for code, names in BLENDSHAPES.items()}
+    return pd.DataFrame({code: part.mean(axis=1, skipna=False) for code, part in parts.items()})
 
 
 def from_truth(path: str | Path) -> pd.DataFrame:
@@ -185,14 +182,10 @@ def agreement(series: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """Pearson correlation of each AU with the truth, over frames both have: au, r, frames."""
     if len(series) != len(truth):
         raise ValueError(f"series of {len(series)} and {len(truth)} frames; give one recording.")
-    rows = []
-    for code in (c for c in anatomy.AU_CODES if c in series and c in truth):
-        a, b = series[code].to_numpy(float), truth[code].to_numpy(float)
-        both = np.isfinite(a) & np.isfinite(b)
-        varies = both.sum() > 2 and a[both].std() > 0 and b[both].std() > 0
-        r = np.corrcoef(a[both], b[both])[0, 1] if varies else np.nan
-        rows.append({"au": code, "r": r, "frames": int(both.sum())})
-    return pd.DataFrame(rows, columns=["au", "r", "frames"])
+    codes = [c for c in anatomy.AU_CODES if c in series and c in truth]
+    frames = (series[codes].notna() & truth[codes].notna()).sum()
+    r = series[codes].corrwith(truth[codes]).where(frames > 2)
+    return pd.DataFrame({"au": codes, "r": r[codes].to_numpy(), "frames": frames.to_numpy()})
 
 
 def at_frames(series: pd.DataFrame, frames: Sequence[int] | np.ndarray) -> pd.DataFrame:
@@ -211,15 +204,8 @@ def tidy(series: pd.DataFrame, *, participant: str, recording: str) -> pd.DataFr
     """
     codes = [c for c in anatomy.AU_CODES if c in series]
     long = series.melt(id_vars="frame", value_vars=codes, var_name="au", value_name="intensity")
-    given = [f"{c}_c" for c in codes if f"{c}_c" in series]
-    if given:
-        presence = series.melt(
-            id_vars="frame", value_vars=given, var_name="au", value_name="presence"
-        )
-        presence["au"] = presence["au"].str.removesuffix("_c")
-        long = long.merge(presence, on=["frame", "au"], how="left")
-    else:
-        long["presence"] = np.nan
+    # The same order of codes and frames, NaN where a tool gives no presence.
+    long["presence"] = series.reindex(columns=[f"{c}_c" for c in codes]).melt()["value"]
     long["source"], long["unit"] = series.attrs["source"], series.attrs["unit"]
     long.insert(0, "recording", recording)
     long.insert(0, "participant", participant)
@@ -232,14 +218,8 @@ def _series(rows: pd.DataFrame, names: dict[str, str], source: str, unit: str) -
     values[~rows["usable"]] = np.nan
     order = [c for c in anatomy.AU_CODES if c in values]
     order += sorted(c for c in values if c not in order)
-    about = pd.DataFrame(
-        {
-            "frame": rows.index.to_numpy(),
-            "timestamp": rows["timestamp"].to_numpy() if "timestamp" in rows else np.nan,
-            "confidence": rows["confidence"].to_numpy(),
-            "success": rows["usable"].to_numpy(),
-        }
-    )
+    about = rows.reindex(columns=["timestamp", "confidence", "usable"])
+    about = about.rename(columns={"usable": "success"}).reset_index(names="frame")
     table = pd.concat([about, values[order].reset_index(drop=True)], axis=1)
     table.attrs |= {"source": source, "unit": unit, "path": rows.attrs.get("path", "")}
     return table

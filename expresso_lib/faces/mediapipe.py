@@ -80,7 +80,6 @@ def track(
     path: str | Path,
     *,
     folder: str | Path | None = None,
-    mirror: str | None = None,
     options: Options | None = None,
     face: int = 0,
 ) -> tracks.FaceTrack:
@@ -89,7 +88,7 @@ def track(
     Parameters
     ----------
     path : the recording.
-    folder, mirror : where the model file lies, or is taken from; as for `manifest.fetch`.
+    folder : where the model file lies, or is put.
     options : how the landmarker is run.
     face : 0 is the person seen in most frames, 1 the next.
 
@@ -111,7 +110,7 @@ def track(
         Where `face` asks for more people than were seen.
     """
     info, how = video.probe(path), options or Options()
-    model = manifest.fetch(WEIGHTS, folder=folder or None, mirror=mirror or None)
+    model = manifest.fetch(WEIGHTS, folder=folder or None)
     people: list[_Person] = []
     count = np.zeros(info.n_frames)
     with _landmarker(model, how) as look:
@@ -122,13 +121,9 @@ def track(
     people.sort(key=lambda one: (-len(one.frames), -one.size))
     if face and face >= len(people):
         raise ValueError(f"face {face} of {path}: {len(people)} were seen; count from 0.")
+    counts = [len(one.frames) for one in people]
     log.info(
-        "%s: %d faces seen, in %s frames of %d; face %d is followed",
-        path,
-        len(people),
-        [len(one.frames) for one in people],
-        info.n_frames,
-        face,
+        "%s: faces seen in %s of %d frames; number %d is followed", path, counts, len(count), face
     )
     return _made(people[face] if people else None, count, info.fps)
 

@@ -90,9 +90,7 @@ def measure(track: tracks.FaceTrack) -> dict[str, float]:
         "longest_gap": float(gaps.max(initial=0.0)),
     }
     if not found.any():
-        return values | dict.fromkeys(
-            ("confidence", "jitter", "eye_distance", "yaw", "pitch"), float("nan")
-        )
+        return values | {name: float("nan") for name in MEASURES if name not in values}
     turns = np.nanpercentile(np.abs(pose(track.landmarks)), 95, axis=0)
     return values | {
         "confidence": float(track.confidence[found].mean()),
@@ -213,15 +211,10 @@ def summary(report: pd.DataFrame) -> pd.DataFrame:
     values = report[list(MEASURES)].astype(float)
     # The worst tenth is low for what should be high and high for the rest.
     good_high = ["found", "confidence", "eye_distance"]
-    worst = {name: values[name].quantile(0.1 if name in good_high else 0.9) for name in values}
-    return pd.DataFrame(
-        {
-            "measure": [UNITS.get(name, name) for name in values],
-            "median": values.median().to_numpy(),
-            "worst_tenth": list(worst.values()),
-            "recordings": values.notna().sum().to_numpy(),
-        }
-    )
+    tail = {name: 0.1 if name in good_high else 0.9 for name in values}
+    worst = pd.Series({name: values[name].quantile(share) for name, share in tail.items()})
+    columns = {"median": values.median(), "worst_tenth": worst, "recordings": values.count()}
+    return pd.DataFrame(columns).rename(index=UNITS).reset_index(names="measure")
 
 
 def index_errors(track: tracks.FaceTrack) -> pd.DataFrame:

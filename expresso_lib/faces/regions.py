@@ -44,32 +44,19 @@ def label_map(landmarks: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     """
     points = np.asarray(landmarks, np.float64)
     if points.ndim == 3:
-        return (
-            np.stack([label_map(one, shape) for one in points])
-            if len(points)
-            else np.empty((0, *shape[:2]), np.uint8)
-        )
+        maps = [label_map(one, shape) for one in points]
+        return np.array(maps, np.uint8).reshape(len(maps), *shape[:2])
     _checks.shape(points, (anatomy.N_LANDMARKS, 2), "landmarks")
     labels = np.full(tuple(shape[:2]), BACKGROUND, np.uint8)
     if not np.isfinite(points).all():
         return labels
-    outlines = _outlines(points)
-    for name in (
-        "face_rest",
-        "nose",
-        "mouth",
-        "left_eyebrow",
-        "right_eyebrow",
-        "left_eye",
-        "right_eye",
-    ):
-        _fill(labels, outlines[name], anatomy.REGIONS.index(name))
+    # Far outside the picture fixed-point coordinates would overflow.
+    limit = 8 * max(labels.shape)
+    for name, outline in _outlines(points).items():
+        corners = np.round(np.clip(outline, -limit, limit) * (1 << _SHIFT)).astype(np.int32)
+        value = anatomy.REGIONS.index(name)
+        cv2.fillPoly(labels, [corners], value, lineType=cv2.LINE_8, shift=_SHIFT)
     return labels
-
-
-def masks(labels: np.ndarray) -> np.ndarray:
-    """Bool (..., R, H, W) of a label map (..., H, W), in the order of `anatomy.REGIONS`."""
-    return np.stack([labels == i for i in range(len(anatomy.REGIONS))], axis=-3)
 
 
 def boxes(landmarks: np.ndarray, *, margin: float = 0.25) -> dict[str, np.ndarray]:
@@ -178,25 +165,23 @@ def _outlines(points: np.ndarray) -> dict[str, np.ndarray]:
     brows = points[list(anatomy.RIGHT_EYEBROW + anatomy.LEFT_EYEBROW)]
     # A forehead is narrower than the brows: its corners would be hair.
     top = up + brows.mean(axis=0) + 0.7 * (brows - brows.mean(axis=0))
+    # In the order of drawing: what comes later covers what it meets.
     found = {"face_rest": _hull(np.concatenate([points[list(anatomy.JAW)], brows, top]))}
-    for name, group in (
-        ("right_eyebrow", anatomy.RIGHT_EYEBROW),
-        ("left_eyebrow", anatomy.LEFT_EYEBROW),
-    ):
-        found[name] = _band(points[list(group)], 0.09 * unit)
-    for name, group in (
-        ("right_eye", anatomy.RIGHT_EYE),
-        ("left_eye", anatomy.LEFT_EYE),
-        ("mouth", anatomy.OUTER_LIP),
-    ):
-        ring = points[list(group)]
-        found[name] = _widened(_hull(ring), 0.1 * np.ptp(ring[:, 0]))
     # The bridge is a line of points: give it the width of the gap between the nostrils.
     wing = 0.35 * (points[35] - points[31])
     bridge = points[list(anatomy.NOSE_BRIDGE)]
     nose = np.concatenate([bridge - wing, bridge + wing, points[list(anatomy.NOSE_BASE)]])
     found["nose"] = _widened(_hull(nose), 0.04 * unit)
+    found["mouth"] = _ring(points[list(anatomy.OUTER_LIP)])
+    for name in ("left_eyebrow", "right_eyebrow"):
+        found[name] = _band(points[list(anatomy.LANDMARK_GROUPS[name])], 0.09 * unit)
+    for name in ("left_eye", "right_eye"):
+        found[name] = _ring(points[list(anatomy.LANDMARK_GROUPS[name])])
     return found
+
+
+def _ring(points: np.ndarray) -> np.ndarray:
+    return _widened(_hull(points), 0.1 * np.ptp(points[:, 0]))
 
 
 def _hull(points: np.ndarray) -> np.ndarray:
@@ -217,10 +202,3 @@ def _band(line: np.ndarray, half: float) -> np.ndarray:
     line[-1] += 0.4 * half * along[-1]
     across = half * np.stack([-along[:, 1], along[:, 0]], axis=-1)
     return np.concatenate([line + across, (line - across)[::-1]])
-
-
-def _fill(labels: np.ndarray, outline: np.ndarray, value: int) -> None:
-    # Far outside the picture fixed-point coordinates would overflow.
-    limit = 8 * max(labels.shape)
-    corners = np.round(np.clip(outline, -limit, limit) * (1 << _SHIFT)).astype(np.int32)
-    cv2.fillPoly(labels, [corners], int(value), lineType=cv2.LINE_8, shift=_SHIFT)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -28,12 +27,11 @@ from expresso_lib.faces import track as tracks
 
 log = logging.getLogger(__name__)
 
-DETECTORS = ("sfd", "blazeface", "dlib", "retinaface", "scrfd", "yunet")
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CROP, HEATMAP = 256, 64  # pixels of FAN's input, cells of its output
 # The square that FAN sees: its centre above the box's by this share of its height, its side this
 # share of width + height (constants of face-alignment 1.5, as the weights were trained).
-LIFT, SIDE = 0.12, 200.0
+LIFT, SIDE = 0.12, 200 / 195
 MEAN_BGR = np.array([104, 117, 123], np.float32)
 SMALLEST = 64  # S3FD halves six times: smaller pictures are padded
 
@@ -57,19 +55,16 @@ class Options:
 
 
 class Networks:
-    """S3FD (or another detector of face-alignment) and FAN on one device."""
+    """S3FD and FAN on one device."""
 
     def __init__(
-        self, detector: Any, fan: nn.Module, device: str = "cpu", precision: str = "float32"
+        self, detector: nn.Module, fan: nn.Module, device: str = "cpu", precision: str = "float32"
     ) -> None:
         _checks.one_of(precision, PRECISIONS, "precision")
         self.device, self.dtype = torch.device(device), PRECISIONS[precision]
         self._detector, self._fan = self._placed(detector), self._placed(fan)
-        self.reference = float(getattr(detector, "reference_scale", 195))
 
-    def _placed(self, network: Any) -> Any:
-        if not isinstance(network, nn.Module):
-            return network
+    def _placed(self, network: nn.Module) -> nn.Module:
         network = network.to(self.device, self.dtype).to(memory_format=torch.channels_last)
         return network.eval().requires_grad_(False)
 
@@ -84,17 +79,8 @@ class Networks:
         `side` is the longest side, pixels, of the picture that the network sees.
         """
         scale = min(side / max(image.shape[:2]), 1.0)
-        small = (
-            image
-            if scale == 1
-            else cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        )
-        if isinstance(self._detector, nn.Module):
-            found = self._s3fd(small, min_score)
-        else:
-            rows = self._detector.detect_from_image(np.ascontiguousarray(small))
-            found = np.array([row[:5] for row in rows], np.float32).reshape(-1, 5)
-            found = found[found[:, 4] >= min_score]
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        found = self._s3fd(small, min_score)
         back = np.array([image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]])
         found[:, :4] *= np.tile(back, 2).astype(np.float32)
         return found
@@ -147,10 +133,8 @@ class Networks:
 
 
 def load(
-    detector: str = "sfd",
     *,
     folder: str | Path | None = None,
-    mirror: str | None = None,
     files: Mapping[str, str | Path] | None = None,
     device: str = "cpu",
     precision: str = "float32",
@@ -159,9 +143,7 @@ def load(
 
     Parameters
     ----------
-    detector : ``sfd`` (S3FD), or another of face-alignment's, which bring their own weights.
     folder : where the weights lie or are put; the manifest's place by default.
-    mirror : address or folder to take them from instead of their own host.
     files : paths under the names ``sfd`` and ``fan``, used as they are (own training: no hash).
     device : ``cpu`` or ``cuda``.
     precision : ``float32``, ``bfloat16`` or ``float16``.
@@ -173,25 +155,16 @@ def load(
     WeightsError
         Where a file is no weights of this network.
     """
-    _checks.one_of(detector, DETECTORS, "detector")
     models = importlib.import_module("face_alignment.models")
     given = dict(files or {})
-    fetch = partial(manifest.fetch, folder=folder or None, mirror=mirror or None)
+    fetch = partial(manifest.fetch, folder=folder or None)
     fan = _filled(models.FAN(4), given.get("fan") or fetch("weights_fan"))
-    finder: Any
-    if detector == "sfd":
-        network = importlib.import_module("face_alignment.detection.sfd.net_s3fd").s3fd()
-        finder = _filled(network, given.get("sfd") or fetch("weights_s3fd"))
-    else:
-        module = importlib.import_module(f"face_alignment.detection.{detector}")
-        own = {"path_to_detector": str(given[detector])} if detector in given else {}
-        finder = module.FaceDetector(device=device, **own)
+    network = importlib.import_module("face_alignment.detection.sfd.net_s3fd").s3fd()
+    finder = _filled(network, given.get("sfd") or fetch("weights_s3fd"))
     return Networks(finder, fan, device, precision)
 
 
-def track(
-    path: str | Path, networks: Networks, options: Options | None = None, *, smoothing: float = 0.0
-) -> tracks.FaceTrack:
+def track(path: str | Path, networks: Networks, options: Options | None = None) -> tracks.FaceTrack:
     """Follow one person's face through a recording, in memory that does not grow with it.
 
     Parameters
@@ -199,7 +172,6 @@ def track(
     path : the recording.
     networks : of `load`.
     options : how they are run.
-    smoothing : standard deviation of the smoothing in time, frames; 0 is off.
     """
     info, how = video.probe(path), options or Options()
     points = np.full((info.n_frames, anatomy.N_LANDMARKS, 2), np.nan, np.float32)
@@ -210,8 +182,7 @@ def track(
         for frame, (found, trust) in zip(chunk, placed):
             points[frame.number], confidence[frame.number] = found, trust
     log.info("%s: %d detections in %d frames", path, follower.detections, info.n_frames)
-    made = tracks.from_landmarks(points, confidence, info.fps, "s3fd_fan")
-    return tracks.smooth(made, smoothing)
+    return tracks.from_landmarks(points, confidence, info.fps, "s3fd_fan")
 
 
 class _Follower:
@@ -257,7 +228,9 @@ class _Follower:
         return None if chosen is None else found[chosen, :4].astype(np.float64)
 
     def _place(self, images: list[np.ndarray], box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        centre, side = _square(box, self.networks.reference)
+        width, height = np.maximum(box[2:] - box[:2], 1.0)
+        centre = (box[:2] + box[2:]) / 2 - np.array([0.0, LIFT * height])
+        side = SIDE * float(width + height)
         scale = CROP / side
         shift = CROP / 2 - 0.5 - (centre - 0.5) * scale
         matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
@@ -308,12 +281,6 @@ def choose(found: np.ndarray, last: np.ndarray | None, lost: int = 0) -> int | N
     away = away + np.abs(np.log(np.maximum(sides, 1e-9) / size))
     nearest = int(np.argmin(away))
     return nearest if away[nearest] < 0.75 + 0.1 * lost else None
-
-
-def _square(box: np.ndarray, reference: float) -> tuple[np.ndarray, float]:
-    width, height = np.maximum(box[2:] - box[:2], 1.0)
-    centre = (box[:2] + box[2:]) / 2 - np.array([0.0, LIFT * height])
-    return centre, float(SIDE * (width + height) / reference)
 
 
 def _corners(box: np.ndarray) -> np.ndarray:

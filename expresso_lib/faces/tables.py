@@ -28,35 +28,14 @@ log = logging.getLogger(__name__)
 X_COLUMNS = tuple(f"x_{i}" for i in range(anatomy.N_LANDMARKS))
 Y_COLUMNS = tuple(f"y_{i}" for i in range(anatomy.N_LANDMARKS))
 GAZE = ("gaze_x", "gaze_y")
-INTENSITY, PROBABILITY, BLENDSHAPE = (
-    "intensity, 0 to 5",
-    "probability, 0 to 1",
-    "blendshape, 0 to 1 (proxy)",
-)
+INTENSITY, PROBABILITY = "intensity, 0 to 5", "probability, 0 to 1"
+BLENDSHAPE = "blendshape, 0 to 1 (proxy)"
 SURE = 0.5  # confidence from which a row counts where a tool writes no success
 # The 98 points of WFLW that lie where the 68 of iBUG do: every second of the jaw, the brows' upper
 # edges, nose, eyes without their middle points, lips.
-WFLW = (
-    *range(0, 33, 2),
-    *range(33, 38),
-    *range(42, 47),
-    *range(51, 60),
-    60,
-    61,
-    63,
-    64,
-    65,
-    67,
-    68,
-    69,
-    71,
-    72,
-    73,
-    75,
-    *range(76, 96),
-)
+WFLW = np.r_[0:33:2, 33:38, 42:47, 51:62, 63:66, 67:70, 71:74, 75:96]
 # Which points of a set are the 68, by the set's size.
-SETS: dict[int, np.ndarray] = {68: np.arange(68), 98: np.array(WFLW), 468: VERTICES, 478: VERTICES}
+SETS: dict[int, np.ndarray] = {68: np.arange(68), 98: WFLW, 468: VERTICES, 478: VERTICES}
 # How tools name a point's coordinates; the last two are scripts around MediaPipe.
 POINTS = (
     ("x_{}", "y_{}"),
@@ -160,10 +139,11 @@ def read_faces(path: str | Path) -> pd.DataFrame:
     if name is None:
         raise TableError(
             f"{path} is no table of {', '.join(t.title for t in TOOLS.values())}: OpenFace's has "
-            f"frame and confidence; it has {', '.join(map(str, table.columns[:8]))} …"
+            f"frame and confidence; it has {_first(table)}"
         )
     tool = TOOLS[name]
-    _require(table, (tool.frame,), path, tool.title)
+    if tool.frame not in table:
+        raise TableError(f"{path} lacks {tool.frame} of {tool.title}; it has {_first(table)}")
     if name == "openface3":
         table = _unfolded(table)
     keyed = _keyed(table, path, tool)
@@ -192,7 +172,7 @@ def by_frame(
     TableError
         Where the last frame is far beyond what the rows can be of, and `n_frames` is not given.
     """
-    known = sorted({int(one) for one in table["face"]})
+    path, known = table.attrs.get("path", "table"), sorted({int(one) for one in table["face"]})
     _checks.one_of(face, [None, *known], "face")
     if face is None:
         trust = table["confidence"].where(table["usable"], 0.0)
@@ -200,25 +180,20 @@ def by_frame(
         face = int(sums.index.to_numpy()[sums.to_numpy().argmax()]) if len(table) else 0
     rows = table[table["face"] == face]
     if len(known) > 1:
-        log.warning("%s: face %d of %s is followed", table.attrs.get("path", "table"), face, known)
+        log.warning("%s: face %d of %s is followed", path, face, known)
     rows = rows.sort_values("confidence", kind="stable").drop_duplicates("frame", keep="last")
     length = (int(rows["frame"].max()) + 1 if len(rows) else 0) if n_frames is None else n_frames
     if n_frames is None and length > 20 * len(rows) + 10_000:
         raise TableError(
-            f"{table.attrs.get('path', 'table')} has {len(rows)} rows and a frame {length - 1}; "
-            "write it again, or give the video's number of frames."
+            f"{path} has {len(rows)} rows and a frame {length - 1}; write it again, or give the "
+            "video's number of frames."
         )
     beyond = int((rows["frame"] >= length).sum())
     full = rows.set_index("frame").reindex(range(length))
     absent = int(full["face"].isna().sum())
     if beyond or absent:
-        log.warning(
-            "%s: %d rows beyond frame %d, %d frames without a row",
-            table.attrs.get("path", "table"),
-            beyond,
-            length - 1,
-            absent,
-        )
+        text = "%s: %d rows beyond frame %d, %d frames without a row"
+        log.warning(text, path, beyond, length - 1, absent)
     full["usable"] = full["usable"].eq(True)
     full.attrs = dict(table.attrs)
     return full
@@ -285,15 +260,10 @@ def from_table(
         Where the table cannot be read or holds no landmarks.
     """
     rows = by_frame(read_faces(path), n_frames, face=face)
-    signals = {
-        name: rows[name].where(rows["usable"]).to_numpy(float)
-        for name in GAZE
-        if rows[name].notna().any()
-    }
-    confidence = rows["confidence"].to_numpy(float)
-    return tracks.from_landmarks(
-        landmarks(rows, size), confidence, fps, rows.attrs["tool"], signals
-    )
+    gaze = rows[list(GAZE)].where(rows["usable"]).astype(float).dropna(axis=1, how="all")
+    signals = {str(name): values.to_numpy() for name, values in gaze.items()}
+    confidence, tool = rows["confidence"].to_numpy(float), rows.attrs["tool"]
+    return tracks.from_landmarks(landmarks(rows, size), confidence, fps, tool, signals)
 
 
 def _point_names(rows: pd.DataFrame, path: str, tool: Tool) -> list[tuple[str, str]]:
@@ -311,9 +281,7 @@ def _point_names(rows: pd.DataFrame, path: str, tool: Tool) -> list[tuple[str, s
                 f"which nobody says which are the {anatomy.N_LANDMARKS}; known sets "
                 f"have {', '.join(map(str, SETS))}."
             )
-    raise TableError(
-        f"{path} lacks x_0 … y_67 of 68 landmarks; it has {', '.join(map(str, rows.columns[:8]))} …"
-    )
+    raise TableError(f"{path} lacks x_0 … y_67 of 68 landmarks; it has {_first(rows)}")
 
 
 def _keyed(table: pd.DataFrame, path: str | Path, tool: Tool) -> pd.DataFrame:
@@ -389,10 +357,5 @@ def _unfolded(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([rest, pd.DataFrame(columns, index=table.index)], axis=1)
 
 
-def _require(table: pd.DataFrame, names: tuple[str, ...], path: object, what: str) -> None:
-    missing = [name for name in names if name not in table.columns]
-    if missing:
-        raise TableError(
-            f"{path} lacks {', '.join(missing)} of {what}; it has "
-            f"{', '.join(map(str, table.columns[:8]))} …"
-        )
+def _first(table: pd.DataFrame) -> str:
+    return f"{', '.join(map(str, table.columns[:8]))} …"

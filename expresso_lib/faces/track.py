@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -47,35 +48,20 @@ class FaceTrack:
 
     def save(self, path: str | Path) -> Path:
         """Write NPZ atomically."""
+        arrays: dict[str, Any] = {k: v for k, v in vars(self).items() if k != "signals"}
+        arrays |= {f"signal:{name}": values for name, values in self.signals.items()}
         with store.atomic(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(
-                file,
-                boxes=self.boxes,
-                landmarks=self.landmarks,
-                confidence=self.confidence,
-                fps=self.fps,
-                source=self.source,
-                **{f"signal:{name}": values for name, values in self.signals.items()},  # type: ignore[arg-type]
-            )
+            np.savez_compressed(file, **arrays)
         return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> FaceTrack:
         """Read what `save` wrote."""
         with np.load(_checks.existing_file(path, "face track"), allow_pickle=False) as file:
-            signals = {
-                name.removeprefix("signal:"): file[name]
-                for name in file.files
-                if name.startswith("signal:")
-            }
-            return cls(
-                file["boxes"],
-                file["landmarks"],
-                file["confidence"],
-                float(file["fps"]),
-                str(file["source"]),
-                signals,
-            )
+            arrays: dict[str, Any] = {name: file[name] for name in file.files}
+        signals = {k[7:]: arrays.pop(k) for k in [*arrays] if k.startswith("signal:")}
+        arrays |= {"fps": float(arrays["fps"]), "source": str(arrays["source"])}
+        return cls(**arrays, signals=signals)
 
 
 def from_landmarks(

@@ -63,12 +63,6 @@ class VideoInfo:
         """Length of the recording, the last frame included."""
         return float(self.times[-1] + 1 / self.fps)
 
-    @property
-    def variable(self) -> bool:
-        """Whether frame intervals differ by more than a tenth of their median."""
-        gaps = np.diff(self.times)
-        return bool(len(gaps) and np.abs(gaps - np.median(gaps)).max() > 0.1 * np.median(gaps))
-
 
 def probe(path: str | Path) -> VideoInfo:
     """Describe a recording: size, rate, frames, time stamps.

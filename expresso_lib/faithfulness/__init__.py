@@ -8,49 +8,18 @@
 
 from expresso_lib.faithfulness.interventions import (
     PLACED,
-    STRETCHES,
-    Effect,
-    Scene,
-    by_region,
     by_stretch,
     effects,
     rendered_scenes,
-    scores,
     stage,
 )
 from expresso_lib.faithfulness.metrics import (
     QUESTIONS,
     by_factor,
     cell,
-    evidence,
     removals,
     strongest_control,
     table,
     trust_table,
 )
 from expresso_lib.faithfulness.trials import agreement_table, examine, indicators, trial
-
-__all__ = [
-    "PLACED",
-    "QUESTIONS",
-    "STRETCHES",
-    "Effect",
-    "Scene",
-    "agreement_table",
-    "by_factor",
-    "by_region",
-    "by_stretch",
-    "cell",
-    "effects",
-    "evidence",
-    "examine",
-    "indicators",
-    "removals",
-    "rendered_scenes",
-    "scores",
-    "stage",
-    "strongest_control",
-    "table",
-    "trial",
-    "trust_table",
-]

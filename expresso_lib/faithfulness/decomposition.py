@@ -90,12 +90,5 @@ def beyond_chance(regions: pd.DataFrame, dealt: Sequence[pd.DataFrame]) -> pd.Da
         largest[number] = beyond[number] / np.maximum(others.std(axis=0, ddof=1), 1e-12)
     # All heads are treated alike, the true one too: that is what makes the rank exact.
     reached = (largest[1:].max(axis=1)[:, None] >= largest[0]).sum(axis=0)
-    return pd.DataFrame(
-        {
-            "estimate": beyond[0],
-            "low": beyond[1:].min(axis=0),
-            "high": beyond[1:].max(axis=0),
-            "p": (1 + reached) / (1 + len(dealt)),
-        },
-        index=heads[0].index,
-    )
+    ends = {"estimate": beyond[0], "low": beyond[1:].min(axis=0), "high": beyond[1:].max(axis=0)}
+    return pd.DataFrame(ends | {"p": (1 + reached) / (1 + len(dealt))}, index=heads[0].index)

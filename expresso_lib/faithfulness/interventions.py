@@ -306,22 +306,3 @@ def time_use(
     }
     whole = scores(model, shown, output=output)
     return {name: whole - scores(model, x, output=output) for name, x in disturbed.items()}
-
-
-def swap(
-    model: nn.Module, shown: Tensor, donors: Tensor, masks: np.ndarray, *, output: int | None = None
-) -> np.ndarray:
-    """Change of the score, (N,) points, when masked pixels are taken from another recording.
-
-    f(x) - f(x with the donor's pixels): large where the model reads what should not matter, a
-    headset for instance. It needs no renderer, so it works on real recordings.
-
-    Parameters
-    ----------
-    shown, donors : Tensor
-        (N, 3, T, H, W).
-    masks : np.ndarray
-        (N, T, H, W) bool.
-    """
-    mixed = torch.where(torch.from_numpy(masks)[:, None], donors, shown)
-    return scores(model, shown, output=output) - scores(model, mixed, output=output)

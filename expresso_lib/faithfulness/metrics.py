@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -373,12 +374,7 @@ def trust_table(found: pd.DataFrame) -> pd.DataFrame:
     for method, baseline in ways:
         if baseline == "none" or method == "randomised":
             continue
-
-        def get(
-            metric: str, method: str = method, baseline: str = baseline, **options: str
-        ) -> pd.Series:
-            return cell(found, method, baseline, metric, **options)
-
+        get = partial(cell, found, method, baseline)
         numbers = {
             "fidelity": get("interventional_fidelity")["estimate"],
             "rank": get("interventional_rank")["estimate"],
@@ -417,25 +413,13 @@ def by_factor(rows: pd.DataFrame, found: pd.DataFrame, *, method: str = "DeepLif
     part = part[(part["method"] == method) & (part["baseline"] == baseline)]
     lines = []
     for factor, one in part.groupby("factor", sort=False):
-        here = {
-            metric: cell(found, method, baseline, metric, factor=str(factor))
-            for metric in ("interventional_fidelity", "fidelity_given_amount", "sign")
-        }
-        region = cell(found, method, baseline, "interventional_fidelity", factor=str(factor),
-                      support="region")  # fmt: skip
-        low, high = here["interventional_fidelity"][["ci_low", "ci_high"]]
-        lines.append(
-            {
-                "factor": anatomy.FACTOR_TITLES.get(str(factor), str(factor)),
-                "sd of effect": one["effect"].std(),
-                "fidelity": here["interventional_fidelity"]["estimate"],
-                "from": low,
-                "to": high,
-                "on regions": region["estimate"],
-                "given amount": here["fidelity_given_amount"]["estimate"],
-                "right sign": here["sign"]["estimate"],
-            }
-        )
+        get = partial(cell, found, method, baseline, factor=str(factor))
+        title = anatomy.FACTOR_TITLES.get(str(factor), str(factor))
+        line = {"factor": title, "sd of effect": one["effect"].std()}
+        line |= dict(zip(("fidelity", "from", "to"), get("interventional_fidelity")[ENDS]))
+        line["on regions"] = get("interventional_fidelity", support="region")["estimate"]
+        line["given amount"] = get("fidelity_given_amount")["estimate"]
+        lines.append(line | {"right sign": get("sign")["estimate"]})
     return pd.DataFrame(lines)
 
 
@@ -452,14 +436,8 @@ def removals(rows: pd.DataFrame, *, method: str = "DeepLift",
     part = rows[(rows["metric"] == "evidence") & (rows["support"] == "changed")]
     part = part[(part["method"] == method) & (part["baseline"] == baseline)]
     output = rows[rows["metric"] == "output"].drop_duplicates("clip").set_index("clip")["value"]
-    found = pd.DataFrame(
-        {
-            "recording": part["clip"],
-            "removal": part["factor"],
-            "prediction": output.loc[part["clip"]].to_numpy() - part["effect"].to_numpy(),
-            "promised": -part["said"],
-            "actual": -part["effect"],
-        }
-    )
+    found = part[["clip", "factor"]].set_axis(["recording", "removal"], axis=1)
+    prediction = part["clip"].map(output) - part["effect"]
+    found = found.assign(prediction=prediction, promised=-part["said"], actual=-part["effect"])
     whole = pd.DataFrame({"recording": output.index, "removal": "none", "prediction": output})
     return pd.concat([whole, found], ignore_index=True)

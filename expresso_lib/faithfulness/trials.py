@@ -151,7 +151,7 @@ def explain(
     go by region and stretch otherwise.
     """
     method, baseline, *word = way
-    if attribution.method_name(method) in ("Occlusion", "ShapleySampling") and not word:
+    if method in ("Occlusion", "ShapleySampling") and not word:
         options = {"regions": torch.from_numpy(scene.regions)[None], "stretches": 4} | options
     reference = scene.reference(baseline)
     return attribution.attribute(model, scene.clip, method, reference, **options)

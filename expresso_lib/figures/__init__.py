@@ -12,5 +12,3 @@ components  `removals` and `slider`: computed before, moved by hand, without a k
 from expresso_lib.figures.components import removals, slider
 from expresso_lib.figures.statistics import forest
 from expresso_lib.figures.style import FigureError
-
-__all__ = ["FigureError", "forest", "removals", "slider"]

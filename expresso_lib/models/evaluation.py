@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -168,43 +168,6 @@ def summary(scores: pd.DataFrame, recipe: str) -> dict[str, float]:
     return found
 
 
-def summary_difference(differences: pd.DataFrame, a: str, b: str) -> dict[str, float]:
-    """Participant-level numbers of one pair for the prose, from table ``model_differences``."""
-    if a == b:  # the default is itself the image model, or has no weights
-        return {f"{metric}{end}": 0.0 for metric in METRICS for end in ("", "_low", "_high")}
-    rows = differences[differences["level"] == "participant"]
-    rows = rows[(rows["recipe_a"] == a) & (rows["recipe_b"] == b)]
-    if rows.empty:
-        raise ValueError(f"{a} was not compared with {b}; add the pair to model_differences.")
-    return _numbers(rows)
-
-
-def decided(difference: Mapping[str, float], metric: str) -> str:
-    """Say what a paired difference decides about its first recipe.
-
-    Parameters
-    ----------
-    difference : mapping
-        From `summary_difference`.
-    metric : str
-        One of ``METRICS``; errors are better when smaller.
-
-    Returns
-    -------
-    str
-        "wins", "loses", or "undecided" where the interval holds 0 or is missing.
-
-    Examples
-    --------
-    >>> decided({"mae": -1.0, "mae_low": -2.0, "mae_high": -0.1}, "mae")
-    'wins'
-    """
-    low, high = difference[f"{metric}_low"], difference[f"{metric}_high"]
-    if not (low > 0 or high < 0):
-        return "undecided"
-    return "wins" if (high < 0) == (metric in ("mae", "rmse")) else "loses"
-
-
 def _numbers(rows: pd.DataFrame) -> dict[str, float]:
     found: dict[str, float] = {}
     for row in rows.itertuples():
@@ -219,14 +182,11 @@ class Errors:
 
     participant: pd.DataFrame  # participant, band, prediction, score, error
     by_band: pd.DataFrame  # band, n, score, prediction, error, mae; bands by their scores
-    by_task: pd.DataFrame  # task, n, score, prediction, error, mae; n recordings
     slope: float  # of prediction on score; below 1 is regression to the mean
 
 
-def errors(
-    predictions: pd.DataFrame, participants: pd.DataFrame, recordings: pd.DataFrame
-) -> Errors:
-    """Errors of one recipe by participant, severity band and task.
+def errors(predictions: pd.DataFrame, participants: pd.DataFrame) -> Errors:
+    """Errors of one recipe by participant and severity band.
 
     Parameters
     ----------
@@ -234,25 +194,13 @@ def errors(
         Of one recipe.
     participants : DataFrame
         participant, band.
-    recordings : DataFrame
-        recording, and task where the data set has tasks.
     """
     people = by_level(predictions, "participant")
     people["error"] = people["prediction"] - people["score"]
     bands = participants.set_index("participant")["band"].astype(str)
     people["band"] = people["participant"].map(bands)
-    clip = by_level(predictions, "clip")
-    single = clip.groupby("recording", as_index=False)[["prediction", "score"]].mean()
-    single["error"] = single["prediction"] - single["score"]
-    tasks = recordings.set_index("recording").get("task")
-    single["task"] = "all" if tasks is None else single["recording"].map(tasks).fillna("unnamed")
     slope = float(np.polyfit(people["score"], people["prediction"], 1)[0])
-    by_band = _grouped(people, "band").sort_values("score", ignore_index=True)
-    return Errors(people, by_band, _grouped(single, "task"), slope)
-
-
-def _grouped(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    groups = rows.assign(mae=rows["error"].abs()).groupby(column)
+    groups = people.assign(mae=people["error"].abs()).groupby("band")
     means = groups[["score", "prediction", "error", "mae"]].mean()
     means.insert(0, "n", groups.size())
-    return means.reset_index()
+    return Errors(people, means.reset_index().sort_values("score", ignore_index=True), slope)

@@ -48,55 +48,6 @@ def _archive(path: Path) -> clips.ClipArchive:
     return clips.ClipArchive.load(path)
 
 
-def clip_set(
-    archives: Mapping[str, Path],
-    recordings: pd.DataFrame,
-    participants: pd.DataFrame,
-    *,
-    frames: int,
-    step: int = 0,
-    dilation: int = 1,
-) -> ClipSet:
-    """All clips of a cohort.
-
-    Parameters
-    ----------
-    archives : mapping
-        Recording to the file that `clips.prepare` made.
-    recordings : DataFrame
-        ``recording``, ``participant`` (and ``task``).
-    participants : DataFrame
-        ``participant``, ``score``.
-    frames : int
-        T.
-    step, dilation : int
-        Of `clips.windows`.
-
-    Raises
-    ------
-    ValueError
-        No recording is as long as one clip.
-    """
-    score_of = participants.set_index("participant")["score"]
-    tables, windows = [], []
-    for row in recordings.sort_values(["participant", "recording"]).itertuples():
-        archive = _archive(archives[row.recording])
-        chosen = clips.windows(archive.n_frames, frames, step=step, dilation=dilation)
-        if not len(chosen):
-            log.warning("%s is shorter than one clip and left out", row.recording)
-            continue
-        table = clips.clip_table(
-            archive, chosen, participant=row.participant, recording=row.recording
-        )
-        # One person may score differently from session to session.
-        score = getattr(row, "score", score_of[row.participant])
-        tables.append(table.assign(score=float(score)))
-        windows.append(chosen)
-    if not tables:
-        raise ValueError(f"no recording has {frames} frames at the clips' rate; use fewer.")
-    return ClipSet(pd.concat(tables, ignore_index=True), np.concatenate(windows), dict(archives))
-
-
 @dataclass(frozen=True, eq=False)
 class Study:
     """What every recipe of a grid shares: who, which files, which folds."""
@@ -113,15 +64,31 @@ class Study:
     device: str = "cpu"
 
     def clip_set(self, recipe: Recipe) -> ClipSet:
-        """The clips a recipe is fed."""
-        return clip_set(
-            self.archives[recipe.input],
-            self.recordings,
-            self.participants,
-            frames=recipe.frames,
-            step=self.step,
-            dilation=self.dilation,
-        )
+        """The clips a recipe is fed.
+
+        Raises
+        ------
+        ValueError
+            No recording is as long as one clip.
+        """
+        archives, score_of = self.archives[recipe.input], self.scores()
+        tables, windows = [], []
+        for row in self.recordings.sort_values(["participant", "recording"]).itertuples():
+            archive = _archive(archives[row.recording])
+            chosen = clips.windows(
+                archive.n_frames, recipe.frames, step=self.step, dilation=self.dilation
+            )
+            if not len(chosen):
+                log.warning("%s is shorter than one clip and left out", row.recording)
+                continue
+            names = {"participant": row.participant, "recording": row.recording}
+            table = clips.clip_table(archive, chosen, **names)
+            tables.append(table.assign(score=score_of[row.recording]))
+            windows.append(chosen)
+        if not tables:
+            raise ValueError(f"no recording has {recipe.frames} frames at the clips' rate.")
+        table = pd.concat(tables, ignore_index=True)
+        return ClipSet(table, np.concatenate(windows), dict(archives))
 
     def cutting(self) -> dict[str, Any]:
         """What decides the clips beside the archives, their order included."""
@@ -142,14 +109,9 @@ class Study:
 
     def model(self, recipe: Recipe) -> networks.VideoRegressor:
         """The network of a recipe, before any fit."""
-        return networks.build(
-            recipe.model,
-            weights=recipe.weights,
-            frames=recipe.frames,
-            size=self.size,
-            input=recipe.input,
-            seed=recipe.seed,
-        )
+        names = ("weights", "frames", "input", "seed")
+        asked = {name: getattr(recipe, name) for name in names}
+        return networks.build(recipe.model, size=self.size, **asked)
 
     def inputs(self, recipe: Recipe) -> tuple[Path, ...]:
         """Files whose contents decide a recipe's result."""
@@ -206,38 +168,23 @@ def study_of(
         way: {path.stem: path for path in sorted((folder / f"clips_{way}").glob("*.npz"))}
         for way in networks.INPUTS
     }
-    kept = recordings[recordings["recording"].isin(list(archives["face"]))]
+    kept = recordings[recordings["recording"].isin(list(archives["face"]))].reset_index(drop=True)
     people = participants[participants["participant"].isin(kept["participant"])]
-    wanted = parameters.training
-    return Study(
-        people.reset_index(drop=True),
-        kept.reset_index(drop=True),
-        archives,
-        schemes(people, folds=wanted.folds, repeats=wanted.repeats, seed=wanted.seed),
-        folder / "features",
-        size=parameters.clips.size,
-        step=parameters.clips.step,
-        dilation=parameters.clips.dilation,
-        tuning=models.FineTuning.of(wanted),
-        device=wanted.device,
-    )
+    wanted, cut = parameters.training, parameters.clips
+    tuning = models.FineTuning.of(wanted)
+    folds = schemes(people, folds=wanted.folds, repeats=wanted.repeats, seed=wanted.seed)
+    shape = {"size": cut.size, "step": cut.step, "dilation": cut.dilation}
+    people, place = people.reset_index(drop=True), folder / "features"
+    return Study(people, kept, archives, folds, place, **shape, tuning=tuning, device=wanted.device)
 
 
 def default_recipe(parameters: config.Parameters) -> Recipe:
     """The recipe that a run's parameters declare, before anything is looked at."""
-    wanted = parameters.training
-    return Recipe(
-        model=wanted.model,
-        weights=wanted.weights,
-        input=parameters.clips.input,
-        frames=parameters.clips.frames,
-        cohort=parameters.cohort.source,
-        variant=parameters.cohort.variant,
-        seed=wanted.seed,
-        fit=wanted.fit,
-        folds=wanted.folds,
-        repeats=wanted.repeats,
-    )
+    names = ("model", "weights", "seed", "fit", "folds", "repeats")
+    wanted = {name: getattr(parameters.training, name) for name in names}
+    shape = {name: getattr(parameters.clips, name) for name in ("input", "frames")}
+    who = parameters.cohort
+    return Recipe(**wanted, **shape, cohort=who.source, variant=who.variant)
 
 
 def grid(default: Recipe, *, full: bool, longest: int | None = None) -> list[Recipe]:
@@ -389,14 +336,8 @@ def tuned(
         items.append(
             store.Item(f"without_{key}", shared | {"unseen": names}, inputs, (recipe, study))
         )
-    done = store.map(
-        tune,
-        items,
-        out=study.folder.parent / "tuned" / recipe.name,
-        executor=executor,
-        suffix=".safetensors",
-        describe="fine-tuning",
-    )
+    options = {"executor": executor, "suffix": ".safetensors", "describe": "fine-tuning"}
+    done = store.map(tune, items, out=study.folder.parent / "tuned" / recipe.name, **options)
     return [outcome.path for outcome in done]
 
 
@@ -426,16 +367,6 @@ def tune(item: store.Item, path: Path) -> None:
     )  # fmt: skip
     (path.parent / f"{item.name}.state").unlink(missing_ok=True)
     networks.save(path, model, {"curves": curves.to_dict("list")})
-
-
-def learning_curves(recipe: Recipe, study: Study) -> pd.DataFrame:
-    """Curves of every fold's fine-tuning: fold, part, epoch, train_rmse, stop_mae, best_mae."""
-    groups = _tested(study)
-    parts = [
-        pd.DataFrame(networks.load(path)[1]["curves"]).assign(fold=number)
-        for number, path in enumerate(tuned(recipe, study, groups))
-    ]
-    return pd.concat(parts, ignore_index=True)
 
 
 def _predictions(model: nn.Module, data: ClipSet, rows: np.ndarray, device: str) -> np.ndarray:

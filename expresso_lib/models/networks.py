@@ -158,8 +158,6 @@ class Backbone:
     mean: tuple[float, ...] = KINETICS_MEAN
     std: tuple[float, ...] = KINETICS_STD
     weights: Mapping[str, str] | None = None  # name of the weights: entry of the data manifest
-    video: bool = True
-    takes: tuple[int, int] | None = None  # the one (frames, size) that fits, if only one does
 
 
 def _split_resnet3d(network: nn.Module) -> list[nn.Module]:
@@ -212,13 +210,13 @@ def _torchvision(
     is_image = name.startswith("resnet")
     weights = {"imagenet" if is_image else "kinetics400": f"weights_{name}"}
     make = getattr(resnet if is_image else video, name)
-    return Backbone(make, split, weights=weights, video=not is_image, **options)
+    return Backbone(make, split, weights=weights, **options)
 
 
 BACKBONES: dict[str, Backbone] = {
     "small": Backbone(_small, **_OURS),
-    "small_image": Backbone(partial(_small, alone=True), video=False, **_OURS),
-    "small_image_sd": Backbone(partial(_small, alone=True, spread=True), video=False, **_OURS),
+    "small_image": Backbone(partial(_small, alone=True), **_OURS),
+    "small_image_sd": Backbone(partial(_small, alone=True, spread=True), **_OURS),
     "r2plus1d_18": _torchvision("r2plus1d_18", _split_resnet3d),
     "r3d_18": _torchvision("r3d_18", _split_resnet3d),
     "swin3d_t": _torchvision("swin3d_t", _split_swin3d, **_IMAGENET),
@@ -333,8 +331,6 @@ def _probe(description: Mapping[str, Any]) -> int:
     name, frames, size = (description[key] for key in ("model", "frames", "size"))
     backbone = BACKBONES[name]
     problem = f"{name} cannot take clips of {frames} frames of {size} × {size} px"
-    if backbone.takes not in (None, (frames, size)):
-        raise ValueError(f"{problem}; it takes {backbone.takes[0]} of {backbone.takes[1]} px.")
     try:
         with torch.device("meta"), torch.no_grad():
             values = torch.empty(1, 3, frames, size, size)

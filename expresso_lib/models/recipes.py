@@ -33,29 +33,16 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """Short unique name, e.g. ``small-facial-actions-face-32-default-s0``."""
-        return recipe_name(self)
+        """The name under which the recipe stands in every table.
 
-
-def recipe_name(recipe: Recipe) -> str:
-    """The name under which a recipe stands in every table.
-
-    >>> recipe_name(Recipe())
-    'small-facial-actions-face-32-default-s0'
-    >>> recipe_name(Recipe(fit="all", cohort="crema-d"))
-    'small-facial-actions-face-32-default-s0-all-crema-d'
-    """
-    parts = [
-        recipe.model.replace(":", "."),
-        recipe.weights,
-        recipe.input,
-        str(recipe.frames),
-        recipe.variant,
-    ]
-    parts.append(f"s{recipe.seed}")
-    parts += [recipe.fit] if recipe.fit != "ridge" else []
-    parts += [recipe.cohort] if recipe.cohort != "rendered" else []
-    return "-".join(parts)
+        >>> Recipe(fit="all", cohort="crema-d").name
+        'small-facial-actions-face-32-default-s0-all-crema-d'
+        """
+        parts = [self.model.replace(":", "."), self.weights, self.input, str(self.frames)]
+        parts += [self.variant, f"s{self.seed}"]
+        parts += [self.fit] if self.fit != "ridge" else []
+        parts += [self.cohort] if self.cohort != "rendered" else []
+        return "-".join(parts)
 
 
 def recipes_table(recipes: Sequence[Recipe]) -> pd.DataFrame:

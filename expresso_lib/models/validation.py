@@ -79,29 +79,6 @@ def null_fit(table: pd.DataFrame) -> Fit:
     return fit
 
 
-def leaks(table: pd.DataFrame) -> pd.DataFrame:
-    """Leak report of an official split: participants that stand in more than one part.
-
-    Parameters
-    ----------
-    table : DataFrame
-        ``participant``, ``recording``, ``split``.
-
-    Returns
-    -------
-    DataFrame
-        participant, splits (comma-separated), recordings; empty where nothing leaks.
-    """
-    grouped = table.dropna(subset="split").groupby("participant")
-    report = pd.DataFrame(
-        {
-            "splits": grouped["split"].agg(lambda parts: ", ".join(sorted(set(parts)))),
-            "recordings": grouped["recording"].nunique(),
-        }
-    )
-    return report[grouped["split"].nunique() > 1].reset_index()
-
-
 def conformal_interval(predictions: pd.DataFrame, *, level: float = 0.9) -> dict[str, float]:
     """Half width of a participant-level interval around a new participant's prediction.
 

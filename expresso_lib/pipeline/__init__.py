@@ -7,5 +7,3 @@ date through papermill and has the book built.
 
 from expresso_lib.pipeline.project import project_root
 from expresso_lib.pipeline.run import MissingRun, Run, open_run
-
-__all__ = ["MissingRun", "Run", "open_run", "project_root"]

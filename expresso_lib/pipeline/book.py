@@ -52,10 +52,9 @@ def make(
         Chapters that failed, with the reason; they are in the book, as failed.
     """
     run_folder = project.run_folder(root, parameters.run.name)
-    everything = chapters.CHAPTERS
+    forced = [chapter.name for chapter in chapters.CHAPTERS] if force else []
+    failed = run_chapters(chapters.CHAPTERS, parameters, root, force=forced, options=options)
     with alone(run_folder):
-        forced = [chapter.name for chapter in everything] if force else []
-        failed = _run_chapters(everything, parameters, root, forced, options)
         return _build_pages(run_folder, root, student, parameters), failed
 
 
@@ -85,32 +84,23 @@ def run_chapters(
     dict of str
         Name of every chapter that failed, or waits for one that failed, with the reason.
     """
-    with alone(project.run_folder(root, parameters.run.name)):
-        return _run_chapters(wanted, parameters, root, force, options)
-
-
-def _run_chapters(
-    wanted: Sequence[chapters.Chapter],
-    parameters: config.Parameters,
-    root: Path,
-    force: Sequence[str],
-    options: str,
-) -> dict[str, str]:
-    due = {c.name: "forced" if c.name in force else stale(c, parameters, root) for c in wanted}
-    _announce({name: why for name, why in due.items() if why}, parameters)
-    if options:
-        project.record(project.run_folder(root, parameters.run.name), options=options)
     failed: dict[str, str] = {}
-    for chapter in wanted:
-        missing = [name for name in chapter.needs if name in failed]
-        if missing:
-            failed[chapter.name] = f"waits for {missing[0]}"
-        elif chapter.name in force or stale(chapter, parameters, root):
-            logger.info("chapter %s, %s", chapter.number, chapter.title)
-            try:
-                execution.execute(chapter, parameters, root)
-            except execution.ChapterFailed as failure:
-                failed[chapter.name] = str(failure)
+    run_folder = project.run_folder(root, parameters.run.name)
+    with alone(run_folder):
+        due = {c.name: "forced" if c.name in force else stale(c, parameters, root) for c in wanted}
+        _announce({name: why for name, why in due.items() if why}, parameters)
+        if options:
+            project.record(run_folder, options=options)
+        for chapter in wanted:
+            missing = [name for name in chapter.needs if name in failed]
+            if missing:
+                failed[chapter.name] = f"waits for {missing[0]}"
+            elif chapter.name in force or stale(chapter, parameters, root):
+                logger.info("chapter %s, %s", chapter.number, chapter.title)
+                try:
+                    execution.execute(chapter, parameters, root)
+                except execution.ChapterFailed as failure:
+                    failed[chapter.name] = str(failure)
     return failed
 
 

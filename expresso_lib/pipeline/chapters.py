@@ -188,8 +188,7 @@ def outputs_path(chapter: str, run_folder: Path) -> Path:
 
 def read_outputs(chapter: str, run_folder: Path) -> Mapping[str, str]:
     """Return the tables and models a chapter made, name to hash; empty if it never finished."""
-    path = outputs_path(chapter, run_folder)
-    return json.loads(path.read_text(encoding="utf-8"))["made"] if path.is_file() else {}
+    return store.read_json(outputs_path(chapter, run_folder)).get("made", {})
 
 
 def keep_fingerprint(run_folder: Path, name: str, facts: Mapping[str, str]) -> None:
@@ -199,5 +198,4 @@ def keep_fingerprint(run_folder: Path, name: str, facts: Mapping[str, str]) -> N
 
 def kept_fingerprint(run_folder: Path, name: str) -> Mapping[str, str]:
     """Return what `keep_fingerprint` wrote; nothing where it never finished."""
-    path = run_folder / "fingerprints" / f"{name}.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return store.read_json(run_folder / "fingerprints" / f"{name}.json")

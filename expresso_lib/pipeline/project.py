@@ -44,8 +44,7 @@ def run_folder(root: Path, name: str) -> Path:
 
 def facts(folder: Path) -> dict[str, Any]:
     """Return what ``run.json`` of a run's folder holds; nothing where there is none."""
-    path = folder / "run.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return store.read_json(folder / "run.json")
 
 
 def record(folder: Path, **known: Any) -> None:

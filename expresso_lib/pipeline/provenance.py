@@ -12,7 +12,7 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ import pandas as pd
 from expresso_lib import store
 
 SOURCE = "source.json"
-DIGITS = 4
 
 
 def stamp(root: Path) -> dict[str, Any]:
@@ -77,7 +76,7 @@ def keep(folder: Path, name: str, table: pd.DataFrame, **facts: Any) -> Path:
         Anything else to note, e.g. seeds; what `stamp` gives can be overridden.
     """
     path = folder / f"{name}.csv"
-    store.write_text(path, table.round(DIGITS).to_csv(index=False))
+    store.write_text(path, table.round(4).to_csv(index=False))
     noted = {**stamps(folder), name: stamp(Path(__file__).parent) | facts}
     store.write_text(folder / SOURCE, json.dumps(noted, indent=1, sort_keys=True) + "\n")
     return path
@@ -94,8 +93,7 @@ def read(folder: Path) -> dict[str, pd.DataFrame]:
 
 def stamps(folder: Path) -> dict[str, Mapping[str, Any]]:
     """Return the stamp of every committed table; nothing where there are none."""
-    path = folder / SOURCE
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return store.read_json(folder / SOURCE)
 
 
 def stamp_text(facts: Mapping[str, Any]) -> str:
@@ -107,12 +105,3 @@ def stamp_text(facts: Mapping[str, Any]) -> str:
     parts = (("date", ""), ("commit", "at commit "), ("device", "on "))
     known = [f"{before}{facts[name]}" for name, before in parts if facts.get(name)]
     return f"measured {' '.join(known)}" if known else "measured at an unknown date"
-
-
-def age(facts: Mapping[str, Any], today: date | None = None) -> int:
-    """Return the days since a stamp.
-
-    >>> age({"date": "2026-11-26"}, date(2026, 12, 3))
-    7
-    """
-    return ((today or datetime.now(UTC).date()) - date.fromisoformat(facts["date"])).days

@@ -100,16 +100,11 @@ class ChapterFacts:
     def parameters(self) -> pd.DataFrame:
         """Each parameter with its type, its default, this run's value and whether they differ."""
         defaults = self.stamp.get("defaults", {})
-        rows = [
-            (
-                name,
-                type(value).__name__,
-                repr(defaults.get(name)),
-                _shown(name, value),
-                "changed" if defaults.get(name) != value else "",
-            )
-            for name, value in sorted(self.stamp.get("parameters", {}).items())
-        ]
+        rows = []
+        for name, value in sorted(self.stamp.get("parameters", {}).items()):
+            default = defaults.get(name)
+            changed = "changed" if default != value else ""
+            rows.append((name, type(value).__name__, repr(default), _shown(name, value), changed))
         return pd.DataFrame(rows, columns=["parameter", "type", "default", "this run", "differs"])
 
 
@@ -130,7 +125,7 @@ class Facts:
     @cached_property
     def run(self) -> dict[str, Any]:
         """What the pipeline recorded in ``run.json``."""
-        return _read_json(self.folder / "run.json", {})
+        return project.facts(self.folder)
 
     @property
     def freshness(self) -> str:
@@ -171,20 +166,14 @@ class Facts:
     def bench(self, kind: str, caption: str, **where: Any) -> str:
         """Write benchmarks (`kind` "goal") or calibrations ("test"), each with its stamp."""
         # Measured here, or the committed table of the last time that all was measured.
-        known = _read_json(self.folder.parent / "bench.json", []) or _read_json(BENCHMARKS, [])
-        rows = [row | {"share": _share(row.get("test", ""))} for row in known if kind in row]
-        rows = [row for row in rows if all(row.get(key) == value for key, value in where.items())]
-        measured = {_thing(row) for row in rows if row.get("value") is not None}
-        lines = pd.DataFrame(
-            [
-                (_goal if kind == "goal" else _calibration)(row)
-                | {"measured on": row.get("device", ""), "stamp": _when(row)}
-                for row in rows
-                if not (kind == "goal" and row["value"] is None and _thing(row) in measured)
-            ]
-        )
+        known = store.read_json(self.folder.parent / "bench.json") or store.read_json(BENCHMARKS)
+        rows = [row | {"share": _share(row.get("test", ""))} for row in known or () if kind in row]
+        written = _goal if kind == "goal" else _calibration
+        lines = pd.DataFrame([written(row) for row in rows if where.items() <= row.items()])
         if kind == "goal" and len(lines):
-            lines = lines.sort_values(["goal", "what"])
+            # What no machine at hand could measure gives way to its value from another.
+            twice = lines.duplicated(["goal", "what"], keep=False)
+            lines = lines[~twice | (lines["measured"] != MISSING)].sort_values(["goal", "what"])
         for column in ("measured on", "stamp") if len(lines) else ():
             same = [name for name in lines[column].unique() if name]
             if len(same) == 1:  # said once, it leaves room for the notes
@@ -318,32 +307,22 @@ def raw(text: str) -> str:
     return f"\n````{{raw}} html\n{text}\n````\n"
 
 
-def _thing(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What a line of the benchmarks measures, on whatever machine."""
-    return tuple(row.get(key) for key in ("goal", "what", "test", "scenario", "n"))
-
-
-def _measured(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
 def _goal(row: Mapping[str, Any]) -> dict[str, Any]:
-    known = row["value"] is not None  # else a goal of a machine that is not at hand
-    least = row.get("better") == "higher"
-    holds = known and (row["value"] >= row["bar"] if least else row["value"] <= row["bar"])
-    return {
-        "goal": row["goal"],
-        "what": row.get("what", ""),
-        "measured": _measured(row["value"]) if known else MISSING,
-        "bar": f"{'at least' if least else 'at most'} {row['bar']:g}",
-        "reached": ("yes" if holds and row.get("gate", True) else "no") if known else "",
-        "note": row.get("note", ""),
-    }
+    value, least = row["value"], row.get("better") == "higher"
+    line = {"goal": row["goal"], "what": row.get("what", ""), "measured": MISSING}
+    line |= {"bar": f"{'at least' if least else 'at most'} {row['bar']:g}", "reached": ""}
+    if value is not None:  # else a goal of a machine that is not at hand
+        holds = value >= row["bar"] if least else value <= row["bar"]
+        line["measured"] = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+        line["reached"] = "yes" if holds and row.get("gate", True) else "no"
+    return line | {"note": row.get("note", "")} | _stamp(row)
 
 
-def _when(row: Mapping[str, Any]) -> str:
-    """Date and commit of a measurement."""
-    return provenance.stamp_text({**row, "device": ""}) if row.get("device") else ""
+def _stamp(row: Mapping[str, Any]) -> dict[str, str]:
+    """Machine, and date and commit of a measurement."""
+    device = row.get("device", "")
+    known = provenance.stamp_text({**row, "device": ""}) if device else ""
+    return {"measured on": device, "stamp": known}
 
 
 def _share(test: str) -> str:
@@ -364,11 +343,7 @@ def _calibration(row: Mapping[str, Any]) -> dict[str, Any]:
     }
     if row["share"] == "false positives" and not row["naive"]:
         line["4 to 6 %"] = "kept" if 0.04 <= row["rate"] <= 0.06 else "missed"
-    return line
-
-
-def _read_json(path: Path, otherwise: Any) -> Any:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else otherwise
+    return line | _stamp(row)
 
 
 def _shown(name: str, value: Any) -> str:
@@ -391,21 +366,11 @@ def read_chapter(
     found = re.search(r"^#\s+(.+)$", notebook.cells[0].source if notebook.cells else "", re.M)
     stamp = dict(notebook.metadata.get("expresso", {}))
     stamp["error"] = without_places(stamp.get("error", ""))
-    errors = any(
-        output.output_type == "error"
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-    )
-    state = "failed" if errors or stamp.get("error") else "done"
-    return ChapterFacts(
-        name,
-        found.group(1) if found else name,
-        state,
-        command,
-        stamp,
-        current or {},
-        _stages(notebook),
-    ), notebook
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    failed = stamp["error"] or any(output.output_type == "error" for output in outputs)
+    title, state = found[1] if found else name, "failed" if failed else "done"
+    stages = _stages(notebook)
+    return ChapterFacts(name, title, state, command, stamp, current or {}, stages), notebook
 
 
 def _stages(notebook: NotebookNode) -> dict[str, float]:
@@ -442,23 +407,15 @@ def dress(
             elif output.output_type == "stream":
                 output.text = without_places(output.text)
     table = style.table_html(facts.parameters, caption=f"Parameters of {facts.name}")
-    above, below = (
-        nbformat.v4.new_markdown_cell(
-            raw(
-                templates.get_template(f"parts/{part}.html").render(
-                    chapter=facts, table=table, notebook=address
-                )
-            )
-        )
+    parts = (
+        templates.get_template(f"parts/{part}.html")
+        .render(chapter=facts, table=table, notebook=address)
         for part in ("chapter_links", "run_card")
-    )
+    )  # fmt: skip
+    above, below = (nbformat.v4.new_markdown_cell(raw(part)) for part in parts)
     if not cells:
-        cells = [
-            nbformat.v4.new_markdown_cell(
-                f"# {facts.title}\n\nThis chapter has **not been "
-                "run** in this run, so its page shows nothing."
-            )
-        ]
+        text = "This chapter has **not been run** in this run, so its page shows nothing."
+        cells = [nbformat.v4.new_markdown_cell(f"# {facts.title}\n\n{text}")]
     # The number that the text says (chapter 7) stands in the title, and so in the sidebar.
     cells[0].source = re.sub(r"^# ", f"# {facts.number} ", cells[0].source, count=1, flags=re.M)
     known = {key: value for key, value in notebook.metadata.items() if key != "expresso"}
@@ -667,25 +624,9 @@ def _write_conf(source: Path, facts: Facts) -> None:
 
 def _sphinx(source: Path, out: Path) -> None:
     doctrees = source.with_name(f"{source.name}-doctrees")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "sphinx",
-            "-b",
-            "html",
-            "-q",
-            "-W",
-            "--keep-going",
-            "-d",
-            str(doctrees),
-            str(source),
-            str(out),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    options = ["-b", "html", "-q", "-W", "--keep-going", "-d", str(doctrees)]
+    command = [sys.executable, "-m", "sphinx", *options, str(source), str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         # Kept, they would hide the warning of a page that has not changed.
         shutil.rmtree(doctrees, ignore_errors=True)

@@ -152,17 +152,12 @@ def explain(
         "faces found": f"{track.found.mean():.0%} of {track.n_frames} frames, by {track.source}",
         "action units": f"{units.attrs['source']}; {units.attrs['unit']}",
     }
-    if show_face:
-        _local_picture(path, archive, out / "local-landmarks.png")
     permission = drawing.Permission(show_face)
+    if show_face:
+        scene = drawing.scene(archive, preprocessing.spread(archive, 6), permission, path=path)
+        drawing.write_strip(out / "local-landmarks.png", scene.with_landmarks())
+        logger.info("landmarks on the face, for your eyes only: local-landmarks.png")
     return write(case, archive, out, permission=permission, path=path, facts=facts)
-
-
-def _local_picture(path: Path, archive: clips.ClipArchive, target: Path) -> None:
-    rows = preprocessing.spread(archive, 6)
-    pictures = drawing.scene(archive, rows, drawing.Permission(True), path=path).with_landmarks()
-    drawing.write_strip(target, pictures)
-    logger.info("landmarks on the face, for your eyes only: %s", target)
 
 
 def write(
@@ -267,15 +262,11 @@ def _windows(archive: clips.ClipArchive, length: int) -> tuple[np.ndarray, str]:
     """Return the clips' rows, and a note where the recording is shorter than one clip."""
     fitting = min(length, archive.n_frames)
     rows = clips.windows(archive.n_frames, fitting)
-    note = (
-        ""
-        if fitting == length
-        else (
-            f"the recording has {fitting} frames at {archive.fps:g} per second, fewer than the "
-            f"{length} of a clip the model was trained on"
-        )
+    short = (
+        f"the recording has {fitting} frames at {archive.fps:g} per second, fewer than the "
+        f"{length} of a clip the model was trained on"
     )
-    return rows, note
+    return rows, short if fitting < length else ""
 
 
 def _case(
@@ -301,19 +292,10 @@ def _case(
 
 
 def _tables(case: report.Case) -> dict[str, pd.DataFrame]:
-    regions = [
-        case.regions(c).assign(method=c.method, baseline=c.baseline)
-        for c in case.explanation.channels
-    ]
-    frames = [
-        case.frames.assign(
-            method=c.method, baseline=c.baseline, attribution=case.series(c).sum(axis=1)
-        )
-        for c in case.explanation.channels
-    ]
-    return {
-        "clips": case.clips(),
-        "regions": pd.concat(regions),
-        "frames": pd.concat(frames),
-        "action_units": case.action_units,
-    }
+    regions, frames = [], []
+    for c in case.explanation.channels:
+        names = {"method": c.method, "baseline": c.baseline}
+        regions.append(case.regions(c).assign(**names))
+        frames.append(case.frames.assign(**names, attribution=case.series(c).sum(axis=1)))
+    found = {"clips": case.clips(), "regions": pd.concat(regions), "frames": pd.concat(frames)}
+    return found | {"action_units": case.action_units}

@@ -225,13 +225,7 @@ class Run:
     @cached_property
     def executor(self) -> Executor | None:
         """Where pieces of work run; None: in this process."""
-        section = self.parameters.run
-        return store.executor(
-            section.engine,
-            workers=section.workers,
-            threads=section.threads,
-            scheduler=section.scheduler,
-        )
+        return store.executor(**self.parameters.run.model_dump(exclude={"name"}))
 
     def map(
         self,

@@ -15,7 +15,6 @@ from expresso_lib.statistics import lessons, sentences
 from expresso_lib.statistics.bands import paper_bars, people_table, prediction_errors
 from expresso_lib.statistics.couplings import (
     head_pose,
-    model_couplings,
     participant_couplings,
     select,
     undefined_windows,
@@ -24,7 +23,6 @@ from expresso_lib.statistics.couplings import (
 )
 from expresso_lib.statistics.hypotheses import (
     COLUMNS,
-    band_contrasts,
     h1_coupling,
     h2_severity,
     h3_regions,
@@ -36,27 +34,9 @@ from expresso_lib.statistics.hypotheses import (
     results,
     rows_of,
 )
-from expresso_lib.statistics.intervals import false_discovery, mean_interval
+from expresso_lib.statistics.intervals import mean_interval
 from expresso_lib.statistics.permutations import max_rho, sign_flip_max_t
 from expresso_lib.statistics.plan import Plan, plan_table
-from expresso_lib.statistics.power import (
-    detectable,
-    detectable_table,
-    equivalence_power,
-    observed_spread,
-    power,
-    power_curve,
-)
+from expresso_lib.statistics.power import detectable, observed_spread, power, power_curve
 from expresso_lib.statistics.sensitivity import sensitivity, silent_frames, speech_separability
-from expresso_lib.statistics.shifts import CircularShift, circular_shift
-
-__all__ = [
-    "COLUMNS", "CircularShift", "Plan", "band_contrasts", "circular_shift",
-    "detectable", "detectable_table", "equivalence_power", "false_discovery", "h1_coupling",
-    "h2_severity", "h3_regions", "h3b_two_slopes", "h4_bands", "h5_recording", "head_pose",
-    "lessons", "max_rho", "mean_interval", "model_couplings", "observed_spread", "paper_bars",
-    "participant_couplings", "participant_regions", "people_table", "plan_table", "power",
-    "power_curve", "prediction_errors", "recording_shift", "results", "rows_of", "select",
-    "sensitivity", "sentences", "sign_flip_max_t", "silent_frames", "speech_separability",
-    "undefined_windows", "wide_action_units", "window_couplings",
-]  # fmt: skip
+from expresso_lib.statistics.shifts import circular_shift

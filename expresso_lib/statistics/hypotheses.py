@@ -422,14 +422,6 @@ def _large_bands(table: pd.DataFrame) -> pd.DataFrame:
     return table[(grouped.transform("size") >= 3) & (grouped.transform("nunique") > 1)]
 
 
-def band_contrasts(windows: pd.DataFrame, participants: pd.DataFrame, au: str) -> pd.DataFrame:
-    """Games–Howell comparisons of the bands in one AU's participant z (bands of three or more)."""
-    people = _large_bands(_banded(windows, participants).query("au == @au"))
-    if people["band"].nunique() < 2:
-        return pd.DataFrame(columns=["A", "B", "diff", "pval", "hedges"])
-    return pg.pairwise_gameshowell(people, dv="z", between="band")
-
-
 def recording_shift(
     attribution_frames: pd.DataFrame,
     action_units: pd.DataFrame,

@@ -156,26 +156,6 @@ def detectable(
     return float(optimize.brentq(reach, 0, top))
 
 
-def detectable_table(
-    n: Sequence[int] = (12, 24, 48, 84), *, family: int = 16, spread: float = SPREAD_Z
-) -> pd.DataFrame:
-    """Smallest mean z and correlation found in four of five cohorts, alone and in a family.
-
-    Returns
-    -------
-    DataFrame
-        ``n``, one column per kind and family.
-    """
-    columns = {
-        f"{kind}, {count} test{'s' if count > 1 else ''}": [
-            detectable(size, kind=kind, family=count, spread=spread) for size in n
-        ]
-        for kind in KINDS
-        for count in (1, family)
-    }
-    return pd.DataFrame({"n": list(n), **columns})
-
-
 def equivalence_power(
     n: int, *, kind: str = "coupling", margin: float | None = None, spread: float = SPREAD_Z
 ) -> float:

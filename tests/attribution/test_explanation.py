@@ -80,7 +80,7 @@ def test_explain_runs_every_channel_and_adds_up(archive, model, rows):
 
 def test_own_neutral_channel_uses_this_recordings_frame(archive, model, rows):
     """The channel is what `attribute` says with that frame as its baseline."""
-    found = explanation.explain(archive, model, rows, channels=[("deeplift", "own_neutral")])
+    found = explanation.explain(archive, model, rows, channels=[("DeepLift", "own_neutral")])
     inputs = torch.from_numpy(clips.stack(archive, rows))
     frame = explanation.calm_frames(archive)[0]
     neutral = archive.frames[found.neutral]

@@ -162,13 +162,12 @@ def test_event_average_finds_a_planted_rise():
         for start in (40, 90, 150):
             au[start : start + 15] = 3
         attribution = 2 * (au > 0) + rng.normal(0, 0.3, 200)
-        tables.append(
-            pd.DataFrame({"participant": f"P{person}", "AU12": au, "attribution": attribution})
-        )
-    found = pooling.event_average(tables, "AU12", fps=10)
+        names = {"participant": f"P{person}", "recording": f"P{person}_R1"}
+        table = pd.DataFrame({"frame": np.arange(200), "AU12": au, "attribution": attribution})
+        tables.append(table.assign(**names))
+    found = pooling.event_averages(pd.concat(tables), ["AU12"], fps=10)["AU12"]
     after = found[(found["seconds"] > 0) & (found["seconds"] < 1)]
     assert (after["ci_low"] > 1).all()
     assert (after["ci_high"] < 3).all()
     assert found["n_events"].iloc[0] == 30
-    with pytest.raises(ValueError, match="two are needed"):
-        pooling.event_average(tables[:1], "AU12", fps=10)
+    assert pooling.event_averages(tables[0], ["AU12"], fps=10) == {}

@@ -112,9 +112,8 @@ def test_read_folder_lists_everything_that_is_wrong_at_once(tmp_path, clips):
     }  # fmt: skip
     for item, words in expected.items():
         assert words in by_item[item], (item, by_item[item])
-    report = found.report()
+    report = core.report_text(found.problems)
     assert "1 left out: it has no score" in report
-    assert "3 recordings" in report
 
 
 def test_read_folder_leaves_out_one_video_under_two_participants(tmp_path, clips):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from expresso_lib import cohort
+from expresso_lib.cohort import core
 from expresso_lib.faces import video
 
 GRID = "0 10000 sil\n10000 15000 bin\n16000 {} now\n{} 49500 sil\n"
@@ -85,7 +86,7 @@ def test_tables_fit_each_other_and_the_scale(source, root):
     """Three recordings of two people; every score in its scale, every band the scale's own."""
     found = read(source, root)
     people, recordings = found.participants, found.recordings
-    assert len(recordings) == 3, found.report()
+    assert len(recordings) == 3, core.report_text(found.problems)
     assert people["participant"].is_unique
     assert recordings["recording"].is_unique
     assert set(recordings["participant"]) == set(people["participant"])

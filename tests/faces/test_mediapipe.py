@@ -121,8 +121,9 @@ def test_a_missing_or_another_model_file_is_named(tmp_path, monkeypatch):
     clip = _clip(tmp_path / "a.mp4", [np.zeros((32, 32, 3), np.uint8)] * 2)
     nowhere = tmp_path / "mirror"
     nowhere.mkdir()
+    monkeypatch.setenv(manifest.ENV_MIRROR, str(nowhere))
     with pytest.raises(manifest.FetchError, match=r"face_landmarker\.task"):
-        mediapipe.track(clip, folder=tmp_path / "none", mirror=str(nowhere))
+        mediapipe.track(clip, folder=tmp_path / "none")
     (tmp_path / "face_landmarker.task").write_bytes(b"cut short")
     with pytest.raises(manifest.ManifestError, match="hash"):
         mediapipe.track(clip, folder=tmp_path)

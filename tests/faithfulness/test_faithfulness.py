@@ -347,15 +347,3 @@ def test_removals_promise_and_happen(rows):
     assert_allclose(one.loc["smile", "prediction"] - one.loc["none", "prediction"],
                     one.loc["smile", "actual"])  # fmt: skip
     assert_allclose(one.loc["smile", "promised"], one.loc["smile", "actual"], atol=0.1)
-
-
-def test_swap_measures_what_the_donor_brings(scenes):
-    """The brows of another clip are worth their difference; the background nothing."""
-    one, other = scenes[0].clip, scenes[1].clip
-    mask = np.zeros((1, T, SIDE, SIDE), bool)
-    mask[..., 11:15, :] = True
-    assert_allclose(interventions.swap(Wired().eval(), one, other, mask), 0, atol=1e-4)
-    mask[..., PLACES["brows"][0], PLACES["brows"][1]] = True
-    gap = float((one - other)[..., PLACES["brows"][0], PLACES["brows"][1]].mean())
-    found = interventions.swap(Wired().eval(), one, other, mask)
-    assert_allclose(found, 10 * WORTH["brows"] * gap, rtol=1e-3)

@@ -117,13 +117,6 @@ def test_fit_ridge_ignores_a_unit_that_never_moves(table, values) -> None:
     np.testing.assert_allclose(head.weight[-2:], 0, atol=1e-12)
 
 
-def test_a_recipe_does_not_differ_from_itself() -> None:
-    """Where the default has no weights, pre-training is worth nothing by definition."""
-    found = models.summary_difference(pd.DataFrame({"level": []}), "a", "a")
-    assert found["pearson"] == found["mae_low"] == 0
-    assert models.decided(found, "pearson") == "undecided"
-
-
 def test_null_fit_predicts_the_mean_of_training_participants(table, schemes) -> None:
     """Every participant counts once, and the tested ones do not count."""
     predictions = models.cross_validate(table, schemes, "null", models.null_fit(table))
@@ -187,22 +180,6 @@ def test_intervals_cover_at_about_their_level() -> None:
         row = scores[(scores["level"] == "participant") & (scores["metric"] == "pearson")].iloc[0]
         covered += row["ci_low"] <= 0.6 <= row["ci_high"]
     assert 0.90 <= covered / 200 <= 0.99
-
-
-def test_leaks_names_participants_in_two_parts() -> None:
-    """AVEC's official splits share people: the report says who, and is empty where none is."""
-    recordings = pd.DataFrame(
-        {
-            "participant": ["203", "203", "204", "205"],
-            "recording": ["203_1", "203_2", "204_1", "205_1"],
-            "split": ["training", "testing", "training", None],
-        }
-    )
-    report = models.leaks(recordings)
-    assert report.to_dict("records") == [
-        {"participant": "203", "splits": "testing, training", "recordings": 2}
-    ]
-    assert models.leaks(recordings.iloc[2:]).empty
 
 
 def test_conformal_interval_is_the_ranked_error(table) -> None:
