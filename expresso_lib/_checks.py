@@ -1,7 +1,5 @@
 """Argument checks in one voice: what came, what fits, what to do."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 from pathlib import Path

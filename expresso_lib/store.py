@@ -6,8 +6,6 @@ items whose key is not on disk yet, here or through any `executor`. It behaves t
 book, in JupyterLab and under plain papermill, because it only looks at the folder.
 """
 
-from __future__ import annotations
-
 import ast
 import errno
 import hashlib

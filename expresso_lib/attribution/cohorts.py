@@ -4,8 +4,6 @@
 explain the same people by models that were fitted to permuted scores, or in other folds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -5,13 +5,11 @@ precision, and keeps one map per frame for pictures. ``explain_item`` is the sam
 work for ``store.map``; chapters 4, 5, 7, 8 and ``expresso explain`` read the files it leaves.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -98,7 +96,7 @@ class Explanation:
         return Path(path)
 
     @classmethod
-    def load(cls, path: str | Path) -> Explanation:
+    def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
             head = json.loads(str(file["head"]))

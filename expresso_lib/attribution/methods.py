@@ -8,8 +8,6 @@ that many clips share is then passed through the network once, and an activation
 than once; integrated (Sundararajan et al., 2017) and expected gradients (Erion et al., 2021).
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -6,8 +6,6 @@ sums grow with a region's area and, since DeepLift is complete, with the predict
 ``enrichment`` compares densities instead.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -98,10 +96,10 @@ def density(mass: np.ndarray, area: np.ndarray) -> np.ndarray:
         return np.where(area > 0, mass / area, np.nan)
 
 
-def enrichment(mass: np.ndarray, area: np.ndarray, *, pseudo: float = PSEUDO) -> np.ndarray:
+def enrichment(mass: np.ndarray, area: np.ndarray) -> np.ndarray:
     """Log density of each region against the rest of the face.
 
-    ``R_k = log[(P_k / area_k + e) / (P_rest / area_rest + e)]`` with ``e`` = ``pseudo`` times the
+    ``R_k = log[(P_k / area_k + e) / (P_rest / area_rest + e)]`` with ``e`` = `PSEUDO` times the
     face's mean density; P are absolute sums of one sign. A shift in the rest of the face cannot
     be told from the opposite shift in every region.
 
@@ -111,8 +109,6 @@ def enrichment(mass: np.ndarray, area: np.ndarray, *, pseudo: float = PSEUDO) ->
         (..., R) one sign's sums, score points.
     area : np.ndarray
         (..., R) pixels, summed over the same frames.
-    pseudo : float
-        Share of the face's mean density, > 0.
 
     Returns
     -------
@@ -122,25 +118,23 @@ def enrichment(mass: np.ndarray, area: np.ndarray, *, pseudo: float = PSEUDO) ->
     Raises
     ------
     ValueError
-        Where shapes differ or ``pseudo`` is not positive.
+        Where shapes differ.
 
     Examples
     --------
     >>> area = np.full(8, 10.0)
     >>> mass = np.array([1, 1, 1, 1, 1, np.e, 1, 0.0])
-    >>> round(float(enrichment(mass, area, pseudo=1e-9)[5]), 3)
-    1.0
+    >>> round(float(enrichment(mass, area)[5]), 2)
+    0.99
     """
     mass, area = np.abs(np.asarray(mass, float)), np.asarray(area, float)
     if mass.shape != area.shape or mass.shape[-1:] != (len(anatomy.REGIONS),):
         raise ValueError(
             f"mass {mass.shape} and area {area.shape} must both be (..., {len(anatomy.REGIONS)})."
         )
-    if not pseudo > 0:
-        raise ValueError(f"pseudo {pseudo} must be above 0; a region without mass has no log.")
     face = [i for i in range(len(anatomy.REGIONS)) if i != BACKGROUND]
     mean = density(mass[..., face].sum(-1), area[..., face].sum(-1))[..., None]
-    found = density(mass, area) + pseudo * mean
+    found = density(mass, area) + PSEUDO * mean
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(mean > 0, np.log(found / found[..., REST : REST + 1]), np.nan)
 
@@ -157,16 +151,10 @@ def region_table(mass: RegionMass) -> pd.DataFrame:
     """
     positive, negative, area = (x.sum(axis=1) for x in (mass.positive, mass.negative, mass.area))
     clips, count = positive.shape
-    columns = {
-        "positive": positive,
-        "negative": negative,
-        "signed": positive + negative,
-        "area": area,
-        "density_positive": density(positive, area),
-        "density_negative": density(negative, area),
-        "enrichment_positive": enrichment(positive, area),
-        "enrichment_negative": enrichment(negative, area),
-    }
+    signs = {"positive": positive, "negative": negative}
+    columns = signs | {"signed": positive + negative, "area": area}
+    for measure in (density, enrichment):
+        columns |= {f"{measure.__name__}_{sign}": measure(x, area) for sign, x in signs.items()}
     keys = {"clip": np.repeat(np.arange(clips), count), "region": list(anatomy.REGIONS) * clips}
     return pd.DataFrame(keys | {name: x.ravel() for name, x in columns.items()})
 
@@ -229,8 +217,6 @@ def top_frames(
     array([1, 4])
     """
     series = np.asarray(values, float)
-    if count < 1 or apart < 1:
-        raise ValueError(f"count {count} and apart {apart} must be at least 1.")
     order = np.argsort(series if lowest else -series, kind="stable")
     order = order[np.isfinite(series[order])]
     chosen: list[int] = []

@@ -5,8 +5,6 @@ blind to what stands still, a headset for example; ``blur`` shows what stands st
 kept to replicate the paper.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator, Sequence
 
@@ -66,16 +64,13 @@ def clips_of(clips: Tensor, baseline: str | Tensor) -> Tensor:
         )
     if not torch.isfinite(baseline).all():
         raise ValueError("baseline holds NaN or infinite values; take it from a frame with a face.")
-    shape = tuple(baseline.shape)
-    fits = len(shape) in (4, 5) and all(
-        have in (1, want) for have, want in zip(shape[::-1], tuple(clips.shape)[::-1])
-    )
-    if not fits:
+    try:
+        return baseline.to(clips).expand_as(clips)
+    except RuntimeError as error:
         raise ValueError(
-            f"baseline {shape} does not fit clips {tuple(clips.shape)}; "
+            f"baseline {tuple(baseline.shape)} does not fit clips {tuple(clips.shape)}; "
             "give (C, 1, H, W), (N, C, 1, H, W) or (N, C, T, H, W)."
-        )
-    return baseline.to(clips).expand_as(clips)
+        ) from error
 
 
 def blurred(clips: Tensor) -> Tensor:
@@ -112,8 +107,7 @@ def calm_frames(landmarks: np.ndarray, count: int = CALM) -> np.ndarray:
         For another shape, or where no row is complete.
     """
     points = np.asarray(landmarks, dtype=np.float64)
-    if points.ndim != 3 or points.shape[1:] != (anatomy.N_LANDMARKS, 2):
-        raise ValueError(f"landmarks {points.shape} must be (F, 68, 2).")
+    _checks.shape(points, (None, anatomy.N_LANDMARKS, 2), "landmarks")
     seen = np.flatnonzero(np.isfinite(points).all(axis=(1, 2)))
     if not seen.size:
         raise ValueError("no frame has all 68 landmarks; a neutral frame needs at least one.")

@@ -13,6 +13,7 @@ from expresso_lib.clips.archives import (
     archived,
     assemble,
     clip_table,
+    cut,
     folds,
     prepare,
     resample,

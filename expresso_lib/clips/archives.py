@@ -5,14 +5,12 @@ asks it. `prepare` cuts a recording into a `ClipArchive`: aligned faces (or the 
 at the clips' frame rate, with landmarks, regions and the way back to the recording.
 """
 
-from __future__ import annotations
-
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -95,7 +93,7 @@ class ClipArchive:
             return len(file["source"])
 
     @classmethod
-    def load(cls, path: str | Path) -> ClipArchive:
+    def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote."""
         with np.load(_checks.existing_file(path, "clip archive"), allow_pickle=False) as file:
             arrays: dict[str, Any] = {name: file[name] for name in file.files}
@@ -310,13 +308,13 @@ def assemble(
     maps = None
     if input == "composite":
         maps = np.stack([regions.composite_map(one, size) for one in filled])
-    frames, read = _cut(pictures, source, transform, size, maps)
+    frames, read = _warped(pictures, source, transform, size, maps)
     aligned[~read] = np.nan
     labels = _labels(filled, size, maps)
     return ClipArchive(frames, source, aligned, transform, labels, float(fps), input, maps)
 
 
-def _cut(
+def _warped(
     pictures: Iterable[tuple[int, np.ndarray]],
     source: np.ndarray,
     transform: np.ndarray,
@@ -451,6 +449,49 @@ def clip_table(
     table[["first", "last"]] = frames[:, [0, -1]]
     table[["source_first", "source_last"]] = archive.source[frames[:, [0, -1]]]
     return table.assign(lost=archive.lost[frames].mean(axis=1) if len(frames) else np.empty(0))
+
+
+def cut(
+    recordings: pd.DataFrame,
+    files: Mapping[str, Path],
+    *,
+    length: int,
+    step: int = 0,
+    dilation: int = 1,
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """All clips of recordings: the rows of `clip_table`, and their `windows` (N, T).
+
+    Recordings shorter than one clip are logged and left out.
+
+    Parameters
+    ----------
+    recordings : columns participant, recording.
+    files : recording -> its archive.
+    length, step, dilation : of `windows`.
+
+    Raises
+    ------
+    ClipError
+        If no recording is as long as a clip.
+    """
+    tables, spans, longest = [], [], 0
+    for one in recordings.itertuples():
+        archive = ClipArchive.load(files[str(one.recording)])
+        chosen = windows(archive.n_frames, length, step=step, dilation=dilation)
+        longest = max(longest, archive.n_frames)
+        if not len(chosen):
+            log.warning("%s is shorter than one clip and left out", one.recording)
+            continue
+        names = {"participant": str(one.participant), "recording": str(one.recording)}
+        tables.append(clip_table(archive, chosen, **names))
+        spans.append(chosen)
+    if not tables:
+        raise ClipError(
+            f"no recording is as long as a clip: it spans {(length - 1) * dilation + 1} frames "
+            f"(clips.frames = {length}, clips.dilation = {dilation}), the longest recording has "
+            f"{longest}; take fewer frames."
+        )
+    return pd.concat(tables, ignore_index=True), np.concatenate(spans)
 
 
 def folds(participants: pd.DataFrame, n_folds: int, *, seed: int) -> pd.DataFrame:

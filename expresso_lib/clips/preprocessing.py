@@ -4,8 +4,6 @@ Recordings are independent of one another, so any executor takes them: this proc
 processes, a Dask cluster. A recording that fails keeps its error as text and is left out by name.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import logging
 import zlib
@@ -202,41 +200,6 @@ def kept(recordings: pd.DataFrame, report: pd.DataFrame) -> pd.DataFrame:
     """Take the recordings that passed `faces.assess`, in their order."""
     passed = set(report.loc[report["passed"], "recording"])
     return recordings[recordings["recording"].isin(passed)].reset_index(drop=True)
-
-
-def clip_rows(
-    recordings: pd.DataFrame,
-    of_recordings: Mapping[str, Path],
-    *,
-    frames: int,
-    step: int = 0,
-    dilation: int = 1,
-) -> pd.DataFrame:
-    """The book's `clips` table over all recordings, as `clips.clip_table` says.
-
-    Raises
-    ------
-    ValueError
-        If no recording is as long as a clip.
-    """
-    parts, longest = [], 0
-    for row in recordings.itertuples():
-        archive = archives.ClipArchive.load(of_recordings[str(row.recording)])
-        longest = max(longest, archive.n_frames)
-        spans = archives.windows(archive.n_frames, frames, step=step, dilation=dilation)
-        parts.append(
-            archives.clip_table(
-                archive, spans, participant=str(row.participant), recording=str(row.recording)
-            )
-        )
-    table = pd.concat(parts, ignore_index=True)
-    if table.empty:
-        span = (frames - 1) * dilation + 1
-        raise ValueError(
-            f"no recording is as long as a clip: it spans {span} frames (clips.frames = {frames}, "
-            f"clips.dilation = {dilation}), the longest recording has {longest}; take fewer frames."
-        )
-    return table
 
 
 def smoothing_effect(tracks: Mapping[str, faces.FaceTrack], frames: float) -> pd.DataFrame:

@@ -6,8 +6,6 @@ before hours of work start. One reader a module, all ending in `core.assemble`, 
 checked. Nothing outside this package assumes a BDI-II: words, range and bands come from the scale.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Reader of AVEC 2014 in every layout that public loaders know."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

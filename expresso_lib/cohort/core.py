@@ -1,7 +1,5 @@
 """What every reader gives: a `Cohort` with its score's scale and a list of all that was odd."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import logging
@@ -13,7 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -105,7 +103,7 @@ class ScoreScale:
         names[~((values >= self.low) & (values <= self.high))] = None
         return names
 
-    def with_tertiles(self, scores: Any) -> ScoreScale:
+    def with_tertiles(self, scores: Any) -> Self:
         """Return the scale with thirds of `scores` for bands, labelled as such."""
         values = np.asarray(scores, dtype=float)
         first, second = np.quantile(values[np.isfinite(values)], [1 / 3, 2 / 3])
@@ -192,7 +190,7 @@ class Cohort:
         kinds = self.problems.groupby(["problem", "consequence", "remedy"], sort=False)
         return kinds.size().rename("entries").reset_index()
 
-    def only(self, recordings: Iterable[str]) -> Cohort:
+    def only(self, recordings: Iterable[str]) -> Self:
         """Return the cohort with these recordings, and the participants that have any of them.
 
         A participant's score, band and number of recordings are those of what is kept.
@@ -219,7 +217,7 @@ class Cohort:
         return root
 
     @classmethod
-    def load(cls, folder: str | Path) -> Cohort:
+    def load(cls, folder: str | Path) -> Self:
         """Read what `save` wrote."""
         root = Path(folder)
         path = _checks.existing_file(root / "cohort.json", "cohort (run chapter 1 first)")
@@ -447,18 +445,15 @@ def _playable(rows: pd.DataFrame, root: Path, problems: Problems) -> pd.DataFram
     found: list[tuple[float, int]] = []
     for recording, path in tqdm(list(zip(rows["recording"], rows["path"])), "checking videos",
                                 disable=len(rows) < 200):  # fmt: skip
-        if not os.path.isfile(path):
-            found.append((np.nan, 0))
-            problems.add(recording, GONE, LEFT_OUT, "Copy it, or correct its path.")
-            continue
         try:
             info = video.probe(path)
             found.append((info.fps, info.n_frames))
         except video.VideoError as error:
             found.append((np.nan, 0))
             log.info("%s: %s", recording, error)
-            problems.add(recording, "its video cannot be read (empty, cut short, or no video)",
-                         LEFT_OUT, "Copy it again from its source.")  # fmt: skip
+            damaged = "its video cannot be read (empty, cut short, or no video)"
+            why = damaged if os.path.isfile(path) else GONE
+            problems.add(recording, why, LEFT_OUT, "Copy it again, or correct its path.")
     rates, counts = zip(*found) if found else ((), ())
     rows = rows.assign(fps=np.array(rates, float), n_frames=np.array(counts, int))
     return rows[rows["n_frames"] > 0].assign(seconds=lambda t: (t["n_frames"] / t["fps"]).round(3))
@@ -488,13 +483,9 @@ def _participants(rows: pd.DataFrame, people: pd.DataFrame | None) -> pd.DataFra
         known = people.drop_duplicates("participant").astype({"participant": str})
         known = known.drop(columns=[c for c in ("score", "band", "n_recordings") if c in known])
         table = table.merge(known, on="participant", how="left")
-    for column in ("age", "sex"):
-        if column not in table:
-            table[column] = np.nan if column == "age" else ""
-    first = ["participant", "score", "age", "sex", "n_recordings"]
-    table.insert(2, "band", None)
-    return table[["participant", "score", "band", *first[2:],
-                  *[c for c in table if c not in (*first, "band")]]]  # fmt: skip
+    first = ["participant", "score", "band", "age", "sex", "n_recordings"]
+    table = table.reindex(columns=[*first, *(c for c in table if c not in first)])
+    return table.fillna({"sex": ""})
 
 
 def two_places(rows: pd.DataFrame, problems: Problems) -> None:

@@ -1,7 +1,5 @@
 """Reader of CREMA-D: acted emotions, with the intensity that raters saw in the face alone."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

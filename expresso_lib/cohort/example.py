@@ -1,7 +1,5 @@
 """A small, untidy folder, as people have them: for appendix E and for the tests."""
 
-from __future__ import annotations
-
 import shutil
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Reader of a folder of one's own: videos and one table."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import replace
 from pathlib import Path

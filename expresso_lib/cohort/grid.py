@@ -4,8 +4,6 @@ Where and when the answer lies is known though nobody rendered it: at the mouth,
 and the last word of the sentence's alignment.
 """
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """Reader of RAVDESS: acted emotional speech; emotion and intensity stand in the file's name."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

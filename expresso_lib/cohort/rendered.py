@@ -1,7 +1,5 @@
 """Reader of rendered participants, as `expresso data render` writes them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -5,8 +5,6 @@ A series is a table with `frame` (0-based), the intensities under the codes of `
 threshold means depends on the unit: `scale_of` has the numbers.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

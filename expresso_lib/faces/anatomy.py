@@ -5,8 +5,6 @@ Landmarks follow the iBUG 300-W scheme (Sagonas et al., 2016); action units foll
 (Ekman, Friesen & Hager, 2002) in the subset that OpenFace 2 measures (Baltrušaitis et al., 2018).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -8,8 +8,6 @@ MediaPipe tells its maker how it is used (its privacy notice of June 2026; pictu
 Recordings of people are analysed here, so nothing is: while it works, it finds no way out.
 """
 
-from __future__ import annotations
-
 import importlib
 import logging
 import os

@@ -1,7 +1,5 @@
 """Can a recording's track be trusted? One row per recording, judged by stated thresholds."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass

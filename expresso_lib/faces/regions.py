@@ -5,8 +5,6 @@ by construction. The composite magnifies eyebrows, eyes, nose and mouth into one
 map it comes with carries an attribution on it back to the face without changing its sum.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -6,8 +6,6 @@ last landmarks, standing to them as the detected box stood, and detection is cal
 landmarks are unsure or the box jumps. One person is followed: a newcomer never takes over a box.
 """
 
-from __future__ import annotations
-
 import importlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping

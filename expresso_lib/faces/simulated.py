@@ -4,8 +4,6 @@ It shows what the pipeline does with imperfect landmarks where no weights are in
 nothing about how well a real network finds a face; every figure that rests on it says so.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from expresso_lib.faces import track

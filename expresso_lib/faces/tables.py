@@ -6,8 +6,6 @@ stamps are kept but never trusted. Landmarks, action units with their unit and g
 the same rows, so that they are of the same face.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import re

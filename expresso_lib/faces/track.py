@@ -1,11 +1,9 @@
 """The face track of one recording, and what can be said of it without looking at a picture."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy import ndimage
@@ -55,7 +53,7 @@ class FaceTrack:
         return Path(path)
 
     @classmethod
-    def load(cls, path: str | Path) -> FaceTrack:
+    def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote."""
         with np.load(_checks.existing_file(path, "face track"), allow_pickle=False) as file:
             arrays: dict[str, Any] = {name: file[name] for name in file.files}

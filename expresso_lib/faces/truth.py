@@ -3,8 +3,6 @@
 ``<recording>.npz`` lies beside its video: whole numbers, frame by frame as changes.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

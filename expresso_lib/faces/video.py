@@ -5,8 +5,6 @@ is read from the packets' time stamps without decoding any, so that a window lat
 costs one jump to the key frame before it. Memory does not grow with the recording's length.
 """
 
-from __future__ import annotations
-
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence

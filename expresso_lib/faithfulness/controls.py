@@ -4,8 +4,6 @@ Several metrics are passed by maps that never saw the model (edges, motion, the 
 calm frame), so no score is reported without theirs.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What each region stands for: its part of Pearson's r, and how far it is denser than by chance."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -5,13 +5,11 @@ it, so what a model makes of the headset is known. Two models are asked: one as 
 same with a head fitted anew where the headset gives severity away.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -42,7 +40,7 @@ class Pairs:
         return planned[index]
 
     @classmethod
-    def load(cls, paths: Sequence[Path]) -> Pairs:
+    def load(cls, paths: Sequence[Path]) -> Self:
         """Read what `render` left of every participant."""
         rows, worn, bare, neutral = [], [], [], []
         for path in paths:

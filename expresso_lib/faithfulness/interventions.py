@@ -12,8 +12,6 @@ model that reads change sees tears. So removals grow from either end of the clip
 part is the mean of its two steps (`both_ends`).
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field

@@ -6,8 +6,6 @@ that several factors change speaks for each by how much each changes it, so that
 counted twice.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial

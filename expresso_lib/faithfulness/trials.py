@@ -5,8 +5,6 @@
 the interventions are left out; what needs no renderer stays.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations

@@ -1,12 +1,12 @@
 """How well scores are read: per clip and per participant, with intervals over participants."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from expresso_lib import _checks
 
 METRICS = ("mae", "rmse", "ccc", "pearson")
 LEVELS = ("clip", "participant")
@@ -19,10 +19,9 @@ def by_level(predictions: pd.DataFrame, level: str) -> pd.DataFrame:
     """One row per clip or per participant: predictions averaged over repeats (and clips)."""
     clip = predictions.groupby(["participant", "recording", "clip"], as_index=False)
     rows = clip[["prediction", "score"]].mean()
+    _checks.one_of(level, LEVELS, "level")
     if level == "clip":
         return rows
-    if level != "participant":
-        raise ValueError(f"level {level!r} is unknown; choose clip or participant.")
     return rows.groupby("participant", as_index=False)[["prediction", "score"]].mean()
 
 

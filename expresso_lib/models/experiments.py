@@ -5,8 +5,6 @@ runs anywhere, resumes, and is never done twice. Features are cached apart from 
 that differ only above the freeze boundary share them.
 """
 
-from __future__ import annotations
-
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
@@ -64,31 +62,13 @@ class Study:
     device: str = "cpu"
 
     def clip_set(self, recipe: Recipe) -> ClipSet:
-        """The clips a recipe is fed.
-
-        Raises
-        ------
-        ValueError
-            No recording is as long as one clip.
-        """
-        archives, score_of = self.archives[recipe.input], self.scores()
-        tables, windows = [], []
-        for row in self.recordings.sort_values(["participant", "recording"]).itertuples():
-            archive = _archive(archives[row.recording])
-            chosen = clips.windows(
-                archive.n_frames, recipe.frames, step=self.step, dilation=self.dilation
-            )
-            if not len(chosen):
-                log.warning("%s is shorter than one clip and left out", row.recording)
-                continue
-            names = {"participant": row.participant, "recording": row.recording}
-            table = clips.clip_table(archive, chosen, **names)
-            tables.append(table.assign(score=score_of[row.recording]))
-            windows.append(chosen)
-        if not tables:
-            raise ValueError(f"no recording has {recipe.frames} frames at the clips' rate.")
-        table = pd.concat(tables, ignore_index=True)
-        return ClipSet(table, np.concatenate(windows), dict(archives))
+        """The clips a recipe is fed."""
+        archives, score = self.archives[recipe.input], pd.Series(self.scores())
+        ordered = self.recordings.sort_values(["participant", "recording"])
+        shape = {"step": self.step, "dilation": self.dilation}
+        table, windows = clips.cut(ordered, archives, length=recipe.frames, **shape)
+        table["score"] = score.loc[table["recording"]].to_numpy()
+        return ClipSet(table, windows, dict(archives))
 
     def cutting(self) -> dict[str, Any]:
         """What decides the clips beside the archives, their order included."""

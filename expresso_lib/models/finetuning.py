@@ -19,6 +19,7 @@ from expresso_lib.models.heads import Clips, LinearHead, features
 logger = logging.getLogger(__name__)
 
 PARTS = ("head", "last", "all")
+STATE = ("epoch", "best_epoch", "best_mae", "best")  # of a fit that can go on
 TAKEN = 2  # clips of a participant in one step where the whole network is trained
 
 
@@ -106,7 +107,7 @@ def finetune(
         while not fit.finished:
             curves.append(fit.run_epoch())
             _write(resume, model, curves, number, fit)
-        fit.keep_best()
+        model.load_state_dict(fit.best)  # the start where no epoch was better
     return pd.DataFrame(curves)
 
 
@@ -171,14 +172,12 @@ class _PartFit:
     def _optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         rate = self.options.learning_rate
         last = {id(parameter) for parameter in self.model.above("last")}
-        groups = [
-            {"params": [p for p in parameters if id(p) in last], "lr": rate},
-            {
-                "params": [p for p in parameters if id(p) not in last],
-                "lr": rate * self.options.deeper,
-            },
-        ]
-        groups = [group for group in groups if group["params"]]
+        parts: dict[float, list[nn.Parameter]] = {}
+        for one in parameters:
+            parts.setdefault(rate if id(one) in last else rate * self.options.deeper, []).append(
+                one
+            )
+        groups = [{"params": group, "lr": step} for step, group in parts.items()]
         if self.options.optimizer == "adamw":
             return torch.optim.AdamW(groups, weight_decay=1e-2)
         return torch.optim.SGD(groups, weight_decay=1e-2, momentum=0.9)
@@ -243,20 +242,14 @@ class _PartFit:
                 found = self.model.finish(self.clips[rows].to(device), since=self.part)
         return found.float().cpu()
 
-    def keep_best(self) -> None:
-        """Go back to the weights of the best epoch, the start where none was better."""
-        self.model.load_state_dict(self.best)
-
     def state(self) -> dict[str, Any]:
         """What `load` needs to go on."""
-        names = ("epoch", "best_epoch", "best_mae", "best")
-        return {name: getattr(self, name) for name in names} | {
-            "optimizer": self.optimizer.state_dict()
-        }
+        known = {name: getattr(self, name) for name in STATE}
+        return known | {"optimizer": self.optimizer.state_dict()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken."""
-        for name in ("epoch", "best_epoch", "best_mae", "best"):
+        for name in STATE:
             setattr(self, name, state[name])
         self.optimizer.load_state_dict(state["optimizer"])
 

@@ -1,7 +1,5 @@
 """Features computed once at the freeze boundary, and a regularised head on top of them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol

@@ -10,8 +10,6 @@ reads, ``model.features(clips, until="last")`` what the last block reads, and
 ``model.finish(features, since=...)`` does the rest.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,7 +29,6 @@ from expresso_lib.models import own, small
 KINETICS_MEAN, KINETICS_STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 INPUTS = ("face", "composite")
-WEIGHTS = ("none", "kinetics400", "imagenet", "facial-actions")
 CHECKPOINT = "facial_actions.safetensors"
 
 
@@ -91,8 +88,7 @@ class VideoRegressor(nn.Module):
 
     def trainable(self, part: str) -> list[nn.Parameter]:
         """Freeze everything but ``"head"``, ``"last"`` (block and head) or ``"all"``."""
-        if part not in ("head", "last", "all"):
-            raise ValueError(f"part {part!r} is unknown; choose head, last or all.")
+        _checks.one_of(part, ("head", "last", "all"), "part")
         first = 0 if part == "all" else self._cut(part)
         for number, stage in enumerate(self.stages):
             stage.requires_grad_(number >= first)
@@ -105,8 +101,7 @@ class VideoRegressor(nn.Module):
         return [*(p for stage in stages for p in stage.parameters()), *self.head.parameters()]
 
     def _cut(self, boundary: str) -> int:
-        if boundary not in ("head", "last"):
-            raise ValueError(f"boundary {boundary!r} is unknown; choose head or last.")
+        _checks.one_of(boundary, ("head", "last"), "boundary")
         # The last two stages are the last block and the pooling after it; a network of yours has
         # one stage, which begins with the clips.
         return len(self.stages) if boundary == "head" else max(0, len(self.stages) - 2)

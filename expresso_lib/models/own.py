@@ -5,11 +5,8 @@ The function takes no argument and returns a `torch.nn.Module` from clips (N, 3,
 every other network: a ridge head on what its last linear layer reads, fine-tuning, attribution.
 """
 
-from __future__ import annotations
-
 import copy
-import importlib
-from collections.abc import Callable
+import pkgutil
 
 import torch
 from torch import Tensor, nn
@@ -67,9 +64,8 @@ def make(name: str, *, frames: int, size: int) -> tuple[Body, nn.Linear]:
 
 
 def _called(name: str) -> nn.Module:
-    module, _, function = name.partition(":")
     try:
-        factory: Callable[[], nn.Module] = getattr(importlib.import_module(module), function)
+        factory = pkgutil.resolve_name(name)
     except (ImportError, AttributeError, ValueError) as error:
         raise OwnNetworkError(
             f"model {name!r} cannot be imported ({error}); give package.module:function, and "

@@ -1,7 +1,5 @@
 """What decides a cross-validated result, and the name it stands under in every table."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 

@@ -1,7 +1,5 @@
 """Predictions of participants that the fit has not seen."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 
 import numpy as np

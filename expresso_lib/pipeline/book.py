@@ -1,7 +1,5 @@
 """Every chapter that is not up to date, one after another, then the book."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

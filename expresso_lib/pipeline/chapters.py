@@ -1,7 +1,5 @@
 """The chapters: which parameters each declares, on whom it rests, how to tell it is fresh."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """What a folder of one's own lacks, before anything runs: names, tables, weights, time."""
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import NamedTuple
 

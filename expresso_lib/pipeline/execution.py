@@ -1,7 +1,5 @@
 """One chapter executed by papermill, with its provenance."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

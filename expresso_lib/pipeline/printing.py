@@ -3,8 +3,6 @@
 Chromium prints what a browser shows, so that figures stay vectors and no page is written again.
 """
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Where the project lies, where a run works, and the command that does it again."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

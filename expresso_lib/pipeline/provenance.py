@@ -4,8 +4,6 @@ Tables that took hours are committed with this stamp and shown with it, however 
 changed since (`keep`, `read`, `stamp_text`).
 """
 
-from __future__ import annotations
-
 import json
 import os
 import platform

@@ -1,13 +1,11 @@
 """One recording of one's own: from a video to its explanation card."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -44,7 +42,7 @@ class Reader:
     errors: tuple[float, float]  # mean absolute, participants not seen: its own, the null model's
 
     @classmethod
-    def of(cls, run_folder: Path) -> Reader:
+    def of(cls, run_folder: Path) -> Self:
         """Load the model that chapter 3 trained on all participants.
 
         Raises

@@ -1,7 +1,5 @@
 """Who the participants are to the model; and the paper's view, bars per band without inference."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from expresso_lib.statistics.couplings import trained

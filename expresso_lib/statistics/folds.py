@@ -5,8 +5,6 @@ With a fold effect of sd .05 beside personal couplings of sd .15 the participant
 with new folds lets the spread between models be estimated and added to the standard error.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy import stats as scipy_stats
 

@@ -8,8 +8,6 @@ H5  in this recording an AU goes with it        circular shift of the whole reco
 gaze  looking away goes with the attribution    as H1, one series
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from itertools import combinations
 from typing import Any
@@ -79,27 +77,18 @@ def h1_coupling(
 
     def flips(of: Callable[[np.ndarray], np.ndarray]) -> pm.Permutation:
         observed = None if models is None else fm.fold_aware_t(of(models[0]), models[1])
-        options: dict[str, Any] = {
-            "n_flips": plan.permutations,
-            "seed": plan.seed,
-            "alpha": plan.alpha,
-        }
-        return pm.sign_flip_max_t(of(values), observed=observed, **options)
+        how: dict[str, Any] = {"n_flips": plan.permutations, "seed": plan.seed, "alpha": plan.alpha}
+        return pm.sign_flip_max_t(of(values), observed=observed, **how)
 
     models = _models(windows, z)
     test = flips(lambda table: table)
     n = np.isfinite(values).sum(axis=0)
-    rank_low, rank_high = _rank_limits(flips, values.shape[1], plan.alpha)
-    rows = rows.assign(
-        inference=THESE if models is None else ANEW,
-        effect=pm.t_statistic(values) / np.sqrt(np.maximum(n, 1)),
-        effect_name="d",
-        rank_low=rank_low,
-        rank_high=rank_high,
-        p_t=[_p_beside(pg.ttest, v, 0) for v in values.T],
-        p_wilcoxon=[_p_beside(pg.wilcoxon, v[v != 0]) for v in values.T],
-        bf10=[iv.bayes_factor_mean(t, k) for t, k in zip(test.statistic, n)],
-    )
+    rows["inference"], rows["effect_name"] = THESE if models is None else ANEW, "d"
+    rows["effect"] = pm.t_statistic(values) / np.sqrt(np.maximum(n, 1))
+    rows["rank_low"], rows["rank_high"] = _rank_limits(flips, values.shape[1], plan.alpha)
+    rows["p_t"] = [_p_beside(pg.ttest, v, 0) for v in values.T]
+    rows["p_wilcoxon"] = [_p_beside(pg.wilcoxon, v[v != 0]) for v in values.T]
+    rows["bf10"] = [iv.bayes_factor_mean(t, k) for t, k in zip(test.statistic, n)]
     return _filled(rows, test, n, plan.margin_z)
 
 
@@ -234,15 +223,9 @@ def _severity_family(
     known = [c for c in covariates if c in people and people[c].notna().any()]
     absent = ", ".join(c for c in covariates if c not in known)
     gaps = f"; covariates not in the data: {absent}" if absent else ""
-    rows = rows.assign(
-        margin=plan.margin_rho,
-        n_participants=n,
-        estimate=rho,
-        effect=rho,
-        inference=THESE,
-        plain=[ranks.spearman(v, score) for v in values.T],
-        note=(rows["note"] + gaps).str.removeprefix("; "),
-    )
+    rows = rows.assign(margin=plan.margin_rho, n_participants=n, estimate=rho, effect=rho)
+    rows["inference"], rows["note"] = THESE, (rows["note"] + gaps).str.removeprefix("; ")
+    rows["plain"] = [ranks.spearman(v, score) for v in values.T]
     if known:
         both = np.column_stack([given, numeric_columns(people, known)])
         rows["adjusted"] = [ranks.spearman(v, score, both) for v in values.T]
@@ -355,19 +338,10 @@ def two_slopes(y: np.ndarray, score: np.ndarray, given: np.ndarray, plan: Plan) 
     estimate, error, freedom = np.array([contrast(design, y, row) for row in weights]).T
     half, wide = (scipy_stats.t.isf(plan.alpha / k, freedom) * error for k in (2, 2 * SLOPES))
     p = 2 * scipy_stats.t.sf(np.abs(estimate / error), freedom)
-    return rows.assign(
-        estimate=estimate,
-        ci_low=estimate - half,
-        ci_high=estimate + half,
-        simultaneous_low=estimate - wide,
-        simultaneous_high=estimate + wide,
-        effect=estimate,
-        effect_name=f"slope per {plan.step:g} points",
-        p=p,
-        p_max=np.minimum(SLOPES * p, 1),
-        margin=MARGIN_SLOPE,
-        note="",
-    )
+    rows = rows.assign(estimate=estimate, effect=estimate, p=p, p_max=np.minimum(SLOPES * p, 1))
+    for name, reach in (("ci", half), ("simultaneous", wide)):
+        rows[f"{name}_low"], rows[f"{name}_high"] = estimate - reach, estimate + reach
+    return rows.assign(effect_name=f"slope per {plan.step:g} points", margin=MARGIN_SLOPE, note="")
 
 
 def contrast(design: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[float, float, float]:
@@ -391,10 +365,12 @@ def h4_bands(windows: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
     Welch's analysis of variance (``p``) with Kruskal's (``p_wilcoxon``) beside it; bands with
     fewer than three participants are left out and named. A continuous score (H2) has more power.
     """
-    people = _banded(windows, participants)
+    bands = participants[["participant", "band"]].astype(str)
+    people = cp.participant_couplings(windows).merge(bands, on="participant").dropna(subset="z")
     rows = []
     for au, table in people.groupby("au", sort=True):
-        part = _large_bands(table)
+        size = table.groupby("band")["z"]
+        part = table[(size.transform("size") >= 3) & (size.transform("nunique") > 1)]
         left = sorted(set(participants["band"].astype(str)) - set(part["band"]))
         note = f"bands left out: {', '.join(left)}" if left else ""
         row: dict[str, Any] = {"au": au, "n_participants": len(table), "note": note}
@@ -408,18 +384,6 @@ def h4_bands(windows: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
         kruskal = pg.kruskal(part, dv="z", between="band")["p_unc"].iloc[0]
         rows.append(row | {"effect_name": "partial eta squared", "p_wilcoxon": kruskal})
     return tidy(pd.DataFrame(rows).assign(hypothesis="H4", status="exploratory"))
-
-
-def _banded(windows: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
-    """Participants' z with their band; undefined z are left out."""
-    bands = participants[["participant", "band"]].astype(str)
-    return cp.participant_couplings(windows).merge(bands, on="participant").dropna(subset="z")
-
-
-def _large_bands(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows of bands with at least three participants whose z differ."""
-    grouped = table.groupby("band")["z"]
-    return table[(grouped.transform("size") >= 3) & (grouped.transform("nunique") > 1)]
 
 
 def recording_shift(
@@ -476,18 +440,11 @@ def h5_recording(
     """
     found, aus, note = recording_shift(attribution_frames, action_units, recording, window=window)
     rows = pd.DataFrame({"au": aus, "estimate": found.z, "p": found.p, "p_max": found.p_max})
-    rows = rows.assign(
-        hypothesis="H5",
-        n_participants=1,
-        n_recordings=1,
-        n_windows=found.defined.astype(int),
-        effect=found.z,
-        effect_name="mean z",
-        status="exploratory",
-        inference="this recording only",
-        note=np.where(np.isfinite(found.z), f"{recording}, {note}", "constant in every window"),
-    )
-    return tidy(rows)
+    rows = rows.assign(effect=found.z, effect_name="mean z", n_windows=found.defined.astype(int))
+    rows["note"] = f"{recording}, {note}"
+    rows.loc[~np.isfinite(found.z), "note"] = "constant in every window"
+    facts = {"hypothesis": "H5", "status": "exploratory", "inference": "this recording only"}
+    return tidy(rows.assign(**facts, n_participants=1, n_recordings=1))
 
 
 def gaze(
@@ -573,14 +530,9 @@ def _participant_z(windows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
             z, note[first] = z.drop(columns=second), f"{second} is the same series, tested once"
     grouped = people.groupby("au")
     own = cp.trained(windows)
-    counts = pd.DataFrame(
-        {
-            "n_participants": grouped["z"].count(),
-            "n_recordings": grouped["n_recordings"].sum(),
-            "n_windows": grouped["n_windows"].sum(),
-            "undefined": own["z"].isna().groupby(own["au"]).mean(),
-        }
-    )
+    counts = grouped[["n_recordings", "n_windows"]].sum()
+    counts.insert(0, "n_participants", grouped["z"].count())
+    counts["undefined"] = own["z"].isna().groupby(own["au"]).mean()
     rows = counts.loc[list(z)].rename_axis("au").reset_index()
     return z, rows.assign(sign="signed", note=rows["au"].map(note), inference=THESE)
 

@@ -1,7 +1,5 @@
 """The bootstrap over participants, and Bayes factors and q from statistics at hand."""
 
-from __future__ import annotations
-
 from typing import Any, NamedTuple
 
 import numpy as np

@@ -7,8 +7,6 @@ Interval, equivalence and p come from one studentised statistic and its relabell
 never contradict each other.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property

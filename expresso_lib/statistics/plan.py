@@ -1,9 +1,7 @@
 """The plan: error rate, resampling and margins, declared before the results."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 
@@ -31,7 +29,7 @@ class Plan:
     knot: float = KNOT  # score at which H3b lets the slope change
 
     @classmethod
-    def of(cls, section: Any, scale: Any = None) -> Plan:
+    def of(cls, section: Any, scale: Any = None) -> Self:
         """Take the fields from a parameter section and the sizes from the score's scale.
 
         Parameters

@@ -4,8 +4,6 @@ Analytical, from the noncentral t and from Fisher's z, with Bonferroni for a fam
 against simulated cohorts in the benchmarks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ Everything here takes the observations on the last axis and any number of leadin
 one call serves every window of a recording and every cohort of a calibration.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.stats import rankdata
 

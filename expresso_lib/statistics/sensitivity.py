@@ -1,7 +1,5 @@
 """Do the answers survive another model of the same data? Mixed model, GEE, covariates, silence."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """The single case: one recording's action units shifted in a circle against its attribution."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Every hypothesis of the plan in one call, and the table that holds what was found."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

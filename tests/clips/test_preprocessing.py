@@ -51,9 +51,9 @@ def test_the_way_from_recordings_to_tables(recordings, tmp_path):
         preprocessing.archive_items(kept, tmp_path / "tracks", size=32, rate=12.0),
         out=tmp_path / "clips",
     )
-    table = preprocessing.clip_rows(kept, preprocessing.paths(cut), frames=4, step=4)
+    table, _ = clips.cut(kept, preprocessing.paths(cut), length=4, step=4)
     with pytest.raises(ValueError, match=r"spans 999 frames .* take fewer frames"):
-        preprocessing.clip_rows(kept, preprocessing.paths(cut), frames=500, dilation=2)
+        clips.cut(kept, preprocessing.paths(cut), length=500, dilation=2)
     assert len(table) == 3 * 3
     frames = preprocessing.frame_table(kept, found)
     assert len(frames) == 3 * 24
