@@ -251,7 +251,6 @@ def items(
     length: int,
     dilation: int = 1,
     channels: Sequence[Sequence[str]] = CHANNELS,
-    beside: Sequence[Sequence[str]] = (),
     randomised: int = 0,
     **options,
 ) -> list[store.Item]:
@@ -270,8 +269,8 @@ def items(
         Of a clip.
     channels : sequence of (method, baseline)
         For every recording.
-    beside, randomised : sequence of (method, baseline), int
-        More channels, and networks with shuffled weights, for the first recording of everyone.
+    randomised : int
+        Networks with shuffled weights, for the first recording of everyone.
     **options
         Of ``explain``.
     """
@@ -281,7 +280,7 @@ def items(
     return [
         item(row.recording, row.archive, model_of[row.participant], length=length,
              dilation=dilation, randomised=randomised if leads else 0,
-             channels=[list(c) for c in (*channels, *(beside if leads else ()))], **options)
+             channels=[list(c) for c in channels], **options)
         for row, leads in zip(known.itertuples(), first)
     ]  # fmt: skip
 

@@ -226,8 +226,8 @@ def top_frames(
     return np.array(chosen, dtype=int)
 
 
-def onsets(visible: np.ndarray, *, fps: float, quiet: float = 0.25) -> np.ndarray:
-    """Rows where a movement becomes visible after ``quiet`` seconds in which it was not.
+def onsets(visible: np.ndarray, *, fps: float) -> np.ndarray:
+    """Rows where a movement becomes visible after a quarter of a second in which it was not.
 
     Parameters
     ----------
@@ -235,15 +235,13 @@ def onsets(visible: np.ndarray, *, fps: float, quiet: float = 0.25) -> np.ndarra
         Intensity in multiples of what counts as present (`statistics.wide_action_units`).
     fps : float
         Rows per second.
-    quiet : float
-        Seconds.
 
     Examples
     --------
     >>> onsets(np.array([0, 0, 0, 2, 0, 2, 0, 0, 0, 3.0]), fps=12)
     array([3, 9])
     """
-    above, rows = np.asarray(visible, float) >= 1, max(1, round(quiet * fps))
+    above, rows = np.asarray(visible, float) >= 1, max(1, round(fps / 4))
     starts = np.flatnonzero(above[1:] & ~above[:-1]) + 1
     return np.array([s for s in starts if s >= rows and not above[s - rows : s].any()], dtype=int)
 

@@ -127,18 +127,15 @@ def assess(
     return pd.DataFrame(rows).reindex(columns=columns)
 
 
-def forbids(
-    track: tracks.FaceTrack, size: tuple[int, int], thresholds: Thresholds | None = None
-) -> list[str]:
+def forbids(track: tracks.FaceTrack, size: tuple[int, int]) -> list[str]:
     """Say why a track allows no explanation at all; empty where it does.
 
     Parameters
     ----------
     track : of the recording.
     size : width and height of its picture, pixels.
-    thresholds : `min_share` and `min_eye_distance` are taken from it.
     """
-    limits, found = thresholds or Thresholds(), track.found
+    limits, found = Thresholds(), track.found
     share = float(found.mean()) if len(found) else 0.0
     if share < limits.min_share:
         return [f"a face in {share:.0%} of {track.n_frames} frames, {limits.min_share:.0%} needed"]
@@ -162,7 +159,7 @@ def forbids(
     return reasons
 
 
-def elsewhere(path: str | Path, track: tracks.FaceTrack, *, looks: int = 9) -> float:
+def elsewhere(path: str | Path, track: tracks.FaceTrack) -> float:
     """Look for the face in a few frames with OpenCV's cascade: how often is it another one?
 
     A table of another video, or of the same one at another size, passes every other test.
@@ -176,7 +173,7 @@ def elsewhere(path: str | Path, track: tracks.FaceTrack, *, looks: int = 9) -> f
     known = Path(cv2.__file__).with_name("data") / "haarcascade_frontalface_default.xml"
     cascade = cv2.CascadeClassifier(str(known))
     seen = np.flatnonzero(track.found)
-    chosen = np.unique(seen[np.linspace(0, len(seen) - 1, looks).astype(int)])
+    chosen = np.unique(seen[np.linspace(0, len(seen) - 1, 9).astype(int)])
     apart = []
     for frame in video.read_frames(path, chosen):
         side = 480 / max(frame.image.shape[:2])

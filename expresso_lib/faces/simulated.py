@@ -10,44 +10,33 @@ from expresso_lib.faces import track
 
 # FAN sees a square of 200/195 times the box's width + height (face-alignment 1.5).
 CROP_SHARE = 200 / 195
+HEATMAP = 64  # cells along a side
+BOUT = 4.0  # mean length of a lost bout, frames
 
 
-def simulate(
-    truth: np.ndarray,
-    fps: float,
-    *,
-    seed: int,
-    heatmap: int = 64,
-    dropout: float = 0.01,
-    dropout_frames: float = 4.0,
-) -> track.FaceTrack:
+def simulate(truth: np.ndarray, fps: float, *, seed: int, dropout: float = 0.01) -> track.FaceTrack:
     """Spoil true landmarks as a heat map does, and lose bouts of frames.
+
+    The heat map's peak cell is known, and the side on which its neighbour is higher: a coordinate
+    is right to a quarter of a cell.
 
     Parameters
     ----------
     truth : (F, 68, 2) true landmarks, pixels.
     fps : frames per second.
     seed : of the lost frames; the quantisation is not random.
-    heatmap : cells along a side of the heat map. The peak's cell and the side on which its
-        neighbour is higher are known, so a coordinate is right to a quarter of a cell.
     dropout : share of frames lost, 0 to 1.
-    dropout_frames : mean length of a lost bout, frames, at least 1.
     """
-    if not 0 <= dropout < 1 or dropout_frames < 1 or heatmap < 1:
-        raise ValueError(
-            f"dropout {dropout}, dropout_frames {dropout_frames}, heatmap {heatmap}: "
-            "give a share below 1, and at least 1 frame and 1 cell."
-        )
     truth = np.asarray(truth, np.float64)
     boxes = track.boxes_of(truth).astype(np.float64)
     # The crop follows the landmarks of the frame before, as the tracker's does.
     boxes = np.concatenate([boxes[:1], boxes[:-1]])
     side = CROP_SHARE * boxes[:, 2:].sum(axis=1)
     corner = boxes[:, :2] + boxes[:, 2:] / 2 - side[:, None] / 2
-    half_cell = (side / heatmap / 2)[:, None, None]
+    half_cell = (side / HEATMAP / 2)[:, None, None]
     steps = np.floor((truth - corner[:, None]) / half_cell)
     points = corner[:, None] + (steps + 0.5) * half_cell
-    points[lost_bouts(len(truth), dropout, dropout_frames, seed)] = np.nan
+    points[lost_bouts(len(truth), dropout, BOUT, seed)] = np.nan
     return track.from_landmarks(points, np.ones(len(truth)), fps, "simulated")
 
 

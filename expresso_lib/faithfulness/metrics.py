@@ -36,16 +36,14 @@ def weights(effects: Sequence[Effect]) -> dict[str, list[np.ndarray]]:
     ``changed``: a pixel is parted by how much each factor's removal changes it; ``region``: a
     region by how far each of its factors has moved. The headset is never parted.
     """
-    found = {}
+    found: dict[str, list[np.ndarray]] = {}
     for support, name in (("changed", "change"), ("region", "place")):
         total = np.sum([getattr(e, name) for e in effects if e.factor != "headset"], axis=0)
-        found[support] = [
-            np.divide(value, total, where=total > 0, out=np.zeros(value.shape))
-            if one.factor != "headset"
-            else (value > 0).astype(float)
-            for one in effects
-            for value in [getattr(one, name)]
-        ]
+        for one in effects:
+            value = getattr(one, name)
+            whole = value if one.factor == "headset" else total
+            part = np.divide(value, whole, where=whole > 0, out=np.zeros(value.shape))
+            found.setdefault(support, []).append(part)
     return found
 
 

@@ -5,7 +5,7 @@ against simulated cohorts in the benchmarks.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -97,39 +97,22 @@ def observed_spread(couplings: pd.DataFrame) -> float:
 
 
 def power_curve(
-    n: Sequence[int] = (12, 24, 48, 84),
-    *,
-    kind: str = "coupling",
-    families: Sequence[int] = (1, 16),
-    effects: Sequence[float] | None = None,
-    spread: float = SPREAD_Z,
-    alpha: float = 0.05,
+    n: Sequence[int] = (12, 24, 48, 84), *, kind: str = "coupling", spread: float = SPREAD_Z
 ) -> pd.DataFrame:
-    """Power over effect sizes, for several cohort sizes and families: a table ready to draw.
+    """Power over effect sizes, for several cohort sizes, one test and sixteen: ready to draw.
 
     Returns
     -------
     DataFrame
         ``kind, n, family, effect, power``.
-
-    Examples
-    --------
-    >>> power_curve([24], families=[1], effects=[0.0, 0.06])["power"].round(2).tolist()
-    [0.05, 0.8]
     """
-    top = 2 * spread if kind == "coupling" else 0.9
-    sizes = np.linspace(0, top, 61) if effects is None else np.asarray(effects)
-    options: dict[str, Any] = {"kind": kind, "spread": spread, "alpha": alpha}
-    return pd.concat(
-        [
-            pd.DataFrame({"kind": kind, "n": size, "family": family, "effect": sizes}).assign(
-                power=power(size, sizes, family=family, **options)
-            )
-            for size in n
-            for family in families
-        ],
-        ignore_index=True,
-    )
+    effects = np.linspace(0, 2 * spread if kind == "coupling" else 0.9, 61)
+    parts = []
+    for size, family in product(n, (1, 16)):
+        found = power(size, effects, kind=kind, family=family, spread=spread)
+        table = pd.DataFrame({"effect": effects, "power": found})
+        parts.append(table.assign(kind=kind, n=size, family=family))
+    return pd.concat(parts, ignore_index=True)
 
 
 def detectable(

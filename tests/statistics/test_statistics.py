@@ -840,9 +840,8 @@ def test_detectable_sizes_follow_the_spread_of_people():
 
 def test_power_at_no_effect_is_alpha_and_grows():
     """Power at 0 is alpha over the family; more people or more effect never lose."""
-    curve = statistics.power_curve(
-        [24, 48], kind="severity", families=[1, 17], effects=[0, 0.3, 0.6]
-    )
+    curve = statistics.power_curve([24, 48], kind="severity")
+    curve = curve[curve["effect"].round(6).isin([0, 0.3, 0.6])]
     table = curve.pivot_table(index=["n", "family"], columns="effect", values="power")
     assert_allclose(table.loc[(48, 1), 0.0], 0.05, atol=0.005)
     assert (table.diff(axis=1).iloc[:, 1:] > 0).all().all()
