@@ -254,9 +254,9 @@ def locked(values: np.ndarray, events: np.ndarray, *, before: int, after: int) -
 
 
 def event_averages(
-    joined: pd.DataFrame, aus: Sequence[str], *, fps: float, before: float = 1.0, after: float = 2.0
+    joined: pd.DataFrame, aus: Sequence[str], *, fps: float
 ) -> dict[str, pd.DataFrame]:
-    """Attribution around the onsets of each AU, averaged with the participant as the unit.
+    """Attribution around each AU's onsets, a second before to two after, averaged over people.
 
     AUs with whole onsets in fewer than two participants are left out.
 
@@ -269,8 +269,6 @@ def event_averages(
         Columns.
     fps : float
         Rows per second.
-    before, after : float
-        Seconds around the onset.
 
     Returns
     -------
@@ -279,7 +277,7 @@ def event_averages(
         minus its mean before the onset, mean over participants, 95 % t interval (none with
         fewer than 10 participants).
     """
-    lead, lag, found = round(before * fps), round(after * fps), {}
+    lead, lag, found = round(fps), round(2 * fps), {}
     tables = [table.sort_values("frame") for _, table in joined.groupby("recording")]
     for au in aus:
         people: dict[str, list[np.ndarray]] = {}
@@ -305,8 +303,8 @@ def _mean_of_people(cuts: Sequence[np.ndarray]) -> pd.DataFrame:
     return pd.DataFrame(ends | {"n_events": events, "n_participants": len(means)})
 
 
-def after_onset(averages: Mapping[str, pd.DataFrame], *, seconds: float = 1.0) -> pd.DataFrame:
-    """Mean of the event averages in the ``seconds`` after the onset.
+def after_onset(averages: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Mean of the event averages in the second after the onset.
 
     Returns
     -------
@@ -317,7 +315,7 @@ def after_onset(averages: Mapping[str, pd.DataFrame], *, seconds: float = 1.0) -
     names = ["au", "estimate", "ci_low", "ci_high", "n_events", "n_participants"]
     rows = []
     for au, table in averages.items():
-        part = table[(table["seconds"] > 0) & (table["seconds"] <= seconds)]
+        part = table[(table["seconds"] > 0) & (table["seconds"] <= 1)]
         rows.append([au, *part[names[1:]].mean()])
     found = pd.DataFrame(rows, columns=names)
     return found.assign(clear=(found["ci_low"] > 0) | (found["ci_high"] < 0))

@@ -215,13 +215,13 @@ def align(landmarks: np.ndarray, size: int) -> np.ndarray:
     return np.stack(rows, axis=1).astype(np.float32)
 
 
-def steady(landmarks: np.ndarray, fps: float, *, seconds: float = STEADY) -> np.ndarray:
-    """Landmarks (F, 68, 2) averaged over about `seconds` before and after, NaN where all are lost.
+def steady(landmarks: np.ndarray, fps: float) -> np.ndarray:
+    """Landmarks (F, 68, 2) averaged over about `STEADY` before and after, NaN where all are lost.
 
     Crops that follow these hold still while the head moves: its movement stays in the picture,
     and the jitter of a tracker does not come in.
     """
-    reach = seconds * fps
+    reach = STEADY * fps
     found = np.isfinite(landmarks).all(axis=(1, 2))
     known = np.where(found[:, None, None], landmarks, 0).reshape(len(landmarks), -1)
     both = np.column_stack([known, found])

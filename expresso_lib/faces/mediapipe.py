@@ -42,16 +42,10 @@ IRISES = np.array([[468, 33, 133], [473, 362, 263]])
 CORNERS_PER_RADIUS = 30 / 11.5
 HEAD = ("yaw", "pitch", "roll", "gaze_x", "gaze_y")
 SHUT = 0.5  # eyeBlink above which there is no gaze
+MOST = 4  # faces looked for in a frame
+MIN_SCORE = 0.5  # of detection, presence and tracking, 0 to 1
+PATIENCE = 0.75  # face sizes a face may move between frames, .1 more per frame lost
 NOWHERE = "http://127.0.0.1:9"  # a port that nobody serves
-
-
-@dataclass(frozen=True)
-class Options:
-    """How the landmarker is run."""
-
-    most: int = 4  # faces looked for in a frame
-    min_score: float = 0.5  # of detection, presence and tracking, 0 to 1
-    patience: float = 0.75  # face sizes a face may move between frames, .1 more per frame lost
 
 
 @dataclass(eq=False)
@@ -74,20 +68,13 @@ class _Face(NamedTuple):
     values: np.ndarray
 
 
-def track(
-    path: str | Path,
-    *,
-    folder: str | Path | None = None,
-    options: Options | None = None,
-    face: int = 0,
-) -> tracks.FaceTrack:
+def track(path: str | Path, *, folder: str | Path | None = None, face: int = 0) -> tracks.FaceTrack:
     """Follow one person's face through a recording, in memory that does not grow with its pictures.
 
     Parameters
     ----------
     path : the recording.
     folder : where the model file lies, or is put.
-    options : how the landmarker is run.
     face : 0 is the person seen in most frames, 1 the next.
 
     Returns
@@ -107,15 +94,15 @@ def track(
     ValueError
         Where `face` asks for more people than were seen.
     """
-    info, how = video.probe(path), options or Options()
+    info = video.probe(path)
     model = manifest.fetch(WEIGHTS, folder=folder or None)
     people: list[_Person] = []
     count = np.zeros(info.n_frames)
-    with _landmarker(model, how) as look:
+    with _landmarker(model) as look:
         for frame in video.read_frames(path):
             found = look(frame.image, round(1000 * frame.number / info.fps))
             count[frame.number] = len(found)
-            _assign(people, frame.number, found, how.patience)
+            _assign(people, frame.number, found)
     people.sort(key=lambda one: (-len(one.frames), -one.size))
     if face and face >= len(people):
         raise ValueError(f"face {face} of {path}: {len(people)} were seen; count from 0.")
@@ -138,9 +125,7 @@ def _made(person: _Person | None, count: np.ndarray, fps: float) -> tracks.FaceT
 
 
 @contextmanager
-def _landmarker(
-    model: Path, options: Options
-) -> Iterator[Callable[[np.ndarray, int], list[_Face]]]:
+def _landmarker(model: Path) -> Iterator[Callable[[np.ndarray, int], list[_Face]]]:
     """Give a function from a picture and its milliseconds to its faces."""
     os.environ.setdefault("GLOG_minloglevel", "2")
     try:
@@ -153,10 +138,10 @@ def _landmarker(
     asked = vision.FaceLandmarkerOptions(
         base_options=media.tasks.BaseOptions(model_asset_path=str(model)),
         running_mode=vision.RunningMode.VIDEO,
-        num_faces=options.most,
-        min_face_detection_confidence=options.min_score,
-        min_face_presence_confidence=options.min_score,
-        min_tracking_confidence=options.min_score,
+        num_faces=MOST,
+        min_face_detection_confidence=MIN_SCORE,
+        min_face_presence_confidence=MIN_SCORE,
+        min_tracking_confidence=MIN_SCORE,
         output_face_blendshapes=True,
         output_facial_transformation_matrixes=True,
     )
@@ -234,7 +219,7 @@ def _gaze(eyes: np.ndarray) -> np.ndarray:
     return np.arcsin(np.clip(CORNERS_PER_RADIUS * moved, -1, 1)).mean(axis=0)
 
 
-def _assign(people: list[_Person], frame: int, found: list[_Face], patience: float) -> None:
+def _assign(people: list[_Person], frame: int, found: list[_Face]) -> None:
     """Link a frame's faces to the people seen before, nearest first; newcomers are new people."""
     boxes = [tracks.boxes_of(face.points[None])[0] for face in found]
     places = [(box[:2] + box[2:] / 2, float(np.sqrt(box[2:].prod()) + 1e-9)) for box in boxes]
@@ -246,7 +231,7 @@ def _assign(people: list[_Person], frame: int, found: list[_Face], patience: flo
     owner: dict[int, int] = {}
     for away, k, j in pairs:
         free = j not in owner and k not in owner.values()
-        if free and away < patience + 0.1 * (frame - people[k].frames[-1] - 1):
+        if free and away < PATIENCE + 0.1 * (frame - people[k].frames[-1] - 1):
             owner[j] = k
     for j, (face, place) in enumerate(zip(found, places)):
         if j not in owner:

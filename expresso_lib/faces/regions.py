@@ -57,18 +57,18 @@ def label_map(landmarks: np.ndarray, shape: Sequence[int]) -> np.ndarray:
     return labels
 
 
-def boxes(landmarks: np.ndarray, *, margin: float = 0.25) -> dict[str, np.ndarray]:
+def boxes(landmarks: np.ndarray) -> dict[str, np.ndarray]:
     """The paper's rectangles around eyebrows, eyes, nose and mouth: x, y, width, height in pixels.
 
-    They overlap and hold skin; they are here for replication. `margin` is a share of the longer
-    side, added on every side (the paper's own margin is not stated).
+    They overlap and hold skin; they are here for replication. A quarter of the longer side is
+    added on every side (the paper's own margin is not stated).
     """
     _checks.shape(np.asarray(landmarks), (anatomy.N_LANDMARKS, 2), "landmarks")
     found = {}
     for name in anatomy.FEATURE_REGIONS:
         points = landmarks[list(anatomy.LANDMARK_GROUPS[name])]
         low, high = points.min(axis=0), points.max(axis=0)
-        edge = margin * (high - low).max()
+        edge = 0.25 * (high - low).max()
         found[name] = np.concatenate([low - edge, high - low + 2 * edge])
     return found
 
@@ -95,13 +95,13 @@ TILES = (
 )
 
 
-def composite_map(landmarks: np.ndarray, size: int, *, margin: float = 0.25) -> np.ndarray:
+def composite_map(landmarks: np.ndarray, size: int) -> np.ndarray:
     """Where each pixel of the composite comes from: float32 (size, size, 2), x and y on the face.
 
     Boxes are widened to their tile's proportions, so that nothing is distorted.
     """
     source = np.zeros((size, size, 2), np.float32)
-    found = boxes(landmarks, margin=margin)
+    found = boxes(landmarks)
     for tile in TILES:
         rows = slice(round(tile.top * size), round((tile.top + tile.height) * size))
         columns = slice(round(tile.left * size), round((tile.left + tile.width) * size))

@@ -143,7 +143,6 @@ def rendered_scenes(
     size: int = 64,
     rate: float = 12.5,
     seed: int = 500,
-    variant: str = "default",
     shares: bool = False,
 ) -> list[Scene]:
     """Scenes of rendered people whom no network has seen, to test explanations of any network.
@@ -156,11 +155,11 @@ def rendered_scenes(
         T, H = W in pixels and frames per second of a clip.
     seed : int
         Of the cohort; those below 500 belong to the book.
-    variant, shares
-        As in `rendered.plan_cohort` and `stage`.
+    shares
+        As in `stage`.
     """
     seconds = max(4.0, 1.5 * frames / rate)
-    plan = rendered.plan_cohort(participants, 1, seconds, fps=2 * rate, seed=seed, variant=variant)
+    plan = rendered.plan_cohort(participants, 1, seconds, fps=2 * rate, seed=seed)
     side = max(RENDER_SIZE, 2 * ((size + 1) // 2))
     return [
         _scene_of(plan.script(row.recording), row.participant, frames, size, side, seed, shares)
@@ -198,12 +197,10 @@ def _activity(script: rendered.Script, factor: str, frames: np.ndarray, level: i
     return np.minimum(away / full, 1)
 
 
-def scores(
-    model: nn.Module, shown: Tensor, *, output: int | None = None, batch: int = 8
-) -> np.ndarray:
+def scores(model: nn.Module, shown: Tensor, *, output: int | None = None) -> np.ndarray:
     """Predicted scores (N,) float64 of clips (N, 3, T, H, W), without gradients."""
     with torch.no_grad():
-        parts = [attribution.score_of(model, part, output=output) for part in shown.split(batch)]
+        parts = [attribution.score_of(model, part, output=output) for part in shown.split(8)]
     return torch.cat(parts).double().cpu().numpy()
 
 
@@ -287,9 +284,7 @@ def by_region(model: nn.Module, scene: Scene, *, output: int | None = None) -> d
     return {anatomy.REGIONS[k]: whole - one for k, one in zip(here, lost)}
 
 
-def time_use(
-    model: nn.Module, shown: Tensor, *, output: int | None = None, seed: int = 0
-) -> dict[str, np.ndarray]:
+def time_use(model: nn.Module, shown: Tensor, *, seed: int = 0) -> dict[str, np.ndarray]:
     """Does the model use time at all? f(x) - f(x with its frames disturbed), each (N,), points.
 
     ``freeze`` repeats the middle frame, ``shuffle`` puts the frames in random order, ``reverse``
@@ -302,5 +297,5 @@ def time_use(
         "shuffle": shown[:, :, order],
         "reverse": shown.flip(2),
     }
-    whole = scores(model, shown, output=output)
-    return {name: whole - scores(model, x, output=output) for name, x in disturbed.items()}
+    whole = scores(model, shown)
+    return {name: whole - scores(model, x) for name, x in disturbed.items()}

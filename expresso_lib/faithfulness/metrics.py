@@ -20,6 +20,7 @@ from expresso_lib.faithfulness import controls, interventions
 from expresso_lib.faithfulness.interventions import Effect, Scene
 from expresso_lib.models import MIN_PARTICIPANTS
 
+DEFAULT = ("DeepLift", "own_neutral")
 DRAWS = 1000
 # An effect below this share of the score's range has no sign worth asking for.
 SIGN_SHARE = 1 / 60
@@ -131,11 +132,6 @@ def _pearson(draws: np.ndarray, said: np.ndarray, done: np.ndarray) -> np.ndarra
     return _ratio(_spread(draws, said, done), np.sqrt(scale))
 
 
-def _spearman(draws: np.ndarray, said: np.ndarray, done: np.ndarray) -> np.ndarray:
-    """Of the ranks among all clips; a bootstrap draw keeps them."""
-    return _pearson(draws, distributions.rankdata(said), distributions.rankdata(done))
-
-
 def _slope(draws: np.ndarray, said: np.ndarray, done: np.ndarray) -> np.ndarray:
     """Points said per point done."""
     return _ratio(_spread(draws, said, done), _spread(draws, done, done))
@@ -157,28 +153,22 @@ def _given_amount(draws: np.ndarray, part: pd.DataFrame) -> np.ndarray:
     return _ratio(left[1], np.sqrt(np.maximum(left[0] * left[2], 0)))
 
 
-def _sign(draws: np.ndarray, said: np.ndarray, done: np.ndarray, least: float) -> np.ndarray:
-    # An explanation that says nothing has no sign to be wrong about.
-    asked = (np.abs(done) > least) & (said != 0)
-    return _ratio(draws @ (asked & (np.sign(said) == np.sign(done))), draws @ asked)
-
-
-def _mean(draws: np.ndarray, values: np.ndarray) -> np.ndarray:
-    return _ratio(draws @ values, draws.sum(axis=1))
-
-
 def _judged(part: pd.DataFrame, support: str, draws: np.ndarray, least: float) -> dict:
     """Metric to values (1 + D,), of one explanation's rows of one support and factor."""
     said, done, share = part[["said", "effect", "share"]].to_numpy(float).T
     if support not in SUPPORTS:
         name = "time_fidelity" if support in TIMES else "removal_fidelity"
         return {name: _pearson(draws, said, done)}
+    ranks = distributions.rankdata(said), distributions.rankdata(done)
+    # An explanation that says nothing has no sign to be wrong about.
+    asked = (np.abs(done) > least) & (said != 0)
+    right = asked & (np.sign(said) == np.sign(done))
     found = {
         "interventional_fidelity": _pearson(draws, said, done),
-        "interventional_rank": _spearman(draws, said, done),
+        "interventional_rank": _pearson(draws, *ranks),  # a bootstrap draw keeps the ranks
         "interventional_slope": _slope(draws, said, done),
         "fidelity_given_amount": _given_amount(draws, part),
-        "sign": _sign(draws, said, done, least),
+        "sign": _ratio(draws @ right, draws @ asked),
     }
     known = np.isfinite(share)
     if known.any():
@@ -280,9 +270,8 @@ def means(
     found = []
     for key, part in rows.groupby(list(keys), sort=False):
         weight = _draws(part["participant"].to_numpy(), draws, seed)
-        found.append(
-            _row(_mean(weight, part["value"].to_numpy(float)), part, **dict(zip(keys, key)))
-        )
+        mean = _ratio(weight @ part["value"].to_numpy(float), weight.sum(axis=1))
+        found.append(_row(mean, part, **dict(zip(keys, key))))
     return pd.DataFrame(found, columns=[*keys, *ENDS, *COUNTS])
 
 
@@ -396,20 +385,24 @@ def _answer(found: pd.DataFrame, get: Callable[..., pd.Series], asked: Question)
     return "yes" if said["estimate"] >= asked.bar and said["ci_low"] > control and fits else "no"
 
 
-def by_factor(rows: pd.DataFrame, found: pd.DataFrame, *, method: str = "DeepLift",
-              baseline: str = "own_neutral") -> pd.DataFrame:  # fmt: skip
-    """One explanation factor by factor, beside how much the model uses each.
+def _said(rows: pd.DataFrame) -> pd.DataFrame:
+    """Evidence of the explanation that figures show, on the pixels that a removal changes."""
+    part = rows[(rows["metric"] == "evidence") & (rows["support"] == "changed")]
+    return part[(part["method"] == DEFAULT[0]) & (part["baseline"] == DEFAULT[1])]
+
+
+def by_factor(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """DeepLift against the own neutral frame by factor, beside how much the model uses each.
 
     Returns
     -------
     pd.DataFrame
         ``factor, sd of effect, fidelity, from, to, on regions, given amount, right sign``.
     """
-    part = rows[(rows["metric"] == "evidence") & (rows["support"] == "changed")]
-    part = part[(part["method"] == method) & (part["baseline"] == baseline)]
+    part = _said(rows)
     lines = []
     for factor, one in part.groupby("factor", sort=False):
-        get = partial(cell, found, method, baseline, factor=str(factor))
+        get = partial(cell, found, *DEFAULT, factor=str(factor))
         title = anatomy.FACTOR_TITLES.get(str(factor), str(factor))
         line = {"factor": title, "sd of effect": one["effect"].std()}
         line |= dict(zip(("fidelity", "from", "to"), get("interventional_fidelity")[ENDS]))
@@ -419,9 +412,8 @@ def by_factor(rows: pd.DataFrame, found: pd.DataFrame, *, method: str = "DeepLif
     return pd.DataFrame(lines)
 
 
-def removals(rows: pd.DataFrame, *, method: str = "DeepLift",
-             baseline: str = "own_neutral") -> pd.DataFrame:  # fmt: skip
-    """What an explanation promised of every removal, and what happened.
+def removals(rows: pd.DataFrame) -> pd.DataFrame:
+    """What DeepLift against the own neutral frame promised of every removal, and what happened.
 
     Returns
     -------
@@ -429,8 +421,7 @@ def removals(rows: pd.DataFrame, *, method: str = "DeepLift",
         ``recording, removal, prediction, promised, actual``, score points; removal ``none`` is the
         clip as it is. ``promised`` and ``actual`` are prediction without minus with.
     """
-    part = rows[(rows["metric"] == "evidence") & (rows["support"] == "changed")]
-    part = part[(part["method"] == method) & (part["baseline"] == baseline)]
+    part = _said(rows)
     output = rows[rows["metric"] == "output"].drop_duplicates("clip").set_index("clip")["value"]
     found = part[["clip", "factor"]].set_axis(["recording", "removal"], axis=1)
     prediction = part["clip"].map(output) - part["effect"]

@@ -22,9 +22,8 @@ from expresso_lib.faithfulness.interventions import Scene
 
 log = logging.getLogger(__name__)
 
-DEFAULT = ("DeepLift", "own_neutral")
 # Every explanation of every clip: the two channels, the paper's, and the best reference there is.
-WAYS = (DEFAULT, ("DeepLift", "blur"), ("DeepLift", "zero"), ("DeepLift", "oracle_neutral"))
+WAYS = (metrics.DEFAULT, ("DeepLift", "blur"), ("DeepLift", "zero"), ("DeepLift", "oracle_neutral"))
 # What knows time only: Shapley sampling over the whole picture by stretches, 16 passes.
 STRETCHED = ("ShapleySampling", "own_neutral", "stretches")
 # These cost tens of passes, or tell less: for the clips that are looked at more closely.

@@ -99,17 +99,16 @@ def model_scores(predictions: pd.DataFrame, *, draws: int = 2000, seed: int = 0)
     DataFrame
         recipe, level, metric, estimate, ci_low, ci_high, n_participants.
     """
-    rows = []
+    parts = []
     for recipe, part in predictions.groupby("recipe", sort=False):
         for level in LEVELS:
             sums = _sums(by_level(part, level))
             values = _studentised(sums, lambda s: _to_line(_metrics(s)), draws=draws, seed=seed)
             estimate, low, high = (_from_line(value) for value in values)
-            for i, metric in enumerate(METRICS):
-                row = {"recipe": recipe, "level": level, "metric": metric}
-                row |= {"estimate": estimate[i], "ci_low": low[i], "ci_high": high[i]}
-                rows.append(row | {"n_participants": len(sums)})
-    return pd.DataFrame(rows)
+            found = {"estimate": estimate, "ci_low": low, "ci_high": high}
+            row = {"recipe": recipe, "level": level, "metric": METRICS}
+            parts.append(pd.DataFrame(row | found | {"n_participants": len(sums)}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def model_differences(
@@ -128,7 +127,7 @@ def model_differences(
         A recipe without predictions, or two that were not tested on the same participants.
     """
     known = {recipe: part for recipe, part in predictions.groupby("recipe")}
-    rows = []
+    parts = []
     for a, b in pairs:
         for missing in {a, b} - set(known):
             raise ValueError(f"recipe {missing!r} has no predictions; run it first.")
@@ -139,12 +138,10 @@ def model_differences(
             sums = np.concatenate([_sums(one), _sums(two)], axis=1)
             values = _studentised(sums, _difference, draws=draws, seed=seed)
             # Two correlations are never further apart than 2.
-            values = tuple(np.r_[value[:2], np.clip(value[2:], -2, 2)] for value in values)
-            for i, metric in enumerate(METRICS):
-                row = {"recipe_a": a, "recipe_b": b, "level": level, "metric": metric}
-                numbers = (value[i] for value in values)
-                rows.append(row | dict(zip(("estimate", "ci_low", "ci_high"), numbers)))
-    return pd.DataFrame(rows)
+            ends = [np.r_[value[:2], np.clip(value[2:], -2, 2)] for value in values]
+            row = {"recipe_a": a, "recipe_b": b, "level": level, "metric": METRICS}
+            parts.append(pd.DataFrame(row | dict(zip(("estimate", "ci_low", "ci_high"), ends))))
+    return pd.concat(parts, ignore_index=True)
 
 
 def _difference(sums: np.ndarray) -> np.ndarray:

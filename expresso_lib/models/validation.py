@@ -1,15 +1,17 @@
 """Predictions of participants that the fit has not seen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from expresso_lib.models.evaluation import by_level
-from expresso_lib.models.heads import PENALTIES, fit_ridge, ridge_predictions
+from expresso_lib.models.heads import fit_ridge, ridge_predictions
 
 # Fits on the training rows (a mask) and predicts the test rows (a mask) of one fold.
 Fit = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+LEVEL = 0.9  # of a new participant's interval
 
 
 def cross_validate(
@@ -54,14 +56,12 @@ def cross_validate(
     return pd.concat(parts).assign(recipe=recipe)[["recipe", *columns]].reset_index(drop=True)
 
 
-def ridge_fit(
-    values: np.ndarray, table: pd.DataFrame, *, penalties: Sequence[float] = PENALTIES
-) -> Fit:
+def ridge_fit(values: np.ndarray, table: pd.DataFrame) -> Fit:
     """Ridge on cached features (N, D), row i of `table`; see `fit_ridge`."""
     scores, groups = table["score"].to_numpy(float), table["participant"].to_numpy()
 
     def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
-        head = fit_ridge(values[train], scores[train], groups[train], penalties=penalties)
+        head = fit_ridge(values[train], scores[train], groups[train])
         return head.predict(values[test])
 
     return fit
@@ -77,8 +77,8 @@ def null_fit(table: pd.DataFrame) -> Fit:
     return fit
 
 
-def conformal_interval(predictions: pd.DataFrame, *, level: float = 0.9) -> dict[str, float]:
-    """Half width of a participant-level interval around a new participant's prediction.
+def conformal_interval(predictions: pd.DataFrame) -> dict[str, float]:
+    """Half width of a 90 % participant-level interval around a new participant's prediction.
 
     Cross-conformal (Vovk, 2015): the ⌈(P + 1) level⌉-th smallest absolute error of participants
     predicted by fits that had not seen them; infinite where P is too small for the level.
@@ -95,9 +95,9 @@ def conformal_interval(predictions: pd.DataFrame, *, level: float = 0.9) -> dict
     """
     rows = by_level(predictions, "participant")
     errors = np.sort((rows["prediction"] - rows["score"]).abs().to_numpy())
-    rank = int(np.ceil((len(errors) + 1) * level))
+    rank = int(np.ceil((len(errors) + 1) * LEVEL))
     width = float(errors[rank - 1]) if rank <= len(errors) else float("inf")
-    return {"level": level, "half_width": width, "participants": float(len(errors))}
+    return {"level": LEVEL, "half_width": width, "participants": float(len(errors))}
 
 
 def permutation_test(
@@ -107,7 +107,6 @@ def permutation_test(
     *,
     draws: int = 200,
     seed: int = 0,
-    penalties: Sequence[float] = PENALTIES,
 ) -> tuple[float, np.ndarray, float]:
     """Is participant-level r better than chance? Scores permuted within folds, all refitted.
 
@@ -130,9 +129,7 @@ def permutation_test(
     predicted = np.empty_like(columns)
     for number in np.unique(fold):
         test = fold == number
-        predicted[test] = ridge_predictions(
-            means[~test], columns[~test], means[test], penalties=penalties
-        )
+        predicted[test] = ridge_predictions(means[~test], columns[~test], means[test])
     found = _pearson(predicted, columns)
     r, null = float(found[0]), found[1:]
     return r, null, float((1 + (null >= r).sum()) / (1 + draws))

@@ -111,11 +111,8 @@ def _tables(recordings: pd.DataFrame) -> Finding:
 def _time(recordings: pd.DataFrame, tracker: str) -> Finding:
     frames = int(recordings["n_frames"].sum())
     seconds = frames * (PER_FRAME[tracker] + CUTTING)
-    text = f"{frames} frames: about {_words(seconds)} of one CPU for faces and clips"
+    long = f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{max(seconds / 60, 1):.0f} min"
+    text = f"{frames} frames: about {long} of one CPU for faces and clips"
     slow = seconds > LONG
     remedy = "use more workers (run.workers), a GPU, or faces.tracker=mediapipe" if slow else ""
     return Finding("time", text, not slow, remedy)
-
-
-def _words(seconds: float) -> str:
-    return f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{max(seconds / 60, 1):.0f} min"

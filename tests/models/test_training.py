@@ -187,7 +187,7 @@ def test_conformal_interval_is_the_ranked_error(table) -> None:
     rows = table.assign(recipe="r", repeat=0, fold=0, prediction=table["score"] + 1)
     rows.loc[rows["participant"] == "P03", "prediction"] += 9
     assert models.conformal_interval(rows)["half_width"] == pytest.approx(10)
-    assert models.conformal_interval(rows, level=0.99)["half_width"] == float("inf")
+    assert models.conformal_interval(rows.head(8))["half_width"] == float("inf")
 
 
 def test_permutation_test_keeps_its_level_without_signal(table, schemes) -> None:
