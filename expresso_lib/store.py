@@ -23,6 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from expresso_lib import _checks
@@ -384,6 +385,13 @@ def write_text(path: str | Path, text: str) -> Path:
     """Write text atomically; return the path."""
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def write_arrays(path: str | Path, **arrays: Any) -> Path:
+    """Write arrays as one NPZ, atomically; return the path."""
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)
     return Path(path)
 
 

@@ -91,9 +91,7 @@ class Explanation:
         for number, channel in enumerate(self.channels):
             arrays |= {f"{number}_{k}": v for k, v in _channel_arrays(channel).items()}
         arrays["head"] = np.array(json.dumps(head))
-        with store.atomic(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        return Path(path)
+        return store.write_arrays(path, **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -274,8 +272,7 @@ def items(
     **options
         Of ``explain``.
     """
-    known = clips.archived(recordings, folder, length=length, dilation=dilation)
-    known = known[known["participant"].isin(list(model_of))]
+    known = clips.archived(recordings, folder, model_of, length=length, dilation=dilation)
     first = ~known["participant"].duplicated()
     return [
         item(row.recording, row.archive, model_of[row.participant], length=length,

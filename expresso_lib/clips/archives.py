@@ -82,9 +82,7 @@ class ClipArchive:
     def save(self, path: str | Path) -> Path:
         """Write NPZ atomically."""
         arrays = {name: value for name, value in vars(self).items() if value is not None}
-        with store.atomic(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        return Path(path)
+        return store.write_arrays(path, **arrays)
 
     @staticmethod
     def rows(path: str | Path) -> int:
@@ -140,7 +138,12 @@ def windows(n_frames: int, length: int, *, step: int = 0, dilation: int = 1) -> 
 
 
 def archived(
-    recordings: pd.DataFrame, folder: str | Path, *, length: int = 1, dilation: int = 1
+    recordings: pd.DataFrame,
+    folder: str | Path,
+    people: Iterable[str],
+    *,
+    length: int = 1,
+    dilation: int = 1,
 ) -> pd.DataFrame:
     """Recordings with an archive in `folder` that holds a clip, in order, with its ``archive``.
 
@@ -148,13 +151,15 @@ def archived(
     ----------
     recordings : DataFrame
         ``participant, recording``.
+    people : iterable of str
+        Participants that count.
     length, dilation : int
         Of the clip; shorter recordings are left out.
     """
-    ordered = recordings.sort_values(["participant", "recording"])
-    ordered = ordered.assign(
-        archive=[Path(folder) / f"{name}.npz" for name in ordered["recording"]]
-    )
+    ordered = recordings[recordings["participant"].isin(list(people))]
+    ordered = ordered.sort_values(["participant", "recording"])
+    files = [Path(folder) / f"{name}.npz" for name in ordered["recording"]]
+    ordered = ordered.assign(archive=files)
     span = (length - 1) * dilation + 1
     holds = [path.is_file() and ClipArchive.rows(path) >= span for path in ordered["archive"]]
     return ordered[holds].reset_index(drop=True)

@@ -48,9 +48,7 @@ class FaceTrack:
         """Write NPZ atomically."""
         arrays: dict[str, Any] = {k: v for k, v in vars(self).items() if k != "signals"}
         arrays |= {f"signal:{name}": values for name, values in self.signals.items()}
-        with store.atomic(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        return Path(path)
+        return store.write_arrays(path, **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:

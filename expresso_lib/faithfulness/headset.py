@@ -143,20 +143,8 @@ def said(model: nn.Module, pairs: Pairs) -> pd.DataFrame:
         reference = pairs.neutral if baseline == "own_neutral" else baseline
         values = attribution.attribute(model, pairs.worn, "DeepLift", reference).values
         found[baseline] = (values.sum(dim=1).double() * changed).sum(dim=(1, 2, 3)).numpy()
-    people = pairs.table["participant"].to_numpy()
-    return pd.concat(
-        [
-            pd.DataFrame({"participant": people, "way": way, "value": one})
-            for way, one in found.items()
-        ],
-        ignore_index=True,
-    )
-
-
-def read(outcomes: Iterable[store.Outcome]) -> pd.DataFrame:
-    """The rows of all audits that ended well."""
-    parts = [pd.read_parquet(done.path) for done in outcomes if done.error is None]
-    return pd.concat(parts, ignore_index=True)
+    wide = pd.DataFrame(found, index=pd.Index(pairs.table["participant"], name="participant"))
+    return wide.reset_index().melt("participant", var_name="way", value_name="value")
 
 
 def points(rows: pd.DataFrame, **options: Any) -> pd.DataFrame:

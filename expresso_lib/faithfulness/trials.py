@@ -230,8 +230,8 @@ def items(
         ``full_size, render_size`` of `interventions.stage`; ``randomised``, ``depths`` of `trial`
         for those looked at closely.
     """
-    known = clips.archived(recordings, folder, length=length, dilation=dilation)
-    known = known[known["participant"].isin(list(model_of))].drop_duplicates("participant")
+    known = clips.archived(recordings, folder, model_of, length=length, dilation=dilation)
+    known = known.drop_duplicates("participant")
     known = known.sample(frac=1, random_state=seed).head(most)
     shared = {"length": length, "dilation": dilation, "cohort": dict(cohort or {}), "seed": seed}
     return [
@@ -349,8 +349,8 @@ def time_use(
         ``participant, recording, prediction, freeze, shuffle, reverse``; score points.
     """
     rows = []
-    known = clips.archived(recordings, folder, length=length, dilation=dilation)
-    known = known[known["participant"].isin(list(model_of))].drop_duplicates("participant")
+    known = clips.archived(recordings, folder, model_of, length=length, dilation=dilation)
+    known = known.drop_duplicates("participant")
     for one in known.itertuples():
         archive = clips.ClipArchive.load(one.archive)
         model, _ = models.load(model_of[one.participant])

@@ -333,6 +333,6 @@ def test_archived_passes_over_what_holds_no_clip(recording, tmp_path):
     archive.save(tmp_path / "b_R1.npz")
     archive.save(tmp_path / "a_R1.npz")
     rows = pd.DataFrame({"participant": ["b", "a", "c"], "recording": ["b_R1", "a_R1", "c_R1"]})
-    found = clips.archived(rows, tmp_path, length=archive.n_frames)
+    found = clips.archived(rows, tmp_path, "abc", length=archive.n_frames)
     assert found["recording"].tolist() == ["a_R1", "b_R1"]
-    assert clips.archived(rows, tmp_path, length=archive.n_frames, dilation=2).empty
+    assert clips.archived(rows, tmp_path, "abc", length=archive.n_frames, dilation=2).empty

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from expresso_lib import models, store
-from expresso_lib.faithfulness import headset
+from expresso_lib.faithfulness import headset, trials
 
 T, SIZE, RENDER = 8, 32, 64
 
@@ -29,7 +29,7 @@ def test_what_a_model_makes_of_the_headset(tmp_path):
     asked = store.map(
         headset.audit, headset.audits(checkpoint, worn), out=tmp_path / "audit", suffix=".parquet"
     )
-    points = headset.points(headset.read(asked), draws=20)
+    points = headset.points(trials.read(asked), draws=20)
     own, other = (points.loc[name] for name in headset.MODELS.values())
     assert own.index.tolist() == ["effect", *headset.BASELINES]
     assert other.loc["added", "points"] == pytest.approx(
