@@ -147,11 +147,6 @@ FACTOR_COLORS: dict[str, str] = {
     "speech_mouth": "#7A5200",
     "head_motion": "#555555",
 }
-FACTOR_TITLES: dict[str, str] = {
-    "brows": "brows",
-    "lids_gaze": "lids and gaze",
-    "cheeks_nose": "cheeks and nose",
-    "smile": "smile",
-    "speech_mouth": "speech and mouth",
-    "head_motion": "head motion",
+FACTOR_TITLES: dict[str, str] = {name: name.replace("_", " and ") for name in FACTORS} | {
+    "head_motion": "head motion"
 }

@@ -57,18 +57,14 @@ class Reader:
                 f"{project.command(run_folder, 'run 03_finetune')}"
             )
         model, recipe = models.load(path)
-        table, scores = (
-            pd.read_parquet(run_folder / "tables" / f"{name}.parquet")
-            for name in ("predictions", "model_scores")
-        )
+        names = [
+            run_folder / "tables" / f"{name}.parquet" for name in ("predictions", "model_scores")
+        ]
+        table, scores = map(pd.read_parquet, names)
+        own = table[table["recipe"] == recipe["recipe"]]
         found = models.summary(scores, recipe["recipe"])
-        return cls(
-            model.eval(),
-            recipe,
-            cohort.Cohort.load(run_folder / "data" / "cohort"),
-            table[table["recipe"] == recipe["recipe"]],
-            (found["mae"], found["null_mae"]),
-        )
+        people = cohort.Cohort.load(run_folder / "data" / "cohort")
+        return cls(model.eval(), recipe, people, own, (found["mae"], found["null_mae"]))
 
     def outside(self, path: Path) -> str:
         """Say why a recording is not of the training domain; empty if it is one of its files."""
@@ -132,13 +128,9 @@ def explain(
     doubts = gate(path, track, info)
     units = units_of(track, landmarks, aus, face)
     store.make_folder(out)
-    archive = clips.prepare(
-        path,
-        track,
-        size=int(reader.recipe["size"]),
-        rate=float(reader.recipe["domain"]["fps"]),
-        input=reader.recipe["input"],
-    )
+    known = reader.recipe
+    size, rate = int(known["size"]), float(known["domain"]["fps"])
+    archive = clips.prepare(path, track, size=size, rate=rate, input=known["input"])
     rows, note = _windows(archive, int(reader.recipe["frames"]))
     logger.info("%d clips of %d frames", *rows.shape)
     explained = explanation.explain(archive, reader.model, rows, channels=CHANNELS)

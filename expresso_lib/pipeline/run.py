@@ -146,12 +146,8 @@ class Run:
 
     def render(self) -> Path:
         """Render the cohort of the parameters into ``data/rendered``."""
-        return rendered.write_cohort(
-            self.data / "rendered",
-            self.plan(),
-            size=self.parameters.cohort.size,
-            executor=self.executor,
-        )
+        folder, size = self.data / "rendered", self.parameters.cohort.size
+        return rendered.write_cohort(folder, self.plan(), size=size, executor=self.executor)
 
     def cohort(self) -> cohorts.Cohort:
         """Return who is analysed, from chapter 3 on without what chapter 2 left out."""
@@ -262,14 +258,10 @@ class Run:
     def movie(self, name: str, path: Path, *, caption: str, alt: str) -> None:
         """Show a video file, numbered, with its caption and a text alternative."""
         data = base64.b64encode(Path(path).read_bytes()).decode()
-        self._show_figure(
-            name,
-            f'<video controls loop muted playsinline preload="metadata" '
-            f'aria-label="{html.escape(alt, quote=True)}" '
-            f'src="data:video/mp4;base64,{data}"></video>',
-            caption,
-            self.note,
-        )
+        words = f'aria-label="{html.escape(alt, quote=True)}"'
+        film = f'<video controls loop muted playsinline preload="metadata" {words} '
+        film += f'src="data:video/mp4;base64,{data}"></video>'
+        self._show_figure(name, film, caption, self.note)
 
     def _show_figure(self, name: str, content: str, caption: str, note: str) -> None:
         from IPython.display import HTML, display
@@ -289,12 +281,9 @@ class Run:
         """Show a table (or a piece of HTML), scrolling sideways where the page is narrow."""
         from IPython.display import HTML, display
 
-        content = (
-            table
-            if isinstance(table, str)
-            else style.table_html(table, caption=caption, digits=digits)
-        )
-        display(HTML(content))
+        if not isinstance(table, str):
+            table = style.table_html(table, caption=caption, digits=digits)
+        display(HTML(table))
 
     def glue(self, **values: Any) -> None:
         """Keep numbers and texts for the prose, where ``{glue:text}`r_low:.2f` `` shows them.
