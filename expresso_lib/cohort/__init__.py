@@ -57,14 +57,9 @@ def from_parameters(section: config.CohortSection) -> Cohort:
     """Read the data set that a run's ``cohort`` parameters name."""
     options: dict[str, Any] = {}
     if section.source == "folder":
-        options = {
-            "table": section.table,
-            "score": section.score,
-            "low": section.score_low,
-            "high": section.score_high,
-            "bands": section.bands,
-            "faces_may_be_shown": section.show_faces,
-        }
+        options = {"table": section.table, "score": section.score, "bands": section.bands}
+        options |= {"low": section.score_low, "high": section.score_high}
+        options["faces_may_be_shown"] = section.show_faces
     if section.source in ("cremad", "ravdess"):
         options["emotion"] = section.emotion
     if section.source != "rendered":

@@ -387,15 +387,9 @@ def _named(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
         rows = _drop(rows, rows[column] == "", problems, f"the {column} is not named",
                      f"Fill the column {column}.", "path")  # fmt: skip
         bad = [SAFE_NAME.fullmatch(value) is None for value in rows[column]]
-        rows = _drop(
-            rows,
-            bad,
-            problems,
-            f"the {column}'s name has characters that are unsafe in file names and pages",
-            "Use letters, digits, space and . _ + @ -",
-            column,
-        )
-    return rows  # fmt: skip
+        why = f"the {column}'s name has characters that are unsafe in file names and pages"
+        rows = _drop(rows, bad, problems, why, "Use letters, digits, space and . _ + @ -", column)
+    return rows
 
 
 def _single(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:

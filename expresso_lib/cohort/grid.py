@@ -117,11 +117,6 @@ def _measured(root: Path, path: str, alignment: str | None) -> dict[str, float]:
             f"its last word ends at {said.last:.2f} s, the clip at "
             f"{info.seconds:.2f} s: {alignment} is of another clip"
         )
-    return {
-        "score": round(said.seconds, 3),
-        "fps": info.fps,
-        "n_frames": info.n_frames,
-        "seconds": round(info.seconds, 3),
-        "speech_start": said.first,
-        "speech_end": said.last,
-    }
+    seen = {"fps": info.fps, "n_frames": info.n_frames, "seconds": round(info.seconds, 3)}
+    heard = {"speech_start": said.first, "speech_end": said.last}
+    return {"score": round(said.seconds, 3)} | seen | heard

@@ -46,7 +46,6 @@ class VideoInfo:
     height: int
     fps: float  # frames per second: the header's where it fits the time stamps, else the mean
     times: np.ndarray  # (F,) float64 seconds from the first frame
-    codec: str
     rotation: int  # degrees counter-clockwise applied to make the picture upright
     pts: np.ndarray  # (F,) int64 time stamps in the stream's unit; empty where the file has none
     keys: np.ndarray  # frames at which decoding may start
@@ -242,7 +241,6 @@ def _scan(path: Path, modified: int, size: int) -> VideoInfo:
         keys = np.flatnonzero(np.array([p.is_keyframe for p in packets], bool)[order])
         base = float(stream.time_base or 0)
         header = float(stream.average_rate or 0)
-        codec = stream.codec_context.name
         # The index of a file that was cut short reaches beyond its end; a trimmed one's does not.
         cut = any(entry.pos + entry.size > size for entry in stream.index_entries)
     if known and cut and len(pts) > 2:
@@ -266,7 +264,7 @@ def _scan(path: Path, modified: int, size: int) -> VideoInfo:
     else:
         times = np.arange(len(packets)) / (header or 25.0)
     fps = _rate(path, header, times)
-    return VideoInfo(path, width, height, fps, times, codec, rotation, pts, keys)
+    return VideoInfo(path, width, height, fps, times, rotation, pts, keys)
 
 
 def _rate(path: Path, header: float, times: np.ndarray) -> float:

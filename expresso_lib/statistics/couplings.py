@@ -218,16 +218,10 @@ def _series_couplings(
     reason[counts < least] = "too few frames"
     rho = np.where(reason == "", np.clip((a * b).sum(axis=-1), -1, 1), np.nan)
     frames = rows["frame"].to_numpy()[index[:, 0]]
-    return pd.DataFrame(
-        {
-            "window": np.repeat(frames, len(aus)),
-            "au": np.tile(np.asarray(aus, dtype=object), len(index)),
-            "rho": rho.ravel(),
-            "z": ranks.fisher_z(rho).ravel(),
-            "n_frames": counts.ravel(),
-            "reason": reason.ravel(),
-        }
-    )
+    names = np.tile(np.asarray(aus, dtype=object), len(index))
+    table = pd.DataFrame({"window": np.repeat(frames, len(aus)), "au": names})
+    values = {"rho": rho, "z": ranks.fisher_z(rho), "n_frames": counts, "reason": reason}
+    return table.assign(**{name: value.ravel() for name, value in values.items()})
 
 
 def model_couplings(windows: pd.DataFrame) -> pd.DataFrame:

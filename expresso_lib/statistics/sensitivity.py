@@ -107,15 +107,10 @@ def _terms(name: str, fit: Any, people: int, plan: Plan) -> list[Row]:
     for term, suffix, effect in (("Intercept", "", "mean z"), ("severity", " slope", per)):
         estimate, error = float(fit.params[term]), float(fit.bse[term])
         half = law.isf(plan.alpha / 2) * error
-        row: Row = {
-            "hypothesis": name + suffix,
-            "estimate": estimate,
-            "effect": estimate,
-            "note": "",
-        }
+        p = 2 * law.sf(abs(estimate / error)) if error > 0 else np.nan
+        row: Row = {"hypothesis": name + suffix, "estimate": estimate, "effect": estimate, "p": p}
         row |= {"effect_name": effect, "ci_low": estimate - half, "ci_high": estimate + half}
-        row["p"] = 2 * law.sf(abs(estimate / error)) if error > 0 else np.nan
-        rows.append(row)
+        rows.append(row | {"note": ""})
     return rows
 
 
