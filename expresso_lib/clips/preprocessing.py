@@ -157,16 +157,19 @@ def _simulated_track(
 def _networks_track(path: Path, recipe: Mapping[str, Any]) -> faces.FaceTrack:
     from expresso_lib.faces import s3fd_fan  # torch: only where networks run
 
-    every, side, flip = (recipe[name] for name in ("detect_every", "detect_side", "flip"))
-    networks = _networks(recipe["weights_folder"], recipe["device"], recipe["precision"])
-    return s3fd_fan.track(path, networks, s3fd_fan.Options(every=every, side=side, flip=flip))
+    names = {"detect_every": "every", "detect_side": "side", "flip": "flip"}
+    how = {field: recipe[name] for name, field in names.items() if name in recipe}
+    place = ("weights_folder", "device", "precision")
+    where = {name: recipe[name] for name in place if name in recipe}
+    files = tuple(sorted(dict(recipe.get("files", {})).items()))
+    return s3fd_fan.track(path, _networks(files, **where), s3fd_fan.Options(**how))
 
 
 @lru_cache(maxsize=1)
-def _networks(folder: str, device: str, precision: str) -> Any:
+def _networks(files: tuple[tuple[str, str], ...], weights_folder: str = "", **where: str) -> Any:
     from expresso_lib.faces import s3fd_fan
 
-    return s3fd_fan.load(folder=folder, device=device, precision=precision)
+    return s3fd_fan.load(folder=weights_folder, files=dict(files), **where)
 
 
 def load_tracks(outcomes: Iterable[store.Outcome]) -> dict[str, faces.FaceTrack | str]:

@@ -37,6 +37,12 @@ from expresso_lib.statistics.hypotheses import (
 from expresso_lib.statistics.intervals import mean_interval
 from expresso_lib.statistics.permutations import max_rho, sign_flip_max_t
 from expresso_lib.statistics.plan import Plan, plan_table
-from expresso_lib.statistics.power import detectable, observed_spread, power, power_curve
+from expresso_lib.statistics.power import (
+    detectable,
+    equivalence_power,
+    observed_spread,
+    power,
+    power_curve,
+)
 from expresso_lib.statistics.sensitivity import sensitivity, silent_frames, speech_separability
 from expresso_lib.statistics.shifts import circular_shift

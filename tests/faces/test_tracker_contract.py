@@ -18,8 +18,8 @@ FRAMES, BLANK = 12, slice(5, 8)
 RECIPES = {
     "s3fd_fan": lambda weights: {
         "files": {name: str(path) for name, path in weights.items()},
-        "every": 4,
-        "side": 128,
+        "detect_every": 4,
+        "detect_side": 128,
         "flip": False,
     },
     "mediapipe": {"weights_folder": str(SHARED)},
@@ -27,8 +27,7 @@ RECIPES = {
     "simulated": {"dropout": 0.3},
 }
 UNTRAINED = {"s3fd_fan"}  # finds faces anywhere
-LACKS = {"s3fd_fan": {"weights_folder": "none", "weights_mirror": "none"},
-         "mediapipe": {"weights_folder": "none", "weights_mirror": "none"}}  # fmt: skip
+LACKS = {"s3fd_fan": {"weights_folder": "none"}, "mediapipe": {"weights_folder": "none"}}
 
 
 @pytest.fixture(scope="module")

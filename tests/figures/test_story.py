@@ -22,12 +22,12 @@ class Mean(nn.Module):
         return 100 * clips.mean(dim=(1, 2, 3, 4))
 
 
-def scene(**options) -> faithfulness.Scene:
+def scene(**options) -> interventions.Scene:
     """A clip that is half bright, beside a calm frame of .25 and an oracle of .4."""
     clip = torch.full((1, 3, T, SIZE, SIZE), 0.5)
     calm = torch.full((1, 3, 1, SIZE, SIZE), 0.25)
     regions = np.zeros((T, SIZE, SIZE), int)
-    return faithfulness.Scene("P1", "P1_R1", clip, calm, regions, **options)
+    return interventions.Scene("P1", "P1_R1", clip, calm, regions, **options)
 
 
 def test_references_say_what_each_one_leaves_to_explain():
