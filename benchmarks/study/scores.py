@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from expresso_lib import clips, models, store
-from expresso_lib.models import experiments
+from expresso_lib.models import experiments, heads
 
 from . import rendering
 
@@ -260,7 +260,7 @@ def permuted_tests(item: store.Item, path: Path) -> None:
     rows = []
     for number in range(count):
         table, dealt = permuted(own, study.schemes, scenario, number)
-        r, _, p = models.permutation_test(means, table, dealt, draws=NULL_DRAWS, seed=number)
+        r, _, p = permutation_test(means, table, dealt, draws=NULL_DRAWS, seed=number)
         rows.append({"scenario": scenario, "number": number, "r": r, "p": p})
     pd.DataFrame(rows).to_parquet(path)
 
@@ -288,3 +288,58 @@ def permuted(
     if scenario == "anew":
         first = clips.folds(table, int(fold.max()) + 1, seed=number).assign(repeat=0)
     return table, first
+
+
+def permutation_test(
+    values: np.ndarray,
+    table: pd.DataFrame,
+    schemes: pd.DataFrame,
+    *,
+    draws: int = 200,
+    seed: int = 0,
+) -> tuple[float, np.ndarray, float]:
+    """Is participant-level r better than chance? Scores permuted within folds, all refitted.
+
+    Returns
+    -------
+    r : float
+        With the true scores.
+    null : ndarray
+        (draws,) r with permuted ones.
+    p : float
+        (1 + those ≥ r) / (1 + draws).
+    """
+    first = schemes[schemes["repeat"] == schemes["repeat"].min()]
+    own = table.groupby("participant")["score"].mean()
+    # The head is linear: a participant's mean prediction is that of their mean features.
+    rows = table.groupby("participant").indices
+    means = np.stack([values[rows[name]].mean(axis=0) for name in own.index])
+    fold = own.index.map(first.set_index("participant")["fold"]).to_numpy()
+    columns = _shuffled(own.to_numpy(float), fold, draws, seed)
+    predicted = np.empty_like(columns)
+    for number in np.unique(fold):
+        test = fold == number
+        center, scale, fit = heads.ridge(means[~test], columns[~test])
+        predicted[test] = fit.predict((means[test] - center) / scale)
+    found = _pearson(predicted, columns)
+    r, null = float(found[0]), found[1:]
+    return r, null, float((1 + (null >= r).sum()) / (1 + draws))
+
+
+def _shuffled(scores: np.ndarray, fold: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """(P, 1 + draws) scores, the first column as they are, the others shuffled within folds."""
+    rng = np.random.default_rng(seed)
+    columns = np.repeat(scores[:, None], 1 + draws, axis=1)
+    for number in np.unique(fold):
+        inside = np.flatnonzero(fold == number)
+        shuffled = rng.permuted(np.tile(scores[inside, None], draws), axis=0)
+        columns[inside, 1:] = shuffled
+    return columns
+
+
+def _pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Correlation of each column of two (P, B) arrays; 0 where one is constant."""
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    length = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
+    product = (a * b).sum(axis=0)
+    return np.divide(product, length, out=np.zeros_like(length), where=length > 1e-12)

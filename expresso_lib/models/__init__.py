@@ -16,7 +16,7 @@ from expresso_lib.models.evaluation import (
     summary,
 )
 from expresso_lib.models.finetuning import FineTuning, channels_last, finetune
-from expresso_lib.models.heads import LinearHead, features, fit_ridge, ridge_predictions
+from expresso_lib.models.heads import LinearHead, features, fit_ridge
 from expresso_lib.models.networks import (
     BACKBONES,
     INPUTS,
@@ -32,6 +32,5 @@ from expresso_lib.models.validation import (
     conformal_interval,
     cross_validate,
     null_fit,
-    permutation_test,
     ridge_fit,
 )

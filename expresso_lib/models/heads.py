@@ -102,39 +102,18 @@ def fit_ridge(values: np.ndarray, scores: np.ndarray, groups: Sequence[str]) -> 
         (N,) participants.
     """
     x, y = _by_group(values, scores, groups)
-    center, scale, ridge = _ridge(x, y[:, None])
-    weight = np.ravel(ridge.coef_) / scale
-    bias = float(np.ravel(ridge.intercept_)[0] - center @ weight)
-    chosen = int(np.argmin(np.abs(ridge.alphas - np.ravel(ridge.alpha_)[0])))
+    center, scale, fit = ridge(x, y[:, None])
+    weight = np.ravel(fit.coef_) / scale
+    bias = float(np.ravel(fit.intercept_)[0] - center @ weight)
+    chosen = int(np.argmin(np.abs(fit.alphas - np.ravel(fit.alpha_)[0])))
     return LinearHead(weight, bias, PENALTIES[chosen])
 
 
-def ridge_predictions(values: np.ndarray, scores: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Predictions as `fit_ridge` makes them, for many score vectors at once.
+def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, RidgeCV]:
+    """Centre and scale of the features (P, D), and the ridge on them for y (P, B).
 
-    What a fold's features say does not depend on the scores, so permutations share the
-    decomposition.
-
-    Parameters
-    ----------
-    values : ndarray
-        (P, D) features, one row per participant.
-    scores : ndarray
-        (P, B) score points; each column has its own penalty.
-    new : ndarray
-        (M, D) features of others.
-
-    Returns
-    -------
-    ndarray
-        (M, B) score points.
+    Each column of y has its own penalty; permutations of a score share the decomposition.
     """
-    center, scale, ridge = _ridge(values, scores)
-    return ridge.predict((new - center) / scale).reshape(len(new), -1)
-
-
-def _ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, RidgeCV]:
-    """Centre and scale of the features (P, D), and the ridge on them for y (P, B)."""
     center, scale = x.mean(axis=0), _scale(x)
     z = (x - center) / scale
     usual = _usual(np.linalg.svd(z, compute_uv=False))

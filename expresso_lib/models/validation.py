@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from expresso_lib.models.evaluation import by_level
-from expresso_lib.models.heads import fit_ridge, ridge_predictions
+from expresso_lib.models.heads import fit_ridge
 
 # Fits on the training rows (a mask) and predicts the test rows (a mask) of one fold.
 Fit = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -98,57 +98,3 @@ def conformal_interval(predictions: pd.DataFrame) -> dict[str, float]:
     rank = int(np.ceil((len(errors) + 1) * LEVEL))
     width = float(errors[rank - 1]) if rank <= len(errors) else float("inf")
     return {"level": LEVEL, "half_width": width, "participants": float(len(errors))}
-
-
-def permutation_test(
-    values: np.ndarray,
-    table: pd.DataFrame,
-    schemes: pd.DataFrame,
-    *,
-    draws: int = 200,
-    seed: int = 0,
-) -> tuple[float, np.ndarray, float]:
-    """Is participant-level r better than chance? Scores permuted within folds, all refitted.
-
-    Returns
-    -------
-    r : float
-        With the true scores.
-    null : ndarray
-        (draws,) r with permuted ones.
-    p : float
-        (1 + those ≥ r) / (1 + draws).
-    """
-    first = schemes[schemes["repeat"] == schemes["repeat"].min()]
-    own = table.groupby("participant")["score"].mean()
-    # The head is linear: a participant's mean prediction is that of their mean features.
-    rows = table.groupby("participant").indices
-    means = np.stack([values[rows[name]].mean(axis=0) for name in own.index])
-    fold = own.index.map(first.set_index("participant")["fold"]).to_numpy()
-    columns = _permuted(own.to_numpy(float), fold, draws, seed)
-    predicted = np.empty_like(columns)
-    for number in np.unique(fold):
-        test = fold == number
-        predicted[test] = ridge_predictions(means[~test], columns[~test], means[test])
-    found = _pearson(predicted, columns)
-    r, null = float(found[0]), found[1:]
-    return r, null, float((1 + (null >= r).sum()) / (1 + draws))
-
-
-def _permuted(scores: np.ndarray, fold: np.ndarray, draws: int, seed: int) -> np.ndarray:
-    """(P, 1 + draws) scores, the first column as they are, the others shuffled within folds."""
-    rng = np.random.default_rng(seed)
-    columns = np.repeat(scores[:, None], 1 + draws, axis=1)
-    for number in np.unique(fold):
-        inside = np.flatnonzero(fold == number)
-        shuffled = rng.permuted(np.tile(scores[inside, None], draws), axis=0)
-        columns[inside, 1:] = shuffled
-    return columns
-
-
-def _pearson(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Correlation of each column of two (P, B) arrays; 0 where one is constant."""
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    length = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    product = (a * b).sum(axis=0)
-    return np.divide(product, length, out=np.zeros_like(length), where=length > 1e-12)

@@ -190,28 +190,6 @@ def test_conformal_interval_is_the_ranked_error(table) -> None:
     assert models.conformal_interval(rows.head(8))["half_width"] == float("inf")
 
 
-def test_permutation_test_keeps_its_level_without_signal(table, schemes) -> None:
-    """Planted signal gives a small p; p is never 0."""
-    rng = np.random.default_rng(2)
-    strong = np.column_stack([table["score"] + rng.normal(0, 1, len(table))] * 2)
-    r, null, p = models.permutation_test(strong, table, schemes, draws=19)
-    assert r > 0.9
-    assert len(null) == 19
-    assert p == pytest.approx(1 / 20)
-
-
-def test_ridge_predictions_equal_one_fit_per_score_vector() -> None:
-    """Many score vectors share decompositions and get what `fit_ridge` gives each alone."""
-    rng = np.random.default_rng(5)
-    values, scores = rng.normal(size=(13, 17)), rng.normal(20, 9, (13, 3))
-    values[:, 2] = 1.0  # a unit that never moves
-    new = rng.normal(size=(4, 17))
-    together = models.ridge_predictions(values, scores, new)
-    people = [f"P{number:02d}" for number in range(13)]
-    alone = [models.fit_ridge(values, column, people).predict(new) for column in scores.T]
-    np.testing.assert_allclose(together, np.stack(alone, axis=1), rtol=1e-6)
-
-
 def test_finetune_learns_and_stops_by_other_participants(table) -> None:
     """The stopping participants' error falls below that of the start; the best epoch is kept."""
     model = models.build("small_image", frames=4, size=16)

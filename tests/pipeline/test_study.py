@@ -147,6 +147,19 @@ def test_permuted_scores_stay_in_their_folds() -> None:
     assert (anew["band"].eq("low") == (anew["score"] < 6)).all()
 
 
+def test_permutation_test_finds_a_planted_signal() -> None:
+    """Planted signal gives a small p; p is never 0."""
+    rng = np.random.default_rng(2)
+    names = [f"P{i:02d}" for i in range(13)]
+    table = pd.DataFrame({"participant": names, "score": np.arange(0, 39.0, 3)})
+    schemes = pd.DataFrame({"repeat": 0, "participant": names, "fold": np.arange(13) % 4})
+    strong = np.column_stack([table["score"] + rng.normal(0, 1, len(table))] * 2)
+    r, null, p = scores.permutation_test(strong, table, schemes, draws=19)
+    assert r > 0.9
+    assert len(null) == 19
+    assert p == pytest.approx(1 / 20)
+
+
 def test_null_table_counts_rejections(plan) -> None:
     """One row per cohort and scenario and one for all, with an interval around the rate."""
     table = scores.null_table(plan, [1])
