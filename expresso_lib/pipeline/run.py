@@ -71,7 +71,15 @@ def open_run(chapter: str, namespace: Mapping[str, Any]) -> Run:
 
 @dataclass
 class Run:
-    """One chapter in one run; results go to ``build/<run>/``."""
+    """One chapter in one run.
+
+    Attributes
+    ----------
+    name : str
+        Of the run; its ``folder`` is ``build/<name>``.
+    data, models, tables, figures : Path
+        Below it: arrays, checkpoints, tables (Parquet, and CSV beside it), PNG and SVG.
+    """
 
     chapter: chapters.Chapter
     parameters: Any  # config.Declared: config.Parameters as far as this chapter declares them
@@ -79,35 +87,11 @@ class Run:
     _figures: dict[str, int] = field(default_factory=dict)
     _made: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def name(self) -> str:
-        """Name of the run."""
-        return self.parameters.run.name
-
-    @property
-    def folder(self) -> Path:
-        """``build/<run>``."""
-        return project.run_folder(self.root, self.name)
-
-    @property
-    def data(self) -> Path:
-        """Folder of arrays: tracks, clips, attributions."""
-        return self.folder / "data"
-
-    @property
-    def models(self) -> Path:
-        """Folder of checkpoints."""
-        return self.folder / "models"
-
-    @property
-    def tables(self) -> Path:
-        """Folder of tables (Parquet, and CSV beside it)."""
-        return self.folder / "tables"
-
-    @property
-    def figures(self) -> Path:
-        """Folder of figures (PNG and SVG)."""
-        return self.folder / "figures"
+    def __post_init__(self) -> None:
+        self.name: str = self.parameters.run.name
+        self.folder = project.run_folder(self.root, self.name)
+        self.data, self.models = self.folder / "data", self.folder / "models"
+        self.tables, self.figures = self.folder / "tables", self.folder / "figures"
 
     def prepare(self) -> None:
         """Make the run's folders, withdraw this chapter's stamp and set the figures' style."""
