@@ -75,8 +75,8 @@ VALUES: dict[str, tuple[Any, ...]] = {
 # Data of one's own, places, devices, names; effort and thresholds whose every value is alike.
 LEFT_OUT = {
     "cohort": "source folder table score score_low score_high bands emotion tables show_faces",
-    "faces": "detector detect_every detect_side min_confidence max_jitter min_eye_distance "
-    "max_turn max_gap device precision flip weights_folder weights_mirror",
+    "faces": "detect_every detect_side min_confidence max_jitter min_eye_distance "
+    "max_turn max_gap device precision flip weights_folder",
     "training": "grid epochs batch learning_rate optimizer bootstrap device",
     "attribution": "dealt steps seed",
     "statistics": "permutations bootstrap margin_rho seed",

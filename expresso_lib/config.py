@@ -21,6 +21,7 @@ from expresso_lib import _checks
 
 EYES = 0.28  # outer-eye distance over the side of a rendered picture, smallest of twelve recordings
 
+
 class ParameterError(ValueError):
     """A parameter has the wrong name, type or range."""
 

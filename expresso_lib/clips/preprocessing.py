@@ -74,12 +74,9 @@ def fetch_weights(parameters: Any) -> None:
     FetchError
         Offline without them: what to bring from where to where.
     """
-    papers = PAPERS_WEIGHTS if parameters.detector == "sfd" else PAPERS_WEIGHTS[1:]
-    wanted = {"s3fd_fan": papers, "mediapipe": (mediapipe.WEIGHTS,)}.get(parameters.tracker, ())
-    for name in wanted:
-        manifest.fetch(
-            name, folder=parameters.weights_folder or None, mirror=parameters.weights_mirror or None
-        )
+    wanted = {"s3fd_fan": PAPERS_WEIGHTS, "mediapipe": (mediapipe.WEIGHTS,)}
+    for name in wanted.get(parameters.tracker, ()):
+        manifest.fetch(name, folder=parameters.weights_folder or None)
 
 
 def recipe_of(parameters: Any, tracker: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from expresso_lib import faithfulness, models, rendered
+from expresso_lib import models, rendered
 from expresso_lib.faces import anatomy
 from expresso_lib.faithfulness import interventions
 from expresso_lib.figures import FigureError, story

@@ -184,7 +184,7 @@ def test_missing_weights_are_named_before_chapter_1(project, monkeypatch, tmp_pa
     ran = count(monkeypatch)
     (tmp_path / "mirror").mkdir()
     given = {"tracker": tracker, "weights_folder": str(tmp_path / "none")}
-    given |= {"weights_mirror": str(tmp_path / "mirror")}
+    monkeypatch.setenv(manifest.ENV_MIRROR, str(tmp_path / "mirror"))
     wanted = config.validate({"run": {"name": "t"}, "faces": given})
     with pytest.raises(manifest.FetchError, match=r"\.(task|pth)"):
         book.run_chapters(chapters.CHAPTERS, wanted, project)
