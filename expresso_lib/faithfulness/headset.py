@@ -99,10 +99,10 @@ def render(work: store.Item, path: Path) -> None:
     rows = slice(0, length * step, step)
     people = plan.recordings.merge(plan.participants[["participant", "score"]], on="participant")
     own = people.set_index("recording").loc[work.name]
-    facts = {"participant": own["participant"], "recording": work.name, "score": own["score"]}
-    neutral = attribution.neutral_frame(on.landmarks[rows])
-    pictures = {"worn": on.frames[rows], "bare": off.frames[rows], "neutral": neutral}
-    np.savez(path, **pictures, **facts, headset=bool(own["headset"]))
+    facts: dict[str, Any] = {name: own[name] for name in ("participant", "score")}
+    facts |= {"recording": work.name, "headset": bool(own["headset"])}
+    facts["neutral"] = attribution.neutral_frame(on.landmarks[rows])
+    np.savez(path, worn=on.frames[rows], bare=off.frames[rows], **facts)
 
 
 def audits(checkpoint: Path, rendered: Iterable[store.Outcome]) -> list[store.Item]:

@@ -192,7 +192,7 @@ def find_face(path: Path, landmarks: Path | None, *, face: int | None = None) ->
     if face is None and preprocessing.at_hand(preprocessing.PAPERS_WEIGHTS):
         from expresso_lib.faces import s3fd_fan  # torch and networks: only where they run
 
-        return s3fd_fan.track(path, s3fd_fan.load("sfd"), s3fd_fan.Options())
+        return s3fd_fan.track(path, s3fd_fan.load(), s3fd_fan.Options())
     logger.info("MediaPipe finds the face (without S3FD and FAN's weights, or for --face)")
     try:
         return mediapipe.track(path, face=face or 0)
