@@ -81,8 +81,8 @@ def circular_shift(
     p = (sizes >= bound[:, None]).sum(axis=1)
     p_max = (sizes.max(axis=0)[None] >= bound[:, None]).sum(axis=1)
     exists = np.isfinite(null[:, 0])
-    shares = [np.where(exists, count / null.shape[1], np.nan) for count in (p, p_max)]
-    return CircularShift(null[:, 0], *shares, null, np.array([d[0] for d in defined]))
+    p, p_max = (np.where(exists, count / null.shape[1], np.nan) for count in (p, p_max))
+    return CircularShift(null[:, 0], p, p_max, null, np.array([d[0] for d in defined]))
 
 
 def _check_series(units: np.ndarray, attribution: np.ndarray, window: int) -> None:
