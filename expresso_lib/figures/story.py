@@ -16,7 +16,7 @@ from expresso_lib.attribution import calm_frames
 from expresso_lib.attribution.explanation import Channel
 from expresso_lib.clips import ClipArchive
 from expresso_lib.faces import anatomy, video
-from expresso_lib.faithfulness import interventions, trials
+from expresso_lib.faithfulness import interventions, metrics, trials
 from expresso_lib.figures import components, drawing, style
 from expresso_lib.figures.attribution import BASELINE_TITLES, DIVERGING
 from expresso_lib.figures.case import Case
@@ -158,12 +158,12 @@ def _of_null(
     script = plan.script(plan.recordings["recording"].iloc[0])
     archive = interventions.archive_of(script, size=side)
     at = interventions.random_clip(archive.n_frames, length, dilation=dilation, name="null")
-    who = {"participant": "null", "recording": "null", "script": script}
     scene = interventions.stage(
-        archive, at, full_size=interventions.RENDER_SIZE, shares=False, **who
-    )
+        archive, at, participant="null", recording="null", script=script,
+        full_size=interventions.RENDER_SIZE, shares=False,
+    )  # fmt: skip
     network = models.load(model)[0].requires_grad_(False)
-    found = trials.trial(network, scene, [trials.DEFAULT])
+    found = trials.trial(network, scene, [metrics.DEFAULT])
     return archive, at, script, float(plan.participants["score"].iloc[0]), found
 
 
@@ -182,7 +182,7 @@ def _taken_away(
     scripts = {"none": script}
     scripts |= {name: rendered.without(script, name, level=level) for name in said["factor"]}
     frames = archive.source[at].tolist()
-    films = {
+    films: dict[str, Iterator[np.ndarray]] = {
         name: (frame.image for frame in rendered.render(one, size=160, frames=frames))
         for name, one in scripts.items()
     }
