@@ -46,7 +46,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "cohort.variant": ("amount", "null", "headset", "region:mouth", "au:12", "region:ear"),
     "faces.tracker": ("simulated", "tables", "mediapipe", "s3fd_fan"),
     "faces.smoothing": (2.0,),
-    "faces.min_share": (0.0, 1.0),
+    "faces.min_share": (0.0, 0.9),
     "clips.frames": (2, 8, 32, 64),
     "clips.step": (1, 7, 200),
     "clips.dilation": (2, 3, 16),

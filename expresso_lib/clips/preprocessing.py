@@ -197,8 +197,19 @@ def paths(outcomes: Iterable[store.Outcome]) -> dict[str, Path]:
 
 
 def kept(recordings: pd.DataFrame, report: pd.DataFrame) -> pd.DataFrame:
-    """Take the recordings that passed `faces.assess`, in their order."""
+    """Take the recordings that passed `faces.assess`, in their order.
+
+    Raises
+    ------
+    TrackerError
+        If none did, with the reasons of the first.
+    """
     passed = set(report.loc[report["passed"], "recording"])
+    if not passed:
+        raise TrackerError(
+            f"all {len(report)} recordings are left out, {report['recording'].iloc[0]} for one: "
+            f"{report['reasons'].iloc[0]}. Loosen the thresholds of 'faces', or bring others."
+        )
     return recordings[recordings["recording"].isin(passed)].reset_index(drop=True)
 
 

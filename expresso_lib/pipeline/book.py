@@ -11,6 +11,7 @@ from expresso_lib import cohort, config, store
 from expresso_lib.clips import preprocessing
 from expresso_lib.models import networks
 from expresso_lib.pipeline import chapters, execution, printing, project, publishing
+from expresso_lib.rendered import planting
 
 logger = logging.getLogger(__name__)
 
@@ -108,12 +109,14 @@ def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
     Raises
     ------
     ValueError
-        For a network that does not exist, or data of too few people.
+        For a network or a planted variant that does not exist, or data of too few people.
     FetchError
         For a tracker or network whose weights are not here and cannot be fetched.
     """
     if not due:
         return
+    if "01_cohort" in due:
+        planting.variant(parameters.cohort.variant)
     if "02_faces" in due:
         preprocessing.fetch_weights(parameters.faces)
     if "03_finetune" in due:

@@ -82,6 +82,8 @@ def test_a_recording_that_fails_is_named_and_the_rest_go_on(recordings, tmp_path
     assert list(report.passed) == [True, False, True]
     assert "broken.mp4 cannot be read" in report.reasons[1]
     assert len(preprocessing.kept(bad, report)) == 2
+    with pytest.raises(preprocessing.TrackerError, match=r"all .* are left out, .* Loosen"):
+        preprocessing.kept(bad, report.assign(passed=False))
 
 
 def test_no_weights_and_no_tables_say_what_to_do(tmp_path):

@@ -178,6 +178,15 @@ def test_too_few_people_are_refused_before_chapter_1(project, monkeypatch):
     assert ran == []
 
 
+def test_a_variant_that_nobody_plants_is_refused_before_chapter_1(project, monkeypatch):
+    """A region that faces have not: the known ones, and nothing is executed."""
+    ran = count(monkeypatch)
+    wanted = config.validate({"run": {"name": "t"}, "cohort": {"variant": "region:ear"}})
+    with pytest.raises(ValueError, match="variant 'region:ear' is unknown; use default"):
+        book.run_chapters(chapters.CHAPTERS, wanted, project)
+    assert ran == []
+
+
 @pytest.mark.parametrize("tracker", ["mediapipe", "s3fd_fan"])
 def test_missing_weights_are_named_before_chapter_1(project, monkeypatch, tmp_path, tracker):
     """A tracker asked for by name, offline: its file, and nothing is executed."""
