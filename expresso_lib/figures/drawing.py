@@ -285,7 +285,8 @@ def write_overlay(
     if limit is None or not permission.faces:
         # On a sample: the scale needs no second pass over a long recording.
         rows = np.unique(np.linspace(0, len(archive.frames) - 1, 48).astype(int))
-        limit = limit_of(scene(archive, rows, permission, size=size).carry(maps[rows]))
+        sample = scene(archive, rows, permission, path=recording, size=size)
+        limit = limit_of(sample.carry(maps[rows]))
     frames = (one for part, values in parts() for one in part.overlaid(part.carry(values), limit))
     return video.write_video(path, frames, archive.fps)
 

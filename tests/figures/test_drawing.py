@@ -1,5 +1,6 @@
 """Pictures: the face with leave; without it, nobody's."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,18 @@ def test_write_overlay_makes_a_video_of_every_row(tmp_path):
                                      permission, size=64, chunk=4)  # fmt: skip
         info = video.probe(path)
         assert (info.n_frames, info.fps, info.width) == (9, 12.5, 64)
+
+
+def test_write_overlay_of_a_composite_shows_the_recording(tmp_path):
+    """A composite archive holds tiles, no face: pictures and their scale come from the video."""
+    picture = np.full((96, 96, 3), 90, np.uint8)
+    path = video.write_video(tmp_path / "r.mp4", [picture] * (2 * ROWS), 25.0)
+    archive = replace(make_archive(), input="composite")
+    made = drawing.write_overlay(tmp_path / "o.mp4", archive, np.ones((ROWS, SIDE, SIDE)), LEAVE,
+                                 recording=path, size=SIDE)  # fmt: skip
+    assert video.probe(made).n_frames == ROWS
+    with pytest.raises(ValueError, match="composite archive holds no face"):
+        drawing.write_overlay(tmp_path / "n.mp4", archive, np.ones((ROWS, SIDE, SIDE)), LEAVE)
 
 
 def test_scene_refuses_rows_and_maps_that_do_not_fit():
