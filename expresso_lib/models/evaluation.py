@@ -67,7 +67,7 @@ def _jackknife(sums: np.ndarray, counts: np.ndarray, statistic: Statistic) -> np
 
 
 def _studentised(
-    sums: np.ndarray, statistic: Statistic, *, draws: int, seed: int, level: float = 0.95
+    sums: np.ndarray, statistic: Statistic, *, draws: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Estimate and interval by the studentised bootstrap over participants (Efron, 1982)."""
     p = len(sums)
@@ -82,8 +82,7 @@ def _studentised(
     # A statistic that cannot vary (a model against itself) has an interval of width zero.
     t[~np.isfinite(t)] = np.nan
     t[:, np.isnan(t).all(axis=0)] = 0.0
-    tail = (1 - level) / 2
-    low, high = np.nanquantile(t, [1 - tail, tail], axis=0)
+    low, high = np.nanquantile(t, [0.975, 0.025], axis=0)
     return estimate, estimate - low * error, estimate - high * error
 
 

@@ -34,8 +34,6 @@ class FineTuning:
     deeper: float = 0.1  # share of it for what lies below the last block
     optimizer: str = "adamw"  # or sgd
     patience: int = 3  # epochs without progress on the stopping participants
-    label_noise: float = 0.0  # score points, sd
-    bf16: bool = False
     seed: int = 0
     device: str = "cpu"
 
@@ -96,8 +94,6 @@ def finetune(
         model.load_state_dict(saved["model"])
     curves: list[dict[str, Any]] = saved.get("curves", [])
     model.to(options.device).eval()
-    if options.bf16:
-        channels_last(model)
     for number, part in enumerate(options.parts):
         if number < saved.get("number", 0):
             continue
@@ -160,10 +156,9 @@ class _PartFit:
         names = clips.table["participant"].to_numpy()
         self.people = _by_person(names, train)
         self.stopping = _by_person(names, stop)
-        self.dtype = torch.bfloat16 if options.bf16 else torch.float32
         self.clips: Any = clips
         if part != "all":
-            values = features(model, clips, until=part, dtype=self.dtype, device=options.device)
+            values = features(model, clips, until=part, device=options.device)
             self.clips = torch.from_numpy(values)
         self.optimizer = self._optimizer(model.trainable(part))
         self.epoch, self.best_epoch, self.best_mae = 0, -1, self._stop_mae()
@@ -198,8 +193,7 @@ class _PartFit:
             people = [self.people[i] for i in chosen]
             if self.part == "all":
                 people = [rng.choice(rows, min(TAKEN, len(rows)), replace=False) for rows in people]
-            noise = rng.normal(0, self.options.label_noise, len(people))
-            error = self._errors(people) - torch.from_numpy(noise).float()
+            error = self._errors(people)
             loss = (error / spread).square().mean()
             self.optimizer.zero_grad()
             loss.backward()
@@ -235,12 +229,11 @@ class _PartFit:
 
     def _predict(self, rows: np.ndarray) -> Tensor:
         device = self.options.device
-        with torch.autocast(device.split(":")[0], self.dtype, enabled=self.options.bf16):
-            if self.part == "all":
-                found = self.model(torch.stack([self.clips[int(row)] for row in rows]).to(device))
-            else:
-                found = self.model.finish(self.clips[rows].to(device), since=self.part)
-        return found.float().cpu()
+        if self.part == "all":
+            found = self.model(torch.stack([self.clips[int(row)] for row in rows]).to(device))
+        else:
+            found = self.model.finish(self.clips[rows].to(device), since=self.part)
+        return found.cpu()
 
     def state(self) -> dict[str, Any]:
         """What `load` needs to go on."""

@@ -31,13 +31,7 @@ class Clips(Protocol):
 
 
 def features(
-    model: nn.Module,
-    clips: Clips,
-    *,
-    until: str = "head",
-    batch: int = 8,
-    dtype: torch.dtype = torch.float32,
-    device: str = "cpu",
+    model: nn.Module, clips: Clips, *, until: str = "head", batch: int = 8, device: str = "cpu"
 ) -> np.ndarray:
     """Features of every clip at a freeze boundary, computed once (the model is in ``eval``).
 
@@ -48,8 +42,6 @@ def features(
         N clips.
     until : {"head", "last"}
         The boundary.
-    dtype : torch.dtype
-        ``torch.bfloat16`` runs the trunk under autocast.
 
     Returns
     -------
@@ -58,7 +50,7 @@ def features(
     """
     model.eval().to(device)
     parts = []
-    with torch.inference_mode(), torch.autocast(device, dtype, enabled=dtype != torch.float32):
+    with torch.inference_mode():
         for start in range(0, len(clips), batch):
             chosen = [clips[i] for i in range(start, min(start + batch, len(clips)))]
             values = model.features(torch.stack(chosen).to(device), until=until)

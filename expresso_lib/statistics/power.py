@@ -137,9 +137,7 @@ def detectable(
     return float(optimize.brentq(reach, 0, top))
 
 
-def equivalence_power(
-    n: int, *, kind: str = "coupling", margin: float | None = None, spread: float = SPREAD_Z
-) -> float:
+def equivalence_power(n: int, *, kind: str = "coupling") -> float:
     """Probability that two one-sided tests say "nothing that matters" when there is nothing.
 
     Examples
@@ -148,7 +146,7 @@ def equivalence_power(
     (1.0, 0.0)
     """
     if kind == "severity":
-        wide, law = np.arctanh(margin or MARGIN_RHO) * np.sqrt(max(n - 3, 1)), scipy_stats.norm()
+        wide, law = np.arctanh(MARGIN_RHO) * np.sqrt(max(n - 3, 1)), scipy_stats.norm()
     else:
-        wide, law = (margin or MARGIN_Z) / spread * np.sqrt(n), scipy_stats.t(max(n - 1, 1))
+        wide, law = MARGIN_Z / SPREAD_Z * np.sqrt(n), scipy_stats.t(max(n - 1, 1))
     return float(max(2 * law.cdf(wide - law.isf(0.05)) - 1, 0))

@@ -1,7 +1,6 @@
 """Do the answers survive another model of the same data? Mixed model, GEE, covariates, silence."""
 
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,11 +20,7 @@ Row = dict[str, object]
 
 
 def sensitivity(
-    windows: pd.DataFrame,
-    participants: pd.DataFrame,
-    *,
-    aus: Sequence[str] | None = None,
-    plan: Plan = DEFAULT,
+    windows: pd.DataFrame, participants: pd.DataFrame, *, plan: Plan = DEFAULT
 ) -> pd.DataFrame:
     """Windows within recordings within participants: z ~ severity by mixed model and by GEE.
 
@@ -39,8 +34,6 @@ def sensitivity(
         From `window_couplings`; trained models only are used.
     participants : DataFrame
         ``participant, score``.
-    aus : sequence of str, optional
-        Default: all.
     plan : Plan
 
     Returns
@@ -61,8 +54,7 @@ def sensitivity(
     keys = ["au", "participant", "recording", "window", "severity"]
     data = data.groupby(keys)["z"].mean().reset_index()
     rows: list[Row] = []
-    for au in aus if aus is not None else sorted(data["au"].unique()):
-        table = data[data["au"] == au]
+    for au, table in data.groupby("au"):
         people, recordings = table["participant"].nunique(), table["recording"].nunique()
         counts = {"au": au, "n_participants": people, "n_recordings": recordings}
         if people < MIN_PARTICIPANTS or table["severity"].nunique() < 3:

@@ -215,8 +215,8 @@ def test_finetune_refuses_to_stop_by_those_it_trains_on(table) -> None:
 def test_finetune_resumes_where_it_was_killed(table, tmp_path) -> None:
     """A fit cut after two epochs and resumed equals an unbroken one."""
     data, train, stop = PictureClips(table), np.arange(60), np.arange(60, len(table))
-    full = models.FineTuning(parts=("head",), epochs=4, learning_rate=1e-2, label_noise=1.0)
-    part = models.FineTuning(parts=("head",), epochs=2, learning_rate=1e-2, label_noise=1.0)
+    full = models.FineTuning(parts=("head",), epochs=4, learning_rate=1e-2)
+    part = models.FineTuning(parts=("head",), epochs=2, learning_rate=1e-2)
     whole, broken = (models.build("small_image", frames=4, size=16) for _ in range(2))
     expected = models.finetune(whole, data, train, stop, options=full)
     models.finetune(broken, data, train, stop, options=part, resume=tmp_path / "fit.pt")
