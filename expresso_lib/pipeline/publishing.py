@@ -245,13 +245,9 @@ class Facts:
             for name in sorted({*flat[0], *flat[1]})
             if flat[0].get(name) != flat[1].get(name) and not name.startswith("run.")
         ]
-        parts = [
-            show_table(
-                pd.DataFrame(rows, columns=["parameter", *(s.name for s in sides)]),
-                caption="Parameters that differ",
-                empty="no parameter differs",
-            )
-        ]
+        names, suffixes = zip(*((side.name, f" ({side.name})") for side in sides))
+        table, title = pd.DataFrame(rows, columns=["parameter", *names]), "Parameters that differ"
+        parts = [show_table(table, caption=title, empty="no parameter differs")]
         for name, keys, values in (
             ("model_scores", ["recipe", "level", "metric"], ["estimate", "ci_low", "ci_high"]),
             ("results", ["hypothesis", "au", "region", "sign"], ["estimate", "p_max"]),
@@ -261,12 +257,8 @@ class Facts:
             shared = [c for c in keys + values if all(c in table for table in tables)]
             on = [key for key in keys if key in shared]
             if on:
-                both = tables[0][shared].merge(
-                    tables[1][shared],
-                    on=on,
-                    how="outer",
-                    suffixes=[f" ({side.name})" for side in sides],
-                )
+                one, two = (table[shared] for table in tables)
+                both = one.merge(two, on=on, how="outer", suffixes=suffixes)
                 parts.append(show_table(both, caption=f"{name.replace('_', ' ').capitalize()}"))
         return "\n".join(parts)
 
@@ -572,8 +564,6 @@ def templates_of(folder: Path) -> jinja2.Environment:
         variable_end_string="]]",
         block_start_string="[%",
         block_end_string="%]",
-        comment_start_string="[#",
-        comment_end_string="#]",
     )
 
 
