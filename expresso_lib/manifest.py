@@ -231,10 +231,7 @@ def path_of(name: str, *, folder: str | Path | None = None) -> Path:
 
 
 def verify(
-    names: str | Iterable[str] | None = None,
-    *,
-    folder: str | Path | None = None,
-    parts: Iterable[str] | None = None,
+    names: str | Iterable[str] | None = None, *, folder: str | Path | None = None
 ) -> pd.DataFrame:
     """Compare what lies in place with the manifest.
 
@@ -242,7 +239,7 @@ def verify(
     ----------
     names : str or iterable of str, optional
         Entries; by default every one of which something is here.
-    folder, parts
+    folder
         As for `fetch`.
 
     Returns
@@ -256,7 +253,7 @@ def verify(
     for name in load() if chosen is None else chosen:
         root = locate(name, folder=folder)
         found = [(name, file.path, file.size, *_state(root / file.path, file))
-                 for file in _chosen(entry(name), parts)]  # fmt: skip
+                 for file in entry(name).files]  # fmt: skip
         if chosen is not None or any(row[3] != "missing" for row in found):
             rows += found
     return pd.DataFrame(rows, columns=["name", "file", "size", "status", "detail"])
@@ -286,7 +283,6 @@ def fetch(
     folder: str | Path | None = None,
     mirror: str | None = None,
     parts: Iterable[str] | None = None,
-    progress: bool = True,
 ) -> Path:
     """Bring an entry into place; what is there and whole is not brought again.
 
@@ -301,8 +297,6 @@ def fetch(
         ``$EXPRESSO_MIRROR``.
     parts : iterable of str, optional
         Only these parts or patterns, e.g. ``["01", "02"]`` for two RAVDESS actors.
-    progress : bool
-        Show a bar per file.
 
     Returns
     -------
@@ -328,7 +322,7 @@ def fetch(
         if state == "wrong":
             raise ManifestError(f"{detail}; move it away and fetch again.")
         if state == "missing":
-            _bring(known, file, target, mirror, progress)
+            _bring(known, file, target, mirror)
         # A copy put in place by hand is unpacked as a download is.
         if file.unpack and target.is_file():
             unpack(target)
@@ -410,7 +404,7 @@ def _unpacked_state(target: Path, receipt: Path) -> tuple[str, str]:
     return "unpacked", f"{len(files)} files"
 
 
-def _bring(known: Entry, file: File, target: Path, mirror: str | None, progress: bool) -> None:
+def _bring(known: Entry, file: File, target: Path, mirror: str | None) -> None:
     """Copy from a mirror folder or download, check the hash, and only then name the file."""
     store.make_folder(target.parent)
     try:
@@ -423,8 +417,8 @@ def _bring(known: Entry, file: File, target: Path, mirror: str | None, progress:
             url = urljoin(mirror.rstrip("/") + "/", Path(file.path).name) if mirror else file.url
             if not url:
                 raise OSError("it has no public address")
-            pooch.retrieve(url, None, fname=target.name, path=target.parent,
-                           downloader=_Resuming(target, progress))  # fmt: skip
+            where = {"fname": target.name, "path": target.parent}
+            pooch.retrieve(url, None, downloader=_Resuming(target), **where)
     except OSError as error:  # requests' exceptions are OSErrors too
         if file.optional and getattr(getattr(error, "response", None), "status_code", 0) == 404:
             log.info("%s does not exist at its source; passed over", file.path)
@@ -459,9 +453,8 @@ def _learn_hash(file: File, mirror: str | None) -> str | None:
 class _Resuming:
     """A pooch downloader that continues where an earlier attempt stopped (``<name>.part``)."""
 
-    def __init__(self, target: Path, progress: bool) -> None:
+    def __init__(self, target: Path) -> None:
         self.part = target.with_name(f".{target.name}.part")
-        self.progress = progress
 
     def __call__(self, url: str, output: str, _: Any, check_only: bool = False) -> None:
         import requests
@@ -477,14 +470,9 @@ class _Resuming:
             reply.raise_for_status()
             resumed = reply.status_code == 206
             total = int(reply.headers.get("Content-Length", 0)) + (done if resumed else 0)
-            bar = tqdm(
-                total=total or None,
-                initial=done if resumed else 0,
-                unit="B",
-                unit_scale=True,
-                desc=self.part.name[1:-5],
-                disable=not self.progress,
-            )
+            shown = {"total": total or None, "initial": done if resumed else 0}
+            # Shown on a terminal only.
+            bar = tqdm(desc=self.part.name[1:-5], unit="B", unit_scale=True, disable=None, **shown)
             with bar, open(self.part, "ab" if resumed else "wb") as stream:
                 # Small pieces: what a broken connection leaves unfinished of one is lost.
                 for chunk in reply.iter_content(2**14):

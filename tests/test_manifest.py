@@ -199,7 +199,7 @@ def test_fetch_downloads_checks_and_does_not_repeat(use, server, tmp_path):
     """One request; the second call finds the file whole."""
     use({"path": "a.bin", "url": f"{server}/a.bin", "hash": sha(CONTENT, 8)})
     for _ in range(2):
-        path = manifest.fetch("thing", folder=tmp_path / "to", progress=False)
+        path = manifest.fetch("thing", folder=tmp_path / "to")
     assert path.read_bytes() == CONTENT
     assert len(Handler.sent) == 1
     assert manifest.verify("thing", folder=tmp_path / "to")["status"].tolist() == ["matches"]
@@ -210,10 +210,10 @@ def test_fetch_continues_where_it_broke_off(use, server, tmp_path):
     use({"path": "a.bin", "url": f"{server}/a.bin", "hash": sha(CONTENT)})
     Handler.break_after = 40_000
     with pytest.raises(manifest.FetchError, match=r"a\.bin"):
-        manifest.fetch("thing", folder=tmp_path, progress=False)
+        manifest.fetch("thing", folder=tmp_path)
     assert not (tmp_path / "a.bin").exists()
     Handler.break_after = 0
-    assert manifest.fetch("thing", folder=tmp_path, progress=False).read_bytes() == CONTENT
+    assert manifest.fetch("thing", folder=tmp_path).read_bytes() == CONTENT
     start, length = Handler.sent[-1]
     assert 40_000 - 2**14 < start <= 40_000
     assert start + length == len(CONTENT)
@@ -224,7 +224,7 @@ def test_fetch_refuses_another_hash(use, server, tmp_path):
     """What arrives with another hash is removed, and said."""
     use({"path": "a.bin", "url": f"{server}/a.bin", "hash": sha(b"other", 10)})
     with pytest.raises(manifest.ManifestError, match="another hash"):
-        manifest.fetch("thing", folder=tmp_path, progress=False)
+        manifest.fetch("thing", folder=tmp_path)
     assert not (tmp_path / "a.bin").exists()
 
 
@@ -233,7 +233,7 @@ def test_fetch_never_overwrites_a_file_that_differs(use, server, tmp_path):
     use({"path": "a.bin", "url": f"{server}/a.bin", "hash": sha(CONTENT)})
     (tmp_path / "a.bin").write_bytes(b"mine")
     with pytest.raises(manifest.ManifestError, match="move"):
-        manifest.fetch("thing", folder=tmp_path, progress=False)
+        manifest.fetch("thing", folder=tmp_path)
     assert (tmp_path / "a.bin").read_bytes() == b"mine"
     assert manifest.verify("thing", folder=tmp_path)["status"].tolist() == ["wrong"]
 
@@ -241,27 +241,27 @@ def test_fetch_never_overwrites_a_file_that_differs(use, server, tmp_path):
 def test_fetch_learns_the_hash_from_the_publisher(use, server, tmp_path):
     """A record's JSON states the md5; a wrong one refuses the file."""
     use({"path": "a.bin", "url": f"{server}/a.bin", "hash_from": f"{server}/record"})
-    assert manifest.fetch("thing", folder=tmp_path, progress=False).is_file()
+    assert manifest.fetch("thing", folder=tmp_path).is_file()
     use({"path": "b.bin", "url": f"{server}/b.bin", "hash_from": f"{server}/record"})
     with pytest.raises(manifest.ManifestError, match="no hash"):
-        manifest.fetch("thing", folder=tmp_path, progress=False)
+        manifest.fetch("thing", folder=tmp_path)
 
 
 def test_fetch_passes_over_combinations_that_were_never_published(use, server, tmp_path):
     """404 of an optional file is no error; of another it is."""
     file = {"path": "absent.bin", "url": f"{server}/absent.bin"}
     use({**file, "optional": True})
-    manifest.fetch("thing", folder=tmp_path, progress=False)
+    manifest.fetch("thing", folder=tmp_path)
     use(file)
     with pytest.raises(manifest.FetchError):
-        manifest.fetch("thing", folder=tmp_path, progress=False)
+        manifest.fetch("thing", folder=tmp_path)
 
 
 def test_fetch_offline_says_what_to_get_and_where_to_put_it(use, tmp_path):
     """Without a network: file, source, hash, place, and the mirror option."""
     use({"path": "a.bin", "url": "http://127.0.0.1:9/a.bin", "hash": sha(CONTENT, 10)})
     with pytest.raises(manifest.FetchError) as caught:
-        manifest.fetch("thing", folder=tmp_path, progress=False)
+        manifest.fetch("thing", folder=tmp_path)
     for words in ("a.bin", "http://127.0.0.1:9/a.bin", sha(CONTENT, 10), str(tmp_path), "--mirror"):
         assert words in str(caught.value)
 
@@ -270,7 +270,7 @@ def test_fetch_takes_no_missing_folder_for_a_host(use, tmp_path):
     """A mirror is a folder that is there or an address; nothing is asked of a network."""
     use({"path": "a.bin", "url": "http://127.0.0.1:9/a.bin"})
     with pytest.raises(manifest.FetchError, match="neither a folder here nor an address"):
-        manifest.fetch("thing", folder=tmp_path, mirror="my/mirror", progress=False)
+        manifest.fetch("thing", folder=tmp_path, mirror="my/mirror")
 
 
 def test_fetch_takes_a_mirror_folder_or_address(use, server, tmp_path, monkeypatch):
@@ -279,10 +279,10 @@ def test_fetch_takes_a_mirror_folder_or_address(use, server, tmp_path, monkeypat
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "a.bin").write_bytes(CONTENT)
     folder = str(tmp_path / "mirror")
-    path = manifest.fetch("thing", folder=tmp_path / "1", mirror=folder, progress=False)
+    path = manifest.fetch("thing", folder=tmp_path / "1", mirror=folder)
     assert path.read_bytes() == CONTENT
     monkeypatch.setenv(manifest.ENV_MIRROR, server)
-    path = manifest.fetch("thing", folder=tmp_path / "2", progress=False)
+    path = manifest.fetch("thing", folder=tmp_path / "2")
     assert path.read_bytes() == CONTENT
 
 
@@ -296,10 +296,10 @@ def test_fetch_takes_parts(use, server, tmp_path):
     """Two actors are enough to try; an unknown part is refused."""
     head = HEAD.replace("kind: weights", "kind: data")
     use({"path": "{part}/a.bin", "url": f"{server}/a.bin", "each": {"part": "01..04"}}, head=head)
-    manifest.fetch("thing", folder=tmp_path, parts=["02", "03"], progress=False)
+    manifest.fetch("thing", folder=tmp_path, parts=["02", "03"])
     assert sorted(p.parent.name for p in tmp_path.rglob("a.bin")) == ["02", "03"]
     with pytest.raises(manifest.ManifestError, match="no part '9'"):
-        manifest.fetch("thing", folder=tmp_path, parts=["9"], progress=False)
+        manifest.fetch("thing", folder=tmp_path, parts=["9"])
 
 
 def test_fetch_unpacks_once_and_notices_damage(use, tmp_path):
@@ -312,7 +312,7 @@ def test_fetch_unpacks_once_and_notices_damage(use, tmp_path):
         head=HEAD.replace("kind: weights", "kind: data"))  # fmt: skip
     root = tmp_path / "to"
     for _ in range(2):
-        manifest.fetch("thing", folder=root, mirror=str(source.parent), progress=False)
+        manifest.fetch("thing", folder=root, mirror=str(source.parent))
     assert (root / "Actor_01/x.mp4").read_bytes() == b"video" * 50
     assert not (root / "set.zip").exists()
     assert manifest.verify("thing", folder=root)["status"].tolist() == ["unpacked"]
