@@ -278,15 +278,11 @@ def frame_table(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack])
     known = recordings.set_index("recording")
     parts = []
     for name, track in tracks.items():
-        about = {
-            "participant": known.at[name, "participant"],
-            "recording": name,
-            "frame": np.arange(track.n_frames),
-            "time": video.probe(str(known.at[name, "path"])).times,
-            "found": track.found,
-            "confidence": track.confidence,
-        }
-        parts.append(pd.DataFrame(about | _head(track)))
+        who, path = known.loc[name, ["participant", "path"]]
+        about = {"participant": who, "recording": name, "frame": np.arange(track.n_frames)}
+        about |= {"time": video.probe(path).times, "found": track.found}
+        about |= {"confidence": track.confidence} | _head(track)
+        parts.append(pd.DataFrame(about))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -298,9 +294,8 @@ def _head(track: faces.FaceTrack) -> dict[str, np.ndarray]:
     gaze = np.stack([track.signals.get(name, nothing) for name in tables.GAZE])
     seen = np.isfinite(gaze).all(axis=0)
     middle = np.median(gaze[:, seen], axis=1, keepdims=True) if seen.any() else np.nan
-    return (
-        turn | dict(zip(tables.GAZE, gaze)) | {"gaze_away": np.linalg.norm(gaze - middle, axis=0)}
-    )
+    away = np.linalg.norm(gaze - middle, axis=0)
+    return turn | dict(zip(tables.GAZE, gaze)) | {"gaze_away": away}
 
 
 def au_table(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack]) -> pd.DataFrame:
