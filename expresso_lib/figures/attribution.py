@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from expresso_lib import statistics
@@ -27,10 +26,6 @@ CONTROL_TITLES = {
     "randomised": "randomised networks",
 }  # fmt: skip
 TRUTH = "painted"
-DIVERGING = LinearSegmentedColormap.from_list(
-    "expresso_diverging",
-    ["#053061", "#2166AC", "#92C5DE", "#FFFFFF", "#F4A582", "#B2182B", "#67001F"],
-)
 
 
 def channel_title(method: str, baseline: str) -> str:
@@ -280,14 +275,7 @@ def agreement(table: pd.DataFrame) -> Figure:
         raise style.FigureError("no two maps were compared.")
     names = [channel_title(*name.split("/")) for name in table.index]
     figure, axes = style.figure("full", height=0.8 + 0.34 * len(names))
-    words = table.map(style.number)
-    sns.heatmap(table.astype(float), vmin=-1, vmax=1, cmap=DIVERGING, annot=words, fmt="",
-                annot_kws={"fontsize": style.SMALL}, cbar=False, ax=axes)  # fmt: skip
-    for text, value in zip(axes.texts, table.to_numpy().ravel()):
-        text.set_color(style.ON_DARK if abs(value) > 0.6 else style.ON_LIGHT)
-    axes.set_yticks(np.arange(len(names)) + 0.5,
-                    [f"{name}  {i + 1}" for i, name in enumerate(names)], rotation=0)  # fmt: skip
-    axes.set_xticks(
-        np.arange(len(names)) + 0.5, [str(i + 1) for i in range(len(names))], rotation=0
-    )
+    style.heat(axes, table.astype(float), 1.0)
+    axes.set_yticklabels([f"{name}  {i + 1}" for i, name in enumerate(names)], rotation=0)
+    axes.set_xticklabels([str(i + 1) for i in range(len(names))], rotation=0)
     return figure

@@ -112,12 +112,9 @@ class Case:
 
     def clips(self) -> pd.DataFrame:
         """One row per clip: where it starts, what the model says, what the references give."""
-        table = pd.DataFrame(
-            {
-                "starts_at_s": self.explanation.rows[:, 0] / self.explanation.fps,
-                "prediction": self.explanation.channels[0].output,
-            }
-        )
+        starts = self.explanation.rows[:, 0] / self.explanation.fps
+        first = self.explanation.channels[0].output
+        table = pd.DataFrame({"starts_at_s": starts, "prediction": first})
         for channel in self.explanation.channels:
             name = f"{channel.method}, {channel.baseline.replace('_', ' ')}"
             table[f"of the reference ({name})"] = channel.output_baseline
@@ -127,17 +124,11 @@ class Case:
     def regions(self, channel: Channel) -> pd.DataFrame:
         """Mean enrichment over clips and summed points of each region, both signs apart."""
         table = pooling.region_table(channel.mass)
-        kept = ["positive", "negative", "enrichment_positive", "enrichment_negative"]
-        mean = table.groupby("region", sort=False)[kept].mean().reset_index()
-        mean["region"] = mean["region"].map(anatomy.REGION_TITLES)
-        return mean.rename(
-            columns={
-                "positive": "points up",
-                "negative": "points down",
-                "enrichment_positive": "enrichment up",
-                "enrichment_negative": "enrichment down",
-            }
-        )
+        names = {"positive": "points up", "negative": "points down",
+                 "enrichment_positive": "enrichment up",
+                 "enrichment_negative": "enrichment down"}  # fmt: skip
+        mean = table.groupby("region", sort=False)[list(names)].mean().rename(columns=names)
+        return mean.rename(index=anatomy.REGION_TITLES).reset_index()
 
     def extremes(self, channel: Channel, count: int = 4) -> dict[str, pd.DataFrame]:
         """The frames that raise and that lower the prediction most, half a second apart.
@@ -211,15 +202,12 @@ def of_recording(predictions: pd.DataFrame, recording: str) -> pd.Series:
     if rows.empty:
         known = ", ".join(sorted(predictions["recording"].unique())[:5])
         raise ValueError(f"recording {recording!r} has no prediction; there are {known}, ...")
-    return pd.Series(
-        {
-            "participant": rows["participant"].iloc[0],
-            "recording": recording,
-            "prediction": float(rows["prediction"].mean()),
-            "score": float(rows["score"].iloc[0]),
-            "fold": int(rows["fold"].iloc[0]),
-        }
-    )
+    first = rows.iloc[0]
+    return pd.Series({
+        "participant": first["participant"], "recording": recording,
+        "prediction": float(rows["prediction"].mean()), "score": float(first["score"]),
+        "fold": int(first["fold"]),
+    })  # fmt: skip
 
 
 def series_of(units: pd.DataFrame, recording: str) -> pd.DataFrame:

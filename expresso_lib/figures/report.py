@@ -28,30 +28,18 @@ from expresso_lib.figures import drawing, style
 from expresso_lib.figures import page as page_of
 from expresso_lib.figures.case import Case, of_recording, series_of, typical
 
-__all__ = [
-    "Case",
-    "card",
-    "illustrate",
-    "of_recording",
-    "opening",
-    "scrubber",
-    "series_of",
-    "timeline",
-    "typical",
-    "write_card",
-]
+__all__ = ["Case", "card", "illustrate", "of_recording", "opening", "scrubber", "series_of",
+           "timeline", "typical", "write_card"]  # fmt: skip
 
 # More frames than this are thinned out in the scrubber, and said so: a page must stay light.
 MAX_FRAMES = 800
 # Bytes of one scrubber's videos; those beyond are left out, first the last channels.
 MAX_VIDEO = 3_000_000
 TITLES = {
-    "own_neutral": "own neutral frame (movement)",
-    "blur": "blurred clip (standing features)",
-    "zero": "black (the paper's choice)",
-    "calm_mean": "mean of the calm frames",
+    "own_neutral": "own neutral frame (movement)", "blur": "blurred clip (standing features)",
+    "zero": "black (the paper's choice)", "calm_mean": "mean of the calm frames",
     "calm_frames": "each calm frame in turn",
-}
+}  # fmt: skip
 
 
 def scrubber(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None) -> str:
@@ -74,56 +62,38 @@ def scrubber(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None
     shown = case.frames.iloc[::thin]
     # A series at the clips' rate: what the model saw, and no frame that it did not see.
     aus = action_units.at_frames(case.action_units, shown["frame"].to_numpy())
-    codes = [
-        unit for unit in anatomy.ACTION_UNITS if unit.code in aus and aus[unit.code].notna().any()
-    ]
-    codes.sort(key=lambda unit: -float(aus[unit.code].std()))
+    known = [unit for unit in anatomy.ACTION_UNITS if unit.code in aus]
+    units = sorted((unit for unit in known if aus[unit.code].notna().any()),
+                   key=lambda unit: -float(aus[unit.code].std()))  # fmt: skip
     series = {_key(c): case.series(c)[::thin] for c in case.explanation.channels}
     videos = _embedded(movies or {})
     data = {
-        "fps": case.explanation.fps,
-        "row": shown["row"].tolist(),
-        "frame": shown["frame"].tolist(),
-        "time": _rounded(shown["seconds"]),
-        "videos": videos,
-        "titles": TITLES,
-        "au_top": _au_top(aus[[unit.code for unit in codes]], case.action_units),
+        "fps": case.explanation.fps, "row": shown["row"].tolist(),
+        "frame": shown["frame"].tolist(), "time": _rounded(shown["seconds"]),
+        "videos": videos, "titles": TITLES,
+        "au_top": _au_top(aus[[unit.code for unit in units]], case.action_units),
         "channels": [
-            {
-                "method": c.method,
-                "baseline": c.baseline,
-                "attribution": _rounded(series[_key(c)].sum(axis=1)),
-                "regions": [_rounded(column) for column in series[_key(c)].T],
-            }
+            {"method": c.method, "baseline": c.baseline,
+             "attribution": _rounded(series[_key(c)].sum(axis=1)),
+             "regions": [_rounded(column) for column in series[_key(c)].T]}
             for c in case.explanation.channels
         ],
-        "aus": [
-            {
-                "code": unit.code,
-                "title": unit.name,
-                "color": style.color(unit.code),
-                "values": _rounded(aus[unit.code]),
-            }
-            for unit in codes
-        ],
-    }
+        "aus": [{"code": unit.code, "title": unit.name, "color": style.color(unit.code),
+                 "values": _rounded(aus[unit.code])} for unit in units],
+    }  # fmt: skip
     note = f"{case.data}. Attribution in score points per frame of a clip. " + (
         f"One frame in {thin} is shown. " if thin > 1 else ""
     )
     return template("scrubber.html").render(
-        title=case.recording,
-        regions=[anatomy.REGION_TITLES[name] for name in anatomy.REGIONS],
-        first_video=bool(videos),
-        video_words=f"Recording {case.recording} with its attribution",
-        aus=[{"code": unit.code, "title": unit.name} for unit in codes],
+        title=case.recording, regions=[anatomy.REGION_TITLES[name] for name in anatomy.REGIONS],
+        first_video=bool(videos), aus=[{"code": unit.code, "title": unit.name} for unit in units],
+        video_words=f"Recording {case.recording} with its attribution", note=note,
         au_source=case.action_units.attrs.get("source", "source not stated"),
-        note=note,
-        tables=[(key, _table(case, shown, values, key)) for key, values in series.items()],
-        css=asset("scrubber.css"),
-        script=asset("scrubber.js"),
+        tables=[(key, _table(shown, values, key)) for key, values in series.items()],
+        css=asset("scrubber.css"), script=asset("scrubber.js"),
         # "</" inside a script would end it.
         data=json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/"),
-    )
+    )  # fmt: skip
 
 
 def _au_top(values: pd.DataFrame, series: pd.DataFrame) -> float:
@@ -143,7 +113,7 @@ def _rounded(values: Any) -> list[float | None]:
     return [float(f"{v:.4g}") if np.isfinite(v) else None for v in np.asarray(values, float)]
 
 
-def _table(case: Case, shown: pd.DataFrame, values: np.ndarray, key: str) -> str:
+def _table(shown: pd.DataFrame, values: np.ndarray, key: str) -> str:
     """Write half-second means: what the eye takes from the scrubber, for the ear."""
     table = pd.DataFrame(values, columns=[anatomy.REGION_TITLES[name] for name in anatomy.REGIONS])
     table.insert(0, "all", values.sum(axis=1))
@@ -214,21 +184,16 @@ def illustrate(
     """
     movies, shown = {}, case.explanation.channels
     for channel in tqdm(shown[:chosen], desc="overlay videos", disable=chosen == 1):
-        movies[channel.method, channel.baseline] = drawing.write_overlay(
-            folder / f"overlay-{channel.method}-{channel.baseline}.mp4",
-            archive,
-            channel.map,
-            permission,
-            recording=path,
-        )
+        key = channel.method, channel.baseline
+        at = folder / f"overlay-{channel.method}-{channel.baseline}.mp4"
+        movies[key] = drawing.write_overlay(at, archive, channel.map, permission, recording=path)
     extremes = pd.concat(case.extremes(shown[0]).values())
-    pictures: dict[int, np.ndarray] = {}
-    if len(extremes):
-        rows = extremes["row"].to_numpy()
-        scene = drawing.scene(archive, rows, permission, path=path)
-        drawn = scene.with_attribution(shown[0].map[rows], limit=drawing.limit_of(shown[0].map))
-        pictures = dict(zip(extremes["frame"].tolist(), drawn, strict=True))
-    return {"movies": movies, "pictures": pictures}
+    if extremes.empty:
+        return {"movies": movies, "pictures": {}}
+    rows = extremes["row"].to_numpy()
+    scene = drawing.scene(archive, rows, permission, path=path)
+    drawn = scene.with_attribution(shown[0].map[rows], limit=drawing.limit_of(shown[0].map))
+    return {"movies": movies, "pictures": dict(zip(extremes["frame"].tolist(), drawn, strict=True))}
 
 
 def opening(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None) -> str:
@@ -239,14 +204,11 @@ def opening(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None)
         low, high = (style.number(end, 1) for end in case.interval)
         words += f", {100 * case.level:.0f} % interval {low} to {high}"
     if case.score is not None:
-        words += (
-            f"; the planted answer is {style.number(case.score, 0)}"
-            if ("rendered" in case.data)
-            else f"; observed: {style.number(case.score, 0)}"
-        )
-    return f"<p>Recording {html.escape(case.recording)}. {words}.</p>" + scrubber(
-        case, movies=movies
-    )
+        score = style.number(case.score, 0)
+        rendered = "rendered" in case.data
+        words += f"; the planted answer is {score}" if rendered else f"; observed: {score}"
+    shown = scrubber(case, movies=movies)
+    return f"<p>Recording {html.escape(case.recording)}. {words}.</p>{shown}"
 
 
 def card(
@@ -278,46 +240,26 @@ def card(
         HTML that asks nothing from outside.
     """
     channel = case.explanation.channels[0]
+    drawn = {frame: drawing.address(picture) for frame, picture in (pictures or {}).items()}
     extremes = {
-        way: [
-            {str(key): value for key, value in row.items()}
-            | {
-                "picture": drawing.address(pictures[row["frame"]])
-                if pictures and row["frame"] in pictures
-                else ""
-            }
-            for row in table.to_dict("records")
-        ]
+        way: table.assign(picture=table["frame"].map(drawn).fillna("")).to_dict("records")
         for way, table in case.extremes(channel).items()
     }
     tables = [
-        style.table_html(
-            case.regions(c),
-            caption=f"{c.method}, reference: "
-            + TITLES.get(c.baseline, c.baseline.replace("_", " ")),
-        )
+        style.table_html(case.regions(c), caption=f"{c.method}, reference: "
+                         + TITLES.get(c.baseline, c.baseline.replace("_", " ")))
         for c in case.explanation.channels
-    ]
-    incomplete = sum(int((~c.complete).sum()) for c in case.explanation.channels)
+    ]  # fmt: skip
+    words = ("Predictions of the clips and signed attribution of every frame over the recording; "
+             "the tables below hold the numbers.")  # fmt: skip
     return template("card.html").render(
-        case=case,
-        page=page,
-        channel=_key(channel),
-        extremes=extremes,
-        facts=facts or {},
-        regions=tables,
-        timeline=page_of.picture(
-            timeline(case, channel),
-            name="timeline",
-            alt="Predictions of the clips and signed attribution of every frame over the "
-            "recording; the tables below hold the numbers.",
-        ),
-        incomplete=incomplete,
+        case=case, page=page, channel=_key(channel), extremes=extremes, facts=facts or {},
+        regions=tables, css=asset("card.css"), number=style.number,
+        timeline=page_of.picture(timeline(case, channel), name="timeline", alt=words),
+        incomplete=sum(int((~c.complete).sum()) for c in case.explanation.channels),
         clips=style.table_html(case.clips(), caption="Clips"),
-        css=asset("card.css"),
         scrubber=scrubber(case, movies=movies),
-        number=style.number,
-    )
+    )  # fmt: skip
 
 
 def write_card(path: Path, case: Case, **options: Any) -> Path:

@@ -18,17 +18,12 @@ from expresso_lib.clips import ClipArchive
 from expresso_lib.faces import anatomy, video
 from expresso_lib.faithfulness import interventions, metrics, trials
 from expresso_lib.figures import components, drawing, style
-from expresso_lib.figures.attribution import BASELINE_TITLES, DIVERGING
+from expresso_lib.figures.attribution import BASELINE_TITLES
 from expresso_lib.figures.case import Case
 
 NULL_SEED = 501  # of a cohort that is no part of any study
-VERDICTS = {
-    "held": style.ROLE_COLORS["model"],
-    "relevant": style.ROLE_COLORS["model"],
-    "present but small": "#56B4E9",
-    "not held": style.ROLE_COLORS["paper"],
-    "equivalent": style.ROLE_COLORS["paper"],
-}
+VERDICTS = {"relevant": style.ROLE_COLORS["model"], "present but small": "#56B4E9",
+            "equivalent": style.ROLE_COLORS["paper"]}  # fmt: skip
 
 
 @style.plot
@@ -75,17 +70,12 @@ def planted_found(table: pd.DataFrame) -> Figure:
     shown = table.pivot_table(index="planted", columns="region", values="part")
     shown = shown.reindex(index=rows, columns=known)
     figure, axes = style.figure("full", height=1.4 + 0.42 * len(rows))
-    top = max(float(np.nanmax(np.abs(shown.to_numpy()))), 1e-9)
-    axes.imshow(shown, cmap=DIVERGING, vmin=-top, vmax=top, aspect="auto")
-    for y, x in np.ndindex(shown.shape):
-        value, own = shown.iat[y, x], shown.index[y] == shown.columns[x]
-        axes.text(x, y, style.number(value), ha="center", va="center",
-                  fontweight="bold" if own else "normal",
-                  color=style.ON_DARK if abs(value) > 0.6 * top else style.ON_LIGHT)  # fmt: skip
-    titles = anatomy.REGION_TITLES
-    axes.set_xticks(range(len(known)), [titles[name] for name in known], rotation=30, ha="right")
-    axes.set_yticks(range(len(rows)), [f"planted in: {titles[name]}" for name in rows])
-    axes.grid(visible=False)
+    style.heat(axes, shown, max(float(np.nanmax(np.abs(shown.to_numpy()))), 1e-9))
+    own = np.array(rows)[:, None] == np.array(known)
+    for text, planted in zip(axes.texts, own[shown.notna().to_numpy()]):
+        text.set_fontweight("bold" if planted else "normal")
+    axes.set_xticklabels([style.title(name) for name in known], rotation=30, ha="right")
+    axes.set_yticklabels([f"planted in: {style.title(name)}" for name in rows], rotation=0)
     return figure
 
 
@@ -278,34 +268,24 @@ def moments(
     """
     figure, (top, above, below) = style.figure("full", 3, 1, height=5.6,
                                                height_ratios=(1.1, 1, 1.2))  # fmt: skip
-    gap = np.full((next(iter(pictures.values())).shape[0], 6, 3), 255, np.uint8)
-    ordered = [pictures[second] for second in sorted(pictures)]
-    top.imshow(np.hstack([part for one in ordered for part in (one, gap)][:-1]))
+    ordered = np.stack([pictures[second] for second in sorted(pictures)])
+    top.imshow(drawing.strip(ordered, columns=len(ordered), gap=6))
     top.set_axis_off()
     seconds = frames["frame"].to_numpy() / fps
     width = np.median(np.diff(seconds)) if len(seconds) > 1 else 1 / fps
-    colors = [style.sign_color(value) for value in frames["attribution"]]
-    above.bar(seconds, frames["attribution"], width, color=colors)
+    above.bar(seconds, frames["attribution"], width,
+              color=[style.sign_color(value) for value in frames["attribution"]])  # fmt: skip
     above.set_ylabel("points per frame")
     style.zero_line(above)
-    for letter, second in zip("abcdefgh", sorted(pictures)):
+    for place, (letter, second) in enumerate(zip("abcdefgh", sorted(pictures))):
         above.axvline(second, color=style.GREY, linewidth=0.8, linestyle=":")
         above.text(second, above.get_ylim()[1], letter, ha="center", va="bottom")
-    for letter, left in zip("abcdefgh", range(0, 10_000, ordered[0].shape[1] + 6)):
-        top.text(
-            left + 4,
-            4,
-            letter,
-            va="top",
-            fontweight="bold",
-            color=style.ON_LIGHT,
-            backgroundcolor=style.ON_DARK,
-        )
+        top.text(place * (ordered.shape[2] + 6) + 4, 4, letter, va="top", fontweight="bold",
+                 color=style.ON_LIGHT, backgroundcolor=style.ON_DARK)  # fmt: skip
     for level, au in enumerate(aus):
-        most = max(float(units[au].max()), 1e-9)
-        height = units[au].to_numpy(float) / most * 0.85 - level
-        look = {"color": style.color(au), "alpha": 0.55, "linewidth": 0}
-        below.fill_between(units["frame"].to_numpy() / fps, -level, height, **look)
+        height = units[au].to_numpy(float) / max(float(units[au].max()), 1e-9) * 0.85 - level
+        below.fill_between(units["frame"].to_numpy() / fps, -level, height, linewidth=0,
+                           color=style.color(au), alpha=0.55)  # fmt: skip
     below.set_yticks(-np.arange(len(aus)), [f"{au}  {anatomy.AU_TITLES[au]}" for au in aus])
     below.set_xlabel("time (s)")
     above.sharex(below)
@@ -324,15 +304,14 @@ def time_use(table: pd.DataFrame, low: float, high: float) -> Figure:
     low, high : float
         Ends of the scale.
     """
-    changes = table[["freeze", "shuffle", "reverse"]].to_numpy(float)
     recorded = table[["prediction"]].to_numpy(float)
+    changes = table[["freeze", "shuffle", "reverse"]].to_numpy(float)
     said = np.hstack([recorded, recorded - changes]).T
     figure, axes = style.figure("full", height=3.2)
     axes.plot(range(4), said, "-", color=style.PALE, linewidth=1)
     axes.plot(range(4), said, "o", color=style.ROLE_COLORS["model"], markersize=4, alpha=0.7)
-    axes.hlines(
-        said.mean(axis=1), np.arange(4) - 0.2, np.arange(4) + 0.2, color=style.INK, zorder=9
-    )
+    means, at = said.mean(axis=1), np.arange(4)
+    axes.hlines(means, at - 0.2, at + 0.2, color=style.INK, zorder=9)
     axes.axhspan(low, high, color=style.PALE, alpha=0.25, zorder=0)
     axes.set_xticks(range(4), ["as recorded", "frozen", "shuffled", "reversed"])
     axes.set_ylabel("prediction (points)\nshaded: the scale")

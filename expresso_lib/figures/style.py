@@ -49,6 +49,8 @@ ON_LIGHT, ON_DARK = "#010101", "#FEFEFE"
 # Attribution signs: the ends of ColorBrewer's RdBu (Harrower & Brewer, 2003), which readers with
 # any common colour-vision deficiency tell apart; white is zero.
 SIGN_COLORS = {"positive": "#B2182B", "zero": "#FFFFFF", "negative": "#2166AC"}
+DIVERGING = LinearSegmentedColormap.from_list("expresso_diverging", [
+    "#053061", "#2166AC", "#92C5DE", "#FFFFFF", "#F4A582", "#B2182B", "#67001F"])  # fmt: skip
 SIGN_TITLES = {"positive": "raises the score", "negative": "lowers the score"}
 # Severity bands darken with severity, so that their order survives print in grey; the marker
 # repeats what the colour says.
@@ -345,6 +347,17 @@ def sign_color(value: float) -> str:
     if value == 0 or not np.isfinite(value):
         return GREY
     return SIGN_COLORS["positive" if value > 0 else "negative"]
+
+
+def heat(axes: Axes, table: pd.DataFrame, most: float) -> None:
+    """Draw a table of signed numbers as coloured cells, from minus to plus ``most``."""
+    sns.heatmap(table, vmin=-most, vmax=most, cmap=DIVERGING, annot=table.map(number), fmt="",
+                annot_kws={"fontsize": SMALL}, cbar=False, ax=axes)  # fmt: skip
+    axes.set(xlabel="", ylabel="")
+    axes.grid(visible=False)
+    shown = table.to_numpy().ravel()
+    for text, value in zip(axes.texts, shown[np.isfinite(shown)]):
+        text.set_color(ON_DARK if abs(value) > 0.6 * most else ON_LIGHT)
 
 
 def zero_line(axes: Axes, *, axis: str = "y") -> None:

@@ -47,6 +47,23 @@ def side(row: Row) -> int:
     return int(row["ci_low"] > 0) - int(row["ci_high"] < 0)
 
 
+def by_side(row: Row, below: str, above: str, undecided: str) -> str:
+    """Choose words by the side of 0 that an interval lies on."""
+    return {-1: below, 1: above, 0: undecided}[side(row)]
+
+
+def beside(one: Row, other: Row, less: str, more: str, undecided: str) -> str:
+    """Choose words by whether one interval lies below or above the other."""
+    if one["ci_high"] < other["ci_low"]:
+        return less
+    return more if one["ci_low"] > other["ci_high"] else undecided
+
+
+def plain(name: Any) -> str:
+    """Write the name of a region as words."""
+    return str(name).replace("_", " ")
+
+
 def comparison(row: Row, first: str, second: str, *, unit: str = "points", digits: int = 1) -> str:
     """Say which of two errs less, from the difference of their errors (first minus second).
 
@@ -75,7 +92,7 @@ def listed(names: Iterable[str], *, none: str = "none") -> str:
     >>> listed(["a"]), listed(["a", "b", "c"]), listed([])
     ('a', 'a, b and c', 'none')
     """
-    known = [str(name).replace("_", " ") for name in names]
+    known = [plain(name) for name in names]
     if len(known) < 2:
         return known[0] if known else none
     return f"{', '.join(known[:-1])} and {known[-1]}"
@@ -89,12 +106,11 @@ def reach(n: int, family: int = 16) -> str:
     """
     if n < 5:
         return f"Of {n} participants no test of this book can be asked: five are the least."
-    one, many = (detectable(n, kind="severity", family=k) for k in (1, family))
+    one, many = (say(detectable(n, kind="severity", family=k)) for k in (1, family))
     return (
-        f"With {n} participants a correlation with severity must be {say(one)} to be found in "
-        f"four of five cohorts, and {say(many)} where {family} action units share one error rate; "
-        f"a movement that goes with the model's reasons needs a mean z of "
-        f"{say(detectable(n, family=family))}."
+        f"With {n} participants a correlation with severity must be {one} to be found in four of "
+        f"five cohorts, and {many} where {family} action units share one error rate; a movement "
+        f"that goes with the model's reasons needs a mean z of {say(detectable(n, family=family))}."
     )
 
 
@@ -110,11 +126,10 @@ def who(participants: Any, recordings: Any, *, scale: Any, demo: bool) -> str:
     demo : bool
         Whether the participants are rendered.
     """
-    kind = "rendered participants" if demo else "participants"
+    kind, scores = "rendered participants" if demo else "participants", participants["score"]
     return (
         f"{len(participants)} {kind} with {len(recordings)} recordings; their scores "
-        f"({scale.title}) run from {participants['score'].min():g} to "
-        f"{participants['score'].max():g}."
+        f"({scale.title}) run from {scores.min():g} to {scores.max():g}."
     )
 
 
@@ -144,15 +159,12 @@ def tracked(report: Any) -> str:
     report : DataFrame
         Table ``quality``: ``passed`` and ``found``, a share.
     """
-    passed, share = int(report["passed"].sum()), 100 * report["found"]
-    counted = (
-        f"All {len(report)} recordings pass"
-        if passed == len(report)
-        else f"{passed} of {len(report)} recordings pass, the others are left out by name"
-    )
+    passed, total, share = int(report["passed"].sum()), len(report), 100 * report["found"]
+    some = f"{passed} of {total} recordings pass, the others are left out by name"
     return (
-        f"{counted}: in the median recording the face was found in {say(share.median(), 1)} % of "
-        f"frames, in the worst in {say(share.min(), 1)} %."
+        f"{f'All {total} recordings pass' if passed == total else some}: in the median recording "
+        f"the face was found in {say(share.median(), 1)} % of frames, in the worst in "
+        f"{say(share.min(), 1)} %."
     )
 
 
@@ -185,11 +197,11 @@ def steadiness(effect: Any, agreement: Any) -> str:
     agreement : DataFrame
         ``r`` of every proxy with its action unit; empty where no exact ones are known.
     """
-    good = f"{int((agreement['r'] > 0.7).sum())} of {len(agreement)} proxies follow their action"
+    good = int((agreement["r"] > 0.7).sum()) if len(agreement) else 0
+    follow = f"; {good} of {len(agreement)} proxies follow their action unit with r above .70"
     return (
-        f"In the median recording landmarks tremble by {say(100 * effect['before'].median())} % "
-        "of the outer-eye distance"
-        + (f"; {good} unit with r above .70." if len(agreement) else ".")
+        f"In the median recording landmarks tremble by {say(100 * effect['before'].median())} % of "
+        f"the outer-eye distance{follow if len(agreement) else ''}."
     )
 
 
@@ -207,13 +219,12 @@ def index_error(errors: Any) -> str:
 
     Both are in outer-eye distances; ``found`` says where there was a face.
     """
-    lost = int((~errors["found"]).sum())
-    by_flag, by_position = 100 * errors["by_flag"], 100 * errors["by_position"]
+    flag, position = 100 * errors["by_flag"], 100 * errors["by_position"]
     return (
-        f"Read through 0/1 flags, the boxes are shifted by {say(by_flag.median(), 0)} % of the "
-        f"outer-eye distance in the median frame and by {say(by_flag.max(), 0)} % at worst; with "
-        f"{lost} lost frames, reading on by position is off by at most "
-        f"{say(by_position.max(), 0)} %."
+        f"Read through 0/1 flags, the boxes are shifted by {say(flag.median(), 0)} % of the "
+        f"outer-eye distance in the median frame and by {say(flag.max(), 0)} % at worst; with "
+        f"{int((~errors['found']).sum())} lost frames, reading on by position is off by at most "
+        f"{say(position.max(), 0)} %."
     )
 
 
@@ -240,14 +251,11 @@ def model_reads(scores: Any, differences: Any, recipe: str) -> str:
     recipe : str
         The model's.
     """
-    people = {"level": "participant"}
-    gain = row(differences, recipe_a=recipe, recipe_b="null", metric="mae", **people)
-    r = row(scores, recipe=recipe, metric="pearson", **people)
-    verdict = {
-        -1: "So it reads something of the score",
-        1: "So it does worse than knowing nothing",
-        0: "So it is not shown to read the score",
-    }[side(gain)]
+    gain = row(differences, recipe_a=recipe, recipe_b="null", metric="mae", level="participant")
+    r = row(scores, recipe=recipe, metric="pearson", level="participant")
+    verdict = by_side(gain, "So it reads something of the score",
+                      "So it does worse than knowing nothing",
+                      "So it is not shown to read the score")  # fmt: skip
     said = comparison(gain, "the video model", "always answering the mean")
     return (
         f"{said[0].upper()}{said[1:]}. {verdict}; predictions and scores correlate at "
@@ -309,18 +317,13 @@ def calibrated(errors: Any) -> str:
     ----------
     errors : models.Errors
     """
-    low, high = errors.by_band["error"].iloc[0], errors.by_band["error"].iloc[-1]
-    follow = (
-        "follow the score"
-        if errors.slope > 0.85
-        else "follow the score and are drawn to the middle"
-        if errors.slope > 0.15
-        else "carry next to nothing of the score"
-    )
+    low, high = (say(errors.by_band["error"].iloc[end], 1, signed=True) for end in (0, -1))
+    follow = "follow the score" if errors.slope > 0.85 else "carry next to nothing of the score"
+    if 0.15 < errors.slope <= 0.85:
+        follow = "follow the score and are drawn to the middle"
     return (
         f"The predictions {follow} (slope {say(errors.slope)}; 1 follows, 0 ignores). The lowest "
-        f"band is off by {say(low, 1, signed=True)} points in the mean, the highest by "
-        f"{say(high, 1, signed=True)}."
+        f"band is off by {low} points in the mean, the highest by {high}."
     )
 
 
@@ -329,23 +332,20 @@ def one_person(conformal: Mapping[str, float], scale: Any) -> str:
     width, span = 2 * conformal["half_width"], scale.high - scale.low
     if not np.isfinite(width):
         return "So few people were tested that no interval can be given for one person."
-    says = "decides nothing" if width > span / 4 else "decides little"
     return (
         f"What it says of one person carries an interval of {say(width, 0)} points, "
-        f"{conformal['level']:.0%} of new people like these inside it; on a scale of "
-        f"{say(span, 0)} that {says}."
-    ).replace("%", " %")
+        f"{say(100 * conformal['level'], 0)} % of new people like these inside it; on a scale of "
+        f"{say(span, 0)} that decides {'nothing' if width > span / 4 else 'little'}."
+    )
 
 
 def not_patients(*, demo: bool) -> str:
     """Say whose scores were read."""
-    return (
-        "The participants are rendered and their score is planted: that a model reads it shows "
-        "that the tools work, and nothing about depression."
-        if demo
-        else "A correlation with the score is no diagnosis, and says nothing of people who were "
-        "recruited in another way."
-    )
+    if demo:
+        return ("The participants are rendered and their score is planted: that a model reads it "
+                "shows that the tools work, and nothing about depression.")  # fmt: skip
+    return ("A correlation with the score is no diagnosis, and says nothing of people who were "
+            "recruited in another way.")  # fmt: skip
 
 
 def _fidelity(table: Any, baseline: str, **where: Any) -> Row:
@@ -368,24 +368,19 @@ def trust(table: Any, control: Row, *, bar: float = 0.9) -> str:
     """
     own, blind = _fidelity(table, "own_neutral"), abs(float(control["estimate"]))
     if not np.isfinite(own["estimate"]):
-        return (
-            "Nothing in this run can be taken out of a face, so whether its explanations are true "
-            "is not known; chapter 8 asks what can be asked of real recordings."
-        )
+        return ("Nothing in this run can be taken out of a face, so whether its explanations are "
+                "true is not known; chapter 8 asks what can be asked of real recordings."
+                )  # fmt: skip
     if not np.isfinite(own["ci_low"]):
-        return (
-            f"Too few people were looked at for a verdict: agreement {say(own['estimate'])} with "
-            f"what taking a movement out does, {say(blind)} of the best control."
-        )
-    beyond = own["ci_low"] > blind
-    reached = own["estimate"] >= bar
-    verdict = (
-        "Yes, as far as removals can tell"
-        if reached and beyond
-        else "In part: better than every control, below the bar that was declared"
-        if beyond
-        else "That is not shown: a map that never saw the model may know as much"
-    )
+        return (f"Too few people were looked at for a verdict: agreement {say(own['estimate'])} "
+                f"with what taking a movement out does, {say(blind)} of the best control."
+                )  # fmt: skip
+    verdict = "That is not shown: a map that never saw the model may know as much"
+    if own["ci_low"] > blind:
+        reached = own["estimate"] >= bar
+        verdict = ("Yes, as far as removals can tell" if reached else
+                   "In part: better than every control, below the bar that was declared"
+                   )  # fmt: skip
     return (
         f"{verdict}. What DeepLift says against the person's own neutral frame agrees with what "
         f"taking a movement out does to the prediction at r = {interval(own)} (bar {say(bar)}); "
@@ -398,16 +393,11 @@ def black(table: Any, *, bar: float = 0.9) -> str:
     zero, own = (_fidelity(table, name) for name in ("zero", "own_neutral"))
     if not np.isfinite(zero["estimate"]):
         return "How far the paper's black reference agrees was not measured."
+    said = f"With the black reference, the paper's, the agreement is {interval(zero)}"
     if not np.isfinite(zero["ci_low"]):
-        return f"With the black reference, the paper's, the agreement is {say(zero['estimate'])}."
-    than = (
-        "less than the own neutral frame"
-        if zero["ci_high"] < own["ci_low"]
-        else "more than the own neutral frame"
-        if zero["ci_low"] > own["ci_high"]
-        else "not shown to be less than the own neutral frame"
-    )
-    return f"With the black reference, the paper's, the agreement is {interval(zero)}: {than}."
+        return f"{said}."
+    than = beside(zero, own, "less", "more", "not shown to be less")
+    return f"{said}: {than} than the own neutral frame."
 
 
 def head_motion(table: Any) -> str:
@@ -415,13 +405,9 @@ def head_motion(table: Any) -> str:
     head = _fidelity(table, "own_neutral", factor="head_motion")
     if not np.isfinite(head["estimate"]):
         return "Head motion was not taken out in this run."
-    word = (
-        "the explanation knows something of it"
-        if head["ci_low"] > 0
-        else "the explanation has its sign turned"
-        if head["ci_high"] < 0
-        else "that it knows anything of it is not shown"
-    )
+    word = by_side(head, "the explanation has its sign turned",
+                   "the explanation knows something of it",
+                   "that it knows anything of it is not shown")  # fmt: skip
     return (
         "Head motion has no region of its own and stands apart: its fidelity is "
         f"{interval(head)}; {word}."
@@ -443,10 +429,9 @@ def headset(points: Any) -> str:
     """
     effect = points.loc["effect"].rename({"points": "estimate"})
     learned = "learned to use" if side(effect) > 0 else "is not shown to have learned to use"
-    lowers = " (it lowers the score)" if side(effect) < 0 else ""
     return (
         f"The model {learned} the headset: taking it off changes the score by "
-        f"{interval(effect, 1)} points{lowers}."
+        f"{interval(effect, 1)} points{' (it lowers the score)' if side(effect) < 0 else ''}."
     )
 
 
@@ -459,11 +444,12 @@ def believed(verdicts: Any) -> str:
         `faithfulness.trials.trust_table`.
     """
     real = verdicts[verdicts["reference"] != "oracle neutral"]
-    asked = ["what taking it out does", "its share", "where", "when"]
-    asked = [name for name in asked if name in real]
-    if real.empty or not real[asked].isin(["yes", "no"]).any(axis=None):
+    asked = real[
+        [n for n in ("what taking it out does", "its share", "where", "when") if n in real]
+    ]
+    if not asked.isin(["yes", "no"]).any(axis=None):
         return "Too little was taken out of faces in this run, so no explanation was judged."
-    counts = listed(f"{int((real[name] == 'yes').sum())} for {name}" for name in asked)
+    counts = listed(f"{count} for {name}" for name, count in (asked == "yes").sum().items())
     return f"Of {len(real)} explanations that a real recording allows, these may be read: {counts}."
 
 
@@ -490,19 +476,19 @@ def randomised(cascade: Any, *, bar: float = 0.3) -> str:
     """
     signed = cascade[cascade["metric"] == "randomisation"]
     signed = signed.assign(layers=signed["factor"].astype(int)).sort_values("layers")
-    if signed.empty or signed["estimate"].isna().all():
+    if signed["estimate"].isna().all():
         return "Randomisation was not measured in this run."
     last, above = signed.iloc[-1], signed[signed["estimate"] > bar]
+    layers, left = last["layers"], say(last["estimate"])
     if last["estimate"] > bar:
-        return (
-            f"With all {last['layers']} layers randomised the signed maps still agree at "
-            f"{say(last['estimate'])}: they show the picture more than the model."
+        return (f"With all {layers} layers randomised the signed maps still agree at {left}: they "
+                "show the picture more than the model.")  # fmt: skip
+    until = "lose it with the first layer"
+    if len(above):
+        until = (
+            f"stay above {say(bar)} until {above['layers'].max()} of {layers} layers are randomised"
         )
-    until = f"stay above {say(bar)} until {above['layers'].max()} of" if len(above) else "lose it"
-    where = f" {last['layers']} layers are randomised" if len(above) else " with the first layer"
-    return (
-        f"The signed maps {until}{where}; with all of them they agree at {say(last['estimate'])}."
-    )
+    return f"The signed maps {until}; with all of them they agree at {left}."
 
 
 def learned(beyond: Any, models: int, *, alpha: float = 0.05) -> str:
@@ -518,15 +504,12 @@ def learned(beyond: Any, models: int, *, alpha: float = 0.05) -> str:
     if beyond["estimate"].isna().all():
         return "No region could be compared with label-permuted models."
     most = beyond.loc[beyond["estimate"].idxmax()]
-    verdict = (
-        "more than chance makes of any region"
-        if most["p"] <= alpha
-        else "not shown to be more than chance makes of some region"
-    )
+    shown = "" if most["p"] <= alpha else "not shown to be "
     return (
-        f"The largest excess is that of the {str(most.name).replace('_', ' ')}, "
-        f"{say(most['estimate'])} in log density: {verdict} (family-wise p = {say(most['p'])}; "
-        f"with {models} permutations it cannot be below {say(1 / (1 + models))})."
+        f"The largest excess is that of the {plain(most.name)}, {say(most['estimate'])} in log "
+        f"density: {shown}more than chance makes of {'any' if not shown else 'some'} region "
+        f"(family-wise p = {say(most['p'])}; with {models} permutations it cannot be below "
+        f"{say(1 / (1 + models))})."
     )
 
 
@@ -538,27 +521,25 @@ def carried(parts: Any) -> str:
     parts : DataFrame
         `faithfulness.decomposition.parts`: indexed by region; ``estimate, ci_low, ci_high``.
     """
-    six = parts.drop(["face_rest", "background", "f(x0)"], errors="ignore")
-    if six["estimate"].isna().all():
+    six = parts["estimate"].drop(["face_rest", "background", "f(x0)"], errors="ignore")
+    if six.isna().all():
         return "Which region carries severity cannot be said: there are too few participants."
-    most = six.loc[six["estimate"].idxmax()]
-    name = str(most.name).replace("_", " ")
-    shown = (
-        f"The {name} carries most of what was read of severity"
-        if side(most) > 0
-        else f"No region is shown to carry severity; of the six most comes from the {name}"
-    )
+    most = parts.loc[six.idxmax()]
+    name = plain(most.name)
+    shown = f"The {name} carries most of what was read of severity"
+    if side(most) <= 0:
+        shown = f"No region is shown to carry severity; of the six most comes from the {name}"
     return f"{shown}: {interval(most)} of r = {say(parts['estimate'].sum())}."
 
 
 def parts_sum(parts: Any) -> str:
     """Say that the parts add up, and what rest of face and neutral frame add."""
-    total, estimate = parts["estimate"].sum(), parts["estimate"]
+    estimate, total = parts["estimate"], parts["estimate"].sum()
     little = " There is little to split, and the parts are mostly chance." if total < 0.2 else ""
+    rest, still = (say(estimate.get(name, np.nan)) for name in ("face_rest", "f(x0)"))
     return (
         f"The parts add up to r = {say(total)} (one model per participant).{little} The rest of "
-        f"the face adds {say(estimate.get('face_rest', np.nan))}, and what the model says of the "
-        f"neutral frame alone {say(estimate.get('f(x0)', np.nan))}."
+        f"the face adds {rest}, and what the model says of the neutral frame alone {still}."
     )
 
 
@@ -574,10 +555,9 @@ def densest(regions: Any) -> str:
     mean = mean.drop(["face_rest", "background"], errors="ignore").dropna()
     if mean.empty:
         return "How dense attribution is was not measured."
-    times = say(float(np.exp(mean.max())), 1)
     return (
-        f"Attribution that raises the score is densest in the {mean.idxmax().replace('_', ' ')}: "
-        f"{times} times the rest of the face."
+        f"Attribution that raises the score is densest in the {plain(mean.idxmax())}: "
+        f"{say(float(np.exp(mean.max())), 1)} times the rest of the face."
     )
 
 
@@ -607,14 +587,12 @@ def recovered(study: Any) -> str:
     if not len(study):
         return "The study of planted regions is not there, so this was not measured."
     study = cohorts(study)
-    most = study.loc[study.groupby(["seed", "planted"])["part"].idxmax()]
+    most = study.loc[study.groupby(["seed", "planted"])["part"].idxmax(), ["planted", "region"]]
     # Severity is planted left and right alike.
-    planted, found = (most[name].str.removeprefix("right_").str.removeprefix("left_")
-                      for name in ("planted", "region"))  # fmt: skip
-    right = int((planted == found).sum())
+    most = most.replace("^(right|left)_", "", regex=True)
     return (
-        f"In {right} of {len(most)} cohorts the region with the largest part, left or right, was "
-        "the planted one."
+        f"In {int((most['planted'] == most['region']).sum())} of {len(most)} cohorts the region "
+        "with the largest part, left or right, was the planted one."
     )
 
 
@@ -628,13 +606,13 @@ def uses_time(used: Any) -> str:
     """
     if used.empty:
         return "Whether the model uses time was not measured: no recording holds a clip."
-    size = {name: used[name].abs().mean() for name in ("freeze", "shuffle", "reverse")}
-    word = "uses time" if max(size["shuffle"], size["reverse"]) >= 1 else "hardly uses time"
+    size = used[["freeze", "shuffle", "reverse"]].abs().mean()
+    word = "uses time" if size[["shuffle", "reverse"]].max() >= 1 else "hardly uses time"
+    frozen, shuffled, reverse = (say(value, 1) for value in size)
     return (
-        f"The model {word}: a clip's prediction moves by {say(size['freeze'], 1)} points when it "
-        f"is frozen, {say(size['shuffle'], 1)} when its frames are shuffled and "
-        f"{say(size['reverse'], 1)} when it is played backwards (mean over {len(used)} "
-        "participants, in either direction)."
+        f"The model {word}: a clip's prediction moves by {frozen} points when it is frozen, "
+        f"{shuffled} when its frames are shuffled and {reverse} when it is played backwards (mean "
+        f"over {len(used)} participants, in either direction)."
     )
 
 
@@ -664,17 +642,20 @@ def locked(averages: Mapping[str, Any], after: Any) -> str:
     """
     if not averages:
         return "No movement has onsets in two participants, so nothing was averaged."
+    shown = listed(averages)
     if after["ci_low"].isna().all():
-        return f"Onsets of {listed(averages)} occur in too few participants for an interval."
+        return f"Onsets of {shown} occur in too few participants for an interval."
     names = listed(after.loc[after["clear"], "au"], none="none of them")
-    return (
-        f"In the second after the onset the interval excludes zero for {names} (of "
-        f"{listed(averages)})."
-    )
+    return f"In the second after the onset the interval excludes zero for {names} (of {shown})."
 
 
 def _found(rows: Any, alpha: float) -> Any:
     return rows[rows["p_max"] <= alpha]
+
+
+def _steepest(rows: Any) -> Any:
+    known = rows["estimate"].abs().dropna()
+    return rows.loc[known.idxmax()] if len(known) else None
 
 
 def coupled(rows: Any, alpha: float) -> str:
@@ -691,44 +672,41 @@ def coupled(rows: Any, alpha: float) -> str:
         return "Too few participants for a test of action units: nothing is claimed here."
     found = _found(rows, alpha)
     limits = rows[["simultaneous_low", "simultaneous_high"]].abs().max(axis=1, skipna=False)
-    within = int((limits <= rows["margin"]).sum())
     names = f": {listed(found['au'])}" if len(found) else ""
     return (
         f"{len(found)} of {len(rows)} action units go with the attribution once all are allowed "
-        f"for{names}. Of {within} the mean lies within the margin that was declared too small to "
-        "matter, with its interval."
+        f"for{names}. Of {int((limits <= rows['margin']).sum())} the mean lies within the margin "
+        "that was declared too small to matter, with its interval."
     )
 
 
 def largest(rows: Any) -> str:
     """Say which mean coupling is largest, with and without head pose."""
-    if rows["estimate"].isna().all():
+    top = _steepest(rows)
+    if top is None:
         return "No action unit has a coupling in this run."
-    top = rows.loc[rows["estimate"].abs().idxmax()]
-    adjusted = say(top.get("adjusted", np.nan))
     return (
-        f"The largest mean is that of {top['au']}, z = {interval(top)} ({adjusted} with head pose "
-        "partialled out within the window)."
+        f"The largest mean is that of {top['au']}, z = {interval(top)} "
+        f"({say(top.get('adjusted', np.nan))} with head pose partialled out within the window)."
     )
 
 
 def speech(rows: Any, alpha: float) -> str:
     """Say how many findings cannot be told from talking."""
     found = _found(rows, alpha)
-    flagged = found[found["speech"] != ""]
     if found.empty:
         return ""
     return (
-        f"{len(flagged)} of them cannot be separated from speech (†): they do not show, or could "
-        "not be tested, while lips and jaw are still."
+        f"{int((found['speech'] != '').sum())} of them cannot be separated from speech (†): they "
+        "do not show, or could not be tested, while lips and jaw are still."
     )
 
 
 def anew(rows: Any, first: Any, alpha: float) -> str:
     """Say how many action units are found with models of other folds, and with which signs."""
-    both = rows.set_index("au")["estimate"] * first.set_index("au")["estimate"]
     if rows["p_max"].isna().all():
         return "Models of other folds were asked about too few people for a test."
+    both = rows.set_index("au")["estimate"] * first.set_index("au")["estimate"]
     return (
         f"With the models of other folds, on one recording a person, {len(_found(rows, alpha))} "
         f"go with it, and {int((both > 0).sum())} of {int(both.notna().sum())} means have the same "
@@ -746,14 +724,12 @@ def changes(rows: Any, participants: int, alpha: float) -> str:
     """
     if rows["p_max"].isna().all():
         return "There are too few participants to ask that."
-    found = _found(rows, alpha)
-    who = f"{listed(found['au'])} of {len(rows)}" if len(found) else f"none of {len(rows)}"
-    steepest = rows.loc[rows["estimate"].abs().idxmax()]
+    found, top = _found(rows, alpha), rows.loc[rows["estimate"].abs().idxmax()]
     needed = detectable(participants, kind="severity", family=len(rows))
     return (
-        f"By the family-wise test: {who}. The steepest is {steepest['au']}, ρ = "
-        f"{interval(steepest)}; to be found in four of five cohorts a correlation would have to "
-        f"be {say(needed)}."
+        f"By the family-wise test: {listed(found['au'])} of {len(rows)}. The steepest is "
+        f"{top['au']}, ρ = {interval(top)}; to be found in four of five cohorts a correlation "
+        f"would have to be {say(needed)}."
     )
 
 
@@ -773,11 +749,10 @@ def tested(results: Any, alpha: float) -> str:
     alpha : float
         Family-wise error rate.
     """
-    confirmatory = results[results["status"] == "confirmatory"]
+    stand = _found(results[results["status"] == "confirmatory"], alpha)
     return (
-        f"Of {int(results['p'].notna().sum())} tests in this run, "
-        f"{len(_found(confirmatory, alpha))} confirmatory ones stand after correction over their "
-        "family; everything else is a lead or silence."
+        f"Of {int(results['p'].notna().sum())} tests in this run, {len(stand)} confirmatory ones "
+        "stand after correction over their family; everything else is a lead or silence."
     )
 
 
@@ -800,13 +775,12 @@ def oracle(seeds: Any) -> str:
     seeds : DataFrame
         `rendered.oracle.over_seeds` of the variants ``default`` and ``null``: ``kind, r``.
     """
-    r = seeds.groupby(["variant", "kind"])["r"].mean()
+    r = seeds.groupby(["variant", "kind"])["r"].mean().map(say)
     return (
-        f"With movement and its timing it reaches r = {say(r['default', 'dynamics'])}, with mean "
-        f"and standard deviation of the frames {say(r['default', 'mean_sd'])}, with one frame "
-        f"{say(r['default', 'one_frame'])}; where nothing is planted {say(r['null', 'dynamics'])} "
-        "(chance lies slightly below 0: the mean of the others is low where one's own score is "
-        "high)."
+        f"With movement and its timing it reaches r = {r['default', 'dynamics']}, with mean and "
+        f"standard deviation of the frames {r['default', 'mean_sd']}, with one frame "
+        f"{r['default', 'one_frame']}; where nothing is planted {r['null', 'dynamics']} (chance "
+        "lies slightly below 0: the mean of the others is low where one's own score is high)."
     )
 
 
@@ -814,18 +788,13 @@ def region_changes(rows: Any, alpha: float) -> str:
     """Say which region's density changes with severity given the prediction (H3)."""
     if rows["p_max"].isna().all():
         return "There are too few participants to ask whether a region changes with severity."
-    top = rows.loc[rows["estimate"].abs().idxmax()]
-    name = f"{top['region'].replace('_', ' ')}, {top['sign']} attribution"
-    found = len(_found(rows, alpha))
-    verdict = (
-        f"{found} of {len(rows)} rows change with severity by the family-wise test"
-        if found
-        else "no region is shown to change with severity"
-    )
+    found, top = len(_found(rows, alpha)), rows.loc[rows["estimate"].abs().idxmax()]
+    shown = f"{found} of {len(rows)} rows change with severity by the family-wise test"
     return (
-        f"The largest change is that of the {name}: ρ = {interval(top)}, family-wise p = "
-        f"{say(top['p_max'], 3)}; {verdict}. A shift in the rest of the face cannot be told from "
-        "the opposite shift everywhere else."
+        f"The largest change is that of the {plain(top['region'])}, {top['sign']} attribution: "
+        f"ρ = {interval(top)}, family-wise p = {say(top['p_max'], 3)}; "
+        f"{shown if found else 'no region is shown to change with severity'}. A shift in the rest "
+        "of the face cannot be told from the opposite shift everywhere else."
     )
 
 
@@ -866,23 +835,16 @@ def real_faces(scores: Any, removals: Any) -> str:
     gain = _first(scores, metric="mae_gain")
     if not np.isfinite(gain["estimate"]):
         return "The study on real faces has no committed tables yet: this is not measured."
-    own, motion = (
-        _first(removals, channel=name, kind="region", metric="fidelity")
-        for name in ("own_neutral", "motion")
-    )
-    reads = "reads" if side(gain) > 0 else "is not shown to read"
-    true = (
-        "Its explanation is true of it all the same"
-        if own["ci_low"] > abs(motion["estimate"]) and side(gain) <= 0
-        else "Its explanation is true of it"
-        if own["ci_low"] > abs(motion["estimate"])
-        else "That its explanation is true of it is not shown"
-    )
+    asked = {"kind": "region", "metric": "fidelity"}
+    own, motion = (_first(removals, channel=name, **asked) for name in ("own_neutral", "motion"))
+    true = "That its explanation is true of it is not shown"
+    if own["ci_low"] > abs(motion["estimate"]):
+        true = "Its explanation is true of it" + ("" if side(gain) > 0 else " all the same")
     return (
-        f"On real speaking faces the model {reads} seconds of speech better than the mean does "
-        f"(gain {interval(gain)} s). {true}: what it says of a part of the face agrees with what "
-        f"making that part neutral does at r = {interval(own)}; a map of motion agrees at "
-        f"{interval(motion)}."
+        f"On real speaking faces the model {'reads' if side(gain) > 0 else 'is not shown to read'} "
+        f"seconds of speech better than the mean does (gain {interval(gain)} s). {true}: what it "
+        "says of a part of the face agrees with what making that part neutral does at r = "
+        f"{interval(own)}; a map of motion agrees at {interval(motion)}."
     )
 
 
@@ -891,20 +853,18 @@ def real_scores(scores: Any) -> str:
     gain, within = (_first(scores, metric=name) for name in ("mae_gain", "r_within"))
     if not np.isfinite(gain["estimate"]):
         return "Not measured."
-    word = {1: "less than", -1: "more than", 0: "not demonstrably less than"}[side(gain)]
     return (
-        f"The model errs {word} always answering the mean (gain {interval(gain)} s). Within "
-        f"speakers prediction and seconds of speech correlate at {interval(within)}; between "
-        "speakers there are too few people to say much."
+        f"The model errs {by_side(gain, 'more', 'less', 'not demonstrably less')} than always "
+        f"answering the mean (gain {interval(gain)} s). Within speakers prediction and seconds of "
+        f"speech correlate at {interval(within)}; between speakers there are too few people to say "
+        "much."
     )
 
 
 def real_where(regions: Any) -> str:
     """Say how dense attribution is on mouth and jaw, and how dense a map of motion."""
-    own, motion = (
-        _first(regions, channel=name, part="mouth and jaw", metric="density")
-        for name in ("own_neutral", "motion")
-    )
+    asked = {"part": "mouth and jaw", "metric": "density"}
+    own, motion = (_first(regions, channel=name, **asked) for name in ("own_neutral", "motion"))
     if not np.isfinite(own["estimate"]):
         return "Not measured."
     return (
@@ -920,26 +880,22 @@ def real_when(time: Any) -> str:
     )
     if not np.isfinite(own["estimate"]):
         return "Not measured."
-    better = "worse than" if own["ci_high"] < motion["ci_low"] else "not shown to be better than"
-    better = "better than" if own["ci_low"] > motion["ci_high"] else better
+    better = beside(own, motion, "worse", "better", "not shown to be better")
     return (
         f"A frame of speech outranks one outside with probability {interval(own)} (.50: no better "
-        f"than chance), {better} a map of motion, {interval(motion)}: when people speak is seen "
-        "in the picture, and the model need not use all of it."
+        f"than chance), {better} than a map of motion, {interval(motion)}: when people speak is "
+        "seen in the picture, and the model need not use all of it."
     )
 
 
 def real_removals(removals: Any) -> str:
     """Say how far explanations agree with what removals do on real faces, in place and time."""
-    found = [
-        (name, _first(removals, channel="own_neutral", kind=kind, metric="fidelity"))
-        for kind, name in (
-            ("region", "parts of the face"),
-            ("stretch", "thirds of the clip"),
-            ("region_stretch", "parts in thirds"),
-        )
-    ]
-    known = [f"{interval(one)} over {name}" for name, one in found if np.isfinite(one["estimate"])]
+    kinds = {"region": "parts of the face", "stretch": "thirds of the clip",
+             "region_stretch": "parts in thirds"}  # fmt: skip
+    asked = {"channel": "own_neutral", "metric": "fidelity"}
+    found = {words: _first(removals, kind=kind, **asked) for kind, words in kinds.items()}
+    known = [f"{interval(one)} over {words}" for words, one in found.items()
+             if np.isfinite(one["estimate"])]  # fmt: skip
     if not known:
         return "Not measured."
     return (
@@ -978,12 +934,11 @@ def null_tests(rates: Any) -> str:
     if not len(rates):
         return "What the tests find in the null cohort has no committed table yet."
     rates = cohorts(rates)
-    wrong = rates[(rates["ci_low"] > 0.05) | (rates["ci_high"] < 0.05)]
-    within = len(rates) - len(wrong)
-    low, high = (say(100 * rates["rate"].agg(name), 1) for name in ("min", "max"))
+    within = int(((rates["ci_low"] <= 0.05) & (rates["ci_high"] >= 0.05)).sum())
     return (
-        f"The tests find something in {low} to {high} % of runs where 5 % was asked for; in "
-        f"{within} of {len(rates)} settings the interval holds 5 %."
+        f"The tests find something in {say(100 * rates['rate'].min(), 1)} to "
+        f"{say(100 * rates['rate'].max(), 1)} % of runs where 5 % was asked for; in {within} of "
+        f"{len(rates)} settings the interval holds 5 %."
     )
 
 
@@ -997,12 +952,11 @@ def draws(scores: Any) -> str:
     """
     if not len(scores):
         return "Other cohorts have no committed table yet."
-    scores = cohorts(scores)
-    first = scores[(scores["recipe"] == scores["recipe"].iloc[0]) & (scores["metric"] == "pearson")]
-    values = sorted(first["estimate"])
+    first = cohorts(scores).query("recipe == recipe.iloc[0] and metric == 'pearson'")
+    values = [say(value) for value in sorted(first["estimate"])]
     return (
         f"In {len(values)} rendered cohorts of the same plan one recipe correlates with the score "
-        f"at {listed(say(value) for value in values)}."
+        f"at {listed(values)}."
     )
 
 
@@ -1032,12 +986,11 @@ def one_case(chosen: Any) -> str:
         ``recording, prediction, score``.
     """
     error = float(chosen["prediction"]) - float(chosen["score"])
-    where = "above" if error > 0 else "below"
     return (
         f"Of {chosen['recording']} a model that had not seen this person says "
         f"{say(chosen['prediction'], 1)} points; the score is {say(chosen['score'], 0)}: "
-        f"{say(abs(error), 1)} points {where} it. A rule chose the participant, the one with "
-        "the median error."
+        f"{say(abs(error), 1)} points {'above' if error > 0 else 'below'} it. A rule chose the "
+        "participant, the one with the median error."
     )
 
 
@@ -1056,28 +1009,21 @@ def front(scores: Any, differences: Any, faithfulness: Any, recipe: str) -> str:
     """Answer the front page's question in two sentences: does it read, are its reasons true?"""
     people = {"level": "participant", "metric": "mae"}
     gain = row(differences, recipe_a=recipe, recipe_b="null", **people)
-    own = _fidelity(faithfulness, "own_neutral")
-    reads, true = side(gain) < 0, own["ci_low"] > 0 and own["estimate"] >= 0.9
     if not np.isfinite(gain["estimate"]):
         return "This run has not measured it yet: chapters 3 and 7 will say."
+    own = _fidelity(faithfulness, "own_neutral")
+    true = own["ci_low"] > 0 and own["estimate"] >= 0.9
     r = interval(row(scores, recipe=recipe, metric="pearson", level="participant"))
-    model = (
-        f"The model reads something of severity in rendered participants it had not seen (r = {r})"
-        if reads
-        else f"The model is not shown to read severity in these rendered participants (r = {r})"
-    )
-    reasons = (
-        "its explanations were not tested on enough people in this run"
-        if not np.isfinite(own["ci_low"])
-        else f"what it says of a movement is what happens when the movement is taken out "
-        f"(agreement {interval(own)})"
-        if true
-        else f"its explanations agree only in part with what happens when a movement is taken out "
-        f"({interval(own)})"
-    )
-    advice = (
-        "You may read its reasons as statements about the model, never about the person."
-        if true
-        else "Read its reasons as questions."
-    )
-    return f"{model}; {reasons}. {advice}"
+    model = "The model is not shown to read severity in these rendered participants"
+    if side(gain) < 0:
+        model = "The model reads something of severity in rendered participants it had not seen"
+    taken = "happens when a movement is taken out"
+    reasons = (f"its explanations agree only in part with what {taken} ({interval(own)})"
+               if not true else "what it says of a movement is what happens when the movement is "
+               f"taken out (agreement {interval(own)})")  # fmt: skip
+    if not np.isfinite(own["ci_low"]):
+        reasons = "its explanations were not tested on enough people in this run"
+    advice = "Read its reasons as questions."
+    if true:
+        advice = "You may read its reasons as statements about the model, never about the person."
+    return f"{model} (r = {r}); {reasons}. {advice}"

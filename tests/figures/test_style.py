@@ -8,7 +8,7 @@ import pytest
 from matplotlib import colors
 
 from expresso_lib.faces import anatomy
-from expresso_lib.figures import attribution, page, style
+from expresso_lib.figures import page, style
 
 # Simulation of full colour-vision deficiency in linear RGB (Machado, Oliveira & Fernandes, 2009,
 # severity 1.0).
@@ -95,7 +95,7 @@ def test_mark_colours_are_seen_on_paper(color):
 
 def test_zero_is_white():
     """In the middle of the signed colours no reader sees a sign."""
-    assert attribution.DIVERGING(0.5)[:3] == pytest.approx((1, 1, 1), abs=0.01)
+    assert style.DIVERGING(0.5)[:3] == pytest.approx((1, 1, 1), abs=0.01)
 
 
 def test_groups_without_a_meaning_get_colours_that_are_free():
