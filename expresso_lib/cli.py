@@ -249,8 +249,8 @@ def check(
 @app.command()
 def pretrain(
     destination: Annotated[Path, typer.Argument(help="checkpoint to write (.safetensors)")],
-    people: Annotated[int, typer.Option(min=8, help="rendered practice people")] = 448,
-    epochs: Annotated[int, typer.Option(min=1)] = 24,
+    people: Annotated[int, typer.Option(min=8, help="rendered practice people")] = 1200,
+    epochs: Annotated[int, typer.Option(min=1)] = 20,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     folder: Annotated[Path | None, typer.Option(help="of clips and state, to go on from")] = None,
     workers: WorkersOption = 0,

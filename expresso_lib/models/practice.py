@@ -35,14 +35,14 @@ _SIDED = np.array(
 class Practice:
     """The practice clips and how long they are practised on."""
 
-    people: int = 448
+    people: int = 1200
     clips: int = 2  # of each person, every one in another room
     frames: int = 48  # of a clip, at 12.5 frames/s
     window: int = 32  # frames seen at a time
     size: int = 64
     render_size: int = 112
     held_out: float = 0.06  # share of people that are not learned
-    epochs: int = 24
+    epochs: int = 20
     batch: int = 8
     learning_rate: float = 1.2e-3
     still: float = 0.1  # share of windows shown as one frame, repeated
