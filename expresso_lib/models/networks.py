@@ -22,6 +22,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import resnet, video
+from torchvision.ops import Permute
 
 from expresso_lib import _checks, manifest, store
 from expresso_lib.models import own, small
@@ -136,14 +137,6 @@ class PerFrame(nn.Module):
         return maps.view(n, t, *maps.shape[1:]).transpose(1, 2)
 
 
-class ChannelsSecond(nn.Module):
-    """(N, T, H, W, C), as transformers keep it, to (N, C, T, H, W)."""
-
-    def forward(self, values: Tensor) -> Tensor:
-        """The same values, channels second."""
-        return values.permute(0, 4, 1, 2, 3)
-
-
 @dataclass(frozen=True)
 class Backbone:
     """How a network is made and cut into stages, its normalisation, the weights it can carry."""
@@ -163,7 +156,9 @@ def _split_resnet3d(network: nn.Module) -> list[nn.Module]:
 def _split_swin3d(network: nn.Module) -> list[nn.Module]:
     blocks = list(network.features)
     early = nn.Sequential(network.patch_embed, network.pos_drop, *blocks[:-1])
-    return [early, nn.Sequential(blocks[-1], network.norm, ChannelsSecond()), MeanOver()]
+    # Transformers keep the channels last.
+    last = nn.Sequential(blocks[-1], network.norm, Permute([0, 4, 1, 2, 3]))
+    return [early, last, MeanOver()]
 
 
 def _split_image_resnet(network: nn.Module) -> list[nn.Module]:
