@@ -49,22 +49,6 @@ def shape(array: np.ndarray, expected: tuple[int | None, ...], what: str) -> Non
         raise ValueError(f"{what} has shape {array.shape}; it must be {wanted}.")
 
 
-def finite(array: np.ndarray, what: str) -> None:
-    """Raise if `array` holds NaN or infinity, with their count.
-
-    Raises
-    ------
-    ValueError
-        With how many values are not finite.
-    """
-    bad = int(array.size - np.isfinite(array).sum())
-    if bad:
-        raise ValueError(
-            f"{what} has {bad} of {array.size} values that are not finite; "
-            "leave those frames out or interpolate them first."
-        )
-
-
 def existing_file(path: str | Path, what: str) -> Path:
     """Return `path` as a Path, or raise if no file is there.
 

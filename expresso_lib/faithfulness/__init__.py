@@ -17,7 +17,6 @@ from expresso_lib.faithfulness.metrics import (
     QUESTIONS,
     by_factor,
     cell,
-    removals,
     strongest_control,
     table,
     trust_table,

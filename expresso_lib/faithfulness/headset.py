@@ -189,13 +189,3 @@ def verdict(found: pd.DataFrame) -> str:
         "No channel exposes it here: an audit by maps alone would have missed it; swapping it "
         "onto others and leaving it out are needed."
     )
-
-
-def text(row: pd.Series) -> str:
-    """Points with their interval, as the prose has them.
-
-    >>> text(pd.Series({"points": -1.26, "ci_low": -2.0, "ci_high": 0.5}))
-    '−1.3 [−2.0, 0.5]'
-    """
-    line = "{points:.1f} [{ci_low:.1f}, {ci_high:.1f}]".format(**row)
-    return line.replace("-0.0", "0.0").replace("-", "−")

@@ -385,12 +385,6 @@ def _answer(found: pd.DataFrame, get: Callable[..., pd.Series], asked: Question)
     return "yes" if said["estimate"] >= asked.bar and said["ci_low"] > control and fits else "no"
 
 
-def _said(rows: pd.DataFrame) -> pd.DataFrame:
-    """Evidence of the explanation that figures show, on the pixels that a removal changes."""
-    part = rows[(rows["metric"] == "evidence") & (rows["support"] == "changed")]
-    return part[(part["method"] == DEFAULT[0]) & (part["baseline"] == DEFAULT[1])]
-
-
 def by_factor(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     """DeepLift against the own neutral frame by factor, beside how much the model uses each.
 
@@ -399,7 +393,8 @@ def by_factor(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     pd.DataFrame
         ``factor, sd of effect, fidelity, from, to, on regions, given amount, right sign``.
     """
-    part = _said(rows)
+    part = rows[(rows["metric"] == "evidence") & (rows["support"] == "changed")]
+    part = part[(part["method"] == DEFAULT[0]) & (part["baseline"] == DEFAULT[1])]
     lines = []
     for factor, one in part.groupby("factor", sort=False):
         get = partial(cell, found, *DEFAULT, factor=str(factor))
@@ -410,21 +405,3 @@ def by_factor(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
         line["given amount"] = get("fidelity_given_amount")["estimate"]
         lines.append(line | {"right sign": get("sign")["estimate"]})
     return pd.DataFrame(lines)
-
-
-def removals(rows: pd.DataFrame) -> pd.DataFrame:
-    """What DeepLift against the own neutral frame promised of every removal, and what happened.
-
-    Returns
-    -------
-    pd.DataFrame
-        ``recording, removal, prediction, promised, actual``, score points; removal ``none`` is the
-        clip as it is. ``promised`` and ``actual`` are prediction without minus with.
-    """
-    part = _said(rows)
-    output = rows[rows["metric"] == "output"].drop_duplicates("clip").set_index("clip")["value"]
-    found = part[["clip", "factor"]].set_axis(["recording", "removal"], axis=1)
-    prediction = part["clip"].map(output) - part["effect"]
-    found = found.assign(prediction=prediction, promised=-part["said"], actual=-part["effect"])
-    whole = pd.DataFrame({"recording": output.index, "removal": "none", "prediction": output})
-    return pd.concat([whole, found], ignore_index=True)

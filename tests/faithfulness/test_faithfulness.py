@@ -337,13 +337,3 @@ def test_a_method_that_does_not_add_up_is_left_out_with_a_warning(scenes, caplog
     assert set(rows.loc[rows["baseline"] == "zero", "method"]) == {"IntegratedGradients"}
     with pytest.raises(attribution.ModelError, match="eval"):
         faithfulness.trial(Product(), scenes[0], ways)
-
-
-def test_removals_promise_and_happen(rows):
-    """What figures show: the prediction without a factor, what was promised, what happened."""
-    found = faithfulness.removals(rows)
-    one = found[found["recording"] == "P03_R1"].set_index("removal")
-    assert np.isnan(one.loc["none", ["promised", "actual"]].astype(float)).all()
-    assert_allclose(one.loc["smile", "prediction"] - one.loc["none", "prediction"],
-                    one.loc["smile", "actual"])  # fmt: skip
-    assert_allclose(one.loc["smile", "promised"], one.loc["smile", "actual"], atol=0.1)
