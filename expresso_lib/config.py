@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, Self, get_origin
+from typing import Annotated, Any, Literal, Self, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -30,6 +30,9 @@ class Section(BaseModel):
     """Parameters of one room; unknown names and silent conversions are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+Device = Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")]
 
 
 class CohortSection(Section):
@@ -96,9 +99,7 @@ class FacesSection(Section):
         45.0, gt=0, le=90, description="degrees; most yaw or pitch, 95th percentile"
     )
     max_gap: float = Field(5.0, gt=0, le=3600, description="s; longest bout without a face")
-    device: str = Field(
-        "cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="cpu or cuda, for the networks"
-    )
+    device: Device = Field("cpu", description="cpu or cuda, for the networks")
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="arithmetic of the networks"
     )
@@ -142,7 +143,7 @@ class TrainingSection(Section):
     learning_rate: float = Field(3e-4, gt=0, le=1, description="learning rate of the last block")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="optimiser of fine-tuning")
     bootstrap: int = Field(2000, ge=100, le=100_000, description="bootstrap draws of participants")
-    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="cpu or cuda")
+    device: Device = Field("cpu", description="cpu or cuda")
 
 
 class AttributionSection(Section):
