@@ -12,13 +12,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
 from scipy.spatial import Delaunay
 
-from expresso_lib import _checks, cohort, rendered, store
+from expresso_lib import _checks, clips, cohort, rendered, store
 from expresso_lib.faces import anatomy, regions, video
 
 # Signed attribution: blue lowers the score, white is zero, red raises it (as in plotting.style).
@@ -34,34 +33,6 @@ LINES = (
     (anatomy.NOSE_BRIDGE, False), (anatomy.NOSE_BASE, False), (anatomy.RIGHT_EYE, True),
     (anatomy.LEFT_EYE, True), (anatomy.OUTER_LIP, True), (anatomy.INNER_LIP, True),
 )  # fmt: skip
-
-
-class Archive(Protocol):
-    """What of a `clips.ClipArchive` is read here; the two meet by these names, not by import."""
-
-    @property
-    def frames(self) -> np.ndarray:
-        """uint8 (F', H, W, 3)."""
-
-    @property
-    def source(self) -> np.ndarray:
-        """int (F',) frames of the recording."""
-
-    @property
-    def landmarks(self) -> np.ndarray:
-        """float32 (F', 68, 2) pixels of the aligned face."""
-
-    @property
-    def transform(self) -> np.ndarray:
-        """float32 (F', 2, 3) pixels of the recording -> of the aligned face."""
-
-    @property
-    def fps(self) -> float:
-        """Frames per second."""
-
-    @property
-    def input(self) -> str:
-        """Face or composite."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +147,7 @@ class Scene:
 
 
 def scene(
-    archive: Archive,
+    archive: clips.ClipArchive,
     rows: Sequence[int] | np.ndarray,
     permission: Permission,
     *,
@@ -187,7 +158,7 @@ def scene(
 
     Parameters
     ----------
-    archive : Archive
+    archive : clips.ClipArchive
         Of the recording.
     rows : sequence of int
         Rows of the archive, in any order.
@@ -245,7 +216,7 @@ def colors(values: np.ndarray, limit: float) -> np.ndarray:
 
 def write_overlay(
     path: str | Path,
-    archive: Archive,
+    archive: clips.ClipArchive,
     maps: np.ndarray,
     permission: Permission,
     *,
@@ -260,7 +231,7 @@ def write_overlay(
     ----------
     path : path
         The MP4 to write; browsers play it.
-    archive : Archive
+    archive : clips.ClipArchive
     maps : ndarray
         float (F', H, W) on the aligned face, as `explanation.Channel.map`.
     permission : Permission
@@ -350,7 +321,9 @@ def _on_average(landmarks: np.ndarray, rows: np.ndarray, size: int) -> np.ndarra
     return (place + (landmarks[rows] - usual) * unit).astype(np.float32)
 
 
-def _aligned(archive: Archive, rows: np.ndarray, path: str | Path | None, size: int) -> np.ndarray:
+def _aligned(
+    archive: clips.ClipArchive, rows: np.ndarray, path: str | Path | None, size: int
+) -> np.ndarray:
     if path is None:
         if archive.input == "composite":
             raise ValueError("a composite archive holds no face; give the recording's path.")
