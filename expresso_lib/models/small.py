@@ -5,8 +5,9 @@ with a residual path around the latter. No normalisation layers, every rectifier
 in place: DeepLift is complete on it (Shrikumar et al., 2017).
 
 What the head reads are means over time. The mean absolute change beside them, tried on practice
-cohort 500, raised r from .65 to .68, but to .70 with random weights: how much moves is read from
-any convolutions. So it is left out, and what pre-training is worth can be seen.
+cohort 500 with the first checkpoint (448 people), raised r from .65 to .68, but to .70 with random
+weights: how much moves is read from any convolutions. So it is left out, and what pre-training is
+worth can be seen.
 """
 
 from __future__ import annotations
