@@ -122,6 +122,31 @@ def calibration(rows: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     return figure
 
 
+@style.plot
+def learning_curves(curves: pd.DataFrame) -> Figure:
+    """Error on the people who say when to stop, fold by fold, and its mean over folds.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        `models.experiments.learning_curves`: ``fold, part, epoch, stop_mae``.
+    """
+    parts = {"last": "last block, head", "all": "everything"}
+    shown = [part for part in parts if part in set(curves["part"])]
+    figure, axes = style.figure("full", 1, len(shown), height=2.9, sharey=True, squeeze=False)
+    for panel, part in zip(axes.flat, shown):
+        rows = curves[curves["part"] == part].assign(epoch=lambda table: table["epoch"] + 1)
+        sns.lineplot(rows, x="epoch", y="stop_mae", units="fold", estimator=None, ax=panel,
+                     color=style.GREY, alpha=0.6, linewidth=0.8)  # fmt: skip
+        # Beyond this epoch some folds have stopped, and a mean would compare other folds.
+        common = rows.groupby("fold")["epoch"].max().min()
+        sns.lineplot(rows[rows["epoch"] <= common], x="epoch", y="stop_mae", errorbar=None,
+                     marker="o", color=style.color("model"), ax=panel)  # fmt: skip
+        panel.set(title=parts[part], xlabel="epoch", ylabel="error when set aside (points)")
+        panel.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
 def recognised(table: pd.DataFrame) -> pd.DataFrame:
     """Sum up what pre-trained weights recognise, a row per kind.
 

@@ -349,6 +349,22 @@ def tune(item: store.Item, path: Path) -> None:
     networks.save(path, model, {"curves": curves.to_dict("list")})
 
 
+def learning_curves(default: Recipe, study: Study) -> pd.DataFrame:
+    """Curves of every fold in which the default's network was fine-tuned.
+
+    Returns
+    -------
+    DataFrame
+        fold (a number per repeat and fold), part, epoch, train_rmse, stop_mae, best_mae; points.
+    """
+    paths = tuned(replace(default, fit="all"), study, _tested(study))
+    parts = [
+        pd.DataFrame(networks.load(path)[1]["curves"]).assign(fold=number)
+        for number, path in enumerate(paths)
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
 def _predictions(model: nn.Module, data: ClipSet, rows: np.ndarray, device: str) -> np.ndarray:
     with torch.inference_mode():
         found = [model(data[int(row)][None].to(device)) for row in rows]

@@ -19,3 +19,21 @@ def test_recognised_names_the_best_and_the_weakest_of_every_kind():
     assert found.loc["actions", ["number", "best", "weakest"]].tolist() == [4, "b; c; d", "a; d; c"]
     assert round(found.loc["actions", "unseen"], 9) == 0.65
     assert found.loc["turns of head and eyes", "best"] == "yaw"
+
+
+def test_learning_curves_average_only_epochs_that_every_fold_reached():
+    """A panel per stage; a thin line per fold; the mean stops where the first fold stopped."""
+    rows = [
+        {"fold": fold, "part": part, "epoch": epoch, "stop_mae": 8.0 - epoch + fold}
+        for part in ("last", "all")
+        for fold, epochs in ((0, 3), (1, 5))
+        for epoch in range(epochs)
+    ]
+    figure = training.learning_curves(pd.DataFrame(rows))
+    assert [panel.get_title(loc="left") or panel.get_title() for panel in figure.axes] == [
+        "last block, head",
+        "everything",
+    ]
+    *folds, mean = [line.get_xydata().tolist() for line in figure.axes[0].lines]
+    assert [len(line) for line in folds] == [3, 5]
+    assert mean == [[1, 8.5], [2, 7.5], [3, 6.5]]
