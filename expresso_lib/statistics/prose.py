@@ -281,7 +281,7 @@ def fitted(fit: str) -> str:
 
 
 RECOGNISED = {
-    "actions": (0.8, "actions are told from the others (area under the curve above .80)"),
+    "actions": (0.8, "actions are recognised (area under the ROC curve above .80)"),
     "action_units": (0.5, "action units are followed (r above .50)"),
     "pose": (0.5, "turns of head and eyes are followed (r above .50)"),
 }

@@ -51,7 +51,7 @@ def gaze(results: pd.DataFrame) -> str:
     found = row_of(results, hypothesis="gaze")
     if not np.isfinite(found["estimate"]):
         return "There is no gaze in this data, so nothing is said about eye contact."
-    return judged("Looking away from one's usual direction (mean z)", found, found["margin"])
+    return judged("Looking away from one's median direction (mean z)", found, found["margin"])
 
 
 def absence(rows: pd.DataFrame) -> str:
