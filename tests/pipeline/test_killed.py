@@ -11,6 +11,7 @@ import pytest
 from test_pipeline import lay, write_notebook
 
 from benchmarks import turning
+from expresso_lib import store
 
 pytestmark = [
     pytest.mark.slow,
@@ -21,7 +22,8 @@ MODULE = """
 import time
 
 def square(item, path):
-    time.sleep(0.3)
+    while item.recipe["number"] >= int((path.parent / "allowed").read_text()):
+        time.sleep(0.05)
     with (path.parent / "trace.log").open("a") as log:
         log.write(item.name + "\\n")
     path.write_text(str(item.recipe["number"] ** 2))
@@ -39,29 +41,37 @@ COMMAND += ["-p", "run.workers=2"]
 
 
 class Work:
-    """One chapter of ten slow pieces of work, by two workers, typed as a person would."""
+    """One chapter of ten pieces of work, by two workers, who wait until they may go on."""
 
     def __init__(self, root):
         self.folder = root / "build" / "killed"
-        self.options = {"env": os.environ | {"EXPRESSO_ROOT": str(root)}, "text": True}
-        self.options |= {"cwd": root, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        self.pieces = self.folder / "data" / "slow"
+        self.pieces.mkdir(parents=True)
+        # A file, for workers that outlive their kernel would keep a pipe open.
+        self.log = root / "said.txt"
+        self.options = {"env": os.environ | {"EXPRESSO_ROOT": str(root)}, "cwd": root}
+        self.options |= {"stdout": self.log.open("ab"), "stderr": subprocess.STDOUT}
+
+    def said(self):
+        """What the commands have printed, as one line."""
+        return " ".join(self.log.read_text().split())
 
     def finished(self):
-        """Pieces that are done."""
-        return {path.stem for path in (self.folder / "data" / "slow").glob("n*.txt")}
+        """Pieces that are done, with their key."""
+        return {path.name.partition(".")[0] for path in self.pieces.glob("n*.key.json")}
+
+    def allow(self, pieces):
+        """Let the first pieces be done."""
+        store.write_text(self.pieces / "allowed", str(pieces))
 
     def started(self, pieces):
-        """The running command, as soon as so many pieces are done."""
+        """The running command, when so many pieces are done and the next are in hand."""
+        self.allow(pieces)
         work = subprocess.Popen(COMMAND, **self.options)
         while work.poll() is None and len(self.finished()) < pieces:
             time.sleep(0.02)
-        assert work.poll() is None, work.communicate()
+        assert work.poll() is None, self.said()
         return work
-
-    def again(self):
-        """The command to its end."""
-        done = subprocess.run(COMMAND, **self.options, check=False)
-        assert done.returncode == 0, done.stdout
 
     def repeated(self):
         """Pieces that were made more than once."""
@@ -77,27 +87,28 @@ def work(tmp_path):
     return Work(tmp_path)
 
 
-# As many pieces are done when the kill comes; drawn once, for red must mean that code changed.
-MOMENTS = dict(zip(turning.VICTIMS, np.random.default_rng(22).integers(1, PIECES - 2, 3).tolist()))
+# So many pieces are done when the kills come; drawn once, for red must mean that code changed.
+MOMENTS = sorted(np.random.default_rng(22).choice(range(1, PIECES - 1), 3, replace=False).tolist())
 
 
-@pytest.mark.parametrize("victim", MOMENTS)
-def test_a_killed_run_goes_on_and_makes_the_same_tables(work, victim, tmp_path):
-    """A worker alone costs nothing; a kernel or the whole book costs the pieces in hand."""
-    running = work.started(MOMENTS[victim])
-    before = work.finished()
-    if victim == "worker":
-        # Meanwhile a second book in the same folder leaves with a word, and harms nothing.
-        second = subprocess.run(COMMAND, **work.options, check=False)
-        assert second.returncode == 1, second.stdout
-        assert "another expresso works in" in " ".join(second.stdout.split())
-    assert turning.kill(running.pid, victim)
-    said = running.communicate()[0]
-    assert (running.returncode == 0) == (victim == "worker"), said
-    if victim != "worker":
+def test_killed_three_times_a_run_makes_the_same_tables(work, tmp_path):
+    """Its kernel, then everything at once, then a worker: what was done is not done again."""
+    done = set()
+    for victim, pieces in zip(("kernel", "book"), MOMENTS):
+        running = work.started(pieces)
+        done |= work.finished()
+        assert turning.kill(running.pid, victim)
+        assert running.wait(), work.said()
         assert not turning.tables(work.folder)
-        work.again()
-    assert not before & work.repeated()
+    running = work.started(MOMENTS[2])
+    done |= work.finished()
+    # Meanwhile a second book in the same folder leaves with a word, and harms nothing.
+    assert subprocess.run(COMMAND, **work.options, check=False).returncode == 1
+    assert "another expresso works in" in work.said()
+    assert turning.kill(running.pid, "worker")
+    work.allow(PIECES)
+    assert running.wait() == 0, work.said()
+    assert not done & work.repeated()
     (tmp_path / "tables").mkdir()
     numbers = pd.DataFrame({"n": [number**2 for number in range(PIECES)]})
     numbers.to_parquet(tmp_path / "tables" / "numbers.parquet", index=False)
