@@ -25,7 +25,7 @@ from expresso_lib import clips, cohort, config, models, rendered, store
 from expresso_lib.attribution import explanation
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import action_units, tables, video
-from expresso_lib.figures import drawing, explorer, report, style
+from expresso_lib.figures import drawing, explorer, page, report, style
 from expresso_lib.pipeline import book, chapters, publishing, recording
 
 SIZE, FRAMES, BLOCKS = 160, 40, 20
@@ -134,7 +134,7 @@ def embedded(name, text, scratch):
             path.write_bytes(data)
             for frame in video.read_frames(path, [0, 5]):
                 yield f"{name} video {number}", frame.image
-        elif data[:4] == b"\x89PNG" or data[:2] == b"\xff\xd8":
+        elif data[:4] in (b"\x89PNG", b"RIFF") or data[:2] == b"\xff\xd8":
             yield f"{name} picture {number}", decode(data)
 
 
@@ -159,6 +159,7 @@ def publish(closed, permission, out):
         axes.set_axis_off()
         for kind in ("png", "svg"):
             figure.savefig(out / f"{name}.{kind}")
+        (out / f"{name}.html").write_text(page.picture(figure, name=name, alt=name), "utf-8")
         cv2.imwrite(str(out / f"strip-{name}.png"), drawing.strip(shown)[..., ::-1])
     return out
 
@@ -179,8 +180,8 @@ def test_nothing_published_shows_the_mark(closed, tmp_path, caplog):
     permission = drawing.Permission.of(data)
     assert not permission.faces
     found = search(publish(closed, permission, tmp_path / "out"), archive, tmp_path / "scratch")
-    assert {"card.html", "plain.svg", "overlay-DeepLift-blur.mp4", "strip-worst.png"} <= set(
-        found.index.str.split(" ").str[0])  # fmt: skip
+    made = {"card.html", "plain.svg", "plain.html", "overlay-DeepLift-blur.mp4", "strip-worst.png"}
+    assert made <= set(found.index.str.split(" ").str[0])
     assert found.index.str.contains("card.html video").any()
     assert found["colour"].max() < COLOURED, found.sort_values("colour").tail()
     assert found["pattern"].max() < FOUND, found.sort_values("pattern").tail()
@@ -192,7 +193,8 @@ def test_the_search_finds_the_mark_where_leave_is_given(closed, tmp_path):
     _, archive, _ = closed
     out = publish(closed, drawing.Permission(True), tmp_path / "out")
     found = search(out, archive, tmp_path / "scratch")
-    for name in ("strip-plain.png", "strip-lines.png", "plain.png", "plain.svg picture 0"):
+    for name in ("strip-plain.png", "strip-lines.png", "plain.png", "plain.svg picture 0",
+                 "plain.html picture 0"):  # fmt: skip
         assert found.loc[name, "colour"] > 0.05, found
     for name in ("strip-plain.png", "strip-worst.png"):
         assert found.loc[name, "pattern"] > 0.8, found
