@@ -18,6 +18,7 @@ pytestmark = [
     pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="processes are found in /proc"),
 ]
 PIECES = 10
+PATIENCE = 600  # s
 MODULE = """
 import time
 
@@ -65,13 +66,18 @@ class Work:
         store.write_text(self.pieces / "allowed", str(pieces))
 
     def started(self, pieces):
-        """The running command, when so many pieces are done and the next are in hand."""
+        """The running command, when so many pieces are done and its workers have the next."""
         self.allow(pieces)
-        work = subprocess.Popen(COMMAND, **self.options)
-        while work.poll() is None and len(self.finished()) < pieces:
-            time.sleep(0.02)
-        assert work.poll() is None, self.said()
+        work, end = subprocess.Popen(COMMAND, **self.options), time.monotonic() + PATIENCE
+        while not (len(self.finished()) >= pieces and self.workers(work.pid)):
+            assert work.poll() is None, self.said()
+            assert time.monotonic() < end, f"{self.finished()} after {PATIENCE} s: {self.said()}"
+            time.sleep(0.05)
         return work
+
+    def workers(self, pid):
+        """Command lines of a command's own workers; those of a killed one may still be at work."""
+        return [line for line in turning.family(pid).values() if turning.VICTIMS["worker"] in line]
 
     def repeated(self):
         """Pieces that were made more than once."""
@@ -98,16 +104,17 @@ def test_killed_three_times_a_run_makes_the_same_tables(work, tmp_path):
         running = work.started(pieces)
         done |= work.finished()
         assert turning.kill(running.pid, victim)
-        assert running.wait(), work.said()
+        assert running.wait(PATIENCE), work.said()
         assert not turning.tables(work.folder)
     running = work.started(MOMENTS[2])
     done |= work.finished()
     # Meanwhile a second book in the same folder leaves with a word, and harms nothing.
-    assert subprocess.run(COMMAND, **work.options, check=False).returncode == 1
+    second = subprocess.run(COMMAND, **work.options, check=False, timeout=PATIENCE)
+    assert second.returncode == 1, work.said()
     assert "another expresso works in" in work.said()
     assert turning.kill(running.pid, "worker")
     work.allow(PIECES)
-    assert running.wait() == 0, work.said()
+    assert running.wait(PATIENCE) == 0, work.said()
     assert not done & work.repeated()
     (tmp_path / "tables").mkdir()
     numbers = pd.DataFrame({"n": [number**2 for number in range(PIECES)]})
