@@ -33,7 +33,7 @@ def plan(tmp_path_factory) -> scores.Design:
         repeats=2,
         draws=50,
         nulls=6,
-        clips=3,
+        clips=5,
         tuning=models.FineTuning(epochs=1),
     )
 
