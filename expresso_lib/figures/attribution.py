@@ -34,13 +34,10 @@ def channel_title(method: str, baseline: str) -> str:
     >>> channel_title("DeepLift", "blur"), channel_title("edge", "none")
     ('DeepLift, blurred clip', 'edges, no model')
     """
-    if method in CONTROL_TITLES:
-        return CONTROL_TITLES[method]
-    if method == TRUTH:
-        return "the truth, laid on the pixels"
     if baseline == "zero" and method != "DeepLift":
         return f"{method}, black"
-    return f"{method}, {BASELINE_TITLES.get(baseline, baseline)}"
+    known = CONTROL_TITLES | {TRUTH: "the truth, laid on the pixels"}
+    return known.get(method) or f"{method}, {BASELINE_TITLES.get(baseline, baseline)}"
 
 
 def channel_role(method: str, baseline: str) -> str:
@@ -49,11 +46,8 @@ def channel_role(method: str, baseline: str) -> str:
     >>> channel_role("DeepLift", "zero"), channel_role("edge", "none")
     ('paper', 'control')
     """
-    if method == TRUTH:
-        return "truth"
-    if method in CONTROL_TITLES:
-        return "control"
-    return "paper" if (method, baseline) == ("DeepLift", "zero") else "model"
+    paper = "paper" if (method, baseline) == ("DeepLift", "zero") else "model"
+    return {TRUTH: "truth"}.get(method, "control" if method in CONTROL_TITLES else paper)
 
 
 def dots(
@@ -244,16 +238,15 @@ def said_and_done(evidence: pd.DataFrame, channels: Sequence[tuple[str, str]]) -
 @style.plot
 def cascade(table: pd.DataFrame) -> Figure:
     """Agreement with the map of a model whose layers were randomised from the output down."""
-    table = style.known(table, "estimate")
+    table = style.known(table, "estimate").assign(layers=lambda t: t["factor"].astype(int))
     figure, axes = style.figure("two_thirds")
     looks = {"randomisation": ("signed maps", style.color("model"), "-o"),
              "randomisation_unsigned": ("their absolute values", style.GREY, "--s")}  # fmt: skip
     for metric, (title, color, line) in looks.items():
-        rows = table[table["metric"] == metric]
-        rows = rows.assign(layers=rows["factor"].astype(int)).sort_values("layers")
-        axes.fill_between(rows["layers"], rows["ci_low"], rows["ci_high"], color=color, alpha=0.2,
+        rows = table[table["metric"] == metric].sort_values("layers").set_index("layers")
+        axes.fill_between(rows.index, rows["ci_low"], rows["ci_high"], color=color, alpha=0.2,
                           linewidth=0)  # fmt: skip
-        axes.plot(rows["layers"], rows["estimate"], line, color=color, label=title, markersize=4)
+        axes.plot(rows["estimate"], line, color=color, label=title, markersize=4)
     style.zero_line(axes)
     axes.axhline(0.3, color=style.INK, linewidth=0.9, linestyle="--")
     axes.set(xlabel="layers randomised, from the output down",

@@ -5,12 +5,12 @@ They need a kernel. A static page shows `report.scrubber` instead.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
+from IPython.display import display
 from matplotlib.figure import Figure
 
 from expresso_lib import clips
@@ -38,23 +38,20 @@ def recording(
     ipywidgets.VBox
         Channel, action unit and frame to choose; the figure of `moment` below.
     """
-    channels = {
-        f"{c.method}, {c.baseline.replace('_', ' ')}": index
-        for index, c in enumerate(case.explanation.channels)
-    }
+    shown = case.explanation.channels
+    channels = {f"{c.method}, {c.baseline.replace('_', ' ')}": k for k, c in enumerate(shown)}
     codes = [code for code in anatomy.AU_CODES if code in case.action_units]
+    last = len(case.frames) - 1
     controls = {
         "channel": widgets.Dropdown(options=channels, description="Channel"),
         "code": widgets.Dropdown(options=codes, description="AU"),
-        "place": widgets.IntSlider(
-            0, 0, len(case.frames) - 1, description="Frame", continuous_update=False
-        ),
+        "place": widgets.IntSlider(0, 0, last, description="Frame", continuous_update=False),
     }
 
-    def draw(**chosen: Any) -> Figure:
-        return moment(case, archive, permission, **chosen)
+    def draw(**chosen: Any) -> None:
+        display(moment(case, archive, permission, **chosen))
 
-    return _explorer(draw, controls)
+    return widgets.VBox([*controls.values(), widgets.interactive_output(draw, controls)])
 
 
 def moment(
@@ -92,7 +89,11 @@ def moment(
     with style.context():
         axes[0, 0].imshow(scene.with_attribution(chosen.map[[row]], limit=limit)[0])
         axes[0, 0].set(title=f"frame {case.frames['frame'].iloc[place]}", xticks=[], yticks=[])
-        _bars(axes[0, 1], values[place], float(np.abs(values).max()))
+        names, most = list(map(style.title, anatomy.REGIONS)), float(np.abs(values).max()) or 1
+        axes[0, 1].barh(names, values[place], color=list(map(style.sign_color, values[place])))
+        axes[0, 1].set(xlim=(-most, most), xlabel="score points", title="regions")
+        axes[0, 1].invert_yaxis()
+        style.zero_line(axes[0, 1], axis="x")
         _trace(axes[1, 0], seconds, values.sum(axis=1), place, "attribution (points per frame)")
         series = action_units.at_frames(case.action_units, case.frames["frame"].to_numpy())
         _trace(axes[1, 1], seconds, series[code], place, f"{code} {anatomy.AU_TITLES[code]}")
@@ -100,25 +101,7 @@ def moment(
     return figure
 
 
-def _bars(axes: Any, values: np.ndarray, most: float) -> None:
-    names = [anatomy.REGION_TITLES[name] for name in anatomy.REGIONS]
-    axes.barh(names, values, color=[style.sign_color(value) for value in values])
-    axes.set(xlim=(-most or -1, most or 1), xlabel="score points", title="regions")
-    axes.invert_yaxis()
-    style.zero_line(axes, axis="x")
-
-
 def _trace(axes: Any, seconds: pd.Series, values: Any, place: int, title: str) -> None:
     axes.plot(seconds, values, color=style.INK, linewidth=1.2)
     axes.axvline(seconds.iloc[place], color=style.SIGN_COLORS["positive"])
     axes.set(title=title, xlabel="seconds")
-
-
-def _explorer(draw: Callable[..., Figure], controls: dict[str, widgets.Widget]) -> widgets.VBox:
-    from IPython.display import display
-
-    def show(**chosen: Any) -> None:
-        display(draw(**chosen))
-
-    shown = widgets.interactive_output(show, controls)
-    return widgets.VBox([*controls.values(), shown])

@@ -35,7 +35,6 @@ SMALL, BODY, TITLE = 8.0, 9.5, 11.0
 # The text column of the book is about 7.2 inches wide; a figure is never drawn wider.
 SIZES = {
     "full": (7.2, 3.6), "wide": (7.2, 2.4), "half": (3.5, 2.8), "two_thirds": (4.8, 3.2),
-    "square": (4.4, 4.4),
 }  # fmt: skip
 
 NOTE = "expresso-note"
@@ -191,7 +190,7 @@ def figure(
 
     Parameters
     ----------
-    kind : {"full", "wide", "half", "two_thirds", "square"}
+    kind : {"full", "wide", "half", "two_thirds"}
         Size name; see ``SIZES`` (inches).
     rows, columns : int
         Panels. The figure grows with the rows, never beyond the text column.
