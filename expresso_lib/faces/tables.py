@@ -257,9 +257,13 @@ def from_table(
     TableError
         Where the table cannot be read or holds no landmarks.
     """
-    rows = by_frame(read_faces(path), n_frames, face=face)
+    table = read_faces(path)
+    rows = by_frame(table, n_frames, face=face)
     gaze = rows[list(GAZE)].where(rows["usable"]).astype(float).dropna(axis=1, how="all")
     signals = {str(name): values.to_numpy() for name, values in gaze.items()}
+    if table["face"].nunique() > 1:
+        seen = table[table["usable"]].groupby("frame")["face"].nunique()
+        signals["faces"] = seen.reindex(rows.index, fill_value=0).to_numpy(float)
     confidence, tool = rows["confidence"].to_numpy(float), rows.attrs["tool"]
     return tracks.from_landmarks(landmarks(rows, size), confidence, fps, tool, signals)
 

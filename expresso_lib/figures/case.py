@@ -91,6 +91,13 @@ class Case:
         return max(low, self.scale.low), min(high, self.scale.high)
 
     @property
+    def beyond(self) -> str:
+        """How many clips are predicted outside of the scale, in words; empty if none."""
+        said = self.explanation.channels[0].output
+        out = int(((said < self.scale.low) | (said > self.scale.high)).sum())
+        return f"{out} of {len(said)} clips are predicted outside of the scale" if out else ""
+
+    @property
     def bands(self) -> list[str]:
         """Severity bands that the interval reaches, lowest first; without one, the prediction's."""
         names = list(self.scale.band_names)

@@ -135,7 +135,8 @@ def explain(
     logger.info("%d clips of %d frames", *rows.shape)
     explained = explanation.explain(archive, reader.model, rows, channels=CHANNELS)
     case = _case(path, reader, explained, units)
-    case = replace(case, doubts=(*doubts, *([note] if note else [])), found=track.found)
+    doubts = (*doubts, *filter(None, (note, case.beyond)))
+    case = replace(case, doubts=doubts, found=track.found)
     facts = {
         "model": f"{reader.recipe['model']}, weights {reader.recipe['weights']}, run "
         f"{run_folder.name}",

@@ -73,6 +73,8 @@ def test_one_person_is_taken_when_several_are_in_the_table(tmp_path):
     np.testing.assert_array_equal(np.flatnonzero(np.isfinite(other[:, 0, 0])), [1, 2])
     with pytest.raises(ValueError, match="face 5 is unknown"):
         tables.by_frame(table, 8, face=5)
+    track = tables.from_table(tmp_path / "a.csv", n_frames=8, fps=25)
+    assert track.signals["faces"].tolist() == [1, 2, 2, 1, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("bad", ["nan", "inf", "-inf", "", "-nan(ind)"])

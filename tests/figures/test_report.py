@@ -142,6 +142,27 @@ def test_extremes_leave_out_the_edges_of_clips(case):
     assert (found["lower"]["attribution"] == -1.0).all()
 
 
+def test_extremes_leave_out_frames_without_a_face(case):
+    """What the model makes of a lost frame says nothing about the face."""
+    channel = case.explanation.channels[0]
+    chosen = pd.concat(case.extremes(channel).values())["frame"]
+    found = np.ones(2 * FRAMES, bool)
+    found[chosen] = False
+    others = pd.concat(dataclasses.replace(case, found=found).extremes(channel).values())["frame"]
+    assert len(others)
+    assert not set(others) & set(chosen)
+
+
+def test_predictions_outside_of_the_scale_are_counted(case):
+    """A clip at -20 on a scale from 0 to 63 is said."""
+    assert case.beyond == ""
+    first = case.explanation.channels[0]
+    odd = dataclasses.replace(first, output=np.array([10.0, -20.0, 30.0]))
+    explained = dataclasses.replace(case.explanation, channels=(odd,))
+    beyond = dataclasses.replace(case, explanation=explained).beyond
+    assert beyond == "1 of 3 clips are predicted outside of the scale"
+
+
 def test_incomplete_explanations_are_counted_on_the_card(case):
     """A flagged clip is said to be flagged."""
     flawed = explanation.Explanation(
