@@ -356,6 +356,12 @@ def assemble(
         raise CohortError(f"{name} in {root} has no usable recording:\n"
                           + report_text(problems.table(), most=5))  # fmt: skip
     participants = _participants(rows, people)
+    varies = int((rows.groupby("participant")["score"].nunique() > 1).sum())
+    if varies:
+        problems.add(name, f"{varies} of {len(participants)} participants have recordings with "
+                     "different scores; models learn each recording's, statistics over people "
+                     "take the mean", KEPT,
+                     "Nothing, if the score changes from recording to recording.")  # fmt: skip
     if not scale.bands:
         scale = scale.with_tertiles(rows["score"])
     participants["band"] = scale.band(participants["score"])

@@ -134,6 +134,17 @@ def test_read_folder_takes_bands_and_says_when_it_guessed_the_range(tmp_path, cl
     assert found.scale.title == "anxiety (points, 3 to 17)"
 
 
+@pytest.mark.parametrize(("second", "said"), [("5", 1), ("3", 0)])
+def test_scores_that_vary_within_people_are_said(tmp_path, clips, second, said):
+    """Statistics over people take the mean, and the list of what is odd says so."""
+    text = f"participant,path,score\nann,a.mp4,3\nann,b.mp4,{second}\nbo,c.mp4,9\n"
+    root = write_folder(tmp_path, clips, text, ["a.mp4", "b.mp4", "c.mp4"])
+    odd = cohort.read("folder", root).problems["problem"]
+    assert (
+        odd.str.contains("1 of 2 participants have recordings with different scores").sum() == said
+    )
+
+
 def test_read_folder_names_the_nearest_column(tmp_path, clips):
     """A misspelt column is answered with the nearest one."""
     root = write_folder(tmp_path, clips, "participant,path,scroe\nann,a.mp4,3\n", ["a.mp4"])
