@@ -190,7 +190,10 @@ class StatisticsSection(Section):
     margin_z: float = Field(0.10, gt=0, lt=1, description="equivalence margin of mean z")
     margin_rho: float = Field(0.30, gt=0, lt=1, description="equivalence margin of rho")
     correct_within: float = Field(
-        5.0, ge=0, description="score points; a prediction this near is correct"
+        0.0,
+        ge=0,
+        description="score points; a prediction this near is correct; 0: the paper's 5 of "
+        "63, as a share of the scale",
     )
     seed: int = Field(0, ge=0, description="seed of permutations and bootstrap")
 
