@@ -161,7 +161,8 @@ class Facts:
         recipe = self.run.get("default_recipe", "")
         scores, differences = (self.table(f"model_{name}") for name in ("scores", "differences"))
         faith = self.table("faithfulness")
-        return prose.front(scores, differences, faith, recipe)
+        about = store.read_json(self.folder / "data" / "cohort" / "cohort.json")
+        return prose.front(scores, differences, faith, recipe, demo=about.get("demo", True))
 
     def bench(self, kind: str, caption: str, **where: Any) -> str:
         """Write benchmarks (`kind` "goal") or calibrations ("test"), each with its stamp."""

@@ -236,13 +236,15 @@ class Run:
         self._show_figure(name, page.picture(figure, name=name, alt=alt), caption, note)
         plt.close(figure)
 
-    def movie(self, name: str, path: Path, *, caption: str, alt: str) -> None:
-        """Show a video file, numbered, with its caption and a text alternative."""
+    def movie(
+        self, name: str, path: Path, *, caption: str, alt: str, note: str | None = None
+    ) -> None:
+        """Show a video file as `figure` shows a figure."""
         data = base64.b64encode(Path(path).read_bytes()).decode()
         words = f'aria-label="{html.escape(alt, quote=True)}"'
         film = f'<video controls loop muted playsinline preload="metadata" {words} '
         film += f'src="data:video/mp4;base64,{data}"></video>'
-        self._show_figure(name, film, caption, self.note)
+        self._show_figure(name, film, caption, self.note if note is None else note)
 
     def _show_figure(self, name: str, content: str, caption: str, note: str) -> None:
         from IPython.display import HTML, display

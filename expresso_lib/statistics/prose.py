@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from expresso_lib.statistics.plan import Plan
 from expresso_lib.statistics.power import detectable, equivalence_power
 
 Row = Mapping[str, Any]
@@ -596,19 +597,21 @@ def recovered(study: Any) -> str:
     )
 
 
-def uses_time(used: Any) -> str:
+def uses_time(used: Any, scale: Any) -> str:
     """Say how far predictions move when a clip is frozen, shuffled, reversed.
 
     Parameters
     ----------
     used : DataFrame
         `faithfulness.trials.time_use`: ``freeze, shuffle, reverse``, recorded minus disturbed.
+    scale : cohort.ScoreScale
+        A change counts from one point of BDI-II on, as a share of this scale.
     """
     if used.empty:
         return "Whether the model uses time was not measured: no recording holds a clip."
-    size = used[["freeze", "shuffle", "reverse"]].abs().mean()
-    word = "uses time" if size[["shuffle", "reverse"]].max() >= 1 else "hardly uses time"
-    frozen, shuffled, reverse = (say(value, 1) for value in size)
+    size, point = used[["freeze", "shuffle", "reverse"]].abs().mean(), Plan.of(None, scale).point
+    word = "uses time" if size[["shuffle", "reverse"]].max() >= point else "hardly uses time"
+    frozen, shuffled, reverse = (say(value, 1 if point >= 1 else 2) for value in size)
     return (
         f"The model {word}: a clip's prediction moves by {frozen} points when it is frozen, "
         f"{shuffled} when its frames are shuffled and {reverse} when it is played backwards (mean "
@@ -994,6 +997,36 @@ def one_case(chosen: Any) -> str:
     )
 
 
+def of_a_copy(predictions: Any, recording: Any, people: Any, *, demo: bool) -> str:
+    """Say what a run's model reads from a copy of a rendered recording, beside its own score.
+
+    Parameters
+    ----------
+    predictions : Series
+        Of the clips, score points.
+    recording : row
+        ``participant, score``.
+    people : DataFrame
+        ``participant, score`` of those the model was fitted on.
+    demo : bool
+        Whether they are rendered; others have another score, and nothing is compared.
+    """
+    said = f"Over {len(predictions)} clips the model says {say(predictions.mean(), 1)} points"
+    if not demo:
+        return (f"{said} of its own score; this rendered recording has another one, so "
+                "the two are not compared.")  # fmt: skip
+    score = float(recording["score"])
+    error, own = predictions.mean() - score, people[people["score"] == score]["participant"]
+    said = f"{said}; the table says {say(score, 1)}."
+    if recording["participant"] not in set(own):
+        return said
+    return (
+        f"{said} The model was fitted on this very participant, so its error of "
+        f"{say(error, 1, signed=True)} points is in-sample"
+        f"{': it errs all the same' if abs(error) >= 1 else ''}."
+    )
+
+
 def clip_spread(predictions: Any) -> str:
     """Say how much a model's word on one person differs from clip to clip."""
     if len(predictions) < 2:
@@ -1005,8 +1038,13 @@ def clip_spread(predictions: Any) -> str:
     )
 
 
-def front(scores: Any, differences: Any, faithfulness: Any, recipe: str) -> str:
-    """Answer the front page's question in two sentences: does it read, are its reasons true?"""
+def front(
+    scores: Any, differences: Any, faithfulness: Any, recipe: str, *, demo: bool = True
+) -> str:
+    """Answer the front page's question in two sentences: does it read, are its reasons true?
+
+    ``demo`` says whether the participants are rendered.
+    """
     people = {"level": "participant", "metric": "mae"}
     gain = row(differences, recipe_a=recipe, recipe_b="null", **people)
     if not np.isfinite(gain["estimate"]):
@@ -1014,9 +1052,10 @@ def front(scores: Any, differences: Any, faithfulness: Any, recipe: str) -> str:
     own = _fidelity(faithfulness, "own_neutral")
     true = own["ci_low"] > 0 and own["estimate"] >= 0.9
     r = interval(row(scores, recipe=recipe, metric="pearson", level="participant"))
-    model = "The model is not shown to read severity in these rendered participants"
+    whom = "rendered participants" if demo else "participants"
+    model = f"The model is not shown to read severity in these {whom}"
     if side(gain) < 0:
-        model = "The model reads something of severity in rendered participants it had not seen"
+        model = f"The model reads something of severity in {whom} it had not seen"
     taken = "happens when a movement is taken out"
     reasons = (f"its explanations agree only in part with what {taken} ({interval(own)})"
                if not true else "what it says of a movement is what happens when the movement is "

@@ -1,7 +1,10 @@
 """Sentences are true for wins, losses, ties and numbers that are not there."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,3 +84,30 @@ def test_recognised_counts_what_lies_above_its_bar(unseen, gap):
     assert "0 of 0 actions" in said
     assert ("no better" in said) == (gap < 0.005)
     assert "not measured" in prose.recognised([])
+
+
+@pytest.mark.parametrize("point", [1.0, 27 / 63, 2 / 63])
+def test_whether_time_is_used_is_asked_on_the_scores_scale(point):
+    """The same share of the scale is the same answer, on 0 to 63, 0 to 27 and 0 to 2."""
+    scale = SimpleNamespace(low=0.0, high=63 * point, bands=())
+    for share, word in ((0.5, "hardly uses time"), (1.5, "uses time")):
+        used = pd.DataFrame({name: [share * point] for name in ("freeze", "shuffle", "reverse")})
+        assert f"The model {word}:" in prose.uses_time(used, scale)
+
+
+def test_a_rendered_copy_is_not_compared_with_another_score():
+    """A model of PHQ-9 says nothing of the BDI-II of a rendered face; one of the demo does."""
+    asked = (pd.Series([10.0, 14.0]), {"participant": "P01", "score": 30.0})
+    people = pd.DataFrame({"participant": ["P01"], "score": [30.0]})
+    assert "30" not in prose.of_a_copy(*asked, people, demo=False)
+    assert "error of −18.0 points is in-sample" in prose.of_a_copy(*asked, people, demo=True)
+    assert "in-sample" not in prose.of_a_copy(*asked, people[:0], demo=True)
+
+
+def test_the_front_page_calls_only_rendered_participants_rendered():
+    """Of other people it says participants."""
+    keys = {"recipe_a": "m", "recipe_b": "null", "metric": "mae", "level": "participant"}
+    table = pd.DataFrame([line(-2.0, 1.0, 1.0, **keys)])
+    empty = pd.DataFrame({"metric": []})
+    said = [prose.front(empty, table, empty, "m", demo=demo) for demo in (True, False)]
+    assert ["rendered" in one for one in said] == [True, False]
