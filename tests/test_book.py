@@ -195,6 +195,7 @@ def watched(browser, width, scheme):
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True
     )
+    context.set_default_timeout(180_000)  # a busy machine is slow, not wrong
     page, wrong = context.new_page(), []
     page.on(
         "console",
