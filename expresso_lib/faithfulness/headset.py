@@ -62,7 +62,7 @@ class Pairs:
 
 
 def items(*, participants: int, length: int, side: int, rate: float, dilation: int = 1,
-          seed: int = 0,
+          input: str = "face", seed: int = 0,
           render_size: int = interventions.RENDER_SIZE) -> list[store.Item]:  # fmt: skip
     """The participants of a ``headset`` cohort, for `render`.
 
@@ -73,6 +73,8 @@ def items(*, participants: int, length: int, side: int, rate: float, dilation: i
         T, pixels and frames per second of a clip.
     dilation : int
         Frames between frames of a clip.
+    input : str
+        What the model is shown: ``face`` or ``composite``.
     """
     cohort = {
         "participants": participants,
@@ -84,17 +86,18 @@ def items(*, participants: int, length: int, side: int, rate: float, dilation: i
     }
     plan = rendered.plan_cohort(**cohort)  # type: ignore[arg-type]
     recipe = {"cohort": cohort, "length": length, "dilation": dilation, "side": side,
-              "render_size": render_size}  # fmt: skip
+              "input": input, "render_size": render_size}  # fmt: skip
     return [store.Item(name, recipe) for name in plan.recordings["recording"]]
 
 
 def render(work: store.Item, path: Path) -> None:
     """Render one participant's clip with the headset and without it (a `store.map` function)."""
-    sizes = {"size": work.recipe["side"], "render_size": work.recipe["render_size"]}
+    shape = {"size": work.recipe["side"]}
+    shape |= {name: work.recipe[name] for name in ("render_size", "input")}
     plan = rendered.plan_cohort(**work.recipe["cohort"])
     script = replace(plan.script(work.name), headset=True)
     bare = rendered.without(script, "headset")
-    on, off = (interventions.archive_of(one, **sizes) for one in (script, bare))
+    on, off = (interventions.archive_of(one, **shape) for one in (script, bare))
     length, step = work.recipe["length"], work.recipe["dilation"]
     rows = slice(0, length * step, step)
     people = plan.recordings.merge(plan.participants[["participant", "score"]], on="participant")

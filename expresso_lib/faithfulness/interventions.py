@@ -175,14 +175,14 @@ def _scene_of(script, participant, frames, size, side, seed, shares) -> Scene:
 
 
 def archive_of(
-    script: rendered.Script, *, size: int, render_size: int = RENDER_SIZE
+    script: rendered.Script, *, size: int, render_size: int = RENDER_SIZE, input: str = "face"
 ) -> clips.ClipArchive:
     """Every second frame of a script as a clip archive, faces known exactly, no video between."""
     source = np.arange(0, script.n_frames, 2)
     drawn = list(rendered.render(script, size=render_size, frames=source.tolist()))
     pictures = ((number, frame.image) for number, frame in zip(source.tolist(), drawn))
     points = np.stack([frame.landmarks for frame in drawn])
-    return clips.assemble(pictures, source, points, fps=script.fps / 2, size=size)
+    return clips.assemble(pictures, source, points, fps=script.fps / 2, size=size, input=input)
 
 
 def _activity(script: rendered.Script, factor: str, frames: np.ndarray, level: int) -> np.ndarray:

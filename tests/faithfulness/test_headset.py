@@ -1,12 +1,14 @@
 """Claims about `expresso_lib.headset`."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from expresso_lib import models, store
-from expresso_lib.faithfulness import headset, trials
+from expresso_lib import models, rendered, store
+from expresso_lib.faithfulness import headset, interventions, trials
 
 T, SIZE, RENDER = 8, 32, 64
 
@@ -46,6 +48,21 @@ def test_clips_keep_their_dilation(tmp_path):
         headset.render(work[0], tmp_path / "clip.npz")
         clips[dilation] = np.load(tmp_path / "clip.npz")["worn"]
     np.testing.assert_array_equal(clips[2], clips[1][::2])
+
+
+def test_a_model_of_composites_is_shown_composites(tmp_path):
+    """Six magnified tiles: not the face, and the headset lies at their edges or is gone."""
+    shown = {}
+    for input in ("face", "composite"):
+        work = headset.items(participants=4, length=4, side=SIZE, rate=12.5, input=input,
+                             render_size=RENDER)  # fmt: skip
+        headset.render(work[0], tmp_path / "clip.npz")
+        shown[input] = np.load(tmp_path / "clip.npz")["worn"].astype(float)
+    plan = rendered.plan_cohort(**work[0].recipe["cohort"])
+    script = replace(plan.script(work[0].name), headset=True)
+    own = interventions.archive_of(script, size=SIZE, render_size=RENDER, input="composite")
+    np.testing.assert_array_equal(shown["composite"], own.frames[:4])
+    assert np.abs(shown["composite"] - shown["face"]).mean() > 10
 
 
 @pytest.mark.parametrize(
