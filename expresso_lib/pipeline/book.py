@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 from expresso_lib import cohort, config, store
 from expresso_lib.clips import preprocessing
 from expresso_lib.models import networks
-from expresso_lib.pipeline import chapters, execution, printing, project, publishing
+from expresso_lib.pipeline import chapters, check, execution, printing, project, publishing
 from expresso_lib.rendered import planting
 
 logger = logging.getLogger(__name__)
@@ -123,14 +123,24 @@ def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
         wanted, clips = parameters.training, parameters.clips
         networks.build(wanted.model, weights=wanted.weights, frames=clips.frames, size=clips.size)
     if "01_cohort" in due and parameters.cohort.source != "rendered":
-        people = cohort.from_parameters(parameters.cohort).participants
-        if few := config.too_few(len(people), parameters):
-            raise config.ParameterError(f"{parameters.cohort.source}: {few}")
+        _enough(cohort.from_parameters(parameters.cohort), parameters)
     logger.info(
         "In build/%s will be executed: %s; and what rests on them, where their tables change.",
         parameters.run.name,
         ", ".join(f"{name} ({why})" for name, why in due.items()),
     )
+
+
+def _enough(people: cohort.Cohort, parameters: config.Parameters) -> None:
+    """Refuse a data set of too few people, or of recordings shorter than a clip."""
+    if few := config.too_few(len(people.participants), parameters):
+        raise config.ParameterError(f"{parameters.cohort.source}: {few}")
+    wanted, longest = parameters.clips, check.frames_of(people.recordings, parameters.clips).max()
+    if round(longest) < (wanted.frames - 1) * wanted.dilation + 1:
+        raise config.ParameterError(
+            f"clips.frames = {wanted.frames} with clips.dilation = {wanted.dilation}: the longest "
+            f"recording has {longest:.0f} frames at {wanted.fps:g}/s; take fewer frames."
+        )
 
 
 def stale(chapter: chapters.Chapter, parameters: config.Parameters, root: Path) -> str:

@@ -71,11 +71,17 @@ def _problems(people: cohort.Cohort) -> list[Finding]:
     ]
 
 
+def frames_of(recordings: pd.DataFrame, wanted: config.ClipsSection) -> pd.Series:
+    """Frames of every recording at the clips' rate."""
+    rate = recordings["fps"]
+    return recordings["n_frames"] / rate * rate.clip(upper=wanted.fps)
+
+
 def _clips(people: cohort.Cohort, wanted: config.ClipsSection) -> Finding:
-    rows = people.recordings
-    have = rows["n_frames"] / rows["fps"] * rows["fps"].clip(upper=wanted.fps)
-    short = int((have < wanted.frames * wanted.dilation).sum())
-    text = f"{wanted.frames} frames at {wanted.fps:g}/s; {short} of {len(rows)} recordings shorter"
+    have = frames_of(people.recordings, wanted)
+    spans = (wanted.frames - 1) * wanted.dilation + 1
+    short = int((have.round() < spans).sum())
+    text = f"{spans} frames at {wanted.fps:g}/s; {short} of {len(have)} recordings shorter"
     remedy = f"lower clips.frames (the shortest has {int(have.min())})" if short else ""
     return Finding("clips", text, short == 0, remedy)
 

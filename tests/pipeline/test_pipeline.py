@@ -31,7 +31,8 @@ USE = (
 )
 
 
-People = namedtuple("People", "participants")
+ENOUGH = pd.DataFrame({"fps": [25.0], "n_frames": [100]})
+People = namedtuple("People", "participants recordings", defaults=[ENOUGH])
 ALPHA = ("statistics_alpha", "run_name")
 
 
@@ -175,6 +176,16 @@ def test_too_few_people_are_refused_before_chapter_1(project, monkeypatch):
     wanted = config.validate({"run": {"name": "t"}, "cohort": {"source": "ravdess"}})
     with pytest.raises(config.ParameterError, match=r"ravdess: 2: at least 6 .* sign-flip"):
         book.run_chapters(chapters.CHAPTERS, wanted, project)
+    assert ran == []
+
+
+def test_recordings_shorter_than_a_clip_are_refused_before_chapter_1(project, monkeypatch):
+    """Four seconds hold no clip of 200 frames; nothing is executed."""
+    ran = count(monkeypatch)
+    monkeypatch.setattr(book.cohort, "from_parameters", lambda section: People(range(9)))
+    wanted = {"run": {"name": "t"}, "cohort": {"source": "ravdess"}, "clips": {"frames": 200}}
+    with pytest.raises(config.ParameterError, match="longest recording has 50 frames"):
+        book.run_chapters(chapters.CHAPTERS, config.validate(wanted), project)
     assert ran == []
 
 
