@@ -33,6 +33,8 @@ ELSEWHERE = re.compile(
     "cohort_(table|tables|score|score_low|score_high|bands|emotion|show_faces)"
     "|faces_(detector|detect_every|detect_side|flip|device|precision)"
 )
+# What a cell may end with: all else would print its value into the page.
+SHOWN = {"print", *(f"run.{name}" for name in "close figure glue movie record show".split())}
 TABLES = {
     "participants",
     "recordings",
@@ -127,6 +129,15 @@ def lines_of(path: Path) -> tuple[int, int]:
 def test_chapter_is_thin(path):
     """At most 70 lines of code besides parameters; an appendix may have a few more."""
     assert lines_of(path)[0] <= (70 if path.stem[0].isdigit() else 80)
+
+
+def test_no_cell_ends_with_what_would_be_shown_by_accident(path):
+    """A table that is written is no output of the page."""
+    for cell in code_cells(path):
+        last = ast.parse(cell.source).body[-1]
+        if isinstance(last, ast.Expr):
+            shown = ast.unparse(last.value.func)
+            assert shown in SHOWN, f"{path.stem} ends a cell with {shown}(…)"
 
 
 def test_little_of_the_notebooks_is_glue():
