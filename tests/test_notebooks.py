@@ -34,7 +34,7 @@ ELSEWHERE = re.compile(
     "|faces_(detector|detect_every|detect_side|flip|device|precision)"
 )
 # What a cell may end with: all else would print its value into the page.
-SHOWN = {"print", *(f"run.{name}" for name in "close figure glue movie record show".split())}
+SHOWN = {"print", "run.close", "run.figure", "run.glue", "run.movie", "run.record", "run.show"}
 TABLES = {
     "participants",
     "recordings",

@@ -42,7 +42,8 @@ def pipeline(recipe: Recipe) -> Figure:
 
 def _of_participants(table: pd.DataFrame, recipe: str, labels: Mapping[str, str]) -> pd.DataFrame:
     """Rows of the people, in the order of the labels; a null model has no correlation."""
-    rows = table[(table["level"] == "participant") & table[recipe].isin([*labels])]
+    shown = table["metric"].isin(METRICS) & table[recipe].isin([*labels])
+    rows = table[(table["level"] == "participant") & shown]
     rows = rows.assign(name=rows[recipe].map(labels))
     rows = rows.iloc[np.argsort(rows[recipe].map([*labels].index), kind="stable")]
     # Its r is an accident of the folds.
@@ -63,7 +64,7 @@ def model_forest(scores: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     roles = {next(iter(labels)): "model", "null": "null"}
     null = rows.loc[(rows["recipe"] == "null") & (rows["metric"] == "mae"), "estimate"]
     reference = {"pearson": 0.0} | dict(zip(["mae"], null))
-    return forest(rows.assign(role=rows["recipe"].map(roles).fillna("truth")), label="name",
+    return forest(rows.assign(role=rows["recipe"].map(roles).fillna("other")), label="name",
                   group="role", panel="metric", reference=reference, unit=METRICS)  # fmt: skip
 
 
@@ -78,8 +79,8 @@ def difference_forest(differences: pd.DataFrame, labels: Mapping[str, str]) -> F
         ``recipe_b`` to what the reader calls it, in order.
     """
     against = {recipe: f"against {name}" for recipe, name in labels.items()}
-    units = {"mae": f"{METRICS['mae']}, difference\n(left: default better)",
-             "pearson": f"{METRICS['pearson']}, difference\n(right: default better)"}  # fmt: skip
+    units = {"mae": "difference in error\n(points; below 0: better)",
+             "pearson": "difference in r\n(above 0: better)"}  # fmt: skip
     return forest(_of_participants(differences, "recipe_b", against), label="name", panel="metric",
                   unit=units)  # fmt: skip
 

@@ -37,3 +37,16 @@ def test_learning_curves_average_only_epochs_that_every_fold_reached():
     *folds, mean = [line.get_xydata().tolist() for line in figure.axes[0].lines]
     assert [len(line) for line in folds] == [3, 5]
     assert mean == [[1, 8.5], [2, 7.5], [3, 6.5]]
+
+
+def test_models_are_compared_in_error_and_correlation_alone():
+    """Two panels, whatever else the table holds."""
+    rows = [
+        {"recipe": recipe, "level": "participant", "metric": metric, "estimate": 1.0}
+        | {"ci_low": 0.5, "ci_high": 1.5}
+        for recipe in ("a", "null")
+        for metric in ("mae", "rmse", "ccc", "pearson")
+    ]
+    figure = training.model_forest(pd.DataFrame(rows), {"a": "default", "null": "null model"})
+    labels = [panel.get_xlabel() for panel in figure.axes]
+    assert labels == ["mean absolute error (points)", "correlation r"]
