@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -376,7 +377,8 @@ def ledger(claims: pd.DataFrame) -> Figure:
         color = VERDICTS.get(row.verdict, style.GREY)
         axes.plot(0, y, "s", color=color, markersize=9)
         axes.text(0.05, y, row.claim, va="center", fontsize=style.SMALL)
-        axes.text(1.0, y, row.verdict, va="center", fontweight="bold", color=color)
+        verdict = textwrap.fill(row.verdict, 18)
+        axes.text(1.0, y, verdict, va="center", fontweight="bold", color=color, linespacing=1.0)
         axes.text(1.42, y, row.found, va="center", fontsize=style.SMALL)
     axes.set(xlim=(-0.03, 2.0), ylim=(len(claims) - 0.5, -0.5))
     axes.set_axis_off()
