@@ -405,7 +405,7 @@ def make_folder(folder: Path) -> None:
 
     Raises
     ------
-    PermissionError
+    PermissionError, NotADirectoryError
         Naming the folder and the remedy.
     """
     try:
@@ -413,6 +413,10 @@ def make_folder(folder: Path) -> None:
         allowed = os.access(folder, os.W_OK)
     except PermissionError:
         allowed = False
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(
+            f"{str(folder)!r} is, or lies in, a file; name a folder."
+        ) from error
     if not allowed:
         raise PermissionError(f"no permission to write in {str(folder)!r}; choose another folder.")
 

@@ -300,3 +300,12 @@ def test_executor_refuses_an_unknown_engine():
     """The error names the engines."""
     with pytest.raises(ValueError, match="did you mean 'loky'"):
         store.executor("lokky")
+
+
+def test_make_folder_takes_no_file_for_a_folder(tmp_path):
+    """A file of that name, or on the way to it: the remedy, and the file stays."""
+    (tmp_path / "card").write_text("mine")
+    for wanted in ("card", "card/inner"):
+        with pytest.raises(NotADirectoryError, match="a file; name a folder"):
+            store.make_folder(tmp_path / wanted)
+    assert (tmp_path / "card").read_text() == "mine"
