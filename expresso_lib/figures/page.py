@@ -145,12 +145,12 @@ def narrow(figure: Figure) -> Figure:
         if columns < grid.ncols:
             _restack(figure, panels, rows, columns)
     # A legend below would lie on a label that all panels share.
-    place = "outside upper center" if figure.get_supxlabel() else style.BELOW
+    above = bool(figure.get_supxlabel())
     for legend in list(figure.legends):
         words = [text.get_text() for text in legend.get_texts()]
         legend.remove()
         handles = [handle for handle in legend.legend_handles if handle is not None]
-        figure.legend(handles, words, loc=place, ncols=2)
+        figure.legend(handles, words, loc=style.ABOVE if above else style.BELOW, ncols=2)
     for text in figure.findobj(Text):
         text.set_text(_broken(text.get_text(), 46 // columns))
     for axes in panels:

@@ -134,7 +134,7 @@ def _forest_legend(
             axes.plot([], [], marker, color=color, label=style.title(name))
     shown = [*axes.get_legend_handles_labels()[0], *units]
     if shown:
-        figure.legend(handles=shown, loc="outside upper center", ncols=4)
+        figure.legend(handles=shown, loc=style.ABOVE, ncols=4)
 
 
 def hypothesis(

@@ -39,6 +39,7 @@ SIZES = {
 
 NOTE = "expresso-note"
 # Where every figure has its legend: there it covers nothing, on a phone neither.
+ABOVE: Final = "outside upper center"
 BELOW: Final = "outside lower center"
 
 INK, GREY, PALE, PAPER, GRID = "#1F2328", "#57606A", "#D0D7DE", "#FFFFFF", "#E6E9ED"
