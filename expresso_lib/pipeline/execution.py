@@ -1,5 +1,6 @@
 """One chapter executed by papermill, with its provenance."""
 
+import json
 import os
 import re
 import signal
@@ -45,7 +46,7 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
             "seconds": round(time.time() - started, 1),
             "error": error,
         }
-        _stamp(temporary if temporary.stat().st_size else source, temporary, facts)
+        _stamp(temporary if _whole(temporary) else source, temporary, facts)
     _record(run_folder, parameters, chapter.name, facts)
     if error:
         chapters.outputs_path(chapter.name, run_folder).unlink(missing_ok=True)
@@ -151,6 +152,15 @@ def _environment(root: Path) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+
+
+def _whole(path: Path) -> bool:
+    """Whether papermill wrote all of a notebook: on a full disk it leaves half of one."""
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True
 
 
 def _stamp(source: Path, path: Path, facts: dict[str, Any]) -> None:

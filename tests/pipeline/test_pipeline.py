@@ -1,5 +1,6 @@
 """Chapters run when they must and only then; a failed one says so."""
 
+import errno
 import json
 import os
 import shutil
@@ -247,6 +248,21 @@ def test_an_interrupt_ends_at_once_and_keeps_the_book(project, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         book.make(parameters(), project)
     assert index.read_text() == "a good book"
+
+
+def test_half_a_notebook_does_not_hide_that_the_disk_is_full(project, monkeypatch):
+    """The cause is named, and a notebook without outputs is kept."""
+
+    def full(source, out, **options):
+        Path(out).write_text('{"cells": [', encoding="utf-8")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    write_notebook(project, "01_cohort", ALPHA, "1")
+    monkeypatch.setattr("papermill.execute_notebook", full)
+    with pytest.raises(execution.ChapterFailed, match="disk is full"):
+        execution.execute(chapters.CHAPTERS[0], parameters(), project)
+    (kept,) = project.glob("build/*/notebooks/01_cohort.ipynb")
+    assert nbformat.read(kept, as_version=4).metadata.expresso["error"]
 
 
 @pytest.mark.slow
