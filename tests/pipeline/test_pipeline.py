@@ -271,9 +271,12 @@ def test_ctrl_c_kills_the_kernel_and_leaves_with_130(project):
     """Within seconds, without a traceback, with a word on what is kept."""
     write_notebook(project, "01_cohort", ALPHA, "import time; time.sleep(600)")
     command = [sys.executable, "-m", "expresso_lib.cli", "run", "1", "-p", "run.engine=process"]
+    # A shell's background job ignores SIGINT, and so would what it starts.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     work = subprocess.Popen(
         command, env=os.environ | {"EXPRESSO_ROOT": str(project)}, stderr=subprocess.PIPE, text=True
     )
+    signal.signal(signal.SIGINT, before)
     folder = project / "build" / "demo"
     for _ in range(3000):
         if (folder / "figures").is_dir():  # the notebook has opened its run
