@@ -62,7 +62,9 @@ def model_forest(scores: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     """
     rows = _of_participants(scores, "recipe", labels)
     roles = {next(iter(labels)): "model", "null": "null"}
-    null = rows.loc[(rows["recipe"] == "null") & (rows["metric"] == "mae"), "estimate"]
+    # The null model is a line, whether or not it has a row of its own.
+    people = scores[(scores["level"] == "participant") & (scores["metric"] == "mae")]
+    null = people.loc[people["recipe"] == "null", "estimate"]
     reference = {"pearson": 0.0} | dict(zip(["mae"], null))
     return forest(rows.assign(role=rows["recipe"].map(roles).fillna("other")), label="name",
                   group="role", panel="metric", reference=reference, unit=METRICS)  # fmt: skip

@@ -42,11 +42,13 @@ def test_learning_curves_average_only_epochs_that_every_fold_reached():
 def test_models_are_compared_in_error_and_correlation_alone():
     """Two panels, whatever else the table holds."""
     rows = [
-        {"recipe": recipe, "level": "participant", "metric": metric, "estimate": 1.0}
-        | {"ci_low": 0.5, "ci_high": 1.5}
+        {"recipe": recipe, "level": "participant", "metric": metric, "ci_low": 0.5, "ci_high": 1.5}
+        | {"estimate": 1.25 if recipe == "null" else 1.0}
         for recipe in ("a", "null")
         for metric in ("mae", "rmse", "ccc", "pearson")
     ]
-    figure = training.model_forest(pd.DataFrame(rows), {"a": "default", "null": "null model"})
+    figure = training.model_forest(pd.DataFrame(rows), {"a": "default"})
     labels = [panel.get_xlabel() for panel in figure.axes]
     assert labels == ["mean absolute error (points)", "correlation r"]
+    lines = [list(line.get_xdata()) for line in figure.axes[0].lines]
+    assert [1.25, 1.25] in lines, "the null model's error is a line without a row"
