@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expresso_lib.faces import video
+from expresso_lib.rendered import actions, scene
 
 N, HEIGHT, WIDTH = 61, 48, 64
 
@@ -308,6 +309,20 @@ def test_write_video_plays_in_browsers(tmp_path):
     data = path.read_bytes()
     assert data.index(b"moov") < data.index(b"mdat")
     assert video.probe(path).fps == pytest.approx(29.97, rel=1e-3)
+
+
+@pytest.mark.parametrize("side", [112, 160])
+def test_the_same_frames_give_the_same_file(tmp_path, side):
+    rng = np.random.default_rng(0)
+    script = actions.practice_clip(8, 1, 24).script
+    frames = [frame.image for frame in scene.render(script, size=side)]
+    files = set()
+    for _ in range(4):
+        # An encoder that reads memory it never wrote finds other values there each time.
+        waste = [rng.integers(0, 256, 2**20, dtype=np.uint8) for _ in range(40)]
+        del waste
+        files.add(video.write_video(tmp_path / "twice.mp4", frames, 12.5).read_bytes())
+    assert len(files) == 1
 
 
 def test_write_video_refuses_what_is_no_film(tmp_path):
