@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from expresso_lib import clips, faithfulness, models, rendered
+from expresso_lib import clips, faithfulness, models, rendered, store
 from expresso_lib.faithfulness import interventions, trials
 
 # Added to a study's seed: cohorts of people to test explanations on, and to fit heads to.
 TESTED, FITTED = 500, 700
 PEOPLE = 12
+FRAMES = 16  # of a clip: what torchvision's video networks were made for
 NETWORKS = {
     "small": ("small", "facial-actions"),
     "small, random": ("small", "none"),
@@ -29,7 +31,9 @@ NETWORKS = {
     "r3d_18, random": ("r3d_18", "none"),
     "swin3d_t, random": ("swin3d_t", "none"),
 }
-WAYS = (*trials.WAYS, ("DeepLift", "calm_mean"), *trials.SLOW_WAYS, trials.STRETCHED)
+# The first ones, a pass or two each, are also asked of the network with shuffled weights.
+QUICK = (*trials.WAYS, ("DeepLift", "calm_mean"))
+WAYS = (*QUICK, *trials.SLOW_WAYS)
 NUMBERS = ("agreement", "completeness", "removal", "stretches", "randomisation")
 
 
@@ -70,36 +74,48 @@ def fitted(name: str, weights: str, few: Few, *, frames: int, size: int, seed: i
 
 
 def network_table(
-    design: Any,
-    seeds: Sequence[int],
-    *,
-    networks: Mapping[str, tuple[str, str]] = NETWORKS,
-    ways: Sequence[Sequence[str]] = WAYS,
-    people: int = PEOPLE,
+    design: Any, seeds: Sequence[int], *, networks: Mapping[str, tuple[str, str]] = NETWORKS
 ) -> pd.DataFrame:
     """Networks × methods: what each explanation is believed for, beside what needs no truth.
+
+    Every network of every cohort is a piece of work of its own, kept when it is done.
 
     Returns
     -------
     pd.DataFrame
         ``seed, network``, then the columns of `faithfulness.indicators`.
     """
-    frames, size, rate = design.recipe.frames, design.shape.size, design.shape.rate
-    parts = []
-    for seed in seeds:
-        scenes = faithfulness.rendered_scenes(
-            people, frames=frames, size=size, rate=rate, seed=TESTED + seed, shares=True
+    size, rate = design.shape.size, design.shape.rate
+    items = [
+        store.Item(
+            f"{title.replace(', ', '-')}-s{seed}",
+            {"size": size, "rate": rate, "people": PEOPLE, "frames": FRAMES, "ways": WAYS,
+             "seed": seed, "name": name, "weights": weights, "network": title},
+            () if weights == "none" else (models.shipped(),),
         )
-        few = practice_clips(FITTED + seed, people=people, frames=frames, size=size, rate=rate)
-        for title, (name, weights) in networks.items():
-            model = fitted(name, weights, few, frames=frames, size=size, seed=seed)
-            rows = faithfulness.examine(
-                model, scenes, ways, closer=True, depths=[-1], compared=len(ways)
-            )
-            found = faithfulness.indicators(faithfulness.table(rows))
-            parts.append(found.assign(seed=str(seed), network=title))
-    table = pd.concat(parts, ignore_index=True)
-    return table[["seed", "network", *(c for c in table if c not in ("seed", "network"))]]
+        for seed in seeds
+        for title, (name, weights) in networks.items()
+    ]  # fmt: skip
+    done = store.map(examine, items, out=design.root / "networks", suffix=".parquet",
+                     executor=design.executor, describe="networks")  # fmt: skip
+    return pd.concat([pd.read_parquet(one.path) for one in done], ignore_index=True)
+
+
+def examine_item(item: store.Item, path: Path) -> None:
+    """Explain rendered people by one network in every way (a `store.map` function)."""
+    asked = item.recipe
+    seed, shape = asked["seed"], {name: asked[name] for name in ("frames", "size", "rate")}
+    scenes = faithfulness.rendered_scenes(asked["people"], seed=TESTED + seed, shares=True, **shape)
+    few = practice_clips(FITTED + seed, people=asked["people"], **shape)
+    model = fitted(asked["name"], asked["weights"], few, frames=asked["frames"],
+                   size=asked["size"], seed=seed)  # fmt: skip
+    rows = faithfulness.examine(
+        model, scenes, asked["ways"], closer=True, depths=[-1], compared=len(QUICK)
+    )
+    found = faithfulness.indicators(faithfulness.table(rows))
+    found.insert(0, "network", asked["network"])
+    found.insert(0, "seed", str(seed))
+    found.to_parquet(path, index=False)
 
 
 def predictors(table: pd.DataFrame, *, draws: int = 1000, seed: int = 0) -> pd.DataFrame:
