@@ -96,7 +96,7 @@ def network_table(
         for seed in seeds
         for title, (name, weights) in networks.items()
     ]  # fmt: skip
-    done = store.map(examine, items, out=design.root / "networks", suffix=".parquet",
+    done = store.map(examine_item, items, out=design.root / "networks", suffix=".parquet",
                      executor=design.executor, describe="networks")  # fmt: skip
     return pd.concat([pd.read_parquet(one.path) for one in done], ignore_index=True)
 
