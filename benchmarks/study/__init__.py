@@ -108,6 +108,8 @@ def run(
             made |= prediction_tables(plan)
         else:
             made[NAMES.get(part, f"study_{part}")] = EXPLAINING[part](plan, seeds)
+            if part == "networks":
+                made["study_predictors"] = networks.predictors(made["study_networks"])
         for name, table in made.items():
             _write(plan, root, name, table)
     return made

@@ -25,11 +25,11 @@ TESTED, FITTED = 500, 700
 PEOPLE = 12
 FRAMES = 16  # of a clip: what torchvision's video networks were made for
 NETWORKS = {
-    "small": ("small", "facial-actions"),
-    "small, random": ("small", "none"),
-    "r2plus1d_18, random": ("r2plus1d_18", "none"),
-    "r3d_18, random": ("r3d_18", "none"),
-    "swin3d_t, random": ("swin3d_t", "none"),
+    "ours": ("small", "facial-actions"),
+    "ours, random": ("small", "none"),
+    "R3D-18, random": ("r3d_18", "none"),
+    "R(2+1)D-18, random": ("r2plus1d_18", "none"),
+    "Swin3D-T, random": ("swin3d_t", "none"),
 }
 # The first ones, a pass or two each, are also asked of the network with shuffled weights.
 QUICK = (*trials.WAYS, ("DeepLift", "calm_mean"))
@@ -88,7 +88,7 @@ def network_table(
     size, rate = design.shape.size, design.shape.rate
     items = [
         store.Item(
-            f"{title.replace(', ', '-')}-s{seed}",
+            f"{name}-{weights}-s{seed}",
             {"size": size, "rate": rate, "people": PEOPLE, "frames": FRAMES, "ways": WAYS,
              "seed": seed, "name": name, "weights": weights, "network": title},
             () if weights == "none" else (models.shipped(),),

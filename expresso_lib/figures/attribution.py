@@ -272,3 +272,57 @@ def agreement(table: pd.DataFrame) -> Figure:
     axes.set_yticklabels([f"{name}  {i + 1}" for i, name in enumerate(names)], rotation=0)
     axes.set_xticklabels([str(i + 1) for i in range(len(names))], rotation=0)
     return figure
+
+
+def by_network(table: pd.DataFrame) -> Figure:
+    """Which explanation knows what of which network: a square of numbers per question.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``network, method, baseline, fidelity, where, when``, a row per cohort; means are drawn.
+        A cell stays empty where a method was refused, or says nothing.
+    """
+    questions = {"fidelity": "what taking it out does", "where": "where", "when": "when"}
+    if not table[list(questions)].notna().any(axis=None):
+        raise style.FigureError("no explanation of another network was measured.")
+    titles = [channel_title(*pair) for pair in zip(table["method"], table["baseline"])]
+    table = table.assign(channel=titles)
+    order, networks = list(dict.fromkeys(titles)), list(dict.fromkeys(table["network"]))
+    figure, panels = style.figure("full", 1, 3, height=1.3 + 0.3 * len(order), sharey=True)
+    for axes, (column, title) in zip(panels, questions.items()):
+        cells = table.pivot_table(index="channel", columns="network", values=column, dropna=False)
+        style.heat(axes, cells.reindex(index=order, columns=networks).astype(float), 1.0)
+        axes.set_title(title)
+        axes.set_xticklabels(networks, rotation=60, ha="right")
+    return figure
+
+
+def predictors(table: pd.DataFrame, found: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
+    """What can be known without a truth against the truth; a mark per explanation and network.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``network, fidelity`` and the numbers of `found`.
+    found : DataFrame
+        ``number, rho, ci_low, ci_high``.
+    titles : mapping
+        Number -> label of its axis; these are drawn.
+    """
+    rows = [row for row in found.to_dict("records") if row["number"] in titles]
+    if not rows or not table["fidelity"].notna().any():
+        raise style.FigureError("no explanation of another network was measured.")
+    figure, panels = style.figure("full", 1, len(rows), sharey=True, squeeze=False)
+    networks = dict(zip(dict.fromkeys(table["network"]), "os^Dv<>pP"))
+    for axes, row in zip(panels[0], rows):
+        for name, marker in networks.items():
+            part = table[table["network"] == name]
+            axes.plot(part[row["number"]], part["fidelity"], marker, markersize=4, alpha=0.8,
+                      color=style.color("model"), label=name, linestyle="none")  # fmt: skip
+        axes.set_xlabel(titles[row["number"]])
+        axes.set_title(f"rho {style.number(row['rho'])} [{style.number(row['ci_low'])}, "
+                       f"{style.number(row['ci_high'])}]")  # fmt: skip
+    panels[0][0].set_ylabel("fidelity to what taking out does")
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    return figure

@@ -454,6 +454,53 @@ def believed(verdicts: Any) -> str:
     return f"Of {len(real)} explanations that a real recording allows, these may be read: {counts}."
 
 
+def by_network(table: Any, *, bar: float = 0.9) -> str:
+    """Say on how many networks the book's explanation knows what taking out does.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``study_networks``: ``network, method, baseline, fidelity``, a row per cohort.
+    """
+    if not len(table):
+        return "Not measured."
+    means = table.groupby(["network", "method", "baseline"])["fidelity"].mean().dropna()
+    networks = list(dict.fromkeys(table["network"]))
+    own = means[means.index.get_level_values("baseline") == "own_neutral"]
+    own = own[own.index.get_level_values("method") == "DeepLift"].droplevel([1, 2])
+    reached = listed(f"{name} ({say(own[name])})" for name in networks
+                     if own.get(name, -1.0) >= bar)  # fmt: skip
+    refused = [name for name in networks if name not in own]
+    without = f"; on {listed(refused)} it adds up to nothing and is refused" if refused else ""
+    return (
+        f"DeepLift against the own neutral frame reaches {say(bar)} on {reached} of "
+        f"{len(networks)} networks{without}."
+    )
+
+
+def predicted(found: Any) -> str:
+    """Say which numbers that need no truth go with the fidelity, over networks and explanations.
+
+    Parameters
+    ----------
+    found : DataFrame
+        ``study_predictors``: ``number, rho, ci_low, ci_high, explanations, units``.
+    """
+    known = found.dropna(subset=["rho"]) if len(found) else found
+    if not len(known):
+        return "Not measured."
+    words = {"agreement": "agreement with other explanations", "completeness": "what is missed of "
+             "the difference", "removal": "removed regions", "stretches": "removed stretches",
+             "randomisation": "likeness under shuffled weights"}  # fmt: skip
+    clear = known[(known["ci_low"] > 0) | (known["ci_high"] < 0)]
+    named = listed((f"{words[one['number']]} (rho {interval(one)})"
+                    for one in clear.to_dict("records")), none="nothing")  # fmt: skip
+    return (
+        f"Over {int(known['explanations'].max())} explanations of {int(known['units'].max())} "
+        f"networks, {named} of what can be known without a renderer shows which to believe."
+    )
+
+
 def shares(table: Any) -> str:
     """Say how far the explanation agrees with the factors' shares, and what misses the whole."""
     share = _fidelity(table, "own_neutral", metric="share_fidelity")
