@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -283,7 +284,7 @@ def by_network(table: pd.DataFrame) -> Figure:
         ``network, method, baseline, fidelity, where, when``, a row per cohort; means are drawn.
         A cell stays empty where a method was refused, or says nothing.
     """
-    questions = {"fidelity": "what taking it out does", "where": "where", "when": "when"}
+    questions = {"fidelity": "what", "where": "where", "when": "when"}
     if not table[list(questions)].notna().any(axis=None):
         raise style.FigureError("no explanation of another network was measured.")
     titles = [channel_title(*pair) for pair in zip(table["method"], table["baseline"])]
@@ -294,7 +295,8 @@ def by_network(table: pd.DataFrame) -> Figure:
         cells = table.pivot_table(index="channel", columns="network", values=column, dropna=False)
         style.heat(axes, cells.reindex(index=order, columns=networks).astype(float), 1.0)
         axes.set_title(title)
-        axes.set_xticklabels(networks, rotation=60, ha="right")
+        axes.set_xticklabels(networks, rotation=90)
+        plt.setp(axes.texts, fontsize=7)  # five columns a panel
     return figure
 
 

@@ -493,7 +493,7 @@ def predicted(found: Any) -> str:
              "the difference", "removal": "removed regions", "stretches": "removed stretches",
              "randomisation": "likeness under shuffled weights"}  # fmt: skip
     clear = known[(known["ci_low"] > 0) | (known["ci_high"] < 0)]
-    named = listed((f"{words[one['number']]} (rho {interval(one)})"
+    named = listed((f"{words[one['number']]} (rho {interval(one | {'estimate': one['rho']})})"
                     for one in clear.to_dict("records")), none="nothing")  # fmt: skip
     return (
         f"Over {int(known['explanations'].max())} explanations of {int(known['units'].max())} "

@@ -125,3 +125,46 @@ def test_said_and_done_of_real_recordings_is_an_empty_panel_not_an_error():
     columns = ["method", "baseline", "factor", "metric", "support", "effect", "said"]
     figure = plots.said_and_done(pd.DataFrame(columns=columns), [("DeepLift", "own_neutral")])
     assert not figure.legends
+
+
+def of_networks(refused: str = "") -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    channels = [("DeepLift", "own_neutral"), ("IntegratedGradients", "own_neutral")]
+    rows = [
+        {"seed": "0", "network": name, "method": method, "baseline": baseline}
+        | dict(zip(("fidelity", "where", "when", "removal", "agreement"), rng.uniform(-1, 1, 5)))
+        for name in ("ours", "R3D-18, random", "Swin3D-T, random")
+        for method, baseline in channels
+        if not (name == refused and method == "DeepLift")
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_by_network_writes_every_number_once_and_leaves_refused_cells_empty():
+    table = of_networks(refused="Swin3D-T, random")
+    figure = plots.by_network(table)
+    for axes, column in zip(figure.axes, ("fidelity", "where", "when")):
+        shown = [text.get_text() for text in axes.texts]
+        assert sorted(shown) == sorted(style.number(value) for value in table[column])
+    assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == list(
+        dict.fromkeys(table["network"])
+    )
+
+
+def test_predictors_puts_a_mark_at_every_explanation():
+    table = of_networks()
+    ends = {"rho": 0.5, "ci_low": 0.1, "ci_high": 0.8}
+    found = pd.DataFrame([{"number": name} | ends for name in ("removal", "completeness")])
+    figure = plots.predictors(table, found, {"removal": "regions replaced"})
+    (axes,) = figure.axes
+    marks = np.concatenate([line.get_xydata() for line in axes.lines])
+    assert sorted(map(tuple, marks)) == sorted(zip(table["removal"], table["fidelity"]))
+    assert axes.get_title() == "rho 0.50 [0.10, 0.80]"
+
+
+@pytest.mark.parametrize("draw", [
+    plots.by_network, lambda table: plots.predictors(table, pd.DataFrame(columns=["number"]), {}),
+])  # fmt: skip
+def test_networks_without_a_number_give_no_figure(draw):
+    with pytest.raises(style.FigureError, match="no explanation of another network"):
+        draw(of_networks().assign(fidelity=np.nan, where=np.nan, when=np.nan))

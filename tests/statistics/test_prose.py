@@ -111,3 +111,29 @@ def test_the_front_page_calls_only_rendered_participants_rendered():
     empty = pd.DataFrame({"metric": []})
     said = [prose.front(empty, table, empty, "m", demo=demo) for demo in (True, False)]
     assert ["rendered" in one for one in said] == [True, False]
+
+
+@given(st.lists(st.one_of(st.floats(-1, 1), st.just(np.nan)), min_size=1, max_size=5))
+def test_networks_that_reach_the_bar_are_counted_and_refused_ones_named(values):
+    table = pd.DataFrame(
+        {"network": [f"N{k}" for k in range(len(values))], "method": "DeepLift",
+         "baseline": "own_neutral", "fidelity": values}
+    )  # fmt: skip
+    reached, _, refused = prose.by_network(table).partition("; on ")
+    for name, value in zip(table["network"], values):
+        assert (f"{name} (" in reached) == (value >= 0.9)
+        assert (name in refused) == np.isnan(value)
+    assert f"of {len(values)} networks" in reached
+
+
+def test_networks_that_nobody_asked_are_said_to_be_unmeasured():
+    assert prose.by_network(pd.DataFrame()) == prose.predicted(pd.DataFrame()) == "Not measured."
+
+
+@given(st.floats(-1, 1), st.floats(0.01, 0.5))
+def test_a_number_predicts_fidelity_only_where_its_interval_leaves_zero(rho, half):
+    row = line(rho, half, half, number="removal", explanations=45, units=5, rho=rho)
+    said = prose.predicted(pd.DataFrame([row]))
+    assert "Over 45 explanations of 5 networks" in said
+    assert ("removed regions" in said) == (abs(rho) > half)
+    assert ("nothing of what can be known" in said) == (abs(rho) <= half)
