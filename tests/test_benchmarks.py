@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from benchmarks import __main__ as runner
 from benchmarks import measure, scaling
+from benchmarks.study import networks
 
 
 def line(value: float, *, what: str = "a ratio", better: str = "higher", **more) -> dict:
@@ -134,3 +138,38 @@ def test_a_goal_without_its_machine_is_listed_and_never_holds() -> None:
     with runner.console.capture() as shown:
         runner.show([line])
     assert "not measured" in shown.get()
+
+
+@pytest.mark.slow
+def test_networks_of_the_study_are_kept_one_by_one(tmp_path, monkeypatch) -> None:
+    """Two networks; what is done is not done again."""
+    for name, value in {"PEOPLE": 3, "FRAMES": 8, "WAYS": networks.WAYS[:1]}.items():
+        monkeypatch.setattr(networks, name, value)
+    plan = SimpleNamespace(shape=SimpleNamespace(size=32, rate=12.5), root=tmp_path, executor=None)
+    asked = {"ours": ("small", "facial-actions"), "ours, random": ("small", "none")}
+    table = networks.network_table(plan, [0], networks=asked)
+    assert list(table["network"]) == list(asked)
+    assert table[["completeness", "fidelity", "when"]].notna().all(axis=None)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
+    assert len(files) == 2
+    again = networks.network_table(plan, [0], networks=asked)
+    pd.testing.assert_frame_equal(table, again)
+    assert files == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.parquet")}
+
+
+def test_what_predicts_fidelity_is_found_and_what_does_not_is_not() -> None:
+    """A number equal to the truth has rho 1, noise an interval around 0; too few units none."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        [{"seed": "0", "network": f"N{k}", "fidelity": value, "removal": value,
+          "agreement": rng.normal()} | dict.fromkeys(("completeness", "randomisation"), np.nan)
+         | {"stretches": -value if k < 4 else np.nan}
+         for k in range(8) for value in rng.normal(size=12)]
+    )  # fmt: skip
+    found = networks.predictors(table, draws=200).set_index("number")
+    assert found.loc["removal", ["rho", "ci_low", "ci_high"]].tolist() == pytest.approx([1, 1, 1])
+    assert found.loc["agreement", "ci_low"] < 0 < found.loc["agreement", "ci_high"]
+    assert found.loc["stretches", "rho"] == pytest.approx(-1)
+    assert np.isnan(found.loc["stretches", "ci_low"])
+    assert np.isnan(found.loc["completeness", "rho"])
+    assert found.loc["removal", ["explanations", "units"]].tolist() == [96, 8]
