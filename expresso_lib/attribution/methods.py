@@ -267,11 +267,27 @@ class _Rescale:
         )
         self.call += 1
         with torch.no_grad():
-            gap = given[0] - base
-            step = 1e-3
-            local = (module.forward(given[0] + step) - module.forward(given[0] - step)) / (2 * step)
-            slope = torch.where(gap.abs() > 1e-5, (result - base_result) / gap, local)
-        return result.detach() + slope * (given[0] - given[0].detach())
+            value = given[0].detach()
+            gap = value - base
+            slope = (result.detach() - base_result).div_(gap)
+            alike = gap.abs() <= 1e-5
+            if alike.any():
+                at, step = value[alike], 1e-3
+                slope[alike] = (module.forward(at + step) - module.forward(at - step)) / (2 * step)
+        return _WithSlope.apply(given[0], result.detach(), slope)
+
+
+class _WithSlope(torch.autograd.Function):
+    """A value that changes with its input by a given slope."""
+
+    @staticmethod
+    def forward(ctx: Any, given: Tensor, result: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(slope)
+        return result.view_as(result)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        return grads[0] * ctx.saved_tensors[0], None, None
 
 
 @contextmanager
