@@ -22,7 +22,7 @@ from . import scores
 
 CHANNEL = ("DeepLift", "own_neutral")
 # Heads fitted to dealt scores, in every cohort with a planted region.
-DEALS = 8
+DEALS = 4
 # Left and right are planted alike, so the right side stands for both.
 REGIONS = ("right_eyebrow", "right_eye", "nose", "mouth")
 POOLED = ("pooled", "pooled_all", "all")
