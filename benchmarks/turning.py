@@ -78,7 +78,7 @@ LEFT_OUT = {
     "faces": "detect_every detect_side min_confidence max_jitter min_eye_distance "
     "max_turn max_gap device precision flip weights_folder",
     "training": "grid epochs batch learning_rate optimizer bootstrap device",
-    "attribution": "dealt steps seed",
+    "attribution": "dealt seed",
     "statistics": "permutations bootstrap margin_rho seed",
     "run": "name threads scheduler",
 }

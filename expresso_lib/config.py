@@ -158,12 +158,11 @@ class AttributionSection(Section):
     )
     randomised: int = Field(10, ge=0, le=100, description="randomised networks to compare with")
     dealt: int = Field(
-        19, ge=3, le=999, description="heads fitted to dealt scores, to compare with in chapter 4"
+        19, ge=3, le=999, description="models of permuted scores, to compare with in appendix C"
     )
     trust_clips: int = Field(
         999, ge=2, le=10_000, description="participants looked at in chapter 7, at most"
     )
-    steps: int = Field(32, ge=8, le=500, description="steps of integrated gradients")
     seed: int = Field(0, ge=0, description="seed of noise and randomisation")
     batch: int = Field(4, ge=1, le=256, description="clips per attribution call")
 

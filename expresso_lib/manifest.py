@@ -269,7 +269,9 @@ def status() -> pd.DataFrame:
         there = "in place" if root.is_dir() and any(root.iterdir()) else "not here"
         state = f"{found} of {len(known.files)} files" if known.files else there
         faces = "" if known.kind == "weights" else "yes" if known.faces_may_be_shown else "no"
-        size = f"{tqdm.format_sizeof(known.size)}B" if known.size else ""
+        size = "not known" if known.files else ""
+        if known.files and all(f.size for f in known.files):
+            size = f"{tqdm.format_sizeof(known.size)}B"
         rows.append((known.name, known.tier, known.kind, size, state, faces, known.licence,
                      str(root), known.source))  # fmt: skip
     columns = ["name", "tier", "kind", "size", "state", "faces_may_be_shown", "licence", "folder",

@@ -272,6 +272,26 @@ def test_scrubber_follows_the_keyboard(book, browser):
     context.close()
 
 
+def test_labels_of_action_units_lie_over_no_curve(browser):
+    """Also where the intensity is the highest there is: the words end above the line."""
+    case = make_case()
+    case.action_units["AU04"] = 5.0
+    context, page, wrong = watched(browser, 1280, "light")
+    page.set_content(report.card(case))
+    page.wait_for_selector("[data-ex=timeline] path")
+    places = page.evaluate(
+        """() => ["text", "path"].map(tag => [...document.querySelectorAll(
+        "[data-ex=timeline] " + tag)].filter(n => tag === "path" || /^AU\\d/.test(n.textContent))
+        .map(n => n.getBoundingClientRect()).map(box => [box.top, box.bottom]))"""
+    )
+    labels, curves = places
+    assert len(labels) == len(curves) == 2
+    for (_, end), (top, _) in zip(labels, curves):
+        assert end <= top + 1
+    assert not wrong
+    context.close()
+
+
 def test_chapter_that_was_not_run_says_so(book):
     """A gap is shown as a gap."""
     assert "not been" in (book / "e_your_data.html").read_text()

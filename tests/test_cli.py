@@ -4,9 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from expresso_lib import cli
+from expresso_lib import cli, manifest
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = [
@@ -91,6 +92,36 @@ def test_the_last_line_names_cause_and_remedy(monkeypatch):
     assert last.startswith("02_faces failed, WorkFailed: 1 of 2")
     assert "P1: no face. Mend that and repeat the command" in last
     assert "03_finetune: waits for 02_faces" in done.stderr
+
+
+def test_verify_ends_with_a_summary(monkeypatch, expresso):
+    """How many files are as they should be; a wrong one is exit code 1."""
+    done = expresso("data", "verify", "facial_actions")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "2 files: 2 verified")
+    rows = pd.DataFrame({"file": list("abc"), "status": ["verified", "wrong", "verified"]})
+    monkeypatch.setattr(manifest, "verify", lambda names: rows)
+    done = expresso("data", "verify")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "3 files: 2 verified, 1 wrong")
+    monkeypatch.setattr(manifest, "verify", lambda names: rows[:0])
+    assert expresso("data", "verify").stdout.splitlines()[-1] == "0 files: none here"
+
+
+def test_force_is_for_the_chapter_that_was_named(monkeypatch):
+    """`run 3 --force` forces chapter 3, and none of those it rests on."""
+    from typer.testing import CliRunner
+
+    from expresso_lib.pipeline import book
+
+    forced = []
+    monkeypatch.setattr(book, "run_chapters", lambda *_, force, **__: forced.extend(force) or {})
+    assert CliRunner().invoke(cli.app, ["run", "3", "--force"]).exit_code == 0
+    assert forced == ["03_finetune"]
+
+
+def test_explain_says_what_out_is(expresso):
+    """A folder, and not the card's file."""
+    lines = expresso("explain", "--help").stdout.splitlines()
+    assert any("--out" in line and "folder of the card" in line for line in lines)
 
 
 def test_benchmarks_refuse_an_unknown_goal(expresso):

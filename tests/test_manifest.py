@@ -166,7 +166,15 @@ def test_status_lists_every_entry():
     """At a glance: tier, licence, how much is here."""
     table = manifest.status()
     assert set(table["name"]) == set(manifest.load())
-    assert table.set_index("name").loc["avec2014", "tier"] == "licensed"
+    table = table.set_index("name")
+    assert table.loc["avec2014", "tier"] == "licensed"
+    # Weights show nobody; a sum over files of which most have no known size is none.
+    shown = table["faces_may_be_shown"]
+    assert set(shown[table["kind"] == "weights"]) == {""}
+    assert (shown["demo_cohort"], shown["avec2014"]) == ("yes", "no")
+    sizes = table["size"]
+    assert (sizes["cremad"], sizes["avec2014"]) == ("not known", "")
+    assert sizes["weights_face_landmarker"] == "3.76MB"
 
 
 # Schema

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -207,6 +208,80 @@ def solutions(path: Path) -> dict[str, str]:
     return {
         label: "\n".join(re.findall(r"```python\n(.*?)```", body, re.S)) for _, label, body in told
     }
+
+
+def test_the_smiles_of_chapter_1_are_as_its_solution_says(capsys):
+    """Its words and the output of its code: equal histograms, nine changes and three."""
+    (path,) = (path for path in PATHS if path.stem == "01_cohort")
+    exec(solutions(path)["cohort-tempo"], {})
+    frames, changes = capsys.readouterr().out.splitlines()
+    rest, smiling = re.findall(r"\[(\d+) +(\d+)\]", frames)[0]
+    assert re.findall(r"\[(\d+) +(\d+)\]", frames) == 2 * [(rest, smiling)]
+    text = path.read_text(encoding="utf-8")
+    assert f"equal: {rest} frames at rest, {smiling} smiling" in text
+    assert changes.split()[-2:] == ["9", "3"]
+    assert "the quick smiler has nine, the slow one three" in text
+
+
+# What does not come from a run's own people: rendered for a lesson, or committed tables.
+ELSEWHERE_FROM = ("rendered.", "oracle.", "headset.", "lessons.", "run.plan()", "run.evidence(")
+
+
+def of_this_run(path: Path) -> Iterator[tuple[str, bool, bool]]:
+    """Every figure: its name, whether what it draws is of this run's people, whether it has a note.
+
+    Names that are made of what comes from elsewhere are from elsewhere, too.
+    """
+    tree = ast.parse("\n".join(cell.source for cell in code_cells(path)))
+    foreign: set[str] = set()
+
+    def strange(node: ast.AST) -> bool:
+        used = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+        return bool(used & foreign) or any(word in ast.unparse(node) for word in ELSEWHERE_FROM)
+
+    for node in ast.walk(tree):
+        taken = isinstance(node, ast.Assign) and "run.demo" not in ast.unparse(node.value)
+        if taken and strange(node.value):
+            foreign |= {n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("run.figure", "run.movie"):
+            drawn = node.args[1]
+            own = any(isinstance(one, ast.Name) for one in ast.walk(drawn)) and not strange(drawn)
+            if isinstance(drawn, ast.Call) and not drawn.args:
+                own = False  # a drawing of nothing that was measured
+            noted = any(keyword.arg == "note" for keyword in node.keywords)
+            yield ast.unparse(node.args[0]), own, noted
+
+
+def test_figures_of_others_do_not_end_in_the_data_sets_name(path):
+    """What was rendered for a lesson or comes from the study says so, whoever is analysed."""
+    for name, own, noted in of_this_run(path):
+        assert own or noted, f"{path.stem}: figure {name} needs a note of its own"
+
+
+def test_every_parameter_turns_something():
+    """One that no chapter offers would be taken and change nothing."""
+    offered = {name for path in PATHS for name in chapters.declared(path)}
+    known = {
+        config.flat_name(s, name) for s, m in config.SECTIONS.items() for name in m.model_fields
+    }
+    assert known == offered
+
+
+def test_models_drawn_anew_are_explained_by_the_declared_method():
+    """Permuted labels and other folds: what they are compared with has that method, too."""
+    calls = [
+        node
+        for path in PATHS
+        for cell in code_cells(path)
+        for node in ast.walk(ast.parse(cell.source))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("cohorts.label_permuted", "cohorts.repeated")
+    ]
+    assert len(calls) == 2
+    for call in calls:
+        (method,) = (ast.unparse(k.value) for k in call.keywords if k.arg == "method")
+        assert method in ("settings.method", "run.parameters.attribution.method")
 
 
 def test_every_chapter_has_exercises_with_solutions(path):

@@ -242,7 +242,7 @@ def test_frames_reach_pages_through_drawing_alone():
 QUICK = (
     "clips.frames=8", "training.folds=3", "training.epochs=1",
     "training.bootstrap=100", "attribution.randomised=1",
-    "attribution.trust_clips=2", "attribution.steps=8", "statistics.window=8",
+    "attribution.trust_clips=2", "statistics.window=8",
     "statistics.permutations=100", "statistics.bootstrap=100", "faces.min_share=0.5",
 )  # fmt: skip
 

@@ -33,7 +33,7 @@
     const video = pick("video"), slider = pick("slider"), play = pick("play"), say = pick("say");
     const method = pick("method"), baseline = pick("baseline"), timeline = pick("timeline");
     const frames = data.time.length, step = frames > 1 ? data.time[1] - data.time[0] : 1;
-    let now = 0, channel = data.channels[0], head = null, timer = null, drawn = 0;
+    let now = data.first, channel = data.channels[0], head = null, timer = null, drawn = 0;
 
     function options(select, values, titles) {
       select.replaceChildren();
@@ -158,9 +158,6 @@
     } else { play.hidden = true; }
     // The page's layout settles after this script: the text keeps its size whatever the width.
     new ResizeObserver(() => { if (timeline.clientWidth !== drawn) draw(); }).observe(timeline);
-    // Begin where the model's account is strongest, not at an empty first frame.
-    const first = data.channels[0].attribution.map(v => Math.abs(v || 0));
-    now = first.indexOf(Math.max(...first));
     chooseMethod();
   }
   document.querySelectorAll(".ex-scrubber").forEach(start);

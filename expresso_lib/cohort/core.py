@@ -81,6 +81,7 @@ class ScoreScale:
         ranges = ", ".join(f"{band.name} {band.low:g} to {band.high:g}" for band in self.bands)
         if self.tertiles:
             return f"thirds of this cohort by {self.name}, not clinical bands ({ranges})"
+        ranges += PUBLISHED.get(self.bands, "")
         return f"{self.name} bands ({ranges})" if ranges else f"{self.name} without bands"
 
     def band(self, scores: Any) -> np.ndarray:
@@ -119,17 +120,17 @@ def _bands(*edges: tuple[str, float, float]) -> tuple[Band, ...]:
     return tuple(Band(*edge) for edge in edges)
 
 
-# Beck, Steer & Brown (1996).
 BDI_II = ScoreScale(
     "BDI-II", 0, 63,
     bands=_bands(("minimal", 0, 13), ("mild", 14, 19), ("moderate", 20, 28), ("severe", 29, 63)),
 )  # fmt: skip
-# Kroenke, Spitzer & Williams (2001).
 PHQ_9 = ScoreScale(
     "PHQ-9", 0, 27,
     bands=_bands(("minimal", 0, 4), ("mild", 5, 9), ("moderate", 10, 14),
                  ("moderately severe", 15, 19), ("severe", 20, 27)),
 )  # fmt: skip
+PUBLISHED = {BDI_II.bands: "; Beck, Steer & Brown, 1996",
+             PHQ_9.bands: "; Kroenke, Spitzer & Williams, 2001"}  # fmt: skip
 KNOWN_SCALES = {"bdi": BDI_II, "bdiii": BDI_II, "bdi2": BDI_II, "phq9": PHQ_9}
 
 

@@ -80,9 +80,10 @@ def track(path: str | Path, *, folder: str | Path | None = None, face: int = 0) 
     Returns
     -------
     FaceTrack
-        With signals ``faces`` (in the frame), ``yaw pitch roll`` (degrees, signs of
-        `quality.pose`), ``gaze_x gaze_y`` (radians from the camera, to the image's right and down;
-        NaN while the eyes are shut) and the blendshapes (0 to 1) by MediaPipe's names.
+        With signals ``faces`` (in the frame), ``face`` (which is followed), ``yaw pitch roll``
+        (degrees, signs of `quality.pose`), ``gaze_x gaze_y`` (radians from the camera, to the
+        image's right and down; NaN while the eyes are shut) and the blendshapes (0 to 1) by
+        MediaPipe's names.
         Confidence is 1 where the face was found: MediaPipe gives none.
 
     Raises
@@ -110,12 +111,12 @@ def track(path: str | Path, *, folder: str | Path | None = None, face: int = 0) 
     log.info(
         "%s: faces seen in %s of %d frames; number %d is followed", path, counts, len(count), face
     )
-    return _made(people[face] if people else None, count, info.fps)
+    return _made(people[face] if people else None, count, info.fps, face)
 
 
-def _made(person: _Person | None, count: np.ndarray, fps: float) -> tracks.FaceTrack:
+def _made(person: _Person | None, count: np.ndarray, fps: float, face: int) -> tracks.FaceTrack:
     points = np.full((len(count), anatomy.N_LANDMARKS, 2), np.nan, np.float32)
-    signals = {"faces": count}
+    signals = {"faces": count, "face": np.full(len(count), float(face))}
     if person is not None:
         points[person.frames] = person.points
         series = np.full((len(person.names), len(count)), np.nan, np.float32)

@@ -264,6 +264,7 @@ def from_table(
     if table["face"].nunique() > 1:
         seen = table[table["usable"]].groupby("frame")["face"].nunique()
         signals["faces"] = seen.reindex(rows.index, fill_value=0).to_numpy(float)
+        signals["face"] = rows["face"].to_numpy(float)
     confidence, tool = rows["confidence"].to_numpy(float), rows.attrs["tool"]
     return tracks.from_landmarks(landmarks(rows, size), confidence, fps, tool, signals)
 

@@ -137,8 +137,8 @@ class Case:
         mean = table.groupby("region", sort=False)[list(names)].mean().rename(columns=names)
         return mean.rename(index=anatomy.REGION_TITLES).reset_index()
 
-    def extremes(self, channel: Channel, count: int = 4) -> dict[str, pd.DataFrame]:
-        """The frames that raise and that lower the prediction most, half a second apart.
+    def inner(self, channel: Channel) -> pd.DataFrame:
+        """The frames that may be pointed at, with their ``attribution``: those with a face.
 
         The first and the last eighth of each clip are left out: a network that reads change has
         fewer neighbours there, and answers to the edge (measured on the demo cohort: at the first
@@ -149,18 +149,20 @@ class Case:
         seen, mean, _ = pooling.stitch(
             channel.mass.signed[:, inner], self.explanation.rows[:, inner]
         )
-        values, frames = mean.sum(axis=1), self.frames[self.frames["row"].isin(seen)]
-        if self.found is not None:
-            # What the model makes of a lost frame says nothing about the face.
-            kept = self.found[frames["frame"].to_numpy()]
-            values, frames = values[kept], frames[kept]
-        apart = max(1, round(self.explanation.fps / 2))
+        frames = self.frames[self.frames["row"].isin(seen)].assign(attribution=mean.sum(axis=1))
+        # What the model makes of a lost frame says nothing about the face.
+        return frames if self.found is None else frames[self.found[frames["frame"].to_numpy()]]
+
+    def extremes(self, channel: Channel, count: int = 4) -> dict[str, pd.DataFrame]:
+        """The `inner` frames that raise and lower the prediction most, half a second apart."""
+        frames = self.inner(channel)
+        values, apart = frames["attribution"].to_numpy(), max(1, round(self.explanation.fps / 2))
         found = {}
         for name, lowest in (("raise", False), ("lower", True)):
             rows = pooling.top_frames(values, count, apart=apart, lowest=lowest)
             # A frame that lowers the score does not become a frame that raises it for want of any.
             rows = rows[values[rows] < 0 if lowest else values[rows] > 0]
-            found[name] = frames.iloc[rows].assign(attribution=values[rows])
+            found[name] = frames.iloc[rows]
         return found
 
 

@@ -67,7 +67,11 @@ def scrubber(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None
                    key=lambda unit: -float(aus[unit.code].std()))  # fmt: skip
     series = {_key(c): case.series(c)[::thin] for c in case.explanation.channels}
     videos = _embedded(movies or {})
+    # It begins where the model's account is strongest, not at an empty first frame.
+    strength = case.inner(case.explanation.channels[0]).set_index("row")["attribution"].abs()
+    strength = strength.reindex(shown["row"]).fillna(0).to_numpy()
     data = {
+        "first": int(strength.argmax()),
         "fps": case.explanation.fps, "row": shown["row"].tolist(),
         "frame": shown["frame"].tolist(), "time": _rounded(shown["seconds"]),
         "videos": videos, "titles": TITLES,

@@ -242,7 +242,7 @@ class Facts:
         sides = (self, other)
         flat = [_flat(side.run.get("parameters", {})) for side in sides]
         rows = [
-            (name, *(repr(side.get(name)) for side in flat))
+            (name, *(side.get(name, "") for side in flat))
             for name in sorted({*flat[0], *flat[1]})
             if flat[0].get(name) != flat[1].get(name) and not name.startswith("run.")
         ]

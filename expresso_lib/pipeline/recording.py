@@ -230,7 +230,10 @@ def gate(path: Path, track: faces.FaceTrack, info: video.VideoInfo) -> tuple[str
         doubts.append(f"no face was found in {1 - track.found.mean():.0%} of frames")
     others = track.signals.get("faces")
     if others is not None and others.max() > 1:
-        doubts.append(f"up to {others.max():.0f} faces are in the picture; one is followed")
+        doubts.append(
+            f"up to {others.max():.0f} faces are in the picture; number "
+            f"{np.nanmax(track.signals['face']):.0f} is followed (--face takes another)"
+        )
     return tuple(doubts)
 
 

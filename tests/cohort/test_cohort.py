@@ -1,6 +1,7 @@
 """Who is analysed: every layout, every oddity, the score's own words."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -53,6 +54,15 @@ def test_with_tertiles_says_that_thirds_are_no_clinical_bands():
     assert scale.band_names == ("lower third", "middle third", "upper third")
     assert scale.band([1, 11, 27]).tolist() == list(scale.band_names)
     assert "not clinical" in scale.bands_text
+
+
+def test_published_bands_name_their_source_and_others_none():
+    """Each questionnaire its own authors; bands of one's own have none."""
+    for scale, author in ((cohort.BDI_II, "Beck"), (core.PHQ_9, "Kroenke")):
+        assert author in scale.bands_text
+        mine = replace(scale, bands=(core.Band("low", 0, 9),))
+        assert mine.bands_text == f"{scale.name} bands (low 0 to 9)"
+    assert "Beck" not in core.PHQ_9.bands_text
 
 
 def test_with_tertiles_gives_no_bands_to_two_values():
@@ -189,6 +199,7 @@ def test_save_and_load_keep_everything(tmp_path, clips):
     after = cohort.Cohort.load(before.save(tmp_path / "out"))
     pd.testing.assert_frame_equal(before.recordings, after.recordings)
     assert after.scale == before.scale
+    assert "Kroenke" in after.scale.bands_text
     assert after.faces_may_be_shown is False
     assert "path" not in after.public_recordings
 

@@ -82,6 +82,7 @@ def test_the_steadiest_person_is_followed_and_the_other_counted(tmp_path, render
     middle = frames[0].shape[1]
     assert np.nanmax(first.landmarks[..., 0]) < middle < np.nanmin(second.landmarks[..., 0])
     assert first.signals["faces"].max() == 2
+    assert (first.signals["face"][0], second.signals["face"][0]) == (0, 1)
     np.testing.assert_array_equal(first.found[22:38], False)
     with pytest.raises(ValueError, match="2 were seen"):
         mediapipe.track(path, folder=FOLDER, face=2)

@@ -75,6 +75,9 @@ def test_one_person_is_taken_when_several_are_in_the_table(tmp_path):
         tables.by_frame(table, 8, face=5)
     track = tables.from_table(tmp_path / "a.csv", n_frames=8, fps=25)
     assert track.signals["faces"].tolist() == [1, 2, 2, 1, 1, 1, 1, 1]
+    assert (track.signals["face"] == 1).all()
+    other = tables.from_table(tmp_path / "a.csv", n_frames=8, fps=25, face=0)
+    assert np.nanmax(other.signals["face"]) == 0
 
 
 @pytest.mark.parametrize("bad", ["nan", "inf", "-inf", "", "-nan(ind)"])

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from expresso_lib import attribution, clips, faithfulness, models, rendered, store
+from expresso_lib import attribution, clips, config, faithfulness, models, rendered, store
 from expresso_lib.faces import anatomy
 from expresso_lib.faithfulness import interventions, trials
 
@@ -66,6 +66,21 @@ def test_a_clip_is_drawn_by_name_and_seed():
     assert_allclose(one, interventions.random_clip(100, 10, name="P1"))
     with pytest.raises(ValueError, match="shorter clips"):
         interventions.random_clip(9, 10)
+
+
+def test_everybody_may_be_looked_at(archive, tmp_path):
+    """By default all; some are drawn from all, not the first of the list."""
+    names = [f"P{i:02d}_R1" for i in range(30)]
+    for name in names:
+        archive.save(tmp_path / f"{name}.npz")
+    recordings = pd.DataFrame({"participant": [name[:3] for name in names], "recording": names})
+    model_of = dict.fromkeys(recordings["participant"], tmp_path / "model")
+    everyone = trials.items(recordings, tmp_path, model_of, length=T)
+    assert sorted(item.name for item in everyone) == names
+    assert max(item.name for item in everyone if item.recipe["closer"]) > names[12]
+    some = trials.items(recordings, tmp_path, model_of, length=T, most=6)
+    assert max(item.name for item in some) > names[12]
+    assert config.Parameters().attribution.trust_clips >= 84
 
 
 @pytest.mark.slow

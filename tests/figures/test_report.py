@@ -10,6 +10,7 @@ import pytest
 
 from expresso_lib import clips, cohort
 from expresso_lib.attribution import explanation, pooling
+from expresso_lib.cohort import core
 from expresso_lib.faces import anatomy, video
 from expresso_lib.figures import report
 
@@ -88,6 +89,29 @@ def test_card_says_that_a_wide_interval_does_not_decide_the_band(case):
     assert "errs by 9.4 points on average; always answering the mean errs by 9.1." in text
 
 
+def test_without_an_interval_no_band_is_named(case):
+    """How far a prediction errs is not known: then it lies in no range."""
+    assert "lies in the range" not in report.card(dataclasses.replace(case, half_width=None))
+
+
+def test_bands_are_those_of_the_score_and_of_their_source(case):
+    """A card of PHQ-9 names no other questionnaire and nobody else's bands."""
+    other = report.card(dataclasses.replace(case, scale=core.PHQ_9, half_width=1.0))
+    assert "Kroenke" in other
+    assert "BDI" not in other
+    assert "Beck" not in other
+    assert "Beck" in report.card(case)
+
+
+def test_typical_is_the_median_error_and_not_the_best_recording():
+    """Errors 1, 3 and 8: the second person, and of theirs the recording that errs by about 3."""
+    rows = [("a", "a1", 11.0), ("b", "b1", 20.0), ("b", "b2", 13.5), ("b", "b3", 5.5),
+            ("c", "c1", 2.0)]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["participant", "recording", "prediction"])
+    chosen = report.typical(table.assign(score=10.0, fold=0))
+    assert (chosen["participant"], chosen["recording"]) == ("b", "b2")
+
+
 def test_scrubber_shows_the_sum_over_regions_as_the_frame_attribution(case):
     """Where and when come from the same numbers."""
     data = payload(report.scrubber(case))
@@ -140,6 +164,24 @@ def test_extremes_leave_out_the_edges_of_clips(case):
     assert found["raise"]["row"].tolist() == rows[:, 3].tolist()
     assert (found["raise"]["attribution"] == 1.0).all()
     assert (found["lower"]["attribution"] == -1.0).all()
+
+
+@pytest.mark.parametrize("most", [800, 7])
+def test_the_scrubber_begins_at_no_edge_and_no_lost_frame(case, monkeypatch, most):
+    """The strongest frames are edges of clips, the next has no face: it begins at the third."""
+    monkeypatch.setattr(report, "MAX_FRAMES", most)
+    rows = clips.windows(FRAMES, LENGTH, step=6)
+    up = np.zeros((CLIPS, LENGTH, len(anatomy.REGIONS)))
+    up[:, [0, -1], 0], up[:, 5, 0], up[:, 3, 0] = 9.0, 2.0, 1.0
+    mass = pooling.RegionMass(up, 0 * up, np.full(up.shape, 30.0))
+    channel = dataclasses.replace(make_channel("DeepLift", "own_neutral"), mass=mass)
+    explained = dataclasses.replace(case.explanation, channels=(channel,))
+    found = np.ones(2 * FRAMES, bool)
+    found[2 * rows[:, 5]] = False
+    data = payload(report.scrubber(dataclasses.replace(case, explanation=explained, found=found)))
+    begins = data["row"][data["first"]]
+    assert begins in rows[:, 3] if most > FRAMES else begins not in (0, FRAMES - 1, *rows[:, 5])
+    assert "data.first" in report.asset("scrubber.js")
 
 
 def test_extremes_leave_out_frames_without_a_face(case):

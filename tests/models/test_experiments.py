@@ -175,6 +175,20 @@ def test_grid_starts_with_the_default_and_names_differ() -> None:
     assert experiments.comparisons(recipes)[0] == (default.name, "null")
 
 
+@pytest.mark.parametrize(
+    ("model", "weights", "image", "of_image"),
+    [
+        ("small", "facial-actions", "small_image", "facial-actions"),
+        ("r2plus1d_18", "kinetics400", "resnet18", "imagenet"),
+        ("r2plus1d_18", "none", "resnet18", "none"),
+    ],
+)
+def test_the_image_model_starts_where_the_video_model_does(model, weights, image, of_image) -> None:
+    """Pre-trained beside pre-trained, random beside random: else the comparison is of weights."""
+    found = experiments.image_recipe(models.Recipe(model=model, weights=weights))
+    assert (found.model, found.weights) == (image, of_image)
+
+
 def test_figures_of_chapter_3_are_drawn(study, predictions) -> None:
     """Every figure takes the tables as they are."""
     names = {RECIPE.name: "image"}

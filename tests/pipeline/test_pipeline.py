@@ -199,6 +199,17 @@ def test_a_variant_that_nobody_plants_is_refused_before_chapter_1(project, monke
     assert ran == []
 
 
+def test_a_network_that_nobody_knows_is_refused_before_chapter_1(project, monkeypatch):
+    """`training.model=foo` would fail in chapter 3: it is named first, and nothing is executed."""
+    ran = count(monkeypatch)
+    write_notebook(project, "03_finetune", ("run_name",), "1")
+    third = chapters.Chapter("03_finetune", "Three", ("02_faces",))
+    wanted = config.validate({"run": {"name": "t"}, "training": {"model": "foo"}})
+    with pytest.raises(ValueError, match="'foo'"):
+        book.run_chapters([*chapters.CHAPTERS, third], wanted, project)
+    assert ran == []
+
+
 @pytest.mark.parametrize("tracker", ["mediapipe", "s3fd_fan"])
 def test_missing_weights_are_named_before_chapter_1(project, monkeypatch, tmp_path, tracker):
     """A tracker asked for by name, offline: its file, and nothing is executed."""

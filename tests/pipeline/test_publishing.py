@@ -221,7 +221,7 @@ def test_comparison_lists_what_differs_and_only_that(run):
     """Two parameter sets side by side."""
     other = run.parent / "other"
     other.mkdir()
-    record = {"name": "other", "parameters": {"clips": {"frames": 64, "size": 64}}}
+    record = {"name": "other", "parameters": {"clips": {"frames": 64, "size": 64, "input": "face"}}}
     (other / "run.json").write_text(json.dumps(record))
     for folder in (run, other):
         (folder / "figures").mkdir(exist_ok=True)
@@ -231,6 +231,8 @@ def test_comparison_lists_what_differs_and_only_that(run):
     assert 'src="../other/figures/models.png"' in text
     assert "clips.frames" in text
     assert "clips.size" not in text
+    assert "<td>32</td><td>64</td>" in text
+    assert "<td>&#x27;face&#x27;</td>" in text  # quoted once
     assert [one.name for one in publishing.Facts(run).others()] == ["other"]
 
 

@@ -52,10 +52,11 @@ def test_what_is_doubtful_is_returned_for_the_head_of_the_card(track):
     """A tenth of the frames lost, a second face: the card goes on, and says so first."""
     points = track.landmarks.copy()
     points[:25] = np.nan
-    one = replace(_moved(track, points), signals={"faces": np.full(len(points), 2.0)})
+    signals = {name: np.full(len(points), value) for name, value in (("faces", 2.0), ("face", 1))}
+    one = replace(_moved(track, points), signals=signals)
     doubts = recording.gate(VIDEO, one, video.probe(VIDEO))
     assert any("10% of frames" in text for text in doubts)
-    assert any("2 faces" in text for text in doubts)
+    assert any("2 faces are in the picture; number 1 is followed" in text for text in doubts)
 
 
 def test_without_weights_the_message_names_every_way_out(tmp_path, monkeypatch):

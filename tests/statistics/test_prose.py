@@ -1,5 +1,6 @@
 """Sentences are true for wins, losses, ties and numbers that are not there."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -67,6 +68,97 @@ def test_what_is_not_measured_is_said_in_words():
     ):
         assert "nan" not in said.split()
         assert said
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [
+        (0.006, "1 of 2 rows change with severity by the family-wise test"),
+        (0.2, "no region is shown to change with severity"),
+        (np.nan, "too few participants"),
+    ],
+)
+def test_a_region_changes_where_its_own_p_says_so(p, words):
+    """The sentence and its p never contradict each other; without one nothing is claimed."""
+    rows = [line(-0.5, 0.2, 0.2, region="mouth", sign="positive", p_max=p),
+            line(0.1, 0.2, 0.2, region="nose", sign="negative", p_max=p and 0.9 + p)]  # fmt: skip
+    said = prose.region_changes(pd.DataFrame(rows), 0.05)
+    assert words in said
+    assert ("no region" in said) == (p > 0.05)
+    assert (prose.say(p, 3) in said) == (p == p)
+
+
+@given(st.lists(st.floats(-0.2, 1), min_size=1, max_size=20))
+def test_randomised_says_how_long_the_likeness_lasts(agreement):
+    """Above the bar until the last layer that is; "lose it" only where the first takes it."""
+    table = pd.DataFrame({"metric": "randomisation", "estimate": agreement})
+    table = table.assign(factor=(table.index + 1).astype(str)).sample(frac=1, random_state=0)
+    said = prose.randomised(table)
+    above = [layers for layers, value in enumerate(agreement, 1) if value > 0.3]
+    every = len(agreement)
+    assert ("still agree" in said) == (every in above)
+    assert ("lose it with the first" in said) == (above == [])
+    if above and every not in above:
+        assert f"stay above 0.30 until {above[-1]} of {every} layers are randomised" in said
+    assert prose.say(agreement[-1]) in said
+
+
+def test_only_rendered_scores_are_planted():
+    """Of people who were filmed nothing is planted, and they are not called rendered."""
+    assert "planted" in prose.not_patients(demo=True)
+    assert "planted" not in prose.not_patients(demo=False)
+    assert "rendered" not in prose.not_patients(demo=False)
+    people = pd.DataFrame({"score": [3.0, 9.0]})
+    whom = {"scale": SimpleNamespace(title="PHQ-9 (points, 0 to 27)")}
+    assert "rendered" not in prose.who(people, people, demo=False, **whom)
+    assert "2 rendered participants" in prose.who(people, people, demo=True, **whom)
+
+
+NONE = float("nan")
+EMPTY = pd.DataFrame({"metric": [], "estimate": [], "ci_low": [], "ci_high": []})
+UNKNOWN = pd.DataFrame([line(NONE, au="AU12", region="mouth", sign="positive", p=NONE, p_max=NONE,
+                             q=NONE, margin=0.1, simultaneous_low=NONE, simultaneous_high=NONE,
+                             speech="", hypothesis="H1", status="confirmatory", factor="1",
+                             metric="randomisation")])  # fmt: skip
+REGION = UNKNOWN.set_index("region")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        lambda: prose.region_changes(UNKNOWN, 0.05),
+        lambda: prose.coupled(UNKNOWN, 0.05),
+        lambda: prose.largest(UNKNOWN),
+        lambda: prose.anew(UNKNOWN, UNKNOWN, 0.05),
+        lambda: prose.changes(UNKNOWN, 6, 0.05),
+        lambda: prose.tested(UNKNOWN, 0.05),
+        lambda: prose.absence(6),
+        lambda: prose.single(UNKNOWN.iloc[:0], "P01_R1"),
+        lambda: prose.randomised(UNKNOWN),
+        lambda: prose.learned(REGION, 19),
+        lambda: prose.carried(REGION),
+        lambda: prose.parts_sum(REGION),
+        lambda: prose.shares(EMPTY),
+        lambda: prose.front(EMPTY, EMPTY, EMPTY, "m"),
+        lambda: prose.model_against(EMPTY, "m", "n", "the image model"),
+        lambda: prose.one_person({"half_width": float("inf"), "level": 0.9},
+                                 SimpleNamespace(low=0.0, high=27.0)),
+        lambda: prose.densest(pd.DataFrame({"region": ["mouth"], "enrichment_positive": [NONE]})),
+        lambda: prose.steadiness(pd.DataFrame({"before": [NONE]}), []),
+        lambda: prose.index_error(pd.DataFrame(
+            {"by_flag": [NONE], "by_position": [NONE], "found": [False]})),
+        lambda: prose.headset(pd.DataFrame(
+            {"points": NONE, "ci_low": NONE, "ci_high": NONE}, index=["effect"])),
+        lambda: prose.real_faces(EMPTY, EMPTY),
+        lambda: prose.real_removals(EMPTY.assign(kind="", channel="")),
+        lambda: prose.null_tests([]),
+        lambda: prose.draws([]),
+    ],
+)  # fmt: skip
+def test_no_chapter_prints_what_it_could_not_compute(said):
+    """Few people, no renderer, no study: words, and no number that is none."""
+    assert not re.search(r"\b(nan|inf|None)\b", said())
+    assert said()
 
 
 def test_model_that_was_not_compared_is_not_judged():
