@@ -22,7 +22,8 @@ class FaceTrack:
     fps: float  # frames per second
     source: str = "unknown"  # what made it: s3fd_fan, mediapipe, simulated, a name in tables.TOOLS
     # What else the source says of each frame, (F,) each, NaN where it does not: ``faces`` in the
-    # picture; ``face``, the number of the one followed; ``yaw pitch roll``, degrees; ``gaze_x gaze_y``, radians; blendshapes, 0 to 1.
+    # picture; ``face``, the number of the one followed; ``yaw pitch roll``, degrees;
+    # ``gaze_x gaze_y``, radians; blendshapes, 0 to 1.
     signals: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
