@@ -66,19 +66,15 @@ def paper_bars(
     Returns
     -------
     DataFrame
-        ``au, band, mean, everyone, n_windows, n_participants``: ``mean`` over windows of correct
-        recordings, ``everyone`` over all windows. Bands without a window are NaN, not absent.
+        ``au, band, mean, everyone``: ``mean`` over windows of correct recordings, ``everyone``
+        over all windows. Bands without a window are NaN, not absent.
     """
     people = participants.assign(band=participants["band"].astype(str))
     table = trained(windows).merge(people[["participant", "band"]], on="participant")
     table = table.merge(errors[["recording", "error"]], on="recording", how="left")
     order = people.groupby("band")["score"].mean().sort_values().index
     bands = [name for name in order if name in set(table["band"])]
-    right = table[table["error"].abs() <= within].dropna(subset="rho").groupby(["au", "band"])
     full = pd.MultiIndex.from_product([sorted(table["au"].unique()), bands], names=["au", "band"])
-    bars = pd.DataFrame({"mean": right["rho"].mean()}, index=full)
-    bars["everyone"] = table.groupby(["au", "band"])["rho"].mean().reindex(full)
-    counts = {"n_windows": right.size(), "n_participants": right["participant"].nunique()}
-    for name, count in counts.items():
-        bars[name] = count.reindex(full).fillna(0).astype(int)
-    return bars.reset_index()
+    right = table["rho"].where(table["error"].abs() <= within)
+    bars = table.assign(mean=right, everyone=table["rho"]).groupby(["au", "band"])
+    return bars[["mean", "everyone"]].mean().reindex(full).reset_index()

@@ -10,11 +10,12 @@ its sign, in a model that is shown to beat the null model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,9 +32,11 @@ COLUMNS = (
     "verdict", "direction", "rank", "planted", "recovered", "sentence", "about", "chapter",
     "figure", "note",
 )  # fmt: skip
-# Recipes are named after their model first; these see single frames.
-IMAGE_MODELS = ("small_image", "resnet")
 Tables = Mapping[str, pd.DataFrame]
+Which = Callable[[pd.Series], pd.Series]
+_NULL: Which = lambda name: name.eq("null")  # noqa: E731
+# Recipes are named after their model first; these see single frames.
+_IMAGE: Which = lambda name: name.str.startswith(("small_image", "resnet"))  # noqa: E731
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def build(
     differences = tables.get("model_differences", pd.DataFrame())
     reads = prose.side(_against_null(differences, recipe)) < 0
     rows = [_judge(claim, tables, planted, reads, plan) | {"about": about} for claim in known()]
-    return pd.DataFrame(rows)[list(COLUMNS)]
+    return pd.DataFrame(rows)
 
 
 def summary(ledger: pd.DataFrame) -> str:
@@ -139,39 +142,37 @@ def standing(differences: pd.DataFrame, recipe: str) -> str:
     if not np.isfinite(row["estimate"]):
         return ""
     if prose.side(row) < 0:
-        return (
-            "The model explained here errs less than the null model on participants it had not "
-            "seen (chapter 3)."
-        )
+        return prose.flat("""The model explained here errs less than the null model on participants
+            it had not seen (chapter 3).""")
     worse = prose.side(row) > 0
     doubt = "errs more than the null model" if worse else "is not shown to read severity at all"
-    return (
-        f"On this cohort the model {doubt} (chapter 3). The book explains it nevertheless: an "
-        "explanation is true or false about the model, not about the person."
-    )
+    return prose.flat(f"""On this cohort the model {doubt} (chapter 3). The book explains it
+        nevertheless: an explanation is true or false about the model, not about the person.""")
 
 
 def _against_null(differences: pd.DataFrame, recipe: str) -> dict[str, float]:
-    """MAE of a model minus that of the null model, in whichever order they were compared."""
+    """MAE of a model minus that of the null model."""
+    return _compared(differences, lambda name: name.eq(recipe) | (recipe == ""), _NULL)
+
+
+def _compared(differences: pd.DataFrame, first: Which, second: Which) -> dict[str, float]:
+    """MAE of one model minus another's between participants, in whichever order they stand.
+
+    NaN without a comparison; no limits for few people.
+    """
     if differences.empty:
-        return dict.fromkeys(("estimate", "ci_low", "ci_high"), np.nan)
+        return dict.fromkeys(prose.ENDS, np.nan)
     rows = differences[(differences["level"] == "participant") & (differences["metric"] == "mae")]
-    null = {side: rows[f"recipe_{side}"].eq("null") for side in "ab"}
-    own = {side: (rows[f"recipe_{side}"].eq(recipe) | (recipe == "")) for side in "ab"}
-    rows = rows.assign(turned=null["a"])[(own["a"] & null["b"]) | (own["b"] & null["a"])]
-    return _oriented(rows)
-
-
-def _oriented(rows: pd.DataFrame) -> dict[str, float]:
-    """First comparison, turned round where ``turned`` says so; no limits for few people."""
+    one, other = rows["recipe_a"], rows["recipe_b"]
+    turned = first(other) & second(one)
+    rows = rows.assign(sign=np.where(turned, -1.0, 1.0))[turned | (first(one) & second(other))]
     if rows.empty:
-        return dict.fromkeys(("estimate", "ci_low", "ci_high"), np.nan)
+        return dict.fromkeys(prose.ENDS, np.nan)
     row = rows.iloc[0]
-    sign = -1.0 if row["turned"] else 1.0
-    low, high = sorted((sign * float(row["ci_low"]), sign * float(row["ci_high"])))
+    estimate, *limits = (row["sign"] * float(row[name]) for name in prose.ENDS)
     if row.get("n_participants", MIN_PARTICIPANTS) < MIN_PARTICIPANTS:
-        low = high = np.nan
-    return {"estimate": sign * float(row["estimate"]), "ci_low": low, "ci_high": high}
+        limits = [np.nan, np.nan]
+    return dict(zip(prose.ENDS, (estimate, *sorted(limits))))
 
 
 def _judge(
@@ -179,9 +180,8 @@ def _judge(
 ) -> dict[str, object]:
     """One row of the ledger."""
     truth = _planted_sign(planted, claim.planted)
-    row = {k: getattr(claim, k) for k in COLUMNS if hasattr(claim, k)}
-    row |= dict.fromkeys(("estimate", "ci_low", "ci_high", "margin"), np.nan)
-    row |= dict.fromkeys(("found", "direction", "recovered", "sentence"), "")
+    row: dict[str, Any] = {name: getattr(claim, name, "") for name in COLUMNS}
+    row |= dict.fromkeys((*prose.ENDS, "margin"), np.nan) | {"direction": ""}
     row |= {
         "verdict": NO_ROW,
         "rank": "rank not tested" if claim.places else "",
@@ -191,24 +191,24 @@ def _judge(
     shown = _find(claim.find, tables, plan)
     if shown is None:
         return row
-    numbers = {k: float(shown.get(k, np.nan)) for k in ("estimate", "ci_low", "ci_high", "margin")}
+    numbers = {k: float(shown.get(k, np.nan)) for k in (*prose.ENDS, "margin")}
     estimate, low, high, margin = numbers.values()
     row |= {**numbers, "found": prose.interval(numbers), "note": _note(claim, shown, plan)}
     row |= {"rank": _rank(claim, shown)} if claim.places else {}
     if not claim.judged:
         return row
-    said = _bar_verdict(low, high, claim.bar) if claim.bar else sentences.verdict(low, high, margin)
-    sign = int(np.sign(estimate)) if said in VERDICTS[:2] else 0 if said == "equivalent" else None
     if claim.direction == 0:
         return row | {"verdict": "undecided"}
-    way = "" if not sign else "as claimed" if sign == claim.direction else "opposite"
-    sentence = sentences.judged(claim.compared.partition(",")[0], numbers, margin)
-    return row | {
-        "verdict": said,
-        "direction": way,
-        "sentence": "" if claim.bar else sentence,
-        "recovered": _recovered(truth, sign, reads),
-    }
+    said = sentences.verdict(low, high, margin)
+    if claim.bar:  # of a fidelity: below the bar an explanation answers another question
+        bar = claim.bar
+        said = "relevant" if low > bar else OTHER_QUESTION if high < bar else "undecided"
+    else:
+        row["sentence"] = sentences.judged(claim.compared.partition(",")[0], numbers, margin)
+    sign = int(np.sign(estimate)) if said in VERDICTS[:2] else 0 if said == "equivalent" else None
+    against = "as claimed" if sign == claim.direction else "opposite"
+    recovered = _recovered(truth, sign, reads)
+    return row | {"verdict": said, "direction": against if sign else "", "recovered": recovered}
 
 
 def _recovered(truth: int | None, sign: int | None, reads: bool) -> str:
@@ -220,11 +220,6 @@ def _recovered(truth: int | None, sign: int | None, reads: bool) -> str:
     if sign is None:
         return "undecided"
     return "recovered" if sign == truth else "not recovered"
-
-
-def _bar_verdict(low: float, high: float, bar: float) -> str:
-    """Verdict on a fidelity: below the bar an explanation answers another question."""
-    return "relevant" if low > bar else OTHER_QUESTION if high < bar else "undecided"
 
 
 def _note(claim: Claim, shown: pd.Series, plan: Plan) -> str:
@@ -244,8 +239,7 @@ def _rank(claim: Claim, shown: pd.Series) -> str:
         return "rank not tested"
     if claim.direction < 0:  # counted from the most negative
         low, high = count + 1 - high, count + 1 - low
-    places = claim.places
-    said = "shown" if high <= places else "refuted" if low > places else "undecided"
+    said = "shown" if high <= claim.places else "refuted" if low > claim.places else "undecided"
     end = "most negative" if claim.direction < 0 else "largest"
     return f"{said}: place {low:.0f} to {high:.0f} of {count}, counted from the {end}"
 
@@ -256,7 +250,9 @@ def _find(where: Mapping[str, str], tables: Tables, plan: Plan) -> pd.Series | N
     if rows is None or rows.empty:
         return None
     if where["table"] == "model_differences":
-        return _video_minus_image(rows, plan)
+        found = _compared(rows, lambda name: ~(_IMAGE(name) | _NULL(name)), _IMAGE)
+        known = np.isfinite(found["estimate"])
+        return pd.Series(found | {"margin": plan.point}) if known else None
     if "hypothesis" in where:
         rows = hypotheses.rows_of(rows, where["hypothesis"])
         limits = {f"ci_{end}": rows[f"simultaneous_{end}"] for end in ("low", "high")}
@@ -265,15 +261,6 @@ def _find(where: Mapping[str, str], tables: Tables, plan: Plan) -> pd.Series | N
         if column != "table":
             rows = rows[rows[column] == value] if column in rows else rows.iloc[:0]
     return None if rows.empty or rows["estimate"].isna().all() else rows.iloc[0]
-
-
-def _video_minus_image(rows: pd.DataFrame, plan: Plan) -> pd.Series | None:
-    """MAE(video) − MAE(image) between participants, in whichever order it was compared."""
-    rows = rows[(rows["metric"] == "mae") & (rows.get("level", "participant") == "participant")]
-    image = {side: rows[f"recipe_{side}"].str.startswith(IMAGE_MODELS) for side in "ab"}
-    null = rows["recipe_a"].eq("null") | rows["recipe_b"].eq("null")
-    hit = rows.assign(turned=image["a"])[(image["a"] != image["b"]) & ~null]
-    return None if hit.empty else pd.Series(_oriented(hit) | {"margin": plan.point})
 
 
 def _planted_sign(planted: pd.DataFrame | None, au: str) -> int | None:

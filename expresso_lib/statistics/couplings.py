@@ -100,14 +100,6 @@ def head_pose(frames: pd.DataFrame) -> pd.DataFrame | None:
     return frames[["recording", "frame", *names]] if names else None
 
 
-def looking_away(frames: pd.DataFrame) -> pd.DataFrame | None:
-    """How far the eyes look away, radians, as a series like an AU's; None without gaze."""
-    if "gaze_away" not in frames or frames["gaze_away"].isna().all():
-        return None
-    series = frames[[*KEYS, "gaze_away"]].rename(columns={"gaze_away": "intensity"})
-    return series.assign(au="gaze_away")
-
-
 def window_couplings(
     attribution_frames: pd.DataFrame,
     action_units: pd.DataFrame,
@@ -160,7 +152,7 @@ def window_couplings(
     if window < 8:
         raise ValueError(f"a window of {window} frames cannot be ranked; give at least 8.")
     wide = wide_action_units(action_units, value=value)
-    aus = [str(name) for name in wide if name not in ("participant", "recording", "frame")]
+    aus = [str(name) for name in wide if name not in KEYS]
     keys = ["participant", "recording", *[k for k in SERIES if k in attribution_frames]]
     data = attribution_frames.merge(wide.drop(columns="participant"), on=["recording", "frame"])
     if data.empty:
@@ -169,13 +161,12 @@ def window_couplings(
         )
     extra: list[str] = []
     if covariates is not None:
-        extra = [str(c) for c in covariates if c not in ("participant", "recording", "frame")]
-        data = data.merge(
-            covariates[["recording", "frame", *extra]], on=["recording", "frame"], how="left"
-        )
+        extra = [str(c) for c in covariates if c not in KEYS]
+        both = ["recording", "frame"]
+        data = data.merge(covariates[[*both, *extra]], on=both, how="left")
     if keep is not None:
-        kept = keep.reindex(pd.MultiIndex.from_frame(data[["recording", "frame"]])).to_numpy()
-        data.loc[kept != True, aus] = np.nan  # noqa: E712 - a frame that `keep` lacks is NaN here
+        at = pd.MultiIndex.from_frame(data[["recording", "frame"]])
+        data.loc[~keep.reindex(at, fill_value=False).to_numpy(), aus] = np.nan
     parts = []
     for _, rows in data.sort_values("frame").groupby(keys, dropna=False, sort=True):
         length, every = min(window, len(rows)), step or max(1, window // 2)
@@ -197,25 +188,22 @@ def _series_couplings(
     rounding: float,
 ) -> pd.DataFrame:
     """Couplings of one recording's series; one row per window and AU."""
-    units = np.moveaxis(rows[list(aus)].to_numpy(float)[index], -1, 1)  # (windows, A, length)
-    series = rows["attribution"].to_numpy(float)[index][:, None, :]
-    given = np.moveaxis(rows[list(extra)].to_numpy(float)[index], -1, 1) if extra else None
-    missing = np.isnan(units) | np.isnan(series)
-    if given is not None:
-        missing = missing | np.isnan(given).any(axis=1, keepdims=True)
-        given = np.broadcast_to(given[:, None], (*units.shape[:2], *given.shape[1:]))
-        given = np.where(missing[:, :, None, :], np.nan, given)
+    units, given, series = (
+        np.moveaxis(rows[list(names)].to_numpy(float)[index], -1, 1)
+        for names in (aus, extra, ["attribution"])
+    )  # (windows, A, length), (windows, C, length), (windows, 1, length)
+    missing = np.isnan(units) | np.isnan(series) | np.isnan(given).any(axis=1, keepdims=True)
+    given = np.where(missing[:, :, None], np.nan, given[:, None])
     counts = (~missing).sum(axis=-1)
-    a = ranks.residual_ranks(np.where(missing, np.nan, units), given)
-    b = ranks.residual_ranks(np.where(missing, np.nan, np.broadcast_to(series, units.shape)), given)
-    unknown = np.isnan(series)
-    reach = np.where(unknown, -np.inf, series).max(-1) - np.where(unknown, np.inf, series).min(-1)
-    # Later lines overwrite earlier ones: too few frames is the more basic reason.
-    reason = np.where(np.broadcast_to(reach < rounding, counts.shape), "rounding", "")
-    reason = reason.astype(object)
-    reason[~b.any(axis=-1)] = "constant attribution"
-    reason[~a.any(axis=-1)] = "constant AU"
-    reason[counts < least] = "too few frames"
+    a, b = (ranks.residual_ranks(np.where(missing, np.nan, x), given) for x in (units, series))
+    reach = np.ma.masked_invalid(series).ptp(axis=-1).filled(0.0)
+    reasons = {
+        "too few frames": counts < least,  # the most basic reason goes first
+        "constant AU": ~a.any(axis=-1),
+        "constant attribution": ~b.any(axis=-1),
+        "rounding": reach < rounding,
+    }
+    reason = np.select([*reasons.values()], [*reasons], "").astype(object)
     rho = np.where(reason == "", np.clip((a * b).sum(axis=-1), -1, 1), np.nan)
     frames = rows["frame"].to_numpy()[index[:, 0]]
     names = np.tile(np.asarray(aus, dtype=object), len(index))
@@ -239,17 +227,14 @@ def model_couplings(windows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``participant, au, repeat, fold, z, z_trained``: one row per participant, AU and repeat of
-        the folds. ``repeat`` and ``fold`` are 0 where the table does not tell them apart.
+        ``participant, au, repeat, fold, z``: one row per participant, AU and repeat of the folds.
+        ``repeat`` and ``fold`` are 0 where the table does not tell them apart.
     """
     own = trained(windows)
-    own = own.assign(**{k: 0 for k in ("repeat", "fold") if k not in own})
-    table = _person_means(own, ["participant", "au", "repeat", "fold"]).rename("z_trained")
-    table = table.to_frame().assign(z=table)
     others = windows[windows["model"] != "trained"] if "model" in windows else windows.iloc[:0]
-    if len(others):
-        table["z"] -= _person_means(others, ["participant", "au"])
-    return table.reset_index()
+    own = own.assign(**{k: 0 for k in ("repeat", "fold") if k not in own})
+    z = _person_means(own, ["participant", "au", "repeat", "fold"])
+    return (z - _person_means(others, ["participant", "au"]) if len(others) else z).reset_index()
 
 
 def _person_means(windows: pd.DataFrame, keys: list[str]) -> pd.Series:
@@ -263,32 +248,17 @@ def participant_couplings(windows: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``participant, au, z, z_trained, n_recordings, n_windows, undefined`` (share of windows
-        without a correlation). ``z`` is NaN where every window is undefined.
+        ``participant, au, z, n_recordings, n_windows``. ``z`` is NaN where every window is
+        undefined.
     """
     keys, own = ["participant", "au"], trained(windows)
-    table = model_couplings(windows).groupby(keys)[["z", "z_trained"]].mean()
-    grouped = own.groupby(keys)
-    table["n_recordings"] = grouped["recording"].nunique()
+    table = model_couplings(windows).groupby(keys)[["z"]].mean()
+    table["n_recordings"] = own.groupby(keys)["recording"].nunique()
     table["n_windows"] = own.drop_duplicates(["recording", "window", "au"]).groupby(keys).size()
-    table["undefined"] = grouped["z"].agg(lambda z: float(z.isna().mean()))
     return table.reset_index()
 
 
 def undefined_windows(windows: pd.DataFrame) -> pd.DataFrame:
-    """Count, per AU and reason, the windows in which no correlation exists.
-
-    Returns
-    -------
-    DataFrame
-        ``au, n_windows, undefined`` (share), and one column per reason (share).
-    """
+    """Share of the windows of every AU in which no correlation exists: ``au, undefined``."""
     windows = trained(windows)
-    reasons = pd.crosstab(
-        windows["au"], windows["reason"].replace("", "defined"), normalize="index"
-    )
-    names = ("constant AU", "constant attribution", "rounding", "too few frames")
-    table = reasons.reindex(columns=names, fill_value=0.0)
-    table.insert(0, "n_windows", windows.groupby("au").size())
-    table.insert(1, "undefined", windows.groupby("au")["z"].agg(lambda z: float(z.isna().mean())))
-    return table.rename_axis(columns=None).reset_index()
+    return windows["z"].isna().groupby(windows["au"]).mean().rename("undefined").reset_index()

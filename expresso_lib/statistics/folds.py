@@ -37,24 +37,15 @@ def model_variance(z: np.ndarray, folds: np.ndarray) -> np.ndarray:
     if repeats < 2:
         return np.zeros((*z.shape[:-3], z.shape[-1]))
     present = np.isfinite(z)
-    person = np.nansum(z, axis=-3, keepdims=True) / np.maximum(
-        present.sum(axis=-3, keepdims=True), 1
-    )
-    deviation = np.where(present, z - person, 0.0)
+    known = np.maximum(present.sum(axis=-3, keepdims=True), 1)
+    deviation = np.where(present, z - np.nansum(z, axis=-3, keepdims=True) / known, 0.0)
     flat = deviation.reshape(*z.shape[:-3], repeats * people, z.shape[-1])
     labels = (folds + np.arange(repeats)[:, None] * (folds.max() + 1)).ravel()
     member = (labels[:, None] == np.unique(labels)).astype(float)  # (R P, models)
-    centring = np.eye(repeats * people) - np.kron(
-        np.ones((repeats, repeats)) / repeats, np.eye(people)
-    )
     averaging = (member / member.sum(axis=0)).T
-    means = averaging @ centring
-    expected = np.array(
-        [
-            [np.sum((means @ member) ** 2), np.sum(means**2)],
-            [np.sum((centring @ member) ** 2), np.trace(centring)],
-        ]
-    )
+    centring = np.eye(repeats * people) - np.tile(np.eye(people) / repeats, (repeats, repeats))
+    projections = (averaging @ centring, centring)
+    expected = np.array([[np.sum((m @ member) ** 2), np.sum(m**2)] for m in projections])
     observed = np.stack([((averaging @ flat) ** 2).sum(axis=-2), (flat**2).sum(axis=-2)], axis=-1)
     return np.maximum((observed @ np.linalg.pinv(expected).T)[..., 0], 0.0)
 

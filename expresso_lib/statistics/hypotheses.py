@@ -35,6 +35,10 @@ COLUMNS = (
     "p_wilcoxon", "adjusted", "plain", "p_equivalence", "margin", "bf10", "status", "speech",
     "inference", "note",
 )  # fmt: skip
+TESTED = (
+    "ci_low", "ci_high", "simultaneous_low", "simultaneous_high", "rank_low", "rank_high", "p",
+    "p_max", "p_plain", "p_t", "p_wilcoxon", "p_equivalence", "bf10",
+)  # fmt: skip
 TEXT = ("au", "region", "sign", "effect_name", "status", "speech", "inference", "note")
 EYES = ("right_eye", "left_eye")
 THESE, ANEW = "conditional on these models", "models drawn anew"
@@ -111,14 +115,13 @@ def _rank_limits(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Places (count,) that each member may have, from max-T over all pairs (Mogstad, 2024)."""
     first, second = np.array(list(combinations(range(count), 2))).reshape(-1, 2).T
-    low, high = np.ones(count), np.full(count, float(count))
-    if len(first):
-        test = flips(lambda table: table[..., first] - table[..., second])
-        larger = np.where(test.p_max <= alpha, np.sign(test.statistic), 0)
-        for winner, loser, side in ((first, second, 1), (second, first, -1)):
-            np.add.at(low, loser[larger == side], 1)
-            np.add.at(high, winner[larger == side], -1)
-    return low, high
+    if not len(first):
+        return np.ones(count), np.ones(count)
+    test = flips(lambda table: table[..., first] - table[..., second])
+    larger = np.where(test.p_max <= alpha, test.statistic, 0)
+    winners, losers = np.where(larger > 0, (first, second), (second, first))[:, larger != 0]
+    below, above = (np.bincount(one, minlength=count) for one in (winners, losers))
+    return 1.0 + above, count - 1.0 * below
 
 
 def h2_severity(
@@ -276,8 +279,8 @@ def participant_regions(
     table = table.assign(difference=table["output"] - table["output_baseline"])
     names = {"enrichment_positive": "positive", "enrichment_negative": "negative"}
     means = table.groupby(["participant", "recording", "region"])[[*names, "difference"]].mean()
-    means = means.groupby(["participant", "region"]).mean()
-    wide = means[list(names)].rename(columns=names).unstack("region")
+    means = means.groupby(["participant", "region"]).mean().rename(columns=names)
+    wide = means[[*names.values()]].unstack("region")
     wide["given", "difference"] = means["difference"].groupby("participant").mean()
     return pd.DataFrame(wide)
 
@@ -336,11 +339,12 @@ def two_slopes(y: np.ndarray, score: np.ndarray, given: np.ndarray, plan: Plan) 
         return rows.assign(note="both sides of the knot need participants with different scores")
     weights = np.array([[0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, -1, 1, 0, 0]], dtype=float)
     estimate, error, freedom = np.array([contrast(design, y, row) for row in weights]).T
-    half, wide = (scipy_stats.t.isf(plan.alpha / k, freedom) * error for k in (2, 2 * SLOPES))
+    law = scipy_stats.t(freedom, estimate, error)
     p = 2 * scipy_stats.t.sf(np.abs(estimate / error), freedom)
     rows = rows.assign(estimate=estimate, effect=estimate, p=p, p_max=np.minimum(SLOPES * p, 1))
-    for name, reach in (("ci", half), ("simultaneous", wide)):
-        rows[f"{name}_low"], rows[f"{name}_high"] = estimate - reach, estimate + reach
+    rows["ci_low"], rows["ci_high"] = law.interval(1 - plan.alpha)
+    limits = law.interval(1 - plan.alpha / SLOPES)
+    rows["simultaneous_low"], rows["simultaneous_high"] = limits
     return rows.assign(effect_name=f"slope per {plan.step:g} points", margin=MARGIN_SLOPE, note="")
 
 
@@ -371,18 +375,17 @@ def h4_bands(windows: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
     for au, table in people.groupby("au", sort=True):
         size = table.groupby("band")["z"]
         part = table[(size.transform("size") >= 3) & (size.transform("nunique") > 1)]
-        left = sorted(set(participants["band"].astype(str)) - set(part["band"]))
-        note = f"bands left out: {', '.join(left)}" if left else ""
-        row: dict[str, Any] = {"au": au, "n_participants": len(table), "note": note}
+        row: dict[str, Any] = {"au": au, "n_participants": len(table)}
         if part["band"].nunique() < 2 or len(table) < MIN_PARTICIPANTS:
-            rows.append(
-                row | {"note": "fewer than two bands with three participants, or 10 people"}
-            )
-            continue
-        welch = pg.welch_anova(part, dv="z", between="band").iloc[0]
-        row |= {"estimate": welch["F"], "effect": welch["np2"], "p": welch["p_unc"]}
-        kruskal = pg.kruskal(part, dv="z", between="band")["p_unc"].iloc[0]
-        rows.append(row | {"effect_name": "partial eta squared", "p_wilcoxon": kruskal})
+            row["note"] = "fewer than two bands with three participants, or 10 people"
+        else:
+            left = sorted(set(bands["band"]) - set(part["band"]))
+            row["note"] = f"bands left out: {', '.join(left)}" if left else ""
+            welch = pg.welch_anova(part, dv="z", between="band").iloc[0]
+            row |= {"estimate": welch["F"], "effect": welch["np2"], "p": welch["p_unc"]}
+            row["p_wilcoxon"] = pg.kruskal(part, dv="z", between="band")["p_unc"].iloc[0]
+            row["effect_name"] = "partial eta squared"
+        rows.append(row)
     return tidy(pd.DataFrame(rows).assign(hypothesis="H4", status="exploratory"))
 
 
@@ -473,12 +476,12 @@ def gaze(
         the data has gaze.
     """
     row = {"hypothesis": "gaze", "status": "exploratory"}
-    away = cp.looking_away(frames)
-    if away is None:
+    if "gaze_away" not in frames or frames["gaze_away"].isna().all():
         return tidy(pd.DataFrame([row | {"au": "gaze_away", "note": "no gaze in this data"}]))
-    windows = cp.window_couplings(
-        attribution_frames, away, window=window, rounding=plan.rounding_window
-    )
+    # Looking away is a series like an AU's.
+    away = frames[[*cp.KEYS, "gaze_away"]].rename(columns={"gaze_away": "intensity"})
+    away, rounding = away.assign(au="gaze_away"), plan.rounding_window
+    windows = cp.window_couplings(attribution_frames, away, window=window, rounding=rounding)
     return h1_coupling(windows, plan=plan).assign(**row)
 
 
@@ -493,7 +496,7 @@ def results(*tables: pd.DataFrame, speech: pd.DataFrame | None = None) -> pd.Dat
         From `speech_separability`; flags the AUs that speech may explain.
     """
     table = tidy(pd.concat([t.dropna(axis=1, how="all") for t in tables], ignore_index=True))
-    table["q"] = iv.false_discovery(table["p"])
+    table["q"] = pg.multicomp(table["p"].to_numpy(float), method="fdr_bh")[1]
     if speech is not None:
         table["speech"] = table["au"].map(speech.set_index("au")["flag"]).fillna("")
     return table
@@ -508,14 +511,12 @@ def rows_of(results: pd.DataFrame, hypothesis: str) -> pd.DataFrame:
 
 def numeric_columns(table: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
     """Covariates as numbers (P, C): text by category, missing values by the column's median."""
-    columns = []
-    for name in names:
-        column = table[name]
-        if not pd.api.types.is_numeric_dtype(column):
-            codes = pd.Series(pd.factorize(column, sort=True)[0], index=table.index)
-            column = codes.replace(-1, np.nan)
-        columns.append(column.astype(float).fillna(column.median()))
-    return np.column_stack(columns)
+    columns = table[list(names)]
+    text = columns.select_dtypes(exclude="number")
+    columns = columns.assign(
+        **text.apply(lambda c: c.astype("category").cat.codes.replace(-1, np.nan))
+    )
+    return columns.fillna(columns.median()).to_numpy(float)
 
 
 def _participant_z(windows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -528,12 +529,9 @@ def _participant_z(windows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         twice = first in z and second in z and z[first].notna().any()
         if twice and np.allclose(z[first], z[second], equal_nan=True):
             z, note[first] = z.drop(columns=second), f"{second} is the same series, tested once"
-    grouped = people.groupby("au")
-    own = cp.trained(windows)
-    counts = grouped[["n_recordings", "n_windows"]].sum()
-    counts.insert(0, "n_participants", grouped["z"].count())
-    counts["undefined"] = own["z"].isna().groupby(own["au"]).mean()
-    rows = counts.loc[list(z)].rename_axis("au").reset_index()
+    people = people.assign(n_participants=people["z"].notna())
+    counts = people.groupby("au")[["n_participants", "n_recordings", "n_windows"]].sum()
+    rows = counts.loc[list(z)].reset_index().merge(cp.undefined_windows(windows), on="au")
     return z, rows.assign(sign="signed", note=rows["au"].map(note), inference=THESE)
 
 
@@ -548,17 +546,11 @@ def _filled(
     rows: pd.DataFrame, test: pm.Permutation, counts: np.ndarray, margin: float
 ) -> pd.DataFrame:
     """Rows with what the test says; nothing where fewer than `MIN_PARTICIPANTS` have a value."""
-    low, high = test.interval()
-    family_low, family_high = test.interval(simultaneous=True)
-    said = {
-        "ci_low": low, "ci_high": high, "simultaneous_low": family_low,
-        "simultaneous_high": family_high, "p": test.p, "p_max": test.p_max,
-        "p_equivalence": test.equivalence(margin),
-    }  # fmt: skip
-    rows = rows.assign(**said)
+    rows = rows.assign(p=test.p, p_max=test.p_max, p_equivalence=test.equivalence(margin))
+    rows["ci_low"], rows["ci_high"] = test.interval()
+    rows["simultaneous_low"], rows["simultaneous_high"] = test.interval(simultaneous=True)
     short = counts < MIN_PARTICIPANTS
-    tested = [*said, "p_plain", "p_t", "p_wilcoxon", "bf10", "rank_low", "rank_high"]
-    rows.loc[short, [c for c in tested if c in rows]] = np.nan
+    rows.loc[short, rows.columns.intersection(TESTED)] = np.nan
     rows.loc[short, "note"] = [
         f"defined for {c} participants only; {MIN_PARTICIPANTS} are needed" for c in counts[short]
     ]
@@ -571,8 +563,7 @@ def _refuse(rows: pd.DataFrame, people: int, why: str = "") -> pd.DataFrame:
         f"{people} participants: below {MIN_PARTICIPANTS} intervals do not cover and no "
         "population test is made; see H5 for single recordings"
     )
-    tested = [c for c in ("ci_low", "ci_high", "p", "p_max") if c in rows]
-    return tidy(rows.drop(columns=tested).assign(note=reason))
+    return tidy(rows.drop(columns=[*TESTED], errors="ignore").assign(note=reason))
 
 
 def tidy(rows: pd.DataFrame) -> pd.DataFrame:
@@ -580,6 +571,6 @@ def tidy(rows: pd.DataFrame) -> pd.DataFrame:
     table = rows.reindex(columns=list(COLUMNS))
     text = list(TEXT)
     table[text] = table[text].astype(object).fillna("")
-    numbers = [c for c in COLUMNS if c not in (*text, "hypothesis")]
+    numbers = table.columns.drop(["hypothesis", *text])
     table[numbers] = table[numbers].apply(pd.to_numeric)
     return table

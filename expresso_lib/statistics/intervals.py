@@ -1,11 +1,9 @@
-"""The bootstrap over participants, and Bayes factors and q from statistics at hand."""
+"""The bootstrap over participants, and Bayes factors from statistics at hand."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pingouin as pg
-from scipy import stats as scipy_stats
 
 from expresso_lib.models import MIN_PARTICIPANTS
 
@@ -84,18 +82,3 @@ def bayes_factor_rho(t: float, freedom: int) -> float:
         return float("nan")
     r = float(np.clip(t / np.sqrt(t**2 + freedom), -0.999, 0.999))
     return float(pg.bayesfactor_pearson(r, freedom + 2))
-
-
-def false_discovery(p: pd.Series) -> pd.Series:
-    """Benjamini–Hochberg q of the p that exist; the others stay NaN.
-
-    Examples
-    --------
-    >>> false_discovery(pd.Series([0.01, np.nan, 0.04])).tolist()
-    [0.02, nan, 0.04]
-    """
-    known = p.notna()
-    q = pd.Series(np.nan, index=p.index, dtype=float)
-    if known.any():
-        q[known] = scipy_stats.false_discovery_control(p[known].to_numpy(float))
-    return q

@@ -257,29 +257,24 @@ def max_rho(
     present = (~missing).astype(float)
     exists = left.any(axis=-1) & right.any(axis=-1)
     rho = np.clip((left * right).sum(axis=-1), -1, 1)
-    length = np.sqrt(np.maximum(present @ np.swapaxes(shuffled**2, -1, -2), 1e-12))
-    random = left @ np.swapaxes(shuffled, -1, -2) / length
-
-    def together(i: int, j: int) -> np.ndarray:
-        """Sums of products of powers of every row with every shuffled one, (..., A, B)."""
-        return (present * left**i) @ np.swapaxes(shuffled**j, -1, -2) / length**j
-
+    turned = np.swapaxes(shuffled, -1, -2)
+    length = np.sqrt(np.maximum(present @ turned**2, 1e-12))
+    random = left @ turned / length
     if studentised:
         error = _robust(rho, lambda i, j: (left**i * right**j * present).sum(axis=-1))
-        spread = _robust(random, together)
+        spread = _robust(random, lambda i, j: (present * left**i) @ turned**j / length**j)
     else:
         used = (basis**2).sum(axis=(-1, -2)).round()[..., None]
         freedom = np.maximum(present.sum(axis=-1) - 3 - used, 1)
-        error, spread = (
-            np.sqrt((1 + r**2 / 2) / f) for r, f in ((rho, freedom), (random, freedom[..., None]))
-        )
+        error = np.sqrt((1 + rho**2 / 2) / freedom)
+        spread = np.sqrt((1 + random**2 / 2) / freedom[..., None])
     t = np.where(exists, ranks.fisher_z(rho) / error, 0.0)
     null = np.abs(ranks.fisher_z(random)) / spread
     return Permutation(np.where(exists, rho, np.nan), t, error, null, True, alpha)
 
 
 def _robust(rho: np.ndarray, together: Callable[[int, int], np.ndarray]) -> np.ndarray:
-    """Error of Fisher's z from the sums of products ``a^i b^j`` of residuals of length 1."""
+    """Error of Fisher's z; ``together(i, j)``: sums of ``a^i b^j`` of residuals of length 1."""
     both = together(2, 2)
     squares = both - rho * (together(3, 1) + together(1, 3))
     squares += rho**2 / 4 * (together(4, 0) + 2 * both + together(0, 4))

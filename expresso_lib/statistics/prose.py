@@ -6,6 +6,7 @@ computes a result.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from expresso_lib.statistics.power import detectable, equivalence_power
 
 Row = Mapping[str, Any]
 MISSING = "not measured"
+ENDS = ("estimate", "ci_low", "ci_high")
 
 
 def say(value: float, digits: int = 2, *, signed: bool = False) -> str:
@@ -28,6 +30,16 @@ def say(value: float, digits: int = 2, *, signed: bool = False) -> str:
         return MISSING
     rounded = round(float(value), digits) + 0.0
     return f"{rounded:{'+' if signed else ''}.{digits}f}".replace("-", "−")
+
+
+def flat(text: str) -> str:
+    '''Put a sentence that is written over several lines on one.
+
+    >>> flat("""One thought,
+    ...     one sentence.""")
+    'One thought, one sentence.'
+    '''
+    return re.sub(r"\s*\n\s*", " ", text)
 
 
 def interval(row: Row, digits: int = 2) -> str:
@@ -81,10 +93,8 @@ def comparison(row: Row, first: str, second: str, *, unit: str = "points", digit
         return f"which errs less, {first} or {second}, is undecided (difference {shown}{ends})"
     low, high = sorted(abs(float(row[key])) for key in ("ci_low", "ci_high"))
     word = "more" if side(row) > 0 else "less"
-    return (
-        f"{first} errs {say(abs(row['estimate']), digits)} {unit} {word} than {second} "
-        f"(95 % interval {say(low, digits)} to {say(high, digits)})"
-    )
+    return flat(f"""{first} errs {say(abs(row["estimate"]), digits)} {unit} {word} than {second} (95
+        % interval {say(low, digits)} to {say(high, digits)})""")
 
 
 def listed(names: Iterable[str], *, none: str = "none") -> str:
@@ -108,11 +118,10 @@ def reach(n: int, family: int = 16) -> str:
     if n < 5:
         return f"Of {n} participants no test of this book can be asked: five are the least."
     one, many = (say(detectable(n, kind="severity", family=k)) for k in (1, family))
-    return (
-        f"With {n} participants a correlation with severity must be {one} to be found in four of "
-        f"five cohorts, and {many} where {family} action units share one error rate; a movement "
-        f"that goes with the model's reasons needs a mean z of {say(detectable(n, family=family))}."
-    )
+    return flat(f"""With {n} participants a correlation with severity must be {one} to be found in
+        four of five cohorts, and {many} where {family} action units share one error rate; a
+        movement that goes with the model's reasons needs a mean z of
+        {say(detectable(n, family=family))}.""")
 
 
 def who(participants: Any, recordings: Any, *, scale: Any, demo: bool) -> str:
@@ -128,10 +137,8 @@ def who(participants: Any, recordings: Any, *, scale: Any, demo: bool) -> str:
         Whether the participants are rendered.
     """
     kind, scores = "rendered participants" if demo else "participants", participants["score"]
-    return (
-        f"{len(participants)} {kind} with {len(recordings)} recordings; their scores "
-        f"({scale.title}) run from {scores.min():g} to {scores.max():g}."
-    )
+    return flat(f"""{len(participants)} {kind} with {len(recordings)} recordings; their scores
+        ({scale.title}) run from {scores.min():g} to {scores.max():g}.""")
 
 
 def planted(table: Any) -> str:
@@ -146,10 +153,9 @@ def planted(table: Any) -> str:
     if signal.empty:
         return "Nothing is planted in these participants: severity changes no movement."
     share = signal.loc[signal["kind"] == "tempo", "weight"].sum() / signal["weight"].sum()
-    return (
-        f"{len(signal)} behaviours change with severity. {share:.0%} of the change, on a log "
-        "scale, is tempo: how fast things happen, while every frame stays as likely as before."
-    ).replace("%", " %")
+    return flat(f"""{len(signal)} behaviours change with severity. {say(100 * share, 0)} % of the
+        change, on a log scale, is tempo: how fast things happen, while every frame stays as likely
+        as before.""")
 
 
 def tracked(report: Any) -> str:
@@ -162,11 +168,9 @@ def tracked(report: Any) -> str:
     """
     passed, total, share = int(report["passed"].sum()), len(report), 100 * report["found"]
     some = f"{passed} of {total} recordings pass, the others are left out by name"
-    return (
-        f"{f'All {total} recordings pass' if passed == total else some}: in the median recording "
-        f"the face was found in {say(share.median(), 1)} % of frames, in the worst in "
-        f"{say(share.min(), 1)} %."
-    )
+    return flat(f"""{f"All {total} recordings pass" if passed == total else some}: in the median
+        recording the face was found in {say(share.median(), 1)} % of frames, in the worst in
+        {say(share.min(), 1)} %.""")
 
 
 def clips(table: Any, *, frames: int, fps: float) -> str:
@@ -182,10 +186,8 @@ def clips(table: Any, *, frames: int, fps: float) -> str:
         Frames per second of the clips.
     """
     each = len(table) / max(table["recording"].nunique(), 1)
-    return (
-        f"The recordings give {len(table)} clips of {frames} frames or {say(frames / fps, 1)} "
-        f"seconds, {say(each, 1)} to a recording."
-    )
+    return flat(f"""The recordings give {len(table)} clips of {frames} frames or
+        {say(frames / fps, 1)} seconds, {say(each, 1)} to a recording.""")
 
 
 def steadiness(effect: Any, agreement: Any) -> str:
@@ -200,19 +202,16 @@ def steadiness(effect: Any, agreement: Any) -> str:
     """
     good = int((agreement["r"] > 0.7).sum()) if len(agreement) else 0
     follow = f"; {good} of {len(agreement)} proxies follow their action unit with r above .70"
-    return (
-        f"In the median recording landmarks tremble by {say(100 * effect['before'].median())} % of "
-        f"the outer-eye distance{follow if len(agreement) else ''}."
-    )
+    return flat(f"""In the median recording landmarks tremble by
+        {say(100 * effect["before"].median())} % of the outer-eye
+        distance{follow if len(agreement) else ""}.""")
 
 
 def smoothing(effect: Any, *, milliseconds: float) -> str:
     """Say what smoothing does to the jitter ``before`` and ``after``."""
     before, after = (100 * effect[name].median() for name in ("before", "after"))
-    return (
-        f"Smoothing with a standard deviation of {say(milliseconds, 0)} ms takes the median "
-        f"jitter from {say(before)} % to {say(after)} % of the outer-eye distance."
-    )
+    return flat(f"""Smoothing with a standard deviation of {say(milliseconds, 0)} ms takes the
+        median jitter from {say(before)} % to {say(after)} % of the outer-eye distance.""")
 
 
 def index_error(errors: Any) -> str:
@@ -221,12 +220,10 @@ def index_error(errors: Any) -> str:
     Both are in outer-eye distances; ``found`` says where there was a face.
     """
     flag, position = 100 * errors["by_flag"], 100 * errors["by_position"]
-    return (
-        f"Read through 0/1 flags, the boxes are shifted by {say(flag.median(), 0)} % of the "
-        f"outer-eye distance in the median frame and by {say(flag.max(), 0)} % at worst; with "
-        f"{int((~errors['found']).sum())} lost frames, reading on by position is off by at most "
-        f"{say(position.max(), 0)} %."
-    )
+    return flat(f"""Read through 0/1 flags, the boxes are shifted by {say(flag.median(), 0)} % of
+        the outer-eye distance in the median frame and by {say(flag.max(), 0)} % at worst; with
+        {int((~errors["found"]).sum())} lost frames, reading on by position is off by at most
+        {say(position.max(), 0)} %.""")
 
 
 def row(table: Any, **where: Any) -> Row:
@@ -238,8 +235,7 @@ def row(table: Any, **where: Any) -> Row:
     """
     for column, value in where.items():
         table = table[table[column] == value] if column in table else table.iloc[:0]
-    empty = {"estimate": np.nan, "ci_low": np.nan, "ci_high": np.nan}
-    return empty if table.empty else table.iloc[0]
+    return dict.fromkeys(ENDS, np.nan) if table.empty else table.iloc[0]
 
 
 def model_reads(scores: Any, differences: Any, recipe: str) -> str:
@@ -258,10 +254,8 @@ def model_reads(scores: Any, differences: Any, recipe: str) -> str:
                       "So it does worse than knowing nothing",
                       "So it is not shown to read the score")  # fmt: skip
     said = comparison(gain, "the video model", "always answering the mean")
-    return (
-        f"{said[0].upper()}{said[1:]}. {verdict}; predictions and scores correlate at "
-        f"r = {interval(r)}."
-    )
+    return flat(f"""{said[0].upper()}{said[1:]}. {verdict}; predictions and scores correlate at r =
+        {interval(r)}.""")
 
 
 def model_against(differences: Any, recipe: str, other: str, name: str) -> str:
@@ -301,14 +295,12 @@ def recognised(table: Any) -> str:
         return "What its first weights recognise was not measured."
     counts = []
     for kind, (bar, words) in RECOGNISED.items():
-        rows = known[known["kind"] == kind]
-        counts.append(f"{int((rows['unseen'] > bar).sum())} of {len(rows)} {words}")
+        unseen = known.loc[known["kind"] == kind, "unseen"]
+        counts.append(f"{int((unseen > bar).sum())} of {len(unseen)} {words}")
     gap = known["gap"].median()
     more = f"better, by {say(gap)} in the median" if gap >= 0.005 else "no better in the median"
-    return (
-        "Its first weights were tried on rendered people from whom they had not learned: "
-        f"{listed(counts)}; people from whom they had learned are read {more}."
-    )
+    return flat(f"""Its first weights were tried on rendered people from whom they had not learned:
+        {listed(counts)}; people from whom they had learned are read {more}.""")
 
 
 def calibrated(errors: Any) -> str:
@@ -322,10 +314,8 @@ def calibrated(errors: Any) -> str:
     follow = "follow the score" if errors.slope > 0.85 else "carry next to nothing of the score"
     if 0.15 < errors.slope <= 0.85:
         follow = "follow the score and are drawn to the middle"
-    return (
-        f"The predictions {follow} (slope {say(errors.slope)}; 1 follows, 0 ignores). The lowest "
-        f"band is off by {low} points in the mean, the highest by {high}."
-    )
+    return flat(f"""The predictions {follow} (slope {say(errors.slope)}; 1 follows, 0 ignores). The
+        lowest band is off by {low} points in the mean, the highest by {high}.""")
 
 
 def one_person(conformal: Mapping[str, float], scale: Any) -> str:
@@ -333,11 +323,9 @@ def one_person(conformal: Mapping[str, float], scale: Any) -> str:
     width, span = 2 * conformal["half_width"], scale.high - scale.low
     if not np.isfinite(width):
         return "So few people were tested that no interval can be given for one person."
-    return (
-        f"What it says of one person carries an interval of {say(width, 0)} points, "
-        f"{say(100 * conformal['level'], 0)} % of new people like these inside it; on a scale of "
-        f"{say(span, 0)} that decides {'nothing' if width > span / 4 else 'little'}."
-    )
+    return flat(f"""What it says of one person carries an interval of {say(width, 0)} points,
+        {say(100 * conformal["level"], 0)} % of new people like these inside it; on a scale of
+        {say(span, 0)} that decides {"nothing" if width > span / 4 else "little"}.""")
 
 
 def not_patients(*, demo: bool) -> str:
@@ -369,24 +357,21 @@ def trust(table: Any, control: Row, *, bar: float = 0.9) -> str:
     """
     own, blind = _fidelity(table, "own_neutral"), abs(float(control["estimate"]))
     if not np.isfinite(own["estimate"]):
-        return ("Nothing in this run can be taken out of a face, so whether its explanations are "
-                "true is not known; chapter 8 asks what can be asked of real recordings."
-                )  # fmt: skip
+        return flat("""Nothing in this run can be taken out of a face, so whether its explanations
+            are true is not known; chapter 8 asks what can be asked of real recordings.""")
     if not np.isfinite(own["ci_low"]):
-        return (f"Too few people were looked at for a verdict: agreement {say(own['estimate'])} "
-                f"with what taking a movement out does, {say(blind)} of the best control."
-                )  # fmt: skip
+        return flat(f"""Too few people were looked at for a verdict: agreement
+            {say(own["estimate"])} with what taking a movement out does, {say(blind)} of the best
+            control.""")
     verdict = "That is not shown: a map that never saw the model may know as much"
     if own["ci_low"] > blind:
         reached = own["estimate"] >= bar
         verdict = ("Yes, as far as removals can tell" if reached else
                    "In part: better than every control, below the bar that was declared"
                    )  # fmt: skip
-    return (
-        f"{verdict}. What DeepLift says against the person's own neutral frame agrees with what "
-        f"taking a movement out does to the prediction at r = {interval(own)} (bar {say(bar)}); "
-        f"the best control reaches {say(blind)}."
-    )
+    return flat(f"""{verdict}. What DeepLift says against the person's own neutral frame agrees with
+        what taking a movement out does to the prediction at r = {interval(own)} (bar {say(bar)});
+        the best control reaches {say(blind)}.""")
 
 
 def black(table: Any, *, bar: float = 0.9) -> str:
@@ -409,10 +394,8 @@ def head_motion(table: Any) -> str:
     word = by_side(head, "the explanation has its sign turned",
                    "the explanation knows something of it",
                    "that it knows anything of it is not shown")  # fmt: skip
-    return (
-        "Head motion has no region of its own and stands apart: its fidelity is "
-        f"{interval(head)}; {word}."
-    )
+    return flat(f"""Head motion has no region of its own and stands apart: its fidelity is
+        {interval(head)}; {word}.""")
 
 
 def removals(clips: int, rows: Any) -> str:
@@ -430,10 +413,8 @@ def headset(points: Any) -> str:
     """
     effect = points.loc["effect"].rename({"points": "estimate"})
     learned = "learned to use" if side(effect) > 0 else "is not shown to have learned to use"
-    return (
-        f"The model {learned} the headset: taking it off changes the score by "
-        f"{interval(effect, 1)} points{' (it lowers the score)' if side(effect) < 0 else ''}."
-    )
+    return flat(f"""The model {learned} the headset: taking it off changes the score by
+        {interval(effect, 1)} points{" (it lowers the score)" if side(effect) < 0 else ""}.""")
 
 
 def believed(verdicts: Any) -> str:
@@ -445,9 +426,7 @@ def believed(verdicts: Any) -> str:
         `faithfulness.trials.trust_table`.
     """
     real = verdicts[verdicts["reference"] != "oracle neutral"]
-    asked = real[
-        [n for n in ("what taking it out does", "its share", "where", "when") if n in real]
-    ]
+    asked = real.filter(["what taking it out does", "its share", "where", "when"])
     if not asked.isin(["yes", "no"]).any(axis=None):
         return "Too little was taken out of faces in this run, so no explanation was judged."
     counts = listed(f"{count} for {name}" for name, count in (asked == "yes").sum().items())
@@ -472,10 +451,8 @@ def by_network(table: Any, *, bar: float = 0.9) -> str:
                      if own.get(name, -1.0) >= bar)  # fmt: skip
     refused = [name for name in networks if name not in own]
     without = f"; on {listed(refused)} it adds up to nothing and is refused" if refused else ""
-    return (
-        f"DeepLift against the own neutral frame reaches {say(bar)} on {reached} of "
-        f"{len(networks)} networks{without}."
-    )
+    return flat(f"""DeepLift against the own neutral frame reaches {say(bar)} on {reached} of
+        {len(networks)} networks{without}.""")
 
 
 def predicted(found: Any) -> str:
@@ -495,10 +472,9 @@ def predicted(found: Any) -> str:
     clear = known[(known["ci_low"] > 0) | (known["ci_high"] < 0)]
     named = listed((f"{words[one['number']]} (rho {interval(one | {'estimate': one['rho']})})"
                     for one in clear.to_dict("records")), none="nothing")  # fmt: skip
-    return (
-        f"Over {int(known['explanations'].max())} explanations of {int(known['units'].max())} "
-        f"networks, {named} of what can be known without a renderer shows which to believe."
-    )
+    return flat(f"""Over {int(known["explanations"].max())} explanations of
+        {int(known["units"].max())} networks, {named} of what can be known without a renderer shows
+        which to believe.""")
 
 
 def shares(table: Any) -> str:
@@ -507,11 +483,9 @@ def shares(table: Any) -> str:
     if not np.isfinite(share["estimate"]):
         return "Shares were not measured in this run."
     missing = row(table, method="model", metric="beyond_pairs")
-    return (
-        f"Against shares, DeepLift with the own neutral frame has {interval(share)}. The shares "
-        f"miss the whole by {say(missing['estimate'], 1)} points on average, because three "
-        "factors and more also act together."
-    )
+    return flat(f"""Against shares, DeepLift with the own neutral frame has {interval(share)}. The
+        shares miss the whole by {say(missing["estimate"], 1)} points on average, because three
+        factors and more also act together.""")
 
 
 def randomised(cascade: Any, *, bar: float = 0.3) -> str:
@@ -531,11 +505,9 @@ def randomised(cascade: Any, *, bar: float = 0.3) -> str:
     if last["estimate"] > bar:
         return (f"With all {layers} layers randomised the signed maps still agree at {left}: they "
                 "show the picture more than the model.")  # fmt: skip
-    until = "lose it with the first layer"
+    until, many = "lose it with the first layer", above["layers"].max()
     if len(above):
-        until = (
-            f"stay above {say(bar)} until {above['layers'].max()} of {layers} layers are randomised"
-        )
+        until = f"stay above {say(bar)} until {many} of {layers} layers are randomised"
     return f"The signed maps {until}; with all of them they agree at {left}."
 
 
@@ -553,12 +525,10 @@ def learned(beyond: Any, models: int, *, alpha: float = 0.05) -> str:
         return "No region could be compared with label-permuted models."
     most = beyond.loc[beyond["estimate"].idxmax()]
     shown = "" if most["p"] <= alpha else "not shown to be "
-    return (
-        f"The largest excess is that of the {plain(most.name)}, {say(most['estimate'])} in log "
-        f"density: {shown}more than chance makes of {'any' if not shown else 'some'} region "
-        f"(family-wise p = {say(most['p'])}; with {models} permutations it cannot be below "
-        f"{say(1 / (1 + models))})."
-    )
+    return flat(f"""The largest excess is that of the {plain(most.name)}, {say(most["estimate"])} in
+        log density: {shown}more than chance makes of {"any" if not shown else "some"} region
+        (family-wise p = {say(most["p"])}; with {models} permutations it cannot be below
+        {say(1 / (1 + models))}).""")
 
 
 def carried(parts: Any) -> str:
@@ -585,10 +555,9 @@ def parts_sum(parts: Any) -> str:
     estimate, total = parts["estimate"], parts["estimate"].sum()
     little = " There is little to split, and the parts are mostly chance." if total < 0.2 else ""
     rest, still = (say(estimate.get(name, np.nan)) for name in ("face_rest", "f(x0)"))
-    return (
-        f"The parts add up to r = {say(total)} (one model per participant).{little} The rest of "
-        f"the face adds {rest}, and what the model says of the neutral frame alone {still}."
-    )
+    return flat(f"""The parts add up to r = {say(total)} (one model per participant).{little} The
+        rest of the face adds {rest}, and what the model says of the neutral frame alone
+        {still}.""")
 
 
 def densest(regions: Any) -> str:
@@ -603,10 +572,8 @@ def densest(regions: Any) -> str:
     mean = mean.drop(["face_rest", "background"], errors="ignore").dropna()
     if mean.empty:
         return "How dense attribution is was not measured."
-    return (
-        f"Attribution that raises the score is densest in the {plain(mean.idxmax())}: "
-        f"{say(float(np.exp(mean.max())), 1)} times the rest of the face."
-    )
+    return flat(f"""Attribution that raises the score is densest in the {plain(mean.idxmax())}:
+        {say(float(np.exp(mean.max())), 1)} times the rest of the face.""")
 
 
 def complete(sums: Any) -> str:
@@ -618,10 +585,9 @@ def complete(sums: Any) -> str:
         `attribution.explanation.completeness`.
     """
     share, gap = 100 * sums["complete"].mean(), sums["largest_gap"].max()
-    return (
-        f"{int(sums['clips'].max())} clips were explained; {say(share, 1)} % of the explanations "
-        f"add up to 0.1 % of f(x) − f(x0), and the largest gap is {say(gap, 3)} points."
-    )
+    return flat(f"""{int(sums["clips"].max())} clips were explained; {say(share, 1)} % of the
+        explanations add up to 0.1 % of f(x) − f(x0), and the largest gap is {say(gap, 3)}
+        points.""")
 
 
 def recovered(study: Any) -> str:
@@ -638,10 +604,8 @@ def recovered(study: Any) -> str:
     most = study.loc[study.groupby(["seed", "planted"])["part"].idxmax(), ["planted", "region"]]
     # Severity is planted left and right alike.
     most = most.replace("^(right|left)_", "", regex=True)
-    return (
-        f"In {int((most['planted'] == most['region']).sum())} of {len(most)} cohorts the region "
-        "with the largest part, left or right, was the planted one."
-    )
+    return flat(f"""In {int((most["planted"] == most["region"]).sum())} of {len(most)} cohorts the
+        region with the largest part, left or right, was the planted one.""")
 
 
 def uses_time(used: Any, scale: Any) -> str:
@@ -659,11 +623,9 @@ def uses_time(used: Any, scale: Any) -> str:
     size, point = used[["freeze", "shuffle", "reverse"]].abs().mean(), Plan.of(None, scale).point
     word = "uses time" if size[["shuffle", "reverse"]].max() >= point else "hardly uses time"
     frozen, shuffled, reverse = (say(value, 1 if point >= 1 else 2) for value in size)
-    return (
-        f"The model {word}: a clip's prediction moves by {frozen} points when it is frozen, "
-        f"{shuffled} when its frames are shuffled and {reverse} when it is played backwards (mean "
-        f"over {len(used)} participants, in either direction)."
-    )
+    return flat(f"""The model {word}: a clip's prediction moves by {frozen} points when it is
+        frozen, {shuffled} when its frames are shuffled and {reverse} when it is played backwards
+        (mean over {len(used)} participants, in either direction).""")
 
 
 def stillness(used: Any, scale: Any) -> str:
@@ -673,11 +635,9 @@ def stillness(used: Any, scale: Any) -> str:
     whole = used["prediction"].mean()
     frozen = whole - used["freeze"].mean()
     outside = "" if scale.low <= frozen <= scale.high else ", which is outside the scale"
-    return (
-        f"As recorded the clips are read as {say(whole, 1)} points on average, frozen as "
-        f"{say(frozen, 1)}{outside}: to this model stillness says "
-        f"{'more' if frozen > whole else 'less'} severity than what people did."
-    )
+    return flat(f"""As recorded the clips are read as {say(whole, 1)} points on average, frozen as
+        {say(frozen, 1)}{outside}: to this model stillness says
+        {"more" if frozen > whole else "less"} severity than what people did.""")
 
 
 def locked(averages: Mapping[str, Any], after: Any) -> str:
@@ -703,11 +663,6 @@ def _found(rows: Any, alpha: float) -> Any:
     return rows[rows["p_max"] <= alpha]
 
 
-def _steepest(rows: Any) -> Any:
-    known = rows["estimate"].abs().dropna()
-    return rows.loc[known.idxmax()] if len(known) else None
-
-
 def coupled(rows: Any, alpha: float) -> str:
     """Say which action units go with the attribution, once all are allowed for.
 
@@ -723,22 +678,19 @@ def coupled(rows: Any, alpha: float) -> str:
     found = _found(rows, alpha)
     limits = rows[["simultaneous_low", "simultaneous_high"]].abs().max(axis=1, skipna=False)
     names = f": {listed(found['au'])}" if len(found) else ""
-    return (
-        f"{len(found)} of {len(rows)} action units go with the attribution once all are allowed "
-        f"for{names}. Of {int((limits <= rows['margin']).sum())} the mean lies within the margin "
-        "that was declared too small to matter, with its interval."
-    )
+    return flat(f"""{len(found)} of {len(rows)} action units go with the attribution once all are
+        allowed for{names}. Of {int((limits <= rows["margin"]).sum())} the mean lies within the
+        margin that was declared too small to matter, with its interval.""")
 
 
 def largest(rows: Any) -> str:
     """Say which mean coupling is largest, with and without head pose."""
-    top = _steepest(rows)
-    if top is None:
+    sizes = rows["estimate"].abs().dropna()
+    if sizes.empty:
         return "No action unit has a coupling in this run."
-    return (
-        f"The largest mean is that of {top['au']}, z = {interval(top)} "
-        f"({say(top.get('adjusted', np.nan))} with head pose partialled out within the window)."
-    )
+    top = rows.loc[sizes.idxmax()]
+    return flat(f"""The largest mean is that of {top["au"]}, z = {interval(top)}
+        ({say(top.get("adjusted", np.nan))} with head pose partialled out within the window).""")
 
 
 def speech(rows: Any, alpha: float) -> str:
@@ -746,10 +698,8 @@ def speech(rows: Any, alpha: float) -> str:
     found = _found(rows, alpha)
     if found.empty:
         return ""
-    return (
-        f"{int((found['speech'] != '').sum())} of them cannot be separated from speech (†): they "
-        "do not show, or could not be tested, while lips and jaw are still."
-    )
+    return flat(f"""{int((found["speech"] != "").sum())} of them cannot be separated from speech
+        (†): they do not show, or could not be tested, while lips and jaw are still.""")
 
 
 def anew(rows: Any, first: Any, alpha: float) -> str:
@@ -757,11 +707,9 @@ def anew(rows: Any, first: Any, alpha: float) -> str:
     if rows["p_max"].isna().all():
         return "Models of other folds were asked about too few people for a test."
     both = rows.set_index("au")["estimate"] * first.set_index("au")["estimate"]
-    return (
-        f"With the models of other folds, on one recording a person, {len(_found(rows, alpha))} "
-        f"go with it, and {int((both > 0).sum())} of {int(both.notna().sum())} means have the same "
-        "sign."
-    )
+    return flat(f"""With the models of other folds, on one recording a person,
+        {len(_found(rows, alpha))} go with it, and {int((both > 0).sum())} of
+        {int(both.notna().sum())} means have the same sign.""")
 
 
 def changes(rows: Any, participants: int, alpha: float) -> str:
@@ -776,11 +724,9 @@ def changes(rows: Any, participants: int, alpha: float) -> str:
         return "There are too few participants to ask that."
     found, top = _found(rows, alpha), rows.loc[rows["estimate"].abs().idxmax()]
     needed = detectable(participants, kind="severity", family=len(rows))
-    return (
-        f"By the family-wise test: {listed(found['au'])} of {len(rows)}. The steepest is "
-        f"{top['au']}, ρ = {interval(top)}; to be found in four of five cohorts a correlation "
-        f"would have to be {say(needed)}."
-    )
+    return flat(f"""By the family-wise test: {listed(found["au"])} of {len(rows)}. The steepest is
+        {top["au"]}, ρ = {interval(top)}; to be found in four of five cohorts a correlation would
+        have to be {say(needed)}.""")
 
 
 def selected(errors: Any, within: float) -> str:
@@ -800,21 +746,18 @@ def tested(results: Any, alpha: float) -> str:
         Family-wise error rate.
     """
     stand = _found(results[results["status"] == "confirmatory"], alpha)
-    return (
-        f"Of {int(results['p'].notna().sum())} tests in this run, {len(stand)} confirmatory ones "
-        "stand after correction over their family; everything else is a lead or silence."
-    )
+    return flat(f"""Of {int(results["p"].notna().sum())} tests in this run, {len(stand)}
+        confirmatory ones stand after correction over their family; everything else is a lead or
+        silence.""")
 
 
 def absence(participants: int) -> str:
     """Say with what probability absence would be shown within the declared margins."""
     rates = [equivalence_power(participants, kind=k) for k in ("coupling", "severity")]
     named = ["practically never" if r < 0.005 else f"with probability {say(r)}" for r in rates]
-    return (
-        f"If nothing is there, that is shown {named[0]} for a coupling (margin z = .10) and "
-        f"{named[1]} for a correlation with severity (margin ρ = .30). Where it is not shown, "
-        '"not significant" is silence, not an answer.'
-    )
+    return flat(f"""If nothing is there, that is shown {named[0]} for a coupling (margin z = .10)
+        and {named[1]} for a correlation with severity (margin ρ = .30). Where it is not shown, "not
+        significant" is silence, not an answer.""")
 
 
 def oracle(seeds: Any) -> str:
@@ -826,12 +769,10 @@ def oracle(seeds: Any) -> str:
         `rendered.oracle.over_seeds` of the variants ``default`` and ``null``: ``kind, r``.
     """
     r = seeds.groupby(["variant", "kind"])["r"].mean().map(say)
-    return (
-        f"With movement and its timing it reaches r = {r['default', 'dynamics']}, with mean and "
-        f"standard deviation of the frames {r['default', 'mean_sd']}, with one frame "
-        f"{r['default', 'one_frame']}; where nothing is planted {r['null', 'dynamics']} (chance "
-        "lies slightly below 0: the mean of the others is low where one's own score is high)."
-    )
+    return flat(f"""With movement and its timing it reaches r = {r["default", "dynamics"]}, with
+        mean and standard deviation of the frames {r["default", "mean_sd"]}, with one frame
+        {r["default", "one_frame"]}; where nothing is planted {r["null", "dynamics"]} (chance lies
+        slightly below 0: the mean of the others is low where one's own score is high).""")
 
 
 def region_changes(rows: Any, alpha: float) -> str:
@@ -840,12 +781,10 @@ def region_changes(rows: Any, alpha: float) -> str:
         return "There are too few participants to ask whether a region changes with severity."
     found, top = len(_found(rows, alpha)), rows.loc[rows["estimate"].abs().idxmax()]
     shown = f"{found} of {len(rows)} rows change with severity by the family-wise test"
-    return (
-        f"The largest change is that of the {plain(top['region'])}, {top['sign']} attribution: "
-        f"ρ = {interval(top)}, family-wise p = {say(top['p_max'], 3)}; "
-        f"{shown if found else 'no region is shown to change with severity'}. A shift in the rest "
-        "of the face cannot be told from the opposite shift everywhere else."
-    )
+    return flat(f"""The largest change is that of the {plain(top["region"])}, {top["sign"]}
+        attribution: ρ = {interval(top)}, family-wise p = {say(top["p_max"], 3)};
+        {shown if found else "no region is shown to change with severity"}. A shift in the rest of
+        the face cannot be told from the opposite shift everywhere else.""")
 
 
 def single(rows: Any, recording: str) -> str:
@@ -853,10 +792,8 @@ def single(rows: Any, recording: str) -> str:
     if rows.empty:
         return f"In {recording} no action unit moved in every window."
     first = rows.iloc[0]
-    return (
-        f"In {recording} the strongest action unit is {first['au']}: p = {say(first['p'], 3)} "
-        f"alone, {say(first['p_max'], 3)} over all."
-    )
+    return flat(f"""In {recording} the strongest action unit is {first["au"]}: p =
+        {say(first["p"], 3)} alone, {say(first["p_max"], 3)} over all.""")
 
 
 REAL_CHANNELS = {
@@ -874,6 +811,11 @@ def _first(table: Any, **where: Any) -> Row:
     return row(table, **where)
 
 
+def _beside_motion(table: Any, **where: Any) -> list[Row]:
+    """Return the rows of the own neutral frame and of a map of motion."""
+    return [_first(table, channel=name, **where) for name in ("own_neutral", "motion")]
+
+
 def real_faces(scores: Any, removals: Any) -> str:
     """Say whether the model reads the known answer on real faces, and if its reasons are true.
 
@@ -885,17 +827,14 @@ def real_faces(scores: Any, removals: Any) -> str:
     gain = _first(scores, metric="mae_gain")
     if not np.isfinite(gain["estimate"]):
         return "The study on real faces has no committed tables yet: this is not measured."
-    asked = {"kind": "region", "metric": "fidelity"}
-    own, motion = (_first(removals, channel=name, **asked) for name in ("own_neutral", "motion"))
-    true = "That its explanation is true of it is not shown"
+    own, motion = _beside_motion(removals, kind="region", metric="fidelity")
+    read, true = side(gain) > 0, "That its explanation is true of it is not shown"
     if own["ci_low"] > abs(motion["estimate"]):
-        true = "Its explanation is true of it" + ("" if side(gain) > 0 else " all the same")
-    return (
-        f"On real speaking faces the model {'reads' if side(gain) > 0 else 'is not shown to read'} "
-        f"seconds of speech better than the mean does (gain {interval(gain)} s). {true}: what it "
-        "says of a part of the face agrees with what making that part neutral does at r = "
-        f"{interval(own)}; a map of motion agrees at {interval(motion)}."
-    )
+        true = "Its explanation is true of it" + ("" if read else " all the same")
+    return flat(f"""On real speaking faces the model {"reads" if read else "is not shown to read"}
+        seconds of speech better than the mean does (gain {interval(gain)} s). {true}: what it says
+        of a part of the face agrees with what making that part neutral does at r = {interval(own)};
+        a map of motion agrees at {interval(motion)}.""")
 
 
 def real_scores(scores: Any) -> str:
@@ -903,39 +842,30 @@ def real_scores(scores: Any) -> str:
     gain, within = (_first(scores, metric=name) for name in ("mae_gain", "r_within"))
     if not np.isfinite(gain["estimate"]):
         return "Not measured."
-    return (
-        f"The model errs {by_side(gain, 'more', 'less', 'not demonstrably less')} than always "
-        f"answering the mean (gain {interval(gain)} s). Within speakers prediction and seconds of "
-        f"speech correlate at {interval(within)}; between speakers there are too few people to say "
-        "much."
-    )
+    return flat(f"""The model errs {by_side(gain, "more", "less", "not demonstrably less")} than
+        always answering the mean (gain {interval(gain)} s). Within speakers prediction and seconds
+        of speech correlate at {interval(within)}; between speakers there are too few people to say
+        much.""")
 
 
 def real_where(regions: Any) -> str:
     """Say how dense attribution is on mouth and jaw, and how dense a map of motion."""
-    asked = {"part": "mouth and jaw", "metric": "density"}
-    own, motion = (_first(regions, channel=name, **asked) for name in ("own_neutral", "motion"))
+    own, motion = _beside_motion(regions, part="mouth and jaw", metric="density")
     if not np.isfinite(own["estimate"]):
         return "Not measured."
-    return (
-        f"Against the own neutral frame, mouth and jaw are {interval(own)} times as dense as the "
-        f"face's mean, in a map of motion {interval(motion)} times."
-    )
+    return flat(f"""Against the own neutral frame, mouth and jaw are {interval(own)} times as dense
+        as the face's mean, in a map of motion {interval(motion)} times.""")
 
 
 def real_when(time: Any) -> str:
     """Say whether frames of speech outrank the others, and whether motion does it better."""
-    own, motion = (
-        _first(time, channel=name, metric="auroc_size") for name in ("own_neutral", "motion")
-    )
+    own, motion = _beside_motion(time, metric="auroc_size")
     if not np.isfinite(own["estimate"]):
         return "Not measured."
     better = beside(own, motion, "worse", "better", "not shown to be better")
-    return (
-        f"A frame of speech outranks one outside with probability {interval(own)} (.50: no better "
-        f"than chance), {better} than a map of motion, {interval(motion)}: when people speak is "
-        "seen in the picture, and the model need not use all of it."
-    )
+    return flat(f"""A frame of speech outranks one outside with probability {interval(own)} (.50: no
+        better than chance), {better} than a map of motion, {interval(motion)}: when people speak is
+        seen in the picture, and the model need not use all of it.""")
 
 
 def real_removals(removals: Any) -> str:
@@ -948,10 +878,8 @@ def real_removals(removals: Any) -> str:
              if np.isfinite(one["estimate"])]  # fmt: skip
     if not known:
         return "Not measured."
-    return (
-        "Within a recording, what the explanation against the own neutral frame says and what the "
-        f"removal does agree at {listed(known)}."
-    )
+    return flat(f"""Within a recording, what the explanation against the own neutral frame says and
+        what the removal does agree at {listed(known)}.""")
 
 
 def planted_found(ledger: Any) -> str:
@@ -985,11 +913,9 @@ def null_tests(rates: Any) -> str:
         return "What the tests find in the null cohort has no committed table yet."
     rates = cohorts(rates)
     within = int(((rates["ci_low"] <= 0.05) & (rates["ci_high"] >= 0.05)).sum())
-    return (
-        f"The tests find something in {say(100 * rates['rate'].min(), 1)} to "
-        f"{say(100 * rates['rate'].max(), 1)} % of runs where 5 % was asked for; in {within} of "
-        f"{len(rates)} settings the interval holds 5 %."
-    )
+    return flat(f"""The tests find something in {say(100 * rates["rate"].min(), 1)} to
+        {say(100 * rates["rate"].max(), 1)} % of runs where 5 % was asked for; in {within} of
+        {len(rates)} settings the interval holds 5 %.""")
 
 
 def draws(scores: Any) -> str:
@@ -1004,10 +930,8 @@ def draws(scores: Any) -> str:
         return "Other cohorts have no committed table yet."
     first = cohorts(scores).query("recipe == recipe.iloc[0] and metric == 'pearson'")
     values = [say(value) for value in sorted(first["estimate"])]
-    return (
-        f"In {len(values)} rendered cohorts of the same plan one recipe correlates with the score "
-        f"at {listed(values)}."
-    )
+    return flat(f"""In {len(values)} rendered cohorts of the same plan one recipe correlates with
+        the score at {listed(values)}.""")
 
 
 def others_do(differences: Any, recipe: str) -> str:
@@ -1021,10 +945,8 @@ def others_do(differences: Any, recipe: str) -> str:
     rows = differences[(differences["recipe_a"] == recipe) & (differences["metric"] == "mae")]
     rows = rows[(rows["level"] == "participant") & (rows["recipe_b"] != "null")]
     sides = [side(one) for _, one in rows.iterrows()]
-    return (
-        f"Of {len(sides)} other recipes {sides.count(1)} err less than the default and "
-        f"{sides.count(-1)} err more, each compared alone; {sides.count(0)} are undecided."
-    )
+    return flat(f"""Of {len(sides)} other recipes {sides.count(1)} err less than the default and
+        {sides.count(-1)} err more, each compared alone; {sides.count(0)} are undecided.""")
 
 
 def one_case(chosen: Any) -> str:
@@ -1036,12 +958,10 @@ def one_case(chosen: Any) -> str:
         ``recording, prediction, score``.
     """
     error = float(chosen["prediction"]) - float(chosen["score"])
-    return (
-        f"Of {chosen['recording']} a model that had not seen this person says "
-        f"{say(chosen['prediction'], 1)} points; the score is {say(chosen['score'], 0)}: "
-        f"{say(abs(error), 1)} points {'above' if error > 0 else 'below'} it. A rule chose the "
-        "participant, the one with the median error."
-    )
+    return flat(f"""Of {chosen["recording"]} a model that had not seen this person says
+        {say(chosen["prediction"], 1)} points; the score is {say(chosen["score"], 0)}:
+        {say(abs(error), 1)} points {"above" if error > 0 else "below"} it. A rule chose the
+        participant, the one with the median error.""")
 
 
 def of_a_copy(predictions: Any, recording: Any, people: Any, *, demo: bool) -> str:
@@ -1065,24 +985,22 @@ def of_a_copy(predictions: Any, recording: Any, people: Any, *, demo: bool) -> s
     score = float(recording["score"])
     error, own = predictions.mean() - score, people[people["score"] == score]["participant"]
     said = f"{said}; the table says {say(score, 1)}."
-    if recording["participant"] not in set(own):
-        return said
-    return (
-        f"{said} The model was fitted on this very participant, so its error of "
-        f"{say(error, 1, signed=True)} points is in-sample"
-        f"{': it errs all the same' if abs(error) >= 1 else ''}."
-    )
+    if recording["participant"] in set(own):
+        said += (
+            " The model was fitted on this very participant, so its error of "
+            f"{say(error, 1, signed=True)} points is in-sample"
+            f"{': it errs all the same' if abs(error) >= 1 else ''}."
+        )
+    return said
 
 
 def clip_spread(predictions: Any) -> str:
     """Say how much a model's word on one person differs from clip to clip."""
     if len(predictions) < 2:
         return "The recording is one clip long."
-    return (
-        f"The recording's {len(predictions)} clips are read as {say(predictions.mean(), 1)} on "
-        f"average, with a standard deviation of {say(predictions.std(), 1)} points between clips "
-        "of the same person, seconds apart."
-    )
+    return flat(f"""The recording's {len(predictions)} clips are read as
+        {say(predictions.mean(), 1)} on average, with a standard deviation of
+        {say(predictions.std(), 1)} points between clips of the same person, seconds apart.""")
 
 
 def front(

@@ -16,8 +16,6 @@ from expresso_lib.statistics import hypotheses as hy
 from expresso_lib.statistics import permutations as pm
 from expresso_lib.statistics.plan import DEFAULT, Plan
 
-Row = dict[str, object]
-
 
 def sensitivity(
     windows: pd.DataFrame, participants: pd.DataFrame, *, plan: Plan = DEFAULT
@@ -53,57 +51,63 @@ def sensitivity(
     # Repeats of the folds see the same windows: they are averaged, not counted again.
     keys = ["au", "participant", "recording", "window", "severity"]
     data = data.groupby(keys)["z"].mean().reset_index()
-    rows: list[Row] = []
+    rows: list[Any] = []
     for au, table in data.groupby("au"):
         people, recordings = table["participant"].nunique(), table["recording"].nunique()
-        counts = {"au": au, "n_participants": people, "n_recordings": recordings}
+        counts = {"n_participants": people, "n_recordings": recordings, "n_windows": len(table)}
         if people < MIN_PARTICIPANTS or table["severity"].nunique() < 3:
             note = f"{people} participants or too few scores"
-            found: list[Row] = [{"hypothesis": k, "note": note} for k in ("mixed", "gee")]
+            found = pd.DataFrame({"hypothesis": ["mixed", "gee"], "note": note})
         else:
-            found = [*_mixed(table, people, plan), *_gee(table, people, plan)]
-        rows += [counts | {"n_windows": len(table)} | row for row in found]
+            fits = {"mixed": _mixed(table, people), "gee": _gee(table)}
+            found = pd.concat([_terms(name, fit, people, plan) for name, fit in fits.items()])
+        rows += found.assign(au=au, **counts).to_dict("records")
     return hy.tidy(pd.DataFrame(rows).assign(status="exploratory", sign="signed"))
 
 
-def _mixed(table: pd.DataFrame, people: int, plan: Plan) -> list[Row]:
-    """Random intercepts of participant and, where there are several, of recording."""
+def _mixed(table: pd.DataFrame, people: int) -> Any:
+    """Random intercepts of participant and, where there are several, of recording; or a reason."""
     parts = {"recording": "0 + C(recording)"} if table["recording"].nunique() > people else None
     model = smf.mixedlm("z ~ severity", table, groups="participant", vc_formula=parts)
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
         try:
             fit = model.fit(method="powell", reml=True)
         except np.linalg.LinAlgError as error:
-            return [{"hypothesis": "mixed", "note": f"mixed model failed: {error}"}]
+            return f"mixed model failed: {error}"
     # Participants' means give a standard error that no sound fit undercuts tenfold.
     least = 0.1 * scipy_stats.sem(table.groupby("participant")["z"].mean())
-    if not fit.converged or fit.bse["Intercept"] <= least:
-        return [{"hypothesis": "mixed", "note": "mixed model did not converge to a sound fit"}]
-    return _terms("mixed", fit, people, plan)
+    unsound = not fit.converged or fit.bse["Intercept"] <= least
+    return "mixed model did not converge to a sound fit" if unsound else fit
 
 
-def _gee(table: pd.DataFrame, people: int, plan: Plan) -> list[Row]:
+def _gee(table: pd.DataFrame) -> Any:
     """Population-averaged model, exchangeable within participants, bias-reduced errors."""
     together = sm.cov_struct.Exchangeable()
     model = smf.gee("z ~ severity", "participant", data=table, cov_struct=together)
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
-        fit = model.fit(cov_type="bias_reduced")
-    return _terms("gee", fit, people, plan)
+        return model.fit(cov_type="bias_reduced")
 
 
-def _terms(name: str, fit: Any, people: int, plan: Plan) -> list[Row]:
+def _terms(name: str, fit: Any, people: int, plan: Plan) -> pd.DataFrame:
     """Intercept and slope as rows, with t on participants − 1 degrees of freedom."""
-    rows: list[Row] = []
+    if isinstance(fit, str):
+        return pd.DataFrame({"hypothesis": [name], "note": fit})
+    terms = ["Intercept", "severity"]
+    estimate, error = fit.params[terms].to_numpy(), fit.bse[terms].to_numpy()
     law = scipy_stats.t(people - 1)
-    per = f"z per {plan.step:g} points"
-    for term, suffix, effect in (("Intercept", "", "mean z"), ("severity", " slope", per)):
-        estimate, error = float(fit.params[term]), float(fit.bse[term])
-        half = law.isf(plan.alpha / 2) * error
-        p = 2 * law.sf(abs(estimate / error)) if error > 0 else np.nan
-        row: Row = {"hypothesis": name + suffix, "estimate": estimate, "effect": estimate, "p": p}
-        row |= {"effect_name": effect, "ci_low": estimate - half, "ci_high": estimate + half}
-        rows.append(row | {"note": ""})
-    return rows
+    half = law.isf(plan.alpha / 2) * error
+    return pd.DataFrame(
+        {
+            "hypothesis": [name, f"{name} slope"],
+            "estimate": estimate,
+            "effect": estimate,
+            "effect_name": ["mean z", f"z per {plan.step:g} points"],
+            "ci_low": estimate - half,
+            "ci_high": estimate + half,
+            "p": 2 * law.sf(np.abs(estimate / np.where(error > 0, error, np.nan))),
+            "note": "",
+        }
+    )
 
 
 def silent_frames(action_units: pd.DataFrame, *, margin: int = 6) -> pd.Series:
@@ -123,14 +127,11 @@ def silent_frames(action_units: pd.DataFrame, *, margin: int = 6) -> pd.Series:
         Indexed by ``(recording, frame)``. All False where neither AU25 nor AU26 was measured.
     """
     wide = cp.wide_action_units(action_units, value="still").sort_values(["recording", "frame"])
+    wide = wide.set_index(["recording", "frame"])
     mouth = [au for au in ("AU25", "AU26") if au in wide]
-    still = (wide[mouth] <= 1).all(axis=1) if mouth else pd.Series(False, index=wide.index)
-    near = still.groupby(wide["recording"]).transform(
-        lambda s: s.astype(float).rolling(2 * margin + 1, center=True, min_periods=1).min()
-    )
-    return pd.Series(
-        near.to_numpy() == 1.0, index=pd.MultiIndex.from_frame(wide[["recording", "frame"]])
-    )
+    still = (wide[mouth] <= 1).all(axis=1) & bool(mouth)
+    near, width = still.astype(float).groupby("recording"), 2 * margin + 1
+    return near.transform(lambda s: s.rolling(width, center=True, min_periods=1).min()) == 1
 
 
 def speech_separability(
@@ -149,18 +150,18 @@ def speech_separability(
     Returns
     -------
     DataFrame
-        ``au, z_all, z_silent, p_silent, undefined_silent, flag``; ``flag`` is "not separable
-        from speech" or empty.
+        ``au, z_all, z_silent, p_silent, flag``; ``flag`` is "not separable from speech" or
+        empty.
     """
-    options: dict[str, Any] = {"window": window, "rounding": plan.rounding_window}
-    still = silent_frames(action_units)
-    everywhere = cp.window_couplings(attribution_frames, action_units, **options)
-    silent = cp.window_couplings(attribution_frames, action_units, keep=still, **options)
+    everywhere, silent = (
+        cp.window_couplings(attribution_frames, action_units, window=window, keep=keep,
+                            rounding=plan.rounding_window)
+        for keep in (None, silent_frames(action_units))
+    )  # fmt: skip
     table = cp.participant_couplings(everywhere).groupby("au")["z"].mean().to_frame("z_all")
     people = cp.participant_couplings(silent).pivot(index="participant", columns="au", values="z")
     people = people.reindex(columns=table.index)
     table["z_silent"] = people.mean()
-    table["undefined_silent"] = silent.groupby("au")["z"].agg(lambda z: float(z.isna().mean()))
     table["p_silent"] = np.nan
     enough = people.columns[people.notna().sum() >= MIN_PARTICIPANTS]
     if len(enough):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from expresso_lib.statistics.prose import Row, interval, say
+from expresso_lib.statistics.prose import Row, flat, interval, say
 from expresso_lib.statistics.prose import row as row_of
 
 
@@ -61,8 +61,6 @@ def absence(rows: pd.DataFrame) -> str:
     if not said:
         return "Whether nothing is there could not be tested."
     open_ = said.count("undecided")
-    return (
-        f"For {said.count('equivalent')} of {len(said)} the interval of the whole family lies "
-        f"within the margin: nothing that matters. {open_} {'remains' if open_ == 1 else 'remain'} "
-        "open: neither an effect nor its absence."
-    )
+    return flat(f"""For {said.count("equivalent")} of {len(said)} the interval of the whole family
+        lies within the margin: nothing that matters. {open_}
+        {"remains" if open_ == 1 else "remain"} open: neither an effect nor its absence.""")

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from expresso_lib.statistics import ranks
 
@@ -52,11 +51,10 @@ def circular_shift(
 
     Notes
     -----
-    The mid-rank of frame i in the window that starts d frames before it is a count of smaller
-    neighbours: a difference of two cumulative sums of comparisons, so that each circular window
-    is ranked once by sliding. One matrix product per AU then correlates every start with every
-    attribution window. Exact, not approximate: equal to `scipy.stats.spearmanr` per window and
-    shift. Mean z is the logarithm of a product, which saves an ``atanh`` per correlation.
+    Every circular window of an AU is ranked once; one matrix product then correlates every start
+    with every attribution window. Exact, not approximate: equal to `scipy.stats.spearmanr` per
+    window and shift. Mean z is the logarithm of a product, which saves an ``atanh`` per
+    correlation.
 
     Assumes stationarity: a recording whose AU and attribution both drift has few effective
     shifts, and the test is then anything but exact.
@@ -76,13 +74,12 @@ def circular_shift(
     fixed = ranks.standard_ranks(attribution[starts[:, None] + np.arange(window)])
     means, defined = zip(*(_shifted_means(column, fixed, starts) for column in units.T))
     null = np.stack(means)
-    bound = np.where(np.isfinite(null[:, 0]), np.abs(null[:, 0]), np.inf) - 1e-10
-    sizes = np.nan_to_num(np.abs(null))
-    p = (sizes >= bound[:, None]).sum(axis=1)
-    p_max = (sizes.max(axis=0)[None] >= bound[:, None]).sum(axis=1)
-    exists = np.isfinite(null[:, 0])
-    p, p_max = (np.where(exists, count / null.shape[1], np.nan) for count in (p, p_max))
-    return CircularShift(null[:, 0], p, p_max, null, np.array([d[0] for d in defined]))
+    sizes, z = np.nan_to_num(np.abs(null)), null[:, 0]
+    p, p_max = (
+        np.where(np.isfinite(z), (one >= np.abs(z)[:, None] - 1e-10).mean(axis=1), np.nan)
+        for one in (sizes, sizes.max(axis=0)[None])
+    )
+    return CircularShift(z, p, p_max, null, np.array([d[0] for d in defined]))
 
 
 def _check_series(units: np.ndarray, attribution: np.ndarray, window: int) -> None:
@@ -93,9 +90,7 @@ def _check_series(units: np.ndarray, attribution: np.ndarray, window: int) -> No
         )
     lost = int(np.isnan(units).any(axis=1).sum() + np.isnan(attribution).sum())
     if lost:
-        raise ValueError(
-            f"{lost} frames are NaN; a circle has no gaps: interpolate or cut them out."
-        )
+        raise ValueError(f"{lost} frames are NaN; a circle has no gaps: interpolate or cut them.")
     if len(attribution) < 2 * window:
         raise ValueError(
             f"{len(attribution)} frames are fewer than two windows of {window}; shorten the window."
@@ -119,22 +114,8 @@ def circular_ranks(series: np.ndarray, window: int) -> np.ndarray:
     >>> circular_ranks(np.array([3.0, 1.0, 2.0]), 2).round(2).tolist()
     [[0.71, -0.71], [-0.71, 0.71], [-0.71, 0.71]]
     """
-    frames = len(series)
-    # Whole-number ranks compare faster than floats and give the same order.
-    order = rankdata(series, method="dense").astype(np.int32)
-    offsets = np.arange(1 - window, window)
-    around = np.take(order, np.arange(1 - window, frames + window - 1), mode="wrap")
-    neighbours = np.lib.stride_tricks.sliding_window_view(around, len(offsets))
-    smaller = np.sign(order[:, None] - neighbours).astype(np.int16)
-    sums = np.zeros((frames, len(offsets) + 1), dtype=np.int16)
-    np.cumsum(smaller, axis=1, out=sums[:, 1:])
-    # Frame i at place d of its window sees neighbours -d … window-1-d.
-    place = np.arange(window)
-    counts = sums[:, 2 * window - 1 - place] - sums[:, window - 1 - place]
-    rows = (np.arange(frames)[:, None] + place) % frames
-    centred = counts[rows, place].astype(np.float64)  # twice the centred mid-rank
-    length = np.sqrt(np.einsum("ij,ij->i", centred, centred))[:, None]
-    return np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+    around = np.append(series, series[: window - 1])
+    return ranks.standard_ranks(np.lib.stride_tricks.sliding_window_view(around, window))
 
 
 def _shifted_means(
@@ -143,22 +124,16 @@ def _shifted_means(
     """Mean Fisher z of one AU at every shift, and how many windows are defined, both (F,)."""
     frames = len(column)
     moving = circular_ranks(column, fixed.shape[1])
-    usable = np.asarray(moving.any(axis=1))
+    usable = moving.any(axis=1)
     windows = np.flatnonzero(fixed.any(axis=1))
     log_sum, defined = np.zeros(frames), np.zeros(frames)
     for block in np.array_split(windows, max(1, -(-len(windows) // _PRODUCT_BLOCK))):
-        up, down = np.ones(frames), np.ones(frames)
-        rho = fixed[block] @ moving.T
-        np.clip(rho, -ranks.Z_CLIP, ranks.Z_CLIP, out=rho)
-        for row, start in zip(rho, starts[block]):
-            # Shift h puts the AU window that starts at (start + h) beside this attribution window.
-            for target, source in (
-                (slice(None, frames - start), slice(start, None)),
-                (slice(frames - start, None), slice(None, start)),
-            ):
-                up[target] *= 1 + row[source]
-                down[target] *= 1 - row[source]
-                defined[target] += usable[source]
-        log_sum += np.log(up) - np.log(down)
+        rho = np.clip(fixed[block] @ moving.T, -ranks.Z_CLIP, ranks.Z_CLIP)
+        # Shift h puts the AU window that starts at (start + h) beside this attribution window.
+        product = np.ones(frames)
+        for ratio, start in zip((1 + rho) / (1 - rho), starts[block]):
+            product *= np.roll(ratio, -start)
+            defined += np.roll(usable, -start)
+        log_sum += np.log(product)
     mean = np.divide(log_sum, 2 * defined, out=np.full(frames, np.nan), where=defined > 0)
     return mean, defined

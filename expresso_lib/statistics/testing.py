@@ -1,7 +1,7 @@
 """Every hypothesis of the plan in one call, and the table that holds what was found."""
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import pandas as pd
 
@@ -15,11 +15,9 @@ from expresso_lib.statistics.sensitivity import sensitivity, speech_separability
 class Tests:
     """What the plan's tests found; ``results`` holds all rows with q over every p in it."""
 
-    windows: pd.DataFrame  # couplings of every window
     h1: pd.DataFrame
     anew: pd.DataFrame  # H1 by models of other folds
     h2: pd.DataFrame
-    speech: pd.DataFrame
     results: pd.DataFrame
 
 
@@ -52,14 +50,12 @@ def test_all(
     plan : Plan
     """
     table = people_table(people, predictions)
-    options: dict[str, Any] = {"window": window, "rounding": plan.rounding_window}
-    windows = couplings.window_couplings(series, units, **options)
-    pose = couplings.head_pose(frames)
-    turned = couplings.window_couplings(series, units, covariates=pose, **options)
+    couple = partial(couplings.window_couplings, window=window, rounding=plan.rounding_window)
+    windows = couple(series, units)
+    turned = couple(series, units, covariates=couplings.head_pose(frames))
     speech = speech_separability(series, units, window=window, plan=plan)
     h1 = hypotheses.h1_coupling(windows, adjusted=turned, plan=plan)
-    again = couplings.window_couplings(repeats, units, **options)
-    anew = hypotheses.h1_coupling(again, plan=plan)
+    anew = hypotheses.h1_coupling(couple(repeats, units), plan=plan)
     covariates = ["age", "sex", "prediction"]
     h2 = hypotheses.h2_severity(windows, table, covariates=covariates, plan=plan)
     severe = people.sort_values("score")["participant"].iloc[-1]
@@ -78,11 +74,5 @@ def test_all(
         sensitivity(windows, people, plan=plan),
         speech=speech,
     )
-    return Tests(
-        windows,
-        hypotheses.results(h1, speech=speech),
-        anew,
-        hypotheses.results(h2, speech=speech),
-        speech,
-        rows,
-    )
+    h1, h2 = (hypotheses.results(one, speech=speech) for one in (h1, h2))
+    return Tests(h1, anew, h2, rows)

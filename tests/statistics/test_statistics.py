@@ -125,8 +125,9 @@ def test_window_couplings_say_why_a_window_is_undefined():
     assert found.loc[("AU05", 0), "reason"] == "too few frames"
     assert found.loc[("AU12", 128), "reason"] == "constant attribution"
     assert np.isnan(found.loc[("AU04", 0), "z"])
+    assert found.loc[("AU04", 64), "reason"] == ""
     table = statistics.undefined_windows(found.reset_index()).set_index("au")
-    assert_allclose(table.loc["AU04", ["constant AU", "constant attribution"]].astype(float), 1 / 3)
+    assert_allclose(table.loc["AU04", "undefined"], 2 / 3)
 
 
 def test_window_couplings_pass_over_attribution_of_rounding_size():
@@ -139,7 +140,8 @@ def test_window_couplings_pass_over_attribution_of_rounding_size():
     found = statistics.window_couplings(frames, data.action_units)
     assert set(found.loc[found["participant"] == "P03", "reason"]) == {"rounding"}
     assert "rounding" not in set(found.loc[found["participant"] != "P03", "reason"])
-    assert_allclose(statistics.undefined_windows(found)["rounding"], 1 / 12)
+    rounding = found["reason"] == "rounding"
+    assert_allclose(rounding.groupby(found["au"]).mean(), 1 / 12)
     assert (statistics.h1_coupling(found, plan=QUICK)["n_participants"] == 11).all()
     frames.loc[flat, "attribution"] *= 100
     again = statistics.window_couplings(frames, data.action_units)
@@ -186,7 +188,7 @@ def test_participant_couplings_average_recordings_before_people(windows):
 
 
 def test_participant_couplings_subtract_the_randomised_models():
-    """z is trained minus the mean of the randomised; z_trained is kept beside it."""
+    """z is trained minus the mean of the randomised."""
     data = simulate_tables(participants=3, recordings=1, frames=128, random_models=2)
     table = statistics.window_couplings(data.attribution_frames, data.action_units)
     means = table.groupby(["participant", "au", "model"])["z"].mean().unstack()
@@ -556,6 +558,15 @@ def test_h3b_sees_a_knee(rng):
     below, above, difference = found["estimate"]
     assert_allclose([below, above, difference], [-1, 1, 2], atol=1e-6)
     assert (found["p"] < 0.01).all()
+
+
+def test_h3b_of_nine_people_has_estimates_and_no_interval_of_any_kind(rng):
+    """Neither a slope's own interval nor that of the family, by which claims are judged."""
+    table, people = region_table(np.linspace(1, 44, 9), rng.normal(size=9), rng.normal(size=9))
+    found = statistics.h3b_two_slopes(table, people, regions=["mouth"])
+    assert found["estimate"].notna().all()
+    limits = ["ci_low", "ci_high", "simultaneous_low", "simultaneous_high", "p", "p_max"]
+    assert found[limits].isna().all(axis=None)
 
 
 def test_h4_equals_pingouins_welch_and_names_bands_left_out(windows, planted):
