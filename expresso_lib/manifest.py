@@ -8,7 +8,6 @@ unless `fetch` is called, and a copy that somebody put in place by hand is as go
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import itertools
 import json
 import logging
@@ -31,8 +30,6 @@ from tqdm import tqdm
 from expresso_lib import _checks, store
 
 log = logging.getLogger(__name__)
-# pooch tells every download's hash as advice to its users; ours have the manifest.
-pooch.get_logger().setLevel("WARNING")
 
 PACKAGE = Path(__file__).parent
 # Beside the package in a checkout, inside it in a wheel.
@@ -69,19 +66,19 @@ def _combinations(file: Any) -> list[Any]:
     each = file.get("each") if isinstance(file, dict) else None
     if not isinstance(each, dict):
         return [file]
-    choices = []
-    for values in each.values():
-        if isinstance(values, str) and (bounds := re.fullmatch(r"(\d+)\.\.(\d+)", values)):
-            width = len(bounds[1])
-            values = [f"{i:0{width}d}" for i in range(int(bounds[1]), int(bounds[2]) + 1)]
-        choices.append([str(value) for value in values])
-    rest = {key: value for key, value in file.items() if key != "each"}
     found = []
-    for combination in itertools.product(*choices):
-        names = dict(zip(each, combination))
-        filled = {k: v.format(**names) if isinstance(v, str) else v for k, v in rest.items()}
+    for values in itertools.product(*map(_choices, each.values())):
+        names = dict(zip(each, values))
+        filled = {k: v.format(**names) if isinstance(v, str) else v for k, v in file.items()}
+        del filled["each"]
         found.append(filled | {"part": names.get("part")})
     return found
+
+
+def _choices(values: Any) -> list[str]:
+    if isinstance(values, str) and (ends := re.fullmatch(r"(\d+)\.\.(\d+)", values)):
+        values = [f"{i:0{len(ends[1])}d}" for i in range(int(ends[1]), int(ends[2]) + 1)]
+    return list(map(str, values))
 
 
 class File(BaseModel):
@@ -184,11 +181,9 @@ def _with_listed(known: Entry) -> Entry:
         if not (file.lists and known.shipped and path.is_file()):
             continue
         try:
-            listed = json.loads(path.read_text(encoding="utf-8"))
-            more += [
-                File(path=name, size=size, hash=f"sha256:{digits}", verified=file.verified)
-                for name, (size, digits) in listed.items()
-            ]
+            for name, (size, digits) in json.loads(path.read_text(encoding="utf-8")).items():
+                about = {"size": size, "hash": f"sha256:{digits}", "verified": file.verified}
+                more.append(File(path=name, **about))
         except (ValueError, AttributeError, TypeError) as error:
             raise ManifestError(f"{path} is no list of files: {error}; restore it.") from error
     return known.model_copy(update={"files": (*known.files, *more)})
@@ -248,13 +243,12 @@ def verify(
         name, file, size (bytes), status (``verified``; ``matches`` a hash that nobody here has
         checked; ``present`` without a known hash; ``unpacked``; ``missing``; ``wrong``), detail.
     """
-    chosen = [names] if isinstance(names, str) else names
     rows = []
-    for name in load() if chosen is None else chosen:
+    for name in load() if names is None else [names] if isinstance(names, str) else names:
         root = locate(name, folder=folder)
         found = [(name, file.path, file.size, *_state(root / file.path, file))
                  for file in entry(name).files]  # fmt: skip
-        if chosen is not None or any(row[3] != "missing" for row in found):
+        if names is not None or any(row[3] != "missing" for row in found):
             rows += found
     return pd.DataFrame(rows, columns=["name", "file", "size", "status", "detail"])
 
@@ -266,7 +260,7 @@ def status() -> pd.DataFrame:
         root = locate(known.name)
         found = sum((root / f.path).is_file() or _receipt(root / f.path).is_file()
                     for f in known.files)  # fmt: skip
-        there = "in place" if root.is_dir() and any(root.iterdir()) else "not here"
+        there = "in place" if _filled(root) else "not here"
         state = f"{found} of {len(known.files)} files" if known.files else there
         faces = "" if known.kind == "weights" else "yes" if known.faces_may_be_shown else "no"
         size = "not known" if known.files else ""
@@ -274,9 +268,12 @@ def status() -> pd.DataFrame:
             size = f"{tqdm.format_sizeof(known.size)}B"
         rows.append((known.name, known.tier, known.kind, size, state, faces, known.licence,
                      str(root), known.source))  # fmt: skip
-    columns = ["name", "tier", "kind", "size", "state", "faces_may_be_shown", "licence", "folder",
-               "source"]  # fmt: skip
-    return pd.DataFrame(rows, columns=columns)
+    columns = "name tier kind size state faces_may_be_shown licence folder source"
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+def _filled(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def fetch(
@@ -316,7 +313,7 @@ def fetch(
     mirror = mirror or os.environ.get(ENV_MIRROR)
     if mirror and "://" not in mirror and not Path(mirror).is_dir():
         raise FetchError(f"mirror {mirror!r} is neither a folder here nor an address (https://…).")
-    if not known.files and not (root.is_dir() and any(root.iterdir())):
+    if not known.files and not _filled(root):
         raise FetchError(f"{known.title} cannot be downloaded: {known.obtain} Put it in {root}.")
     for file in _chosen(known, parts):
         target = root / file.path
@@ -345,8 +342,7 @@ def _chosen(known: Entry, parts: Iterable[str] | None) -> list[File]:
 
 def _state(target: Path, file: File) -> tuple[str, str]:
     if not target.is_file():
-        receipt = _receipt(target)
-        return _unpacked_state(target, receipt) if receipt.is_file() else ("missing", "not there")
+        return _unpacked_state(target)
     if file.hash is None:
         short = file.verified and file.size is not None and target.stat().st_size != file.size
         return ("wrong", f"{target} has another size") if short else ("present", "no hash known")
@@ -357,10 +353,8 @@ def _state(target: Path, file: File) -> tuple[str, str]:
 
 def _hash_fits(path: Path, expected: str) -> bool:
     kind, _, digits = expected.partition(":")
-    if kind == "md5":
-        with open(path, "rb") as stream:
-            return hashlib.file_digest(stream, "md5").hexdigest() == digits
-    return store.file_hash(path).startswith(digits)
+    found = pooch.file_hash(str(path), "md5") if kind == "md5" else store.file_hash(path)
+    return found.startswith(digits)
 
 
 def _receipt(target: Path) -> Path:
@@ -397,7 +391,10 @@ def unpack(archive: Path) -> None:
     archive.unlink()
 
 
-def _unpacked_state(target: Path, receipt: Path) -> tuple[str, str]:
+def _unpacked_state(target: Path) -> tuple[str, str]:
+    receipt = _receipt(target)
+    if not receipt.is_file():
+        return "missing", "not there"
     files = json.loads(receipt.read_text(encoding="utf-8"))["files"]
     for name, size in files.items():
         path = target.parent / name
@@ -419,8 +416,7 @@ def _bring(known: Entry, file: File, target: Path, mirror: str | None) -> None:
             url = urljoin(mirror.rstrip("/") + "/", Path(file.path).name) if mirror else file.url
             if not url:
                 raise OSError("it has no public address")
-            where = {"fname": target.name, "path": target.parent}
-            pooch.retrieve(url, None, downloader=_Resuming(target), **where)
+            _download(url, target)
     except OSError as error:  # requests' exceptions are OSErrors too
         if file.optional and getattr(getattr(error, "response", None), "status_code", 0) == 404:
             log.info("%s does not exist at its source; passed over", file.path)
@@ -452,34 +448,26 @@ def _learn_hash(file: File, mirror: str | None) -> str | None:
     return str(found)
 
 
-class _Resuming:
-    """A pooch downloader that continues where an earlier attempt stopped (``<name>.part``)."""
+def _download(url: str, target: Path) -> None:
+    """Bring a file, going on where an earlier attempt stopped (``.<name>.part``)."""
+    import requests
 
-    def __init__(self, target: Path) -> None:
-        self.part = target.with_name(f".{target.name}.part")
-
-    def __call__(self, url: str, output: str, _: Any, check_only: bool = False) -> None:
-        import requests
-
-        done = self.part.stat().st_size if self.part.is_file() else 0
-        # Compressed on the way, lengths and positions would be those of other bytes.
-        headers = {"Accept-Encoding": "identity"}
-        headers |= {"Range": f"bytes={done}-"} if done else {}
-        with requests.get(url, headers=headers, stream=True, timeout=30) as reply:
-            if reply.status_code == 416:  # nothing is left to send
-                os.replace(self.part, output)
-                return
+    part = target.with_name(f".{target.name}.part")
+    done = part.stat().st_size if part.is_file() else 0
+    # Compressed on the way, lengths and positions would be those of other bytes.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
+    with requests.get(url, headers=headers, stream=True, timeout=30) as reply:
+        if reply.status_code != 416:  # else nothing is left to send
             reply.raise_for_status()
-            resumed = reply.status_code == 206
-            total = int(reply.headers.get("Content-Length", 0)) + (done if resumed else 0)
-            shown = {"total": total or None, "initial": done if resumed else 0}
+            done = done if reply.status_code == 206 else 0
+            total = int(reply.headers.get("Content-Length", 0)) + done
+            shown = {"total": total or None, "initial": done, "unit": "B", "unit_scale": True}
             # Shown on a terminal only.
-            bar = tqdm(desc=self.part.name[1:-5], unit="B", unit_scale=True, disable=None, **shown)
-            with bar, open(self.part, "ab" if resumed else "wb") as stream:
+            bar = tqdm(desc=target.name, disable=None, **shown)
+            with bar, open(part, "ab" if done else "wb") as stream:
                 # Small pieces: what a broken connection leaves unfinished of one is lost.
                 for chunk in reply.iter_content(2**14):
-                    stream.write(chunk)
-                    bar.update(len(chunk))
-        if total and self.part.stat().st_size != total:
-            raise OSError(f"the connection broke after {self.part.stat().st_size} of {total} bytes")
-        os.replace(self.part, output)
+                    bar.update(stream.write(chunk))
+            if total and part.stat().st_size != total:
+                raise OSError(f"the connection broke after {part.stat().st_size} of {total} bytes")
+    os.replace(part, target)

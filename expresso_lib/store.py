@@ -13,10 +13,11 @@ import json
 import logging
 import os
 import sys
-import tempfile
+import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib import metadata
@@ -126,11 +127,8 @@ def map(
     keys = [item_key(item, makers) for item in work]
     paths = [Path(out) / f"{item.name}{suffix}" for item in work]
     done = [is_finished(path, key) for path, key in zip(paths, keys)]
-    calls = {
-        i: partial(_make, function, work[i], paths[i], keys[i])
-        for i, finished in enumerate(done)
-        if not finished
-    }
+    waiting = [i for i, finished in enumerate(done) if not finished]
+    calls = {i: partial(_make, function, work[i], paths[i], keys[i]) for i in waiting}
     errors: dict[int, str] = {}
     shown = bool(describe and calls)
     with tqdm(total=len(work), initial=sum(done), desc=describe or None, disable=not shown) as bar:
@@ -154,9 +152,7 @@ def _run(
     pending = dict(calls)
     for attempt in range(MAX_RETRIES + 1):
         # The futures are handed out once; an item whose worker died is submitted again.
-        futures: dict[Future[str | None], int] = {
-            executor.submit(call): index for index, call in pending.items()
-        }
+        futures = {executor.submit(call): index for index, call in pending.items()}
         for future in as_completed(futures):
             try:
                 result = future.result()
@@ -204,22 +200,19 @@ def readable(error: BaseException) -> str:
 
 
 def _failure_text(errors: Mapping[int, str], work: Sequence[Item]) -> str:
-    lines = [f"{work[i].name}: {text}" for i, text in list(errors.items())[:5]]
-    more = f"\n(and {len(errors) - 5} more)" if len(errors) > 5 else ""
-    return (
-        f"{len(errors)} of {len(work)} pieces of work failed; the others are finished and "
-        "will not be repeated:\n" + "\n".join(lines) + more
-    )
+    lines = [f"{len(errors)} of {len(work)} pieces of work failed; the others are finished and "
+             "will not be repeated:"]  # fmt: skip
+    lines += [f"{work[i].name}: {text}" for i, text in list(errors.items())[:5]]
+    lines += [f"(and {len(errors) - 5} more)"] if len(errors) > 5 else []
+    return "\n".join(lines)
 
 
 def _check_names(work: Sequence[Item]) -> None:
-    seen: set[str] = set()
-    for item in work:
-        if item.name in seen:
-            raise ValueError(f"two items are named {item.name!r}; give each its own name.")
-        if Path(item.name).name != item.name or not item.name.isprintable():
-            raise ValueError(f"item name {item.name!r} is no plain file name; rename it.")
-        seen.add(item.name)
+    for name, count in Counter(item.name for item in work).items():
+        if count > 1:
+            raise ValueError(f"two items are named {name!r}; give each its own name.")
+        if Path(name).name != name or not name.isprintable():
+            raise ValueError(f"item name {name!r} is no plain file name; rename it.")
 
 
 # Keys
@@ -321,21 +314,18 @@ def code_of(path: Path) -> str:
 def _bare(text: str) -> str:
     tree = ast.parse(text)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
-            node
-        ):
+        kinds = ast.Module | ast.ClassDef | ast.FunctionDef
+        if isinstance(node, kinds) and ast.get_docstring(node):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
 
 
 def versions() -> dict[str, str]:
     """Return the installed versions of the packages that decide numbers."""
-    found = {}
+    found = dict.fromkeys(DECIDING, "not installed")
     for name in DECIDING:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
     return found
 
 
@@ -367,13 +357,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """
     target = Path(path)
     make_folder(target.parent)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".tmp-", suffix=target.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    # mkstemp is private by design; a result has the permissions any new file would have.
-    umask = os.umask(0)
-    os.umask(umask)
-    temporary.chmod(0o666 & ~umask)
+    temporary = target.with_name(f".tmp-{uuid.uuid4().hex}{target.suffix}")
+    temporary.touch(exist_ok=False)
     try:
         yield temporary
         os.replace(temporary, target)
@@ -395,6 +380,18 @@ def write_arrays(path: str | Path, **arrays: Any) -> Path:
     return Path(path)
 
 
+def read_arrays(path: str | Path, what: str = "file") -> dict[str, Any]:
+    """Return the arrays of an NPZ by name; `what` says in the error what is not there.
+
+    Raises
+    ------
+    FileNotFoundError
+        Naming the path and the remedy.
+    """
+    with np.load(_checks.existing_file(path, what), allow_pickle=False) as file:
+        return dict(file)
+
+
 def read_json(path: Path) -> Any:
     """Return what a JSON file holds; an empty dict where there is none."""
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -408,16 +405,13 @@ def make_folder(folder: Path) -> None:
     PermissionError, NotADirectoryError
         Naming the folder and the remedy.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        allowed = os.access(folder, os.W_OK)
-    except PermissionError:
-        allowed = False
-    except (FileExistsError, NotADirectoryError) as error:
-        raise NotADirectoryError(
-            f"{str(folder)!r} is, or lies in, a file; name a folder."
-        ) from error
-    if not allowed:
+    with suppress(PermissionError):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            text = f"{str(folder)!r} is, or lies in, a file; name a folder."
+            raise NotADirectoryError(text) from error
+    if not os.access(folder, os.W_OK):
         raise PermissionError(f"no permission to write in {str(folder)!r}; choose another folder.")
 
 
@@ -470,13 +464,9 @@ class Loky(Executor):
     """loky's reusable pool; a pool broken by a killed worker is replaced on the next submit."""
 
     def __init__(self, workers: int, threads: int) -> None:
-        self._options = {
-            "max_workers": workers,
-            "timeout": 60,
-            "initializer": limit_threads,
-            "initargs": (threads,),
-            "env": {"OMP_NUM_THREADS": str(threads)},
-        }
+        self._options: dict[str, Any] = {"max_workers": workers, "timeout": 60}
+        self._options |= {"initializer": limit_threads, "initargs": (threads,)}
+        self._options["env"] = {"OMP_NUM_THREADS": str(threads)}
 
     def _pool(self) -> Executor:
         from loky import get_reusable_executor

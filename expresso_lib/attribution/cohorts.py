@@ -56,9 +56,8 @@ def explain(
     """
     shown = study.recordings if recordings is None else recordings
     folder = next(iter(study.archives[recipe.input].values())).parent
-    work = explanation.items(
-        shown, folder, model_of, length=recipe.frames, step=study.step, dilation=study.dilation,
-        channels=[list(channel) for channel in channels], **options)  # fmt: skip
+    cutting = {"length": recipe.frames, "step": study.step, "dilation": study.dilation}
+    work = explanation.items(shown, folder, model_of, channels=channels, **cutting, **options)
     done = map(explanation.explain_item, work, out=out, describe=f"explaining ({out})")
     owner = shown.set_index("recording")["participant"]
     files = [(owner[one.item.name], one.item.name, one.path) for one in done]
@@ -85,13 +84,13 @@ def label_permuted(
     ``method`` on the own neutral frame and each of ``count`` models; their heads are kept below
     ``folder``.
     """
-    some = firsts(study.recordings).iloc[::3]
+    some, channels = firsts(study.recordings).iloc[::3], [(method, "own_neutral")]
     found = []
     for k in range(count):
-        dealt, where = experiments.dealt(study, k), f"explanations_permuted_{k}"
+        dealt = experiments.dealt(study, k)
         blind = experiments.fold_models(recipe, dealt, folder / f"permuted_{k}")
-        how = {"recordings": some, "channels": [(method, "own_neutral")]}
-        found.append(explain(study, recipe, blind, map=map, out=where, **how)[0])
+        how = {"map": map, "out": f"explanations_permuted_{k}", "recordings": some}
+        found.append(explain(study, recipe, blind, channels=channels, **how)[0])
     return found
 
 
@@ -121,11 +120,11 @@ def repeated(
     schemes = experiments.schemes(
         study.participants, folds=recipe.folds, repeats=repeats + 1, seed=recipe.seed
     )
+    some, channels = firsts(study.recordings), [(method, "own_neutral")]
     parts = []
     for k, part in schemes[schemes["repeat"] > 0].groupby("repeat"):
         model_of = experiments.fold_models(recipe, replace(study, schemes=part), folder / f"r{k}")
-        frames = explain(
-            study, recipe, model_of, map=map, out=f"explanations_repeat_{k}",
-            recordings=firsts(study.recordings), channels=[(method, "own_neutral")])[1]  # fmt: skip
+        how = {"map": map, "out": f"explanations_repeat_{k}", "recordings": some}
+        frames = explain(study, recipe, model_of, channels=channels, **how)[1]
         parts.append(frames.assign(repeat=k))
     return pd.concat(parts).merge(schemes, on=["participant", "repeat"])

@@ -41,6 +41,11 @@ class Channel:
     map: np.ndarray  # (F', H, W) float32 score points, on the aligned face; NaN where no clip
     model: str = "trained"  # or random_1, random_2, ...: the same network, weights shuffled
 
+    @property
+    def names(self) -> dict[str, str]:
+        """Method, baseline and model, as columns of a table."""
+        return {"method": self.method, "baseline": self.baseline, "model": self.model}
+
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
@@ -66,48 +71,39 @@ class Explanation:
         for channel in self.channels:
             table = pooling.region_table(channel.mass)
             row = table["clip"].to_numpy()
-            facts = {n: getattr(channel, n) for n in ("method", "baseline", "model")}
-            for name in ("output", "output_baseline", "delta", "complete"):
-                facts[name] = getattr(channel, name)[row]
-            table["clip"] = self.rows[row, 0]
-            parts.append(table.assign(**facts))
+            facts = {name: getattr(channel, name)[row] for name in _FACTS[:4]}
+            parts.append(table.assign(clip=self.rows[row, 0], **channel.names, **facts))
         return pd.concat(parts, ignore_index=True)
 
     def frame_table(self) -> pd.DataFrame:
         """One row per channel and frame of the recording, stitched: `pooling.frame_table`."""
-        tables = [
-            pooling.frame_table(c.mass, self.frames).assign(
-                method=c.method, baseline=c.baseline, model=c.model
-            )
-            for c in self.channels
-        ]
-        return pd.concat(tables, ignore_index=True)
+        parts = [pooling.frame_table(c.mass, self.frames).assign(**c.names) for c in self.channels]
+        return pd.concat(parts, ignore_index=True)
 
     def save(self, path: str | Path) -> Path:
         """Write NPZ; maps are rounded to 8 bits (for pictures), everything else is exact."""
-        arrays: dict[str, Any] = {"rows": self.rows, "frames": self.frames}
-        names = [[c.method, c.baseline, c.model] for c in self.channels]
-        head = {"neutral": self.neutral, "fps": self.fps, "channels": names}
+        names = [channel.names for channel in self.channels]
+        head = json.dumps({"neutral": self.neutral, "fps": self.fps, "channels": names})
+        arrays = {"rows": self.rows, "frames": self.frames, "head": np.array(head)}
         for number, channel in enumerate(self.channels):
             arrays |= {f"{number}_{k}": v for k, v in _channel_arrays(channel).items()}
-        arrays["head"] = np.array(json.dumps(head))
         return store.write_arrays(path, **arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as file:
-            head = json.loads(str(file["head"]))
-            channels = tuple(
-                _channel_of(names, {key: file[f"{number}_{key}"] for key in _STORED})
-                for number, names in enumerate(head["channels"])
-            )
-            return cls(file["rows"], file["frames"], head["neutral"], head["fps"], channels)
+        file = store.read_arrays(path, "explanation")
+        head = json.loads(str(file["head"]))
+        parts = [
+            {key.removeprefix(f"{k}_"): file[key] for key in file if key.startswith(f"{k}_")}
+            for k in range(len(head["channels"]))
+        ]
+        channels = tuple(map(_channel_of, head["channels"], parts))
+        return cls(file["rows"], file["frames"], head["neutral"], head["fps"], channels)
 
 
 _MASS = ("positive", "negative", "area")
 _FACTS = ("output", "output_baseline", "delta", "complete", "degenerate")
-_STORED = (*_MASS, *_FACTS, "map", "scale")
 
 
 def _channel_arrays(channel: Channel) -> dict[str, np.ndarray]:
@@ -119,14 +115,12 @@ def _channel_arrays(channel: Channel) -> dict[str, np.ndarray]:
     return arrays | {"map": levels.astype(np.int8), "scale": np.array(scale)}
 
 
-def _channel_of(names: Sequence[str], arrays: dict[str, np.ndarray]) -> Channel:
+def _channel_of(names: Mapping[str, Any], arrays: Mapping[str, Any]) -> Channel:
     levels = arrays["map"].astype(np.float32)
     levels[levels == -128] = np.nan
     mass = pooling.RegionMass(*(arrays[name] for name in _MASS))
-    facts = {name: arrays[name] for name in _FACTS}
-    method, baseline, network = names
     values = levels * (float(arrays["scale"]) / 127)
-    return Channel(method, baseline, mass=mass, map=values, model=network, **facts)
+    return Channel(**names, mass=mass, map=values, **{name: arrays[name] for name in _FACTS})
 
 
 def explain(
@@ -173,21 +167,19 @@ def explain(
     inputs = torch.from_numpy(clips.stack(archive, rows))
     calm, labels = calm_frames(archive), archive.face_regions[rows]
     neutral = references.neutral_frame(archive.landmarks)
-    networks: list[tuple[str, nn.Module]] = [("trained", model)]
+    blocks = {"regions": torch.from_numpy(archive.regions[rows]), "stretches": 4}
+
+    def channel(network: nn.Module, method: str, baseline: str) -> Channel:
+        asked = blocks | options if method in ("Occlusion", "ShapleySampling") else options
+        reference = references.of_recording(calm, baseline)
+        result = methods.attribute(network, inputs, method, reference, seed=seed, **asked)
+        return _pooled(result, baseline, archive, rows, labels)
+
+    found = [channel(model, *names) for names in channels]
     for number in range(1, randomised + 1):
         [(_, shuffled)] = references.randomised(model, seed=seed + number, depths=[-1])
-        networks.append((f"random_{number}", shuffled))
-    found = []
-    for name, network in networks:
-        for method, baseline in channels if name == "trained" else channels[:1]:
-            asked = dict(options)
-            if method in ("Occlusion", "ShapleySampling"):
-                asked = {"regions": torch.from_numpy(archive.regions[rows]), "stretches": 4} | asked
-            result = methods.attribute(
-                network, inputs, method, references.of_recording(calm, baseline), seed=seed, **asked
-            )
-            one = _pooled(result, baseline, archive, rows, labels)
-            found.append(one if name == "trained" else replace(one, map=one.map[:0], model=name))
+        one = channel(shuffled, *channels[0])
+        found.append(replace(one, map=one.map[:0], model=f"random_{number}"))
     return Explanation(rows, archive.source[rows], neutral, archive.fps, tuple(found))
 
 
@@ -273,12 +265,13 @@ def items(
         Of ``explain``.
     """
     known = clips.archived(recordings, folder, model_of, length=length, dilation=dilation)
-    first = ~known["participant"].duplicated()
+    known["networks"] = np.where(known["participant"].duplicated(), 0, randomised)
+    shared: dict[str, Any] = {"length": length, "dilation": dilation}
+    shared |= {"channels": [list(c) for c in channels]} | options
     return [
-        item(row.recording, row.archive, model_of[row.participant], length=length,
-             dilation=dilation, randomised=randomised if leads else 0,
-             channels=[list(c) for c in channels], **options)
-        for row, leads in zip(known.itertuples(), first)
+        item(row.recording, row.archive, model_of[row.participant], randomised=row.networks,
+             **shared)
+        for row in known.itertuples()
     ]  # fmt: skip
 
 
@@ -313,10 +306,10 @@ def tables(
         table["clip"] = [f"{recording}_{start:05d}" for start in table["clip"]]
         by_region.append(table.assign(**keys))
         by_frame.append(explained.frame_table().assign(**keys))
-    first = ["recipe", "participant", "recording", "method", "baseline"]
-    joined = [pd.concat(parts, ignore_index=True) for parts in (by_region, by_frame)]
-    ordered = [t[first + [c for c in t.columns if c not in first]] for t in joined]
-    return ordered[0], ordered[1]
+    first = [*keys, "method", "baseline"]
+    joined = (pd.concat(parts, ignore_index=True) for parts in (by_region, by_frame))
+    regions, frames = (t[[*first, *t.columns.difference(first, sort=False)]] for t in joined)
+    return regions, frames
 
 
 def enrichment(regions: pd.DataFrame) -> pd.DataFrame:

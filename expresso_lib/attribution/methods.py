@@ -10,7 +10,7 @@ than once; integrated (Sundararajan et al., 2017) and expected gradients (Erion 
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -130,26 +130,24 @@ def attribute(
     tensor([1., 1.])
     """
     _checks.one_of(method, METHODS, "method")
-    chosen = _options(options, clips)
-    _check_clips(clips)
-    many = method == "ExpectedGradients"
+    chosen = Options(**options)
+    _check_inputs(clips, chosen.regions)
     base = None
-    if many and not isinstance(baseline, str):
+    if method == "ExpectedGradients" and not isinstance(baseline, str):
         base = baseline if baseline.ndim == 5 else baseline[None]
     reference = references.clips_of(clips, baseline if base is None else base[:1])
     device = next((p.device for p in model.parameters()), clips.device)
     x, x0 = clips.to(device), reference.to(device)
     score = partial(score_of, model, output=output)
     with torch.no_grad():
-        found = torch.cat([score(part) for part in x.split(internal_batch_size)])
+        found = _in_parts(score, x, internal_batch_size)
         if base is None:
             shared = len(x0) > 1 and x0.stride(0) == 0
-            parts = (x0[:1] if shared else x0).split(internal_batch_size)
-            zero = torch.cat([score(part) for part in parts]).expand(len(x))
+            zero = _in_parts(score, x0[:1] if shared else x0, internal_batch_size).expand(len(x))
         else:
             x0 = base.to(x)
-            zero = torch.stack([score(one[None].expand_as(x[:1])) for one in x0]).mean().expand(
-                len(x))  # fmt: skip
+            alone = torch.stack([score(one[None].expand_as(x[:1])) for one in x0])
+            zero = alone.mean().expand(len(x))
     explain = _EXPLAINERS[method]
     values = explain(model, score, x, x0, internal_batch_size, chosen).detach().float().cpu()
     name = baseline if isinstance(baseline, str) else "tensor"
@@ -194,16 +192,11 @@ def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> T
     return score
 
 
-def _options(options: dict[str, Any], clips: Tensor) -> Options:
-    chosen = Options(**options)
-    want = (clips.shape[0], *clips.shape[2:])
-    if chosen.regions is not None and tuple(chosen.regions.shape) != want:
-        raise ValueError(f"regions {tuple(chosen.regions.shape)} do not fit clips; they must be "
+def _check_inputs(clips: Tensor, regions: Tensor | None) -> None:
+    want = (*clips.shape[:1], *clips.shape[2:])
+    if regions is not None and tuple(regions.shape) != want:
+        raise ValueError(f"regions {tuple(regions.shape)} do not fit clips; they must be "
                          f"(N, T, H, W) {want}.")  # fmt: skip
-    return chosen
-
-
-def _check_clips(clips: Tensor) -> None:
     if clips.ndim != 5 or not len(clips):
         raise ValueError(f"clips {tuple(clips.shape)} must be (N, C, T, H, W), at least one.")
     if not clips.is_floating_point():
@@ -227,12 +220,12 @@ def gradient(score: Callable[[Tensor], Tensor], clips: Tensor) -> Tensor:
 
 
 def _deeplift(model, score, x, x0, limit, chosen) -> Tensor:
-    shared = x0[:1].contiguous() if x0.stride(0) == 0 else None
+    shared = x0.stride(0) == 0
     found: list[Tensor] = []
     with _rescaled(model) as rescale:
         for part, base in zip(x.split(limit), x0.split(limit)):
-            if shared is None or not found:
-                rescale.compare(score, base if shared is None else shared)
+            if not (shared and found):
+                rescale.compare(score, base[:1].contiguous() if shared else base)
             found.append(rescale.gradient(score, part) * (part - base))
     return torch.cat(found)
 
@@ -240,9 +233,8 @@ def _deeplift(model, score, x, x0, limit, chosen) -> Tensor:
 class _Rescale:
     """DeepLift's rule: an activation's slope is Δout / Δin against the reference's pass."""
 
-    def __init__(self) -> None:
-        self.seen: list[tuple[Tensor, Tensor]] = []
-        self.call = -1  # below 0 the reference passes
+    seen: list[tuple[Tensor, Tensor]]
+    call: int  # below 0 the reference passes
 
     def compare(self, score: Callable[[Tensor], Tensor], reference: Tensor) -> None:
         """Note what every activation makes of the reference."""
@@ -292,18 +284,14 @@ class _WithSlope(torch.autograd.Function):
 
 @contextmanager
 def _rescaled(model: nn.Module) -> Iterator[_Rescale]:
-    layers = [module for module in model.modules() if isinstance(module, ELEMENTWISE)]
-    inplace: list[bool] = [getattr(layer, "inplace", False) for layer in layers]
     rescale = _Rescale()
-    hooks = [layer.register_forward_hook(rescale.hook) for layer in layers]
-    try:
-        for layer in layers:
-            layer.inplace = False
+    with ExitStack() as undone:
+        for layer in model.modules():
+            if isinstance(layer, ELEMENTWISE):
+                undone.enter_context(layer.register_forward_hook(rescale.hook))
+                undone.callback(setattr, layer, "inplace", getattr(layer, "inplace", False))
+                layer.inplace = False
         yield rescale
-    finally:
-        for layer, was, hook in zip(layers, inplace, hooks):
-            hook.remove()
-            layer.inplace = was
 
 
 def _along(score, x, places, limit) -> Tensor:
@@ -311,8 +299,8 @@ def _along(score, x, places, limit) -> Tensor:
     total = torch.zeros_like(x)
     for base, share, weight in places:
         gap = x - base
-        slopes = [gradient(score, part) for part in (x - (1 - share) * gap).split(limit)]
-        total += weight * torch.cat(slopes) * gap
+        slopes = _in_parts(partial(gradient, score), x - (1 - share) * gap, limit)
+        total += weight * slopes * gap
     return total
 
 
@@ -333,7 +321,7 @@ def _expected_gradients(model, score, x, x0, limit, chosen) -> Tensor:
 
 def _saliency(model, score, x, x0, limit, chosen) -> Tensor:
     # Signed: the sign says in which direction the score would move.
-    return torch.cat([gradient(score, part) for part in x.split(limit)])
+    return _in_parts(partial(gradient, score), x, limit)
 
 
 def _input_x_gradient(model, score, x, x0, limit, chosen) -> Tensor:
@@ -365,9 +353,9 @@ def _occlusion(model, score, x, x0, limit, chosen) -> Tensor:
     blocks, parts, count = _blocks(chosen, x)
     worth = torch.zeros(len(x), parts * count, device=x.device)
     with torch.no_grad():
-        whole = _scores(score, x, limit)
+        whole = _in_parts(score, x, limit)
         for block in blocks.unique().tolist():
-            worth[:, block] = whole - _scores(score, torch.where(blocks == block, x0, x), limit)
+            worth[:, block] = whole - _in_parts(score, torch.where(blocks == block, x0, x), limit)
     return _laid_out(worth, blocks, x, x0)
 
 
@@ -384,7 +372,7 @@ def _shapley(model, score, x, x0, limit, chosen) -> Tensor:
     ways = max(1, round(chosen.passes / (2 * parts * count))) * 2 if count > 1 else 2
     worth = torch.zeros(len(x), parts * count, device=x.device)
     with torch.no_grad():
-        start, end = _scores(score, x0, limit), _scores(score, x, limit)
+        start, end = _in_parts(score, x0, limit), _in_parts(score, x, limit)
         for way in range(ways):
             if way % 2 == 0:
                 forth = [stretch * count + region for stretch in range(parts)
@@ -396,19 +384,19 @@ def _shapley(model, score, x, x0, limit, chosen) -> Tensor:
                 if not inside.any():
                     continue
                 shown = torch.where(inside, x, shown)
-                after = end if place == len(order) - 1 else _scores(score, shown, limit)
+                after = end if place == len(order) - 1 else _in_parts(score, shown, limit)
                 worth[:, block] += (after - before) / ways
                 before = after
     return _laid_out(worth, blocks, x, x0)
 
 
-def _scores(score, clips: Tensor, limit: int) -> Tensor:
-    return torch.cat([score(part) for part in clips.split(limit)])
+def _in_parts(function, clips: Tensor, limit: int) -> Tensor:
+    return torch.cat([function(part) for part in clips.split(limit)])
 
 
 def _grad_cam(model, score, x, x0, limit, chosen) -> Tensor:
     explainer = attr.LayerGradCam(score, _last_map(model, x[:1]))
-    coarse = torch.cat([explainer.attribute(part).detach() for part in x.split(limit)])
+    coarse = _in_parts(explainer.attribute, x, limit).detach()
     if coarse.ndim == 4:  # an image layer: its batch is every frame of every clip
         coarse = coarse.reshape(len(x), -1, *coarse.shape[-2:])[:, None]
     fine = functional.interpolate(coarse, size=x.shape[2:], mode="trilinear")
@@ -423,14 +411,11 @@ def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
         if output.ndim in (4, 5) and min(output.shape[-2:]) > 1:
             found.append(module)
 
-    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Conv3d)]
-    hooks = [layer.register_forward_hook(note) for layer in layers]
-    try:
-        with torch.no_grad():
-            model(clip)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks, torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.Conv2d | nn.Conv3d):
+                hooks.enter_context(module.register_forward_hook(note))
+        model(clip)
     if not found:
         raise ModelError(
             "LayerGradCam needs a convolution that keeps a map; use IntegratedGradients instead."

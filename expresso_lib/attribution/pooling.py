@@ -128,11 +128,10 @@ def enrichment(mass: np.ndarray, area: np.ndarray) -> np.ndarray:
     0.99
     """
     mass, area = np.abs(np.asarray(mass, float)), np.asarray(area, float)
-    if mass.shape != area.shape or mass.shape[-1:] != (len(anatomy.REGIONS),):
-        raise ValueError(
-            f"mass {mass.shape} and area {area.shape} must both be (..., {len(anatomy.REGIONS)})."
-        )
-    face = [i for i in range(len(anatomy.REGIONS)) if i != BACKGROUND]
+    count = len(anatomy.REGIONS)
+    if mass.shape != area.shape or mass.shape[-1:] != (count,):
+        raise ValueError(f"mass {mass.shape} and area {area.shape} must both be (..., {count}).")
+    face = [i for i in range(count) if i != BACKGROUND]
     mean = density(mass[..., face].sum(-1), area[..., face].sum(-1))[..., None]
     found = density(mass, area) + PSEUDO * mean
     with np.errstate(invalid="ignore", divide="ignore"):

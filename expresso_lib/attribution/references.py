@@ -60,7 +60,7 @@ def clips_of(clips: Tensor, baseline: str | Tensor) -> Tensor:
                              "tensor that attribution.of_recording() gives.")  # fmt: skip
         _checks.one_of(baseline, OF_CLIP, "baseline")
         return (
-            torch.zeros_like(clips[:1]).expand_as(clips) if baseline == "zero" else blurred(clips)
+            blurred(clips) if baseline == "blur" else torch.zeros_like(clips[:1]).expand_as(clips)
         )
     if not torch.isfinite(baseline).all():
         raise ValueError("baseline holds NaN or infinite values; take it from a frame with a face.")
@@ -160,9 +160,8 @@ def randomised(
     changed = copy.deepcopy(model)
     generator = torch.Generator().manual_seed(seed)
     layers = [m for m in changed.modules() if list(m.parameters(recurse=False))]
-    wanted = (
-        range(1, len(layers) + 1) if depths is None else {d % (len(layers) + 1) for d in depths}
-    )
+    every = range(1, len(layers) + 1)
+    wanted = every if depths is None else {depth % (len(layers) + 1) for depth in depths}
     for number, layer in enumerate(reversed(layers), start=1):
         with torch.no_grad():
             for weights in layer.parameters(recurse=False):

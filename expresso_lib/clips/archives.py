@@ -25,13 +25,10 @@ INPUTS = ("face", "composite")
 # Points that expression moves least: eye corners, root and base of the nose. Where they come to
 # lie in the crop, as shares of its side: a tight face from above the brows to the chin.
 STABLE = (36, 39, 42, 45, 27, 31, 33, 35)
-TEMPLATE = np.stack(
-    [
-        (0.24, 0.40, 0.60, 0.76, 0.5, 0.42, 0.5, 0.58),
-        (0.315, 0.32, 0.32, 0.315, 0.315, 0.57, 0.59, 0.57),
-    ],
-    axis=1,
-)
+TEMPLATE = np.array([
+    (0.24, 0.315), (0.40, 0.32), (0.60, 0.32), (0.76, 0.315),
+    (0.5, 0.315), (0.42, 0.57), (0.5, 0.59), (0.58, 0.57),
+])  # fmt: skip
 # The composite magnifies and its tiles reach beyond the face: it is sampled from a picture this
 # much finer than the aligned face and wider by this share of its side on each side.
 FINER, WIDER = 3, 0.25
@@ -93,8 +90,7 @@ class ClipArchive:
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote."""
-        with np.load(_checks.existing_file(path, "clip archive"), allow_pickle=False) as file:
-            arrays: dict[str, Any] = {name: file[name] for name in file.files}
+        arrays = store.read_arrays(path, "clip archive")
         return cls(**arrays | {"fps": float(arrays["fps"]), "input": str(arrays["input"])})
 
 
@@ -157,12 +153,11 @@ def archived(
         Of the clip; shorter recordings are left out.
     """
     ordered = recordings[recordings["participant"].isin(list(people))]
-    ordered = ordered.sort_values(["participant", "recording"])
+    ordered = ordered.sort_values(["participant", "recording"], ignore_index=True)
     files = [Path(folder) / f"{name}.npz" for name in ordered["recording"]]
-    ordered = ordered.assign(archive=files)
     span = (length - 1) * dilation + 1
-    holds = [path.is_file() and ClipArchive.rows(path) >= span for path in ordered["archive"]]
-    return ordered[holds].reset_index(drop=True)
+    holds = [path.is_file() and ClipArchive.rows(path) >= span for path in files]
+    return ordered.assign(archive=files)[holds].reset_index(drop=True)
 
 
 def resample(times: np.ndarray, rate: float) -> np.ndarray:
@@ -213,11 +208,10 @@ def align(landmarks: np.ndarray, size: int) -> np.ndarray:
     away = here - centre
     turn = (away.conj() * (target - target.mean())).sum(axis=1) / (np.abs(away) ** 2).sum(axis=1)
     shift = target.mean() - turn * centre[:, 0]
-    at = np.flatnonzero(found)
-    parts = (turn.real, turn.imag, shift.real, shift.imag)
-    cos, sin, x, y = (np.interp(np.arange(len(found)), at, part) for part in parts)
-    rows = np.stack([cos, -sin, x], -1), np.stack([sin, cos, y], -1)
-    return np.stack(rows, axis=1).astype(np.float32)
+    transform = np.full((len(found), 2, 3), np.nan)
+    transform[found, 0] = np.stack([turn.real, -turn.imag, shift.real], axis=-1)
+    transform[found, 1] = np.stack([turn.imag, turn.real, shift.imag], axis=-1)
+    return _filled(transform).astype(np.float32)
 
 
 def steady(landmarks: np.ndarray, fps: float) -> np.ndarray:
@@ -226,13 +220,10 @@ def steady(landmarks: np.ndarray, fps: float) -> np.ndarray:
     Crops that follow these hold still while the head moves: its movement stays in the picture,
     and the jitter of a tracker does not come in.
     """
-    reach = STEADY * fps
     found = np.isfinite(landmarks).all(axis=(1, 2))
     known = np.where(found[:, None, None], landmarks, 0).reshape(len(landmarks), -1)
-    both = np.column_stack([known, found])
-    soft = ndimage.gaussian_filter1d(
-        both.astype(np.float64), reach, axis=0, mode="constant", truncate=2.5
-    )
+    both, how = np.column_stack([known, found]).astype(np.float64), {"mode": "constant"}
+    soft = ndimage.gaussian_filter1d(both, STEADY * fps, axis=0, truncate=2.5, **how)
     with np.errstate(invalid="ignore", divide="ignore"):
         points = soft[:, :-1] / np.where(soft[:, -1:] > 1e-9, soft[:, -1:], np.nan)
     return points.reshape(landmarks.shape).astype(np.float32)
@@ -313,32 +304,21 @@ def assemble(
     maps = None
     if input == "composite":
         maps = np.stack([regions.composite_map(one, size) for one in filled])
-    frames, read = _warped(pictures, source, transform, size, maps)
-    aligned[~read] = np.nan
+    frames, lost = np.zeros((len(source), size, size, 3), np.uint8), np.ones(len(source), bool)
+    for number, image in pictures:
+        row = int(np.searchsorted(source, number))
+        lost[row] = False
+        frames[row] = _seen(image, transform[row], size, None if maps is None else maps[row])
+    aligned[lost] = np.nan
     labels = _labels(filled, size, maps)
     return ClipArchive(frames, source, aligned, transform, labels, float(fps), input, maps)
 
 
-def _warped(
-    pictures: Iterable[tuple[int, np.ndarray]],
-    source: np.ndarray,
-    transform: np.ndarray,
-    size: int,
-    maps: np.ndarray | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    frames = np.zeros((len(source), size, size, 3), np.uint8)
-    read = np.zeros(len(source), bool)
-    for number, image in pictures:
-        row = int(np.searchsorted(source, number))
-        read[row] = True
-        if maps is None:
-            frames[row] = video.warp(image, transform[row], size)
-        else:
-            frames[row] = _composite(image, transform[row], size, maps[row])
-    return frames, read
-
-
-def _composite(image: np.ndarray, transform: np.ndarray, size: int, way: np.ndarray) -> np.ndarray:
+def _seen(
+    image: np.ndarray, transform: np.ndarray, size: int, way: np.ndarray | None
+) -> np.ndarray:
+    if way is None:
+        return video.warp(image, transform, size)
     edge = round(WIDER * size)
     wide = transform.copy()
     wide[:, 2] += edge
@@ -396,23 +376,20 @@ class Rerendering:
         change = np.stack([frame.landmarks for frame in drawn]) - own
         tracked, fps = self._tracked(), self.archive.fps
         guide = steady(tracked, fps)[rows]
-        if self._head_differs(script):
+        then, now = (np.hstack([one.pose, one.shift]) for one in (self.script, script))
+        if not np.array_equal(then, now):
             # The crop follows the head slowly, that of the change as that of the recording.
             moved = np.full_like(tracked, np.nan)
             moved[rows] = change
             guide = guide + steady(moved, fps)[rows]
         pictures = zip(source.tolist(), (frame.image for frame in drawn))
-        size, input = self.archive.frames.shape[1], self.archive.input
-        points = tracked[rows] + change
-        return assemble(
-            pictures, source, points, fps=fps, size=size, input=input, guide=guide
-        ).frames
-
-    def _head_differs(self, script: Any) -> bool:
-        return not all(
-            np.array_equal(getattr(script, name), getattr(self.script, name))
-            for name in ("pose", "shift")
+        points, side, input = (
+            tracked[rows] + change,
+            self.archive.frames.shape[1],
+            self.archive.input,
         )
+        how: dict[str, Any] = {"fps": fps, "size": side, "input": input, "guide": guide}
+        return assemble(pictures, source, points, **how).frames
 
     def _tracked(self) -> np.ndarray:
         """The recording's tracked landmarks (F', 68, 2), pixels of what is rendered here."""
@@ -424,10 +401,8 @@ class Rerendering:
 
     def _render(self, script: Any, frames: np.ndarray) -> list[Any]:
         """Frames of a script; what shows the same as before is not rendered again."""
-        states = zip(script.au[frames], script.gaze[frames], script.pose[frames],
-                     script.shift[frames])  # fmt: skip
-        keys = [(int(f), script.headset, *(part.tobytes() for part in state))
-                for f, state in zip(frames, states)]  # fmt: skip
+        states = (script.au, script.gaze, script.pose, script.shift)
+        keys = [(int(f), script.headset, *(part[f].tobytes() for part in states)) for f in frames]
         new = [key for key in dict.fromkeys(keys) if key not in self._drawn]
         drawn = rendered.render(script, size=self.size, frames=[key[0] for key in new])
         self._drawn |= dict(zip(new, drawn))
@@ -436,9 +411,8 @@ class Rerendering:
 
 def stack(archive: ClipArchive, frames: np.ndarray) -> np.ndarray:
     """Clips as a model takes them, float32 (N, 3, T, H, W) in 0 to 1, of windows (N, T)."""
-    return np.ascontiguousarray(
-        archive.frames[frames].transpose(0, 4, 1, 2, 3).astype(np.float32) / 255
-    )
+    shown = archive.frames[frames].transpose(0, 4, 1, 2, 3)
+    return np.ascontiguousarray(shown.astype(np.float32) / 255)
 
 
 def clip_table(
@@ -522,11 +496,9 @@ def folds(participants: pd.DataFrame, n_folds: int, *, seed: int) -> pd.DataFram
             "at most one per participant."
         )
     rng = np.random.default_rng(seed)
-    order = participants.assign(draw=rng.permutation(len(participants)))
-    severity = order.groupby("band")["score"].transform("mean")
-    order = order.assign(severity=severity).sort_values(["severity", "band", "draw"])
+    severity = participants.groupby("band")["score"].transform("mean")
+    order = participants.assign(draw=rng.permutation(len(participants)), severity=severity)
+    order = order.sort_values(["severity", "band", "draw"])
     # Dealing goes on from band to band: the folds stay level in every band and in all.
-    dealt = rng.permutation(n_folds)[np.arange(len(order)) % n_folds]
-    return pd.DataFrame(
-        {"participant": order["participant"].to_numpy(), "fold": dealt}
-    ).sort_values("participant", ignore_index=True)
+    order = order.assign(fold=rng.permutation(n_folds)[np.arange(len(order)) % n_folds])
+    return order[["participant", "fold"]].sort_values("participant", ignore_index=True)

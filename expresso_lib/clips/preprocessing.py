@@ -104,12 +104,12 @@ def track_items(recordings: pd.DataFrame, tracker: str, **recipe: Any) -> list[s
     tracker : one of `TRACKERS`; the truth (NPZ) or the table (CSV) lies beside the video.
     recipe : smoothing (frames), and for networks what `recipe_of` takes.
     """
-    beside = {"tables": _table_of, "simulated": _truth_of}.get(tracker)
-    items = []
-    for _, row in recordings.iterrows():
-        inputs = (Path(row["path"]),) + (() if beside is None else (beside(row),))
-        items.append(store.Item(row["recording"], {"tracker": tracker} | recipe, inputs))
-    return items
+    beside = {"tables": [_table_of], "simulated": [_truth_of]}.get(tracker, [])
+    return [
+        store.Item(row["recording"], {"tracker": tracker} | recipe,
+                   (Path(row["path"]), *(place(row) for place in beside)))
+        for _, row in recordings.iterrows()
+    ]  # fmt: skip
 
 
 def _truth_of(row: pd.Series) -> Path:
@@ -118,9 +118,8 @@ def _truth_of(row: pd.Series) -> Path:
 
 def _table_of(row: pd.Series) -> Path:
     given = row.get("au_table")
-    if isinstance(given, str) and given:
-        return Path(given)
-    return Path(row["path"]).with_suffix(".csv")
+    beside = Path(row["path"]).with_suffix(".csv")
+    return Path(given) if isinstance(given, str) and given else beside
 
 
 def make_track(item: store.Item, path: Path) -> None:
@@ -137,18 +136,12 @@ def make_track(item: store.Item, path: Path) -> None:
             item.inputs[1], n_frames=info.n_frames, fps=info.fps, size=(info.width, info.height)
         )
     else:
-        track = _simulated_track(item.inputs[1], info.fps, zlib.crc32(item.name.encode()), recipe)
+        known, seed = truths.read(item.inputs[1]), zlib.crc32(item.name.encode())
+        track = faces.simulate(known.landmarks, info.fps, seed=seed, **recipe)
+        # Seen from the camera: the eyes turn in the head, and the head turns.
+        seen = np.where(track.found[:, None], np.radians(known.gaze + known.pose[:, :2]), np.nan)
+        track = replace(track, signals=dict(zip(tables.GAZE, seen.T.astype(np.float32))))
     faces.smooth(track, smoothing).save(path)
-
-
-def _simulated_track(
-    truth: Path, fps: float, seed: int, recipe: Mapping[str, Any]
-) -> faces.FaceTrack:
-    known = truths.read(truth)
-    track = faces.simulate(known.landmarks, fps, seed=seed, **recipe)
-    # Seen from the camera: the eyes turn in the head, and the head turns.
-    seen = np.where(track.found[:, None], np.radians(known.gaze + known.pose[:, :2]), np.nan)
-    return replace(track, signals=dict(zip(tables.GAZE, seen.T.astype(np.float32))))
 
 
 def _networks_track(path: Path, recipe: Mapping[str, Any]) -> faces.FaceTrack:
@@ -156,8 +149,7 @@ def _networks_track(path: Path, recipe: Mapping[str, Any]) -> faces.FaceTrack:
 
     names = {"detect_every": "every", "detect_side": "side", "flip": "flip"}
     how = {field: recipe[name] for name, field in names.items() if name in recipe}
-    place = ("weights_folder", "device", "precision")
-    where = {name: recipe[name] for name in place if name in recipe}
+    where = {k: recipe[k] for k in ("weights_folder", "device", "precision") if k in recipe}
     files = tuple(sorted(dict(recipe.get("files", {})).items()))
     return s3fd_fan.track(path, _networks(files, **where), s3fd_fan.Options(**how))
 
@@ -215,11 +207,9 @@ def kept(recordings: pd.DataFrame, report: pd.DataFrame) -> pd.DataFrame:
 
 def smoothing_effect(tracks: Mapping[str, faces.FaceTrack], frames: float) -> pd.DataFrame:
     """Jitter of every track as it is and smoothed with `frames`: recording, before, after."""
-    rows = [
-        (name, faces.jitter(track), faces.jitter(faces.smooth(track, frames)))
-        for name, track in tracks.items()
-    ]
-    return pd.DataFrame(rows, columns=["recording", "before", "after"])
+    table = pd.DataFrame({"recording": list(tracks)})
+    table["before"] = [faces.jitter(track) for track in tracks.values()]
+    return table.assign(after=[faces.jitter(faces.smooth(one, frames)) for one in tracks.values()])
 
 
 def true_track(path: str | Path, fps: float) -> faces.FaceTrack | None:
@@ -281,8 +271,7 @@ def frame_table(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack])
         who, path = known.loc[name, ["participant", "path"]]
         about = {"participant": who, "recording": name, "frame": np.arange(track.n_frames)}
         about |= {"time": video.probe(path).times, "found": track.found}
-        about |= {"confidence": track.confidence} | _head(track)
-        parts.append(pd.DataFrame(about))
+        parts.append(pd.DataFrame(about | {"confidence": track.confidence} | _head(track)))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -309,11 +298,11 @@ def au_table(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack]) ->
     recordings : columns participant, recording, path.
     tracks : recording -> its track, for proxies and the number of frames.
     """
-    parts = []
-    for _, row in recordings.iterrows():
-        series = _au_series(row, tracks[row["recording"]])
-        names = {"participant": row["participant"], "recording": row["recording"]}
-        parts.append(action_units.tidy(series, **names))
+    parts = [
+        action_units.tidy(_au_series(row, tracks[row["recording"]]), participant=row["participant"],
+                          recording=row["recording"])
+        for _, row in recordings.iterrows()
+    ]  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
 
@@ -337,12 +326,10 @@ def proxy_agreement(
     Empty where the recordings have no truth.
     """
     parts = []
-    for row in recordings.itertuples():
-        if not Path(str(row.path)).with_suffix(".npz").is_file():
-            continue
-        series = action_units.of_track(tracks[str(row.recording)])
-        truth = action_units.from_truth(Path(str(row.path)).with_suffix(".npz"))
-        parts.append(action_units.agreement(series, truth))
+    for _, row in recordings.iterrows():
+        if _truth_of(row).is_file():
+            series, truth = tracks[row["recording"]], action_units.from_truth(_truth_of(row))
+            parts.append(action_units.agreement(action_units.of_track(series), truth))
     pairs = pd.concat(parts) if parts else pd.DataFrame({"au": [], "r": []})
     r = pairs.groupby("au", sort=False)["r"]
     columns = {"r": r.median(), "low": r.quantile(0.1), "high": r.quantile(0.9)}

@@ -39,16 +39,14 @@ def read(folder: Path, *, tables: str = "", faces_may_be_shown: bool = False) ->
     problems = core.Problems()
     labels = _labels(root, problems)
     rows = []
-    for path in core.files_below(root, SUFFIXES):
-        match = VIDEO.fullmatch(Path(path).stem)
-        if match is None:
-            problems.add(path, "its name is not {participant}_{session}_{task}_video",
-                         core.LEFT_OUT, "Restore the name the corpus gave it.")  # fmt: skip
-            continue
-        participant, session, task = match[1], match[2], match[3].capitalize()
+    why = "its name is not {participant}_{session}_{task}_video"
+    remedy = "Restore the name the corpus gave it."
+    for path, name in core.named_videos(root, SUFFIXES, VIDEO, problems, why, remedy):
+        participant, session, task = name[1], name[2], name[3].capitalize()
+        split = (SPLITS[part] for part in Path(path.casefold()).parts if part in SPLITS)
         rows.append({
             "participant": participant, "recording": f"{participant}_{session}_{task}",
-            "task": task, "session": int(session), "path": path, "split": _split(path),
+            "task": task, "session": int(session), "path": path, "split": next(split, ""),
             "score": labels.get((participant, session), ""),
         })  # fmt: skip
     if not rows:
@@ -58,13 +56,6 @@ def read(folder: Path, *, tables: str = "", faces_may_be_shown: bool = False) ->
     table["au_table"] = core.tables_for(table["path"], root, tables)
     return core.assemble(table, core.BDI_II, name="AVEC 2014", root=root, problems=problems,
                          faces_may_be_shown=faces_may_be_shown)  # fmt: skip
-
-
-def _split(path: str) -> str:
-    for part in Path(path).parts:
-        if part.casefold() in SPLITS:
-            return SPLITS[part.casefold()]
-    return ""
 
 
 def _labels(root: Path, problems: core.Problems) -> dict[tuple[str, str], str]:
@@ -79,8 +70,8 @@ def _labels(root: Path, problems: core.Problems) -> dict[tuple[str, str], str]:
         key = (match[1], match[2])
         if found.setdefault(key, text) != text:
             clash.add(key)
-            problems.add("_".join(key), "two label files of this session disagree", core.LEFT_OUT,
-                         "Keep the one from the organisers' final release.")  # fmt: skip
+            problems.left_out("_".join(key), "two label files of this session disagree",
+                              "Keep the one from the organisers' final release.")  # fmt: skip
     return {key: text for key, text in found.items() if key not in clash}
 
 
@@ -89,7 +80,7 @@ def _copies(table: pd.DataFrame, problems: core.Problems) -> pd.DataFrame:
     table = table.sort_values(["recording", "split", "path"], ascending=[True, False, True])
     copies = table["recording"].duplicated()
     for path in table.loc[copies, "path"]:
-        problems.add(path, "a second copy of a recording", core.LEFT_OUT, "One copy is enough.")
+        problems.left_out(path, "a second copy of a recording", "One copy is enough.")
     return table[~copies].reset_index(drop=True)
 
 
@@ -97,16 +88,15 @@ def _incomplete(table: pd.DataFrame, labels: dict[tuple[str, str], str],
                 problems: core.Problems) -> None:  # fmt: skip
     sessions = set(zip(table["participant"], table["session"].astype(str)))
     for key in sorted(set(labels) - sessions):
-        problems.add("_".join(key), "a label without a video", core.KEPT, "Copy its videos too.")
-    for _, session in table.groupby(["participant", "session"]):
-        tasks = session["task"]
-        if len(tasks) == 1:
-            problems.add(session["recording"].iloc[0], f"only the task {tasks.iloc[0]} is there",
-                         core.KEPT, "Copy the other task's video.")  # fmt: skip
+        problems.kept("_".join(key), "a label without a video", "Copy its videos too.")
+    alone = ~table.duplicated(["participant", "session"], keep=False)
+    for row in table[alone].sort_values(["participant", "session"]).itertuples():
+        why = f"only the task {row.task} is there"
+        problems.kept(row.recording, why, "Copy the other task's video.")
     if len(table) != EXPECTED:
-        problems.add("AVEC 2014", f"{len(table)} videos instead of {EXPECTED}", core.KEPT,
-                     "A part is enough to try; results are those of the part.")  # fmt: skip
+        problems.kept("AVEC 2014", f"{len(table)} videos instead of {EXPECTED}",
+                      "A part is enough to try; results are those of the part.")  # fmt: skip
     shared = table[table["split"] != ""].groupby("participant")["split"].nunique()
     for participant in shared.index[shared > 1]:
-        problems.add(participant, "stands in more than one official split", core.KEPT,
-                     "Our folds keep all recordings of a participant together.")  # fmt: skip
+        problems.kept(participant, "stands in more than one official split",
+                      "Our folds keep all recordings of a participant together.")  # fmt: skip

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from io import StringIO
@@ -27,9 +27,7 @@ log = logging.getLogger(__name__)
 SAFE_NAME = re.compile(r"\w[\w .+@-]{0,99}")
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 MAX_TABLE_BYTES = 200 * 2**20
-LEFT_OUT, KEPT = "left out", "kept"
 GONE = "its video is not there"
-PROBLEM_COLUMNS = ("item", "problem", "consequence", "remedy")
 
 
 class CohortError(ValueError):
@@ -116,19 +114,13 @@ class ScoreScale:
         return replace(self, bands=bands, tertiles=True)
 
 
-def _bands(*edges: tuple[str, float, float]) -> tuple[Band, ...]:
-    return tuple(Band(*edge) for edge in edges)
-
-
-BDI_II = ScoreScale(
-    "BDI-II", 0, 63,
-    bands=_bands(("minimal", 0, 13), ("mild", 14, 19), ("moderate", 20, 28), ("severe", 29, 63)),
-)  # fmt: skip
-PHQ_9 = ScoreScale(
-    "PHQ-9", 0, 27,
-    bands=_bands(("minimal", 0, 4), ("mild", 5, 9), ("moderate", 10, 14),
-                 ("moderately severe", 15, 19), ("severe", 20, 27)),
-)  # fmt: skip
+BDI_II = ScoreScale("BDI-II", 0, 63, bands=(
+    Band("minimal", 0, 13), Band("mild", 14, 19), Band("moderate", 20, 28), Band("severe", 29, 63),
+))  # fmt: skip
+PHQ_9 = ScoreScale("PHQ-9", 0, 27, bands=(
+    Band("minimal", 0, 4), Band("mild", 5, 9), Band("moderate", 10, 14),
+    Band("moderately severe", 15, 19), Band("severe", 20, 27),
+))  # fmt: skip
 PUBLISHED = {BDI_II.bands: "; Beck, Steer & Brown, 1996",
              PHQ_9.bands: "; Kroenke, Spitzer & Williams, 2001"}  # fmt: skip
 KNOWN_SCALES = {"bdi": BDI_II, "bdiii": BDI_II, "bdi2": BDI_II, "phq9": PHQ_9}
@@ -140,14 +132,22 @@ class Problems:
 
     rows: list[tuple[str, str, str, str]] = field(default_factory=list)
 
-    def add(self, item: object, problem: str, consequence: str, remedy: str) -> None:
-        """Note one problem; control characters in names are shown, not printed."""
+    def left_out(self, item: object, problem: str, remedy: str) -> None:
+        """Note what keeps something out of the cohort."""
+        self._add(item, problem, "left out", remedy)
+
+    def kept(self, item: object, problem: str, remedy: str) -> None:
+        """Note what is odd about something that stays."""
+        self._add(item, problem, "kept", remedy)
+
+    def _add(self, item: object, problem: str, consequence: str, remedy: str) -> None:
+        # Control characters in names are shown, not printed.
         shown = str(item) if str(item).isprintable() else repr(str(item))
         self.rows.append((shown, problem, consequence, remedy))
 
     def table(self) -> pd.DataFrame:
         """Return item, problem, consequence (left out, kept), remedy."""
-        return pd.DataFrame(self.rows, columns=list(PROBLEM_COLUMNS))
+        return pd.DataFrame(self.rows, columns=["item", "problem", "consequence", "remedy"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,14 +197,12 @@ class Cohort:
         A participant's score, band and number of recordings are those of what is kept.
         """
         kept = self.recordings[self.recordings["recording"].isin(list(recordings))]
-        by_person = kept.groupby("participant")
-        people = self.participants[self.participants["participant"].isin(kept["participant"])]
-        score = people["participant"].map(by_person["score"].mean())
-        count = people["participant"].map(by_person.size())
-        people = people.assign(score=score, band=self.scale.band(score), n_recordings=count)
-        return replace(
-            self, recordings=kept.reset_index(drop=True), participants=people.reset_index(drop=True)
-        )
+        own = kept.groupby("participant")["score"].agg(["mean", "size"])
+        people = self.participants[self.participants["participant"].isin(own.index)]
+        people, own = people.reset_index(drop=True), own.loc[people["participant"]].reset_index()
+        band = self.scale.band(own["mean"])
+        people = people.assign(score=own["mean"], band=band, n_recordings=own["size"])
+        return replace(self, recordings=kept.reset_index(drop=True), participants=people)
 
     def save(self, folder: str | Path) -> Path:
         """Write three tables and a JSON; return the folder."""
@@ -236,8 +234,8 @@ def report_text(problems: pd.DataFrame, *, most: int = 20) -> str:
         return "Nothing is missing or odd."
     lines = []
     ordered = problems.sort_values("consequence", ascending=False, kind="stable")
-    for keys, group in ordered.groupby(["consequence", "problem", "remedy"], sort=False):
-        consequence, problem, remedy = keys
+    kinds = ordered.groupby(["consequence", "problem", "remedy"], sort=False)
+    for (consequence, problem, remedy), group in kinds:
         items = ", ".join(group["item"].head(most))
         more = f" and {len(group) - most} more" if len(group) > most else ""
         lines.append(f"- {len(group)} {consequence}: {problem}. {remedy} [{items}{more}]")
@@ -359,21 +357,21 @@ def assemble(
     participants = _participants(rows, people)
     varies = int((rows.groupby("participant")["score"].nunique() > 1).sum())
     if varies:
-        problems.add(name, f"{varies} of {len(participants)} participants have recordings with "
-                     "different scores; models learn each recording's, statistics over people "
-                     "take the mean", KEPT,
-                     "Nothing, if the score changes from recording to recording.")  # fmt: skip
+        problems.kept(name, f"{varies} of {len(participants)} participants have recordings with "
+                      "different scores; models learn each recording's, statistics over people "
+                      "take the mean",
+                      "Nothing, if the score changes from recording to recording.")  # fmt: skip
     if not scale.bands:
         scale = scale.with_tertiles(rows["score"])
     participants["band"] = scale.band(participants["score"])
     rows["band"] = scale.band(rows["score"])
     if len(participants) < 5 or rows["score"].nunique() < 2:
-        problems.add(name, f"{len(participants)} participants with {rows['score'].nunique()} "
-                     "different scores are too few for statistics", KEPT,
-                     "Take results as a rehearsal; add participants.")  # fmt: skip
+        problems.kept(name, f"{len(participants)} participants with {rows['score'].nunique()} "
+                      "different scores are too few for statistics",
+                      "Take results as a rehearsal; add participants.")  # fmt: skip
     order = ["participant", "recording", "task", "path", "score", "band", "fps", "n_frames"]
     rows["task"] = rows.get("task", "")
-    rows = rows[order + [column for column in rows if column not in order]]
+    rows = rows[[*order, *rows.columns.difference(order, sort=False)]]
     found = problems.table()
     log.info("%s: missing or odd: %d\n%s", name, len(found), report_text(found, most=5))
     return Cohort(participants, rows.reset_index(drop=True), scale, name, faces_may_be_shown,
@@ -384,7 +382,7 @@ def _drop(rows: pd.DataFrame, bad: Any, problems: Problems, problem: str, remedy
           column: str = "recording") -> pd.DataFrame:  # fmt: skip
     mask = np.asarray(bad, dtype=bool)
     for item in rows.loc[mask, column]:
-        problems.add(item, problem, LEFT_OUT, remedy)
+        problems.left_out(item, problem, remedy)
     return rows[~mask]
 
 
@@ -402,30 +400,26 @@ def _named(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
 def _single(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     same = rows.duplicated(keep="first")
     for item in rows.loc[same, "recording"]:
-        problems.add(item, "its row stands in the table more than once", KEPT, "Once is enough.")
+        problems.kept(item, "its row stands in the table more than once", "Once is enough.")
     rows = rows[~same]
-    rows = _told_apart(rows, problems)
+    shared = rows.groupby("recording")["participant"].transform("nunique") > 1
+    for item in rows.loc[shared, "recording"].unique():
+        problems.kept(item, "several participants have a recording of this name; it is called "
+                      "<participant>_<recording> here", "Nothing to do.")  # fmt: skip
+    names = rows["recording"].where(~shared, rows["participant"] + "_" + rows["recording"])
+    rows = rows.assign(recording=names)
     # Files on Windows and macOS do not tell A from a.
     twice = rows["recording"].str.casefold().duplicated(keep=False)
     return _drop(rows, twice, problems, "rows with different values share this recording's name",
                  "Decide which is right, or rename one.")  # fmt: skip
 
 
-def _told_apart(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
-    """Put the participant before recordings' names that several people share."""
-    people = rows.groupby("recording")["participant"].transform("nunique")
-    shared = people > 1
-    for item in rows.loc[shared, "recording"].unique():
-        problems.add(item, "several participants have a recording of this name; it is called "
-                     "<participant>_<recording> here", KEPT, "Nothing to do.")  # fmt: skip
-    names = rows["recording"].where(~shared, rows["participant"] + "_" + rows["recording"])
-    return rows.assign(recording=names)
-
-
 def _scored(rows: pd.DataFrame, scale: ScoreScale, problems: Problems) -> pd.DataFrame:
     values = rows["score"]
-    rows["score"] = values.astype(float) if values.dtype.kind in "fiu" else numbers(values)
-    blank = values.isna() if values.dtype.kind in "fiu" else values.astype(str).str.strip() == ""
+    if values.dtype.kind in "fiu":
+        blank, rows["score"] = values.isna(), values.astype(float)
+    else:
+        blank, rows["score"] = values.astype(str).str.strip() == "", numbers(values)
     rows = _drop(rows, blank, problems, "it has no score", "Add its score to the table.")
     rows = _drop(rows, rows["score"].isna(), problems, "its score is no plain number",
                  "Write it like 12 or 12.5.")  # fmt: skip
@@ -454,7 +448,7 @@ def _playable(rows: pd.DataFrame, root: Path, problems: Problems) -> pd.DataFram
             log.info("%s: %s", recording, error)
             damaged = "its video cannot be read (empty, cut short, or no video)"
             why = damaged if os.path.isfile(path) else GONE
-            problems.add(recording, why, LEFT_OUT, "Copy it again, or correct its path.")
+            problems.left_out(recording, why, "Copy it again, or correct its path.")
     rates, counts = zip(*found) if found else ((), ())
     rows = rows.assign(fps=np.array(rates, float), n_frames=np.array(counts, int))
     return rows[rows["n_frames"] > 0].assign(seconds=lambda t: (t["n_frames"] / t["fps"]).round(3))
@@ -462,15 +456,12 @@ def _playable(rows: pd.DataFrame, root: Path, problems: Problems) -> pd.DataFram
 
 def _same_content(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     """Leave out recordings whose very file another participant has too: it would leak."""
-    sizes = pd.Series([Path(path).stat().st_size for path in rows["path"]], rows.index)
-    suspects = sizes[sizes.duplicated(keep=False)].index
-    again = rows.loc[suspects]
-    bad: list[Any] = []
-    for _, group in again.groupby(again["path"].map(store.file_hash), sort=False):
-        if len(group) > 1 and group["participant"].nunique() > 1:
-            bad += list(group.index)
-        elif len(group) > 1:
-            bad += list(group.index[1:])
+    sizes = rows["path"].map(os.path.getsize)
+    again = rows[sizes.duplicated(keep=False)]
+    content = again["path"].map(store.file_hash)
+    # One person's first copy may stay; of several people's nobody knows whose it is.
+    owners = content.map(again.groupby(content)["participant"].nunique())
+    bad = again.index[content.duplicated() | owners.gt(1)]
     return _drop(rows, rows.index.isin(bad), problems,
                  "another recording holds the very same video",
                  "Find out whose it is; the same video may not count twice.")  # fmt: skip
@@ -482,22 +473,34 @@ def _participants(rows: pd.DataFrame, people: pd.DataFrame | None) -> pd.DataFra
     )
     if people is not None and len(people.columns) > 1:
         known = people.drop_duplicates("participant").astype({"participant": str})
-        known = known.drop(columns=[c for c in ("score", "band", "n_recordings") if c in known])
+        known = known.drop(columns=["score", "band", "n_recordings"], errors="ignore")
         table = table.merge(known, on="participant", how="left")
     first = ["participant", "score", "band", "age", "sex", "n_recordings"]
-    table = table.reindex(columns=[*first, *(c for c in table if c not in first)])
+    table = table.reindex(columns=[*first, *table.columns.difference(first, sort=False)])
     return table.fillna({"sex": ""})
 
 
 def two_places(rows: pd.DataFrame, problems: Problems) -> None:
     """Note participants whose videos lie in more than one folder: one person all the same."""
-    places = rows.assign(place=[str(Path(str(p)).parent) for p in rows["path"]])
-    for participant, group in places.groupby("participant")["place"]:
-        if group.nunique() > 1:
-            problems.add(participant, f"videos lie in {group.nunique()} folders "
-                         f"({', '.join(sorted(group.unique())[:4])}); treated as one participant, "
-                         "so never on two sides of a split", KEPT,
-                         "Rename one of them if they are two people.")  # fmt: skip
+    places = rows["path"].map(lambda path: str(Path(str(path)).parent))
+    for participant, folders in places.groupby(rows["participant"]).unique().items():
+        if len(folders) > 1:
+            problems.kept(participant, f"videos lie in {len(folders)} folders "
+                          f"({', '.join(sorted(folders)[:4])}); treated as one participant, "
+                          "so never on two sides of a split",
+                          "Rename one of them if they are two people.")  # fmt: skip
+
+
+def named_videos(
+    root: Path, suffixes: Sequence[str], name: re.Pattern[str], problems: Problems,
+    problem: str, remedy: str,
+) -> Iterator[tuple[str, re.Match[str]]]:  # fmt: skip
+    """Yield videos below `root` whose stem fits `name`; note what does not: problem, remedy."""
+    for path in files_below(root, suffixes):
+        if found := name.fullmatch(Path(path).stem):
+            yield path, found
+        else:
+            problems.left_out(path, problem, remedy)
 
 
 def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:
@@ -525,14 +528,10 @@ def tables_for(paths: pd.Series, root: Path, tables: str) -> list[str]:
     found = files_below(base, (".csv",))
     by_path = {_stem(path): path for path in found}
     videos, others = (Counter(os.path.basename(_stem(p)) for p in many) for many in (paths, found))
-    alone = {
-        name: path
-        for path in found
-        if videos[name := os.path.basename(_stem(path))] == others[name] == 1
-    }
-    chosen = [
-        by_path.get(stem, alone.get(os.path.basename(stem), "")) for stem in map(_stem, paths)
-    ]
+    by_name = {os.path.basename(stem): path for stem, path in by_path.items()}
+    alone = {name: path for name, path in by_name.items() if videos[name] == others[name] == 1}
+    stems = map(_stem, paths)
+    chosen = [by_path.get(stem, alone.get(os.path.basename(stem), "")) for stem in stems]
     return [str(base / path) if path else "" for path in chosen]
 
 

@@ -48,12 +48,12 @@ def read(folder: Path, *, emotion: str = "", tables: str = "",
     summary = _summary(root)
     rows["score"], reasons = _scores(rows["recording"], summary, emotion)
     for recording, reason in reasons.items():
-        problems.add(recording, reason, core.LEFT_OUT, "Nothing to do.")
+        problems.left_out(recording, reason, "Nothing to do.")
     rows = rows[~rows["recording"].isin(list(reasons))]
     absent = len(set(summary.index) - set(rows["recording"]) - set(reasons))
     if absent:
-        problems.add("CREMA-D", f"{absent} rated clips are not here (a part of the data)",
-                     core.KEPT, "A part is enough to try.")  # fmt: skip
+        problems.kept("CREMA-D", f"{absent} rated clips are not here (a part of the data)",
+                      "A part is enough to try.")  # fmt: skip
     rows["au_table"] = core.tables_for(rows["path"], root, tables)
     name = f"perceived intensity ({emotion})" if emotion else "perceived intensity"
     scale = core.ScoreScale(name, 0, 100)
@@ -64,27 +64,22 @@ def read(folder: Path, *, emotion: str = "", tables: str = "",
 
 def _clips(root: Path, problems: core.Problems) -> pd.DataFrame:
     rows = []
-    for path in core.files_below(root, SUFFIXES):
-        stem = Path(path).stem
-        match = CLIP.fullmatch(stem)
+    why = ("its name is not actor_sentence_emotion_level", "Restore its name.")
+    for path, name in core.named_videos(root, SUFFIXES, CLIP, problems, *why):
         with open(root / path, "rb") as stream:
             pointer = stream.read(len(POINTER)) == POINTER
-        reason, remedy = "", ""
-        if match is None:
-            reason, remedy = "its name is not actor_sentence_emotion_level", "Restore its name."
-        elif stem in KNOWN_BAD:
-            reason, remedy = "known to be damaged in the published data", "Nothing to do."
+        if name[0] in KNOWN_BAD:
+            problems.left_out(path, "known to be damaged in the published data", "Nothing to do.")
         elif pointer:
-            reason, remedy = "a Git-LFS pointer, not the video", "Run `expresso data fetch cremad`."
-        if reason or match is None:
-            problems.add(path, reason, core.LEFT_OUT, remedy)
-            continue
-        rows.append({"participant": match[1], "recording": stem, "task": match[2], "path": path,
-                     "acted_emotion": match[3], "acted_level": match[4]})  # fmt: skip
+            remedy = "Run `expresso data fetch cremad`."
+            problems.left_out(path, "a Git-LFS pointer, not the video", remedy)
+        else:
+            rows.append((name[1], name[0], name[2], path, name[3], name[4]))
     if not rows:
         raise core.CohortError(f"{root} holds no video named like 1001_DFA_ANG_XX.flv.\n"
                                + core.report_text(problems.table(), most=5))  # fmt: skip
-    return pd.DataFrame(rows).drop_duplicates("recording")
+    names = ["participant", "recording", "task", "path", "acted_emotion", "acted_level"]
+    return pd.DataFrame(rows, columns=names).drop_duplicates("recording")
 
 
 def _find(root: Path, name: str) -> Path | None:
@@ -106,22 +101,16 @@ def _scores(recordings: pd.Series, summary: pd.DataFrame, emotion: str
             ) -> tuple[list[float], dict[str, str]]:  # fmt: skip
     """Return each clip's intensity, and why a clip has none."""
     scores, reasons = [], {}
-    for recording in recordings:
-        score = np.nan
+    known = summary.reindex(recordings)[["facevote", "facelevel"]]
+    for recording, votes, levels in known.fillna("").itertuples():
+        levels = core.numbers(pd.Series(levels.split(":"))).tolist()
+        scores.append(_score(votes.split(":"), levels, emotion))
         if recording not in summary.index:
             reasons[recording] = "raters' votes are missing"
-        else:
-            row = summary.loc[recording]
-            votes = row["facevote"].split(":")
-            levels = core.numbers(pd.Series(row["facelevel"].split(":"))).tolist()
-            score = _score(votes, levels, emotion)
-            if np.isnan(score):
-                neutral = votes == ["N"]
-                reasons[recording] = (
-                    "seen as neutral, so it has no intensity of an emotion" if neutral
-                    else "raters' votes and levels do not fit together"
-                )  # fmt: skip
-        scores.append(score)
+        elif np.isnan(scores[-1]) and votes == "N":
+            reasons[recording] = "seen as neutral, so it has no intensity of an emotion"
+        elif np.isnan(scores[-1]):
+            reasons[recording] = "raters' votes and levels do not fit together"
     return scores, reasons
 
 
@@ -145,8 +134,8 @@ def _score(votes: list[str], levels: list[float], emotion: str) -> float:
 def _people(root: Path, problems: core.Problems) -> pd.DataFrame | None:
     path = _find(root, "VideoDemographics.csv")
     if path is None:
-        problems.add("VideoDemographics.csv", "is not there: age and sex are unknown", core.KEPT,
-                     "Run `expresso data fetch cremad`.")  # fmt: skip
+        problems.kept("VideoDemographics.csv", "is not there: age and sex are unknown",
+                      "Run `expresso data fetch cremad`.")  # fmt: skip
         return None
     table = core.read_table(path).rename(columns={"actorid": "participant"})
     core.need(table, ("participant", "age", "sex"), path)

@@ -37,7 +37,7 @@ def write_folder(folder: str | Path, recordings: pd.DataFrame) -> Path:
     """
     root = Path(folder)
     chosen = recordings.groupby("participant", sort=True).head(2)
-    people = list(chosen["participant"].unique()[:4])
+    people = chosen["participant"].unique()[:4]
     chosen = chosen[chosen["participant"].isin(people)].reset_index(drop=True)
     if len(chosen) < 8:
         raise core.CohortError("the example needs four participants with two recordings each.")
@@ -63,14 +63,12 @@ def _openface(truth: Path, path: Path) -> None:
     """Write a recording's truth as OpenFace would write its estimate."""
     known = truths.read(truth)
     points, units = known.landmarks.round(1), known.au.round(2)
-    names, fps = anatomy.AU_CODES, known.fps
-    frames = np.arange(len(points))
-    found = np.ones(len(points), int)
+    frames, found = np.arange(len(points)), np.ones(len(points), int)
     found[LOST] = 0
-    columns = {"frame": frames + 1, "face_id": 0, "timestamp": (frames / fps).round(3),
+    columns = {"frame": frames + 1, "face_id": 0, "timestamp": (frames / known.fps).round(3),
                "confidence": np.where(found, 0.98, 0.1), "success": found}  # fmt: skip
     columns |= dict(zip(tables.X_COLUMNS, points[..., 0].T))
     columns |= dict(zip(tables.Y_COLUMNS, points[..., 1].T))
-    columns |= {f"{name}_r": values * found for name, values in zip(names, units.T)}
+    columns |= {f"{code}_r": values * found for code, values in zip(anatomy.AU_CODES, units.T)}
     text = pd.DataFrame(columns).to_csv(index=False)
     store.write_text(path, text.replace(",", ", "))

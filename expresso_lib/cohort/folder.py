@@ -63,15 +63,14 @@ def read(
     core.two_places(rows, problems)
     rows["score"] = rows[column]
     scale = _scale(score, rows["score"], low, high, bands, problems)
-    extra = [c for c in ("age", "sex", "group") if c in rows]
-    people = rows[["participant", *extra]].copy()
+    people = rows[[c for c in ("participant", "age", "sex", "group") if c in rows]].copy()
     if "age" in people:
         people["age"] = core.numbers(people["age"])
     rows["au_table"] = core.tables_for(rows["path"], root, tables)
-    keep = ["participant", "recording", "path", "score", "au_table",
-            *[c for c in ("task", "split") if c in rows]]  # fmt: skip
+    keep = ["participant", "recording", "path", "score", "au_table", "task", "split"]
+    rows = rows[[c for c in keep if c in rows]]
     return core.assemble(
-        rows[keep], scale, name=name or root.resolve().name, root=root, problems=problems,
+        rows, scale, name=name or root.resolve().name, root=root, problems=problems,
         people=people, faces_may_be_shown=faces_may_be_shown,
     )  # fmt: skip
 
@@ -84,11 +83,8 @@ def _table(root: Path, table: str) -> Path:
         return found
     # OpenFace writes a table beside each video, under the video's name.
     videos = {Path(p).stem for p in core.files_below(root, VIDEO_SUFFIXES)}
-    tables = sorted(
-        p
-        for p in root.iterdir()
-        if p.suffix.casefold() == ".csv" and p.is_file() and p.stem not in videos
-    )
+    files = sorted(p for p in root.iterdir() if p.suffix.casefold() == ".csv" and p.is_file())
+    tables = [path for path in files if path.stem not in videos]
     if len(tables) != 1:
         names = ", ".join(p.name for p in tables) or "none (save a spreadsheet as CSV)"
         raise core.CohortError(
@@ -102,8 +98,8 @@ def _unlisted(root: Path, rows: pd.DataFrame, table: Path, problems: core.Proble
     listed = set(rows["path"])
     for path in core.files_below(root, VIDEO_SUFFIXES):
         if path not in listed:
-            problems.add(path, f"the video is not listed in {table.name}", core.LEFT_OUT,
-                         "Add a row with its participant and score.")  # fmt: skip
+            why = f"the video is not listed in {table.name}"
+            problems.left_out(path, why, "Add a row with its participant and score.")
 
 
 def _scale(
@@ -122,9 +118,9 @@ def _scale(
         )
     else:
         scale = core.ScoreScale(score, float(values.min()), float(values.max()))
-        problems.add(score, f"the score's range was not stated; {scale.low:g} to {scale.high:g} "
-                     "was taken from the table", core.KEPT,
-                     "State cohort.score_low and cohort.score_high.")  # fmt: skip
+        problems.kept(score, f"the score's range was not stated; {scale.low:g} to {scale.high:g} "
+                      "was taken from the table",
+                      "State cohort.score_low and cohort.score_high.")  # fmt: skip
     return replace(scale, bands=tuple(_band(text) for text in bands)) if bands else scale
 
 

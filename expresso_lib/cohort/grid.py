@@ -54,14 +54,14 @@ def read(folder: Path, *, tables: str = "", faces_may_be_shown: bool = False) ->
     for path in core.files_below(root, SUFFIXES):
         speaker, name = _key(path)
         if not speaker:
-            problems.add(path, "no folder of its path names a speaker (s1, s2, …)", core.LEFT_OUT,
-                         "Keep GRID's folders.")  # fmt: skip
+            why = "no folder of its path names a speaker (s1, s2, …)"
+            problems.left_out(path, why, "Keep GRID's folders.")
             continue
         row = {"participant": speaker, "recording": f"{speaker}_{name}", "path": path}
         try:
             rows.append(row | _measured(root, path, aligned.get((speaker, name))))
         except (core.CohortError, video.VideoError) as error:
-            problems.add(row["recording"], str(error), core.LEFT_OUT, "Copy it again.")
+            problems.left_out(row["recording"], str(error), "Copy it again.")
     if not rows:
         raise core.CohortError(
             f"{root} holds no GRID clip with its alignment, such as s1/bbaf2n.mpg and "

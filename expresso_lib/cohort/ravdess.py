@@ -10,7 +10,7 @@ from expresso_lib.cohort import core
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 # modality, vocal channel, emotion, intensity, statement, repetition, actor
-NAME = re.compile(r"(0[123])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(\d\d)")
+NAME = re.compile(r"(0[12])-(0[12])-(0[1-8])-(0[12])-(0[12])-(0[12])-(\d\d)")
 SUFFIXES = (".mp4", ".mkv", ".mov", ".avi")
 BANDS = (core.Band("not shown", 0, 0), core.Band("normal", 1, 1), core.Band("strong", 2, 2))
 
@@ -53,18 +53,15 @@ def read(folder: Path, *, emotion: str = "", tables: str = "",
 
 def _videos(root: Path, problems: core.Problems) -> pd.DataFrame:
     rows = []
-    for path in core.files_below(root, SUFFIXES):
-        match = NAME.fullmatch(Path(path).stem)
-        if match is None or match[1] == "03":
-            problems.add(path, "its name is not that of a RAVDESS video", core.LEFT_OUT,
-                         "Restore its name (MM-VC-EM-IN-ST-RE-AC).")  # fmt: skip
-        elif match[2] == "02":
-            problems.add(path, "it is sung, not spoken", core.LEFT_OUT, "Nothing to do.")
+    why = ("its name is not that of a RAVDESS video", "Restore its name (MM-VC-EM-IN-ST-RE-AC).")
+    for path, name in core.named_videos(root, SUFFIXES, NAME, problems, *why):
+        if name[2] == "02":
+            problems.left_out(path, "it is sung, not spoken", "Nothing to do.")
         else:
             rows.append({
-                "participant": match[7], "recording": Path(path).stem, "path": path,
-                "task": f"statement {int(match[5])}", "modality": match[1],
-                "acted_emotion": EMOTIONS[int(match[3]) - 1], "acted_level": int(match[4]),
+                "participant": name[7], "recording": name[0], "path": path,
+                "task": f"statement {int(name[5])}", "modality": name[1],
+                "acted_emotion": EMOTIONS[int(name[3]) - 1], "acted_level": int(name[4]),
             })  # fmt: skip
     if not rows:
         raise core.CohortError(f"{root} holds no spoken video named like 02-01-06-01-02-01-12.mp4.")
@@ -74,21 +71,18 @@ def _videos(root: Path, problems: core.Problems) -> pd.DataFrame:
     table = table.sort_values(["performance", "modality"], ascending=[True, False])
     twins = table["performance"].duplicated()
     if twins.any():
-        problems.add("RAVDESS", f"{twins.sum()} performances are there with and without sound",
-                     core.KEPT, "The files without sound are used.")  # fmt: skip
+        problems.kept("RAVDESS", f"{twins.sum()} performances are there with and without sound",
+                      "The files without sound are used.")  # fmt: skip
     return table[~twins].drop(columns=["performance", "modality"]).reset_index(drop=True)
 
 
 def _tables(recordings: pd.Series, root: Path, tables: str, problems: core.Problems) -> pd.Series:
     """Match tables by performance: the companion record names its files by the 01 modality."""
     place = Path(tables) if tables else manifest.locate("ravdess_openface")
-    found: dict[str, str] = {}
-    for base in (root, place):
-        for path in core.files_below(base, (".csv",)) if base.is_dir() else []:
-            if NAME.fullmatch(Path(path).stem):
-                found[Path(path).stem[3:]] = str(base / path)
+    files = [base / path for base in (root, place) for path in core.files_below(base, (".csv",))]
+    found = {path.stem[3:]: str(path) for path in files if NAME.fullmatch(path.stem)}
     matched = recordings.str.slice(3).map(found).fillna("")
     if (matched == "").any():
-        problems.add("OpenFace tables", f"missing for {(matched == '').sum()} recordings",
-                     core.KEPT, "Run `expresso data fetch ravdess_openface`.")  # fmt: skip
+        problems.kept("OpenFace tables", f"missing for {(matched == '').sum()} recordings",
+                      "Run `expresso data fetch ravdess_openface`.")  # fmt: skip
     return matched

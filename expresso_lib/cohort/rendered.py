@@ -39,8 +39,7 @@ def read(folder: Path, *, faces_may_be_shown: bool = True) -> core.Cohort:
     problems = core.Problems()
     for recording in rows["recording"]:
         if not (root / f"{recording}.npz").is_file():
-            problems.add(recording, "its truth (.npz) is not there", core.KEPT,
-                         "Render the cohort again.")  # fmt: skip
+            problems.kept(recording, "its truth (.npz) is not there", "Render the cohort again.")
     return core.assemble(
         rows, core.BDI_II, name="demo cohort", root=root, problems=problems, people=people,
         faces_may_be_shown=faces_may_be_shown, demo=True,

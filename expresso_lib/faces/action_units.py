@@ -35,15 +35,13 @@ class Scale:
 # Present: FACS' trace (A) is 1 of 5; a probability above one half. Of the proxies, still: 4 in 10
 # of GRID's silent frames and fewer than 4 in 100 of the spoken ones have AU25 and AU26 below it
 # for a quarter of a second on either side (150 clips).
-SCALES = {
-    scale.unit: scale
-    for scale in (
-        Scale(tables.INTENSITY, 5.0, 1.0, 0.5),
-        Scale(tables.PROBABILITY, 1.0, 0.5, 0.25),
-        Scale(tables.BLENDSHAPE, 1.0, 0.1, 0.05),
-        Scale(DISTANCES, 0.25, 0.02, 0.01),
-    )
-}
+_SCALES = (
+    Scale(tables.INTENSITY, 5.0, 1.0, 0.5),
+    Scale(tables.PROBABILITY, 1.0, 0.5, 0.25),
+    Scale(tables.BLENDSHAPE, 1.0, 0.1, 0.05),
+    Scale(DISTANCES, 0.25, 0.02, 0.01),
+)
+SCALES = {scale.unit: scale for scale in _SCALES}
 # What MediaPipe's blendshapes (Apple's ARKit names) stand for, by their definitions and the
 # anatomy: M. Ozel's "ARKit to FACS" guide (melindaozel.com), where it gives one action unit. They
 # are no action units: a rendered face's true intensities say how far each may be believed.
@@ -130,8 +128,12 @@ def of_track(track: FaceTrack) -> pd.DataFrame:
         return proxies(track.landmarks)
     table = _of_blendshapes(track.signals)
     table[~track.found] = np.nan
+    return _numbered(table, "blendshapes of mediapipe (proxy)", tables.BLENDSHAPE)
+
+
+def _numbered(table: pd.DataFrame, source: str, unit: str) -> pd.DataFrame:
     table.insert(0, "frame", np.arange(len(table)))
-    table.attrs |= {"source": "blendshapes of mediapipe (proxy)", "unit": tables.BLENDSHAPE}
+    table.attrs |= {"source": source, "unit": unit}
     return table
 
 
@@ -145,9 +147,7 @@ def from_truth(path: str | Path) -> pd.DataFrame:
     """Read the planted intensities (0 to 5) of a demo recording's NPZ."""
     values = truths.read(_checks.existing_file(path, "truth")).au
     table = pd.DataFrame(values.astype(float), columns=list(anatomy.AU_CODES))
-    table.insert(0, "frame", np.arange(len(table)))
-    table.attrs |= {"source": "truth", "unit": tables.INTENSITY}
-    return table
+    return _numbered(table, "truth", tables.INTENSITY)
 
 
 def proxies(landmarks: np.ndarray) -> pd.DataFrame:
@@ -167,13 +167,14 @@ def proxies(landmarks: np.ndarray) -> pd.DataFrame:
     """
     points = np.asarray(landmarks, np.float64)
     _checks.shape(points, (None, anatomy.N_LANDMARKS, 2), "landmarks")
-    upright = _upright(points)
-    values = {code: measure(upright) for code, measure in _PROXIES.items()}
-    table = pd.DataFrame(values)
-    table = table - table.median()
-    table.insert(0, "frame", np.arange(len(table)))
-    table.attrs |= {"source": "proxy from landmarks", "unit": DISTANCES}
-    return table
+    right, left = (points[:, i] @ np.array([1, 1j]) for i in anatomy.OUTER_EYE_CORNERS)
+    plane = points @ np.array([1, 1j])
+    with np.errstate(invalid="ignore"):  # lost frames are NaN and stay so
+        turned = (plane - ((right + left) / 2)[:, None]) / (left - right)[:, None]
+    # Upright, the nose's root at 0 and the outer eye corners 1 apart.
+    upright = np.stack([turned.real, turned.imag], axis=-1)
+    table = pd.DataFrame({code: measure(upright) for code, measure in _PROXIES.items()})
+    return _numbered(table - table.median(), "proxy from landmarks", DISTANCES)
 
 
 def agreement(series: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
@@ -204,16 +205,15 @@ def tidy(series: pd.DataFrame, *, participant: str, recording: str) -> pd.DataFr
     long = series.melt(id_vars="frame", value_vars=codes, var_name="au", value_name="intensity")
     # The same order of codes and frames, NaN where a tool gives no presence.
     long["presence"] = series.reindex(columns=[f"{c}_c" for c in codes]).melt()["value"]
-    long["source"], long["unit"] = series.attrs["source"], series.attrs["unit"]
-    long.insert(0, "recording", recording)
-    long.insert(0, "participant", participant)
-    return long.sort_values(["frame", "au"], ignore_index=True)
+    who = {"participant": participant, "recording": recording}
+    long = long.assign(**who, source=series.attrs["source"], unit=series.attrs["unit"])
+    order = [*who, "frame", "au", "intensity", "presence", "source", "unit"]
+    return long[order].sort_values(["frame", "au"], ignore_index=True)
 
 
 def _series(rows: pd.DataFrame, names: dict[str, str], source: str, unit: str) -> pd.DataFrame:
     values = rows[list(names)].apply(pd.to_numeric, errors="coerce").rename(columns=names)
-    values = values.replace([np.inf, -np.inf], np.nan)
-    values[~rows["usable"]] = np.nan
+    values = values.where(np.isfinite(values) & rows["usable"].to_numpy()[:, None])
     order = [c for c in anatomy.AU_CODES if c in values]
     order += sorted(c for c in values if c not in order)
     about = rows.reindex(columns=["timestamp", "confidence", "usable"])
@@ -221,15 +221,6 @@ def _series(rows: pd.DataFrame, names: dict[str, str], source: str, unit: str) -
     table = pd.concat([about, values[order].reset_index(drop=True)], axis=1)
     table.attrs |= {"source": source, "unit": unit, "path": rows.attrs.get("path", "")}
     return table
-
-
-def _upright(points: np.ndarray) -> np.ndarray:
-    """Turn faces upright, put the nose's root at 0 and the outer eye corners 1 apart."""
-    right, left = (points[:, i] @ np.array([1, 1j]) for i in anatomy.OUTER_EYE_CORNERS)
-    plane = points @ np.array([1, 1j])
-    with np.errstate(invalid="ignore"):  # lost frames are NaN and stay so
-        turned = (plane - ((right + left) / 2)[:, None]) / (left - right)[:, None]
-    return np.stack([turned.real, turned.imag], axis=-1)
 
 
 def _height(points: np.ndarray, *group: int) -> np.ndarray:

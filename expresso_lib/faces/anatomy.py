@@ -36,35 +36,29 @@ LANDMARK_GROUPS: dict[str, tuple[int, ...]] = {
 }
 
 # Disjoint regions that together cover the picture; the order is the order of every mask stack.
-REGIONS = (
-    "right_eyebrow",
-    "left_eyebrow",
-    "right_eye",
-    "left_eye",
-    "nose",
-    "mouth",
-    "face_rest",
-    "background",
-)
+# One colour per meaning across the whole book: Okabe & Ito (2008), safe for colour-blind readers;
+# left and right share a hue, the left is drawn hatched or dashed.
+REGION_COLORS = {
+    "right_eyebrow": "#CC79A7",
+    "left_eyebrow": "#CC79A7",
+    "right_eye": "#0072B2",
+    "left_eye": "#0072B2",
+    "nose": "#009E73",
+    "mouth": "#D55E00",
+    "face_rest": "#8C8C8C",
+    "background": "#C8C8C8",
+}
+REGIONS = tuple(REGION_COLORS)
 # Regions about which a claim can be made; the other two are what they are compared with.
 FEATURE_REGIONS = REGIONS[:6]
 
 
-def _mirror_permutation() -> np.ndarray:
-    order = np.arange(N_LANDMARKS)
-    pairs = [(i, 16 - i) for i in range(8)]
-    pairs += [(17 + i, 26 - i) for i in range(5)]
-    pairs += [(31, 35), (32, 34)]
-    pairs += [(36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
-    pairs += [(48, 54), (49, 53), (50, 52), (55, 59), (56, 58)]
-    pairs += [(60, 64), (61, 63), (65, 67)]
-    for left, right in pairs:
-        order[left], order[right] = right, left
-    return order
-
-
-# landmarks[MIRROR] relabels left and right after the x axis was flipped.
-MIRROR = _mirror_permutation()
+# landmarks[MIRROR] relabels left and right after the x axis was flipped: jaw, eyebrows, nose, eyes,
+# lips.
+MIRROR = np.r_[
+    16:-1:-1, 26:16:-1, 27:31, 35:30:-1, 45:41:-1, 47, 46, 39:35:-1, 41, 40,
+    54:47:-1, 59:54:-1, 64:59:-1, 67:64:-1,
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -124,21 +118,7 @@ FACTOR_REGIONS: dict[str, tuple[str, ...]] = {
     "head_motion": (*FEATURE_REGIONS, "face_rest"),
 }
 
-# One colour per meaning across the whole book. Regions: Okabe & Ito (2008), safe for
-# colour-blind readers; left and right share a hue, the left is drawn hatched or dashed.
-REGION_COLORS: dict[str, str] = {
-    "right_eyebrow": "#CC79A7",
-    "left_eyebrow": "#CC79A7",
-    "right_eye": "#0072B2",
-    "left_eye": "#0072B2",
-    "nose": "#009E73",
-    "mouth": "#D55E00",
-    "face_rest": "#8C8C8C",
-    "background": "#C8C8C8",
-}
-REGION_TITLES: dict[str, str] = {name: name.replace("_", " ") for name in REGIONS} | {
-    "face_rest": "rest of face"
-}
+REGION_TITLES = {name: name.replace("_", " ") for name in REGIONS} | {"face_rest": "rest of face"}
 FACTOR_COLORS: dict[str, str] = {
     "brows": "#CC79A7",
     "lids_gaze": "#0072B2",
@@ -147,6 +127,5 @@ FACTOR_COLORS: dict[str, str] = {
     "speech_mouth": "#7A5200",
     "head_motion": "#555555",
 }
-FACTOR_TITLES: dict[str, str] = {name: name.replace("_", " and ") for name in FACTORS} | {
-    "head_motion": "head motion"
-}
+FACTOR_TITLES = {name: name.replace("_", " and ") for name in FACTORS}
+FACTOR_TITLES["head_motion"] = "head motion"

@@ -48,24 +48,21 @@ PATIENCE = 0.75  # face sizes a face may move between frames, .1 more per frame 
 NOWHERE = "http://127.0.0.1:9"  # a port that nobody serves
 
 
-@dataclass(eq=False)
-class _Person:
-    """One face through the recording: its frames, points (68, 2) and signals by `names`."""
-
-    centre: np.ndarray
-    size: float
-    names: tuple[str, ...]
-    frames: list[int] = field(default_factory=list)
-    points: list[np.ndarray] = field(default_factory=list)
-    signals: list[np.ndarray] = field(default_factory=list)
-
-
 class _Face(NamedTuple):
     """One face of one frame: points (68, 2), and values by `names`."""
 
     points: np.ndarray
     names: tuple[str, ...]
     values: np.ndarray
+
+
+@dataclass(eq=False)
+class _Person:
+    """One face through the recording, by frame; where it was last, and its size."""
+
+    centre: np.ndarray
+    size: float
+    seen: dict[int, _Face] = field(default_factory=dict)
 
 
 def track(path: str | Path, *, folder: str | Path | None = None, face: int = 0) -> tracks.FaceTrack:
@@ -104,25 +101,20 @@ def track(path: str | Path, *, folder: str | Path | None = None, face: int = 0) 
             found = look(frame.image, round(1000 * frame.number / info.fps))
             count[frame.number] = len(found)
             _assign(people, frame.number, found)
-    people.sort(key=lambda one: (-len(one.frames), -one.size))
+    people.sort(key=lambda one: (-len(one.seen), -one.size))
     if face and face >= len(people):
         raise ValueError(f"face {face} of {path}: {len(people)} were seen; count from 0.")
-    counts = [len(one.frames) for one in people]
-    log.info(
-        "%s: faces seen in %s of %d frames; number %d is followed", path, counts, len(count), face
-    )
-    return _made(people[face] if people else None, count, info.fps, face)
-
-
-def _made(person: _Person | None, count: np.ndarray, fps: float, face: int) -> tracks.FaceTrack:
+    text = "%s: faces seen in %s of %d frames; number %d is followed"
+    log.info(text, path, [len(one.seen) for one in people], len(count), face)
     points = np.full((len(count), anatomy.N_LANDMARKS, 2), np.nan, np.float32)
     signals = {"faces": count, "face": np.full(len(count), float(face))}
-    if person is not None:
-        points[person.frames] = person.points
-        series = np.full((len(person.names), len(count)), np.nan, np.float32)
-        series[:, person.frames] = np.stack(person.signals, axis=1)
-        signals |= dict(zip(person.names, series))
-    return tracks.from_landmarks(points, np.ones(len(count)), fps, "mediapipe", signals)
+    if people:
+        frames, found = list(people[face].seen), list(people[face].seen.values())
+        points[frames] = [one.points for one in found]
+        series = np.full((len(found[0].names), len(count)), np.nan, np.float32)
+        series[:, frames] = np.stack([one.values for one in found], axis=1)
+        signals |= dict(zip(found[0].names, series))
+    return tracks.from_landmarks(points, np.ones(len(count)), info.fps, "mediapipe", signals)
 
 
 @contextmanager
@@ -150,13 +142,9 @@ def _landmarker(model: Path) -> Iterator[Callable[[np.ndarray, int], list[_Face]
     def look(image: np.ndarray, milliseconds: int) -> list[_Face]:
         picture = media.Image(image_format=media.ImageFormat.SRGB, data=image)
         found = network.detect_for_video(picture, milliseconds)
-        sides = np.array(image.shape[1::-1])
-        return [
-            _face(*one, sides)
-            for one in zip(
-                found.face_landmarks, found.face_blendshapes, found.facial_transformation_matrixes
-            )
-        ]
+        turns = found.facial_transformation_matrixes
+        faces = zip(found.face_landmarks, found.face_blendshapes, turns)
+        return [_face(*one, np.array(image.shape[1::-1])) for one in faces]
 
     with silenced(), vision.FaceLandmarker.create_from_options(asked) as network:
         yield look
@@ -181,27 +169,20 @@ def _face(mesh: Any, shapes: Any, matrix: np.ndarray, sides: np.ndarray) -> _Fac
     points = np.array([(mesh[i].x, mesh[i].y) for i in wanted]) * sides - 0.5
     # The first blendshape is "neutral".
     scores = {shape.category_name: shape.score for shape in shapes[1:]}
-    yaw, pitch, roll = _pose(np.asarray(matrix)[:3, :3])
-    eyes = _gaze(points[len(VERTICES) :].reshape(2, 3, 2)) + np.radians([yaw, pitch])
+    turn = _pose(np.asarray(matrix)[:3, :3])
+    eyes = _gaze(points[len(VERTICES) :].reshape(2, 3, 2)) + np.radians(turn[:2])
     if (scores["eyeBlinkLeft"] + scores["eyeBlinkRight"]) / 2 > SHUT:
         eyes = np.full(2, np.nan)
-    return _Face(
-        points[: len(VERTICES)].astype(np.float32),
-        (*HEAD, *scores),
-        np.array([yaw, pitch, roll, *eyes, *scores.values()], np.float32),
-    )
+    values = np.array([*turn, *eyes, *scores.values()], np.float32)
+    return _Face(points[: len(VERTICES)].astype(np.float32), (*HEAD, *scores), values)
 
 
-def _pose(turn: np.ndarray) -> tuple[float, float, float]:
+def _pose(turn: np.ndarray) -> np.ndarray:
     """Yaw, pitch and roll in degrees from MediaPipe's matrix (x right, y up, z to the camera)."""
     turn = turn / np.linalg.norm(turn[:, 0])
-    angles = (
-        np.arctan2(turn[0, 2], turn[2, 2]),
-        np.arcsin(np.clip(-turn[1, 2], -1, 1)),
-        -np.arctan2(turn[1, 0], turn[1, 1]),
-    )
-    yaw, pitch, roll = np.degrees(angles)
-    return float(yaw), float(pitch), float(roll)
+    yaw = np.arctan2(turn[0, 2], turn[2, 2])
+    pitch = np.arcsin(np.clip(-turn[1, 2], -1, 1))
+    return np.degrees([yaw, pitch, -np.arctan2(turn[1, 0], turn[1, 1])])
 
 
 def _gaze(eyes: np.ndarray) -> np.ndarray:
@@ -210,12 +191,11 @@ def _gaze(eyes: np.ndarray) -> np.ndarray:
     >>> _gaze(np.array([[[5., 0], [0, 0], [10, 0]], [[26, 1], [20, 0], [30, 0]]])).round(2)
     array([0.13, 0.13])
     """
-    iris, left, right = eyes[:, 0], eyes[:, 1], eyes[:, 2]
-    along = right - left
-    width = np.linalg.norm(along, axis=1, keepdims=True)
-    along = along / np.maximum(width, 1e-9)
+    iris, left, right = eyes.transpose(1, 0, 2)
+    width = np.maximum(np.linalg.norm(right - left, axis=1, keepdims=True), 1e-9)
+    along = (right - left) / width
     across = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    away = (iris - (left + right) / 2) / np.maximum(width, 1e-9)
+    away = (iris - (left + right) / 2) / width
     moved = np.stack([(away * along).sum(axis=1), (away * across).sum(axis=1)], axis=1)
     return np.arcsin(np.clip(CORNERS_PER_RADIUS * moved, -1, 1)).mean(axis=0)
 
@@ -232,14 +212,12 @@ def _assign(people: list[_Person], frame: int, found: list[_Face]) -> None:
     owner: dict[int, int] = {}
     for away, k, j in pairs:
         free = j not in owner and k not in owner.values()
-        if free and away < PATIENCE + 0.1 * (frame - people[k].frames[-1] - 1):
+        if free and away < PATIENCE + 0.1 * (frame - next(reversed(people[k].seen)) - 1):
             owner[j] = k
     for j, (face, place) in enumerate(zip(found, places)):
         if j not in owner:
             owner[j] = len(people)
-            people.append(_Person(*place, face.names))
+            people.append(_Person(*place))
         one = people[owner[j]]
         one.centre, one.size = place
-        one.frames.append(frame)
-        one.points.append(face.points)
-        one.signals.append(face.values)
+        one.seen[frame] = face

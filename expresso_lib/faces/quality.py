@@ -17,18 +17,10 @@ log = logging.getLogger(__name__)
 # Rigid points of an average adult face, mm: x to the image's right, y down, z to the camera.
 # Round numbers of ours, good for an angle within some five degrees.
 RIGID = {
-    27: (0, -2, 6),
-    28: (0, 9, 14),
-    29: (0, 20, 21),
-    30: (0, 32, 28),
-    31: (-14, 42, 10),
-    33: (0, 44, 17),
-    35: (14, 42, 10),
-    36: (-44, 0, -18),
-    39: (-17, 1, -8),
-    42: (17, 1, -8),
-    45: (44, 0, -18),
-}
+    27: (0, -2, 6), 28: (0, 9, 14), 29: (0, 20, 21), 30: (0, 32, 28),
+    31: (-14, 42, 10), 33: (0, 44, 17), 35: (14, 42, 10),
+    36: (-44, 0, -18), 39: (-17, 1, -8), 42: (17, 1, -8), 45: (44, 0, -18),
+}  # fmt: skip
 MEASURES = ("found", "confidence", "jitter", "eye_distance", "yaw", "pitch", "gaps", "longest_gap")
 # Headings for readers, with units; the others need none.
 UNITS = {
@@ -66,9 +58,7 @@ def pose(landmarks: np.ndarray) -> np.ndarray:
     points = landmarks[:, list(RIGID)].astype(np.float64)
     points = points - points.mean(axis=1, keepdims=True)
     camera = np.einsum("fkc,kd->fcd", points, np.linalg.pinv(model - model.mean(axis=0)).T)
-    first, second = (
-        camera[:, i] / np.linalg.norm(camera[:, i], axis=1, keepdims=True) for i in (0, 1)
-    )
+    first, second = (camera / np.linalg.norm(camera, axis=2, keepdims=True)).transpose(1, 0, 2)
     depth = np.cross(first, second)
     yaw = np.arcsin(np.clip(first[:, 2], -1, 1))
     pitch = np.arctan2(second[:, 2], depth[:, 2])
@@ -81,22 +71,15 @@ def measure(track: tracks.FaceTrack) -> dict[str, float]:
     found = track.found
     edges = np.flatnonzero(np.diff(np.concatenate([[True], found, [True]]).astype(int)))
     gaps = (edges[1::2] - edges[::2]) / track.fps
-    values = {
-        "frames": float(len(found)),
-        "found": float(found.mean()) if len(found) else 0.0,
-        "gaps": float(len(gaps)),
-        "longest_gap": float(gaps.max(initial=0.0)),
-    }
+    values = dict.fromkeys(MEASURES, float("nan"))
+    values |= {"frames": float(len(found)), "found": float(found.mean()) if len(found) else 0.0}
+    values |= {"gaps": float(len(gaps)), "longest_gap": float(gaps.max(initial=0.0))}
     if not found.any():
-        return values | {name: float("nan") for name in MEASURES if name not in values}
+        return values
     turns = np.nanpercentile(np.abs(pose(track.landmarks)), 95, axis=0)
-    return values | {
-        "confidence": float(track.confidence[found].mean()),
-        "jitter": tracks.jitter(track),
-        "eye_distance": float(np.nanmedian(tracks.eye_distance(track.landmarks))),
-        "yaw": float(turns[0]),
-        "pitch": float(turns[1]),
-    }
+    eyes = np.nanmedian(tracks.eye_distance(track.landmarks))
+    values |= {"confidence": float(track.confidence[found].mean()), "jitter": tracks.jitter(track)}
+    return values | {"eye_distance": float(eyes), "yaw": float(turns[0]), "pitch": float(turns[1])}
 
 
 def assess(
@@ -121,7 +104,7 @@ def assess(
         if reasons:
             log.warning("%s is left out: %s", name, "; ".join(reasons))
         rows.append(
-            {"recording": name} | values | {"passed": not reasons, "reasons": "; ".join(reasons)}
+            {"recording": name, "passed": not reasons, "reasons": "; ".join(reasons)} | values
         )
     columns = ["recording", "frames", *MEASURES, "passed", "reasons"]
     return pd.DataFrame(rows).reindex(columns=columns)
@@ -138,7 +121,7 @@ def forbids(track: tracks.FaceTrack, size: tuple[int, int]) -> list[str]:
     limits, found = Thresholds(), track.found
     share = float(found.mean()) if len(found) else 0.0
     if share < limits.min_share:
-        return [f"a face in {share:.0%} of {track.n_frames} frames, {limits.min_share:.0%} needed"]
+        return [f"a face in {share:.0%} of {len(found)} frames, {limits.min_share:.0%} needed"]
     points = track.landmarks[found].astype(np.float64)
     eyes = float(np.median(tracks.eye_distance(points)))
     reasons = []
@@ -149,8 +132,7 @@ def forbids(track: tracks.FaceTrack, size: tuple[int, int]) -> list[str]:
         )
     middle = points.mean(axis=1)
     outside = ((middle < 0) | (middle > np.array(size))).any(axis=1).mean()
-    wide = eyes > max(size)
-    if outside > 1 - limits.min_share or wide:
+    if outside > 1 - limits.min_share or eyes > max(size):
         reasons.append(
             f"landmarks around x {middle[:, 0].mean():.0f}, y {middle[:, 1].mean():.0f} "
             f"lie outside of the picture of {size[0]} x {size[1]} px in "
@@ -205,9 +187,8 @@ def summary(report: pd.DataFrame) -> pd.DataFrame:
     """Summarise a cohort's report: median, worst tenth and number of recordings per measure."""
     values = report[list(MEASURES)].astype(float)
     # The worst tenth is low for what should be high and high for the rest.
-    good_high = ["found", "confidence", "eye_distance"]
-    tail = {name: 0.1 if name in good_high else 0.9 for name in values}
-    worst = pd.Series({name: values[name].quantile(share) for name, share in tail.items()})
+    worst = values.quantile(0.9)
+    worst.update(values[["found", "confidence", "eye_distance"]].quantile(0.1))
     columns = {"median": values.median(), "worst_tenth": worst, "recordings": values.count()}
     return pd.DataFrame(columns).rename(index=UNITS).reset_index(names="measure")
 
@@ -230,10 +211,8 @@ def index_errors(track: tracks.FaceTrack) -> pd.DataFrame:
     shifted = np.full_like(points, np.nan)
     shifted[: len(kept)] = kept
     unit = np.nanmedian(tracks.eye_distance(points)) if found.any() else np.nan
-    away = {
-        name: np.linalg.norm(used - points, axis=-1).mean(axis=1) / unit
-        for name, used in (("by_flag", points[found.astype(int)]), ("by_position", shifted))
-    }
+    read = {"by_flag": points[found.astype(int)], "by_position": shifted}
+    away = {k: np.linalg.norm(v - points, axis=-1).mean(axis=1) / unit for k, v in read.items()}
     return pd.DataFrame({"frame": np.arange(len(points)), "found": found} | away)
 
 

@@ -142,17 +142,14 @@ def decompose(values: np.ndarray, source: np.ndarray, shape: Sequence[int]) -> n
     x = np.clip(source[..., 0], 0, width - 1).astype(np.float64)
     y = np.clip(source[..., 1], 0, height - 1).astype(np.float64)
     x0, y0 = np.floor(x).astype(int), np.floor(y).astype(int)
+    across, down = (1 - (x - x0), x - x0), (1 - (y - y0), y - y0)
     flat = values.reshape(-1, x.size).astype(np.float64)
     out = np.zeros((len(flat), height * width))
-    for column, row, share in (
-        (x0, y0, (1 - (x - x0)) * (1 - (y - y0))),
-        (x0 + 1, y0, (x - x0) * (1 - (y - y0))),
-        (x0, y0 + 1, (1 - (x - x0)) * (y - y0)),
-        (x0 + 1, y0 + 1, (x - x0) * (y - y0)),
-    ):
-        place = (np.minimum(row, height - 1) * width + np.minimum(column, width - 1)).ravel()
+    for below, right in np.ndindex(2, 2):
+        row, column = np.minimum(y0 + below, height - 1), np.minimum(x0 + right, width - 1)
+        place, share = (row * width + column).ravel(), (across[right] * down[below]).ravel()
         for target, value in zip(out, flat):
-            target += np.bincount(place, value * share.ravel(), minlength=height * width)
+            target += np.bincount(place, value * share, minlength=height * width)
     return out.reshape(*values.shape[:-2], height, width).astype(values.dtype)
 
 
@@ -170,16 +167,12 @@ def _outlines(points: np.ndarray) -> dict[str, np.ndarray]:
     bridge = points[list(anatomy.NOSE_BRIDGE)]
     nose = np.concatenate([bridge - wing, bridge + wing, points[list(anatomy.NOSE_BASE)]])
     found["nose"] = _widened(_hull(nose), 0.04 * unit)
-    found["mouth"] = _ring(points[list(anatomy.OUTER_LIP)])
-    for name in ("left_eyebrow", "right_eyebrow"):
-        found[name] = _band(points[list(anatomy.LANDMARK_GROUPS[name])], 0.09 * unit)
-    for name in ("left_eye", "right_eye"):
-        found[name] = _ring(points[list(anatomy.LANDMARK_GROUPS[name])])
+    groups = anatomy.LANDMARK_GROUPS | {"mouth": anatomy.OUTER_LIP}
+    for name in ("mouth", "left_eyebrow", "right_eyebrow", "left_eye", "right_eye"):
+        part = points[list(groups[name])]
+        wider = 0.1 * np.ptp(part[:, 0])
+        found[name] = _band(part, 0.09 * unit) if "brow" in name else _widened(_hull(part), wider)
     return found
-
-
-def _ring(points: np.ndarray) -> np.ndarray:
-    return _widened(_hull(points), 0.1 * np.ptp(points[:, 0]))
 
 
 def _hull(points: np.ndarray) -> np.ndarray:

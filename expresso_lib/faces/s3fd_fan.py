@@ -6,7 +6,6 @@ last landmarks, standing to them as the detected box stood, and detection is cal
 landmarks are unsure or the box jumps. One person is followed: a newcomer never takes over a box.
 """
 
-import importlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import cv2
 import numpy as np
 import torch
 from torch import nn
+from torchvision.ops import nms
 
 from expresso_lib import _checks, manifest
 from expresso_lib.faces import anatomy, video
@@ -60,11 +60,9 @@ class Networks:
     ) -> None:
         _checks.one_of(precision, PRECISIONS, "precision")
         self.device, self.dtype = torch.device(device), PRECISIONS[precision]
-        self._detector, self._fan = self._placed(detector), self._placed(fan)
-
-    def _placed(self, network: nn.Module) -> nn.Module:
-        network = network.to(self.device, self.dtype).to(memory_format=torch.channels_last)
-        return network.eval().requires_grad_(False)
+        for network in (detector, fan):
+            network.to(self.device, self.dtype).to(memory_format=torch.channels_last).eval()
+        self._detector, self._fan = detector, fan
 
     def _input(self, pictures: np.ndarray) -> torch.Tensor:
         # NHWC memory seen as NCHW is channels_last already: no copy is made.
@@ -100,7 +98,9 @@ class Networks:
             boxes.append(torch.cat([centre - half, centre + half]).T)
             scores.append(score[row, column])
         found = torch.cat([torch.cat(boxes), torch.cat(scores)[:, None]], dim=1).cpu().numpy()
-        return _distinct(found[np.isfinite(found).all(axis=1)], overlap=0.3)
+        found = found[np.isfinite(found).all(axis=1)]
+        distinct = nms(torch.from_numpy(found[:, :4]), torch.from_numpy(found[:, 4]), 0.3)
+        return found[distinct.numpy()]
 
     @torch.inference_mode()
     def place(self, crops: np.ndarray, *, flip: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -122,9 +122,8 @@ class Networks:
         inside = (x > 0) & (x < HEATMAP - 1) & (y > 0) & (y < HEATMAP - 1)
         flat, at = maps.flatten(2), torch.where(inside, place, HEATMAP + 1)
         # The higher neighbour says on which side of the cell's centre the peak lies.
-        right, left, below, above = (
-            flat.gather(2, (at + move)[..., None])[..., 0] for move in (1, -1, HEATMAP, -HEATMAP)
-        )
+        moves = torch.tensor([1, -1, HEATMAP, -HEATMAP], device=at.device)
+        right, left, below, above = flat.gather(2, at[..., None] + moves).unbind(-1)
         lean = 0.25 * torch.stack([(right - left).sign(), (below - above).sign()], dim=-1)
         cells = torch.stack([x, y], dim=-1) + 0.5 + lean * inside[..., None]
         return cells.cpu().numpy(), peak.mean(dim=1).clamp(0, 1).cpu().numpy()
@@ -153,12 +152,13 @@ def load(
     WeightsError
         Where a file is no weights of this network.
     """
-    models = importlib.import_module("face_alignment.models")
+    from face_alignment.detection.sfd.net_s3fd import s3fd
+    from face_alignment.models import FAN
+
     given = dict(files or {})
     fetch = partial(manifest.fetch, folder=folder or None)
-    fan = _filled(models.FAN(4), given.get("fan") or fetch("weights_fan"))
-    network = importlib.import_module("face_alignment.detection.sfd.net_s3fd").s3fd()
-    finder = _filled(network, given.get("sfd") or fetch("weights_s3fd"))
+    fan = _filled(FAN(4), given.get("fan") or fetch("weights_fan"))
+    finder = _filled(s3fd(), given.get("sfd") or fetch("weights_s3fd"))
     return Networks(finder, fan, device, precision)
 
 
@@ -219,9 +219,8 @@ class _Follower:
 
     def _detect(self, image: np.ndarray) -> np.ndarray | None:
         self.detections += 1
-        found = self.networks.detect(
-            image, side=self.options.side, min_score=self.options.min_score
-        )
+        how = self.options
+        found = self.networks.detect(image, side=how.side, min_score=how.min_score)
         chosen = choose(found, self.last if self.lost <= self.patience else None, self.lost)
         return None if chosen is None else found[chosen, :4].astype(np.float64)
 
@@ -231,7 +230,7 @@ class _Follower:
         side = SIDE * float(width + height)
         scale = CROP / side
         shift = CROP / 2 - 0.5 - (centre - 0.5) * scale
-        matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+        matrix = np.column_stack([np.eye(2) * scale, shift])
         crops = np.stack([video.warp(image, matrix, CROP) for image in images])
         cells, trust = self.networks.place(crops, flip=self.options.flip)
         # Cells count from the crop's edge, our pixels from the centre of the first.
@@ -245,9 +244,8 @@ class _Follower:
         middle, sides = boxes[:, :2] + boxes[:, 2:] / 2, np.sqrt(boxes[:, 2:].prod(axis=1) + 1e-9)
         jump = np.linalg.norm(np.diff(middle, axis=0), axis=1) / sides[:-1]
         growth = np.abs(np.log(sides[1:] / sides[:-1]))
-        bad = (trust < self.options.min_confidence) | (
-            np.maximum(jump, growth) > self.options.max_jump
-        )
+        bad = np.maximum(jump, growth) > self.options.max_jump
+        bad |= trust < self.options.min_confidence
         bad[0] &= not fresh
         return int(np.argmax(bad)) if bad.any() else len(points)
 
@@ -283,15 +281,6 @@ def choose(found: np.ndarray, last: np.ndarray | None, lost: int = 0) -> int | N
 
 def _corners(box: np.ndarray) -> np.ndarray:
     return np.concatenate([box[:2], box[:2] + box[2:]]).astype(np.float64)
-
-
-def _distinct(found: np.ndarray, overlap: float) -> np.ndarray:
-    import torchvision  # slow to import, and only needed where networks run
-
-    keep = torchvision.ops.nms(
-        torch.from_numpy(found[:, :4]), torch.from_numpy(found[:, 4]), overlap
-    )
-    return found[keep.numpy()]
 
 
 def _chunks(frames: Iterable[video.Frame], length: int) -> Iterator[list[video.Frame]]:

@@ -9,8 +9,7 @@ import numpy as np
 from expresso_lib.faces import track
 
 # FAN sees a square of 200/195 times the box's width + height (face-alignment 1.5).
-CROP_SHARE = 200 / 195
-HEATMAP = 64  # cells along a side
+CROP_SHARE, HEATMAP = 200 / 195, 64  # cells along a side
 BOUT = 4.0  # mean length of a lost bout, frames
 
 

@@ -23,8 +23,7 @@ from expresso_lib.faces.mediapipe import VERTICES
 
 log = logging.getLogger(__name__)
 
-X_COLUMNS = tuple(f"x_{i}" for i in range(anatomy.N_LANDMARKS))
-Y_COLUMNS = tuple(f"y_{i}" for i in range(anatomy.N_LANDMARKS))
+X_COLUMNS, Y_COLUMNS = (tuple(f"{axis}_{i}" for i in range(anatomy.N_LANDMARKS)) for axis in "xy")
 GAZE = ("gaze_x", "gaze_y")
 INTENSITY, PROBABILITY = "intensity, 0 to 5", "probability, 0 to 1"
 BLENDSHAPE = "blendshape, 0 to 1 (proxy)"
@@ -61,7 +60,7 @@ class Tool:
     intensity: str = r"AU(\d\d)_r"
     presence: str = r"AU(\d\d)_c"
     unit: str = INTENSITY
-    gaze: tuple[tuple[str, float], ...] = ()
+    gaze: tuple[tuple[str, float], ...] = (("", 1.0), ("", 1.0))
     shares: bool = False  # landmarks in shares of the picture's sides, not pixels
 
 
@@ -145,9 +144,8 @@ def read_faces(path: str | Path) -> pd.DataFrame:
     if name == "openface3":
         table = _unfolded(table)
     keyed = _keyed(table, path, tool)
-    for axis, column in enumerate(GAZE):
-        source, factor = tool.gaze[axis] if tool.gaze else ("", 1.0)
-        values = keyed[source] if source in keyed else pd.Series(np.nan, keyed.index)
+    for column, (source, factor) in zip(GAZE, tool.gaze):
+        values = keyed.get(source, pd.Series(np.nan, keyed.index))
         keyed[column] = factor * pd.to_numeric(values, errors="coerce")
     keyed.attrs |= {"path": str(path), "tool": name, "unit": tool.unit}
     return keyed
@@ -186,9 +184,8 @@ def by_frame(
             f"{path} has {len(rows)} rows and a frame {length - 1}; write it again, or give the "
             "video's number of frames."
         )
-    beyond = int((rows["frame"] >= length).sum())
     full = rows.set_index("frame").reindex(range(length))
-    absent = int(full["face"].isna().sum())
+    beyond, absent = int((rows["frame"] >= length).sum()), int(full["face"].isna().sum())
     if beyond or absent:
         text = "%s: %d rows beyond frame %d, %d frames without a row"
         log.warning(text, path, beyond, length - 1, absent)
@@ -215,13 +212,9 @@ def landmarks(rows: pd.DataFrame, size: tuple[int, int] | None = None) -> np.nda
     """
     path, tool = rows.attrs.get("path", "table"), TOOLS[rows.attrs.get("tool", "openface")]
     names = _point_names(rows, path, tool)
-    chosen = SETS[len(names)]
-    wanted = [names[i] for i in chosen]
-    x, y = (
-        rows[[pair[axis] for pair in wanted]].apply(pd.to_numeric, errors="coerce").to_numpy(float)
-        for axis in (0, 1)
-    )
-    points = np.stack([x, y], axis=-1)
+    wanted = [column for i in SETS[len(names)] for column in names[i]]
+    points = rows[wanted].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    points = points.reshape(len(rows), anatomy.N_LANDMARKS, 2)
     if tool.shares and not np.nanmax(np.abs(points), initial=0.0) > 3:
         if size is None:
             raise TableError(
@@ -291,8 +284,7 @@ def _keyed(table: pd.DataFrame, path: str | Path, tool: Tool) -> pd.DataFrame:
     number = pd.to_numeric(table[tool.frame], errors="coerce")
     # OpenFace counts from 1; a table that holds a frame 0 was renumbered by someone.
     first = 0 if (number == 0).any() else tool.counts_from
-    bad = number.isna() | ~np.isfinite(number) | (number % 1 != 0) | (number < first)
-    bad |= number > 10**9  # no recording has as many frames
+    bad = (number % 1 != 0) | ~number.between(first, 10**9)  # no recording has as many frames
     if bad.any():
         raise TableError(
             f"{path}: frame {table[tool.frame][bad].iloc[0]!r} in row "
@@ -300,11 +292,9 @@ def _keyed(table: pd.DataFrame, path: str | Path, tool: Tool) -> pd.DataFrame:
         )
     frame = number.astype(int) - first
     # Py-Feat's faces, for one, have no number: they are counted within their frame.
-    face = (
-        pd.to_numeric(table[tool.face], errors="coerce").fillna(0)
-        if tool.face in table
-        else frame.groupby(frame).cumcount()
-    )
+    face = frame.groupby(frame).cumcount()
+    if tool.face in table:
+        face = pd.to_numeric(table[tool.face], errors="coerce").fillna(0)
     confidence, usable = _trust(table, path, tool)
     return table.assign(frame=frame, face=face.astype(int), confidence=confidence, usable=usable)
 
@@ -317,14 +307,13 @@ def _trust(table: pd.DataFrame, path: str | Path, tool: Tool) -> tuple[pd.Series
         confidence = pd.Series(1.0, index=table.index)
     if tool.success in table:
         said = table[tool.success].replace({"True": 1, "False": 0})
-        usable = pd.to_numeric(said, errors="coerce").fillna(0) == 1
+        usable = pd.to_numeric(said, errors="coerce") == 1
     elif tool.success and tool.confidence:
-        log.warning(
-            "%s has no column %s: rows count from confidence %g on", path, tool.success, SURE
-        )
+        text = "%s has no column %s: rows count from confidence %g on"
+        log.warning(text, path, tool.success, SURE)
         usable = confidence >= SURE
     else:
-        usable = confidence.notna() & (confidence > 0)
+        usable = confidence > 0
     return confidence, usable
 
 
@@ -338,26 +327,19 @@ def _listed(cell: object) -> np.ndarray:
 
 def _unfolded(table: pd.DataFrame) -> pd.DataFrame:
     """Spread the lists that OpenFace 3 puts into cells: landmarks, action units, detection."""
-
-    def lists(column: str) -> list[np.ndarray]:
-        return [_listed(cell) for cell in (table[column] if column in table else [""] * len(table))]
-
-    points, units, boxes = (lists(name) for name in ("landmarks", "action_units", "face_detection"))
+    cells = table.reindex(columns=["landmarks", "action_units", "face_detection"])
+    points, units, boxes = (cells[name].map(_listed) for name in cells)
     count = max((len(one) for one in points if one.shape[1:] == (2,)), default=0)
-    columns: dict[str, list[float]] = {
-        "confidence": [float(box.ravel()[4]) if box.size > 4 else np.nan for box in boxes]
-    }
-    for axis, letter in enumerate("xy"):
-        columns |= {
-            f"{letter}_{i}": [one[i, axis] if one.shape == (count, 2) else np.nan for one in points]
-            for i in range(count)
-        }
-    for i, code in enumerate(OPENFACE3_UNITS):
-        columns[f"{code}_r"] = [
-            one.ravel()[i] if one.size == len(OPENFACE3_UNITS) else np.nan for one in units
-        ]
-    rest = table.drop(columns=["landmarks", "action_units", "face_detection"], errors="ignore")
-    return pd.concat([rest, pd.DataFrame(columns, index=table.index)], axis=1)
+    trust = boxes.map(lambda one: one.ravel()[4] if one.size > 4 else np.nan).rename("confidence")
+    parts = [table.drop(columns=list(cells), errors="ignore"), trust]
+    for values, shape, names in (
+        (points, (count, 2), [f"{axis}_{i}" for i in range(count) for axis in "xy"]),
+        (units.map(np.ravel), (len(OPENFACE3_UNITS),), [f"{code}_r" for code in OPENFACE3_UNITS]),
+    ):
+        lost = np.full(len(names), np.nan)
+        rows = [one.ravel() if one.shape == shape else lost for one in values]
+        parts.append(pd.DataFrame(rows, table.index, names))
+    return pd.concat(parts, axis=1)
 
 
 def _first(table: pd.DataFrame) -> str:

@@ -16,7 +16,6 @@ from expresso_lib.faces import anatomy
 class FaceTrack:
     """Faces of one recording; row f is frame f, NaN where none was found."""
 
-    boxes: np.ndarray  # float32 (F, 4) x, y, width, height; pixels
     landmarks: np.ndarray  # float32 (F, 68, 2) x, y; pixels
     confidence: np.ndarray  # float32 (F,) 0 to 1
     fps: float  # frames per second
@@ -28,7 +27,6 @@ class FaceTrack:
 
     def __post_init__(self) -> None:
         _checks.shape(self.landmarks, (None, anatomy.N_LANDMARKS, 2), "landmarks")
-        _checks.shape(self.boxes, (len(self.landmarks), 4), "boxes")
         _checks.shape(self.confidence, (len(self.landmarks),), "confidence")
         for name, values in self.signals.items():
             _checks.shape(values, (len(self.landmarks),), f"signal {name}")
@@ -39,6 +37,11 @@ class FaceTrack:
     def n_frames(self) -> int:
         """Frames of the recording, F."""
         return len(self.landmarks)
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """Tight boxes x, y, width, height, float32 (F, 4); pixels."""
+        return boxes_of(self.landmarks)
 
     @property
     def found(self) -> np.ndarray:
@@ -54,8 +57,7 @@ class FaceTrack:
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote."""
-        with np.load(_checks.existing_file(path, "face track"), allow_pickle=False) as file:
-            arrays: dict[str, Any] = {name: file[name] for name in file.files}
+        arrays = store.read_arrays(path, "face track")
         signals = {k[7:]: arrays.pop(k) for k in [*arrays] if k.startswith("signal:")}
         arrays |= {"fps": float(arrays["fps"]), "source": str(arrays["source"])}
         return cls(**arrays, signals=signals)
@@ -75,7 +77,7 @@ def from_landmarks(
     points[lost] = np.nan
     trust = np.where(lost, 0.0, np.nan_to_num(confidence, nan=0.0)).astype(np.float32)
     kept = {name: np.asarray(values, np.float32) for name, values in (signals or {}).items()}
-    return FaceTrack(boxes_of(points), points, trust, float(fps), source, kept)
+    return FaceTrack(points, trust, float(fps), source, kept)
 
 
 def boxes_of(landmarks: np.ndarray) -> np.ndarray:
@@ -98,7 +100,7 @@ def smooth(track: FaceTrack, frames: float) -> FaceTrack:
     total = ndimage.gaussian_filter1d(filled, frames, axis=0, mode="constant")
     points = np.full(track.landmarks.shape, np.nan, np.float32)
     points[track.found] = (total / np.maximum(weight, 1e-12)[:, None, None])[track.found]
-    return replace(track, boxes=boxes_of(points), landmarks=points)
+    return replace(track, landmarks=points)
 
 
 def jitter(track: FaceTrack) -> float:
@@ -111,10 +113,9 @@ def jitter(track: FaceTrack) -> float:
     """
     bend = np.diff(track.landmarks.astype(np.float64), n=2, axis=0)
     power = (bend**2).mean(axis=(1, 2))
-    power = power[np.isfinite(power)]
-    if not len(power):
+    if not np.isfinite(power).any():
         return float("nan")
-    return float(np.sqrt(np.median(power) / 6) / np.nanmedian(eye_distance(track.landmarks)))
+    return float(np.sqrt(np.nanmedian(power) / 6) / np.nanmedian(eye_distance(track.landmarks)))
 
 
 def eye_distance(landmarks: np.ndarray) -> np.ndarray:

@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from expresso_lib import store
+
 # What one step of a stored whole number stands for: pixels, intensity, degrees.
 _STEPS = {"landmarks": 1 / 16, "au": 0.02, "pose": 0.01, "gaze": 0.01}
 
 
 def save(path: str | Path, *, fps: float, **series: np.ndarray) -> Path:
     """Write what `read` reads: ``landmarks``, ``au``, ``pose``, ``gaze`` as in `Truth`."""
-    packed: dict[str, Any] = {
-        name: np.diff(np.round(series[name] / step), axis=0, prepend=0).astype(np.int16)
-        for name, step in _STEPS.items()
-    }
+    packed: dict[str, Any] = {name: np.round(series[name] / _STEPS[name]) for name in _STEPS}
+    packed = {k: np.diff(v, axis=0, prepend=0).astype(np.int16) for k, v in packed.items()}
     with open(path, "wb") as file:
         np.savez_compressed(file, **packed, fps=np.float64(fps))
     return Path(path)
@@ -57,16 +57,13 @@ def read(path: str | Path) -> Truth:
     FileNotFoundError, ValueError
         If it is not there, or no truth of this format.
     """
-    with np.load(path, allow_pickle=False) as file:
-        missing = [name for name in (*_STEPS, "fps") if name not in file]
-        if missing:
-            raise ValueError(
-                f"{path} has no {', '.join(missing)}: it is no truth of a rendered "
-                "recording; render it again."
-            )
-        series = {
-            name: np.cumsum(file[name], axis=0, dtype=np.int32).astype(np.float32)
-            * np.float32(step)
-            for name, step in _STEPS.items()
-        }
-        return Truth(**series, fps=float(file["fps"]))
+    file = store.read_arrays(path, "truth")
+    missing = [name for name in (*_STEPS, "fps") if name not in file]
+    if missing:
+        raise ValueError(
+            f"{path} has no {', '.join(missing)}: it is no truth of a rendered recording; "
+            "render it again."
+        )
+    sums = {name: np.cumsum(file[name], axis=0, dtype=np.int32) for name in _STEPS}
+    series = {n: sums[n].astype(np.float32) * np.float32(step) for n, step in _STEPS.items()}
+    return Truth(**series, fps=float(file["fps"]))

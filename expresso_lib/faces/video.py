@@ -242,8 +242,7 @@ def _scan(path: Path, modified: int, size: int) -> VideoInfo:
         order = np.argsort(stamps) if known else np.arange(len(packets))
         pts = np.array(stamps, np.int64)[order] if known else np.empty(0, np.int64)
         keys = np.flatnonzero(np.array([p.is_keyframe for p in packets], bool)[order])
-        base = float(stream.time_base or 0)
-        header = float(stream.average_rate or 0)
+        base, header = float(stream.time_base or 0), float(stream.average_rate or 0)
         # The index of a file that was cut short reaches beyond its end; a trimmed one's does not.
         cut = any(entry.pos + entry.size > size for entry in stream.index_entries)
     if known and cut and len(pts) > 2:
@@ -260,12 +259,10 @@ def _scan(path: Path, modified: int, size: int) -> VideoInfo:
         width, height = first.width, first.height
     if rotation % 180:
         width, height = height, width
-    # The beginning can always be decoded, also where its key frame was trimmed away.
-    keys = np.union1d(keys[keys < len(pts)], [0]) if known else keys
+    times = np.arange(len(packets)) / (header or 25.0)
     if known:
-        times = (pts - pts[0]) * base
-    else:
-        times = np.arange(len(packets)) / (header or 25.0)
+        # The beginning can always be decoded, also where its key frame was trimmed away.
+        times, keys = (pts - pts[0]) * base, np.union1d(keys[keys < len(pts)], [0])
     fps = _rate(path, header, times)
     return VideoInfo(path, width, height, fps, times, rotation, pts, keys)
 
@@ -301,12 +298,11 @@ def _decoded(container: Any, stream: Any, info: VideoInfo, wanted: list[int]) ->
             container.seek(int(info.pts[key]), stream=stream)
             pictures = _pictures(container, stream)
             first = next(pictures, None)
+            pictures = chain([first], pictures)
             if first is None or _number(first, info.pts) > key:
                 # The container jumped too far: decode from the start, which always works.
                 container.seek(0, stream=stream)
                 pictures = _pictures(container, stream)
-            else:
-                pictures = chain([first], pictures)
         for picture in pictures:
             position = _number(picture, info.pts) if exact else position + 1
             while run and run[0] < position:
@@ -321,11 +317,8 @@ def _decoded(container: Any, stream: Any, info: VideoInfo, wanted: list[int]) ->
 
 
 def _runs(keys: np.ndarray, wanted: list[int]) -> Iterator[tuple[int, deque[int]]]:
-    before = (
-        keys[np.maximum(np.searchsorted(keys, wanted, side="right") - 1, 0)]
-        if len(keys)
-        else np.zeros(len(wanted), int)
-    )
+    starts = keys if len(keys) else np.zeros(1, int)
+    before = starts[np.maximum(np.searchsorted(starts, wanted, side="right") - 1, 0)]
     for key, run in groupby(zip(before.tolist(), wanted), key=lambda pair: pair[0]):
         yield key, deque(frame for _, frame in run)
 

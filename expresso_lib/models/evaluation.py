@@ -135,16 +135,14 @@ def model_differences(
             if set(one["participant"]) != set(two["participant"]):
                 raise ValueError(f"{a} and {b} were tested on different participants.")
             sums = np.concatenate([_sums(one), _sums(two)], axis=1)
-            values = _studentised(sums, _difference, draws=draws, seed=seed)
+            values = _studentised(
+                sums, lambda s: _metrics(s[..., :8]) - _metrics(s[..., 8:]), draws=draws, seed=seed
+            )
             # Two correlations are never further apart than 2.
             ends = [np.r_[value[:2], np.clip(value[2:], -2, 2)] for value in values]
             row = {"recipe_a": a, "recipe_b": b, "level": level, "metric": METRICS}
             parts.append(pd.DataFrame(row | dict(zip(("estimate", "ci_low", "ci_high"), ends))))
     return pd.concat(parts, ignore_index=True)
-
-
-def _difference(sums: np.ndarray) -> np.ndarray:
-    return _metrics(sums[..., :8]) - _metrics(sums[..., 8:])
 
 
 def summary(scores: pd.DataFrame, recipe: str) -> dict[str, float]:
@@ -155,19 +153,14 @@ def summary(scores: pd.DataFrame, recipe: str) -> dict[str, float]:
     dict
         Every metric, with ``_low`` and ``_high``; ``null_mae`` and ``mae_ratio`` to it.
     """
-    rows = scores[scores["level"] == "participant"]
-    found = _numbers(rows[rows["recipe"] == recipe])
-    null = rows[(rows["recipe"] == "null") & (rows["metric"] == "mae")]["estimate"]
-    if len(null):
-        found |= {"null_mae": float(null.iloc[0]), "mae_ratio": found["mae"] / float(null.iloc[0])}
-    return found
-
-
-def _numbers(rows: pd.DataFrame) -> dict[str, float]:
+    rows = scores[scores["level"] == "participant"].set_index(["recipe", "metric"])
     found: dict[str, float] = {}
-    for row in rows.itertuples():
-        found[row.metric] = float(row.estimate)
-        found |= {f"{row.metric}_low": float(row.ci_low), f"{row.metric}_high": float(row.ci_high)}
+    for (_, name), row in rows[rows.index.isin([recipe], level=0)].iterrows():
+        found[name] = float(row["estimate"])
+        found |= {f"{name}_{end}": float(row[f"ci_{end}"]) for end in ("low", "high")}
+    if ("null", "mae") in rows.index:
+        null = float(rows.loc[("null", "mae"), "estimate"])
+        found |= {"null_mae": null, "mae_ratio": found["mae"] / null}
     return found
 
 

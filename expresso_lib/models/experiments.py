@@ -5,7 +5,6 @@ runs anywhere, resumes, and is never done twice. Features are cached apart from 
 that differ only above the freeze boundary share them.
 """
 
-import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -17,7 +16,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
 
 from expresso_lib import clips, config, models, store
 from expresso_lib.models import Recipe, networks
@@ -63,11 +61,11 @@ class Study:
 
     def clip_set(self, recipe: Recipe) -> ClipSet:
         """The clips a recipe is fed."""
-        archives, score = self.archives[recipe.input], pd.Series(self.scores())
-        ordered = self.recordings.sort_values(["participant", "recording"])
+        archives = self.archives[recipe.input]
         shape = {"step": self.step, "dilation": self.dilation}
+        ordered = self.recordings.sort_values(["participant", "recording"])
         table, windows = clips.cut(ordered, archives, length=recipe.frames, **shape)
-        table["score"] = score.loc[table["recording"]].to_numpy()
+        table["score"] = table["recording"].map(self.scores())
         return ClipSet(table, windows, dict(archives))
 
     def cutting(self) -> dict[str, Any]:
@@ -89,8 +87,7 @@ class Study:
 
     def model(self, recipe: Recipe) -> networks.VideoRegressor:
         """The network of a recipe, before any fit."""
-        names = ("weights", "frames", "input", "seed")
-        asked = {name: getattr(recipe, name) for name in names}
+        asked = {name: getattr(recipe, name) for name in ("weights", "frames", "input", "seed")}
         return networks.build(recipe.model, size=self.size, **asked)
 
     def inputs(self, recipe: Recipe) -> tuple[Path, ...]:
@@ -149,13 +146,12 @@ def study_of(
         for way in networks.INPUTS
     }
     kept = recordings[recordings["recording"].isin(list(archives["face"]))].reset_index(drop=True)
-    people = participants[participants["participant"].isin(kept["participant"])]
+    known = participants["participant"].isin(kept["participant"])
+    people = participants[known].reset_index(drop=True)
     wanted, cut = parameters.training, parameters.clips
-    tuning = models.FineTuning.of(wanted)
     folds = schemes(people, folds=wanted.folds, repeats=wanted.repeats, seed=wanted.seed)
-    shape = {"size": cut.size, "step": cut.step, "dilation": cut.dilation}
-    people, place = people.reset_index(drop=True), folder / "features"
-    return Study(people, kept, archives, folds, place, **shape, tuning=tuning, device=wanted.device)
+    shape, tuning = (cut.size, cut.step, cut.dilation), models.FineTuning.of(wanted)
+    return Study(people, kept, archives, folds, folder / "features", *shape, tuning, wanted.device)
 
 
 def default_recipe(parameters: config.Parameters) -> Recipe:
@@ -217,9 +213,7 @@ def labels(recipes: Sequence[Recipe]) -> dict[str, str]:
     first = recipes[0]
     words = {first.name: f"default: {first.model}, {first.weights}, {first.input}, {first.frames}"}
     for other in recipes[1:]:
-        changed = {
-            key: value for key, value in asdict(other).items() if asdict(first)[key] != value
-        }
+        changed = {key: value for key, value in vars(other).items() if vars(first)[key] != value}
         words[other.name] = ", ".join(_word(key, value) for key, value in changed.items())
     return words
 
@@ -245,17 +239,14 @@ def run_recipes(
     for recipe in recipes:
         if recipe.fit != "ridge":  # every fold is a piece of work of its own
             tuned(recipe, study, _tested(study), executor=executor)
-    shared = study.cutting() | {"tuning": asdict(study.tuning)}
+    shared = study.cutting() | {"tuning": asdict(study.tuning), "scores": study.scores()}
     shared["schemes"] = study.schemes.to_dict("list")
-    shared["scores"] = study.scores()
     items = [
         store.Item(recipe.name, asdict(recipe) | shared, study.inputs(recipe), (recipe, study))
         for recipe in recipes
     ]
-    outcomes = store.map(
-        predict, items, out=out, executor=executor, suffix=".parquet", describe="recipes"
-    )
-    parts = [pd.read_parquet(outcome.path) for outcome in outcomes]
+    how = {"executor": executor, "suffix": ".parquet", "describe": "recipes"}
+    parts = [pd.read_parquet(one.path) for one in store.map(predict, items, out=out, **how)]
     table = study.clip_set(recipes[0]).table
     null = models.cross_validate(table, study.schemes, "null", models.null_fit(table))
     return pd.concat([*parts, null], ignore_index=True)
@@ -278,7 +269,10 @@ def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet) -> models.Fit:
 
     def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
         path = tuned(recipe, study, [frozenset(people[test])])[0]
-        return _predictions(networks.load(path)[0], data, np.flatnonzero(test), study.device)
+        model = networks.load(path)[0].to(study.device)
+        with torch.inference_mode():
+            found = [model(data[row][None].to(study.device)) for row in np.flatnonzero(test)]
+        return torch.cat(found).cpu().numpy()
 
     return fit
 
@@ -309,13 +303,11 @@ def tuned(
     shared = asdict(recipe) | study.cutting()
     shared |= {"tuning": asdict(study.tuning), "scores": study.scores()}
     inputs = (*study.inputs(recipe), features(recipe, study))
-    items = []
-    for group in unseen:
-        names = sorted(group)
-        key = hashlib.sha256(" ".join(names).encode()).hexdigest()[:12]
-        items.append(
-            store.Item(f"without_{key}", shared | {"unseen": names}, inputs, (recipe, study))
-        )
+    items = [
+        store.Item(f"without_{store.text_hash(names)[:12]}", shared | {"unseen": names}, inputs,
+                   (recipe, study))
+        for names in map(sorted, unseen)
+    ]  # fmt: skip
     options = {"executor": executor, "suffix": ".safetensors", "describe": "fine-tuning"}
     done = store.map(tune, items, out=study.folder.parent / "tuned" / recipe.name, **options)
     return [outcome.path for outcome in done]
@@ -334,18 +326,15 @@ def tune(item: store.Item, path: Path) -> None:
     aside = clips.folds(kept, min(5, len(kept)), seed=recipe.seed)
     stop = np.isin(people, aside.loc[aside["fold"] == 0, "participant"].to_numpy())
     learn = seen & ~stop
-    model = study.model(recipe)
-    values = read_features(Path(item.inputs[-1]))
+    model, values = study.model(recipe), read_features(item.inputs[-1])
     head = models.fit_ridge(values[learn], scores[learn], people[learn])
     parts = {"last": ("last",), "all": ("last", "all")}[recipe.fit]
     options = replace(study.tuning, parts=parts, seed=recipe.seed, device=study.device)
     if recipe.weights == "none":  # from scratch there is no good start to stay near
         options = replace(options, parts=("all",), learning_rate=1e-3, deeper=1.0)
-    curves = models.finetune(
-        model, data, np.flatnonzero(learn), np.flatnonzero(seen & stop),
-        options=options, head=head, resume=path.parent / f"{item.name}.state",
-    )  # fmt: skip
-    (path.parent / f"{item.name}.state").unlink(missing_ok=True)
+    rows, state = map(np.flatnonzero, (learn, seen & stop)), path.parent / f"{item.name}.state"
+    curves = models.finetune(model, data, *rows, options=options, head=head, resume=state)
+    state.unlink(missing_ok=True)
     networks.save(path, model, {"curves": curves.to_dict("list")})
 
 
@@ -363,12 +352,6 @@ def learning_curves(default: Recipe, study: Study) -> pd.DataFrame:
         for number, path in enumerate(paths)
     ]
     return pd.concat(parts, ignore_index=True)
-
-
-def _predictions(model: nn.Module, data: ClipSet, rows: np.ndarray, device: str) -> np.ndarray:
-    with torch.inference_mode():
-        found = [model(data[int(row)][None].to(device)) for row in rows]
-    return torch.cat(found).cpu().numpy()
 
 
 def features(recipe: Recipe, study: Study, *, executor: Executor | None = None) -> Path:
@@ -390,8 +373,7 @@ def keep_features(item: store.Item, path: Path) -> None:
 
 def read_features(path: Path) -> np.ndarray:
     """What `keep_features` wrote: float32 (N, D)."""
-    with np.load(path, allow_pickle=False) as file:
-        return file["values"]
+    return store.read_arrays(path)["values"]
 
 
 def final_model(
@@ -419,12 +401,10 @@ def final_model(
     data = study.clip_set(recipe)
     scores = data.table["score"].to_numpy(float)
     own = predictions[predictions["recipe"] == recipe.name]
-    record = {"interval": models.conformal_interval(own), "domain": dict(domain) | {
-        "participants": len(study.participants),
-        "score_low": float(scores.min()),
-        "score_high": float(scores.max()),
-        "fps": _archive(next(iter(data.archives.values()))).fps,
-    }}  # fmt: skip
+    known: dict[str, Any] = {"participants": len(study.participants)}
+    known |= {"score_low": float(scores.min()), "score_high": float(scores.max())}
+    known |= {"fps": _archive(next(iter(data.archives.values()))).fps}
+    record = {"interval": models.conformal_interval(own), "domain": dict(domain) | known}
     return _fit_models({path.stem: (record, set())}, recipe, study, path.parent)[path.stem]
 
 
@@ -444,17 +424,17 @@ def fold_models(recipe: Recipe, study: Study, folder: str | Path) -> dict[str, P
         Participant to checkpoint.
     """
     first = study.schemes[study.schemes["repeat"] == study.schemes["repeat"].min()]
-    tested = {f"fold_{fold}": set(part["participant"]) for fold, part in first.groupby("fold")}
-    paths = _fit_models({name: ({"fold": int(name.removeprefix("fold_"))}, who)
-                        for name, who in tested.items()}, recipe, study, folder)  # fmt: skip
-    return {person: paths[name] for name, who in tested.items() for person in who}
+    tested = first.groupby("fold")["participant"].agg(set)
+    wanted = {f"fold_{fold}": ({"fold": int(fold)}, who) for fold, who in tested.items()}
+    paths = _fit_models(wanted, recipe, study, folder)
+    return {person: paths[name] for name, (_, who) in wanted.items() for person in who}
 
 
 def fold_paths(predictions: pd.DataFrame, folder: str | Path) -> dict[str, Path]:
     """Participant to the checkpoint that ``fold_models`` wrote into ``folder``."""
     first = predictions[predictions["repeat"] == predictions["repeat"].min()]
-    return {row.participant: Path(folder) / f"fold_{row.fold}.safetensors"
-            for row in first.drop_duplicates("participant").itertuples()}  # fmt: skip
+    folds = dict(zip(first["participant"], first["fold"]))
+    return {who: Path(folder) / f"fold_{fold}.safetensors" for who, fold in folds.items()}
 
 
 def _fit_models(
@@ -484,11 +464,9 @@ def fit_head(item: store.Item, path: Path) -> None:
     recipe, study = item.payload
     table, values = study.clip_set(recipe).table, read_features(item.inputs[0])
     seen = ~table["participant"].isin(item.recipe["unseen"]).to_numpy()
-    scores, people = table["score"].to_numpy(float), table["participant"].to_numpy()
-    head = models.fit_ridge(values[seen], scores[seen], people[seen])
-    model = study.model(recipe)
-    head.write_to(model)
-    networks.save(path, model, item.recipe["record"])
+    scores, people = table["score"].to_numpy(float)[seen], table["participant"][seen]
+    head = models.fit_ridge(values[seen], scores, people)
+    networks.save(path, head.write_to(study.model(recipe)), item.recipe["record"])
 
 
 def relabel(item: store.Item, path: Path) -> None:

@@ -89,20 +89,22 @@ def finetune(
     if head is None:
         head = LinearHead(np.zeros(model.head.in_features), float(scores[train].mean()), np.inf)
     head.write_to(model)
-    saved = _read(resume)
-    if saved:
-        model.load_state_dict(saved["model"])
-    curves: list[dict[str, Any]] = saved.get("curves", [])
+    saved: dict[str, Any] = {"model": model.state_dict(), "curves": [], "number": 0}
+    if resume is not None and resume.is_file():
+        saved = torch.load(resume, weights_only=True)
+    model.load_state_dict(saved["model"])
     model.to(options.device).eval()
-    for number, part in enumerate(options.parts):
-        if number < saved.get("number", 0):
-            continue
+    curves = saved["curves"]
+    for number, part in list(enumerate(options.parts))[saved["number"] :]:
         fit = _PartFit(model, clips, scores, train, stop, part, options)
-        if number == saved.get("number"):
-            fit.load(saved["fit"])
+        if "fit" in saved:
+            fit.load(saved.pop("fit"))
         while not fit.finished:
             curves.append(fit.run_epoch())
-            _write(resume, model, curves, number, fit)
+            if resume is not None:
+                state = {"model": model.state_dict(), "curves": curves, "number": number}
+                with store.atomic(resume) as temporary:
+                    torch.save(state | {"fit": fit.state()}, temporary)
         model.load_state_dict(fit.best)  # the start where no epoch was better
     return pd.DataFrame(curves)
 
@@ -125,19 +127,6 @@ def _check(clips: Clips, train: np.ndarray, stop: np.ndarray, options: FineTunin
     _checks.one_of(options.optimizer, ("adamw", "sgd"), "optimizer")
 
 
-def _read(path: Path | None) -> dict[str, Any]:
-    return torch.load(path, weights_only=True) if path is not None and path.is_file() else {}
-
-
-def _write(
-    path: Path | None, model: nn.Module, curves: list[dict[str, Any]], number: int, fit: _PartFit
-) -> None:
-    if path is not None:
-        state = {"model": model.state_dict(), "curves": curves, "number": number}
-        with store.atomic(path) as temporary:
-            torch.save(state | {"fit": fit.state()}, temporary)
-
-
 class _PartFit:
     """One part of a network, from the freeze boundary below it to the score."""
 
@@ -151,11 +140,9 @@ class _PartFit:
         part: str,
         options: FineTuning,
     ) -> None:
-        self.model, self.part, self.options = model, part, options
-        self.scores = scores
+        self.model, self.scores, self.part, self.options = model, scores, part, options
         names = clips.table["participant"].to_numpy()
-        self.people = _by_person(names, train)
-        self.stopping = _by_person(names, stop)
+        self.people, self.stopping = _by_person(names, train), _by_person(names, stop)
         self.clips: Any = clips
         if part != "all":
             values = features(model, clips, until=part, device=options.device)
@@ -165,14 +152,10 @@ class _PartFit:
         self.best = {key: value.clone() for key, value in model.state_dict().items()}
 
     def _optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        rate = self.options.learning_rate
-        last = {id(parameter) for parameter in self.model.above("last")}
-        parts: dict[float, list[nn.Parameter]] = {}
-        for one in parameters:
-            parts.setdefault(rate if id(one) in last else rate * self.options.deeper, []).append(
-                one
-            )
-        groups = [{"params": group, "lr": step} for step, group in parts.items()]
+        rate, last = self.options.learning_rate, set(self.model.above("last"))
+        near = [one for one in parameters if one in last]
+        deep = [one for one in parameters if one not in last]
+        groups = [{"params": deep, "lr": rate * self.options.deeper}, {"params": near, "lr": rate}]
         if self.options.optimizer == "adamw":
             return torch.optim.AdamW(groups, weight_decay=1e-2)
         return torch.optim.SGD(groups, weight_decay=1e-2, momentum=0.9)

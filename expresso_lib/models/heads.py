@@ -51,10 +51,9 @@ def features(
     model.eval().to(device)
     parts = []
     with torch.inference_mode():
-        for start in range(0, len(clips), batch):
-            chosen = [clips[i] for i in range(start, min(start + batch, len(clips)))]
-            values = model.features(torch.stack(chosen).to(device), until=until)
-            parts.append(values.float().cpu().numpy())
+        for rows in torch.arange(len(clips)).split(batch):
+            chosen = torch.stack([clips[int(row)] for row in rows]).to(device)
+            parts.append(model.features(chosen, until=until).float().cpu().numpy())
     return np.concatenate(parts)
 
 
@@ -108,8 +107,9 @@ def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, RidgeCV
     """
     center, scale = x.mean(axis=0), _scale(x)
     z = (x - center) / scale
-    usual = _usual(np.linalg.svd(z, compute_uv=False))
-    alphas = np.asarray(PENALTIES) * usual
+    sizes = np.linalg.svd(z, compute_uv=False)
+    there = sizes[sizes > 1e-6 * max(float(sizes.max()), 1e-12)]  # directions that there are
+    alphas = np.asarray(PENALTIES) * (float((there**2).mean()) if there.size else 1.0)
     return center, scale, RidgeCV(alphas=alphas, alpha_per_target=True).fit(z, y)
 
 
@@ -123,12 +123,6 @@ def _scale(x: np.ndarray) -> np.ndarray:
     moves = scale > 1e-6 * max(float(scale.max()), 1e-12)
     floor = 0.25 * float(np.median(scale[moves])) if moves.any() else 1.0
     return np.where(moves, np.maximum(scale, floor), np.inf)
-
-
-def _usual(s: np.ndarray) -> float:
-    """Mean squared singular value over the directions that there are."""
-    there = s[s > 1e-6 * max(float(s.max()), 1e-12)]
-    return float((there**2).mean()) if there.size else 1.0
 
 
 def _by_group(

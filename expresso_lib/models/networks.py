@@ -21,14 +21,12 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torchvision.models import resnet, video
+from torchvision.models import get_model_builder
 from torchvision.ops import Permute
 
 from expresso_lib import _checks, manifest, store
 from expresso_lib.models import own, small
 
-KINETICS_MEAN, KINETICS_STD = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 INPUTS = ("face", "composite")
 CHECKPOINT = "facial_actions.safetensors"
 
@@ -118,9 +116,8 @@ class MeanOver(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         """(N, D, ...) to (N, D), or (N, 2 D) with the spread."""
         flat = values.flatten(2)
-        if not self.spread:
-            return flat.mean(dim=2)
-        return torch.cat([flat.mean(dim=2), flat.std(dim=2)], dim=1)
+        mean = flat.mean(dim=2)
+        return torch.cat([mean, flat.std(dim=2)], dim=1) if self.spread else mean
 
 
 class PerFrame(nn.Module):
@@ -143,9 +140,9 @@ class Backbone:
 
     make: Callable[[], nn.Module]
     split: Callable[[nn.Module], list[nn.Module]]
-    mean: tuple[float, ...] = KINETICS_MEAN
-    std: tuple[float, ...] = KINETICS_STD
-    weights: Mapping[str, str] | None = None  # name of the weights: entry of the data manifest
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    weights: Mapping[str, str]  # name of the weights: entry of the data manifest
 
 
 def _split_resnet3d(network: nn.Module) -> list[nn.Module]:
@@ -185,33 +182,27 @@ def _small(*, alone: bool = False, spread: bool = False) -> nn.Module:
     )
 
 
-_OURS: dict[str, Any] = {
-    "split": list,
-    "mean": (0.5, 0.5, 0.5),
-    "std": (0.25, 0.25, 0.25),
-    "weights": {"facial-actions": CHECKPOINT},
+def _ours(**options: bool) -> Backbone:
+    mean, std, weights = (0.5,) * 3, (0.25,) * 3, {"facial-actions": CHECKPOINT}
+    return Backbone(partial(_small, **options), list, mean, std, weights)
+
+
+_IMAGENET = ("imagenet", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_KINETICS = ("kinetics400", (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
+_TORCHVISION = {
+    "r2plus1d_18": (_split_resnet3d, *_KINETICS),
+    "r3d_18": (_split_resnet3d, *_KINETICS),
+    "swin3d_t": (_split_swin3d, "kinetics400", *_IMAGENET[1:]),
+    "resnet18": (_split_image_resnet, *_IMAGENET),
+    "resnet50": (_split_image_resnet, *_IMAGENET),
 }
-_IMAGENET: dict[str, Any] = {"mean": IMAGENET_MEAN, "std": IMAGENET_STD}
-
-
-def _torchvision(
-    name: str, split: Callable[[nn.Module], list[nn.Module]], **options: Any
-) -> Backbone:
-    is_image = name.startswith("resnet")
-    weights = {"imagenet" if is_image else "kinetics400": f"weights_{name}"}
-    make = getattr(resnet if is_image else video, name)
-    return Backbone(make, split, weights=weights, **options)
-
-
-BACKBONES: dict[str, Backbone] = {
-    "small": Backbone(_small, **_OURS),
-    "small_image": Backbone(partial(_small, alone=True), **_OURS),
-    "small_image_sd": Backbone(partial(_small, alone=True, spread=True), **_OURS),
-    "r2plus1d_18": _torchvision("r2plus1d_18", _split_resnet3d),
-    "r3d_18": _torchvision("r3d_18", _split_resnet3d),
-    "swin3d_t": _torchvision("swin3d_t", _split_swin3d, **_IMAGENET),
-    "resnet18": _torchvision("resnet18", _split_image_resnet, **_IMAGENET),
-    "resnet50": _torchvision("resnet50", _split_image_resnet, **_IMAGENET),
+BACKBONES = {
+    "small": _ours(),
+    "small_image": _ours(alone=True),
+    "small_image_sd": _ours(alone=True, spread=True),
+} | {
+    name: Backbone(get_model_builder(name), split, mean, std, {weights: f"weights_{name}"})
+    for name, (split, weights, mean, std) in _TORCHVISION.items()
 }
 
 
@@ -249,22 +240,28 @@ def build(
         Unknown name, weights that this network has not, or clips too small for it.
     """
     _checks.one_of(input, INPUTS, "input")
+    description: dict[str, Any] = {"model": name, "weights": weights, "frames": frames}
+    description |= {"size": size, "input": input}
     if ":" in name:
-        return _own(name, {"frames": frames, "size": size, "input": input})
+        return _own(description | {"weights": "own"})
     _checks.one_of(name, BACKBONES, "backbone")
     backbone = BACKBONES[name]
-    offered = ("none", *(backbone.weights or {}))
+    offered = ("none", *backbone.weights)
     if weights not in offered:
         raise ValueError(f"{name} has no weights {weights!r}; it offers {', '.join(offered)}.")
-    description = {"model": name, "weights": weights, "frames": frames, "size": size}
-    state = None if weights == "none" else _pretrained(backbone, weights)
-    return _assemble(description | {"input": input}, seed, state).eval()
+    state = None
+    if weights == "facial-actions":
+        state = {key.removeprefix("stages."): value for key, value in _read(shipped())[0].items()}
+    elif weights != "none":
+        path = manifest.fetch(backbone.weights[weights])
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    return _assemble(description, seed, state).eval()
 
 
-def _own(name: str, description: Mapping[str, Any]) -> VideoRegressor:
-    body, head = own.make(name, frames=description["frames"], size=description["size"])
-    whole = {"model": name, "weights": "own", **description}
-    model = VideoRegressor([body], head.in_features, whole, mean=(0.0,) * 3, std=(1.0,) * 3)
+def _own(description: Mapping[str, Any]) -> VideoRegressor:
+    frames, size = description["frames"], description["size"]
+    body, head = own.make(description["model"], frames=frames, size=size)
+    model = VideoRegressor([body], head.in_features, description, mean=(0.0,) * 3, std=(1.0,) * 3)
     model.head = head
     return model.eval()
 
@@ -274,27 +271,17 @@ def shipped() -> Path:
     return Path(__file__).parents[1] / "assets" / CHECKPOINT
 
 
-def _pretrained(backbone: Backbone, weights: str) -> Mapping[str, Tensor]:
-    source = (backbone.weights or {})[weights]
-    if weights == "facial-actions":
-        state, _ = _read(shipped())
-        return {key.removeprefix("stages."): value for key, value in state.items()}
-    return torch.load(manifest.fetch(source), map_location="cpu", weights_only=True)
-
-
 def _assemble(
     description: Mapping[str, Any], seed: int, state: Mapping[str, Tensor] | None = None
 ) -> VideoRegressor:
     backbone = BACKBONES[description["model"]]
-    n_features = _probe(description)
+    scale, n_features = {"mean": backbone.mean, "std": backbone.std}, _probe(description)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = backbone.make()
         if state is not None:
             _fill(network, state, description)
-        model = VideoRegressor(
-            backbone.split(network), n_features, description, mean=backbone.mean, std=backbone.std
-        )
+        model = VideoRegressor(backbone.split(network), n_features, description, **scale)
     for module in model.modules():
         if isinstance(module, nn.ReLU):
             module.inplace = False
@@ -303,10 +290,8 @@ def _assemble(
 
 def _fill(network: nn.Module, state: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
     """Load weights under the network's own names; what else the file holds (a head) stays out."""
-    wanted = network.state_dict()
-    missing = [
-        key for key, value in wanted.items() if key not in state or state[key].shape != value.shape
-    ]
+    wanted, shapes = network.state_dict(), {key: value.shape for key, value in state.items()}
+    missing = [key for key, value in wanted.items() if shapes.get(key) != value.shape]
     if missing:
         raise ValueError(
             f"the weights {description['weights']!r} do not fit {description['model']}: "
@@ -345,10 +330,8 @@ def save(
     `dtype` is what weights are stored as; they are float32 again when read.
     """
     metadata = {"model": json.dumps(model.description), "recipe": json.dumps(dict(recipe))}
-    state = {
-        key: value.detach().to("cpu", dtype).contiguous()
-        for key, value in model.state_dict().items()
-    }
+    state = model.state_dict()
+    state = {key: value.detach().to("cpu", dtype).contiguous() for key, value in state.items()}
     with store.atomic(path) as temporary:
         save_file(state, temporary, metadata=metadata)
         # safetensors makes the file private; a result may be read by whoever may read its folder.
@@ -368,11 +351,7 @@ def load(path: Path | str) -> tuple[VideoRegressor, dict[str, Any]]:
     if "model" not in metadata:
         raise ValueError(f"{path} does not say which model it holds; write it with models.save.")
     description = json.loads(metadata["model"])
-    if ":" in description["model"]:
-        asked = {key: description[key] for key in ("frames", "size", "input")}
-        model = _own(description["model"], asked)
-    else:
-        model = _assemble(description, seed=0)
+    model = _own(description) if ":" in description["model"] else _assemble(description, seed=0)
     _fill(model, state, description)
     return model.eval(), json.loads(metadata["recipe"])
 

@@ -7,6 +7,7 @@ every other network: a ridge head on what its last linear layer reads, fine-tuni
 
 import copy
 import pkgutil
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -49,11 +50,9 @@ def make(name: str, *, frames: int, size: int) -> tuple[Body, nn.Linear]:
         It cannot be imported or called, returns no network, or the network returns another shape,
         no finite number, or nothing that depends on the clips.
     """
-    network = _called(name)
-    network.eval()
+    network = _called(name).eval()
     clips = torch.rand(2, 3, frames, size, size, generator=torch.Generator().manual_seed(0))
-    scores = _tried(name, network, clips)
-    parted = _parted(network, clips, scores)
+    parted = _parted(network, clips, _tried(name, network, clips))
     if parted is not None:
         return parted
     head = nn.Linear(1, 1)
@@ -112,20 +111,17 @@ def _tried(name: str, network: nn.Module, clips: Tensor) -> Tensor:
 
 def _parted(network: nn.Module, clips: Tensor, scores: Tensor) -> tuple[Body, nn.Linear] | None:
     """Take the last linear layer off, if the network ends in it; None where it does not."""
-    linear = [
-        name
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Linear) and module.out_features == 1
-    ]
-    if not linear or not linear[-1]:
+    layers = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Linear)]
+    name = next((n for n, m in reversed(layers) if m.out_features == 1), "")
+    if not name:
         return None
     shorn = copy.deepcopy(network)
-    head = shorn.get_submodule(linear[-1])
-    shorn.set_submodule(linear[-1], nn.Identity())
+    head: Any = shorn.get_submodule(name)
+    shorn.set_submodule(name, nn.Identity())
     body = Body(shorn)
     try:
         with torch.no_grad():
             same = torch.allclose(head(body(clips)).flatten(), scores, rtol=1e-4, atol=1e-5)
     except (RuntimeError, IndexError):
         return None
-    return (body, head) if same and isinstance(head, nn.Linear) else None
+    return (body, head) if same else None

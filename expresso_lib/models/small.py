@@ -18,21 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+GAIN = 4.0  # small changes are brought to the scale of the picture
+
 
 class Beside(nn.Module):
     """Clips (N, 3, T, H, W) beside their change: (N, 6, T, H, W), *frame minus clip mean* last."""
 
-    def __init__(self, gain: float = 4.0) -> None:
-        super().__init__()
-        self.gain = gain  # small changes are brought to the scale of the picture
-
     def forward(self, clips: Tensor) -> Tensor:
         """Clips and their change."""
-        return self.join(clips, clips.mean(dim=2, keepdim=True))
-
-    def join(self, clips: Tensor, mean: Tensor) -> Tensor:
-        """Clips and their change from a mean (N, 3, 1, H, W) that is known already."""
-        return torch.cat([clips, self.gain * (clips - mean)], dim=1)
+        change = clips - clips.mean(dim=2, keepdim=True)
+        return torch.cat([clips, GAIN * change], dim=1)
 
 
 class OverTime(nn.Module):
@@ -115,14 +110,12 @@ def _begin(layers: nn.Module) -> nn.Module:
 
     What a way leads past starts small.
     """
-    for module in layers.modules():
+    for name, module in layers.named_modules():
         if isinstance(module, nn.Conv1d | nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
             nn.init.zeros_(module.bias)
-    for module in layers.modules():
-        branch = {OverTime: "convolve", TimeBlock: "mix"}.get(type(module))
-        if branch is not None:
-            getattr(module, branch).weight.data.mul_(0.3)
+            if name.endswith(("over_time.convolve", "mix")):
+                module.weight.data.mul_(0.3)
     return layers
 
 
@@ -138,27 +131,14 @@ def trunk(*, alone: bool = False) -> nn.Module:
     picture: crops show the face at about the same place.
     """
     stem = nn.Conv3d(6, WIDTHS[0], (1, 5, 5), stride=(1, 2, 2), padding=(0, 2, 2))
-    return _Stage(
-        nn.Sequential(
-            Beside(),
-            stem,
-            nn.ReLU(),
-            *(Block(a, b) for a, b in pairwise(WIDTHS)),
-            Grid(),
-            nn.Conv3d(WIDTHS[-1], N_EMBEDDING, (1, 4, 4)),
-            nn.ReLU(),
-        ),
-        alone=alone,
-    )
+    blocks = [Block(a, b) for a, b in pairwise(WIDTHS)]
+    whole = nn.Conv3d(WIDTHS[-1], N_EMBEDDING, (1, 4, 4))
+    layers = nn.Sequential(Beside(), stem, nn.ReLU(), *blocks, Grid(), whole, nn.ReLU())
+    return _Stage(layers, alone=alone)
 
 
 def last_block(*, alone: bool = False) -> nn.Module:
     """Embeddings (N, E, T) to features (N, D, T): what a frame and its neighbours show."""
-    return _Stage(
-        nn.Sequential(
-            *(TimeBlock(N_EMBEDDING, dilation) for dilation in DILATIONS),
-            nn.Conv1d(N_EMBEDDING, N_FEATURES, 1),
-            nn.ReLU(),
-        ),
-        alone=alone,
-    )
+    blocks = [TimeBlock(N_EMBEDDING, dilation) for dilation in DILATIONS]
+    widen = nn.Conv1d(N_EMBEDDING, N_FEATURES, 1)
+    return _Stage(nn.Sequential(*blocks, widen, nn.ReLU()), alone=alone)
