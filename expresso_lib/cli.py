@@ -250,7 +250,7 @@ def check(
 def pretrain(
     destination: Annotated[Path, typer.Argument(help="checkpoint to write (.safetensors)")],
     people: Annotated[int, typer.Option(min=8, help="rendered practice people")] = 1200,
-    epochs: Annotated[int, typer.Option(min=1)] = 20,
+    epochs: Annotated[int, typer.Option(min=1)] = 48,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     folder: Annotated[Path | None, typer.Option(help="of clips and state, to go on from")] = None,
     workers: WorkersOption = 0,

@@ -42,9 +42,9 @@ class Practice:
     size: int = 64
     render_size: int = 112
     held_out: float = 0.06  # share of people that are not learned
-    epochs: int = 20
-    batch: int = 8
-    learning_rate: float = 1.2e-3
+    epochs: int = 48
+    batch: int = 4
+    learning_rate: float = 1e-3
     still: float = 0.1  # share of windows shown as one frame, repeated
     bf16: bool = True
     seed: int = 0
