@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,8 +41,8 @@ params_app = typer.Typer(no_args_is_help=True, help="Parameters of the notebooks
 app.add_typer(data_app, name="data")
 app.add_typer(params_app, name="params")
 
-out = Console()
-err = Console(stderr=True)
+out = Console(soft_wrap=True, highlight=False, markup=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 ParamsOption = Annotated[
     str, typer.Option("--params", help="profile of notebooks/params, or a file")
@@ -93,7 +94,7 @@ def book(
     from expresso_lib.pipeline import book as books
 
     index, failed = books.make(parameters, root, student=student, force=force, options=options)
-    _say(f"The book: {index}")
+    out.print(f"The book: {index}")
     _exit_if_failed(failed)
 
 
@@ -121,11 +122,7 @@ def run_chapter(
     forced = [wanted[-1].name] if force else []
     _exit_if_failed(books.run_chapters(wanted, parameters, root, force=forced, options=options))
     folder = project.run_folder(root, parameters.run.name)
-    _say(f"The executed chapter: {folder / 'notebooks' / wanted[-1].name}.ipynb")
-
-
-def _say(text: str) -> None:
-    out.print(text, soft_wrap=True, highlight=False, markup=False)
+    out.print(f"The executed chapter: {folder / 'notebooks' / wanted[-1].name}.ipynb")
 
 
 def _words(text: str) -> list[str]:
@@ -144,14 +141,14 @@ def _exit_if_failed(failed: dict[str, str]) -> None:
     if not failed:
         return
     for name, why in failed.items():
-        err.print(f"{name}: {why}", markup=False, highlight=False, soft_wrap=True)
+        err.print(f"{name}: {why}")
     first, why = next(iter(failed.items()))
     # Where many pieces of work failed, the second line names the first of them.
     cause = " ".join(why.splitlines()[: 1 + why.splitlines()[0].endswith(":")]).rstrip(".")
     text = (
         f"{first} failed, {cause}. Mend that and repeat the command: everything finished is kept."
     )
-    err.print(text, markup=False, highlight=False, soft_wrap=True, style="red")
+    err.print(text, style="red")
     raise typer.Exit(1)
 
 
@@ -169,7 +166,7 @@ def export(
     from expresso_lib.pipeline import book as books
 
     for path in books.export(parameters, root, pdf=pdf):
-        _say(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+        out.print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 @app.command()
@@ -184,7 +181,7 @@ def compare(
     from expresso_lib.pipeline import project, publishing
 
     folders = [project.run_folder(project.project_root(), name) for name in (first, second)]
-    _say(f"{publishing.compare(*folders)}")
+    out.print(f"{publishing.compare(*folders)}")
 
 
 @app.command()
@@ -218,7 +215,7 @@ def explain(
         show_face=show_face,
         face=face,
     )
-    _say(f"The explanation card: {card}")
+    out.print(f"The explanation card: {card}")
 
 
 @app.command()
@@ -237,11 +234,10 @@ def check(
     parameters, _, _ = _parameters(params, overrides)
     found = checks.check(parameters)
     for one in found:
-        mark = "[green]fine[/green]" if one.fine else "[yellow]look[/yellow]"
-        out.print(f"{mark}  {one.what}:", end=" ", soft_wrap=True)
-        out.print(one.found, markup=False, highlight=False, soft_wrap=True)
+        mark, color = ("fine", "green") if one.fine else ("look", "yellow")
+        out.print(Text(mark, color), f" {one.what}: {one.found}")
         if one.remedy:
-            out.print(f"      {one.remedy}", markup=False, highlight=False, soft_wrap=True)
+            out.print(f"      {one.remedy}")
     if not all(one.fine for one in found):
         raise typer.Exit(1)
 
@@ -270,7 +266,7 @@ def pretrain(
         folder=folder,
         executor=store.executor("loky", workers=workers),
     )
-    _say(f"The checkpoint: {destination}")
+    out.print(f"The checkpoint: {destination}")
 
 
 @app.command()
@@ -323,7 +319,7 @@ def study(
     plan = studies.design(parameters, root, executor=workers)
     tables = studies.run(plan, root, seeds=_numbers(seeds) or studies.SEEDS, only=_words(only))
     for name, table in tables.items():
-        _say(f"{studies.folder(root) / name}.csv ({len(table)} rows)")
+        out.print(f"{studies.folder(root) / name}.csv ({len(table)} rows)")
 
 
 @data_app.command("list")
@@ -344,7 +340,7 @@ def data_list(
     for row in table.to_dict("records"):
         out.rule(str(row.pop("name")), align="left")
         for name, value in row.items():
-            _say(f"{name}: {value}")
+            out.print(f"{name}: {value}")
 
 
 @data_app.command("verify")
@@ -360,7 +356,7 @@ def data_verify(
     table = manifest.verify(names or None)
     _print_table(table, "Files against their hashes")
     counts = [f"{n} {what}" for what, n in table["status"].value_counts().items()]
-    _say(f"{len(table)} files: {', '.join(counts) or 'none here'}")
+    out.print(f"{len(table)} files: {', '.join(counts) or 'none here'}")
     if (table["status"] == "wrong").any():
         raise typer.Exit(1)
 
@@ -382,7 +378,7 @@ def data_fetch(
         path = manifest.fetch(
             name, folder=folder or None, mirror=mirror or None, parts=_words(parts) or None
         )
-        _say(f"{name}: {path}")
+        out.print(f"{name}: {path}")
 
 
 @data_app.command("render")
@@ -407,7 +403,7 @@ def data_render(
         participants, recordings, seconds, fps=fps, seed=seed, variant=variant
     )
     rendered.write_cohort(folder, plan, size=size, executor=store.executor("loky", workers=workers))
-    _say(f"The cohort: {folder}")
+    out.print(f"The cohort: {folder}")
 
 
 @params_app.command("sync")
@@ -419,7 +415,7 @@ def params_sync() -> None:
     from expresso_lib.pipeline import chapters, project_root
 
     for path in chapters.sync(project_root()):
-        _say(f"rewritten: {path}")
+        out.print(f"rewritten: {path}")
 
 
 @params_app.command("show")
@@ -432,10 +428,10 @@ def params_show(params: ParamsOption = "demo", set_: SetOption = None) -> None:
 
     parameters, _, _ = _parameters(params, set_)
     table = Table("parameter", "value", "meaning", title=f"Parameters of {params}")
-    for section in config.SECTIONS:
-        for name, value in getattr(parameters, section).model_dump().items():
+    for section, values in parameters.model_dump().items():
+        for name, value in values.items():
             table.add_row(f"{section}.{name}", str(value), config.describe(section, name))
-    out.print(table)
+    out.print(table, soft_wrap=False)
 
 
 def _print_table(frame: pd.DataFrame, title: str) -> None:
@@ -444,7 +440,7 @@ def _print_table(frame: pd.DataFrame, title: str) -> None:
         table.add_column(str(column).replace("_", " "), no_wrap=index == 0)
     for row in frame.astype(str).itertuples(index=False):
         table.add_row(*row)
-    out.print(table)
+    out.print(table, soft_wrap=False)
 
 
 def main() -> None:
@@ -468,23 +464,14 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("EXPRESSO_DEBUG"):
             raise
-        code = _exit_code(error)
-        if code is None:
-            raise
-        err.print(f"[red]{type(error).__name__}:[/red]", end=" ")
-        from expresso_lib.store import readable
+        from expresso_lib import store
 
-        err.print(readable(error), markup=False, highlight=False, soft_wrap=True)
-        sys.exit(code)
-
-
-def _exit_code(error: Exception) -> int | None:
-    """Return 2 for a mistake in what was asked, 1 for failed work, None for a fault of ours."""
-    from expresso_lib.store import WorkFailed
-
-    if isinstance(error, WorkFailed) or type(error).__name__ in ("BuildFailed", "Busy"):
-        return 1
-    return 2 if isinstance(error, ValueError | OSError | ImportError) else None
+        failed = isinstance(error, store.WorkFailed)
+        failed = failed or type(error).__name__ in ("BuildFailed", "Busy")
+        if not failed and not isinstance(error, ValueError | OSError | ImportError):
+            raise  # a fault of ours
+        err.print(Text(f"{type(error).__name__}:", "red"), store.readable(error))
+        sys.exit(1 if failed else 2)
 
 
 if __name__ == "__main__":

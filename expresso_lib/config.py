@@ -26,6 +26,11 @@ class ParameterError(ValueError):
     """A parameter has the wrong name, type or range."""
 
 
+def param(default: Any, meaning: str, **limits: Any) -> Any:
+    """Return a parameter: its default, its meaning with its unit, and what limits its values."""
+    return Field(default, description=meaning, **limits)
+
+
 class Section(BaseModel):
     """Parameters of one room; unknown names and silent conversions are refused."""
 
@@ -38,35 +43,33 @@ Device = Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")]
 class CohortSection(Section):
     """Who is analysed."""
 
-    source: Literal["rendered", "avec2014", "cremad", "ravdess", "grid", "folder"] = Field(
-        "rendered", description="data set, as data_manifest.yaml names its reader"
+    source: Literal["rendered", "avec2014", "cremad", "ravdess", "grid", "folder"] = param(
+        "rendered", "data set, as data_manifest.yaml names its reader"
     )
-    folder: str = Field("", description="folder of the data; empty: the data set's own place")
-    table: str = Field("", description="table of your folder; empty: its only CSV")
-    score: str = Field("score", description="column of your table that holds the score")
-    score_low: float = Field(0.0, description="lowest possible score; as score_high: see there")
-    score_high: float = Field(
+    folder: str = param("", "folder of the data; empty: the data set's own place")
+    table: str = param("", "table of your folder; empty: its only CSV")
+    score: str = param("score", "column of your table that holds the score")
+    score_low: float = param(0.0, "lowest possible score; as score_high: see there")
+    score_high: float = param(
         0.0,
-        description="highest possible score; equal to score_low: that "
-        "of a known scale, else the table's own",
+        "highest possible score; equal to score_low: that of a known scale, else the table's own",
     )
-    bands: tuple[str, ...] = Field(
-        (),
-        description="such as 'mild 14-19'; none: those of a known scale, else thirds of the cohort",
+    bands: tuple[str, ...] = param(
+        (), "such as 'mild 14-19'; none: those of a known scale, else thirds of the cohort"
     )
-    emotion: str = Field("", description="cremad, ravdess: intensity of this emotion; empty: any")
-    tables: str = Field("", description="folder of other tools' tables; empty: beside the videos")
-    show_faces: bool = Field(False, description="your folder: participants consented to be shown")
-    participants: int = Field(84, ge=1, le=999, description="participants to render")
-    recordings: int = Field(2, ge=1, le=99, description="recordings per participant to render")
-    seconds: float = Field(10.0, gt=0, le=3600, description="s; length of a rendered recording")
-    fps: float = Field(25.0, ge=5, le=120, description="frames/s of a rendered recording")
-    size: int = Field(160, ge=48, le=512, description="px; side of a rendered picture")
-    seed: int = Field(0, ge=0, description="seed of the rendered cohort")
-    variant: str = Field(
+    emotion: str = param("", "cremad, ravdess: intensity of this emotion; empty: any")
+    tables: str = param("", "folder of other tools' tables; empty: beside the videos")
+    show_faces: bool = param(False, "your folder: participants consented to be shown")
+    participants: int = param(84, "participants to render", ge=1, le=999)
+    recordings: int = param(2, "recordings per participant to render", ge=1, le=99)
+    seconds: float = param(10.0, "s; length of a rendered recording", gt=0, le=3600)
+    fps: float = param(25.0, "frames/s of a rendered recording", ge=5, le=120)
+    size: int = param(160, "px; side of a rendered picture", ge=48, le=512)
+    seed: int = param(0, "seed of the rendered cohort", ge=0)
+    variant: str = param(
         "default",
+        "what is planted: default, amount, null, headset, region:NAME, au:N",
         pattern=r"^(default|amount|null|headset|region:\w+|au:\d+)$",
-        description="what is planted: default, amount, null, headset, region:NAME, au:N",
     )
 
     @model_validator(mode="after")
@@ -79,92 +82,79 @@ class CohortSection(Section):
 class FacesSection(Section):
     """How faces and landmarks are found."""
 
-    tracker: Literal["auto", "s3fd_fan", "mediapipe", "tables", "simulated"] = Field(
+    tracker: Literal["auto", "s3fd_fan", "mediapipe", "tables", "simulated"] = param(
         "auto",
-        description="auto: s3fd_fan with weights at hand, else simulated (demo only), "
-        "else tables beside the videos, else mediapipe",
+        "auto: s3fd_fan with weights at hand, else simulated (demo only), else tables beside the "
+        "videos, else mediapipe",
     )
-    detect_every: int = Field(10, ge=1, le=1000, description="frames between detections")
-    detect_side: int = Field(320, ge=64, le=4096, description="px; longest side for detection")
-    smoothing: float = Field(0.0, ge=0, le=30, description="frames; sd of landmark smoothing")
-    min_share: float = Field(0.8, ge=0, le=1, description="least share of frames with a face")
-    min_confidence: float = Field(0.5, ge=0, le=1, description="least mean confidence")
-    max_jitter: float = Field(
-        0.05, gt=0, le=1, description="outer-eye distances; most jitter allowed"
+    detect_every: int = param(10, "frames between detections", ge=1, le=1000)
+    detect_side: int = param(320, "px; longest side for detection", ge=64, le=4096)
+    smoothing: float = param(0.0, "frames; sd of landmark smoothing", ge=0, le=30)
+    min_share: float = param(0.8, "least share of frames with a face", ge=0, le=1)
+    min_confidence: float = param(0.5, "least mean confidence", ge=0, le=1)
+    max_jitter: float = param(0.05, "outer-eye distances; most jitter allowed", gt=0, le=1)
+    min_eye_distance: float = param(20.0, "px; least median outer-eye distance", ge=0, le=4096)
+    max_turn: float = param(45.0, "degrees; most yaw or pitch, 95th percentile", gt=0, le=90)
+    max_gap: float = param(5.0, "s; longest bout without a face", gt=0, le=3600)
+    device: Device = param("cpu", "cpu or cuda, for the networks")
+    precision: Literal["float32", "bfloat16", "float16"] = param(
+        "float32", "arithmetic of the networks"
     )
-    min_eye_distance: float = Field(
-        20.0, ge=0, le=4096, description="px; least median outer-eye distance"
-    )
-    max_turn: float = Field(
-        45.0, gt=0, le=90, description="degrees; most yaw or pitch, 95th percentile"
-    )
-    max_gap: float = Field(5.0, gt=0, le=3600, description="s; longest bout without a face")
-    device: Device = Field("cpu", description="cpu or cuda, for the networks")
-    precision: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="arithmetic of the networks"
-    )
-    flip: bool = Field(True, description="average each face with its mirror image")
-    weights_folder: str = Field("", description="folder with the trackers' weights; empty: cache")
+    flip: bool = param(True, "average each face with its mirror image")
+    weights_folder: str = param("", "folder with the trackers' weights; empty: cache")
 
 
 class ClipsSection(Section):
     """What the model is fed."""
 
-    frames: int = Field(32, ge=2, le=512, description="frames per clip; the paper: 16, 32, 64")
-    step: int = Field(
-        0, ge=0, le=512, description="frames between windows; 0: the fewest that cover a recording"
+    frames: int = param(32, "frames per clip; the paper: 16, 32, 64", ge=2, le=512)
+    step: int = param(
+        0, "frames between windows; 0: the fewest that cover a recording", ge=0, le=512
     )
-    dilation: int = Field(1, ge=1, le=16, description="frames between frames of a clip")
-    fps: float = Field(12.5, gt=0, le=240, description="frames/s of the clips")
-    size: int = Field(64, ge=16, le=512, description="px; side of a clip")
-    input: Literal["face", "composite"] = Field(
-        "face", description="aligned face, or the paper's tiled composite of crops"
+    dilation: int = param(1, "frames between frames of a clip", ge=1, le=16)
+    fps: float = param(12.5, "frames/s of the clips", gt=0, le=240)
+    size: int = param(64, "px; side of a clip", ge=16, le=512)
+    input: Literal["face", "composite"] = param(
+        "face", "aligned face, or the paper's tiled composite of crops"
     )
 
 
 class TrainingSection(Section):
     """Which model, how it is fitted and judged."""
 
-    model: str = Field(
-        "small", description="backbone of the default recipe, or package.module:function"
+    model: str = param("small", "backbone of the default recipe, or package.module:function")
+    weights: Literal["facial-actions", "kinetics400", "none"] = param(
+        "facial-actions", "what the backbone was pre-trained on"
     )
-    weights: Literal["facial-actions", "kinetics400", "none"] = Field(
-        "facial-actions", description="what the backbone was pre-trained on"
+    fit: Literal["ridge", "last", "all"] = param(
+        "ridge", "frozen trunk and ridge head, or fine-tuned: last block, all"
     )
-    fit: Literal["ridge", "last", "all"] = Field(
-        "ridge", description="frozen trunk and ridge head, or fine-tuned: last block, all"
-    )
-    grid: bool = Field(False, description="run every cell of the grid, not three")
-    folds: int = Field(5, ge=2, le=50, description="participant-grouped, band-stratified folds")
-    repeats: int = Field(1, ge=1, le=100, description="repeats of the folds")
-    seed: int = Field(0, ge=0, description="seed of folds and optimiser")
-    epochs: int = Field(6, ge=1, le=1000, description="most epochs of each part of fine-tuning")
-    batch: int = Field(8, ge=1, le=1024, description="participants per step")
-    learning_rate: float = Field(3e-4, gt=0, le=1, description="learning rate of the last block")
-    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="optimiser of fine-tuning")
-    bootstrap: int = Field(2000, ge=100, le=100_000, description="bootstrap draws of participants")
-    device: Device = Field("cpu", description="cpu or cuda")
+    grid: bool = param(False, "run every cell of the grid, not three")
+    folds: int = param(5, "participant-grouped, band-stratified folds", ge=2, le=50)
+    repeats: int = param(1, "repeats of the folds", ge=1, le=100)
+    seed: int = param(0, "seed of folds and optimiser", ge=0)
+    epochs: int = param(6, "most epochs of each part of fine-tuning", ge=1, le=1000)
+    batch: int = param(8, "participants per step", ge=1, le=1024)
+    learning_rate: float = param(3e-4, "learning rate of the last block", gt=0, le=1)
+    optimizer: Literal["adamw", "sgd"] = param("adamw", "optimiser of fine-tuning")
+    bootstrap: int = param(2000, "bootstrap draws of participants", ge=100, le=100_000)
+    device: Device = param("cpu", "cpu or cuda")
 
 
 class AttributionSection(Section):
     """How predictions are explained."""
 
-    method: Literal["DeepLift", "IntegratedGradients"] = Field(
-        "DeepLift", description="attribution method of the chapters; its parts add up"
+    method: Literal["DeepLift", "IntegratedGradients"] = param(
+        "DeepLift", "attribution method of the chapters; its parts add up"
     )
-    baselines: tuple[Literal["own_neutral", "blur", "zero", "calm_mean"], ...] = Field(
-        ("own_neutral", "blur", "zero"),
-        description="reference inputs: dynamics, artefacts, the paper's",
+    baselines: tuple[Literal["own_neutral", "blur", "zero", "calm_mean"], ...] = param(
+        ("own_neutral", "blur", "zero"), "reference inputs: dynamics, artefacts, the paper's"
     )
-    randomised: int = Field(10, ge=0, le=100, description="randomised networks to compare with")
-    dealt: int = Field(
-        19, ge=3, le=999, description="models of permuted scores, to compare with in appendix C"
-    )
-    trust_clips: int = Field(
-        999, ge=2, le=10_000, description="participants looked at in chapter 7, at most"
-    )
-    seed: int = Field(0, ge=0, description="seed of noise and randomisation")
-    batch: int = Field(4, ge=1, le=256, description="clips per attribution call")
+    randomised: int = param(10, "randomised networks to compare with", ge=0, le=100)
+    dealt: int = param(19, "models of permuted scores, to compare with in appendix C", ge=3, le=999)
+    trust_clips: int = param(999, "participants looked at in chapter 7, at most", ge=2, le=10_000)
+    seed: int = param(0, "seed of noise and randomisation", ge=0)
+    batch: int = param(4, "clips per attribution call", ge=1, le=256)
 
     @field_validator("baselines")
     @classmethod
@@ -180,33 +170,31 @@ class AttributionSection(Section):
 class StatisticsSection(Section):
     """How evidence is weighed (declared before the results)."""
 
-    window: int = Field(64, ge=8, le=4096, description="frames of a correlation window")
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="family-wise error rate")
-    permutations: int = Field(
-        10_000, ge=100, le=1_000_000, description="sign flips or permutations"
-    )
-    bootstrap: int = Field(5000, ge=100, le=100_000, description="bootstrap draws")
-    margin_z: float = Field(0.10, gt=0, lt=1, description="equivalence margin of mean z")
-    margin_rho: float = Field(0.30, gt=0, lt=1, description="equivalence margin of rho")
-    correct_within: float = Field(
+    window: int = param(64, "frames of a correlation window", ge=8, le=4096)
+    alpha: float = param(0.05, "family-wise error rate", gt=0, lt=0.5)
+    permutations: int = param(10_000, "sign flips or permutations", ge=100, le=1_000_000)
+    bootstrap: int = param(5000, "bootstrap draws", ge=100, le=100_000)
+    margin_z: float = param(0.10, "equivalence margin of mean z", gt=0, lt=1)
+    margin_rho: float = param(0.30, "equivalence margin of rho", gt=0, lt=1)
+    correct_within: float = param(
         0.0,
+        "score points; a prediction this near is correct; 0: the paper's 5 of 63, as a share of "
+        "the scale",
         ge=0,
-        description="score points; a prediction this near is correct; 0: the paper's 5 of "
-        "63, as a share of the scale",
     )
-    seed: int = Field(0, ge=0, description="seed of permutations and bootstrap")
+    seed: int = param(0, "seed of permutations and bootstrap", ge=0)
 
 
 class RunSection(Section):
     """Where results go and what computes them."""
 
-    name: str = Field(
-        "demo", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="the run's folder under build/"
+    name: str = param(
+        "demo", "the run's folder under build/", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
     )
-    engine: Literal["process", "loky", "dask"] = Field("loky", description="what runs the work")
-    workers: int = Field(0, ge=0, le=4096, description="worker processes; 0: one per core")
-    threads: int = Field(1, ge=1, le=256, description="threads per worker")
-    scheduler: str = Field("", description="Dask scheduler address; empty starts one here")
+    engine: Literal["process", "loky", "dask"] = param("loky", "what runs the work")
+    workers: int = param(0, "worker processes; 0: one per core", ge=0, le=4096)
+    threads: int = param(1, "threads per worker", ge=1, le=256)
+    scheduler: str = param("", "Dask scheduler address; empty starts one here")
 
 
 class Parameters(BaseModel):
@@ -530,6 +518,4 @@ def describe(section: str, name: str) -> str:
     high = known.get("maximum", known.get("exclusiveMaximum"))
     if low is None:
         return meaning
-    return (
-        f"{meaning} ({low:g} to {high:g})" if high is not None else f"{meaning} ({low:g} or more)"
-    )
+    return f"{meaning} ({low:g} " + ("or more)" if high is None else f"to {high:g})")

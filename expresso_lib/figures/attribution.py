@@ -52,27 +52,22 @@ def channel_role(method: str, baseline: str) -> str:
 
 
 def dots(
-    table: pd.DataFrame,
-    *,
-    metric: str,
-    label: str,
-    bars: Mapping[str, float] | None = None,
-    factor: str = "pooled",
+    table: pd.DataFrame, *, metric: str, label: str, bars: Mapping[str, float] | None = None
 ) -> Figure:
-    """Forest of one metric of every explanation and control: the truth first, controls last.
+    """Forest of one metric, factors pooled: the truth first, then explanations, controls last.
 
     Parameters
     ----------
     table : DataFrame
         ``faithfulness``.
-    metric, factor : str
+    metric : str
         Which rows.
     label : str
         Of the axis.
     bars : mapping, optional
         Where a line stands in the panel of a support: what an explanation has to reach.
     """
-    rows = table[(table["metric"] == metric) & (table["factor"] == factor)]
+    rows = table[(table["metric"] == metric) & (table["factor"] == "pooled")]
     # The shares are no explanation that anyone has: they say what a fair division would reach.
     rows = rows[rows["method"] != "share"]
     pairs = list(zip(rows["method"], rows["baseline"]))

@@ -74,7 +74,7 @@ def _film(
         for k, code in enumerate(codes):
             level = script.au[row, anatomy.AU_CODES.index(code)] / 5
             cv2.putText(panel, code, (4, 14 * k + 13), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (31, 35, 40))
-            color = tuple(int(style.color(code)[i : i + 2], 16) for i in (1, 3, 5))
+            color = tuple(bytes.fromhex(style.color(code)[1:]))
             right = 44 + round(level * (size - 50))
             cv2.rectangle(panel, (44, 14 * k + 5), (right, 14 * k + 13), color, -1)
         yield np.vstack([frame.image, panel])

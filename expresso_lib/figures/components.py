@@ -6,7 +6,6 @@ and keyboard from a file on a stick. Without a script all of it can still be rea
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 import zlib
@@ -35,7 +34,6 @@ def removals(
     *,
     titles: Mapping[str, str],
     scale: tuple[float, float] = (0, 63),
-    unit: str = "points",
     note: str = "",
 ) -> str:
     """Write "take the smile away": recordings without a movement, and what becomes of the score.
@@ -55,8 +53,6 @@ def removals(
         Recording to what stands above it, in order, e.g. "Read well: ...".
     scale : (float, float)
         Ends of the score.
-    unit : str
-        Of all numbers.
     note : str
         What it was computed on.
 
@@ -81,11 +77,11 @@ def removals(
             "title": words, "key": f"r{number}", "score": style.number(float(score), 0),
             "score_at": _share(score, *scale), "known": bool(np.isfinite(score)),
             "rows": [_removal(name, row, reach or 1.0, scale) for name, row in rows.iterrows()],
-            "videos": {name: _address(movies[recording, name]) for name in rows.index
+            "videos": {name: drawing.film(movies[recording, name]) for name in rows.index
                        if (recording, name) in movies},
         })  # fmt: skip
     return _light(template("removals.html").render(
-        cases=cases, unit=unit, note=note, scale=scale, css=asset("components.css"),
+        cases=cases, unit="points", note=note, scale=scale, css=asset("components.css"),
         script=asset("components.js"),
         data=json.dumps({case["key"]: case["videos"] for case in cases}),
     ))  # fmt: skip
@@ -161,10 +157,6 @@ def _picture(source: Figure | np.ndarray, name: str, alt: str) -> str:
     if isinstance(source, Figure):
         return page.picture(source, name=name, alt=alt)
     return f'<img src="{drawing.address(source)}" alt="{html.escape(alt, quote=True)}">'
-
-
-def _address(path: Path) -> str:
-    return f"data:video/mp4;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _light(text: str) -> str:

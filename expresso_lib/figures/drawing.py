@@ -84,8 +84,11 @@ class Scene:
 
     def with_regions(self, *, strength: float = 0.45) -> np.ndarray:
         """The pictures tinted by region, uint8 (K, S, S, 3)."""
-        labels = regions.label_map(self._places(), self.pictures.shape[1:3])
-        colors = np.array([_rgb(anatomy.REGION_COLORS[name]) for name in anatomy.REGIONS], float)
+        shape = self.pictures.shape[1:3]
+        average = None if self.faces else np.stack([_average(shape[0])[1]] * len(self.pictures))
+        labels = regions.label_map(self.landmarks if average is None else average, shape)
+        hexes = [anatomy.REGION_COLORS[name][1:] for name in anatomy.REGIONS]
+        colors = np.array([[*bytes.fromhex(color)] for color in hexes], float)
         tint = np.where(labels == regions.BACKGROUND, 0.0, strength)[..., None]
         return _uint8(self.pictures * (1 - tint) + colors[labels] * tint)
 
@@ -101,8 +104,9 @@ class Scene:
             made every value smaller, so that these pictures always have a scale of their own.
         """
         carried = self.carry(maps)
-        own = limit is None or not self.faces
-        return self.overlaid(carried, limit_of(carried) if own or limit is None else limit)
+        if limit is None or not self.faces:
+            limit = limit_of(carried)
+        return self.overlaid(carried, limit)
 
     def overlaid(self, carried: np.ndarray, limit: float) -> np.ndarray:
         """As `with_attribution`, with maps that `carry` has brought here."""
@@ -131,19 +135,16 @@ class Scene:
             return np.zeros((size, size), np.float32)
         scale = values.shape[1] / self.side
         place = _average(size)[1]
-        warped = _piecewise(values, here * scale, size)
+        # Triangle by triangle, from the landmarks here to the average face's.
+        corners, weights = _triangles(size)
+        source = np.einsum("yxk,yxkc->yxc", weights, (here * scale)[corners]).astype(np.float32)
+        warped = cv2.remap(values, source[..., 0], source[..., 1], cv2.INTER_LINEAR)
+        warped *= weights.sum(axis=-1) > 0
         inside = (regions.label_map(place, (size, size)) != regions.BACKGROUND).astype(np.float32)
         sigma = PRIVATE_BLUR * size
         # Normalised within the face, so that its edge does not fade and nothing leaks over it.
         smooth = cv2.GaussianBlur(warped * inside, (0, 0), sigma)
         return smooth / cv2.GaussianBlur(inside, (0, 0), sigma).clip(1e-3) * inside
-
-    def _places(self) -> np.ndarray:
-        return (
-            self.landmarks
-            if self.faces
-            else np.stack([_average(self.pictures.shape[1])[1]] * len(self.pictures))
-        )
 
 
 def scene(
@@ -222,7 +223,6 @@ def write_overlay(
     *,
     recording: str | Path | None = None,
     size: int = SIZE,
-    limit: float | None = None,
     chunk: int = 64,
 ) -> Path:
     """Write a video with the signed attribution over every row of an archive.
@@ -235,8 +235,8 @@ def write_overlay(
     maps : ndarray
         float (F', H, W) on the aligned face, as `explanation.Channel.map`.
     permission : Permission
-    recording, size, limit
-        As in `scene`; the limit is one for the whole video.
+    recording, size
+        As in `scene`; one colour scale holds for the whole video.
     chunk : int
         Rows held in memory at a time.
 
@@ -246,26 +246,29 @@ def write_overlay(
         The file.
     """
     _checks.shape(maps, (len(archive.frames), None, None), "maps")
-    starts = range(0, len(archive.frames), chunk)
+    # On a sample: the scale needs no second pass over a long recording.
+    rows = np.unique(np.linspace(0, len(archive.frames) - 1, 48).astype(int))
+    sample = scene(archive, rows, permission, path=recording, size=size)
+    limit = limit_of(sample.carry(maps[rows]))
 
-    def parts() -> Iterator[tuple[Scene, np.ndarray]]:
-        for start in starts:
+    def frames() -> Iterator[np.ndarray]:
+        for start in range(0, len(archive.frames), chunk):
             rows = np.arange(start, min(start + chunk, len(archive.frames)))
-            yield scene(archive, rows, permission, path=recording, size=size), maps[rows]
+            part = scene(archive, rows, permission, path=recording, size=size)
+            yield from part.overlaid(part.carry(maps[rows]), limit)
 
-    if limit is None or not permission.faces:
-        # On a sample: the scale needs no second pass over a long recording.
-        rows = np.unique(np.linspace(0, len(archive.frames) - 1, 48).astype(int))
-        sample = scene(archive, rows, permission, path=recording, size=size)
-        limit = limit_of(sample.carry(maps[rows]))
-    frames = (one for part, values in parts() for one in part.overlaid(part.carry(values), limit))
-    return video.write_video(path, frames, archive.fps)
+    return video.write_video(path, frames(), archive.fps)
 
 
 def address(picture: np.ndarray) -> str:
     """Return a picture, uint8 (H, W, 3) RGB, as a data address (WebP) that a page can hold."""
     written = cv2.imencode(".webp", picture[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 88])[1]
     return f"data:image/webp;base64,{base64.b64encode(written.tobytes()).decode()}"
+
+
+def film(path: Path) -> str:
+    """Return an MP4 as a data address that a page can hold."""
+    return f"data:video/mp4;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def write_strip(path: Path, pictures: np.ndarray) -> None:
@@ -341,14 +344,6 @@ def _aligned(
     return np.stack(found)
 
 
-def _piecewise(values: np.ndarray, here: np.ndarray, size: int) -> np.ndarray:
-    """Warp a map, triangle by triangle, from landmarks `here` to the average face's."""
-    corners, weights = _triangles(size)
-    source = np.einsum("yxk,yxkc->yxc", weights, here[corners]).astype(np.float32)
-    warped = cv2.remap(values, source[..., 0], source[..., 1], cv2.INTER_LINEAR)
-    return warped * (weights.sum(axis=-1) > 0)
-
-
 @lru_cache(maxsize=4)
 def _triangles(size: int) -> tuple[np.ndarray, np.ndarray]:
     """Of each pixel of the average face: its triangle's landmarks, and their weights (0 outside).
@@ -382,10 +377,6 @@ def _lines(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
             line = np.round(points[list(group)] * 8).astype(np.int32)
             cv2.polylines(drawn, [line], closed, color, thickness, cv2.LINE_AA, shift=3)
     return drawn
-
-
-def _rgb(color: str) -> tuple[int, int, int]:
-    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
 def _uint8(values: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import ipywidgets as widgets
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from IPython.display import display
@@ -86,7 +87,7 @@ def moment(
     # One scale for the whole recording: a quiet frame must look quiet.
     limit = drawing.limit_of(chosen.map)
     figure, axes = style.figure("full", rows=2, columns=2, height=5.2)
-    with style.context():
+    with mpl.rc_context(style.RC):
         axes[0, 0].imshow(scene.with_attribution(chosen.map[[row]], limit=limit)[0])
         axes[0, 0].set(title=f"frame {case.frames['frame'].iloc[place]}", xticks=[], yticks=[])
         names, most = list(map(style.title, anatomy.REGIONS)), float(np.abs(values).max()) or 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,7 +31,7 @@ def strip(landmarks: np.ndarray, tinted: np.ndarray, times: Sequence[float]) -> 
     figure, grid = style.figure("full", 2, count, height=7.2 / count * 2 + 0.75, squeeze=False)
     for row, pictures in zip(grid, (landmarks, tinted)):
         for axes, picture in zip(row, pictures):
-            _picture(axes, picture)
+            style.picture(axes, picture)
     for axes, time in zip(grid[0], times):
         axes.set_title(f"{time:.1f} s", fontsize=style.SMALL, fontweight="normal")
     names = [n for n in anatomy.REGIONS if n != "background" and not n.startswith("left_")]
@@ -56,16 +57,18 @@ def composite(face: np.ndarray, landmarks: np.ndarray, *, size: int = 64) -> Fig
     figure, panels = style.figure("full", 1, 3, height=2.75)
     titles = ("aligned face", "composite", f"at the model's {size} px")
     for axes, picture, title in zip(panels, (face, tiles, seen), titles):
-        _picture(axes, picture)
-        axes.set_title(title, fontsize=style.BODY)
+        style.picture(axes, picture, title)
     source = regions.composite_map(landmarks, 64)
     for tile in regions.TILES:
         # The rectangle in the face is that of the tile's own map, so that the two cannot disagree.
         part = source[_span(tile.top, tile.height, 64), _span(tile.left, tile.width, 64)]
         low, high = part.min(axis=(0, 1)), part.max(axis=(0, 1))
-        _box(panels[0], (*low, *(high - low)), tile.region)
+        # Sides share a hue, the left is dashed.
+        look = {"edgecolor": style.color(tile.region), "linewidth": 1.5,
+                "linestyle": "--" if tile.region.startswith("left_") else "-"}  # fmt: skip
+        _box(panels[0], (*low, *(high - low)), **look)
         _box(panels[1], (tile.left * shown + 1, tile.top * shown + 1, tile.width * shown - 3,
-                         tile.height * shown - 3), tile.region)  # fmt: skip
+                         tile.height * shown - 3), **look)  # fmt: skip
     return figure
 
 
@@ -117,13 +120,10 @@ def index_error(
     """
     style.known(errors, "by_flag", of="frames", called="the distance")
     figure, (left, right) = style.figure("full", 1, 2, height=2.9, width_ratios=(1, 2.2))
-    _picture(left, face)
+    style.picture(left, face, "right and misread boxes")
     for points, color, line in ((own, SMOOTHED, "-"), (misread, RAW, "--")):
         for box in regions.boxes(points).values() if np.isfinite(points).all() else ():
-            x, y, width, height = box
-            left.add_patch(Rectangle((x, y), width, height, fill=False, edgecolor=color,
-                                     linestyle=line, linewidth=1.3))  # fmt: skip
-    left.set_title("right and misread boxes", fontsize=style.BODY)
+            _box(left, box, edgecolor=color, linestyle=line, linewidth=1.3)
     lines = {"by_flag": ("0/1 flags used as row numbers", RAW, "--"),
              "by_position": ("lost rows dropped, read by position", style.BAND_COLORS["moderate"],
                              "-")}  # fmt: skip
@@ -150,17 +150,9 @@ def proxies(agreement: pd.DataFrame) -> Figure:
                   unit="r with the planted truth")  # fmt: skip
 
 
-def _picture(axes: Axes, picture: np.ndarray) -> None:
-    axes.imshow(picture)
-    axes.set_axis_off()
-
-
-def _box(axes: Axes, box: Sequence[float], region: str) -> None:
-    """Draw a rectangle in the region's colour; sides share a hue, the left is dashed."""
-    left, top, width, height = box
-    axes.add_patch(Rectangle((left, top), width, height, fill=False, linewidth=1.5,
-                             edgecolor=style.color(region),
-                             linestyle="--" if region.startswith("left_") else "-"))  # fmt: skip
+def _box(axes: Axes, box: Sequence[float], **look: Any) -> None:
+    """Draw a rectangle: left, top, width, height."""
+    axes.add_patch(Rectangle((box[0], box[1]), box[2], box[3], fill=False, **look))
 
 
 def _span(start: float, length: float, size: int) -> slice:

@@ -7,7 +7,6 @@ videos that `drawing` has made: this module never touches a frame.
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 from collections.abc import Mapping
@@ -131,8 +130,7 @@ def _embedded(movies: Mapping[tuple[str, str], Path]) -> dict[str, str]:
     for (method, baseline), path in movies.items():
         size += path.stat().st_size
         if size <= MAX_VIDEO:
-            data = base64.b64encode(path.read_bytes()).decode()
-            videos[f"{method}/{baseline}"] = f"data:video/mp4;base64,{data}"
+            videos[f"{method}/{baseline}"] = drawing.film(path)
     return videos | ({"plain": next(iter(videos.values()))} if videos else {})
 
 
@@ -276,8 +274,8 @@ def asset(name: str) -> str:
     return resources.files("expresso_lib").joinpath("assets", name).read_text(encoding="utf-8")
 
 
-def template(name: str) -> jinja2.Template:
-    """Return a template that ships with the library; what it is given is escaped."""
+def template(name: str, *, escape: bool = True) -> jinja2.Template:
+    """Return a template that ships with the library; HTML that it is given is escaped, or not."""
     return jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True
+        autoescape=escape, undefined=jinja2.StrictUndefined, trim_blocks=True
     ).from_string(asset(name))

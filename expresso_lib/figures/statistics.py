@@ -34,7 +34,6 @@ def forest(
     decided: str | None = None,
     reference: float | Mapping[str, float] | None = 0.0,
     margin: float | None = None,
-    limits: tuple[float, float] | None = None,
     unit: str | Mapping[str, str] = "",
 ) -> Figure:
     """Draw estimates with their intervals, one below the other.
@@ -63,8 +62,6 @@ def forest(
         Where a line stands, of all panels or of each by its value.
     margin : float, optional
         Half width of the grey band around the reference: declared too small to matter.
-    limits : (float, float), optional
-        Ends of the horizontal axis.
     unit : str or mapping
         What the horizontal axis counts, of all panels or of each.
 
@@ -102,8 +99,6 @@ def forest(
             axes.set_xlabel(unit.get(value, value))
         elif panel:
             axes.set_title(style.title(str(value)), fontsize=style.BODY)
-        if limits:
-            axes.set_xlim(*limits)
         axes.grid(visible=False, axis="y")
         axes.xaxis.set_major_locator(MaxNLocator(5 if len(panels) < 3 else 3))
     grid[0, 0].set_yticks(range(len(names)), [style.title(str(name)) for name in names])
@@ -127,7 +122,8 @@ def _forest_legend(
     if decided:
         for words, face in (("decided", style.INK), ("not decided", style.PAPER)):
             axes.plot([], [], "o", color=style.INK, markerfacecolor=face, label=words)
-    units = style.factor_handles(style.factors_of(colors))
+    factors = [name for name, members in anatomy.FACTORS.items() if {*colors} & {*members}]
+    units = style.factor_handles(factors)
     for name, color in colors.items() if len(colors) > 1 and not units else ():
         if name and name not in anatomy.REGIONS:
             marker = style.ROLE_MARKERS.get(name, "o")
@@ -202,7 +198,7 @@ def _outside(figure: Figure, axes: Axes, columns: int) -> None:
 
 
 @style.plot
-def band_bars(presence: pd.DataFrame, intensity: pd.DataFrame, *, column: str = "mean") -> Figure:
+def band_bars(presence: pd.DataFrame, intensity: pd.DataFrame) -> Figure:
     """The paper's figure: mean window correlation per AU and band, above presence, below intensity.
 
     A missing bar is a small cross, not a gap that looks like zero.
@@ -211,17 +207,16 @@ def band_bars(presence: pd.DataFrame, intensity: pd.DataFrame, *, column: str = 
     ----------
     presence, intensity : DataFrame
         From `statistics.paper_bars`.
-    column : {"mean", "everyone"}
     """
-    style.known(pd.concat([presence, intensity]), column)
+    style.known(pd.concat([presence, intensity]), "mean")
     figure, panels = style.figure("full", 2, sharey=True, sharex=True, height=5.2)
     for axes, table, title in zip(panels, (presence, intensity), ("AU presence", "AU intensity")):
         aus = [au for au in anatomy.AU_CODES if au in set(table["au"])]
         looks = style.band_looks(table["band"].drop_duplicates())
-        sns.barplot(table, x="au", y=column, hue="band", order=aus, hue_order=list(looks),
+        sns.barplot(table, x="au", y="mean", hue="band", order=aus, hue_order=list(looks),
                     palette=[look["color"] for look in looks.values()], saturation=1, ax=axes,
                     errorbar=None)  # fmt: skip
-        gone = table[table[column].isna()]
+        gone = table[table["mean"].isna()]
         axes.plot([aus.index(au) for au in gone["au"]], np.zeros(len(gone)), "x", color=style.GREY,
                   markersize=3)  # fmt: skip
         _au_axis(axes, aus)

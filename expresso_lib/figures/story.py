@@ -40,9 +40,7 @@ def headset(rows: pd.DataFrame, worn: np.ndarray, bare: np.ndarray) -> Figure:
     """
     figure, axes = style.figure("full", 1, 3, height=2.6, width_ratios=(1, 1, 2.2))
     for panel, picture, title in zip(axes, (worn, bare), ("with headset", "taken off")):
-        panel.imshow(picture)
-        panel.set_title(title, fontsize=style.BODY)
-        panel.set_axis_off()
+        style.picture(panel, picture, title)
     ways = {"effect": "what its removal does"} | BASELINE_TITLES
     part = rows.set_index("way").reindex([way for way in ways if way in set(rows["way"])])
     for y, (way, row) in enumerate(part.iterrows()):
@@ -270,8 +268,7 @@ def moments(
     figure, (top, above, below) = style.figure("full", 3, 1, height=5.6,
                                                height_ratios=(1.1, 1, 1.2))  # fmt: skip
     ordered = np.stack([pictures[second] for second in sorted(pictures)])
-    top.imshow(drawing.strip(ordered, columns=len(ordered), gap=6))
-    top.set_axis_off()
+    style.picture(top, drawing.strip(ordered, columns=len(ordered), gap=6))
     seconds = frames["frame"].to_numpy() / fps
     width = np.median(np.diff(seconds)) if len(seconds) > 1 else 1 / fps
     above.bar(seconds, frames["attribution"], width,

@@ -10,8 +10,7 @@ import functools
 import html
 import itertools
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, ParamSpec
 
 import matplotlib as mpl
@@ -75,12 +74,9 @@ TITLES = (
 
 # Any, because matplotlib types every key of its own dictionary.
 RC: Any = sns.axes_style("whitegrid") | {
-    "figure.facecolor": PAPER,
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
-    "savefig.facecolor": PAPER,
     "savefig.dpi": 160,
-    "axes.facecolor": PAPER,
     "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
     "axes.titlesize": TITLE,
@@ -136,7 +132,7 @@ def plot(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     @functools.wraps(draw)
     def drawn(*args: P.args, **options: P.kwargs) -> Figure:
         try:
-            with context():
+            with mpl.rc_context(RC):
                 return draw(*args, **options)
         except FigureError as error:
             return Undrawn(f"This figure is not drawn: {error}")
@@ -170,13 +166,6 @@ def known(
 def use() -> None:
     """Make the book's style matplotlib's default for this process."""
     mpl.rcParams.update(RC)
-
-
-@contextmanager
-def context() -> Iterator[None]:
-    """Apply the book's style within a ``with`` block only."""
-    with mpl.rc_context(RC):
-        yield
 
 
 def figure(
@@ -221,7 +210,7 @@ def figure(
     width, one = SIZES[kind]
     # Further rows share the axis labels of the first, so they need a little less height.
     total = height or one * (1 + 0.7 * (rows - 1))
-    with context():
+    with mpl.rc_context(RC):
         fig, axes = plt.subplots(rows, columns, figsize=(width, total), **options)
     # A notebook shows a figure when run.figure displays it, not a second time at cell end.
     plt.close(fig)
@@ -265,17 +254,6 @@ def title(name: str) -> str:
     ('AU12 lip corner puller', 'lids and gaze', 'ours')
     """
     return TITLES.get(name, name)
-
-
-def factors_of(codes: Iterable[str]) -> list[str]:
-    """Factors of some action units, in anatomical order; unknown codes have none.
-
-    Examples
-    --------
-    >>> factors_of(["AU12", "AU04", "AU01"])
-    ['brows', 'smile']
-    """
-    return [name for name, members in anatomy.FACTORS.items() if {*codes} & {*members}]
 
 
 def factor_handles(factors: Iterable[str]) -> list[Patch]:
@@ -360,6 +338,13 @@ def heat(axes: Axes, table: pd.DataFrame, most: float) -> None:
         text.set_color(ON_DARK if abs(value) > 0.6 * most else ON_LIGHT)
 
 
+def picture(axes: Axes, shown: np.ndarray, title: str = "") -> None:
+    """Show a picture (H, W, 3) without axes."""
+    axes.imshow(shown)
+    axes.set_title(title, fontsize=BODY)
+    axes.set_axis_off()
+
+
 def zero_line(axes: Axes, *, axis: str = "y") -> None:
     """Draw the line that separates raising from lowering the score."""
     draw = axes.axhline if axis == "y" else axes.axvline
@@ -418,20 +403,17 @@ def table_html(table: pd.DataFrame, *, caption: str = "", digits: int = 2) -> st
     <div class="ex-scroll" tabindex="0" role="region" aria-label="One."><table class="ex-table">...
     """
     heads = "".join(f'<th scope="col">{html.escape(str(c)).replace("_", " ")}</th>' for c in table)
-    numeric = [pd.api.types.is_numeric_dtype(table[column]) for column in table]
-    rows = []
-    for row in table.itertuples(index=False):
-        cells = (
-            f'<td class="num">{html.escape(number(value, digits))}</td>'
-            if right
-            else f"<td>{html.escape(number(value, digits))}</td>"
-            for value, right in zip(row, numeric, strict=True)
-        )
-        rows.append(f"<tr>{''.join(cells)}</tr>")
+    right = [pd.api.types.is_numeric_dtype(table[column]) for column in table]
+    tags = ['<td class="num">' if numbers else "<td>" for numbers in right]
+    rows = (
+        "".join(f"{tag}{html.escape(number(value, digits))}</td>" for tag, value in zip(tags, row))
+        for row in table.itertuples(index=False)
+    )
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
     title = f"<caption><span>{html.escape(caption)}</span></caption>" if caption else ""
     label = html.escape(caption or "table", quote=True)
     return (
         f'<div class="ex-scroll" tabindex="0" role="region" aria-label="{label}">'
         f'<table class="ex-table">{title}<thead><tr>{heads}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        f"<tbody>{body}</tbody></table></div>"
     )

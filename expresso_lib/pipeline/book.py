@@ -220,10 +220,7 @@ def alone(run_folder: Path) -> Iterator[None]:
 
 def with_needs(chapter: str) -> list[chapters.Chapter]:
     """Return a chapter by name with all that it rests on, in the book's order."""
-    wanted: set[str] = set()
-    stack = [chapters.find(chapter).name]
-    while stack:
-        name = stack.pop()
-        wanted.add(name)
-        stack += chapters.BY_NAME[name].needs
+    wanted = {chapters.find(chapter).name}
+    for one in reversed(chapters.CHAPTERS):  # a chapter rests on earlier ones only
+        wanted |= {*one.needs} if one.name in wanted else set()
     return [chapter for chapter in chapters.CHAPTERS if chapter.name in wanted]

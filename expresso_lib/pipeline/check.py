@@ -39,12 +39,9 @@ def check(parameters: config.Parameters) -> list[Finding]:
     people = cohort.from_parameters(parameters.cohort)
     found = [_people(people, parameters), *_problems(people)]
     found += [_clips(people, parameters.clips), _tables(people.recordings)]
+    wanted, folder = parameters.faces.tracker, parameters.faces.weights_folder
     try:
-        tracker = preprocessing.choose_tracker(
-            parameters.faces.tracker,
-            people.recordings,
-            weights_folder=parameters.faces.weights_folder,
-        )
+        tracker = preprocessing.choose_tracker(wanted, people.recordings, weights_folder=folder)
     except preprocessing.TrackerError as error:
         return [*found, Finding("tracker", "none at hand", False, str(error))]
     found.append(Finding("tracker", preprocessing.TRACKERS[tracker], True))
@@ -60,15 +57,12 @@ def _people(people: cohort.Cohort, parameters: config.Parameters) -> Finding:
 
 def _problems(people: cohort.Cohort) -> list[Finding]:
     grouped = people.problems.groupby(["problem", "consequence", "remedy"], sort=False)["item"]
-    return [
-        Finding(
-            f"{consequence}: {len(items)}",
-            f"{problem} ({', '.join(items.head(4))}{', …' if len(items) > 4 else ''})",
-            consequence != "left out",
-            str(remedy),
-        )
-        for (problem, consequence, remedy), items in grouped
-    ]
+    found = []
+    for (problem, consequence, remedy), items in grouped:
+        named = ", ".join(items.head(4)) + (", …" if len(items) > 4 else "")
+        what, fine = f"{consequence}: {len(items)}", consequence != "left out"
+        found.append(Finding(what, f"{problem} ({named})", fine, str(remedy)))
+    return found
 
 
 def frames_of(recordings: pd.DataFrame, wanted: config.ClipsSection) -> pd.Series:
@@ -87,16 +81,11 @@ def _clips(people: cohort.Cohort, wanted: config.ClipsSection) -> Finding:
 
 
 def _tables(recordings: pd.DataFrame) -> Finding:
-    paths = [
-        p for p in recordings.get("au_table", pd.Series(dtype=str)) if isinstance(p, str) and p
-    ]
+    listed = recordings.get("au_table", pd.Series(dtype=str))
+    paths = [path for path in listed if isinstance(path, str) and path]
     if not paths:
-        return Finding(
-            "tables",
-            "none: action units will be proxies",
-            True,
-            "OpenFace's, Py-Feat's or LibreFace's under the videos' names are better",
-        )
+        better = "OpenFace's, Py-Feat's or LibreFace's under the videos' names are better"
+        return Finding("tables", "none: action units will be proxies", True, better)
     kinds: Counter[str] = Counter()
     bad: list[str] = []
     for path in paths:
@@ -106,12 +95,8 @@ def _tables(recordings: pd.DataFrame) -> Finding:
             bad.append(str(error))
     text = ", ".join(f"{count} of {tool}" for tool, count in kinds.items()) or "none readable"
     missing = len(recordings) - len(paths)
-    return Finding(
-        "tables",
-        f"{text}; {missing} recordings without",
-        not bad and not missing,
-        bad[0] if bad else "add the missing ones" if missing else "",
-    )
+    remedy = bad[0] if bad else "add the missing ones" if missing else ""
+    return Finding("tables", f"{text}; {missing} recordings without", not remedy, remedy)
 
 
 def _time(recordings: pd.DataFrame, tracker: str) -> Finding:

@@ -1,6 +1,5 @@
 """One chapter executed by papermill, with its provenance."""
 
-import json
 import os
 import re
 import signal
@@ -35,10 +34,20 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
     run_folder = project.run_folder(root, parameters.run.name)
     out = run_folder / "notebooks" / f"{chapter.name}.ipynb"
     source = chapters.notebook_path(chapter, root)
-    facts = _facts(chapter, parameters, root)
+    # What a notebook declares, and where it runs: that is every chapter's.
+    where = [config.flat_name("run", name) for name in config.RunSection.model_fields]
+    names = [name for name in chapters.declared(source) if name not in where] + where
+    facts = provenance.stamp(root) | {
+        "chapter": chapter.name,
+        "run": parameters.run.name,
+        "fingerprint": chapters.fingerprint(chapter, parameters, root),
+        "inputs": {name: chapters.read_outputs(name, run_folder) for name in chapter.needs},
+        "parameters": config.flatten(parameters, names),
+        "defaults": config.flatten(config.Parameters(), names),
+    }
     started = time.time()
     with store.atomic(out) as temporary, _environment(root):
-        error = _papermill(source, temporary, config.flatten(parameters, _names(source)))
+        error = _papermill(source, temporary, facts["parameters"])
         if not error and not chapters.outputs_path(chapter.name, run_folder).is_file():
             error = "the notebook ended before its last cell (run.close())"
         facts |= {
@@ -46,7 +55,7 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
             "seconds": round(time.time() - started, 1),
             "error": error,
         }
-        _stamp(temporary if _whole(temporary) else source, temporary, facts)
+        _stamp(source, temporary, facts)
     _record(run_folder, parameters, chapter.name, facts)
     if error:
         chapters.outputs_path(chapter.name, run_folder).unlink(missing_ok=True)
@@ -119,26 +128,6 @@ def _kernel_class(kernels: list[Any]) -> type:
     return Kernel
 
 
-def _facts(chapter: chapters.Chapter, parameters: config.Parameters, root: Path) -> dict[str, Any]:
-    """Return what a chapter's result rests on: hashes, parameters, versions, device."""
-    run_folder = project.run_folder(root, parameters.run.name)
-    names = _names(chapters.notebook_path(chapter, root))
-    return provenance.stamp(root) | {
-        "chapter": chapter.name,
-        "run": parameters.run.name,
-        "fingerprint": chapters.fingerprint(chapter, parameters, root),
-        "inputs": {name: chapters.read_outputs(name, run_folder) for name in chapter.needs},
-        "parameters": config.flatten(parameters, names),
-        "defaults": config.flatten(config.Parameters(), names),
-    }
-
-
-def _names(source: Path) -> list[str]:
-    """What a notebook declares, and where it runs: that is every chapter's."""
-    where = [config.flat_name("run", name) for name in config.RunSection.model_fields]
-    return [name for name in chapters.declared(source) if name not in where] + where
-
-
 @contextmanager
 def _environment(root: Path) -> Iterator[None]:
     """Let the kernel find the project, and its imports nothing but this project's library."""
@@ -154,21 +143,15 @@ def _environment(root: Path) -> Iterator[None]:
         os.environ.update(before)
 
 
-def _whole(path: Path) -> bool:
-    """Whether papermill wrote all of a notebook: on a full disk it leaves half of one."""
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return False
-    return True
-
-
 def _stamp(source: Path, path: Path, facts: dict[str, Any]) -> None:
-    notebook = nbformat.read(source, as_version=4)
+    try:
+        notebook = nbformat.read(path, as_version=4)
+    except ValueError:  # on a full disk papermill leaves half of one
+        notebook = nbformat.read(source, as_version=4)
     notebook.metadata["expresso"] = facts
     # Papermill notes where it read and wrote; a reader's book must not name this machine's disk.
-    notebook.metadata.get("papermill", {}).pop("input_path", None)
-    notebook.metadata.get("papermill", {}).pop("output_path", None)
+    for place in ("input_path", "output_path"):
+        notebook.metadata.get("papermill", {}).pop(place, None)
     nbformat.write(notebook, path)
 
 

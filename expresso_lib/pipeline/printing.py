@@ -7,15 +7,13 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 
-import jinja2
 from bs4 import BeautifulSoup, Tag
 from markdown_it import MarkdownIt
 
 from expresso_lib import store
+from expresso_lib.figures import report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 # Seconds; a book with films takes Chromium about one minute.
@@ -78,9 +76,11 @@ def write_pdf(pages: Path, target: Path) -> Path:
 def in_one(pages: Path) -> str:
     """Return all pages of a built book as one, links within, solutions last."""
     first = _soup(pages / "index.html")
-    order = ["index.html", *_contents(first)]
+    # Pages in the order of the sidebar.
+    links = first.select(".bd-sidebar-primary nav a.reference.internal[href]")
+    names = [str(link["href"]).split("#")[0] for link in links]
     articles, solutions = [], []
-    for name in dict.fromkeys(order):
+    for name in dict.fromkeys(["index.html", *(n for n in names if n.endswith(".html"))]):
         article = _soup(pages / name).select_one("article.bd-article")
         if isinstance(article, Tag):
             solutions += [one.extract() for one in article.select("div.solution")]
@@ -88,7 +88,7 @@ def in_one(pages: Path) -> str:
     for part in solutions:
         part["class"] = "solution admonition"
     head = "".join(str(tag) for tag in first.select("head link[rel=stylesheet], head style"))
-    return _template("whole.html").render(
+    return report.template("whole.html", escape=False).render(
         head=head,
         title=first.title.string if first.title else "Expresso",
         articles=[str(article) for article in articles],
@@ -98,14 +98,6 @@ def in_one(pages: Path) -> str:
 
 def _soup(path: Path) -> BeautifulSoup:
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-
-
-def _contents(page: BeautifulSoup) -> Iterator[str]:
-    """Pages in the order of the sidebar."""
-    for link in page.select(".bd-sidebar-primary nav a.reference.internal[href]"):
-        name = str(link["href"]).split("#")[0]
-        if name.endswith(".html"):
-            yield name
 
 
 def _placed(article: Tag, name: str) -> Tag:
@@ -148,7 +140,8 @@ def write_slides(source: Path, out: Path) -> None:
             parts = re.split(r"^---\s*$", path.read_text(encoding="utf-8"), flags=re.M)
             render = MarkdownIt("commonmark", {"html": True}).enable("table").render
             slides = [_with_figures(render(part.strip()), figures) for part in parts]
-            store.write_text(out / f"{name}.html", _template(f"{name}.html").render(slides=slides))
+            page = report.template(f"{name}.html", escape=False).render(slides=slides)
+            store.write_text(out / f"{name}.html", page)
 
 
 def _with_figures(text: str, figures: Path) -> str:
@@ -164,8 +157,3 @@ def _with_figures(text: str, figures: Path) -> str:
         return svg[svg.index("<svg") :].replace("<svg ", words, 1)
 
     return re.sub(r'<img src="figure:([\w-]+)" alt="([^"]*)"\s*/?>', drawn, text)
-
-
-def _template(name: str) -> jinja2.Template:
-    text = resources.files("expresso_lib").joinpath("assets", name).read_text(encoding="utf-8")
-    return jinja2.Environment(autoescape=False, undefined=jinja2.StrictUndefined).from_string(text)

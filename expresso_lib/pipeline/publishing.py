@@ -170,7 +170,8 @@ class Facts:
         known = store.read_json(self.folder.parent / "bench.json") or store.read_json(BENCHMARKS)
         rows = [row | {"share": _share(row.get("test", ""))} for row in known or () if kind in row]
         written = _goal if kind == "goal" else _calibration
-        lines = pd.DataFrame([written(row) for row in rows if where.items() <= row.items()])
+        fitting = [row for row in rows if where.items() <= row.items()]
+        lines = pd.DataFrame([written(row) | _stamp(row) for row in fitting])
         if kind == "goal" and len(lines):
             # What no machine at hand could measure gives way to its value from another.
             twice = lines.duplicated(["goal", "what"], keep=False)
@@ -196,13 +197,8 @@ class Facts:
         """
         table = _fitting(self.studied.get(name, pd.DataFrame()), where)
         if wide and len(table):
-            table = (
-                table.pivot_table(index=list(columns), columns=wide, values="estimate", sort=False)
-                .reset_index()
-                .rename_axis(columns=None)
-            )
-            columns = tuple(map(str, table.columns))
-            table.columns = list(columns)
+            table = table.pivot_table("estimate", list(columns), wide, sort=False).reset_index()
+            table.columns = columns = [str(column) for column in table.columns]
         elif len(table):
             table = table.drop_duplicates(list(columns))
         stamp = provenance.stamps(STUDY).get(name, {})
@@ -308,7 +304,7 @@ def _goal(row: Mapping[str, Any]) -> dict[str, Any]:
         holds = value >= row["bar"] if least else value <= row["bar"]
         line["measured"] = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
         line["reached"] = "yes" if holds and row.get("gate", True) else "no"
-    return line | {"note": row.get("note", "")} | _stamp(row)
+    return line | {"note": row.get("note", "")}
 
 
 def _stamp(row: Mapping[str, Any]) -> dict[str, str]:
@@ -320,23 +316,17 @@ def _stamp(row: Mapping[str, Any]) -> dict[str, str]:
 
 def _share(test: str) -> str:
     """What a calibration's rate is a share of: its name says so."""
-    names = {"interval covers": "coverage", "finds a planted": "power"}
-    return next(
-        (share for start, share in names.items() if test.startswith(start)), "false positives"
-    )
+    if test.startswith("interval covers"):
+        return "coverage"
+    return "power" if test.startswith("finds a planted") else "false positives"
 
 
 def _calibration(row: Mapping[str, Any]) -> dict[str, Any]:
-    line = {
-        "test": row["test"],
-        "scenario": row["scenario"],
-        "participants": row["n"],
-        "simulated cases": row["cohorts"],
-        row["share"]: f"{100 * row['rate']:.1f} %",
-    }
+    line = {"test": row["test"], "scenario": row["scenario"], "participants": row["n"]}
+    line |= {"simulated cases": row["cohorts"], row["share"]: f"{100 * row['rate']:.1f} %"}
     if row["share"] == "false positives" and not row["naive"]:
         line["4 to 6 %"] = "kept" if 0.04 <= row["rate"] <= 0.06 else "missed"
-    return line | _stamp(row)
+    return line
 
 
 def _shown(name: str, value: Any) -> str:
@@ -400,19 +390,16 @@ def dress(
             elif output.output_type == "stream":
                 output.text = without_places(output.text)
     table = style.table_html(facts.parameters, caption=f"Parameters of {facts.name}")
-    parts = (
-        templates.get_template(f"parts/{part}.html")
-        .render(chapter=facts, table=table, notebook=address)
-        for part in ("chapter_links", "run_card")
-    )  # fmt: skip
-    above, below = (nbformat.v4.new_markdown_cell(raw(part)) for part in parts)
+    known = {"chapter": facts, "table": table, "notebook": address}
+    parts = (templates.get_template(f"parts/{part}.html") for part in ("chapter_links", "run_card"))
+    above, below = (nbformat.v4.new_markdown_cell(raw(part.render(known))) for part in parts)
     if not cells:
         text = "This chapter has **not been run** in this run, so its page shows nothing."
         cells = [nbformat.v4.new_markdown_cell(f"# {facts.title}\n\n{text}")]
     # The number that the text says (chapter 7) stands in the title, and so in the sidebar.
     cells[0].source = re.sub(r"^# ", f"# {facts.number} ", cells[0].source, count=1, flags=re.M)
-    known = {key: value for key, value in notebook.metadata.items() if key != "expresso"}
-    page = nbformat.v4.new_notebook(metadata=known)
+    kept = {key: value for key, value in notebook.metadata.items() if key != "expresso"}
+    page = nbformat.v4.new_notebook(metadata=kept)
     page.cells = [cells[0], above, *cells[1:], below]
     return page
 
@@ -472,19 +459,13 @@ def without_solutions(cells: list[NotebookNode]) -> list[NotebookNode]:
 
 def inputs(root: Path, run_folder: Path) -> list[Path]:
     """Return the files that the pages depend on, besides the executed chapters."""
-    text = [path for path in (root / "book").rglob("*") if path.is_file()]
-    made = [
-        *run_folder.glob("tables/*.parquet"),
-        *run_folder.glob("figures/*.html"),
-        *root.glob("notebooks/[0-9][0-9]_*.ipynb"),
-        run_folder / "run.json",
-        run_folder.parent / "bench.json",
-        root / "benchmarks" / "bench.json",
-        *root.glob("benchmarks/study/*"),
-    ]
-    return sorted(
-        path for path in text + made if path.is_file() and "__pycache__" not in path.parts
-    )
+    ours = ("book/**/*", "notebooks/[0-9][0-9]_*.ipynb", "benchmarks/bench.json",
+            "benchmarks/study/*")  # fmt: skip
+    found = [path for pattern in ours for path in root.glob(pattern)]
+    for pattern in ("tables/*.parquet", "figures/*.html", "run.json"):
+        found += run_folder.glob(pattern)
+    found.append(run_folder.parent / "bench.json")
+    return sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)
 
 
 def build(
@@ -526,16 +507,13 @@ def build(
     toc = yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8"))
     names = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
     read = [
-        read_chapter(
-            name, notebooks.get(name), run_folder=run_folder, current=current.get(name, {})
-        )
+        read_chapter(name, notebooks.get(name), run_folder=run_folder, current=current.get(name))
         for name in names
         if re.match(r"(\d\d|[a-z])_", name)
     ]
     facts = Facts(run_folder, tuple(chapter for chapter, _ in read), student)
-    store.write_text(
-        run_folder / "tables" / "data_dictionary.csv", facts.dictionary.to_csv(index=False)
-    )
+    dictionary = run_folder / "tables" / "data_dictionary.csv"
+    store.write_text(dictionary, facts.dictionary.to_csv(index=False))
     templates = templates_of(root / "book")
     written = set(_write_pages(root / "book", source, facts, templates))
     for chapter, notebook in read:
@@ -592,11 +570,8 @@ def _refresh(path: Path, content: str | bytes) -> Path:
 def _write_conf(source: Path, facts: Facts) -> None:
     from jupyter_book.config import get_final_config
 
-    settings, _ = get_final_config(
-        user_yaml=source / "_config.yml",
-        sourcedir=source,
-        cli_config={"latex_individualpages": False},
-    )
+    options = {"cli_config": {"latex_individualpages": False}}
+    settings, _ = get_final_config(user_yaml=source / "_config.yml", sourcedir=source, **options)
     # These three ask the network; a clinic has none.
     unwanted = {"sphinx_thebe", "sphinx_comments", "sphinx.ext.intersphinx"}
     settings["extensions"] = [name for name in settings["extensions"] if name not in unwanted]
@@ -632,12 +607,9 @@ def offered(path: Path, executed: NotebookNode, *, student: bool = False) -> str
     """
     notebook = nbformat.read(path, as_version=4) if path.is_file() else executed
     cells = without_solutions(notebook.cells) if student else notebook.cells
+    given = "injected-parameters"
     # Copies: the page still needs the outputs.
-    cells = [
-        nbformat.from_dict(cell)
-        for cell in cells
-        if "injected-parameters" not in cell.metadata.get("tags", [])
-    ]
+    cells = [nbformat.from_dict(c) for c in cells if given not in c.metadata.get("tags", [])]
     for cell in cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -652,17 +624,12 @@ def compare(first: Path, second: Path) -> Path:
     a, b = Facts(Path(first).resolve()), Facts(Path(second).resolve())
     for side in (a, b):
         if not side.run:
-            raise FileNotFoundError(
-                f"run {side.name!r} has no run.json; make it first: "
-                f"{project.command(side.folder, 'book')}"
-            )
+            command = project.command(side.folder, "book")
+            raise FileNotFoundError(f"run {side.name!r} has no run.json; make it first: {command}")
     body = re.sub(r"`{4}(\{raw\} html)?", "", a.differences(b))
     drawn = [{path.name for path in side.folder.glob("figures/*.png")} for side in (a, b)]
-    page = (
-        templates_of(ROOT / "book")
-        .get_template("parts/compare.html")
-        .render(a=a, b=b, body=body, figures=sorted(drawn[0] & drawn[1]))
-    )
+    template = templates_of(ROOT / "book").get_template("parts/compare.html")
+    page = template.render(a=a, b=b, body=body, figures=sorted(drawn[0] & drawn[1]))
     return store.write_text(a.folder / f"compare-{b.name}.html", page)
 
 
@@ -676,14 +643,14 @@ def export(run_folder: Path, *, student: bool = False) -> Path:
     ValueError
         If the zip would have more than ``LARGEST_EXPORT`` bytes.
     """
-    pages = Path(run_folder) / ("student" if student else "html")
+    pages = run_folder / ("student" if student else "html")
     if not (pages / "index.html").is_file():
+        command = f"expresso book{' --student' if student else ''}"
         raise FileNotFoundError(
-            f"{pages / 'index.html'} is missing; build the book first: "
-            f"expresso book{' --student' if student else ''}"
+            f"{pages / 'index.html'} is missing; build the book first: {command}"
         )
-    name = f"expresso-{Path(run_folder).resolve().name}{'-student' if student else ''}"
-    target = Path(run_folder) / f"{name}.zip"
+    name = f"expresso-{run_folder.resolve().name}{'-student' if student else ''}"
+    target = run_folder / f"{name}.zip"
     with store.atomic(target) as temporary:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
             for path in sorted(path for path in pages.rglob("*") if path.is_file()):

@@ -57,10 +57,8 @@ class Reader:
                 f"{project.command(run_folder, 'run 03_finetune')}"
             )
         model, recipe = models.load(path)
-        names = [
-            run_folder / "tables" / f"{name}.parquet" for name in ("predictions", "model_scores")
-        ]
-        table, scores = map(pd.read_parquet, names)
+        table = pd.read_parquet(run_folder / "tables" / "predictions.parquet")
+        scores = pd.read_parquet(run_folder / "tables" / "model_scores.parquet")
         own = table[table["recipe"] == recipe["recipe"]]
         found = models.summary(scores, recipe["recipe"])
         people = cohort.Cohort.load(run_folder / "data" / "cohort")
@@ -122,24 +120,27 @@ def explain(
         Where the face is not found often enough, or the landmarks are of something else.
     """
     _checks.existing_file(path, "video")
-    info = video.probe(path)
-    reader = Reader.of(run_folder)
+    info, reader = video.probe(path), Reader.of(run_folder)
     track = find_face(path, landmarks, face=face)
-    doubts = gate(path, track, info)
+    doubts = [*gate(path, track, info)]
     units = units_of(track, landmarks, aus, face)
     store.make_folder(out)
     known = reader.recipe
     size, rate = int(known["size"]), float(known["domain"]["fps"])
     archive = clips.prepare(path, track, size=size, rate=rate, input=known["input"])
-    rows, note = _windows(archive, int(reader.recipe["frames"]))
+    length = int(known["frames"])
+    rows = clips.windows(archive.n_frames, min(length, archive.n_frames))
     logger.info("%d clips of %d frames", *rows.shape)
     explained = explanation.explain(archive, reader.model, rows, channels=CHANNELS)
     case = _case(path, reader, explained, units)
-    doubts = (*doubts, *filter(None, (note, case.beyond)))
-    case = replace(case, doubts=doubts, found=track.found)
+    if (has := rows.shape[1]) < length:
+        doubts.append(
+            f"the recording has {has} frames at {archive.fps:g} per second, fewer than the "
+            f"{length} of a clip the model was trained on"
+        )
+    case = replace(case, doubts=(*doubts, *filter(None, [case.beyond])), found=track.found)
     facts = {
-        "model": f"{reader.recipe['model']}, weights {reader.recipe['weights']}, run "
-        f"{run_folder.name}",
+        "model": f"{known['model']}, weights {known['weights']}, run {run_folder.name}",
         "faces found": f"{track.found.mean():.0%} of {track.n_frames} frames, by {track.source}",
         "action units": f"{units.attrs['source']}; {units.attrs['unit']}",
     }
@@ -183,13 +184,8 @@ def find_face(path: Path, landmarks: Path | None, *, face: int | None = None) ->
         points = truths.read(_checks.existing_file(landmarks, "truth")).landmarks
         return faces.from_landmarks(points, np.ones(len(points)), info.fps, "truth")
     if landmarks is not None:
-        return faces.from_table(
-            _checks.existing_file(landmarks, "landmarks table"),
-            n_frames=info.n_frames,
-            fps=info.fps,
-            face=face,
-            size=(info.width, info.height),
-        )
+        table, size = _checks.existing_file(landmarks, "landmarks table"), (info.width, info.height)
+        return faces.from_table(table, n_frames=info.n_frames, fps=info.fps, face=face, size=size)
     if face is None and preprocessing.at_hand(preprocessing.PAPERS_WEIGHTS):
         from expresso_lib.faces import s3fd_fan  # torch and networks: only where they run
 
@@ -250,17 +246,6 @@ def units_of(
         with suppress(tables.TableError):
             return action_units.read(landmarks, n_frames=track.n_frames, face=face)
     return action_units.of_track(track)
-
-
-def _windows(archive: clips.ClipArchive, length: int) -> tuple[np.ndarray, str]:
-    """Return the clips' rows, and a note where the recording is shorter than one clip."""
-    fitting = min(length, archive.n_frames)
-    rows = clips.windows(archive.n_frames, fitting)
-    short = (
-        f"the recording has {fitting} frames at {archive.fps:g} per second, fewer than the "
-        f"{length} of a clip the model was trained on"
-    )
-    return rows, short if fitting < length else ""
 
 
 def _case(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -16,7 +15,7 @@ import pandas as pd
 
 from expresso_lib import cohort as cohorts
 from expresso_lib import config, rendered, store
-from expresso_lib.figures import page, style
+from expresso_lib.figures import drawing, page, style
 from expresso_lib.pipeline import chapters, project
 
 if TYPE_CHECKING:
@@ -110,7 +109,9 @@ class Run:
         """
         section = self.parameters.cohort
         if section.source == "rendered" and not section.folder and not shipped(section):
-            found = cohorts.read("rendered", self.render())
+            folder = self.data / "rendered"
+            rendered.write_cohort(folder, self.plan(), size=section.size, executor=self.executor)
+            found = cohorts.read("rendered", folder)
         else:
             found = cohorts.from_parameters(section)
         found.save(self.data / "cohort")
@@ -124,11 +125,6 @@ class Run:
             return rendered.read_plan(section.folder)
         names = [name for name in PLANNED if name != "size"]
         return rendered.plan_cohort(**{name: getattr(section, name) for name in names})
-
-    def render(self) -> Path:
-        """Render the cohort of the parameters into ``data/rendered``."""
-        folder, size = self.data / "rendered", self.parameters.cohort.size
-        return rendered.write_cohort(folder, self.plan(), size=size, executor=self.executor)
 
     def cohort(self) -> cohorts.Cohort:
         """Return who is analysed, from chapter 3 on without what chapter 2 left out."""
@@ -192,9 +188,10 @@ class Run:
         """
         known = project.facts(self.folder)
         if name not in known:
-            raise MissingRun(
+            text = (
                 f"run {self.name!r} has not recorded {name!r}; execute the earlier chapters first."
             )
+            raise MissingRun(text)
         return known[name]
 
     # Work
@@ -240,25 +237,21 @@ class Run:
         self, name: str, path: Path, *, caption: str, alt: str, note: str | None = None
     ) -> None:
         """Show a video file as `figure` shows a figure."""
-        data = base64.b64encode(Path(path).read_bytes()).decode()
         words = f'aria-label="{html.escape(alt, quote=True)}"'
         film = f'<video controls loop muted playsinline preload="metadata" {words} '
-        film += f'src="data:video/mp4;base64,{data}"></video>'
+        film += f'src="{drawing.film(path)}"></video>'
         self._show_figure(name, film, caption, self.note if note is None else note)
 
     def _show_figure(self, name: str, content: str, caption: str, note: str) -> None:
         from IPython.display import HTML, display
 
         number = self._figures.setdefault(name, len(self._figures) + 1)
-        label = f"Figure {self.chapter.number}.{number}."
-        display(
-            HTML(
-                f'<figure class="expresso-figure" id="fig-{html.escape(name)}">{content}'
-                f"<figcaption><strong>{label}</strong> {caption} "
-                f'<span class="expresso-note">{html.escape(note)}.</span>'
-                "</figcaption></figure>"
-            )
+        text = (
+            f'<figure class="expresso-figure" id="fig-{html.escape(name)}">{content}'
+            f"<figcaption><strong>Figure {self.chapter.number}.{number}.</strong> {caption} "
+            f'<span class="expresso-note">{html.escape(note)}.</span></figcaption></figure>'
         )
+        display(HTML(text))
 
     def show(self, table: pd.DataFrame | str, *, caption: str = "", digits: int = 2) -> None:
         """Show a table (or a piece of HTML), scrolling sideways where the page is narrow."""
@@ -294,9 +287,7 @@ class Run:
         for path in sorted(self.models.glob("*.safetensors")) if self.chapter.trains else ():
             made[f"models/{path.name}"] = store.file_hash(path)
         facts = {"made": made, "unread": self.parameters.unread}
-        store.write_text(
-            chapters.outputs_path(self.chapter.name, self.folder),
-            json.dumps(facts, indent=1, sort_keys=True),
-        )
+        path = chapters.outputs_path(self.chapter.name, self.folder)
+        store.write_text(path, json.dumps(facts, indent=1, sort_keys=True))
         if "executor" in self.__dict__ and self.executor is not None:
             self.executor.shutdown(wait=True)
