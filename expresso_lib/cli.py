@@ -314,8 +314,7 @@ def study(
 
     studies = _beside("benchmarks.study")
 
-    where = parameters.run
-    workers = store.executor(**where.model_dump(exclude={"name"}))
+    workers = store.executor(**parameters.run.model_dump(exclude={"name"}))
     plan = studies.design(parameters, root, executor=workers)
     tables = studies.run(plan, root, seeds=_numbers(seeds) or studies.SEEDS, only=_words(only))
     for name, table in tables.items():

@@ -270,6 +270,7 @@ def agreement(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@style.plot
 def by_network(table: pd.DataFrame) -> Figure:
     """Which explanation knows what of which network: a square of numbers per question.
 
@@ -295,6 +296,7 @@ def by_network(table: pd.DataFrame) -> Figure:
     return figure
 
 
+@style.plot
 def predictors(table: pd.DataFrame, found: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
     """What can be known without a truth against the truth; a mark per explanation and network.
 
@@ -321,5 +323,5 @@ def predictors(table: pd.DataFrame, found: pd.DataFrame, titles: Mapping[str, st
         axes.set_title(f"rho {style.number(row['rho'])} [{style.number(row['ci_low'])}, "
                        f"{style.number(row['ci_high'])}]")  # fmt: skip
     panels[0][0].set_ylabel("fidelity to what taking out does")
-    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc=style.BELOW, ncols=3)
     return figure

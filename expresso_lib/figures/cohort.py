@@ -35,17 +35,12 @@ ORACLE_TITLES = {
     "one_frame": "one frame", "identity": "identity", "light": "light",
 }  # fmt: skip
 
+# The film: action units as bars, seconds, and the side of a picture in pixels.
+BARS, SECONDS, SIDE = ("AU01", "AU04", "AU45", "AU09", "AU12", "AU26"), 5.0, 160
 
-def in_motion(
-    scripts: Sequence[rendered.Script],
-    path: str | Path,
-    *,
-    codes: Sequence[str] = ("AU01", "AU04", "AU45", "AU09", "AU12", "AU26"),
-    seconds: float = 5.0,
-    size: int = 160,
-    columns: int = 3,
-) -> Path:
-    """Write a film of several rendered people, each above bars of what the face does.
+
+def in_motion(scripts: Sequence[rendered.Script], path: str | Path) -> Path:
+    """Write a film of several rendered people, three a row, above bars of what the face does.
 
     Parameters
     ----------
@@ -53,29 +48,25 @@ def in_motion(
         As `rendered.Plan.script`; every second frame is shown.
     path : path
         MP4 to write.
-    codes : sequence of str
-        Action units; a full bar is an intensity of 5.
     """
-    films = [list(_film(script, codes, seconds, size)) for script in scripts]
-    rows = [films[k : k + columns] for k in range(0, len(films), columns)]
-    rows[-1] = rows[-1] + [films[-1]] * (columns - len(rows[-1]))
+    films = [list(_film(script)) for script in scripts]
+    rows = [films[k : k + 3] for k in range(0, len(films), 3)]
+    rows[-1] += [films[-1]] * (3 - len(rows[-1]))
     frames = (np.vstack([np.hstack(row) for row in moment]) for moment in zip(
         *(zip(*row) for row in rows)))  # fmt: skip
     return video.write_video(path, frames, scripts[0].fps / 2)
 
 
-def _film(
-    script: rendered.Script, codes: Sequence[str], seconds: float, size: int
-) -> Iterable[np.ndarray]:
-    """Frames (size + bars, size, 3) uint8 of one person, action units as bars underneath."""
-    shown = range(0, min(script.n_frames, round(seconds * script.fps)), 2)
-    for row, frame in zip(shown, rendered.render(script, size=size, frames=shown)):
-        panel: np.ndarray = np.full((14 * len(codes) + 8, size, 3), 255, np.uint8)
-        for k, code in enumerate(codes):
+def _film(script: rendered.Script) -> Iterable[np.ndarray]:
+    """Frames (side + bars, side, 3) uint8 of one person; a full bar is an intensity of 5."""
+    shown = range(0, min(script.n_frames, round(SECONDS * script.fps)), 2)
+    for row, frame in zip(shown, rendered.render(script, size=SIDE, frames=shown)):
+        panel: np.ndarray = np.full((14 * len(BARS) + 8, SIDE, 3), 255, np.uint8)
+        for k, code in enumerate(BARS):
             level = script.au[row, anatomy.AU_CODES.index(code)] / 5
             cv2.putText(panel, code, (4, 14 * k + 13), cv2.FONT_HERSHEY_SIMPLEX, 0.35, (31, 35, 40))
             color = tuple(bytes.fromhex(style.color(code)[1:]))
-            right = 44 + round(level * (size - 50))
+            right = 44 + round(level * (SIDE - 50))
             cv2.rectangle(panel, (44, 14 * k + 5), (right, 14 * k + 13), color, -1)
         yield np.vstack([frame.image, panel])
 

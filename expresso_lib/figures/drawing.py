@@ -49,9 +49,8 @@ class Permission:
     @property
     def note(self) -> str:
         """One sentence for captions."""
-        if self.faces:
-            return ""
-        return "No participant's face is shown: movements are drawn on the average rendered face."
+        hidden = "No participant's face is shown: movements are drawn on the average rendered face."
+        return "" if self.faces else hidden
 
 
 @dataclass(frozen=True, eq=False)

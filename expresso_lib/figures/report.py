@@ -189,13 +189,38 @@ def illustrate(
         key = channel.method, channel.baseline
         at = folder / f"overlay-{channel.method}-{channel.baseline}.mp4"
         movies[key] = drawing.write_overlay(at, archive, channel.map, permission, recording=path)
-    extremes = pd.concat(case.extremes(shown[0]).values())
-    if extremes.empty:
-        return {"movies": movies, "pictures": {}}
-    rows = extremes["row"].to_numpy()
+    pictures = extremes(case, shown[0], archive, permission, path=path, by="frame")
+    return {"movies": movies, "pictures": pictures}
+
+
+def extremes(
+    case: Case,
+    channel: Channel,
+    archive: clips.ClipArchive,
+    permission: drawing.Permission,
+    *,
+    path: str | Path | None = None,
+    count: int = 4,
+    by: str = "seconds",
+) -> dict[Any, np.ndarray]:
+    """Return the frames that raise and lower a prediction most under their attribution.
+
+    Parameters
+    ----------
+    path : path, optional
+        The recording, for pictures in its own sharpness.
+    count : int
+        At most so many of either sign.
+    by : {"seconds", "frame"}
+        What names the pictures, uint8 (H, W, 3).
+    """
+    chosen = pd.concat(case.extremes(channel, count=count).values())
+    if chosen.empty:
+        return {}
+    rows = chosen["row"].to_numpy()
     scene = drawing.scene(archive, rows, permission, path=path)
-    drawn = scene.with_attribution(shown[0].map[rows], limit=drawing.limit_of(shown[0].map))
-    return {"movies": movies, "pictures": dict(zip(extremes["frame"].tolist(), drawn, strict=True))}
+    drawn = scene.with_attribution(channel.map[rows], limit=drawing.limit_of(channel.map))
+    return dict(zip(chosen[by].tolist(), drawn, strict=True))
 
 
 def opening(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None) -> str:
@@ -243,7 +268,7 @@ def card(
     """
     channel = case.explanation.channels[0]
     drawn = {frame: drawing.address(picture) for frame, picture in (pictures or {}).items()}
-    extremes = {
+    most = {
         way: table.assign(picture=table["frame"].map(drawn).fillna("")).to_dict("records")
         for way, table in case.extremes(channel).items()
     }
@@ -255,7 +280,7 @@ def card(
     words = ("Predictions of the clips and signed attribution of every frame over the recording; "
              "the tables below hold the numbers.")  # fmt: skip
     return template("card.html").render(
-        case=case, page=page, channel=_key(channel), extremes=extremes, facts=facts or {},
+        case=case, page=page, channel=_key(channel), extremes=most, facts=facts or {},
         regions=tables, css=asset("card.css"), number=style.number,
         timeline=page_of.picture(timeline(case, channel), name="timeline", alt=words),
         incomplete=sum(int((~c.complete).sum()) for c in case.explanation.channels),

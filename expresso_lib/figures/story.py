@@ -14,13 +14,11 @@ from torch import nn
 
 from expresso_lib import attribution, models, rendered
 from expresso_lib.attribution import calm_frames
-from expresso_lib.attribution.explanation import Channel
 from expresso_lib.clips import ClipArchive
 from expresso_lib.faces import anatomy, video
 from expresso_lib.faithfulness import interventions, metrics, trials
 from expresso_lib.figures import components, drawing, style
 from expresso_lib.figures.attribution import BASELINE_TITLES
-from expresso_lib.figures.case import Case
 
 NULL_SEED = 501  # of a cohort that is no part of any study
 VERDICTS = {"relevant": style.ROLE_COLORS["model"], "present but small": "#56B4E9",
@@ -216,29 +214,6 @@ def references(network: nn.Module, scene: interventions.Scene, *, method: str = 
                "Rendered participant; a model that had not seen them.")  # fmt: skip
     return components.slider(pictures, labels, caption=caption, question="Compared with",
                              choice=True, start=2)  # fmt: skip
-
-
-def extremes(
-    case: Case,
-    channel: Channel,
-    archive: ClipArchive,
-    permission: drawing.Permission,
-    *,
-    path: str,
-    count: int = 3,
-) -> dict[float, np.ndarray]:
-    """Return the frames that raise and lower a prediction most under their attribution.
-
-    Returns
-    -------
-    dict
-        Seconds to picture, uint8 (H, W, 3); at most ``count`` of either sign, edges left out.
-    """
-    rows = pd.concat(case.extremes(channel, count=count).values())
-    limit = drawing.limit_of(channel.map) if permission.faces else None
-    scene = drawing.scene(archive, rows["row"], permission, path=path)
-    drawn = scene.with_attribution(channel.map[rows["row"]], limit=limit)
-    return dict(zip(rows["seconds"].astype(float), drawn))
 
 
 @style.plot

@@ -46,17 +46,12 @@ def device() -> str:
 
 def commit(root: Path) -> str:
     """Return the git commit, with ``+`` where the working tree differs; empty outside git."""
-
-    def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(root), *words], capture_output=True, text=True, check=False
-        )
-        return done.stdout.strip() if done.returncode == 0 else ""
-
     if not shutil.which("git"):
         return ""
-    head = git("rev-parse", "--short=12", "HEAD")
-    return head + ("+" if head and git("status", "--porcelain", "--untracked-files=no") else "")
+    words = ("describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*")
+    command = ["git", "-C", str(root), *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def keep(folder: Path, name: str, table: pd.DataFrame, **facts: Any) -> Path:

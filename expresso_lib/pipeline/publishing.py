@@ -198,7 +198,7 @@ class Facts:
         table = _fitting(self.studied.get(name, pd.DataFrame()), where)
         if wide and len(table):
             table = table.pivot_table("estimate", list(columns), wide, sort=False).reset_index()
-            table.columns = columns = [str(column) for column in table.columns]
+            table.columns = columns = tuple(map(str, table.columns))
         elif len(table):
             table = table.drop_duplicates(list(columns))
         stamp = provenance.stamps(STUDY).get(name, {})
