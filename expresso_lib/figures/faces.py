@@ -150,7 +150,7 @@ def proxies(agreement: pd.DataFrame) -> Figure:
                   unit="r with the planted truth")  # fmt: skip
 
 
-def _box(axes: Axes, box: Sequence[float], **look: Any) -> None:
+def _box(axes: Axes, box: Sequence[float] | np.ndarray, **look: Any) -> None:
     """Draw a rectangle: left, top, width, height."""
     axes.add_patch(Rectangle((box[0], box[1]), box[2], box[3], fill=False, **look))
 
