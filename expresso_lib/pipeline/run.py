@@ -16,7 +16,7 @@ import pandas as pd
 from expresso_lib import cohort as cohorts
 from expresso_lib import config, rendered, store
 from expresso_lib.figures import drawing, page, style
-from expresso_lib.pipeline import chapters, project
+from expresso_lib.pipeline import chapters, project, provenance
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -171,8 +171,8 @@ class Run:
 
     def evidence(self, name: str) -> pd.DataFrame:
         """Return a committed table of the study, with its own stamp; empty where there is none."""
-        path = self.root / "benchmarks" / "study" / f"{name}.csv"
-        return pd.read_csv(path) if path.is_file() else pd.DataFrame()
+        known = provenance.read(self.root / "benchmarks" / "study")
+        return known.get(name, pd.DataFrame())
 
     def record(self, **facts: Any) -> None:
         """Add facts to ``run.json``, e.g. ``default_recipe``."""

@@ -332,6 +332,19 @@ def test_open_run_refuses_a_wrong_parameter(project, monkeypatch):
         pipeline.open_run("01_cohort", {"statistics_alfa": 0.1, "run_name": "t"})
 
 
+def test_evidence_keeps_a_model_named_null_and_is_empty_where_there_is_none(project, monkeypatch):
+    """Read as a missing value, the null model would vanish from a committed table."""
+    monkeypatch.chdir(project)
+    folder = project / "benchmarks" / "study"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "study_x.csv").write_text("seed,recipe,estimate\n0,null,1.5\n1,small,\n")
+    run = pipeline.open_run("01_cohort", {"run_name": "t"})
+    known = run.evidence("study_x")
+    assert known["recipe"].tolist() == ["null", "small"]
+    assert known["estimate"].isna().tolist() == [False, True]
+    assert run.evidence("study_y").empty
+
+
 def test_open_run_names_the_missing_chapter(project, monkeypatch):
     """A notebook opened alone says which earlier one it needs and how to run it."""
     monkeypatch.setenv("EXPRESSO_ROOT", str(project))
