@@ -13,9 +13,8 @@ from torch import Tensor
 from expresso_lib.faithfulness import interventions
 from expresso_lib.faithfulness.interventions import Effect, Scene
 
-MAPS = ("random", "edge", "motion", "difference")
 # What has not seen the model's answer to the clip; by far not all, see `usual`.
-BLIND = (*MAPS, "amount", "usual")
+BLIND = ("random", "edge", "motion", "difference", "amount", "usual")
 # What the model does, laid on the pixels: a map that tells the truth, and what overlap costs it.
 TRUTH = ("painted", "none")
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from expresso_lib import attribution, models, rendered, store
 from expresso_lib.faithfulness import interventions, metrics
+from expresso_lib.statistics.prose import flat
 
 BASELINES = ("own_neutral", "blur", "zero")
 MODELS = {"own": "this run's model", "taught": "trained with headsets"}
@@ -42,23 +43,15 @@ class Pairs:
     @classmethod
     def load(cls, paths: Sequence[Path]) -> Self:
         """Read what `render` left of every participant."""
-        rows, worn, bare, neutral = [], [], [], []
-        for path in paths:
-            with np.load(path, allow_pickle=False) as file:
-                facts = {
-                    name: file[name].item()
-                    for name in ("participant", "recording", "score", "headset")
-                }
-                on, off = (
-                    torch.from_numpy(file[name].transpose(3, 0, 1, 2).astype(np.float32)) / 255
-                    for name in ("worn", "bare")
-                )
-                row = int(file["neutral"])
-            rows.append(facts | {"clip": facts["recording"]})
-            worn.append(on)
-            bare.append(off)
-            neutral.append(on[:, [row]])
-        return cls(pd.DataFrame(rows), *(torch.stack(x) for x in (worn, bare, neutral)))
+        files = [dict(np.load(path, allow_pickle=False)) for path in paths]
+        facts = ("participant", "recording", "score", "headset")
+        table = pd.DataFrame([{name: one[name].item() for name in facts} for one in files])
+        worn, bare = (
+            torch.from_numpy(np.stack([one[name].transpose(3, 0, 1, 2) for one in files])) / 255
+            for name in ("worn", "bare")
+        )
+        neutral = torch.stack([clip[:, [int(one["neutral"])]] for clip, one in zip(worn, files)])
+        return cls(table.assign(clip=table["recording"]), worn, bare, neutral)
 
 
 def items(*, participants: int, length: int, side: int, rate: float, dilation: int = 1,
@@ -76,15 +69,9 @@ def items(*, participants: int, length: int, side: int, rate: float, dilation: i
     input : str
         What the model is shown: ``face`` or ``composite``.
     """
-    cohort = {
-        "participants": participants,
-        "recordings": 1,
-        "fps": 2 * rate,
-        "seed": seed,
-        "seconds": (length * dilation + 1) / rate,
-        "variant": "headset",
-    }
-    plan = rendered.plan_cohort(**cohort)  # type: ignore[arg-type]
+    cohort: dict[str, Any] = {"participants": participants, "recordings": 1, "fps": 2 * rate}
+    cohort |= {"seed": seed, "seconds": (length * dilation + 1) / rate, "variant": "headset"}
+    plan = rendered.plan_cohort(**cohort)
     recipe = {"cohort": cohort, "length": length, "dilation": dilation, "side": side,
               "input": input, "render_size": render_size}  # fmt: skip
     return [store.Item(name, recipe) for name in plan.recordings["recording"]]
@@ -175,20 +162,13 @@ def verdict(found: pd.DataFrame) -> str:
         Rows of `points` for one model, indexed by ``way``.
     """
     if not found.loc["effect", "ci_low"] > 0:
-        return (
-            "The taught model is not shown to lose or gain by the headset, so there is nothing "
-            "to expose."
-        )
+        return flat("""The taught model is not shown to lose or gain by the headset, so there is
+            nothing to expose.""")
     titles = {"own_neutral": "own neutral frame", "blur": "blurred clip", "zero": "black picture"}
     half = found.loc["effect", "points"] / 2
-    known = [
-        title
-        for way, title in titles.items()
-        if found.loc[way, "ci_low"] > 0 and found.loc[way, "points"] > half
-    ]
+    exposed = (found["ci_low"] > 0) & (found["points"] > half)
+    known = [title for way, title in titles.items() if exposed[way]]
     if known:
         return f"The artefact is exposed against the {' and the '.join(known)}."
-    return (
-        "No channel exposes it here: an audit by maps alone would have missed it; swapping it "
-        "onto others and leaving it out are needed."
-    )
+    return flat("""No channel exposes it here: an audit by maps alone would have missed it; swapping
+        it onto others and leaving it out are needed.""")

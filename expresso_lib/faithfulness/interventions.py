@@ -161,17 +161,16 @@ def rendered_scenes(
     seconds = max(4.0, 1.5 * frames / rate)
     plan = rendered.plan_cohort(participants, 1, seconds, fps=2 * rate, seed=seed)
     side = max(RENDER_SIZE, 2 * ((size + 1) // 2))
-    return [
-        _scene_of(plan.script(row.recording), row.participant, frames, size, side, seed, shares)
-        for row in plan.recordings.itertuples()
-    ]
-
-
-def _scene_of(script, participant, frames, size, side, seed, shares) -> Scene:
-    archive = archive_of(script, size=size, render_size=side)
-    rows = random_clip(archive.n_frames, frames, name=script.recording, seed=seed)
-    return stage(archive, rows, participant=participant, recording=script.recording, script=script,
-                 full_size=side, render_size=side, shares=shares)  # fmt: skip
+    scenes = []
+    for name, participant in plan.recordings[["recording", "participant"]].itertuples(index=False):
+        script = plan.script(name)
+        archive = archive_of(script, size=size, render_size=side)
+        rows = random_clip(archive.n_frames, frames, name=name, seed=seed)
+        scenes.append(
+            stage(archive, rows, participant=participant, recording=name, script=script,
+                  full_size=side, render_size=side, shares=shares)
+        )  # fmt: skip
+    return scenes
 
 
 def archive_of(
@@ -262,8 +261,7 @@ def by_stretch(
     ``replaced``: the calmest frame instead, as on any recording.
     """
     clip, ask = scene.clip, partial(both_ends, model, scene.clip, output=output)
-    starts = [int(np.argmax(stretch_of(clip.shape[2]) == s))
-              for s in np.unique(stretch_of(clip.shape[2]))] + [clip.shape[2] - 1]  # fmt: skip
+    starts = [*np.unique(stretch_of(clip.shape[2]), return_index=True)[1], -1]
     found = {
         "frozen": ask(lambda cut: clip[:, :, [starts[cut]]].expand_as(clip)),
         "replaced": ask(lambda _: scene.calm[:1].expand_as(clip)),

@@ -6,9 +6,10 @@ that several factors change speaks for each by how much each changes it, so that
 counted twice.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ SIGN_SHARE = 1 / 60
 ENDS = ["estimate", "ci_low", "ci_high"]
 KEYS = ["method", "baseline", "factor", "metric", "support"]
 COUNTS = ["n_participants", "n_clips"]
+FACTS = ("effect", "share", "amount")
+UNKNOWN = (repeat(np.nan), repeat(np.nan))
 SUPPORTS = ("changed", "region")
 TIMES = ("rendered", "frozen", "replaced")
 
@@ -40,11 +43,12 @@ def weights(effects: Sequence[Effect]) -> dict[str, list[np.ndarray]]:
     found: dict[str, list[np.ndarray]] = {}
     for support, name in (("changed", "change"), ("region", "place")):
         total = np.sum([getattr(e, name) for e in effects if e.factor != "headset"], axis=0)
+        found[support] = []
         for one in effects:
             value = getattr(one, name)
             whole = value if one.factor == "headset" else total
             part = np.divide(value, whole, where=whole > 0, out=np.zeros(value.shape))
-            found.setdefault(support, []).append(part)
+            found[support].append(part)
     return found
 
 
@@ -76,40 +80,30 @@ def evidence(
         replaced``: a row per stretch of time (``factor`` is its number), said and effect about
         the clip's mean, so that only *when* counts.
     """
-    parted = weights(effects) if effects else {}
     rows: list[tuple] = []
-    for support, parts in parted.items():
-        for one, part in zip(effects, parts):
-            known = (one.effect, one.share, one.amount)
-            said = {way: float((values * part).sum()) for way, values in maps.items()}
-            said |= {("amount", "none"): one.amount, ("share", "none"): one.share}
-            rows += [(*way, one.factor, support, value, *known) for way, value in said.items()]
-    rows += _removed(maps, scene, regions or {}) + _timed(maps, scene, stretches or {})
-    names = ["method", "baseline", "factor", "support", "said", "effect", "share", "amount"]
-    found = pd.DataFrame(rows, columns=names)
-    return found.assign(participant=scene.participant, clip=scene.recording)
 
+    def lay(support: str, names: Iterable[str], said: Mapping, *known: Iterable[float]) -> None:
+        for name, heard, *facts in zip(names, zip(*said.values()), *known):
+            rows.extend((*way, name, support, one, *facts) for way, one in zip(said, heard))
 
-def _removed(maps: Mapping, scene: Scene, regions: Mapping[str, float]) -> list[tuple]:
-    return [
-        (*way, name, "replaced_region",
-         float(values[scene.regions == anatomy.REGIONS.index(name)].sum()), effect, np.nan, np.nan)
-        for name, effect in regions.items() for way, values in maps.items()
-    ]  # fmt: skip
-
-
-def _timed(maps: Mapping, scene: Scene, stretches: Mapping[str, np.ndarray]) -> list[tuple]:
+    names = [one.factor for one in effects]
+    done, share, amount = ([getattr(one, k) for one in effects] for k in FACTS)
+    for support, parts in weights(effects).items():
+        said = {way: [float((one * part).sum()) for part in parts] for way, one in maps.items()}
+        said |= {("amount", "none"): amount, ("share", "none"): share}
+        lay(support, names, said, done, share, amount)
+    inside = [scene.regions == anatomy.REGIONS.index(name) for name in regions or {}]
+    said = {way: [float(one[mask].sum()) for mask in inside] for way, one in maps.items()}
+    lay("replaced_region", regions or {}, said, (regions or {}).values(), *UNKNOWN)
     stretch = interventions.stretch_of(len(scene.regions))
-    said = {
-        way: np.bincount(stretch, weights=values.sum(axis=(1, 2))) for way, values in maps.items()
-    }
+    timed = {way: np.bincount(stretch, one.sum(axis=(1, 2))) for way, one in maps.items()}
     if scene.activity:
-        said[("amount", "none")] = controls.amount_by_stretch(scene)
-    return [
-        (*way, str(number), truth, value, effect, np.nan, np.nan)
-        for truth, done in stretches.items() for way, values in said.items()
-        for number, (value, effect) in enumerate(zip(values - values.mean(), done - done.mean()))
-    ]  # fmt: skip
+        timed[("amount", "none")] = controls.amount_by_stretch(scene)
+    timed = {way: one - one.mean() for way, one in timed.items()}
+    for truth, used in (stretches or {}).items():
+        lay(truth, map(str, range(len(used))), timed, used - used.mean(), *UNKNOWN)
+    found = pd.DataFrame(rows, columns=["method", "baseline", "factor", "support", "said", *FACTS])
+    return found.assign(participant=scene.participant, clip=scene.recording)
 
 
 # Scores
@@ -277,21 +271,16 @@ def means(
 
 def _one_row_for_randomised(found: pd.DataFrame) -> pd.DataFrame:
     shuffled = found["method"].str.startswith("randomised")
-    one = (
-        found[shuffled]
-        .assign(method="randomised")
-        .groupby(KEYS, as_index=False, sort=False)
-        .agg(estimate=("estimate", "mean"), ci_low=("estimate", "min"), ci_high=("estimate", "max"),
-             n_participants=("n_participants", "min"), n_clips=("n_clips", "min"))
-    )  # fmt: skip
+    one = found[shuffled]
+    one = one.assign(method="randomised", ci_low=one["estimate"], ci_high=one["estimate"])
+    how = dict(zip([*ENDS, *COUNTS], ("mean", "min", "max", "min", "min")))
+    one = one.groupby(KEYS, as_index=False, sort=False).agg(how)
     return pd.concat([found[~shuffled], one], ignore_index=True)
 
 
 def pearson(a: np.ndarray, b: np.ndarray) -> float:
     """Correlation of two arrays of the same shape; NaN where one is constant."""
-    return float(
-        _pearson(np.ones((1, a.size)), a.ravel().astype(float), b.ravel().astype(float))[0]
-    )
+    return float(_pearson(np.ones((1, a.size)), *(one.ravel().astype(float) for one in (a, b)))[0])
 
 
 def rank_agreement(a: np.ndarray, b: np.ndarray) -> float:
@@ -333,7 +322,7 @@ def cell(found: pd.DataFrame, method: str, baseline: str, metric: str, *,
     """One row of ``faithfulness``; NaN where this run did not measure it."""
     wanted = {"method": method, "baseline": baseline, "metric": metric, "factor": factor,
               "support": support}  # fmt: skip
-    rows = found[np.logical_and.reduce([found[name] == value for name, value in wanted.items()])]
+    rows = found[found[[*wanted]].eq(pd.Series(wanted)).all(axis=1)]
     none = dict.fromkeys(ENDS, np.nan) | dict.fromkeys(COUNTS, 0)
     return rows.iloc[0] if len(rows) else pd.Series(wanted | none)
 
@@ -354,22 +343,18 @@ def trust_table(found: pd.DataFrame) -> pd.DataFrame:
         the bar is reached and the interval lies above the best control, "no" where not, "too few
         people" below 10, "not measured"; and ``people``.
     """
-    ways = found[["method", "baseline"]].drop_duplicates().itertuples(index=False)
+    explained = (found["baseline"] != "none") & (found["method"] != "randomised")
+    ways = found.loc[explained, ["method", "baseline"]].drop_duplicates()
     rows = []
-    for method, baseline in ways:
-        if baseline == "none" or method == "randomised":
-            continue
+    for method, baseline in ways.itertuples(index=False):
         get = partial(cell, found, method, baseline)
-        numbers = {
-            "fidelity": get("interventional_fidelity")["estimate"],
-            "rank": get("interventional_rank")["estimate"],
-            "to shares": get("share_fidelity")["estimate"],
-            "time": get("time_fidelity", support="rendered")["estimate"],
-        }
-        answers = {asked: _answer(found, get, one) for asked, one in QUESTIONS.items()}
-        people = {"people": int(get("interventional_fidelity")["n_participants"])}
-        rows.append({"method": method, "reference": baseline.replace("_", " ")}
-                    | numbers | answers | people)  # fmt: skip
+        fidelity = get("interventional_fidelity")
+        row = {"method": method, "reference": baseline.replace("_", " ")}
+        row |= {"fidelity": fidelity["estimate"], "rank": get("interventional_rank")["estimate"]}
+        row["to shares"] = get("share_fidelity")["estimate"]
+        row["time"] = get("time_fidelity", support="rendered")["estimate"]
+        row |= {asked: _answer(found, get, one) for asked, one in QUESTIONS.items()}
+        rows.append(row | {"people": int(fidelity["n_participants"])})
     return pd.DataFrame(rows)
 
 
@@ -397,8 +382,8 @@ def by_factor(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     part = part[(part["method"] == DEFAULT[0]) & (part["baseline"] == DEFAULT[1])]
     lines = []
     for factor, one in part.groupby("factor", sort=False):
-        get = partial(cell, found, *DEFAULT, factor=str(factor))
-        title = anatomy.FACTOR_TITLES.get(str(factor), str(factor))
+        get = partial(cell, found, *DEFAULT, factor=factor)
+        title = anatomy.FACTOR_TITLES.get(factor, factor)
         line = {"factor": title, "sd of effect": one["effect"].std()}
         line |= dict(zip(("fidelity", "from", "to"), get("interventional_fidelity")[ENDS]))
         line["on regions"] = get("interventional_fidelity", support="region")["estimate"]

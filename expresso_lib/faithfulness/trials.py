@@ -128,12 +128,11 @@ def trial(
     if effects:
         maps[controls.TRUTH] = controls.painted(effects)
         rows += _interaction(model, scene, effects, output)
-    asked = {"output": output}
-    found = metrics.evidence(
-        maps, scene, effects,
-        stretches=interventions.by_stretch(model, scene, **asked) if closer else None,
-        regions=interventions.by_region(model, scene, **asked) if closer else None,
-    )  # fmt: skip
+    asked: dict[str, Any] = {}
+    if closer:
+        asked["stretches"] = interventions.by_stretch(model, scene, output=output)
+        asked["regions"] = interventions.by_region(model, scene, output=output)
+    found = metrics.evidence(maps, scene, effects, **asked)
     other = pd.DataFrame(rows, columns=["method", "baseline", "factor", "metric", "value"])
     both = pd.concat([found.assign(metric="evidence"), other], ignore_index=True)
     return both.assign(participant=scene.participant, clip=scene.recording)
@@ -185,8 +184,8 @@ def _cascade(model, scene, way, trained, depths, output, seed) -> list[tuple]:
 def _interaction(model, scene, effects, output) -> list[tuple]:
     """How far single effects, and shares, miss the removal of all placed factors, points."""
     whole, still = interventions.scores(model, torch.cat([scene.clip, scene.still]), output=output)
-    single = np.array([one.effect for one in effects if one.factor in interventions.PLACED])
-    share = np.array([one.share for one in effects if one.factor in interventions.PLACED])
+    placed = [one for one in effects if one.factor in interventions.PLACED]
+    single, share = (np.array([getattr(one, k) for one in placed]) for k in ("effect", "share"))
     found = {"interaction": abs(whole - still - single.sum()),
              "beyond_pairs": abs(whole - still - share.sum()),
              "single_effect": np.abs(single).mean()}  # fmt: skip
@@ -296,8 +295,7 @@ def indicators(found: pd.DataFrame) -> pd.DataFrame:
         A row per explanation: ``method, baseline, completeness, removal`` (of regions replaced on
         the recording), ``stretches`` (likewise, in time), ``agreement`` (mean with the others),
         ``randomisation`` (agreement with the map of the shuffled network), ``fidelity,
-        fidelity_low, fidelity_high, head`` (the head included), ``shares, slope, given_amount,
-        where, when, when_frozen`` (the truth), ``people``.
+        fidelity_low, fidelity_high, head`` (the head included), ``where, when`` (the truth).
     """
     columns = {
         "completeness": ("completeness", "all", "all"),
@@ -305,36 +303,24 @@ def indicators(found: pd.DataFrame) -> pd.DataFrame:
         "stretches": ("time_fidelity", "pooled", "replaced"),
         "fidelity": ("interventional_fidelity", "pooled", "changed"),
         "head": ("interventional_fidelity", "pooled_all", "changed"),
-        "shares": ("share_fidelity", "pooled", "changed"),
-        "slope": ("interventional_slope", "pooled", "changed"),
-        "given_amount": ("fidelity_given_amount", "pooled", "changed"),
         "where": ("interventional_fidelity", "pooled", "region"),
         "when": ("time_fidelity", "pooled", "rendered"),
-        "when_frozen": ("time_fidelity", "pooled", "frozen"),
     }
-    pairs = found[found["metric"] == "agreement"]
-    own = pairs["method"] + "/" + pairs["baseline"]
-    ways = found.loc[found["metric"] == "completeness", ["method", "baseline"]]
-    rows = []
-    for method, baseline in ways.itertuples(index=False):
-        name = f"{method}/{baseline}"
-        shared = pairs.loc[(own == name) | (pairs["factor"] == name), "estimate"]
-        values = {
-            column: metrics.cell(found, method, baseline, metric, factor=factor, support=support)
-            for column, (metric, factor, support) in columns.items()
-        }
-        numbers = {column: row["estimate"] for column, row in values.items()}
-        truth = values["fidelity"]
-        shuffled = found[(found["method"] == method) & (found["baseline"] == baseline)
-                         & (found["metric"] == "randomisation")]  # fmt: skip
-        rows.append(
-            {"method": method, "baseline": baseline, "agreement": shared.mean(),
-             "randomisation": shuffled["estimate"].iloc[-1] if len(shuffled) else np.nan}
-            | numbers
-            | {"fidelity_low": truth["ci_low"], "fidelity_high": truth["ci_high"],
-               "people": truth["n_participants"]}
-        )  # fmt: skip
-    return pd.DataFrame(rows)
+    keys = ["method", "baseline"]
+    wide = found.pivot(index=keys, columns=["metric", "factor", "support"], values="estimate")
+    known = wide.reindex(columns=pd.MultiIndex.from_tuples(columns.values()))
+    known = known.set_axis([*columns], axis=1)
+    one = found[found["metric"] == "agreement"]
+    sides = (one["method"] + "/" + one["baseline"], one["factor"])
+    shared = pd.concat([one["estimate"].set_axis(side) for side in sides]).groupby(level=0).mean()
+    known.insert(0, "agreement", shared.reindex(known.index.map("/".join)).to_numpy())
+    shuffled = found[found["metric"] == "randomisation"].groupby(keys).tail(1).set_index(keys)
+    known.insert(1, "randomisation", shuffled["estimate"])
+    asked = pd.Series(dict(zip(("metric", "factor", "support"), columns["fidelity"])))
+    truth = found[found[asked.index].eq(asked).all(axis=1)].set_index(keys)
+    known["fidelity_low"], known["fidelity_high"] = truth["ci_low"], truth["ci_high"]
+    ways = found.loc[found["metric"] == "completeness", keys]
+    return known.loc[pd.MultiIndex.from_frame(ways)].reset_index()
 
 
 def time_use(
@@ -358,7 +344,7 @@ def time_use(
                                        name=one.recording, seed=seed)  # fmt: skip
         clip: Tensor = torch.from_numpy(clips.stack(archive, at[None]))
         found = interventions.time_use(model, clip, seed=seed)
-        known_of = {"participant": one.participant, "recording": one.recording,
-                    "prediction": float(interventions.scores(model, clip)[0])}  # fmt: skip
-        rows.append(known_of | {name: float(value[0]) for name, value in found.items()})
+        found = {"prediction": interventions.scores(model, clip)} | found
+        numbers = {name: float(value[0]) for name, value in found.items()}
+        rows.append({"participant": one.participant, "recording": one.recording} | numbers)
     return pd.DataFrame(rows)
