@@ -1,5 +1,6 @@
 """What a person types: help with an example, one clear message for a mistake, honest exit codes."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -116,6 +117,22 @@ def test_force_is_for_the_chapter_that_was_named(monkeypatch):
     monkeypatch.setattr(book, "run_chapters", lambda *_, force, **__: forced.extend(force) or {})
     assert CliRunner().invoke(cli.app, ["run", "3", "--force"]).exit_code == 0
     assert forced == ["03_finetune"]
+
+
+def test_pretrain_makes_what_ships_by_default(monkeypatch, tmp_path):
+    """People, rounds and seed of the command are those of the shipped checkpoint."""
+    from typer.testing import CliRunner
+
+    from expresso_lib import models, store
+    from expresso_lib.models import pretraining
+
+    asked = []
+    monkeypatch.setattr(store, "executor", lambda *_, **__: None)
+    monkeypatch.setattr(pretraining, "pretrain", lambda *_, practice, **__: asked.append(practice))
+    done = CliRunner().invoke(cli.app, ["pretrain", str(tmp_path / "made.safetensors")])
+    assert done.exit_code == 0
+    made = json.loads(models.shipped().with_suffix(".json").read_text())
+    assert {name: made[name] for name in vars(asked[0])} == vars(asked[0])
 
 
 def test_explain_says_what_out_is(expresso):
