@@ -443,10 +443,9 @@ def by_network(table: Any, *, bar: float = 0.9) -> str:
     """
     if not len(table):
         return "Not measured."
-    means = table.groupby(["network", "method", "baseline"])["fidelity"].mean().dropna()
-    networks = list(dict.fromkeys(table["network"]))
-    own = means[means.index.get_level_values("baseline") == "own_neutral"]
-    own = own[own.index.get_level_values("method") == "DeepLift"].droplevel([1, 2])
+    networks = table["network"].unique()
+    own = table[(table["method"] == "DeepLift") & (table["baseline"] == "own_neutral")]
+    own = own.groupby("network")["fidelity"].mean().dropna()
     reached = listed(f"{name} ({say(own[name])})" for name in networks
                      if own.get(name, -1.0) >= bar)  # fmt: skip
     refused = [name for name in networks if name not in own]
