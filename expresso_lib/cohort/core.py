@@ -28,6 +28,7 @@ SAFE_NAME = re.compile(r"\w[\w .+@-]{0,99}")
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 MAX_TABLE_BYTES = 200 * 2**20
 GONE = "its video is not there"
+PROBLEM = ["item", "problem", "consequence", "remedy"]
 
 
 class CohortError(ValueError):
@@ -127,10 +128,23 @@ KNOWN_SCALES = {"bdi": BDI_II, "bdiii": BDI_II, "bdi2": BDI_II, "phq9": PHQ_9}
 
 
 @dataclass
-class Problems:
-    """Everything missing or odd, collected before work starts."""
+class Source:
+    """A data set while it is read: its folder, and everything missing or odd in it."""
 
+    name: str
+    root: Path
+    faces_may_be_shown: bool = False
     rows: list[tuple[str, str, str, str]] = field(default_factory=list)
+
+    def videos(
+        self, suffixes: Sequence[str], name: re.Pattern[str], *why: str
+    ) -> Iterator[tuple[str, re.Match[str]]]:
+        """Yield videos whose stem fits `name`; note what does not, `why` (problem, remedy)."""
+        for path in files_below(self.root, suffixes):
+            if found := name.fullmatch(Path(path).stem):
+                yield path, found
+            else:
+                self.left_out(path, *why)
 
     def left_out(self, item: object, problem: str, remedy: str) -> None:
         """Note what keeps something out of the cohort."""
@@ -147,7 +161,11 @@ class Problems:
 
     def table(self) -> pd.DataFrame:
         """Return item, problem, consequence (left out, kept), remedy."""
-        return pd.DataFrame(self.rows, columns=["item", "problem", "consequence", "remedy"])
+        return pd.DataFrame(self.rows, columns=PROBLEM)
+
+    def text(self) -> str:
+        """Return the problems as a few lines."""
+        return report_text(self.table(), most=5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +196,7 @@ class Cohort:
     name: str
     faces_may_be_shown: bool
     demo: bool = False
-    problems: pd.DataFrame = field(default_factory=lambda: Problems().table())
+    problems: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=PROBLEM))
 
     @property
     def public_recordings(self) -> pd.DataFrame:
@@ -316,48 +334,43 @@ def existing_folder(folder: str | Path, what: str) -> Path:
 
 
 def assemble(
+    source: Source,
     rows: pd.DataFrame,
     scale: ScoreScale,
     *,
-    name: str,
-    root: Path,
-    problems: Problems,
     people: pd.DataFrame | None = None,
-    faces_may_be_shown: bool = False,
     demo: bool = False,
 ) -> Cohort:
     """Check rows, leave out what cannot be used, and make the cohort.
 
     Parameters
     ----------
+    source : Source
+        With what the reader found already; completed here.
     rows : DataFrame
-        participant, recording, path (relative to `root`), score, and further columns. With
+        participant, recording, path (relative to the root), score, and further columns. With
         fps and n_frames the videos are not opened. `au_table` (path or "") where there is one.
     scale : ScoreScale
         Where it has no bands, thirds of the participants' scores are used and labelled so.
-    name, root, faces_may_be_shown, demo
-        As in `Cohort`.
-    problems : Problems
-        What the reader found already; completed here.
     people : DataFrame, optional
         participant and what is known of each.
+    demo : bool
+        As in `Cohort`.
 
     Raises
     ------
     CohortError
         If nothing usable remains, with the whole list.
     """
-    rows = _single(_named(rows.copy(), problems), problems)
-    rows = _scored(rows, scale, problems)
-    rows = _playable(rows, root, problems)
-    rows = _same_content(rows, problems)
+    rows = _scored(_single(_named(rows.copy(), source), source), scale, source)
+    rows = _same_content(_playable(rows, source), source)
+    name = source.name
     if rows.empty:
-        raise CohortError(f"{name} in {root} has no usable recording:\n"
-                          + report_text(problems.table(), most=5))  # fmt: skip
+        raise CohortError(f"{name} in {source.root} has no usable recording:\n{source.text()}")
     participants = _participants(rows, people)
     varies = int((rows.groupby("participant")["score"].nunique() > 1).sum())
     if varies:
-        problems.kept(name, f"{varies} of {len(participants)} participants have recordings with "
+        source.kept(name, f"{varies} of {len(participants)} participants have recordings with "
                       "different scores; models learn each recording's, statistics over people "
                       "take the mean",
                       "Nothing, if the score changes from recording to recording.")  # fmt: skip
@@ -366,77 +379,76 @@ def assemble(
     participants["band"] = scale.band(participants["score"])
     rows["band"] = scale.band(rows["score"])
     if len(participants) < 5 or rows["score"].nunique() < 2:
-        problems.kept(name, f"{len(participants)} participants with {rows['score'].nunique()} "
+        source.kept(name, f"{len(participants)} participants with {rows['score'].nunique()} "
                       "different scores are too few for statistics",
                       "Take results as a rehearsal; add participants.")  # fmt: skip
     order = ["participant", "recording", "task", "path", "score", "band", "fps", "n_frames"]
     rows["task"] = rows.get("task", "")
     rows = rows[[*order, *rows.columns.difference(order, sort=False)]]
-    found = problems.table()
-    log.info("%s: missing or odd: %d\n%s", name, len(found), report_text(found, most=5))
-    return Cohort(participants, rows.reset_index(drop=True), scale, name, faces_may_be_shown,
-                  demo, found)  # fmt: skip
+    log.info("%s: missing or odd: %d\n%s", name, len(source.rows), source.text())
+    return Cohort(participants, rows.reset_index(drop=True), scale, name, source.faces_may_be_shown,
+                  demo, source.table())  # fmt: skip
 
 
-def _drop(rows: pd.DataFrame, bad: Any, problems: Problems, problem: str, remedy: str,
+def _drop(rows: pd.DataFrame, bad: Any, source: Source, problem: str, remedy: str,
           column: str = "recording") -> pd.DataFrame:  # fmt: skip
     mask = np.asarray(bad, dtype=bool)
     for item in rows.loc[mask, column]:
-        problems.left_out(item, problem, remedy)
+        source.left_out(item, problem, remedy)
     return rows[~mask]
 
 
-def _named(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
+def _named(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
     for column in ("participant", "recording"):
         rows[column] = rows[column].astype(str)
-        rows = _drop(rows, rows[column] == "", problems, f"the {column} is not named",
+        rows = _drop(rows, rows[column] == "", source, f"the {column} is not named",
                      f"Fill the column {column}.", "path")  # fmt: skip
         bad = [SAFE_NAME.fullmatch(value) is None for value in rows[column]]
         why = f"the {column}'s name has characters that are unsafe in file names and pages"
-        rows = _drop(rows, bad, problems, why, "Use letters, digits, space and . _ + @ -", column)
+        rows = _drop(rows, bad, source, why, "Use letters, digits, space and . _ + @ -", column)
     return rows
 
 
-def _single(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
+def _single(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
     same = rows.duplicated(keep="first")
     for item in rows.loc[same, "recording"]:
-        problems.kept(item, "its row stands in the table more than once", "Once is enough.")
+        source.kept(item, "its row stands in the table more than once", "Once is enough.")
     rows = rows[~same]
     shared = rows.groupby("recording")["participant"].transform("nunique") > 1
     for item in rows.loc[shared, "recording"].unique():
-        problems.kept(item, "several participants have a recording of this name; it is called "
+        source.kept(item, "several participants have a recording of this name; it is called "
                       "<participant>_<recording> here", "Nothing to do.")  # fmt: skip
     names = rows["recording"].where(~shared, rows["participant"] + "_" + rows["recording"])
     rows = rows.assign(recording=names)
     # Files on Windows and macOS do not tell A from a.
     twice = rows["recording"].str.casefold().duplicated(keep=False)
-    return _drop(rows, twice, problems, "rows with different values share this recording's name",
+    return _drop(rows, twice, source, "rows with different values share this recording's name",
                  "Decide which is right, or rename one.")  # fmt: skip
 
 
-def _scored(rows: pd.DataFrame, scale: ScoreScale, problems: Problems) -> pd.DataFrame:
+def _scored(rows: pd.DataFrame, scale: ScoreScale, source: Source) -> pd.DataFrame:
     values = rows["score"]
     if values.dtype.kind in "fiu":
         blank, rows["score"] = values.isna(), values.astype(float)
     else:
         blank, rows["score"] = values.astype(str).str.strip() == "", numbers(values)
-    rows = _drop(rows, blank, problems, "it has no score", "Add its score to the table.")
-    rows = _drop(rows, rows["score"].isna(), problems, "its score is no plain number",
+    rows = _drop(rows, blank, source, "it has no score", "Add its score to the table.")
+    rows = _drop(rows, rows["score"].isna(), source, "its score is no plain number",
                  "Write it like 12 or 12.5.")  # fmt: skip
     outside = (rows["score"] < scale.low) | (rows["score"] > scale.high)
-    return _drop(rows, outside, problems, f"its score is outside {scale.title}",
+    return _drop(rows, outside, source, f"its score is outside {scale.title}",
                  "Correct it, or state the scale's range.")  # fmt: skip
 
 
-def _playable(rows: pd.DataFrame, root: Path, problems: Problems) -> pd.DataFrame:
-    paths = [inside(root, str(path)) for path in rows["path"]]
-    rows = _drop(rows, [path is None for path in paths], problems,
+def _playable(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
+    paths = [inside(source.root, str(path)) for path in rows["path"]]
+    rows = _drop(rows, [path is None for path in paths], source,
                  "its path leaves the data folder (or passes through a link that does)",
                  "Put the video into the folder and name it relative to it.")  # fmt: skip
     rows = rows.assign(path=[str(path) for path in paths if path is not None])
     if {"fps", "n_frames"} <= set(rows):
         missing = [not Path(path).is_file() for path in rows["path"]]
-        return _drop(rows, missing, problems, GONE, "Copy it again.")
+        return _drop(rows, missing, source, GONE, "Copy it again.")
     found: list[tuple[float, int]] = []
     for recording, path in tqdm(list(zip(rows["recording"], rows["path"])), "checking videos",
                                 disable=len(rows) < 200):  # fmt: skip
@@ -448,13 +460,13 @@ def _playable(rows: pd.DataFrame, root: Path, problems: Problems) -> pd.DataFram
             log.info("%s: %s", recording, error)
             damaged = "its video cannot be read (empty, cut short, or no video)"
             why = damaged if os.path.isfile(path) else GONE
-            problems.left_out(recording, why, "Copy it again, or correct its path.")
+            source.left_out(recording, why, "Copy it again, or correct its path.")
     rates, counts = zip(*found) if found else ((), ())
     rows = rows.assign(fps=np.array(rates, float), n_frames=np.array(counts, int))
     return rows[rows["n_frames"] > 0].assign(seconds=lambda t: (t["n_frames"] / t["fps"]).round(3))
 
 
-def _same_content(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
+def _same_content(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
     """Leave out recordings whose very file another participant has too: it would leak."""
     sizes = rows["path"].map(os.path.getsize)
     again = rows[sizes.duplicated(keep=False)]
@@ -462,7 +474,7 @@ def _same_content(rows: pd.DataFrame, problems: Problems) -> pd.DataFrame:
     # One person's first copy may stay; of several people's nobody knows whose it is.
     owners = content.map(again.groupby(content)["participant"].nunique())
     bad = again.index[content.duplicated() | owners.gt(1)]
-    return _drop(rows, rows.index.isin(bad), problems,
+    return _drop(rows, rows.index.isin(bad), source,
                  "another recording holds the very same video",
                  "Find out whose it is; the same video may not count twice.")  # fmt: skip
 
@@ -480,27 +492,15 @@ def _participants(rows: pd.DataFrame, people: pd.DataFrame | None) -> pd.DataFra
     return table.fillna({"sex": ""})
 
 
-def two_places(rows: pd.DataFrame, problems: Problems) -> None:
+def two_places(rows: pd.DataFrame, source: Source) -> None:
     """Note participants whose videos lie in more than one folder: one person all the same."""
     places = rows["path"].map(lambda path: str(Path(str(path)).parent))
     for participant, folders in places.groupby(rows["participant"]).unique().items():
         if len(folders) > 1:
-            problems.kept(participant, f"videos lie in {len(folders)} folders "
+            source.kept(participant, f"videos lie in {len(folders)} folders "
                           f"({', '.join(sorted(folders)[:4])}); treated as one participant, "
                           "so never on two sides of a split",
                           "Rename one of them if they are two people.")  # fmt: skip
-
-
-def named_videos(
-    root: Path, suffixes: Sequence[str], name: re.Pattern[str], problems: Problems,
-    problem: str, remedy: str,
-) -> Iterator[tuple[str, re.Match[str]]]:  # fmt: skip
-    """Yield videos below `root` whose stem fits `name`; note what does not: problem, remedy."""
-    for path in files_below(root, suffixes):
-        if found := name.fullmatch(Path(path).stem):
-            yield path, found
-        else:
-            problems.left_out(path, problem, remedy)
 
 
 def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:

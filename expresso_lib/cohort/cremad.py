@@ -43,41 +43,39 @@ def read(folder: Path, *, emotion: str = "", tables: str = "",
     root = core.existing_folder(folder, "CREMA-D")
     if emotion and emotion not in list(EMOTIONS)[:5]:
         raise core.CohortError(f"emotion {emotion!r} is unknown; ANG, DIS, FEA, HAP, SAD or empty.")
-    problems = core.Problems()
-    rows = _clips(root, problems)
+    source = core.Source("CREMA-D", root, faces_may_be_shown)
+    rows = _clips(source)
     summary = _summary(root)
     rows["score"], reasons = _scores(rows["recording"], summary, emotion)
     for recording, reason in reasons.items():
-        problems.left_out(recording, reason, "Nothing to do.")
+        source.left_out(recording, reason, "Nothing to do.")
     rows = rows[~rows["recording"].isin(list(reasons))]
     absent = len(set(summary.index) - set(rows["recording"]) - set(reasons))
     if absent:
-        problems.kept("CREMA-D", f"{absent} rated clips are not here (a part of the data)",
+        source.kept("CREMA-D", f"{absent} rated clips are not here (a part of the data)",
                       "A part is enough to try.")  # fmt: skip
     rows["au_table"] = core.tables_for(rows["path"], root, tables)
     name = f"perceived intensity ({emotion})" if emotion else "perceived intensity"
     scale = core.ScoreScale(name, 0, 100)
-    return core.assemble(rows, scale, name="CREMA-D", root=root, problems=problems,
-                         people=_people(root, problems),
-                         faces_may_be_shown=faces_may_be_shown)  # fmt: skip
+    return core.assemble(source, rows, scale, people=_people(source))
 
 
-def _clips(root: Path, problems: core.Problems) -> pd.DataFrame:
+def _clips(source: core.Source) -> pd.DataFrame:
     rows = []
     why = ("its name is not actor_sentence_emotion_level", "Restore its name.")
-    for path, name in core.named_videos(root, SUFFIXES, CLIP, problems, *why):
-        with open(root / path, "rb") as stream:
+    for path, name in source.videos(SUFFIXES, CLIP, *why):
+        with open(source.root / path, "rb") as stream:
             pointer = stream.read(len(POINTER)) == POINTER
         if name[0] in KNOWN_BAD:
-            problems.left_out(path, "known to be damaged in the published data", "Nothing to do.")
+            source.left_out(path, "known to be damaged in the published data", "Nothing to do.")
         elif pointer:
             remedy = "Run `expresso data fetch cremad`."
-            problems.left_out(path, "a Git-LFS pointer, not the video", remedy)
+            source.left_out(path, "a Git-LFS pointer, not the video", remedy)
         else:
             rows.append((name[1], name[0], name[2], path, name[3], name[4]))
     if not rows:
-        raise core.CohortError(f"{root} holds no video named like 1001_DFA_ANG_XX.flv.\n"
-                               + core.report_text(problems.table(), most=5))  # fmt: skip
+        text = f"{source.root} holds no video named like 1001_DFA_ANG_XX.flv.\n{source.text()}"
+        raise core.CohortError(text)
     names = ["participant", "recording", "task", "path", "acted_emotion", "acted_level"]
     return pd.DataFrame(rows, columns=names).drop_duplicates("recording")
 
@@ -131,10 +129,10 @@ def _score(votes: list[str], levels: list[float], emotion: str) -> float:
     return float(np.mean(real)) if real else float("nan")
 
 
-def _people(root: Path, problems: core.Problems) -> pd.DataFrame | None:
-    path = _find(root, "VideoDemographics.csv")
+def _people(source: core.Source) -> pd.DataFrame | None:
+    path = _find(source.root, "VideoDemographics.csv")
     if path is None:
-        problems.kept("VideoDemographics.csv", "is not there: age and sex are unknown",
+        source.kept("VideoDemographics.csv", "is not there: age and sex are unknown",
                       "Run `expresso data fetch cremad`.")  # fmt: skip
         return None
     table = core.read_table(path).rename(columns={"actorid": "participant"})

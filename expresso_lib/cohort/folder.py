@@ -58,21 +58,18 @@ def read(
     if "recording" not in rows:
         rows["recording"] = [Path(p).stem for p in rows["path"]]
     rows["path"] = rows["path"].str.replace("\\", "/", regex=False)
-    problems = core.Problems()
-    _unlisted(root, rows, path, problems)
-    core.two_places(rows, problems)
+    source = core.Source(name or root.resolve().name, root, faces_may_be_shown)
+    _unlisted(source, rows, path)
+    core.two_places(rows, source)
     rows["score"] = rows[column]
-    scale = _scale(score, rows["score"], low, high, bands, problems)
+    scale = _scale(score, rows["score"], low, high, bands, source)
     people = rows[[c for c in ("participant", "age", "sex", "group") if c in rows]].copy()
     if "age" in people:
         people["age"] = core.numbers(people["age"])
     rows["au_table"] = core.tables_for(rows["path"], root, tables)
     keep = ["participant", "recording", "path", "score", "au_table", "task", "split"]
     rows = rows[[c for c in keep if c in rows]]
-    return core.assemble(
-        rows, scale, name=name or root.resolve().name, root=root, problems=problems,
-        people=people, faces_may_be_shown=faces_may_be_shown,
-    )  # fmt: skip
+    return core.assemble(source, rows, scale, people=people)
 
 
 def _table(root: Path, table: str) -> Path:
@@ -94,17 +91,17 @@ def _table(root: Path, table: str) -> Path:
     return tables[0]
 
 
-def _unlisted(root: Path, rows: pd.DataFrame, table: Path, problems: core.Problems) -> None:
+def _unlisted(source: core.Source, rows: pd.DataFrame, table: Path) -> None:
     listed = set(rows["path"])
-    for path in core.files_below(root, VIDEO_SUFFIXES):
+    for path in core.files_below(source.root, VIDEO_SUFFIXES):
         if path not in listed:
             why = f"the video is not listed in {table.name}"
-            problems.left_out(path, why, "Add a row with its participant and score.")
+            source.left_out(path, why, "Add a row with its participant and score.")
 
 
 def _scale(
     score: str, cells: pd.Series, low: float, high: float, bands: tuple[str, ...],
-    problems: core.Problems,
+    source: core.Source,
 ) -> core.ScoreScale:  # fmt: skip
     known = core.KNOWN_SCALES.get(re.sub(r"[\W_]", "", score.casefold()))
     values = core.numbers(cells).dropna()
@@ -118,7 +115,7 @@ def _scale(
         )
     else:
         scale = core.ScoreScale(score, float(values.min()), float(values.max()))
-        problems.kept(score, f"the score's range was not stated; {scale.low:g} to {scale.high:g} "
+        source.kept(score, f"the score's range was not stated; {scale.low:g} to {scale.high:g} "
                       "was taken from the table",
                       "State cohort.score_low and cohort.score_high.")  # fmt: skip
     return replace(scale, bands=tuple(_band(text) for text in bands)) if bands else scale

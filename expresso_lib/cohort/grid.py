@@ -49,29 +49,28 @@ def read(folder: Path, *, tables: str = "", faces_may_be_shown: bool = False) ->
         `speech_start` and `speech_end`, seconds.
     """
     root = core.existing_folder(folder, "GRID")
-    problems, rows = core.Problems(), []
+    source, rows = core.Source("GRID", root, faces_may_be_shown), []
     aligned = {_key(path): path for path in core.files_below(root, (".align",))}
     for path in core.files_below(root, SUFFIXES):
         speaker, name = _key(path)
         if not speaker:
             why = "no folder of its path names a speaker (s1, s2, …)"
-            problems.left_out(path, why, "Keep GRID's folders.")
+            source.left_out(path, why, "Keep GRID's folders.")
             continue
         row = {"participant": speaker, "recording": f"{speaker}_{name}", "path": path}
         try:
             rows.append(row | _measured(root, path, aligned.get((speaker, name))))
         except (core.CohortError, video.VideoError) as error:
-            problems.left_out(row["recording"], str(error), "Copy it again.")
+            source.left_out(row["recording"], str(error), "Copy it again.")
     if not rows:
         raise core.CohortError(
             f"{root} holds no GRID clip with its alignment, such as s1/bbaf2n.mpg and "
-            f"s1/bbaf2n.align:\n{core.report_text(problems.table(), most=5)}"
+            f"s1/bbaf2n.align:\n{source.text()}"
         )
     table = pd.DataFrame(rows)
     table["au_table"] = core.tables_for(table["path"], root, tables)
     scale = core.ScoreScale("seconds of speech", 0, 3, unit="s")
-    return core.assemble(table, scale, name="GRID", root=root, problems=problems,
-                         faces_may_be_shown=faces_may_be_shown)  # fmt: skip
+    return core.assemble(source, table, scale)
 
 
 def speech(path: str | Path) -> Speech:

@@ -38,25 +38,24 @@ def read(folder: Path, *, emotion: str = "", tables: str = "",
         raise core.CohortError(
             f"emotion {emotion!r} is unknown; choose one of {', '.join(EMOTIONS[1:])} or none."
         )
-    problems = core.Problems()
-    rows = _videos(root, problems)
+    source = core.Source("RAVDESS", root, faces_may_be_shown)
+    rows = _videos(source)
     level = rows["acted_level"].where(rows["acted_emotion"] != "neutral", 0)
     rows["score"] = level if not emotion else level.where(rows["acted_emotion"] == emotion, 0)
-    rows["au_table"] = _tables(rows["recording"], root, tables, problems)
+    rows["au_table"] = _tables(source, rows["recording"], tables)
     people = rows[["participant"]].drop_duplicates()
     people["sex"] = ["male" if int(p) % 2 else "female" for p in people["participant"]]
     scale = core.ScoreScale(f"acted intensity ({emotion})" if emotion else "acted intensity", 0, 2,
                             bands=BANDS, unit="steps")  # fmt: skip
-    return core.assemble(rows, scale, name="RAVDESS", root=root, problems=problems, people=people,
-                         faces_may_be_shown=faces_may_be_shown)  # fmt: skip
+    return core.assemble(source, rows, scale, people=people)
 
 
-def _videos(root: Path, problems: core.Problems) -> pd.DataFrame:
+def _videos(source: core.Source) -> pd.DataFrame:
     rows = []
     why = ("its name is not that of a RAVDESS video", "Restore its name (MM-VC-EM-IN-ST-RE-AC).")
-    for path, name in core.named_videos(root, SUFFIXES, NAME, problems, *why):
+    for path, name in source.videos(SUFFIXES, NAME, *why):
         if name[2] == "02":
-            problems.left_out(path, "it is sung, not spoken", "Nothing to do.")
+            source.left_out(path, "it is sung, not spoken", "Nothing to do.")
         else:
             rows.append({
                 "participant": name[7], "recording": name[0], "path": path,
@@ -64,25 +63,27 @@ def _videos(root: Path, problems: core.Problems) -> pd.DataFrame:
                 "acted_emotion": EMOTIONS[int(name[3]) - 1], "acted_level": int(name[4]),
             })  # fmt: skip
     if not rows:
-        raise core.CohortError(f"{root} holds no spoken video named like 02-01-06-01-02-01-12.mp4.")
+        text = f"{source.root} holds no spoken video named like 02-01-06-01-02-01-12.mp4."
+        raise core.CohortError(text)
     table = pd.DataFrame(rows)
     # The same performance is published with sound (01) and without (02): one is enough.
     table["performance"] = table["recording"].str.slice(3)
     table = table.sort_values(["performance", "modality"], ascending=[True, False])
     twins = table["performance"].duplicated()
     if twins.any():
-        problems.kept("RAVDESS", f"{twins.sum()} performances are there with and without sound",
+        source.kept("RAVDESS", f"{twins.sum()} performances are there with and without sound",
                       "The files without sound are used.")  # fmt: skip
     return table[~twins].drop(columns=["performance", "modality"]).reset_index(drop=True)
 
 
-def _tables(recordings: pd.Series, root: Path, tables: str, problems: core.Problems) -> pd.Series:
+def _tables(source: core.Source, recordings: pd.Series, tables: str) -> pd.Series:
     """Match tables by performance: the companion record names its files by the 01 modality."""
     place = Path(tables) if tables else manifest.locate("ravdess_openface")
-    files = [base / path for base in (root, place) for path in core.files_below(base, (".csv",))]
+    bases = (source.root, place)
+    files = [base / path for base in bases for path in core.files_below(base, (".csv",))]
     found = {path.stem[3:]: str(path) for path in files if NAME.fullmatch(path.stem)}
     matched = recordings.str.slice(3).map(found).fillna("")
     if (matched == "").any():
-        problems.kept("OpenFace tables", f"missing for {(matched == '').sum()} recordings",
+        source.kept("OpenFace tables", f"missing for {(matched == '').sum()} recordings",
                       "Run `expresso data fetch ravdess_openface`.")  # fmt: skip
     return matched

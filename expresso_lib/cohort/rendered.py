@@ -36,11 +36,8 @@ def read(folder: Path, *, faces_may_be_shown: bool = True) -> core.Cohort:
     rows = rows.drop(columns=["score", "band"], errors="ignore").merge(
         people[["participant", "score"]], on="participant", how="left"
     )
-    problems = core.Problems()
+    source = core.Source("demo cohort", root, faces_may_be_shown)
     for recording in rows["recording"]:
         if not (root / f"{recording}.npz").is_file():
-            problems.kept(recording, "its truth (.npz) is not there", "Render the cohort again.")
-    return core.assemble(
-        rows, core.BDI_II, name="demo cohort", root=root, problems=problems, people=people,
-        faces_may_be_shown=faces_may_be_shown, demo=True,
-    )  # fmt: skip
+            source.kept(recording, "its truth (.npz) is not there", "Render the cohort again.")
+    return core.assemble(source, rows, core.BDI_II, people=people, demo=True)
