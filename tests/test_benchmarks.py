@@ -143,7 +143,7 @@ def test_a_goal_without_its_machine_is_listed_and_never_holds() -> None:
 @pytest.mark.slow
 def test_networks_of_the_study_are_kept_one_by_one(tmp_path, monkeypatch) -> None:
     """Two networks; what is done is not done again."""
-    for name, value in {"PEOPLE": 3, "FRAMES": 8, "WAYS": networks.WAYS[:1]}.items():
+    for name, value in {"PEOPLE": 3, "FRAMES": 8, "CHANNELS": networks.CHANNELS[:1]}.items():
         monkeypatch.setattr(networks, name, value)
     plan = SimpleNamespace(shape=SimpleNamespace(size=32, rate=12.5), root=tmp_path, executor=None)
     asked = {"ours": ("small", "facial-actions"), "ours, random": ("small", "none")}

@@ -32,8 +32,8 @@ NETWORKS = {
     "Swin3D-T, random": ("swin3d_t", "none"),
 }
 # The first ones, a pass or two each, are also asked of the network with shuffled weights.
-QUICK = (*trials.WAYS, ("DeepLift", "calm_mean"))
-WAYS = (*QUICK, *trials.SLOW_WAYS)
+QUICK = (*trials.CHANNELS, ("DeepLift", "calm_mean"))
+CHANNELS = (*QUICK, *trials.SLOW_CHANNELS)
 NUMBERS = ("agreement", "completeness", "removal", "stretches", "randomisation")
 
 
@@ -89,7 +89,7 @@ def network_table(
     items = [
         store.Item(
             f"{name}-{weights}-s{seed}",
-            {"size": size, "rate": rate, "people": PEOPLE, "frames": FRAMES, "ways": WAYS,
+            {"size": size, "rate": rate, "people": PEOPLE, "frames": FRAMES, "channels": CHANNELS,
              "seed": seed, "name": name, "weights": weights, "network": title},
             () if weights == "none" else (models.shipped(),),
         )
@@ -102,7 +102,7 @@ def network_table(
 
 
 def examine_item(item: store.Item, path: Path) -> None:
-    """Explain rendered people by one network in every way (a `store.map` function)."""
+    """Explain rendered people by one network by every channel (a `store.map` function)."""
     asked = item.recipe
     seed, shape = asked["seed"], {name: asked[name] for name in ("frames", "size", "rate")}
     scenes = faithfulness.rendered_scenes(asked["people"], seed=TESTED + seed, shares=True, **shape)
@@ -110,7 +110,7 @@ def examine_item(item: store.Item, path: Path) -> None:
     model = fitted(asked["name"], asked["weights"], few, frames=asked["frames"],
                    size=asked["size"], seed=seed)  # fmt: skip
     rows = faithfulness.examine(
-        model, scenes, asked["ways"], closer=True, depths=[-1], compared=len(QUICK)
+        model, scenes, asked["channels"], closer=True, depths=[-1], compared=len(QUICK)
     )
     found = faithfulness.indicators(faithfulness.table(rows))
     found.insert(0, "network", asked["network"])

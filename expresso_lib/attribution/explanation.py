@@ -200,8 +200,8 @@ def on_face(values: np.ndarray, archive: clips.ClipArchive, rows: np.ndarray) ->
     shape = archive.frames.shape[1:3]
     carried = np.empty_like(values)
     for clip, frame in np.ndindex(rows.shape):
-        way = archive.maps[rows[clip, frame]]
-        carried[clip, :, frame] = regions.decompose(values[clip, :, frame], way, shape)
+        tiles = archive.maps[rows[clip, frame]]
+        carried[clip, :, frame] = regions.decompose(values[clip, :, frame], tiles, shape)
     return carried
 
 

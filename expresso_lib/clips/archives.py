@@ -315,9 +315,9 @@ def assemble(
 
 
 def _seen(
-    image: np.ndarray, transform: np.ndarray, size: int, way: np.ndarray | None
+    image: np.ndarray, transform: np.ndarray, size: int, tiles: np.ndarray | None
 ) -> np.ndarray:
-    if way is None:
+    if tiles is None:
         return video.warp(image, transform, size)
     edge = round(WIDER * size)
     wide = transform.copy()
@@ -325,7 +325,7 @@ def _seen(
     wide *= FINER
     wide[:, 2] += (FINER - 1) / 2  # whole numbers are centres of pixels
     fine = video.warp(image, wide, FINER * (size + 2 * edge))
-    return regions.compose(fine, ((way + edge + 0.5) * FINER - 0.5).astype(np.float32))
+    return regions.compose(fine, ((tiles + edge + 0.5) * FINER - 0.5).astype(np.float32))
 
 
 def _labels(points: np.ndarray, size: int, maps: np.ndarray | None) -> np.ndarray:
@@ -333,7 +333,9 @@ def _labels(points: np.ndarray, size: int, maps: np.ndarray | None) -> np.ndarra
         return regions.label_map(points, (size, size))
     edge = round(WIDER * size)
     wide = regions.label_map(points + edge, (size + 2 * edge,) * 2)
-    return np.stack([regions.compose(one, way + edge, labels=True) for one, way in zip(wide, maps)])
+    return np.stack(
+        [regions.compose(one, tiles + edge, labels=True) for one, tiles in zip(wide, maps)]
+    )
 
 
 def _filled(points: np.ndarray) -> np.ndarray:

@@ -123,7 +123,7 @@ def said(model: nn.Module, pairs: Pairs) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        ``participant, way, value``, score points; way ``effect`` is the truth, f(with) -
+        ``participant, channel, value``, score points; channel ``effect`` is the truth, f(with) -
         f(without).
     """
     changed = (pairs.worn - pairs.bare).abs().amax(dim=1) > interventions.CHANGED
@@ -134,23 +134,25 @@ def said(model: nn.Module, pairs: Pairs) -> pd.DataFrame:
         values = attribution.attribute(model, pairs.worn, "DeepLift", reference).values
         found[baseline] = (values.sum(dim=1).double() * changed).sum(dim=(1, 2, 3)).numpy()
     wide = pd.DataFrame(found, index=pd.Index(pairs.table["participant"], name="participant"))
-    return wide.reset_index().melt("participant", var_name="way", value_name="value")
+    return wide.reset_index().melt("participant", var_name="channel", value_name="value")
 
 
 def points(rows: pd.DataFrame, **options: Any) -> pd.DataFrame:
-    """Mean points of every model and way, ``points, ci_low, ci_high``, indexed by both.
+    """Mean points of every model and channel, ``points, ci_low, ci_high``, indexed by both.
 
-    The way ``added`` of the taught model is how much more the headset is worth to it than to the
-    other, the same clips in both.
+    The channel ``added`` of the taught model is how much more the headset is worth to it than to
+    the other, the same clips in both.
     """
-    effect = rows[rows["way"] == "effect"].pivot(
+    effect = rows[rows["channel"] == "effect"].pivot(
         index="participant", columns="model", values="value"
     )
     added = (effect[MODELS["taught"]] - effect[MODELS["own"]]).rename("value").reset_index()
-    whole = pd.concat([rows, added.assign(model=MODELS["taught"], way="added")], ignore_index=True)
+    whole = pd.concat(
+        [rows, added.assign(model=MODELS["taught"], channel="added")], ignore_index=True
+    )
     whole = whole.assign(clip=whole["participant"])
-    table = metrics.means(whole, ["model", "way"], **options)
-    return table.rename(columns={"estimate": "points"}).set_index(["model", "way"])
+    table = metrics.means(whole, ["model", "channel"], **options)
+    return table.rename(columns={"estimate": "points"}).set_index(["model", "channel"])
 
 
 def verdict(found: pd.DataFrame) -> str:
@@ -159,7 +161,7 @@ def verdict(found: pd.DataFrame) -> str:
     Parameters
     ----------
     found : pd.DataFrame
-        Rows of `points` for one model, indexed by ``way``.
+        Rows of `points` for one model, indexed by ``channel``.
     """
     if not found.loc["effect", "ci_low"] > 0:
         return flat("""The taught model is not shown to lose or gain by the headset, so there is
@@ -167,7 +169,7 @@ def verdict(found: pd.DataFrame) -> str:
     titles = {"own_neutral": "own neutral frame", "blur": "blurred clip", "zero": "black picture"}
     half = found.loc["effect", "points"] / 2
     exposed = (found["ci_low"] > 0) & (found["points"] > half)
-    known = [title for way, title in titles.items() if exposed[way]]
+    known = [title for channel, title in titles.items() if exposed[channel]]
     if known:
         return f"The artefact is exposed against the {' and the '.join(known)}."
     return flat("""No channel exposes it here: an audit by maps alone would have missed it; swapping

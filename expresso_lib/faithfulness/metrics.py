@@ -84,22 +84,24 @@ def evidence(
 
     def lay(support: str, names: Iterable[str], said: Mapping, *known: Iterable[float]) -> None:
         for name, heard, *facts in zip(names, zip(*said.values()), *known):
-            rows.extend((*way, name, support, one, *facts) for way, one in zip(said, heard))
+            rows.extend((*channel, name, support, one, *facts) for channel, one in zip(said, heard))
 
     names = [one.factor for one in effects]
     done, share, amount = ([getattr(one, k) for one in effects] for k in FACTS)
     for support, parts in weights(effects).items():
-        said = {way: [float((one * part).sum()) for part in parts] for way, one in maps.items()}
+        said = {
+            channel: [float((one * part).sum()) for part in parts] for channel, one in maps.items()
+        }
         said |= {("amount", "none"): amount, ("share", "none"): share}
         lay(support, names, said, done, share, amount)
     inside = [scene.regions == anatomy.REGIONS.index(name) for name in regions or {}]
-    said = {way: [float(one[mask].sum()) for mask in inside] for way, one in maps.items()}
+    said = {channel: [float(one[mask].sum()) for mask in inside] for channel, one in maps.items()}
     lay("replaced_region", regions or {}, said, (regions or {}).values(), *UNKNOWN)
     stretch = interventions.stretch_of(len(scene.regions))
-    timed = {way: np.bincount(stretch, one.sum(axis=(1, 2))) for way, one in maps.items()}
+    timed = {channel: np.bincount(stretch, one.sum(axis=(1, 2))) for channel, one in maps.items()}
     if scene.activity:
         timed[("amount", "none")] = controls.amount_by_stretch(scene)
-    timed = {way: one - one.mean() for way, one in timed.items()}
+    timed = {channel: one - one.mean() for channel, one in timed.items()}
     for truth, used in (stretches or {}).items():
         lay(truth, map(str, range(len(used))), timed, used - used.mean(), *UNKNOWN)
     found = pd.DataFrame(rows, columns=["method", "baseline", "factor", "support", "said", *FACTS])
@@ -344,9 +346,9 @@ def trust_table(found: pd.DataFrame) -> pd.DataFrame:
         people" below 10, "not measured"; and ``people``.
     """
     explained = (found["baseline"] != "none") & (found["method"] != "randomised")
-    ways = found.loc[explained, ["method", "baseline"]].drop_duplicates()
+    channels = found.loc[explained, ["method", "baseline"]].drop_duplicates()
     rows = []
-    for method, baseline in ways.itertuples(index=False):
+    for method, baseline in channels.itertuples(index=False):
         get = partial(cell, found, method, baseline)
         fidelity = get("interventional_fidelity")
         row = {"method": method, "reference": baseline.replace("_", " ")}

@@ -23,25 +23,30 @@ from expresso_lib.faithfulness.interventions import Scene
 log = logging.getLogger(__name__)
 
 # Every explanation of every clip: the two channels, the paper's, and the best reference there is.
-WAYS = (metrics.DEFAULT, ("DeepLift", "blur"), ("DeepLift", "zero"), ("DeepLift", "oracle_neutral"))
+CHANNELS = (
+    metrics.DEFAULT,
+    ("DeepLift", "blur"),
+    ("DeepLift", "zero"),
+    ("DeepLift", "oracle_neutral"),
+)
 # What knows time only: Shapley sampling over the whole picture by stretches, 16 passes.
 STRETCHED = ("ShapleySampling", "own_neutral", "stretches")
 # These cost tens of passes, or tell less: for the clips that are looked at more closely.
-SLOW_WAYS = (
+SLOW_CHANNELS = (
     ("IntegratedGradients", "own_neutral"),
     ("ExpectedGradients", "calm_frames"),
     ("InputXGradient", "zero"),
     ("LayerGradCam", "own_neutral"),
     STRETCHED,
 )
-# Points on the way of a gradient method, in a run.
+# Points on the path of a gradient method, in a run.
 STEPS = 16
 
 
 def examine(
     model: nn.Module,
     scenes: Iterable[Scene],
-    ways: Sequence[Sequence[str]] = WAYS,
+    channels: Sequence[Sequence[str]] = CHANNELS,
     *,
     output: int | None = None,
     **options: Any,
@@ -57,14 +62,14 @@ def examine(
         rows = faithfulness.examine(network, scenes, closer=True)
         faithfulness.trust_table(faithfulness.table(rows))
     """
-    parts = [trial(model, scene, ways, output=output, **options) for scene in scenes]
+    parts = [trial(model, scene, channels, output=output, **options) for scene in scenes]
     return pd.concat(parts, ignore_index=True)
 
 
 def trial(
     model: nn.Module,
     scene: Scene,
-    ways: Sequence[Sequence[str]] = WAYS,
+    channels: Sequence[Sequence[str]] = CHANNELS,
     *,
     output: int | None = None,
     closer: bool = False,
@@ -74,21 +79,21 @@ def trial(
     seed: int = 0,
     **options: Any,
 ) -> pd.DataFrame:
-    """Explain one clip in every way, and put every explanation and control to the test.
+    """Explain one clip by every channel, and put every explanation and control to the test.
 
     Parameters
     ----------
     model : nn.Module
         In ``eval()``; (N, 3, T, H, W) to (N,), or (N, K) with ``output``.
     scene : Scene
-    ways : sequence of (method, baseline)
+    channels : sequence of (method, baseline)
         A method that does not add up on this network is left out, with a warning.
     closer : bool
         Also ask *when* (stretches of time) and *where* without a renderer (regions replaced).
     randomised : int
-        Networks with shuffled weights that are explained as well, in the first way.
+        Networks with shuffled weights that are explained as well, in the first channel.
     depths : sequence of int
-        Numbers of layers after whose randomisation the maps of the first ways (``compared`` of
+        Numbers of layers after whose randomisation the maps of the first channels (``compared`` of
         them) are compared with themselves; -1: all.
     **options
         Of `attribution.attribute`.
@@ -98,22 +103,22 @@ def trial(
     pd.DataFrame
         Evidence rows (`metrics.evidence`; ``metric`` is "evidence") and one row per other number
         (``value``): ``output``, ``completeness`` (|gap| over |f(x) - f(x0)|), ``agreement`` of any
-        two ways (``factor`` is the other), ``randomisation`` and ``randomisation_unsigned``
+        two channels (``factor`` is the other), ``randomisation`` and ``randomisation_unsigned``
         (``factor`` is the number of layers), ``interaction``, ``beyond_pairs``,
         ``single_effect``.
     """
     rows: list[tuple] = []
     maps: dict[tuple[str, str], np.ndarray] = {}
     used: list[Sequence[str]] = []
-    for way in ways:
+    for channel in channels:
         try:
-            result = explain(model, scene, way, output=output, seed=seed, **options)
+            result = explain(model, scene, channel, output=output, seed=seed, **options)
         except attribution.IncompleteModelError as error:
             log.warning("left out: %s", error)
             continue
-        key = ("".join([way[0], *(f" ({word})" for word in way[2:])]), way[1])
+        key = ("".join([channel[0], *(f" ({word})" for word in channel[2:])]), channel[1])
         maps[key] = _map(result)
-        used.append(way)
+        used.append(channel)
         whole = (result.output - result.output_baseline).abs()
         gap = float((result.delta.abs() / whole).clamp(max=1))
         rows.append((*key, "all", "completeness", gap))
@@ -121,8 +126,8 @@ def trial(
             rows.append(("model", "none", "all", "output", float(result.output)))
     rows += [(*a, "/".join(b), "agreement", metrics.rank_agreement(maps[a], maps[b]))
              for a, b in combinations(maps, 2)]  # fmt: skip
-    for way, (key, one) in list(zip(used, maps.items()))[:compared]:
-        rows += _cascade(model, scene, way, (key, one), depths, output, seed)
+    for channel, (key, one) in list(zip(used, maps.items()))[:compared]:
+        rows += _cascade(model, scene, channel, (key, one), depths, output, seed)
     maps |= _others(model, scene, used[0], randomised, output, seed)
     effects = interventions.effects(model, scene, output=output)
     if effects:
@@ -139,14 +144,14 @@ def trial(
 
 
 def explain(
-    model: nn.Module, scene: Scene, way: Sequence[str], **options: Any
+    model: nn.Module, scene: Scene, channel: Sequence[str], **options: Any
 ) -> attribution.Attribution:
-    """One way of explaining the scene's clip: (method, baseline) or (method, baseline, word).
+    """Explain the scene's clip by one channel: (method, baseline) or (method, baseline, word).
 
     The word ``stretches`` asks Occlusion and Shapley sampling for whole stretches of time; they
     go by region and stretch otherwise.
     """
-    method, baseline, *word = way
+    method, baseline, *word = channel
     if method in ("Occlusion", "ShapleySampling") and not word:
         options = {"regions": torch.from_numpy(scene.regions)[None], "stretches": 4} | options
     reference = scene.reference(baseline)
@@ -157,23 +162,23 @@ def _map(result: attribution.Attribution) -> np.ndarray:
     return result.values[0].sum(dim=0).double().numpy()
 
 
-def _others(model, scene, way, randomised, output, seed) -> dict[tuple[str, str], np.ndarray]:
+def _others(model, scene, channel, randomised, output, seed) -> dict[tuple[str, str], np.ndarray]:
     """Maps of controls, and of networks with shuffled weights."""
     blind = controls.maps(scene.clip[0], scene.calm[0], seed=seed)
     found = {(name, "none"): one for name, one in blind.items()}
     for number in range(randomised):
         [(_, network)] = attribution.randomised(model, seed=seed + number, depths=[-1])
-        result = explain(network, scene, way, output=output, seed=seed)
-        found[(f"randomised_{number + 1}", way[1])] = _map(result)
+        result = explain(network, scene, channel, output=output, seed=seed)
+        found[(f"randomised_{number + 1}", channel[1])] = _map(result)
     return found
 
 
-def _cascade(model, scene, way, trained, depths, output, seed) -> list[tuple]:
+def _cascade(model, scene, channel, trained, depths, output, seed) -> list[tuple]:
     """Agreement of a signed map with those of the model randomised from the output down."""
     key, one = trained
     rows = []
     for layers, network in attribution.randomised(model, seed=seed, depths=depths):
-        other = _map(explain(network, scene, way, output=output, seed=seed))
+        other = _map(explain(network, scene, channel, output=output, seed=seed))
         pairs = {"randomisation": (one, other),
                  "randomisation_unsigned": (np.abs(one), np.abs(other))}  # fmt: skip
         rows += [(*key, str(layers), name, metrics.rank_agreement(*pair))
@@ -222,7 +227,7 @@ def items(
         Of a clip; recordings shorter than one are passed over.
     most, closer : int
         Participants at most (drawn at random), and of these looked at more closely: with
-        ``SLOW_WAYS``, factors alone, stretches, regions, randomised networks.
+        ``SLOW_CHANNELS``, factors alone, stretches, regions, randomised networks.
     cohort : mapping, optional
         Arguments of ``rendered.plan_cohort``, for rendered participants.
     **options
@@ -257,11 +262,11 @@ def trial_item(work: store.Item, path: Path) -> None:
         archive, rows, participant=recipe["participant"], recording=work.name, shares=closer,
         script=rendered.plan_cohort(**cohort).script(work.name) if cohort else None, **sizes,
     )  # fmt: skip
-    ways = [way for way in (*WAYS, *(SLOW_WAYS if closer else ()))
-            if way[1] != "oracle_neutral" or cohort]  # fmt: skip
+    channels = [channel for channel in (*CHANNELS, *(SLOW_CHANNELS if closer else ()))
+            if channel[1] != "oracle_neutral" or cohort]  # fmt: skip
     more = {name: recipe[name] for name in ("randomised", "depths") if closer and name in recipe}
     options = {"closer": closer, "seed": seed, "steps": STEPS, "samples": STEPS} | more
-    trial(model, scene, ways, **options).to_parquet(path)
+    trial(model, scene, channels, **options).to_parquet(path)
 
 
 def read(outcomes: Iterable[store.Outcome]) -> pd.DataFrame:
@@ -273,9 +278,9 @@ def read(outcomes: Iterable[store.Outcome]) -> pd.DataFrame:
 def agreement_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean rank agreement of any two explanations over trials, (M, M)."""
     part = rows[rows["metric"] == "agreement"]
-    part = part.assign(way=part["method"] + "/" + part["baseline"])
-    mean = part.groupby(["way", "factor"], sort=False)["value"].mean()
-    order = list(dict.fromkeys([*part["way"], *part["factor"]]))
+    part = part.assign(channel=part["method"] + "/" + part["baseline"])
+    mean = part.groupby(["channel", "factor"], sort=False)["value"].mean()
+    order = list(dict.fromkeys([*part["channel"], *part["factor"]]))
     wide = mean.unstack().reindex(index=order, columns=order)
     wide = wide.where(wide.notna(), wide.T)
     return wide.mask(np.eye(len(order), dtype=bool), 1.0)
@@ -319,8 +324,8 @@ def indicators(found: pd.DataFrame) -> pd.DataFrame:
     asked = pd.Series(dict(zip(("metric", "factor", "support"), columns["fidelity"])))
     truth = found[found[asked.index].eq(asked).all(axis=1)].set_index(keys)
     known["fidelity_low"], known["fidelity_high"] = truth["ci_low"], truth["ci_high"]
-    ways = found.loc[found["metric"] == "completeness", keys]
-    return known.loc[pd.MultiIndex.from_frame(ways)].reset_index()
+    channels = found.loc[found["metric"] == "completeness", keys]
+    return known.loc[pd.MultiIndex.from_frame(channels)].reset_index()
 
 
 def time_use(

@@ -304,9 +304,9 @@ def _average(size: int) -> tuple[np.ndarray, np.ndarray]:
     away = here - here.mean()
     turn = (away.conj() * (there - there.mean())).sum() / (np.abs(away) ** 2).sum()
     shift = there.mean() - turn * here.mean()
-    way = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-    points = frame.landmarks @ way[:, :2].T + way[:, 2]
-    return video.warp(frame.image, way.astype(np.float32), size), points.astype(np.float32)
+    transform = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+    points = frame.landmarks @ transform[:, :2].T + transform[:, 2]
+    return video.warp(frame.image, transform.astype(np.float32), size), points.astype(np.float32)
 
 
 def _on_average(landmarks: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
@@ -352,8 +352,8 @@ def _triangles(size: int) -> tuple[np.ndarray, np.ndarray]:
     mesh = Delaunay(_average(size)[1].astype(np.float64))
     grid = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2)
     found = mesh.find_simplex(grid)
-    way = mesh.transform[found]
-    first = np.einsum("nij,nj->ni", way[:, :2], grid - way[:, 2])
+    local = mesh.transform[found]
+    first = np.einsum("nij,nj->ni", local[:, :2], grid - local[:, 2])
     weights = np.column_stack([first, 1 - first.sum(axis=1)]) * (found >= 0)[:, None]
     shape = (size, size, 3)
     return mesh.simplices[found].reshape(shape), weights.reshape(shape).astype(np.float32)

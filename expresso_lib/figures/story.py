@@ -32,20 +32,21 @@ def headset(rows: pd.DataFrame, worn: np.ndarray, bare: np.ndarray) -> Figure:
     Parameters
     ----------
     rows : DataFrame
-        ``way, points, ci_low, ci_high`` of one model; way ``effect`` is the truth.
+        ``channel, points, ci_low, ci_high`` of one model; channel ``effect`` is the truth.
     worn, bare : ndarray
         float (H, W, 3), 0 to 1: one frame with the headset and without it.
     """
     figure, axes = style.figure("full", 1, 3, height=2.6, width_ratios=(1, 1, 2.2))
     for panel, picture, title in zip(axes, (worn, bare), ("with headset", "taken off")):
         style.picture(panel, picture, title)
-    ways = {"effect": "what its removal does"} | BASELINE_TITLES
-    part = rows.set_index("way").reindex([way for way in ways if way in set(rows["way"])])
-    for y, (way, row) in enumerate(part.iterrows()):
-        color = style.ROLE_COLORS["truth" if way == "effect" else "model"]
+    channels = {"effect": "what its removal does"} | BASELINE_TITLES
+    part = rows.set_index("channel")
+    part = part.loc[[channel for channel in channels if channel in part.index]]
+    for y, (channel, row) in enumerate(part.iterrows()):
+        color = style.ROLE_COLORS["truth" if channel == "effect" else "model"]
         axes[2].plot([row["ci_low"], row["ci_high"]], [y, y], color=color)
-        axes[2].plot(row["points"], y, "s" if way == "effect" else "o", color=color)
-    axes[2].set_yticks(range(len(part)), [ways[way] for way in part.index])
+        axes[2].plot(row["points"], y, "s" if channel == "effect" else "o", color=color)
+    axes[2].set_yticks(range(len(part)), [channels[channel] for channel in part.index])
     axes[2].yaxis.tick_right()
     axes[2].invert_yaxis()
     style.zero_line(axes[2], axis="x")

@@ -142,8 +142,8 @@ def study_of(
         Sections ``clips`` and ``training``.
     """
     archives = {
-        way: {path.stem: path for path in sorted((folder / f"clips_{way}").glob("*.npz"))}
-        for way in networks.INPUTS
+        kind: {path.stem: path for path in sorted((folder / f"clips_{kind}").glob("*.npz"))}
+        for kind in networks.INPUTS
     }
     kept = recordings[recordings["recording"].isin(list(archives["face"]))].reset_index(drop=True)
     known = participants["participant"].isin(kept["participant"])
@@ -176,7 +176,7 @@ def grid(default: Recipe, *, full: bool, longest: int | None = None) -> list[Rec
     cells += [unweighted(default)]
     lengths = [frames for frames in (16, 32, 64) if longest is None or frames <= longest]
     cells += [replace(default, frames=frames) for frames in lengths]
-    cells += [replace(default, input=way) for way in networks.INPUTS]
+    cells += [replace(default, input=kind) for kind in networks.INPUTS]
     cells += [replace(default, fit="ridge"), replace(default, fit="all")]
     if full:
         cells += [replace(default, fit="last"), replace(default, weights="none", fit="all")]

@@ -97,13 +97,13 @@ def _cut(
     clip: actions.Practice, images: list[np.ndarray], landmarks: np.ndarray, practice: Practice
 ) -> dict[str, np.ndarray]:
     """Crops (F, S, S, 3), landmarks (F, 68, 2) on them, series (F, 22), labels (F, C)."""
-    ways = clips.align(clips.steady(landmarks, clip.script.fps), practice.size)
-    ways[:, :, 2] += EDGE
+    transforms = clips.align(clips.steady(landmarks, clip.script.fps), practice.size)
+    transforms[:, :, 2] += EDGE
     side = practice.size + 2 * EDGE
     script = clip.script
     return {
-        "frames": np.stack([video.warp(i, way, side) for i, way in zip(images, ways)]),
-        "landmarks": clips.transform_points(landmarks, ways).astype(np.float16),
+        "frames": np.stack([video.warp(i, turn, side) for i, turn in zip(images, transforms)]),
+        "landmarks": clips.transform_points(landmarks, transforms).astype(np.float16),
         "series": np.concatenate([script.au, script.pose, script.gaze], axis=1),
         "labels": clip.labels(),
     }

@@ -409,7 +409,7 @@ def headset(points: Any) -> str:
     Parameters
     ----------
     points : DataFrame
-        `faithfulness.headset.points` of that model, indexed by ``way``.
+        `faithfulness.headset.points` of that model, indexed by ``channel``.
     """
     effect = points.loc["effect"].rename({"points": "estimate"})
     learned = "learned to use" if side(effect) > 0 else "is not shown to have learned to use"

@@ -85,7 +85,7 @@ def scenes():
     return [_scene(f"P{i:02d}", rng) for i in range(PEOPLE)]
 
 
-WAYS = (
+CHANNELS = (
     ("DeepLift", "own_neutral"), ("IntegratedGradients", "own_neutral"),
     ("ExpectedGradients", "calm_frames"), ("Occlusion", "own_neutral"),
     ("ShapleySampling", "own_neutral"), ("ShapleySampling", "own_neutral", "stretches"),
@@ -95,7 +95,7 @@ WAYS = (
 
 @pytest.fixture(scope="module")
 def rows(scenes):
-    return faithfulness.examine(Wired().eval(), scenes, WAYS, closer=True, randomised=2,
+    return faithfulness.examine(Wired().eval(), scenes, CHANNELS, closer=True, randomised=2,
                                 depths=[-1], samples=6, steps=4)  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def table(rows):
     return faithfulness.table(rows, recipe="wired", draws=200)
 
 
-EXACT = [way[:2] for way in WAYS[:5]]
+EXACT = [channel[:2] for channel in CHANNELS[:5]]
 
 
 @pytest.mark.parametrize(("method", "baseline"), [*EXACT, controls.TRUTH])
@@ -301,7 +301,7 @@ def test_a_recording_without_a_script_keeps_what_needs_no_renderer(scenes):
     bare = [
         interventions.Scene(s.participant, s.recording, s.clip, s.calm, s.regions) for s in scenes
     ]
-    rows = faithfulness.examine(Wired().eval(), bare, WAYS[:2], closer=True, depths=[-1])
+    rows = faithfulness.examine(Wired().eval(), bare, CHANNELS[:2], closer=True, depths=[-1])
     table = faithfulness.table(rows, draws=50)
     found = faithfulness.indicators(table).set_index("method")
     assert (found["removal"] > 0.99).all()
@@ -316,24 +316,24 @@ def test_a_recording_without_a_script_keeps_what_needs_no_renderer(scenes):
 def test_agreement_of_any_two(rows):
     """A square with ones, the same both ways round."""
     found = faithfulness.agreement_table(rows)
-    assert len(found) == len(WAYS)
+    assert len(found) == len(CHANNELS)
     assert_allclose(found, found.T)
     assert_allclose(np.diag(found), 1)
     assert found.loc["DeepLift/own_neutral", "IntegratedGradients/own_neutral"] > 0.99
 
 
 def test_a_method_that_does_not_add_up_is_left_out_with_a_warning(scenes, caplog):
-    """DeepLift on a product of inputs: the other ways are tested all the same."""
+    """DeepLift on a product of inputs: the other channels are tested all the same."""
 
     class Product(nn.Module):
         def forward(self, clips):
             mean = clips.mean(dim=(2, 3, 4))
             return 50 * mean[:, 0] * mean[:, 1] ** 3
 
-    ways = (("DeepLift", "zero"), ("IntegratedGradients", "zero"))
+    channels = (("DeepLift", "zero"), ("IntegratedGradients", "zero"))
     with caplog.at_level(logging.WARNING):
-        rows = faithfulness.trial(Product().eval(), scenes[0], ways)
+        rows = faithfulness.trial(Product().eval(), scenes[0], channels)
     assert "left out" in caplog.text
     assert set(rows.loc[rows["baseline"] == "zero", "method"]) == {"IntegratedGradients"}
     with pytest.raises(attribution.ModelError, match="eval"):
-        faithfulness.trial(Product(), scenes[0], ways)
+        faithfulness.trial(Product(), scenes[0], channels)
