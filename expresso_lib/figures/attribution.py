@@ -198,6 +198,30 @@ def onset_locked(averages: Mapping[str, pd.DataFrame]) -> Figure:
 
 
 @style.plot
+def around_word(table: pd.DataFrame) -> Figure:
+    """Attribution around the first word: a line per channel with its 95 % interval.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``channel, seconds`` (from the first word), ``estimate`` (over the clip's mean), ``ci_low,
+        ci_high``.
+    """
+    figure, axes = style.figure("full")
+    colors = style.palette(style.known(table, "estimate")["channel"])
+    for channel, part in table.groupby("channel", sort=False):
+        axes.fill_between(part["seconds"], part["ci_low"], part["ci_high"], color=colors[channel],
+                          alpha=0.2, linewidth=0)  # fmt: skip
+        axes.plot(part["seconds"], part["estimate"], color=colors[channel], label=channel)
+    style.zero_line(axes, axis="x")
+    axes.axhline(1.0, color=style.GREY, linewidth=0.9, zorder=0.5)
+    axes.set(xlabel="time from the first word (s)",
+             ylabel="attribution of the frame\nover the clip's mean")  # fmt: skip
+    figure.legend(loc=style.BELOW, ncols=len(colors))
+    return figure
+
+
+@style.plot
 def said_and_done(evidence: pd.DataFrame, channels: Sequence[tuple[str, str]]) -> Figure:
     """What an explanation says of a factor against what its removal does, a marker per clip.
 

@@ -169,3 +169,17 @@ def test_networks_without_a_number_are_a_sentence(draw):
     """The chapter goes on: the reason stands where the figure would."""
     figure = draw(of_networks().assign(fidelity=np.nan, where=np.nan, when=np.nan))
     assert "no explanation of another network was measured" in figure.reason
+
+
+def test_around_word_draws_every_channel_over_time():
+    seconds = np.arange(-2, 5) * 0.08
+    parts = [
+        pd.DataFrame({"channel": name, "seconds": seconds, "estimate": 1 + k * seconds})
+        for k, name in enumerate(("own neutral frame", "motion, no model"))
+    ]
+    table = pd.concat(parts).assign(ci_low=lambda t: t.estimate - 0.1, ci_high=2.0)
+    (axes,) = plots.around_word(table).axes
+    lines = {line.get_label(): line.get_xydata() for line in axes.lines}
+    for part in parts:
+        shown = lines[part["channel"].iloc[0]]
+        assert_allclose(shown, part[["seconds", "estimate"]])
