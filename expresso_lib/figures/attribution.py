@@ -271,7 +271,7 @@ def cascade(table: pd.DataFrame) -> Figure:
     axes.axhline(0.3, color=style.INK, linewidth=0.9, linestyle="--")
     axes.set(xlabel="layers randomised, from the output down",
              ylabel="Spearman with the trained map")  # fmt: skip
-    axes.legend()
+    figure.legend(loc=style.BELOW, ncols=2)
     return figure
 
 
