@@ -102,7 +102,7 @@ def network_table(
 
 
 def examine_item(item: store.Item, path: Path) -> None:
-    """Explain rendered people by one network by every channel (a `store.map` function)."""
+    """Explain rendered people, one network by every channel (a `store.map` function)."""
     asked = item.recipe
     seed, shape = asked["seed"], {name: asked[name] for name in ("frames", "size", "rate")}
     scenes = faithfulness.rendered_scenes(asked["people"], seed=TESTED + seed, shares=True, **shape)

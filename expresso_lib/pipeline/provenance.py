@@ -77,11 +77,15 @@ def keep(folder: Path, name: str, table: pd.DataFrame, **facts: Any) -> Path:
 
 def read(folder: Path) -> dict[str, pd.DataFrame]:
     """Return every committed table of a folder."""
-    return {
-        # "null" is the name of a model here, not a missing value.
-        path.stem: pd.read_csv(path, dtype={"seed": str}, keep_default_na=False, na_values=[""])
-        for path in sorted(folder.glob("*.csv"))
-    }
+    return {path.stem: read_table(path) for path in sorted(folder.glob("*.csv"))}
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Return one committed table; empty where there is none."""
+    if not path.is_file():
+        return pd.DataFrame()
+    # "null" is the name of a model here, not a missing value.
+    return pd.read_csv(path, dtype={"seed": str}, keep_default_na=False, na_values=[""])
 
 
 def stamps(folder: Path) -> dict[str, Mapping[str, Any]]:

@@ -171,8 +171,7 @@ class Run:
 
     def evidence(self, name: str) -> pd.DataFrame:
         """Return a committed table of the study, with its own stamp; empty where there is none."""
-        known = provenance.read(self.root / "benchmarks" / "study")
-        return known.get(name, pd.DataFrame())
+        return provenance.read_table(self.root / "benchmarks" / "study" / f"{name}.csv")
 
     def record(self, **facts: Any) -> None:
         """Add facts to ``run.json``, e.g. ``default_recipe``."""
