@@ -17,6 +17,7 @@ from expresso_lib.models import experiments
 
 Map = Callable[..., list[store.Outcome]]
 NEUTRAL = (("DeepLift", "own_neutral"),)
+WHOLE = 2**40  # frames between windows, more than any recording has: its first clip is left
 
 
 def explain(
@@ -80,17 +81,18 @@ def label_permuted(
 ) -> list[pd.DataFrame]:
     """Return ``attribution_regions`` of models whose scores were permuted among participants.
 
-    They have seen the same faces and nothing of severity. Every third person is explained, by
-    ``method`` on the own neutral frame and each of ``count`` models; their heads are kept below
-    ``folder``.
+    They have seen the same faces and nothing of severity. The first clip of every third person is
+    explained, by ``method`` on the own neutral frame and each of ``count`` models; their heads are
+    kept below ``folder``.
     """
     some, channels = firsts(study.recordings).iloc[::3], [(method, "own_neutral")]
+    first = replace(study, step=WHOLE)
     found = []
     for k in range(count):
         dealt = experiments.dealt(study, k)
         blind = experiments.fold_models(recipe, dealt, folder / f"permuted_{k}")
         how = {"map": map, "out": f"explanations_permuted_{k}", "recordings": some}
-        found.append(explain(study, recipe, blind, channels=channels, **how)[0])
+        found.append(explain(first, recipe, blind, channels=channels, **how)[0])
     return found
 
 

@@ -139,19 +139,18 @@ def attribute(
     device = next((p.device for p in model.parameters()), clips.device)
     x, x0 = clips.to(device), reference.to(device)
     score = partial(score_of, model, output=output)
-    with torch.no_grad():
-        found = _in_parts(score, x, internal_batch_size)
-        if base is None:
-            shared = len(x0) > 1 and x0.stride(0) == 0
-            zero = _in_parts(score, x0[:1] if shared else x0, internal_batch_size).expand(len(x))
-        else:
-            x0 = base.to(x)
-            alone = torch.stack([score(one[None].expand_as(x[:1])) for one in x0])
-            zero = alone.mean().expand(len(x))
+    if base is None:
+        shared = len(x0) > 1 and x0.stride(0) == 0
+        zero = _passed(score, x0[:1] if shared else x0, internal_batch_size).expand(len(x))
+    else:
+        x0 = base.to(x)
+        alone = torch.cat([_passed(score, one[None].expand_as(x[:1]), 1) for one in x0])
+        zero = alone.mean().expand(len(x))
     explain = _EXPLAINERS[method]
-    values = explain(model, score, x, x0, internal_batch_size, chosen).detach().float().cpu()
-    name = baseline if isinstance(baseline, str) else "tensor"
-    return _judged(values, found.cpu(), zero.cpu(), clips, reference, (method, name), model)
+    values, found = explain(model, score, x, x0, internal_batch_size, chosen)
+    names = (method, baseline if isinstance(baseline, str) else "tensor")
+    values = values.detach().float().cpu()
+    return _judged(values, found.detach().cpu(), zero.cpu(), clips, reference, names, model)
 
 
 def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> Tensor:
@@ -208,26 +207,32 @@ def _check_inputs(clips: Tensor, regions: Tensor | None) -> None:
                          "leave out windows with lost frames.")  # fmt: skip
 
 
-def gradient(score: Callable[[Tensor], Tensor], clips: Tensor) -> Tensor:
-    """Derivative (N, C, T, H, W) of every clip's score after its voxels."""
+def gradient(score: Callable[[Tensor], Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:
+    """Derivative (N, C, T, H, W) of every clip's score after its voxels, and the scores (N,)."""
     leaf = clips.detach().clone().requires_grad_()
     with torch.enable_grad():
         found = score(leaf)
     if not found.requires_grad:
         raise ModelError("the model passes no gradients on (no_grad, detach or NumPy in its "
                          "forward); explain it by 'Occlusion' or 'ShapleySampling'.")  # fmt: skip
-    return torch.autograd.grad(found.sum(), leaf)[0]
+    return torch.autograd.grad(found.sum(), leaf)[0], found.detach()
 
 
-def _deeplift(model, score, x, x0, limit, chosen) -> Tensor:
+# Every explainer gives values (N, C, T, H, W) and the scores f(x) (N,) that it met on its way.
+
+
+def _deeplift(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
     shared = x0.stride(0) == 0
+    values: list[Tensor] = []
     found: list[Tensor] = []
     with _rescaled(model) as rescale:
         for part, base in zip(x.split(limit), x0.split(limit)):
             if not (shared and found):
                 rescale.compare(score, base[:1].contiguous() if shared else base)
-            found.append(rescale.gradient(score, part) * (part - base))
-    return torch.cat(found)
+            slopes, scores = rescale.gradient(score, part)
+            values.append(slopes * (part - base))
+            found.append(scores)
+    return torch.cat(values), torch.cat(found)
 
 
 class _Rescale:
@@ -242,8 +247,8 @@ class _Rescale:
         with torch.no_grad():
             score(reference)
 
-    def gradient(self, score: Callable[[Tensor], Tensor], clips: Tensor) -> Tensor:
-        """Multipliers (N, C, T, H, W) against the reference."""
+    def gradient(self, score: Callable[[Tensor], Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:
+        """Multipliers (N, C, T, H, W) against the reference, and the scores (N,)."""
         self.call = 0
         return gradient(score, clips)
 
@@ -294,23 +299,23 @@ def _rescaled(model: nn.Module) -> Iterator[_Rescale]:
         yield rescale
 
 
-def _along(score, x, places, limit) -> Tensor:
+def _along(score, x, places, limit) -> tuple[Tensor, Tensor]:
     """Sum of gradient × difference over ``places``: (reference, share of the way, weight)."""
     total = torch.zeros_like(x)
     for base, share, weight in places:
         gap = x - base
-        slopes = _in_parts(partial(gradient, score), x - (1 - share) * gap, limit)
+        slopes, _ = _gradients(score, x - (1 - share) * gap, limit)
         total += weight * slopes * gap
-    return total
+    return total, _passed(score, x, limit)
 
 
-def _integrated_gradients(model, score, x, x0, limit, chosen) -> Tensor:
+def _integrated_gradients(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
     nodes, weights = np.polynomial.legendre.leggauss(chosen.steps)
     places = [(x0, (1 + node) / 2, weight / 2) for node, weight in zip(nodes, weights)]
     return _along(score, x, places, limit)
 
 
-def _expected_gradients(model, score, x, x0, limit, chosen) -> Tensor:
+def _expected_gradients(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
     """Over every reference in turn, the way in equal parts with a random place in each."""
     rng = np.random.default_rng(chosen.seed)
     count = max(1, chosen.samples // len(x0))
@@ -319,13 +324,14 @@ def _expected_gradients(model, score, x, x0, limit, chosen) -> Tensor:
     return _along(score, x, places, limit)
 
 
-def _saliency(model, score, x, x0, limit, chosen) -> Tensor:
+def _saliency(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
     # Signed: the sign says in which direction the score would move.
-    return _in_parts(partial(gradient, score), x, limit)
+    return _gradients(score, x, limit)
 
 
-def _input_x_gradient(model, score, x, x0, limit, chosen) -> Tensor:
-    return _saliency(model, score, x, x0, limit, chosen) * x
+def _input_x_gradient(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
+    slopes, found = _gradients(score, x, limit)
+    return slopes * x, found
 
 
 def _blocks(chosen: Options, x: Tensor) -> tuple[Tensor, int, int]:
@@ -348,18 +354,17 @@ def _laid_out(worth: Tensor, blocks: Tensor, x: Tensor, x0: Tensor) -> Tensor:
     return (away.flatten(1) * (worth / size.clamp(min=1e-12)).gather(1, index)).view_as(x)
 
 
-def _occlusion(model, score, x, x0, limit, chosen) -> Tensor:
+def _occlusion(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
     """Every block replaced by the reference alone: what the score loses."""
     blocks, parts, count = _blocks(chosen, x)
     worth = torch.zeros(len(x), parts * count, device=x.device)
-    with torch.no_grad():
-        whole = _in_parts(score, x, limit)
-        for block in blocks.unique().tolist():
-            worth[:, block] = whole - _in_parts(score, torch.where(blocks == block, x0, x), limit)
-    return _laid_out(worth, blocks, x, x0)
+    whole = _passed(score, x, limit)
+    for block in blocks.unique().tolist():
+        worth[:, block] = whole - _passed(score, torch.where(blocks == block, x0, x), limit)
+    return _laid_out(worth, blocks, x, x0), whole
 
 
-def _shapley(model, score, x, x0, limit, chosen) -> Tensor:
+def _shapley(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
     """What blocks add to the score on the way from the reference to the clip, over several ways.
 
     A way goes through time from one end to the other, so that the picture is torn in one place
@@ -371,36 +376,44 @@ def _shapley(model, score, x, x0, limit, chosen) -> Tensor:
     rng = np.random.default_rng(chosen.seed)
     ways = max(1, round(chosen.passes / (2 * parts * count))) * 2 if count > 1 else 2
     worth = torch.zeros(len(x), parts * count, device=x.device)
+    start, end = _passed(score, x0, limit), _passed(score, x, limit)
+    for way in range(ways):
+        if way % 2 == 0:
+            forth = [stretch * count + region for stretch in range(parts)
+                     for region in rng.permutation(count).tolist()]  # fmt: skip
+        order = forth if way % 2 == 0 else forth[::-1]
+        shown, before = x0.clone(), start
+        for place, block in enumerate(order):
+            inside = blocks == block
+            if not inside.any():
+                continue
+            shown = torch.where(inside, x, shown)
+            after = end if place == len(order) - 1 else _passed(score, shown, limit)
+            worth[:, block] += (after - before) / ways
+            before = after
+    return _laid_out(worth, blocks, x, x0), end
+
+
+def _passed(score, clips: Tensor, limit: int) -> Tensor:
+    """Scores (N,), at most ``limit`` clips a pass."""
     with torch.no_grad():
-        start, end = _in_parts(score, x0, limit), _in_parts(score, x, limit)
-        for way in range(ways):
-            if way % 2 == 0:
-                forth = [stretch * count + region for stretch in range(parts)
-                         for region in rng.permutation(count).tolist()]  # fmt: skip
-            order = forth if way % 2 == 0 else forth[::-1]
-            shown, before = x0.clone(), start
-            for place, block in enumerate(order):
-                inside = blocks == block
-                if not inside.any():
-                    continue
-                shown = torch.where(inside, x, shown)
-                after = end if place == len(order) - 1 else _in_parts(score, shown, limit)
-                worth[:, block] += (after - before) / ways
-                before = after
-    return _laid_out(worth, blocks, x, x0)
+        return torch.cat([score(part) for part in clips.split(limit)])
 
 
-def _in_parts(function, clips: Tensor, limit: int) -> Tensor:
-    return torch.cat([function(part) for part in clips.split(limit)])
+def _gradients(score, clips: Tensor, limit: int) -> tuple[Tensor, Tensor]:
+    """`gradient`, at most ``limit`` clips a pass."""
+    parts = zip(*(gradient(score, part) for part in clips.split(limit)))
+    slopes, found = map(torch.cat, parts)
+    return slopes, found
 
 
-def _grad_cam(model, score, x, x0, limit, chosen) -> Tensor:
+def _grad_cam(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
     explainer = attr.LayerGradCam(score, _last_map(model, x[:1]))
-    coarse = _in_parts(explainer.attribute, x, limit).detach()
+    coarse = torch.cat([explainer.attribute(part) for part in x.split(limit)]).detach()
     if coarse.ndim == 4:  # an image layer: its batch is every frame of every clip
         coarse = coarse.reshape(len(x), -1, *coarse.shape[-2:])[:, None]
     fine = functional.interpolate(coarse, size=x.shape[2:], mode="trilinear")
-    return (fine / x.shape[1]).expand_as(x).contiguous()
+    return (fine / x.shape[1]).expand_as(x).contiguous(), _passed(score, x, limit)
 
 
 def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
@@ -423,7 +436,7 @@ def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
     return found[-1]
 
 
-_EXPLAINERS: dict[str, Callable[..., Tensor]] = {
+_EXPLAINERS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "DeepLift": _deeplift,
     "IntegratedGradients": _integrated_gradients,
     "ExpectedGradients": _expected_gradients,

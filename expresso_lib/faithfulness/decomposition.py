@@ -62,7 +62,7 @@ def beyond_chance(regions: pd.DataFrame, dealt: Sequence[pd.DataFrame]) -> pd.Da
     regions : DataFrame
         ``attribution_regions`` of one method and baseline.
     dealt : sequence of DataFrame
-        The same of K ≥ 3 heads, of some of the recordings: the others are left out of ``regions``.
+        The same of K ≥ 3 heads, of some of the clips: the others are left out of ``regions``.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def beyond_chance(regions: pd.DataFrame, dealt: Sequence[pd.DataFrame]) -> pd.Da
     """
     if len(dealt) < 3:
         raise ValueError(f"{len(dealt)} dealt heads have no spread; give 3, and 19 for p = .05.")
-    shared = regions[regions["recording"].isin(dealt[0]["recording"])]
+    shared = regions[regions["clip"].isin(dealt[0]["clip"])]
     heads = [explanation.enrichment(table).mean() for table in (shared, *dealt)]
     values = np.array(heads)
     beyond, largest = np.empty_like(values), np.empty_like(values)

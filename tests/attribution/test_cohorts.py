@@ -45,7 +45,7 @@ def below(folder: Path):
 
 @pytest.mark.parametrize("method", ["DeepLift", "IntegratedGradients"])
 def test_permuted_labels_are_explained_by_the_method_asked_for(study, tmp_path, method) -> None:
-    """Every third person, own neutral frame, models that differ in what they were fitted to."""
+    """One clip of every third person, own neutral, models fitted to different scores."""
     found = cohorts.label_permuted(
         study, RECIPE, 2, map=below(tmp_path), folder=tmp_path / "models", method=method
     )
@@ -53,6 +53,7 @@ def test_permuted_labels_are_explained_by_the_method_asked_for(study, tmp_path, 
     for table in found:
         assert set(zip(table["method"], table["baseline"])) == {(method, "own_neutral")}
         assert set(table["participant"]) == {"P0", "P3"}
+        assert set(table["clip"]) == {"P0_R1_00000", "P3_R1_00000"}
     one, two = (table.set_index(["participant", "clip", "region"])["signed"] for table in found)
     assert not np.allclose(one, two)
 

@@ -63,7 +63,7 @@ def _dense(rng: np.random.Generator, *, mouth: float = 1.0, people: int = 6) -> 
         [
             {
                 "participant": f"P{who}",
-                "recording": who,
+                "clip": who,
                 "region": name,
                 "area": 10.0,
                 "positive": 10 * density[name] * rng.uniform(0.9, 1.1),
