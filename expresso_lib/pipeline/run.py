@@ -252,12 +252,23 @@ class Run:
         )
         display(HTML(text))
 
-    def show(self, table: pd.DataFrame | str, *, caption: str = "", digits: int = 2) -> None:
-        """Show a table (or a piece of HTML), scrolling sideways where the page is narrow."""
+    def show(
+        self,
+        table: pd.DataFrame | str,
+        *,
+        caption: str = "",
+        digits: int = 2,
+        note: str | None = None,
+    ) -> None:
+        """Show a table (or a piece of HTML), scrolling sideways where the page is narrow.
+
+        A table's caption ends in the ``note``, as a figure's does: the data that it rests on.
+        """
         from IPython.display import HTML, display
 
         if not isinstance(table, str):
-            table = style.table_html(table, caption=caption, digits=digits)
+            whole = " ".join(filter(None, [caption, f"{self.note if note is None else note}."]))
+            table = style.table_html(table, caption=whole, digits=digits)
         display(HTML(table))
 
     def glue(self, **values: Any) -> None:
