@@ -185,7 +185,7 @@ def power_curves(curves: pd.DataFrame) -> Figure:
         axes.axhline(0.8, color=style.GREY, linewidth=0.8)
         axes.set(xlabel=EFFECTS.get(kind, kind), ylim=(0, 1.02), xlim=(0, part["effect"].max()))
         axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    _outside(figure, panels[0, 0], 2)
+    _outside(figure, panels[0, 0], 3 + shown["n"].nunique() + len(words))
     return figure
 
 
