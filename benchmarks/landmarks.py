@@ -8,7 +8,10 @@ alike, after they have computed it.
 
 from __future__ import annotations
 
+import tempfile
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -20,11 +23,12 @@ from face_alignment.detection.sfd.sfd_detector import SFDDetector
 from face_alignment.models import FAN
 
 from expresso_lib import manifest, rendered
-from expresso_lib.faces import s3fd_fan
+from expresso_lib.faces import mediapipe, s3fd_fan
 
-from . import measure
+from . import explain, measure
 
 SHAPE, FRAMES, BOX = (480, 640, 3), 10, (220.0, 120.0, 420.0, 380.0)
+TRACKED = 50  # frames that MediaPipe follows: its start, once a recording, must not count for much
 
 
 class Still(s3fd_fan.Networks):
@@ -66,14 +70,16 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     fast = Still(_copy(detector), _copy(fan), precision="bfloat16" if tiles else "float32")
     same = Still(_copy(detector), _copy(fan))
     theirs = _reference(detector, fan)
-    seconds = measure.interleave(
-        {
-            "reference": lambda: _by_frame(theirs, images),
-            "same": lambda: _follow(same, images, s3fd_fan.Options()),
-            "fast": lambda: _follow(fast, images, s3fd_fan.Options(flip=False)),
-        },
-        rounds=1 if quick else 3,
-    )
+    trackers = {
+        "reference": lambda: _by_frame(theirs, images),
+        "same": lambda: _follow(same, images, s3fd_fan.Options()),
+        "fast": lambda: _follow(fast, images, s3fd_fan.Options(flip=False)),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        if explain.at_hand():
+            film = explain.enlarged(Path(folder) / "face.mp4", TRACKED)
+            trackers["mediapipe"] = lambda: mediapipe.track(film)
+        seconds = measure.interleave(trackers, rounds=1 if quick else 3)
     shift, note = _shift()
     per_frame = seconds["reference"] / FRAMES
     return [
@@ -96,7 +102,19 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
             note=note,
         ),
         measure.absent(1, ON_GPU, GPU_BAR, "higher"),
+        _mediapipe(seconds),
     ]
+
+
+def _mediapipe(seconds: Mapping[str, float]) -> dict[str, Any]:
+    """MediaPipe's time per frame, beside that of the others in the same run."""
+    what = "MediaPipe, ms of CPU per 640x480 frame"
+    if "mediapipe" not in seconds:
+        return measure.absent(11, what, 20, "lower")
+    each = {name: 1000 * seconds[name] / FRAMES for name in ("reference", "same", "fast")}
+    note = ("S3FD and FAN in the same run: frame by frame {reference:.0f}, ours {same:.0f}, "
+            "fast {fast:.0f} ms").format(**each)  # fmt: skip
+    return measure.goal(11, what, 1000 * seconds["mediapipe"] / TRACKED, 20, "lower", note=note)
 
 
 def _copy(network: torch.nn.Module) -> torch.nn.Module:

@@ -63,7 +63,7 @@ def goal(
 def absent(
     number: int, what: str, bar: float, better: Literal["higher", "lower"]
 ) -> dict[str, Any]:
-    """Return the line of a goal that needs a GPU, where there is none: not measured."""
+    """Return the line of a goal that needs what is not here, a GPU for instance: not measured."""
     return {
         "goal": number,
         "what": what,

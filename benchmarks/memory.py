@@ -18,7 +18,7 @@ SHAPE = (480, 640)
 CHILD = """
 import json, sys
 import numpy as np
-from expresso_lib import clips, video
+from expresso_lib import clips
 from expresso_lib.faces import s3fd_fan
 
 class Still:
