@@ -37,6 +37,8 @@ from expresso_lib.statistics import claims, prose
 
 ROOT = project.project_root()
 BENCHMARKS = ROOT / "benchmarks" / "bench.json"
+RELEASE = "release 0.1"  # what every later measurement stands beside
+BEFORE = ROOT / "benchmarks" / "release_0.1.json"
 STUDY = ROOT / "benchmarks" / "study"
 MISSING = "not measured"
 # Bytes; a zip that still goes onto any stick and through most hospitals' file servers.
@@ -165,13 +167,19 @@ class Facts:
         return prose.front(scores, differences, faith, recipe, demo=about.get("demo", True))
 
     def bench(self, kind: str, caption: str, **where: Any) -> str:
-        """Write benchmarks (`kind` "goal") or calibrations ("test"), each with its stamp."""
+        """Write benchmarks (`kind` "goal") or calibrations ("test"), each with its stamp.
+
+        Beside each stands what release 0.1 had, where that was the same measurement.
+        """
         # Measured here, or the committed table of the last time that all was measured.
         known = store.read_json(self.folder.parent / "bench.json") or store.read_json(BENCHMARKS)
         rows = [row | {"share": _share(row.get("test", ""))} for row in known or () if kind in row]
         written = _goal if kind == "goal" else _calibration
         fitting = [row for row in rows if where.items() <= row.items()]
-        lines = pd.DataFrame([written(row) | _stamp(row) for row in fitting])
+        before = {_measured(row): row for row in store.read_json(BEFORE) or ()}
+        lines = pd.DataFrame(
+            [written(row, before.get(_measured(row), {})) | _stamp(row) for row in fitting]
+        )
         if kind == "goal" and len(lines):
             # What no machine at hand could measure gives way to its value from another.
             twice = lines.duplicated(["goal", "what"], keep=False)
@@ -296,14 +304,24 @@ def raw(text: str) -> str:
     return f"\n````{{raw}} html\n{text}\n````\n"
 
 
-def _goal(row: Mapping[str, Any]) -> dict[str, Any]:
+def _measured(row: Mapping[str, Any]) -> tuple:
+    """What tells one measurement from another."""
+    return tuple(row.get(name) for name in ("goal", "what", "test", "scenario", "n"))
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _goal(row: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     value, least = row["value"], row.get("better") == "higher"
     line = {"goal": row["goal"], "what": row.get("what", ""), "measured": MISSING}
     line |= {"bar": f"{'at least' if least else 'at most'} {row['bar']:g}", "reached": ""}
     if value is not None:  # else a goal of a machine that is not at hand
         holds = value >= row["bar"] if least else value <= row["bar"]
-        line["measured"] = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+        line["measured"] = _figure(value)
         line["reached"] = "yes" if holds and row.get("gate", True) else "no"
+    line[RELEASE] = _figure(before["value"]) if before else ""
     return line | {"note": row.get("note", "")}
 
 
@@ -321,9 +339,10 @@ def _share(test: str) -> str:
     return "power" if test.startswith("finds a planted") else "false positives"
 
 
-def _calibration(row: Mapping[str, Any]) -> dict[str, Any]:
+def _calibration(row: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     line = {"test": row["test"], "scenario": row["scenario"], "participants": row["n"]}
     line |= {"simulated cases": row["cohorts"], row["share"]: f"{100 * row['rate']:.1f} %"}
+    line[RELEASE] = f"{100 * before['rate']:.1f} %" if before else ""
     if row["share"] == "false positives" and not row["naive"]:
         line["4 to 6 %"] = "kept" if 0.04 <= row["rate"] <= 0.06 else "missed"
     return line
@@ -459,7 +478,7 @@ def without_solutions(cells: list[NotebookNode]) -> list[NotebookNode]:
 
 def inputs(root: Path, run_folder: Path) -> list[Path]:
     """Return the files that the pages depend on, besides the executed chapters."""
-    ours = ("book/**/*", "notebooks/[0-9][0-9]_*.ipynb", "benchmarks/bench.json",
+    ours = ("book/**/*", "notebooks/[0-9][0-9]_*.ipynb", "benchmarks/*.json",
             "benchmarks/study/*")  # fmt: skip
     found = [path for pattern in ours for path in root.glob(pattern)]
     for pattern in ("tables/*.parquet", "figures/*.html", "run.json"):

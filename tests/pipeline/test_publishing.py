@@ -170,6 +170,25 @@ def test_measurements_carry_their_stamp_and_are_never_withheld(run):
     assert "<td>here" not in text  # one machine is named once, in the caption
 
 
+def test_every_measurement_stands_beside_that_of_release_0_1(run, tmp_path, monkeypatch):
+    """Better or worse is seen in the row; what was not measured then has an empty place."""
+    goal = {"goal": 1, "bar": 1, "better": "higher", "device": "here"}
+    test = {"test": "t", "scenario": "s", "cohorts": 500, "rate": 0.051, "naive": False}
+    rows = [goal | {"what": "a", "value": 1.25}, goal | {"what": "b", "value": 2.5},
+            test | {"n": 24, "device": "here"}, test | {"n": 84, "device": "here"}]  # fmt: skip
+    (run.parent / "bench.json").write_text(json.dumps(rows))
+    before = [{"goal": 1, "what": "a", "value": 1.75},
+              {"test": "t", "scenario": "s", "n": 84, "rate": 0.0625}]  # fmt: skip
+    (tmp_path / "before.json").write_text(json.dumps(before))
+    monkeypatch.setattr(publishing, "BEFORE", tmp_path / "before.json")
+    goals = publishing.Facts(run).bench("goal", "G")
+    assert goals.index("1.25") < goals.index("1.75") < goals.index("2.5")
+    assert "release 0.1" in goals
+    tests = publishing.Facts(run).bench("test", "T")
+    assert tests.count("5.1 %") == 2
+    assert tests.count("6.2 %") == 1
+
+
 def test_study_tables_are_shown_with_their_stamp(run, tmp_path, monkeypatch):
     """A rename of a module never blanks what took hours."""
     table = pd.DataFrame({"seed": ["0"], "recipe": ["null"], "estimate": [0.123456]})
