@@ -1,9 +1,9 @@
 """The study behind the book's one cohort: many cohorts, every cell, what chance would do.
 
-``rendering`` makes cohorts, ``scores`` predicts in them and says how well, ``explanations`` asks
-whether explanations are true, ``networks`` asks it of several networks and methods. `run` does
-the parts that are asked for, each resumable, and commits small tables, stamped with commit, date
-and machine.
+``rendering`` makes cohorts, ``scores`` predicts in them and says how well, ``reading`` says what
+is lost between movement and network, ``explanations`` asks whether explanations are true,
+``networks`` asks it of several networks and methods. `run` does the parts that are asked for, each
+resumable, and commits small tables, stamped with commit, date and machine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pandas as pd
 from expresso_lib import _checks, config, models, store
 from expresso_lib.pipeline import provenance
 
-from . import explanations, networks, rendering, scores
+from . import explanations, networks, reading, rendering, scores
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +33,10 @@ EXPLAINING: dict[str, Callable[[scores.Design, Sequence[int]], pd.DataFrame]] = 
     "faithfulness": explanations.faithfulness_table,
     "regions": explanations.region_table,
     "networks": networks.network_table,
+    "reading": reading.reading_table,
 }
-PARTS = ("scores", "amount", "null", "chance", "headset", "faithfulness", "regions", "networks",
-         "scratch", "grid")  # fmt: skip
+PARTS = ("scores", "reading", "amount", "null", "chance", "headset", "faithfulness", "regions",
+         "networks", "scratch", "grid")  # fmt: skip
 NAMES = {"chance": "study_null"}
 
 

@@ -70,6 +70,23 @@ def model_forest(scores: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
                   group="role", panel="metric", reference=reference, unit=METRICS)  # fmt: skip
 
 
+def by_behaviour(reading: pd.DataFrame) -> Figure:
+    """Show how planted behaviours go with the score and how well a network reads them.
+
+    Parameters
+    ----------
+    reading : DataFrame
+        Table ``study_reading``: ``seed, kind, what, with_score, read``.
+    """
+    words = {"with_score": "goes with the score, |r|", "read": "read by the network, r"}
+    part = reading[reading["kind"] == "behaviour"]
+    part = part.assign(with_score=part["with_score"].abs()).rename(columns=words)
+    marks = part.melt(["seed", "what"], list(words.values()), "series")
+    ends = marks.groupby(["what", "series"], sort=False)["value"].agg(["mean", "min", "max"])
+    return forest(ends.reset_index(), label="what", group="series", estimate="mean", low="min",
+                  high="max", unit="correlation over people")  # fmt: skip
+
+
 def difference_forest(differences: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     """The default model minus each other one, the same participants in both.
 

@@ -933,6 +933,31 @@ def draws(scores: Any) -> str:
         the score at {listed(values)}.""")
 
 
+def lost(reading: Any, *, matters: float = 0.3) -> str:
+    """Say how much of the score the movements hold, how much the network reads, what is missed.
+
+    Parameters
+    ----------
+    reading : DataFrame
+        Table ``study_reading``: ``seed, kind, what, with_score, read``; empty where not measured.
+    matters : float
+        |r| with the score from which a behaviour goes with it.
+    """
+    if not len(reading):
+        return "What is lost between movement and network has no committed table yet."
+    rows = reading.groupby(["kind", "what"], sort=False)[["with_score", "read"]].mean()
+    score, behaviours = rows.loc["score", "read"], rows.loc["behaviour"]
+    known = behaviours[behaviours["with_score"].abs() >= matters].nsmallest(3, "read")
+    least = listed(f"{name} ({say(read)})" for name, read in known["read"].items())
+    text = f"""Exact movements give the score at r {say(score["exact movements"])}, the network at
+        {say(score["the network"])}, on average over practice cohorts
+        ({reading["seed"].nunique()})."""
+    if len(known):
+        text += f""" Of what goes with the score ({say(matters, 1)} and more), it reads worst:
+            {least}."""
+    return flat(text)
+
+
 def others_do(differences: Any, recipe: str) -> str:
     """Say whether another recipe errs less or more than the default.
 

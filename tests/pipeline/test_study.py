@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from benchmarks import study
-from benchmarks.study import explanations, rendering, scores
-from expresso_lib import clips, config, models
+from benchmarks.study import explanations, reading, rendering, scores
+from expresso_lib import clips, config, models, rendered
 from expresso_lib.faces import anatomy
 from expresso_lib.pipeline import project_root, provenance
+from expresso_lib.rendered import oracle
 
 RECIPE = models.Recipe(weights="none", frames=8)
 DEFAULT, OTHER = RECIPE.name, "small_image-none-face-8-default-s0"
@@ -234,3 +235,16 @@ def test_explanations_are_of_models_that_have_not_seen_the_participant(plan) -> 
     assert set(fidelity["support"]) == {"changed", "region"}
     assert {"painted", "share"} <= set(fidelity["method"])
     assert (judged["metric"] == "effect_sd").sum() == 6
+
+
+def test_movements_are_named_as_they_are_measured():
+    """Each exact series under its own name: a smiler's smile, a nodder's pitch, the lag last."""
+    script = rendered.plan_cohort(2, 1, 4.0, fps=25.0, seed=3).script("P01_R1")
+    found = reading.movements(script)
+    smile = script.au[:, anatomy.AU_CODES.index("AU12")]
+    assert found["mean", "AU12"] == pytest.approx(smile.mean())
+    assert found["sd", "pitch"] == pytest.approx(script.pose[:, 1].std())
+    gaze = oracle.tempo(script.gaze[:, :1].astype(float), script.fps)[0]
+    assert found["tempo", "gaze_x"] == pytest.approx(gaze)
+    known = set(found.index)
+    assert all((kind, one) in known for kind, many in reading.BEHAVIOURS.values() for one in many)

@@ -123,6 +123,17 @@ UNKNOWN = pd.DataFrame([line(NONE, au="AU12", region="mouth", sign="positive", p
 REGION = UNKNOWN.set_index("region")
 
 
+READING = pd.DataFrame(
+    [
+        ("500", "score", "exact movements", np.nan, 0.9),
+        ("500", "score", "the network", np.nan, 0.7),
+        ("500", "behaviour", "smiles", 0.6, 0.7),
+        ("500", "behaviour", "gaze", -0.5, 0.2),
+    ],
+    columns=["seed", "kind", "what", "with_score", "read"],
+)
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -153,12 +164,29 @@ REGION = UNKNOWN.set_index("region")
         lambda: prose.real_removals(EMPTY.assign(kind="", channel="")),
         lambda: prose.null_tests([]),
         lambda: prose.draws([]),
+        lambda: prose.lost([]),
+        lambda: prose.lost(READING.assign(read=np.nan)),
     ],
 )  # fmt: skip
 def test_no_chapter_prints_what_it_could_not_compute(said):
     """Few people, no renderer, no study: words, and no number that is none."""
     assert not re.search(r"\b(nan|inf|None)\b", said())
     assert said()
+
+
+@pytest.mark.parametrize(
+    ("with_score", "told"),
+    [
+        ([0.6, -0.5], "it reads worst: gaze (0.20) and smiles (0.70)."),
+        ([0.6, -0.29], "it reads worst: smiles (0.70)."),
+        ([0.1, 0.0], "practice cohorts (1)."),
+    ],
+)
+def test_what_is_lost_is_what_goes_with_the_score_and_is_read_badly(with_score, told):
+    """The worst read first; what does not go with the score is no loss."""
+    said = prose.lost(READING.assign(with_score=[np.nan, np.nan, *with_score]))
+    assert said.startswith("Exact movements give the score at r 0.90, the network at 0.70")
+    assert said.endswith(told)
 
 
 def test_model_that_was_not_compared_is_not_judged():
