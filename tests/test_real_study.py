@@ -94,3 +94,30 @@ def test_scores_within_and_between_speakers_are_told_apart():
     assert found["r_between"] == pytest.approx(1)
     assert np.isnan(found["r_within"])
     assert found["mae_gain"] == pytest.approx(0.7 - 0.1, abs=0.05)
+
+
+def test_an_interval_over_speakers_needs_ten_and_covers():
+    """Nine speakers have none; of ten it holds the truth as often as it says (percentiles: .90)."""
+    rng = np.random.default_rng(0)
+    hits, names = [], np.repeat([f"s{k}" for k in range(10)], 2)
+    for _ in range(300):
+        own = np.repeat(rng.normal(size=10), 2)
+        gain = pd.DataFrame({"participant": names, "score": 0.0, "prediction": own, "null": 0.0})
+        gain["recording"] = range(20)
+        # Mean error of a half-normal, mean gain over an errorless null: the negative of it.
+        row = real.score_table(gain).set_index("metric").loc["mae_gain"]
+        hits.append(row["ci_low"] <= -np.sqrt(2 / np.pi) <= row["ci_high"])
+    assert np.mean(hits) > 0.92
+    nine = real.score_table(gain[gain["participant"] != "s0"]).set_index("metric")
+    assert nine[["ci_low", "ci_high"]].isna().all(axis=None)
+    assert nine["speakers"].eq(9).all()
+
+
+def test_a_speaker_without_a_number_is_left_out_and_counted_out():
+    """No correlation is not a correlation of 0."""
+    rows = [{"participant": f"s{k}", "recording": f"r{k}", "channel": "zero", "kind": "region",
+             "part": str(part), "third": -1, "said": 0.0 if k == 0 else part, "effect": part}
+            for k in range(11) for part in range(4)]  # fmt: skip
+    found = real.removal_table(pd.DataFrame(rows)).set_index("metric").loc["fidelity"]
+    assert found["estimate"] == pytest.approx(1)
+    assert found["speakers"] == 10

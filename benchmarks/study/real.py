@@ -33,7 +33,7 @@ from expresso_lib.clips import preprocessing
 from expresso_lib.faces import action_units, anatomy, mediapipe
 from expresso_lib.faces import truth as truths
 from expresso_lib.faithfulness import controls, interventions, metrics
-from expresso_lib.models import networks
+from expresso_lib.models import evaluation, networks
 from expresso_lib.pipeline import provenance
 
 ROOT, HERE = Path(__file__).parents[2], Path(__file__).parent
@@ -290,20 +290,26 @@ def _ratio(sums: np.ndarray) -> np.ndarray:
 def _pooled(
     metric: str, who: pd.Series, values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]
 ) -> dict[str, Any]:
-    """An estimate of sums over rows, its 95 % interval by drawing whole speakers."""
-    sums = pd.DataFrame(values).groupby(who.to_numpy()).sum().to_numpy()
-    rng = np.random.default_rng(0)
-    weights = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=DRAWS)
-    drawn = statistic(weights @ sums)
-    drawn = drawn[np.isfinite(drawn)]
-    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (np.nan, np.nan)
-    return {
-        "metric": metric,
-        "estimate": float(statistic(sums.sum(axis=0))),
-        "ci_low": low,
-        "ci_high": high,
-        "speakers": len(sums),
-    }
+    """An estimate of sums over rows, its 95 % interval by drawing whole speakers, studentised.
+
+    Rows without a number are left out; of fewer than ten speakers there is no interval.
+    """
+    known = np.isfinite(values).all(axis=1)
+    sums = pd.DataFrame(values[known]).groupby(who.to_numpy()[known]).sum().to_numpy()
+    found = dict.fromkeys(("estimate", "ci_low", "ci_high"), np.nan)
+    if len(sums):
+        # Correlations by Fisher's z, on whose scale their spread is even.
+        line, back = (_fisher, np.tanh) if statistic is _r else (np.asarray, np.asarray)
+        _, low, high = evaluation.studentised(
+            sums, lambda total: line(statistic(total))[..., None], draws=DRAWS, seed=0
+        )
+        whole = (statistic(sums.sum(axis=0)), back(low[0]), back(high[0]))
+        found = dict(zip(found, map(float, whole)))
+    return {"metric": metric, **found, "speakers": len(sums)}
+
+
+def _fisher(r: np.ndarray) -> np.ndarray:
+    return np.arctanh(np.clip(r, -0.9999, 0.9999))
 
 
 def _mean(metric: str, table: pd.DataFrame, column: str) -> dict[str, Any]:

@@ -60,16 +60,31 @@ def _from_line(values: np.ndarray) -> np.ndarray:
 def _jackknife(sums: np.ndarray, counts: np.ndarray, statistic: Statistic) -> np.ndarray:
     """Standard error of a statistic of total sums when one participant at a time is left out."""
     p = counts.sum(axis=-1, keepdims=True)
-    left = statistic((counts @ sums)[..., None, :] - sums)
     weights = (counts / p)[..., None]
+    # Who was not drawn cannot be left out: what the statistic says of that may be no number.
+    left = np.where(weights > 0, statistic((counts @ sums)[..., None, :] - sums), 0.0)
     spread = (weights * (left - (weights * left).sum(axis=-2, keepdims=True)) ** 2).sum(axis=-2)
     return np.sqrt((p - 1) * spread)
 
 
-def _studentised(
+def studentised(
     sums: np.ndarray, statistic: Statistic, *, draws: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Estimate and interval by the studentised bootstrap over participants (Efron, 1982)."""
+    """Estimate and 95 % interval by the studentised bootstrap over participants (Efron, 1982).
+
+    Parameters
+    ----------
+    sums : ndarray, float, shape (P, K)
+        Of each participant; what is drawn is a participant with all of its rows.
+    statistic : callable
+        Sums over participants (..., K) to M numbers (..., M).
+    draws, seed : int
+
+    Returns
+    -------
+    estimate, low, high : ndarray, shape (M,)
+        Fewer than `MIN_PARTICIPANTS`: no limits (NaN).
+    """
     p = len(sums)
     if p < MIN_PARTICIPANTS:
         estimate = statistic(sums.sum(axis=0))
@@ -102,7 +117,7 @@ def model_scores(predictions: pd.DataFrame, *, draws: int = 2000, seed: int = 0)
     for recipe, part in predictions.groupby("recipe", sort=False):
         for level in LEVELS:
             sums = _sums(by_level(part, level))
-            values = _studentised(sums, lambda s: _to_line(_metrics(s)), draws=draws, seed=seed)
+            values = studentised(sums, lambda s: _to_line(_metrics(s)), draws=draws, seed=seed)
             estimate, low, high = (_from_line(value) for value in values)
             found = {"estimate": estimate, "ci_low": low, "ci_high": high}
             row = {"recipe": recipe, "level": level, "metric": METRICS}
@@ -135,7 +150,7 @@ def model_differences(
             if set(one["participant"]) != set(two["participant"]):
                 raise ValueError(f"{a} and {b} were tested on different participants.")
             sums = np.concatenate([_sums(one), _sums(two)], axis=1)
-            values = _studentised(
+            values = studentised(
                 sums, lambda s: _metrics(s[..., :8]) - _metrics(s[..., 8:]), draws=draws, seed=seed
             )
             # Two correlations are never further apart than 2.
