@@ -332,9 +332,14 @@ def tune(item: store.Item, path: Path) -> None:
     options = replace(study.tuning, parts=parts, seed=recipe.seed, device=study.device)
     if recipe.weights == "none":  # from scratch there is no good start to stay near
         options = replace(options, parts=("all",), learning_rate=1e-3, deeper=1.0)
-    rows, state = map(np.flatnonzero, (learn, seen & stop)), path.parent / f"{item.name}.state"
-    curves = models.finetune(model, data, *rows, options=options, head=head, resume=state)
-    state.unlink(missing_ok=True)
+    # A state is gone on from by the very same work only: its name holds the key.
+    key = store.item_key(item, store.basis(__name__))[:12]
+    rows, state = map(np.flatnonzero, (learn, seen & stop)), f"{item.name}-{key}.state"
+    curves = models.finetune(
+        model, data, *rows, options=options, head=head, resume=path.with_name(state)
+    )
+    for left in path.parent.glob(f"{item.name}-*.state"):
+        left.unlink()
     networks.save(path, model, {"curves": curves.to_dict("list")})
 
 

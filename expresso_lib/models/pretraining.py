@@ -134,7 +134,10 @@ def _loss(
 def train(
     data: Data, practice: Practice, *, state: Path | None = None
 ) -> tuple[networks.VideoRegressor, Readouts]:
-    """AdamW on one cycle, all targets at once; goes on from `state` where a run was killed."""
+    """AdamW on one cycle, all targets at once; goes on from `state` where a run was killed.
+
+    A state that was left by another `practice` is begun anew.
+    """
     torch.manual_seed(practice.seed)
     model = networks.build("small", frames=practice.window, size=practice.size, seed=practice.seed)
     finetuning.channels_last(model)
@@ -154,7 +157,7 @@ def train(
         "optimizer": optimizer,
         "schedule": schedule,
     }
-    first = _resume(state, run)
+    first = _resume(state, run, practice)
     progress = tqdm(range(first, practice.epochs), desc="pre-training", mininterval=1)
     for epoch in progress:
         rng = np.random.default_rng([practice.seed, 1, epoch])
@@ -163,17 +166,19 @@ def train(
         progress.set_postfix(losses)
         if state is not None:
             with store.atomic(state) as temporary:
-                torch.save(
-                    {name: part.state_dict() for name, part in run.items()} | {"epoch": epoch + 1},
-                    temporary,
-                )
+                parts = {name: part.state_dict() for name, part in run.items()}
+                facts = {"epoch": epoch + 1, "practice": asdict(practice)}
+                torch.save(parts | facts, temporary)
     return model.eval(), readouts
 
 
-def _resume(state: Path | None, run: dict[str, Any]) -> int:
+def _resume(state: Path | None, run: dict[str, Any], practice: Practice) -> int:
     if state is None or not state.is_file():
         return 0
     saved = torch.load(state, weights_only=True)
+    if saved.get("practice") != asdict(practice):
+        log.info("%s is of other settings; the training begins anew", state)
+        return 0
     for name, part in run.items():
         part.load_state_dict(saved[name])
     return int(saved["epoch"])

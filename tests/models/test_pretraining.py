@@ -90,8 +90,12 @@ def test_pretrain_writes_a_checkpoint_and_goes_on(folder, tmp_path) -> None:
         with pytest.raises(KeyboardInterrupt):
             pretraining.train(data, two, state=state)
     resumed, _ = pretraining.train(data, two, state=state)
-    for one, other in zip(whole.parameters(), resumed.parameters()):
+    # What other settings left behind is no start.
+    pretraining.train(data, TINY, state=tmp_path / "other.pt")
+    again, _ = pretraining.train(data, two, state=tmp_path / "other.pt")
+    for one, other, third in zip(*(net.parameters() for net in (whole, resumed, again))):
         torch.testing.assert_close(one, other)
+        torch.testing.assert_close(one, third)
     path = pretraining.pretrain(tmp_path / "made.safetensors", practice=TINY, folder=folder)
     model, recipe = models.load(path)
     assert model.description["model"] == "small"
