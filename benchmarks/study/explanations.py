@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from expresso_lib import faithfulness, models, store
-from expresso_lib.attribution import explanation
+from expresso_lib.attribution import cohorts, explanation
 from expresso_lib.faces import anatomy
-from expresso_lib.faithfulness import decomposition, metrics, trials
+from expresso_lib.faithfulness import decomposition, headset, metrics, trials
 from expresso_lib.models import experiments
 
 from . import scores
@@ -26,6 +27,7 @@ DEALS = 4
 # Left and right are planted alike, so the right side stands for both.
 REGIONS = ("right_eyebrow", "right_eye", "nose", "mouth")
 POOLED = ("pooled", "pooled_all", "all")
+HEADSETS = 24  # people of an audit, as in chapter 7
 
 
 def fold_models(
@@ -98,7 +100,15 @@ def _regions_of(design: scores.Design, variant: str, seed: int) -> pd.DataFrame:
             recipe, experiments.dealt(study, number), out / "dealt" / f"models-{number}"
         )
         chance.append(
-            _explained(design, first, study, recipe, owner, out / "dealt" / f"explained-{number}")
+            _explained(
+                design,
+                first,
+                study,
+                recipe,
+                owner,
+                out / "dealt" / f"explained-{number}",
+                step=cohorts.WHOLE,
+            )
         )
     part = explanation.parts_of_r(table, study.participants).groupby("region")["value"].mean()
     found = pd.DataFrame(
@@ -135,6 +145,7 @@ def _explained(
     recipe: models.Recipe,
     owner: dict[str, Path],
     out: Path,
+    step: int = 0,
 ) -> pd.DataFrame:
     """Table ``attribution_regions`` of some recordings under the models of their participants."""
     items = [
@@ -143,6 +154,7 @@ def _explained(
             study.archives[recipe.input][name],
             owner[who],
             length=recipe.frames,
+            step=step,
             channels=[list(CHANNEL)],
         )
         for who, name in zip(recordings["participant"], recordings["recording"])
@@ -173,53 +185,64 @@ def faithfulness_table(design: scores.Design, seeds: Sequence[int]) -> pd.DataFr
     Returns
     -------
     DataFrame
-        seed, model (variant that it was trained on), cohort (variant that it explains), method,
-        baseline, factor, metric, support, estimate, ci_low, ci_high, n_participants, n_clips.
-        Pooled metrics of every explanation and control; per factor the
-        own-neutral channel's fidelity and ``effect_sd``,
-        how much the model uses the factor (sd of its effect, points). On headset recordings
-        ``artefact_points`` (said, mean) and ``artefact_effect`` (true, mean), of the model
-        trained with headsets and of the one without.
+        seed, model, method, baseline, factor, metric, support, estimate, ci_low, ci_high,
+        n_participants, n_clips. Pooled metrics of every explanation and control; per factor the
+        own-neutral channel's fidelity and ``effect_sd``, how much the model uses the factor (sd of
+        its effect, points). Factor ``headset``: points of `headset.points`, of the model as it is
+        and of one that was taught with headsets; baseline ``effect`` is the truth.
     """
     parts = []
     for seed in seeds:
-        rows = trial_rows(design, "default", "default", seed)
-        parts.append(judged(rows).assign(seed=str(seed), model="default", cohort="default"))
-        for trained in ("headset", "default"):
-            rows = trial_rows(design, trained, "headset", seed)
-            parts.append(_artefact(rows).assign(seed=str(seed), model=trained, cohort="headset"))
-    keys = ["seed", "model", "cohort", "method", "baseline", "factor", "metric", "support"]
+        study, recipe, owner = fold_models(design, "default", seed)
+        rows = trial_rows(design, study, recipe, owner, seed)
+        parts.append(judged(rows).assign(seed=str(seed), model="default"))
+        checkpoint = owner[min(owner)]
+        parts.append(headset_points(design, recipe, checkpoint, seed).assign(seed=str(seed)))
+    keys = ["seed", "model", "method", "baseline", "factor", "metric", "support"]
     return pd.concat(parts, ignore_index=True)[[*keys, *metrics.ENDS, *metrics.COUNTS]]
 
 
-def trial_rows(design: scores.Design, trained: str, shown: str, seed: int) -> pd.DataFrame:
-    """Trials of one variant's recordings under the models of another (or the same)."""
-    study, recipe, owner = fold_models(design, trained, seed)
-    study = study if shown == trained else design.study(shown, seed)
-    recordings = study.recordings
-    if shown == "headset":
-        recordings = recordings[recordings["headset"]]
+def trial_rows(
+    design: scores.Design,
+    study: experiments.Study,
+    recipe: models.Recipe,
+    owner: dict[str, Path],
+    seed: int,
+) -> pd.DataFrame:
+    """The trials of chapter 7 in a cohort of the study."""
     items = trials.items(
-        recordings,
+        study.recordings,
         next(iter(study.archives[recipe.input].values())).parent,
         owner,
         length=recipe.frames,
-        cohort=design.shape.arguments(shown, seed),
+        cohort=design.shape.arguments(recipe.variant, seed),
         full_size=design.shape.render_size,
         most=design.clips,
-        closer=design.clips if shown == trained else 0,
         randomised=1,
         depths=[-1],
     )
-    done = store.map(
-        trials.trial_item,
-        items,
-        suffix=".parquet",
-        executor=design.executor,
-        out=design.folder(shown, seed) / f"trials-{trained}",
-        describe=f"trials s{seed}, {trained} on {shown}",
-    )
-    return trials.read(done)
+    out = design.folder(recipe.variant, seed) / "trials"
+    return trials.read(_done(design, trials.trial_item, items, out, ".parquet"))
+
+
+def headset_points(
+    design: scores.Design, recipe: models.Recipe, checkpoint: Path, seed: int
+) -> pd.DataFrame:
+    """The audit of chapter 7 on other people with headsets."""
+    shape, out = design.shape, design.folder("headset", seed)
+    people = headset.items(participants=min(HEADSETS, shape.participants), length=recipe.frames,
+                           side=shape.size, rate=shape.rate, seed=seed)  # fmt: skip
+    clips = _done(design, headset.render, people, out / "pairs", ".npz")
+    audits = headset.audits(checkpoint, clips)
+    rows = trials.read(_done(design, headset.audit, audits, out / "audit", ".parquet"))
+    found = headset.points(rows, draws=design.draws).reset_index()
+    found = found.rename(columns={"points": "estimate", "channel": "baseline"})
+    return found.assign(method="DeepLift", factor="headset", metric="points", support="changed")
+
+
+def _done(design: scores.Design, work: Any, items: Any, out: Path, suffix: str) -> Any:
+    return store.map(work, items, out=out, suffix=suffix, executor=design.executor,
+                     describe=f"{out.parent.name} {out.name}")  # fmt: skip
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
@@ -235,18 +258,3 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
     # A control that says nothing, or always the same, has no correlation: no row.
     kept = table[(table["factor"].isin(POOLED) | own) & table["estimate"].notna()]
     return pd.concat([kept, spread], ignore_index=True)
-
-
-def _artefact(rows: pd.DataFrame) -> pd.DataFrame:
-    found = rows[
-        (rows["metric"] == "evidence")
-        & (rows["factor"] == "headset")
-        & (rows["support"] == "changed")
-        & rows["method"].isin(["DeepLift", "amount"])
-    ]
-    said = found.assign(value=found["said"], metric="artefact_points")
-    said = said[said["method"] == "DeepLift"]
-    true = found[found["method"] == "amount"]
-    true = true.assign(value=true["effect"], metric="artefact_effect", method="model")
-    keys = ["method", "baseline", "factor", "metric", "support"]
-    return metrics.means(pd.concat([said, true], ignore_index=True), keys)

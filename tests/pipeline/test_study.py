@@ -229,8 +229,11 @@ def test_explanations_are_of_models_that_have_not_seen_the_participant(plan) -> 
     for first, column in (("densest", "enrichment"), ("learnt", "beyond")):
         assert table[first].eq(table.loc[table[column].idxmax(), "region"]).all()
     assert table["follows_r"].abs().between(0, 1).all()
-    rows = explanations.trial_rows(plan, "default", "default", 1)
-    judged = explanations.judged(rows)
+    judged = explanations.faithfulness_table(plan, [1])
+    headset = judged[judged["factor"] == "headset"]
+    assert set(headset["baseline"]) == {"effect", "added", "own_neutral", "blur", "zero"}
+    assert headset["estimate"].notna().all()
+    judged = judged[judged["factor"] != "headset"]
     fidelity = judged[judged["metric"] == "interventional_fidelity"]
     assert set(fidelity["support"]) == {"changed", "region"}
     assert {"painted", "share"} <= set(fidelity["method"])
