@@ -150,7 +150,7 @@ def hypothesis(
         Of the family-wise p.
     """
     sign = rows["sign"].map({"positive": " (+)", "negative": " (−)"}).fillna("")
-    speech = np.where(rows["speech"].eq(True), " †", "")
+    speech = np.where(rows["speech"] != "", " †", "")
     named = rows["au"].where(rows["au"] != "", rows["region"])
     return forest(
         rows.assign(

@@ -90,16 +90,21 @@ def test_forest_without_numbers_is_a_sentence(table, rows):
 
 
 def test_hypothesis_fills_what_survives_the_family():
-    """The planted coupling is filled and beyond the margin, nearly all others are open."""
+    """The planted coupling is filled and beyond the margin, nearly all others are open.
+
+    What speech may explain has its dagger.
+    """
     tables = simulate_tables(participants=24, recordings=1, coupling={"AU12": 0.6})
     windows = statistics.window_couplings(tables.attribution_frames, tables.action_units, window=32)
-    rows = statistics.results(statistics.h1_coupling(windows))
+    speech = pd.DataFrame({"au": ["AU26"], "flag": ["not separable from speech"]})
+    rows = statistics.results(statistics.h1_coupling(windows), speech=speech)
     figure = plots.hypothesis(rows, unit="mean z", margin=0.1)
     found = marks(figure.axes[0])
     filled = {y for (x, y), line in found.items() if line.get_markerfacecolor() != style.PAPER}
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names.index("AU12 lip corner puller") in filled
     assert len(filled) <= 3
+    assert [name for name in names if "†" in name] == ["AU26 jaw drop †"]
 
 
 def test_calibration_shows_negative_predictions():
