@@ -64,10 +64,15 @@ class Reader:
         people = cohort.Cohort.load(run_folder / "data" / "cohort")
         return cls(model.eval(), recipe, people, own, (found["mae"], found["null_mae"]))
 
+    def name(self, path: Path) -> str:
+        """The cohort's name of a recording of it, which need not be the file's; else empty."""
+        rows = self.cohort.recordings[["path", "recording"]].astype(str)
+        known = {Path(file).resolve(): name for file, name in rows.itertuples(index=False)}
+        return known.get(path.resolve(), "")
+
     def outside(self, path: Path) -> str:
         """Say why a recording is not of the training domain; empty if it is one of its files."""
-        known = {Path(str(p)).resolve() for p in self.cohort.recordings["path"]}
-        if path.resolve() in known:
+        if self.name(path):
             return ""
         whom = "rendered faces" if self.cohort.demo else f"the recordings of {self.cohort.name}"
         return (
@@ -251,18 +256,18 @@ def units_of(
 def _case(
     path: Path, reader: Reader, explained: explanation.Explanation, units: pd.DataFrame
 ) -> report.Case:
-    outside = reader.outside(path)
+    outside, name = reader.outside(path), reader.name(path)
     interval = reader.recipe["interval"]
     # The interval is about predictions for people whom no fit has seen.
-    seen = path.stem in set(reader.predictions["recording"])
-    held_out = report.of_recording(reader.predictions, path.stem).prediction if seen else None
+    seen = name in set(reader.predictions["recording"])
+    held_out = report.of_recording(reader.predictions, name).prediction if seen else None
     return report.Case(
         recording=path.stem,
         explanation=explained,
         action_units=units,
         scale=reader.cohort.scale,
-        half_width=None if outside or not seen else float(interval["half_width"]),
-        held_out=None if outside else held_out,
+        half_width=float(interval["half_width"]) if seen else None,
+        held_out=held_out,
         level=float(interval["level"]),
         errors=reader.errors,
         outside=outside,

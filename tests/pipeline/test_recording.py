@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from expresso_lib import config, faces
+from expresso_lib import cohort, config, faces
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import mediapipe, video
 from expresso_lib.pipeline import check, recording
@@ -125,6 +125,16 @@ def test_recordings_of_one_name_are_told_apart_and_keep_their_own_tables(folder)
     assert list(rows["recording"]) == ["a_session1", "b_session1"]
     assert rows.loc["a", "au_table"].endswith("session1.csv")
     assert rows.loc["b", "au_table"] == ""
+
+
+def test_a_recording_is_known_by_its_file_not_by_the_files_name(folder):
+    """B/session1 is b_session1 of the cohort; another session1 is of no participant."""
+    people = cohort.read("folder", folder, table="scores.csv")
+    reader = recording.Reader(None, {}, people, pd.DataFrame(), (1.0, 2.0))
+    assert reader.name(folder / "b" / "session1.mp4") == "b_session1"
+    assert reader.outside(folder / "b" / "session1.mp4") == ""
+    assert reader.name(folder / "session1.mp4") == ""
+    assert "of which this recording is none" in reader.outside(folder / "session1.mp4")
 
 
 def test_a_rendered_recordings_own_landmarks_need_no_tracker():
