@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from expresso_lib import clips, config, models, store
-from expresso_lib.models import Recipe, networks
+from expresso_lib.models import Recipe, networks, own
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +93,7 @@ class Study:
     def inputs(self, recipe: Recipe) -> tuple[Path, ...]:
         """Files whose contents decide a recipe's result."""
         files = tuple(Path(path) for _, path in sorted(self.archives[recipe.input].items()))
+        files += own.source(recipe.model)
         return (*files, networks.shipped()) if recipe.weights == "facial-actions" else files
 
 

@@ -6,7 +6,10 @@ every other network: a ridge head on what its last linear layer reads, fine-tuni
 """
 
 import copy
+import importlib.util
 import pkgutil
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -60,6 +63,22 @@ def make(name: str, *, frames: int, size: int) -> tuple[Body, nn.Linear]:
         head.weight.fill_(1.0)
         head.bias.zero_()
     return Body(network), head
+
+
+def source(name: str) -> tuple[Path, ...]:
+    """The file in which the factory stands; nothing where there is none, or for a name of ours.
+
+    What is computed rests on it; what it imports or loads is not followed.
+
+    >>> [path.name for path in source("torch.nn:Identity")], source("small")
+    (['__init__.py'], ())
+    """
+    module, colon, _ = name.partition(":")
+    with suppress(ImportError, ValueError):
+        found = importlib.util.find_spec(module) if colon else None
+        path = Path(found.origin or "") if found else Path()
+        return (path,) if path.is_file() else ()
+    return ()
 
 
 def _called(name: str) -> nn.Module:

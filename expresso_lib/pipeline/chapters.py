@@ -125,12 +125,12 @@ def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> 
     Keys: ``notebook`` (its cells), ``library`` (the rooms it imports), ``packages`` (versions),
     ``assets`` (texts and weights of the library), ``parameters`` (those it declares, where it
     runs left out), ``manifest``, ``data`` (what lies in the data's folders), ``inputs`` (the
-    tables of the chapters it rests on).
+    tables of the chapters it rests on), and of a network of one's own ``network`` (its file).
     """
     path = notebook_path(chapter, root)
     names = [name for name in declared(path) if not name.startswith("run_")]
     run_folder = project.run_folder(root, parameters.run.name)
-    return {
+    facts = {
         "notebook": cells_hash(path),
         "library": library_hash(path),
         "packages": store.text_hash(store.versions()),
@@ -140,6 +140,11 @@ def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> 
         "data": data_hash(parameters.cohort),
         "inputs": store.text_hash([read_outputs(name, run_folder) for name in chapter.needs]),
     }
+    if ":" not in (model := parameters.training.model):
+        return facts
+    from expresso_lib.models import own  # torch: only where it is asked for
+
+    return facts | {"network": store.text_hash([store.file_hash(one) for one in own.source(model)])}
 
 
 def data_hash(section: config.CohortSection) -> str:

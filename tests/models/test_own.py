@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-from expresso_lib import attribution, models
-from expresso_lib.models import own
+from expresso_lib import attribution, config, models, store
+from expresso_lib.models import experiments, own
+from expresso_lib.pipeline import chapters, project
 
 
 class Plain(nn.Module):
@@ -104,6 +106,26 @@ def test_own_network_is_refused_with_one_message(function: str, words: str) -> N
     """Each fault has its own message, with what to do."""
     with pytest.raises(own.OwnNetworkError, match=words):
         models.build(f"{HERE}:{function}", frames=4, size=16)
+
+
+def test_what_rests_on_an_own_network_is_done_again_when_its_file_changes(
+    tmp_path, monkeypatch
+) -> None:
+    """Work is kept by the file's contents, and so is a chapter's freshness."""
+    file = tmp_path / "networks_of_mine.py"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    recipe, root = models.Recipe(model="networks_of_mine:plain"), project.project_root()
+    parameters = config.validate({"training": {"model": recipe.model}, "run": {"name": "none"}})
+    study = experiments.Study(
+        pd.DataFrame(), pd.DataFrame(), {"face": {}}, pd.DataFrame(), tmp_path
+    )
+    keys, marks = [], []
+    for text in ("one = 1", "two = 2"):
+        file.write_text(text)
+        keys.append(store.item_key(store.Item("features", {}, study.inputs(recipe)), ""))
+        marks.append(chapters.fingerprint(chapters.find("3"), parameters, root))
+    assert keys[0] != keys[1]
+    assert {name for name in marks[0] if marks[0][name] != marks[1][name]} == {"network"}
 
 
 def test_own_network_comes_back_from_disk(tmp_path) -> None:
