@@ -1,7 +1,7 @@
 """Who is analysed: participants, recordings, scores and bands, whatever the data set.
 
 `read` takes a data set's name and folder to a `Cohort`: two tables, the score's `ScoreScale`,
-whether faces may be shown, and a complete list of what is missing or odd (`Cohort.report`), made
+whether faces may be shown, and a complete list of what is missing or odd (`Cohort.problems`), made
 before hours of work start. One reader a module, all ending in `core.assemble`, where every row is
 checked. Nothing outside this package assumes a BDI-II: words, range and bands come from the scale.
 """

@@ -290,6 +290,13 @@ def read_table(path: str | Path) -> pd.DataFrame:
                             skipinitialspace=True)  # fmt: skip
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise CohortError(f"{found} cannot be read as CSV ({error}); save it again.") from error
+    # Of rows that are longer than the header pandas makes an index, and every column moves.
+    if not isinstance(table.index, pd.RangeIndex):
+        raise CohortError(
+            f"the rows of {found} have more cells than its first line has names (a separator at "
+            "their end, or a decimal comma in a table with commas?); save it anew with semicolons, "
+            "and name every column."
+        )
     table.columns = [str(name).strip().casefold() for name in table.columns]
     twice = table.columns[table.columns.duplicated()].tolist()
     if twice:

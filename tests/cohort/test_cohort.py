@@ -162,6 +162,14 @@ def test_read_folder_names_the_nearest_column(tmp_path, clips):
         cohort.read("folder", root)
 
 
+@pytest.mark.parametrize("row", ["ann,a.mp4,12,5", "ann,a.mp4,12,"])
+def test_read_folder_refuses_rows_that_are_longer_than_the_header(tmp_path, row):
+    """A decimal comma among commas, or a last separator: no column slips into its neighbour."""
+    (tmp_path / "scores.csv").write_text(f"participant,path,score\n{row}\n")
+    with pytest.raises(cohort.CohortError, match="more cells than its first line has names"):
+        cohort.read("folder", tmp_path)
+
+
 def test_read_folder_raises_with_the_list_when_nothing_is_left(tmp_path, clips):
     """No usable recording: the error itself carries the reasons."""
     text = "participant,path,score\nann,a.mp4,3\nbob,b.mp4,5\n"
