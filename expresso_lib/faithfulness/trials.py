@@ -87,7 +87,8 @@ def trial(
         In ``eval()``; (N, 3, T, H, W) to (N,), or (N, K) with ``output``.
     scene : Scene
     channels : sequence of (method, baseline)
-        A method that does not add up on this network is left out, with a warning.
+        A method that does not add up on this network is left out, with a warning; where all
+        are, `IncompleteModelError` says what to give instead.
     closer : bool
         Also ask *when* (stretches of time) and *where* without a renderer (regions replaced).
     randomised : int
@@ -110,11 +111,13 @@ def trial(
     rows: list[tuple] = []
     maps: dict[tuple[str, str], np.ndarray] = {}
     used: list[Sequence[str]] = []
-    for channel in channels:
+    for number, channel in enumerate(channels, 1):
         try:
             result = explain(model, scene, channel, output=output, seed=seed, **options)
         except attribution.IncompleteModelError as error:
             log.warning("left out: %s", error)
+            if number == len(channels) and not used:
+                raise
             continue
         key = ("".join([channel[0], *(f" ({word})" for word in channel[2:])]), channel[1])
         maps[key] = _map(result)

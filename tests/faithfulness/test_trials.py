@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from torch import nn
 
 from expresso_lib import attribution, clips, config, faithfulness, models, rendered, store
 from expresso_lib.faces import anatomy
@@ -112,6 +113,26 @@ def test_trials_of_a_cohort_make_the_books_table(archive, model, tmp_path):
     model_of = dict.fromkeys(plan.participants["participant"], checkpoint)
     used = trials.time_use(plan.recordings, tmp_path / "clips", model_of, length=T)
     assert used["participant"].tolist() == ["P01", "P02"]
+
+
+class Squared(nn.Module):
+    """A network with a layer that no rule of DeepLift covers."""
+
+    def forward(self, clips):
+        return (clips**2).mean(dim=(1, 2, 3, 4))
+
+
+def test_a_network_that_every_channel_refuses_is_said_so(script, archive):
+    """One message with what to use instead; with one channel that fits, the others are left out."""
+    scene = interventions.stage(
+        archive, np.arange(T), participant="P02", recording="P02_R1", script=script, shares=False,
+        **SIZES,
+    )  # fmt: skip
+    network, refused = Squared().eval(), ("DeepLift", "zero")
+    with pytest.raises(attribution.IncompleteModelError, match="Use method"):
+        faithfulness.trial(network, scene, [refused, ("DeepLift", "blur")])
+    rows = faithfulness.trial(network, scene, [refused, ("IntegratedGradients", "zero")])
+    assert set(rows.loc[rows["metric"] == "completeness", "method"]) == {"IntegratedGradients"}
 
 
 @pytest.mark.slow
