@@ -158,18 +158,21 @@ def test_networks_of_the_study_are_kept_one_by_one(tmp_path, monkeypatch) -> Non
 
 
 def test_what_predicts_fidelity_is_found_and_what_does_not_is_not() -> None:
-    """A number equal to the truth has rho 1, noise an interval around 0; too few units none."""
+    """A number equal to the truth has rho 1, noise an interval around 0; few networks none."""
     rng = np.random.default_rng(0)
     table = pd.DataFrame(
-        [{"seed": "0", "network": f"N{k}", "fidelity": value, "removal": value,
+        [{"seed": str(seed), "network": f"N{k}", "fidelity": value, "removal": value,
           "agreement": rng.normal()} | dict.fromkeys(("completeness", "randomisation"), np.nan)
          | {"stretches": -value if k < 4 else np.nan}
-         for k in range(8) for value in rng.normal(size=12)]
+         for k in range(12) for seed in range(2) for value in rng.normal(size=4)]
     )  # fmt: skip
-    found = networks.predictors(table, draws=200).set_index("number")
+    found = networks.predictors(table, draws=400).set_index("number")
     assert found.loc["removal", ["rho", "ci_low", "ci_high"]].tolist() == pytest.approx([1, 1, 1])
     assert found.loc["agreement", "ci_low"] < 0 < found.loc["agreement", "ci_high"]
     assert found.loc["stretches", "rho"] == pytest.approx(-1)
     assert np.isnan(found.loc["stretches", "ci_low"])
     assert np.isnan(found.loc["completeness", "rho"])
-    assert found.loc["removal", ["explanations", "units"]].tolist() == [96, 8]
+    assert found.loc["removal", ["explanations", "units"]].tolist() == [96, 12]
+    # The same five networks in two cohorts are five networks.
+    few = networks.predictors(table[table["network"].isin([f"N{k}" for k in range(5)])], draws=400)
+    assert few.set_index("number").loc["removal", ["ci_low", "ci_high"]].isna().all()

@@ -129,20 +129,23 @@ def predictors(table: pd.DataFrame, *, draws: int = 1000, seed: int = 0) -> pd.D
     Returns
     -------
     pd.DataFrame
-        ``number, rho`` (Spearman with ``fidelity``), ``ci_low, ci_high`` (bootstrap over networks
-        in cohorts, the independent units; NaN below 5 of them), ``explanations, units``.
+        ``number, rho`` (Spearman with ``fidelity``), ``ci_low, ci_high`` (95 % for all `NUMBERS`
+        at once, Bonferroni, by bootstrap over networks with all that was asked of each in every
+        cohort; NaN below ten of them), ``explanations, units`` (networks).
     """
     rng = np.random.default_rng(seed)
     rows = []
     for number in NUMBERS:
         part = table[[number, "fidelity", "seed", "network"]].dropna()
-        units = [one for _, one in part.groupby(["seed", "network"])]
+        # A network in another cohort is the same network: it has the same habits there.
+        units = [one for _, one in part.groupby("network")]
         drawn = [
             pd.concat([units[k] for k in rng.integers(len(units), size=len(units))])
-            for _ in range(draws if len(units) >= 5 else 0)
+            for _ in range(draws if len(units) >= models.MIN_PARTICIPANTS else 0)
         ]
         spread = [one[number].corr(one["fidelity"], method="spearman") for one in drawn]
-        low, high = np.nanquantile(spread, [0.025, 0.975]) if spread else (np.nan, np.nan)
+        tail = 0.025 / len(NUMBERS)
+        low, high = np.nanquantile(spread, [tail, 1 - tail]) if spread else (np.nan, np.nan)
         rho = part[number].corr(part["fidelity"], method="spearman")
         rows.append({"number": number, "rho": rho, "ci_low": low, "ci_high": high,
                      "explanations": len(part), "units": len(units)})  # fmt: skip

@@ -7,6 +7,7 @@ import pandas as pd
 
 from expresso_lib import statistics
 from expresso_lib.attribution import explanation
+from expresso_lib.faces import anatomy
 
 
 def parts(
@@ -29,7 +30,8 @@ def parts(
     -------
     DataFrame
         Index: region, ``f(x0)`` after them, and ``not explained`` where an explanation does not
-        add up; ``estimate, ci_low, ci_high``. The estimates add up to r.
+        add up; ``estimate, ci_low, ci_high`` and ``simultaneous_low, simultaneous_high``, which
+        hold for the regions of the face at once (Bonferroni). The estimates add up to r.
     """
     terms = explanation.parts_of_r(regions, participants).pivot(
         index="participant", columns="region", values="value"
@@ -39,11 +41,12 @@ def parts(
     score = participants.set_index("participant")["score"].loc[terms.index].astype(float)
     size = sum(((one - one.mean()) / one.std(ddof=0)) ** 2 for one in (prediction, score)) / 2 - 1
     influence = terms - size.to_numpy()[:, None] * terms.mean().to_numpy()
-    interval = statistics.mean_interval(
-        influence.to_numpy(), confidence=1 - plan.alpha, n_resamples=plan.bootstrap, seed=plan.seed
-    )
-    columns = dict(zip(("estimate", "ci_low", "ci_high"), interval))
-    found = pd.DataFrame(columns, index=terms.columns)
+    found = pd.DataFrame(index=terms.columns)
+    for name, family in (("simultaneous", len(anatomy.FEATURE_REGIONS)), ("ci", 1)):
+        found["estimate"], found[f"{name}_low"], found[f"{name}_high"] = statistics.mean_interval(
+            influence.to_numpy(), confidence=1 - plan.alpha / family,
+            n_resamples=plan.bootstrap, seed=plan.seed,
+        )  # fmt: skip
     last = [name for name in ("f(x0)", "not explained") if name in found.index]
     return found.loc[[*found.index.drop(last), *last]]
 
@@ -86,7 +89,10 @@ def beyond_chance(regions: pd.DataFrame, dealt: Sequence[pd.DataFrame]) -> pd.Da
         others = np.delete(values, number, axis=0)
         beyond[number] = values[number] - others.mean(axis=0)
         largest[number] = beyond[number] / np.maximum(others.std(axis=0, ddof=1), 1e-12)
-    # All heads are treated alike, the true one too: that is what makes the rank exact.
-    reached = (largest[1:].max(axis=1)[:, None] >= largest[0]).sum(axis=0)
+    # All heads are treated alike, the true one too: that is what makes the rank exact. A region
+    # that some head does not have is not compared, nor does it hide the others.
+    known = np.isfinite(largest).all(axis=0)
+    highest = np.where(known, largest, -np.inf)[1:].max(axis=1)
+    reached = np.where(known, (highest[:, None] >= largest[0]).sum(axis=0), np.nan)
     ends = {"estimate": beyond[0], "low": beyond[1:].min(axis=0), "high": beyond[1:].max(axis=0)}
     return pd.DataFrame(ends | {"p": (1 + reached) / (1 + len(dealt))}, index=heads[0].index)

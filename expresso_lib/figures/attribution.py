@@ -14,6 +14,7 @@ from expresso_lib import statistics
 from expresso_lib.faces import anatomy
 from expresso_lib.figures import style
 from expresso_lib.figures.statistics import forest
+from expresso_lib.statistics import prose
 
 BASELINE_TITLES = {
     "own_neutral": "own neutral frame", "blur": "blurred clip", "zero": "black (the paper's)",
@@ -344,8 +345,7 @@ def predictors(table: pd.DataFrame, found: pd.DataFrame, titles: Mapping[str, st
             axes.plot(part[row["number"]], part["fidelity"], marker, markersize=4, alpha=0.8,
                       color=style.color("model"), label=name, linestyle="none")  # fmt: skip
         axes.set_xlabel(titles[row["number"]])
-        axes.set_title(f"rho {style.number(row['rho'])} [{style.number(row['ci_low'])}, "
-                       f"{style.number(row['ci_high'])}]")  # fmt: skip
+        axes.set_title(f"rho {prose.interval(row | {'estimate': row['rho']})}")
     panels[0][0].set_ylabel("fidelity to what taking out does")
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc=style.BELOW, ncols=3)
     return figure

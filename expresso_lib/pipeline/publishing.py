@@ -30,7 +30,7 @@ import yaml
 from nbformat import NotebookNode
 from pyarrow import parquet
 
-from expresso_lib import config, store
+from expresso_lib import config, faithfulness, store
 from expresso_lib.figures import style
 from expresso_lib.pipeline import chapters, printing, project, provenance
 from expresso_lib.statistics import claims, prose
@@ -164,7 +164,12 @@ class Facts:
         scores, differences = (self.table(f"model_{name}") for name in ("scores", "differences"))
         faith = self.table("faithfulness")
         about = store.read_json(self.folder / "data" / "cohort" / "cohort.json")
-        return prose.front(scores, differences, faith, recipe, demo=about.get("demo", True))
+        control = float("nan")
+        if len(faith):
+            best = faithfulness.strongest_control(faith, "interventional_fidelity")
+            control = float(best["estimate"])
+        demo = about.get("demo", True)
+        return prose.front(scores, differences, faith, recipe, control=control, demo=demo)
 
     def bench(self, kind: str, caption: str, **where: Any) -> str:
         """Write benchmarks (`kind` "goal") or calibrations ("test"), each with its stamp.

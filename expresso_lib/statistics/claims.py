@@ -226,7 +226,7 @@ def _note(claim: Claim, shown: pd.Series, plan: Plan) -> str:
     """What limits the verdict; and what a small p that does not survive its family says."""
     p, family = (float(shown.get(k, np.nan)) for k in ("p", "p_max"))
     lead = p <= plan.alpha < family
-    lone = f"a lead: p = {p:.3f} alone, {family:.3f} in its family" if lead else ""
+    lone = f"a lead: {prose.chance(p)} alone, {prose.chance(family)} in its family" if lead else ""
     inference = str(shown.get("inference", "") or "")
     return "; ".join(filter(None, (claim.note, str(shown.get("note", "") or ""), inference, lone)))
 

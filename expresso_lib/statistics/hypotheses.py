@@ -65,9 +65,11 @@ def h1_coupling(
     -------
     DataFrame
         One row per AU, but one for AUs that are the same series (named in ``note``);
-        ``estimate`` is the mean participant z, ``ci_*`` its own 95 % interval, ``simultaneous_*``
-        hold for all AUs at once. ``rank_low, rank_high`` say between which places among the AUs
-        it lies (1: the largest z), at once for all: by the differences of all pairs.
+        ``estimate`` is the mean participant z, less the randomised models' where there are any:
+        they are the same for everybody, so the p speaks of these, not of others. ``ci_*`` is its
+        own 95 % interval, ``simultaneous_*`` hold for all AUs at once. ``rank_low, rank_high``
+        say between which places among the AUs it lies (1: the largest z), at once for all: by
+        the differences of all pairs.
     """
     z, rows = _participant_z(windows)
     rows = rows.assign(hypothesis="H1", status="confirmatory", margin=plan.margin_z)
@@ -87,13 +89,20 @@ def h1_coupling(
     models = _models(windows, z)
     test = flips(lambda table: table)
     n = np.isfinite(values).sum(axis=0)
-    rows["inference"], rows["effect_name"] = THESE if models is None else ANEW, "d"
+    rows["inference"], rows["effect_name"] = _inference(windows, anew=models is not None), "d"
     rows["effect"] = pm.t_statistic(values) / np.sqrt(np.maximum(n, 1))
     rows["rank_low"], rows["rank_high"] = _rank_limits(flips, values.shape[1], plan.alpha)
     rows["p_t"] = [_p_beside(pg.ttest, v, 0) for v in values.T]
     rows["p_wilcoxon"] = [_p_beside(pg.wilcoxon, v[v != 0]) for v in values.T]
     rows["bf10"] = [iv.bayes_factor_mean(t, k) for t, k in zip(test.statistic, n)]
     return _filled(rows, test, n, plan.margin_z)
+
+
+def _inference(windows: pd.DataFrame, *, anew: bool) -> str:
+    """What H1's p speaks of."""
+    shuffled = windows["model"].nunique() - 1 if "model" in windows else 0
+    networks = f"{shuffled} randomised network{'s' if shuffled > 1 else ''}"
+    return ANEW if anew else f"{THESE}, less {networks}" if shuffled else THESE
 
 
 def _models(windows: pd.DataFrame, z: pd.DataFrame) -> tuple[np.ndarray, np.ndarray] | None:
@@ -217,9 +226,7 @@ def _severity_family(
     people = participants.drop_duplicates("participant").set_index("participant")
     people = people.reindex(wide.index)
     values, score = wide.to_numpy(float), people["score"].to_numpy(float)
-    folds = pd.factorize(people["fold"])[0] if "fold" in people else np.zeros(len(people))
-    # Where nearly everybody has a model of their own there is nothing shared to take out.
-    folds = folds if 3 * len(np.unique(folds)) <= len(people) else None
+    folds = _shared_folds(people)
     given = pm.given_rows(score, control, folds).T
     n = np.isfinite(values).sum(axis=0)
     rho = np.array([ranks.spearman(v, score, given) for v in values.T])
@@ -249,6 +256,12 @@ def _severity_family(
     freedom = n - 2 - np.linalg.matrix_rank(given)
     rows["bf10"] = [iv.bayes_factor_rho(t, k) for t, k in zip(test.statistic, freedom)]
     return _filled(rows, test, n, plan.margin_rho)
+
+
+def _shared_folds(people: pd.DataFrame) -> np.ndarray | None:
+    """Whose model explained whom, (P,); None where next to nobody shares one."""
+    folds = pd.factorize(people["fold"])[0] if "fold" in people else np.zeros(len(people))
+    return folds if 3 * len(np.unique(folds)) <= len(people) else None
 
 
 def participant_regions(
@@ -294,8 +307,9 @@ def h3b_two_slopes(
 ) -> pd.DataFrame:
     """H3b (exploratory): is the slope of enrichment on severity different above `Plan.knot`?
 
-    Least squares with a hinge at the knot, given f(x) − f(x0) and its square; HC2 standard
-    errors with Bell–McCaffrey degrees of freedom. Enrichment is the mean over ``regions``.
+    Least squares with a hinge at the knot, given f(x) − f(x0), its square and, where
+    ``participants`` has it, the ``fold`` whose model explained them; HC2 standard errors with
+    Bell–McCaffrey degrees of freedom. Enrichment is the mean over ``regions``.
 
     Returns
     -------
@@ -305,13 +319,15 @@ def h3b_two_slopes(
         Bonferroni over all six.
     """
     wide = participant_regions(attribution_regions, rounding=plan.rounding_clip)
-    score = participants.drop_duplicates("participant").set_index("participant")["score"]
+    people = participants.drop_duplicates("participant").set_index("participant")
+    people = people.reindex(wide.index)
     parts = []
     for sign in ("positive", "negative"):
         names = [(sign, region) for region in regions if (sign, region) in wide]
         y = wide[names].mean(axis=1).to_numpy(float) if names else np.full(len(wide), np.nan)
         given = wide["given", "difference"].to_numpy(float)
-        found = two_slopes(y, score.reindex(wide.index).to_numpy(float), given, plan)
+        score = people["score"].to_numpy(float)
+        found = two_slopes(y, score, given, plan, folds=_shared_folds(people))
         parts.append(found.assign(sign=sign))
     rows = pd.concat(parts, ignore_index=True).assign(hypothesis="H3b", status="exploratory")
     rows["region"] = f"{'+'.join(regions)}: " + rows["region"]
@@ -325,19 +341,35 @@ def _left_out(attribution_regions: pd.DataFrame, wide: pd.DataFrame) -> str:
     return f"participants left out because their attribution is rounding: {count}" if count else ""
 
 
-def two_slopes(y: np.ndarray, score: np.ndarray, given: np.ndarray, plan: Plan) -> pd.DataFrame:
-    """Slopes below and above the knot and their difference, per `Plan.step` points."""
+def two_slopes(
+    y: np.ndarray,
+    score: np.ndarray,
+    given: np.ndarray,
+    plan: Plan,
+    *,
+    folds: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Slopes below and above the knot and their difference, per `Plan.step` points.
+
+    With fold effects of the size that was measured they err in 9 to 18 % at 84 participants where
+    the folds are not given, in 8 to 10 % where they are: exploratory all the same.
+    """
     usable = np.isfinite(y) & np.isfinite(score) & np.isfinite(given)
     y, score, given = y[usable], score[usable], given[usable]
     rows = pd.DataFrame({"region": ("below", "above", "difference"), "n_participants": len(y)})
     hinge = (score - plan.knot) / plan.step
     centred = scipy_stats.zscore(given) if len(y) and np.ptp(given) > 0 else given * 0
     # Enrichment bends with f(x) − f(x0); without the square the bend passes for a knee.
-    columns = (np.ones(len(y)), np.minimum(hinge, 0), np.maximum(hinge, 0), centred, centred**2)
+    columns = [np.ones(len(y)), np.minimum(hinge, 0), np.maximum(hinge, 0), centred, centred**2]
+    if folds is not None:
+        own = folds[usable]
+        columns += [(own == name).astype(float) for name in np.unique(own)[1:]]
     design = np.column_stack(columns)
-    if len(y) < 7 or np.linalg.matrix_rank(design) < 5:
+    count = design.shape[1]
+    if len(y) < count + 2 or np.linalg.matrix_rank(design) < count:
         return rows.assign(note="both sides of the knot need participants with different scores")
-    weights = np.array([[0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, -1, 1, 0, 0]], dtype=float)
+    weights = np.array([[0, 1, 0], [0, 0, 1], [0, -1, 1]], dtype=float)
+    weights = np.pad(weights, ((0, 0), (0, count - 3)))
     estimate, error, freedom = np.array([contrast(design, y, row) for row in weights]).T
     law = scipy_stats.t(freedom, estimate, error)
     p = 2 * scipy_stats.t.sf(np.abs(estimate / error), freedom)

@@ -137,8 +137,11 @@ def detectable(
     return float(optimize.brentq(reach, 0, top))
 
 
-def equivalence_power(n: int, *, kind: str = "coupling") -> float:
-    """Probability that two one-sided tests say "nothing that matters" when there is nothing.
+def equivalence_power(n: int, *, kind: str = "coupling", family: int = 1) -> float:
+    """Probability that "nothing that matters" is said when there is nothing.
+
+    One member alone by two one-sided tests at 5 %; of a ``family`` by an interval that holds for
+    all at once and lies within the margin, as the ledger judges (Bonferroni).
 
     Examples
     --------
@@ -149,4 +152,5 @@ def equivalence_power(n: int, *, kind: str = "coupling") -> float:
         wide, law = np.arctanh(MARGIN_RHO) * np.sqrt(max(n - 3, 1)), scipy_stats.norm()
     else:
         wide, law = MARGIN_Z / SPREAD_Z * np.sqrt(n), scipy_stats.t(max(n - 1, 1))
-    return float(max(2 * law.cdf(wide - law.isf(0.05)) - 1, 0))
+    level = 0.05 if family == 1 else 0.025 / family
+    return float(max(2 * law.cdf(wide - law.isf(level)) - 1, 0))

@@ -23,6 +23,8 @@ def verdict(low: float, high: float, margin: float) -> str:
     >>> [verdict(low, 0.3, 0.1) for low in (0.12, 0.02, -0.05)], verdict(-0.05, 0.06, 0.1)
     (['relevant', 'present but small', 'undecided'], 'equivalent')
     """
+    if np.isnan(margin):
+        return "undecided"
     if low > margin or high < -margin:
         return "relevant"
     if low > 0 or high < 0:

@@ -67,7 +67,7 @@ def test_all(
         anew,
         h2,
         hypotheses.h3_regions(regions, table, covariates=covariates[:2], plan=plan),
-        hypotheses.h3b_two_slopes(regions, people, plan=plan),
+        hypotheses.h3b_two_slopes(regions, table, plan=plan),
         hypotheses.h4_bands(windows, people),
         hypotheses.h5_recording(series, units, recording, window=window),
         hypotheses.gaze(series, frames, window=window, plan=plan),

@@ -44,6 +44,14 @@ def test_parts_cover_the_true_correlation_and_find_it() -> None:
     assert 0.4 < np.median(ends) < 0.7  # Fisher's is .55 wide
 
 
+def test_regions_that_are_looked_at_together_have_wider_intervals() -> None:
+    """The largest of six is found by chance oftener than one: the family's limits allow for it."""
+    plan = statistics.Plan.of(config.validate({"statistics": {"bootstrap": 300}}).statistics)
+    found = decomposition.parts(*_cohort(np.random.default_rng(1), 0.6), plan=plan).loc["mouth"]
+    assert found["simultaneous_low"] < found["ci_low"]
+    assert found["simultaneous_high"] > found["ci_high"]
+
+
 def test_parts_add_up_to_r_and_nothing_is_in_the_reference() -> None:
     """The estimates sum to Pearson's r; a constant f(x0) has part 0."""
     rows, people = _cohort(np.random.default_rng(1), 0.6)
@@ -87,6 +95,18 @@ def test_beyond_chance_finds_what_the_fit_added_and_not_what_is_dense() -> None:
     assert found.loc["left_eye", "p"] > 0.05
     with pytest.raises(ValueError, match="2 dealt heads have no spread"):
         decomposition.beyond_chance(dealt[0], dealt[1:3])
+
+
+def test_a_region_that_is_not_there_has_no_p_and_hides_no_other() -> None:
+    """Covered brows have no density: no p, and the others keep theirs."""
+    rng = np.random.default_rng(4)
+    heads = [_dense(rng, mouth=4.0), *(_dense(rng) for _ in range(10))]
+    for head in heads:
+        head.loc[head["region"].str.contains("brow"), ["area", "positive"]] = 0.0
+    found = decomposition.beyond_chance(heads[0], heads[1:])["p"]
+    assert found.isna().tolist() == ["brow" in name for name in found.index]
+    assert found["mouth"] == 1 / 11
+    assert found["nose"] > 1 / 11
 
 
 def test_beyond_chance_keeps_its_level_where_nothing_was_learned() -> None:

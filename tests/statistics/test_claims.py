@@ -145,7 +145,7 @@ def test_build_notes_a_lead_that_does_not_survive_its_family(tables):
     rows = rows.assign(simultaneous_low=-0.1, simultaneous_high=0.4)
     row = row_of({"results": rows}, "Eye attribution rises from moderate to severe.")
     assert row["verdict"] == "undecided"
-    assert "a lead: p = 0.020 alone, 0.120 in its family" in row["note"]
+    assert "a lead: p = 0.020 alone, p = 0.120 in its family" in row["note"]
 
 
 def test_build_gives_no_verdict_where_the_row_is_not_the_claim(tables):

@@ -99,7 +99,11 @@ def test_randomised_says_how_long_the_likeness_lasts(agreement):
     assert ("still agree" in said) == (every in above)
     assert ("lose it with the first" in said) == (above == [])
     if above and every not in above:
-        assert f"stay above 0.30 until {above[-1]} of {every} layers are randomised" in said
+        held = above == list(range(1, above[-1] + 1))
+        assert (
+            f"stay above 0.30 until {above[-1]} of {every} layers are randomised" in said
+        ) == held
+        assert ("rise above it again" in said) != held
     assert prose.say(agreement[-1]) in said
 
 
@@ -148,6 +152,7 @@ READING = pd.DataFrame(
         lambda: prose.randomised(UNKNOWN),
         lambda: prose.learned(REGION, 19),
         lambda: prose.carried(REGION),
+        lambda: prose.carried(REGION.assign(estimate=0.1)),
         lambda: prose.parts_sum(REGION),
         lambda: prose.shares(EMPTY),
         lambda: prose.front(EMPTY, EMPTY, EMPTY, "m"),
@@ -248,6 +253,104 @@ def test_networks_that_reach_the_bar_are_counted_and_refused_ones_named(values):
 
 def test_networks_that_nobody_asked_are_said_to_be_unmeasured():
     assert prose.by_network(pd.DataFrame()) == prose.predicted(pd.DataFrame()) == "Not measured."
+
+
+@given(st.floats(0, 1))
+def test_a_p_is_never_written_as_zero_nor_a_part_as_all(value):
+    """0.0001 is no 0, and 99.97 % is not 100."""
+    assert (prose.chance(value) == "p < 0.001") == (value < 0.0005)
+    assert "0.000" not in prose.chance(value)
+    for digits in (0, 1):
+        said = float(prose.percent(value, digits))
+        assert (said == 100) == (value == 1)
+        assert (said == 0) == (value == 0)
+
+
+@given(NUMBER, st.floats(0.001, 30), st.floats(0.001, 30))
+def test_a_limit_beside_zero_is_not_written_as_zero(estimate, below, above):
+    """Whoever reads the limits sees on which side of 0 they lie."""
+    row = line(estimate, below, above)
+    ends = prose.interval(row).partition("[")[2].rstrip("]").replace("−", "-").split(", ")
+    for said, true in zip(map(float, ends), (row.ci_low, row.ci_high)):
+        assert said == 0 if abs(true) < 0.00005 else np.sign(said) == np.sign(true)
+
+
+@given(st.floats(0.85, 0.95))
+def test_what_misses_the_bar_is_not_printed_at_the_bar(fidelity):
+    """An agreement of .897 is not 0.90 beside a bar of 0.90."""
+    keys = {"method": "DeepLift", "baseline": "own_neutral", "factor": "pooled"}
+    keys |= {"metric": "interventional_fidelity", "support": "changed"}
+    said = prose.trust(pd.DataFrame([line(fidelity, 0.1, 0.1, **keys)]), {"estimate": 0.3})
+    if fidelity < 0.8995:
+        assert "r = 0.90 [" not in said
+
+
+@given(st.floats(-1, 1), st.floats(0, 0.5), st.one_of(st.floats(-1, 1), st.just(NONE)))
+def test_the_front_page_believes_reasons_only_above_the_controls(fidelity, half, control):
+    """As chapter 7: the bar, and more than a map that never saw the model."""
+    keys = {"recipe_a": "m", "recipe_b": "null", "metric": "mae", "level": "participant"}
+    differences = pd.DataFrame([line(-2.0, 1.0, 1.0, **keys)])
+    known = {"method": "DeepLift", "baseline": "own_neutral", "factor": "pooled",
+             "metric": "interventional_fidelity", "support": "changed"}  # fmt: skip
+    table = pd.DataFrame([line(fidelity, half, half, **known)])
+    said = prose.front(EMPTY, differences, table, "m", control=control)
+    above = fidelity - half > abs(control)
+    assert ("statements about the model" in said) == (above and fidelity >= 0.9)
+    assert ("only in part" in said) == (above and fidelity < 0.9)
+    assert ("not shown to know more" in said) == (not above)
+
+
+@given(st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 1)), min_size=6, max_size=6))
+def test_every_region_shown_to_carry_severity_is_named_and_no_other(values):
+    """By the interval of the family, not by that of the largest; the largest is no finding."""
+    names = ["mouth", "nose", "left_eye", "right_eye", "left_eyebrow", "right_eyebrow"]
+    parts = pd.DataFrame([line(one, half, half, simultaneous_low=one - 1.3 * half)
+                          for one, half in values], index=names)  # fmt: skip
+    said = prose.carried(parts).partition(";")[0]
+    shown = parts["simultaneous_low"] > 0
+    assert ("No region" in said) == (not shown.any())
+    expected = prose.listed(parts.index[shown])
+    assert said == f"Shown to carry severity: {expected}" or not shown.any()
+    assert "not tested" in prose.carried(parts)
+
+
+def test_a_tie_is_neither_more_nor_less():
+    """Equal errors, still faces read like moving ones, a slope below 0, no scores that vary."""
+    scale = SimpleNamespace(low=0.0, high=63.0, bands=())
+    for frozen, word in ((20.0, "as much severity as"), (20.5, "as much"), (24.0, "more severity"),
+                         (12.0, "less severity")):  # fmt: skip
+        used = pd.DataFrame({"prediction": [20.0], "freeze": [20.0 - frozen]})
+        assert word in prose.stillness(used, scale)
+    case = {"recording": "P01_R1", "prediction": 12.5, "score": 12.5}
+    assert "the score is 12.5: just that" in prose.one_case(case)
+    bands = pd.DataFrame({"error": [1.0, -1.0]})
+    slopes = {0.9: "follow the score (", 0.5: "drawn to the middle", 0.0: "next to nothing",
+              -0.4: "run against the score", NONE: "cannot be said"}  # fmt: skip
+    for slope, words in slopes.items():
+        assert words in prose.calibrated(SimpleNamespace(slope=slope, by_band=bands))
+    used = pd.DataFrame({"points": -3.0, "ci_low": -4.0, "ci_high": -2.0}, index=["effect"])
+    assert "reacts to the headset" in prose.headset(used)
+
+
+def test_people_too_few_for_a_test_are_told_so():
+    """Below ten nothing is tested, so no size is named that would be found."""
+    assert "no test" in prose.reach(9)
+    assert "no test" not in prose.reach(10)
+
+
+def test_networks_too_few_for_an_interval_decide_nothing():
+    """Without an interval it is open whether a number predicts: not "nothing does"."""
+    row = line(0.4, NONE, NONE, number="removal", explanations=45, units=5, rho=0.4)
+    said = prose.predicted(pd.DataFrame([row]))
+    assert "is open" in said
+    assert "nothing" not in said
+
+
+def test_absence_in_a_family_is_harder_to_show_than_alone():
+    """The ledger judges by intervals of the whole family, and their power is said beside."""
+    said = prose.absence(84)
+    assert "75 % for one correlation" in said
+    assert "practically never" in said.partition("sixteen at once")[2]
 
 
 @given(st.floats(-1, 1), st.floats(0.01, 0.5))

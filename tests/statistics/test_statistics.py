@@ -23,6 +23,7 @@ from expresso_lib.statistics import (
     intervals,
     lessons,
     permutations,
+    prose,
     ranks,
     shifts,
 )
@@ -548,6 +549,28 @@ def test_h3b_estimates_equal_statsmodels_hc2(rng):
     estimate, error, freedom = hypotheses.contrast(design, y, np.array([0.0, -1, 1, 0, 0]))
     assert_allclose([estimate, error], [test.effect[0], float(np.squeeze(test.sd))], rtol=1e-6)
     assert 5 < freedom < 25
+
+
+def test_h3b_takes_out_what_belongs_to_the_fold():
+    """Where fold models differ and nobody within a fold does, there is no slope."""
+    rng, fold = np.random.default_rng(3), np.arange(60) % 3
+    score = 20 * fold + rng.uniform(-5, 5, 60) + 2
+    y, control = 2.0 * fold + rng.normal(0, 0.1, 60), rng.normal(size=60)
+    known, blind = (hypotheses.two_slopes(y, score, control, QUICK, folds=one).set_index("region")
+                    for one in (fold, None))  # fmt: skip
+    assert blind.loc["above", "p"] < 0.001
+    assert known.loc["above", "p"] > 0.05
+    assert known["ci_low"].notna().all()
+
+
+def test_h1_says_which_randomised_networks_it_speaks_of():
+    """They are the same for everybody, so what is found is found against these."""
+    data = simulate_tables(participants=10, recordings=1, frames=64, random_models=2)
+    windows = statistics.window_couplings(data.attribution_frames, data.action_units, window=64)
+    found = statistics.h1_coupling(windows, plan=QUICK)
+    assert found["inference"].eq("conditional on these models, less 2 randomised networks").all()
+    said = prose.coupled(found, 0.05)
+    assert "of these models, less that with 2 randomised networks, once" in said
 
 
 def test_h3b_sees_a_knee(rng):
