@@ -82,7 +82,8 @@ def speech(path: str | Path) -> Speech:
         Where a line is none, times do not increase, or nothing is said.
     """
     words, before = [], 0
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+    text = Path(path).read_text(encoding="utf-8", errors="replace")
+    for number, line in enumerate(text.splitlines(), 1):
         parts = line.split()
         if not parts:
             continue

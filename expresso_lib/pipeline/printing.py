@@ -24,6 +24,10 @@ class NoBrowser(FileNotFoundError):
     """No Chromium was found on this machine."""
 
 
+class PrintFailed(OSError):
+    """Chromium wrote no PDF; the message holds what it said."""
+
+
 def browser() -> str:
     """Return the Chromium of this machine.
 
@@ -55,20 +59,25 @@ def write_pdf(pages: Path, target: Path) -> Path:
     ------
     NoBrowser
         If there is no Chromium.
-    RuntimeError
-        If Chromium writes nothing, with what it said.
+    PrintFailed
+        If Chromium writes nothing, or takes longer than `PATIENCE`.
     """
     program, whole = browser(), pages / "whole.html"
     store.write_text(whole, in_one(pages))
     with tempfile.TemporaryDirectory() as profile, store.atomic(target) as temporary:
-        done = subprocess.run(
-            [program, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
-             "--no-pdf-header-footer", "--virtual-time-budget=20000",
-             f"--print-to-pdf={temporary}", whole.as_uri()],
-            capture_output=True, text=True, check=False, timeout=PATIENCE,
-        )  # fmt: skip
+        try:
+            done = subprocess.run(
+                [program, "--headless", "--no-sandbox", "--disable-gpu",
+                 f"--user-data-dir={profile}", "--no-pdf-header-footer",
+                 "--virtual-time-budget=20000", f"--print-to-pdf={temporary}", whole.as_uri()],
+                capture_output=True, text=True, check=False, timeout=PATIENCE,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise PrintFailed(
+                f"Chromium had not printed {whole} after {PATIENCE} s; print it from a browser."
+            ) from error
         if not temporary.is_file() or not temporary.stat().st_size:
-            raise RuntimeError(f"Chromium printed nothing; it said: {done.stderr[-500:]}")
+            raise PrintFailed(f"Chromium printed nothing; it said: {done.stderr[-500:]}")
     whole.unlink()
     return target
 

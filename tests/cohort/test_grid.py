@@ -59,11 +59,12 @@ def test_every_clip_is_a_recording_of_its_speaker(folder):
         ("0 49000 sil\n", "no word"),
         ("10000 90000 bin\n", "of another clip"),
         ("", "no word"),
+        ("0 1\xff0 sil\n", "line 1"),  # no UTF-8
     ],
 )
 def test_a_bad_alignment_leaves_its_clip_out_by_name(folder, text, message):
     """The report names the recording and what is wrong; the others are read."""
-    (folder / "alignments/s2/bbaf2n.align").write_text(text)
+    (folder / "alignments/s2/bbaf2n.align").write_text(text, encoding="latin-1")
     read = cohort.read("grid", folder)
     assert len(read.recordings) == 5
     row = read.problems[read.problems["item"] == "s2_bbaf2n"].iloc[0]

@@ -41,6 +41,21 @@ def test_solutions_come_last_and_folds_are_open(pages):
     assert "dropdown" not in text
 
 
+def test_a_browser_that_prints_nothing_or_never_ends_is_said_so(pages, tmp_path, monkeypatch):
+    """A mistake of the machine, in one message that says what it said."""
+    program = tmp_path / "chromium"
+    program.write_text('#!/bin/sh\nif [ -n "$SLOW" ]; then exec sleep 9; fi\necho no room >&2\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    with pytest.raises(printing.PrintFailed, match="it said: no room"):
+        printing.write_pdf(pages, tmp_path / "book.pdf")
+    monkeypatch.setenv("SLOW", "yes")
+    monkeypatch.setattr(printing, "PATIENCE", 0.2)
+    with pytest.raises(printing.PrintFailed, match="had not printed"):
+        printing.write_pdf(pages, tmp_path / "book.pdf")
+    assert not (tmp_path / "book.pdf").exists()
+
+
 def test_slides_hold_the_figures_of_the_run(tmp_path):
     """A rule starts a slide; a figure is taken in, or said to be missing."""
     source, out = tmp_path / "pages" / "html", tmp_path / "html"
