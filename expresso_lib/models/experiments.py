@@ -44,6 +44,19 @@ def _archive(path: Path) -> clips.ClipArchive:
     return clips.ClipArchive.load(path)
 
 
+@lru_cache(maxsize=8)
+def _cut(
+    files: tuple[tuple[str, str, Path, int], ...], length: int, step: int, dilation: int
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """`clips.cut`, once for all the fits that share it: it reads every archive.
+
+    A file's time of change is part of what is asked.
+    """
+    recordings = pd.DataFrame([one[:2] for one in files], columns=["participant", "recording"])
+    archives = {recording: path for _, recording, path, _ in files}
+    return clips.cut(recordings, archives, length=length, step=step, dilation=dilation)
+
+
 @dataclass(frozen=True, eq=False)
 class Study:
     """What every recipe of a grid shares: who, which files, which folds."""
@@ -62,11 +75,15 @@ class Study:
     def clip_set(self, recipe: Recipe) -> ClipSet:
         """The clips a recipe is fed."""
         archives = self.archives[recipe.input]
-        shape = {"step": self.step, "dilation": self.dilation}
         ordered = self.recordings.sort_values(["participant", "recording"])
-        table, windows = clips.cut(ordered, archives, length=recipe.frames, **shape)
-        table["score"] = table["recording"].map(self.scores())
-        return ClipSet(table, windows, dict(archives))
+        files = tuple(
+            (str(row.participant), str(row.recording), archives[row.recording],
+             archives[row.recording].stat().st_mtime_ns)
+            for row in ordered.itertuples()
+        )  # fmt: skip
+        table, windows = _cut(files, recipe.frames, self.step, self.dilation)
+        score = table["recording"].map(self.scores())
+        return ClipSet(table.assign(score=score), windows, dict(archives))
 
     def cutting(self) -> dict[str, Any]:
         """What decides the clips beside the archives, their order included."""
