@@ -536,6 +536,19 @@ def shares(table: Any) -> str:
         average, because three factors and more also act together.""")
 
 
+def slopes(table: Any) -> str:
+    """Say how many points are said per point of effect, by the truth and by the explanation."""
+    truth, said = (
+        _fidelity(table, baseline, method=method, metric="interventional_slope")
+        for method, baseline in (("painted", "none"), ("DeepLift", "own_neutral"))
+    )
+    if not np.isfinite([truth["estimate"], said["estimate"]]).all():
+        return "Points per point of effect were not measured in this run."
+    return flat(f"""Where factors share pixels, a map that tells the truth says
+        {interval(truth)} points per point of effect; DeepLift with the own neutral frame says
+        {interval(said)}.""")
+
+
 def randomised(cascade: Any, *, bar: float = 0.3) -> str:
     """Say how many layers must be randomised before the signed map loses its likeness.
 

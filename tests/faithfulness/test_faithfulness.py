@@ -178,6 +178,16 @@ def test_the_papers_reference_and_a_method_without_points_are_found_out(table):
     assert (verdicts["people"] == PEOPLE).all()
 
 
+@pytest.mark.parametrize(("truth", "answer"), [(1.0, "yes"), (0.6, "no"), (1.2, "yes")])
+def test_points_are_held_against_those_of_the_truth(table, truth, answer):
+    """Where overlap shrinks the truth's own slope, a slope of 1 says too much."""
+    slope = table["metric"] == "interventional_slope"
+    painted = slope & (table["method"] == controls.TRUTH[0])
+    parted = table.assign(estimate=table["estimate"].mask(painted, truth))
+    verdicts = faithfulness.trust_table(parted).set_index(["method", "reference"])
+    assert verdicts.loc[("DeepLift", "own neutral"), "what taking it out does"] == answer
+
+
 def test_no_interval_and_no_verdict_from_fewer_than_ten(rows):
     """Nine people: estimates stay, intervals and answers are withheld."""
     few = rows[rows["participant"].isin([f"P{i:02d}" for i in range(9)])]

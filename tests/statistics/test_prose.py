@@ -169,6 +169,7 @@ READING = pd.DataFrame(
         lambda: prose.real_removals(EMPTY.assign(kind="", channel="")),
         lambda: prose.null_tests([]),
         lambda: prose.draws([]),
+        lambda: prose.slopes(EMPTY),
         lambda: prose.lost([]),
         lambda: prose.lost(READING.assign(read=np.nan)),
     ],
