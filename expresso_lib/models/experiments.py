@@ -159,10 +159,13 @@ def study_of(
     parameters : config.Parameters
         Sections ``clips`` and ``training``.
     """
+    # An earlier run of other people may have left archives here.
+    named = [f"{name}.npz" for name in sorted(recordings["recording"])]
     archives = {
-        kind: {path.stem: path for path in sorted((folder / f"clips_{kind}").glob("*.npz"))}
+        kind: {path.stem: path for path in map((folder / f"clips_{kind}").joinpath, named)
+               if path.is_file()}
         for kind in networks.INPUTS
-    }
+    }  # fmt: skip
     kept = recordings[recordings["recording"].isin(list(archives["face"]))].reset_index(drop=True)
     known = participants["participant"].isin(kept["participant"])
     people = participants[known].reset_index(drop=True)
@@ -324,11 +327,13 @@ def tuned(
     items = [
         store.Item(f"without_{store.text_hash(names)[:12]}", shared | {"unseen": names}, inputs,
                    (recipe, study))
-        for names in map(sorted, unseen)
+        for names in map(sorted, dict.fromkeys(unseen))
     ]  # fmt: skip
     options = {"executor": executor, "suffix": ".safetensors", "describe": "fine-tuning"}
     done = store.map(tune, items, out=study.folder.parent / "tuned" / recipe.name, **options)
-    return [outcome.path for outcome in done]
+    # Folds of one person each are the same in every repeat: one network serves them all.
+    made = {frozenset(one.item.recipe["unseen"]): one.path for one in done}
+    return [made[names] for names in unseen]
 
 
 def tune(item: store.Item, path: Path) -> None:

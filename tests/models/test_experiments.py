@@ -156,6 +156,23 @@ def test_another_fit_does_not_go_on_from_a_killed_one(study, tmp_path, monkeypat
     assert not list(tmp_path.rglob("*.state"))
 
 
+def test_people_left_out_together_twice_have_one_network(study, tmp_path) -> None:
+    """As in repeats of folds that hold one person each: the same file, made once."""
+    here = replace(study, folder=tmp_path / "features")
+    one, other = frozenset({"P00", "P01"}), frozenset({"P06"})
+    paths = experiments.tuned(TUNED, here, [one, other, one])
+    assert paths[0] == paths[2] != paths[1]
+
+
+def test_archives_of_an_earlier_cohort_take_no_part(study, run_folder) -> None:
+    """Fewer people in the same folder: what was cut of the others is not read, nor part of keys."""
+    few = study.participants.tail(6), study.recordings[study.recordings["participant"] > "P01"]
+    parameters = config.validate({"clips": {"size": SIZE, "frames": 6}, "training": {"folds": 2}})
+    found = experiments.study_of(*few, run_folder, parameters)
+    assert {*found.archives["face"]} == {*few[1]["recording"]}
+    assert len(found.inputs(RECIPE)) == len(few[1])
+
+
 def test_final_model_keeps_domain_and_interval(study, run_folder, predictions) -> None:
     """The checkpoint says what it was trained on and how wrong it is about somebody new."""
     path = experiments.final_model(
