@@ -180,6 +180,8 @@ def default_recipe(parameters: config.Parameters) -> Recipe:
     names = ("model", "weights", "seed", "fit", "folds", "repeats")
     wanted = {name: getattr(parameters.training, name) for name in names}
     shape = {name: getattr(parameters.clips, name) for name in ("input", "frames")}
+    if ":" in wanted["model"]:
+        wanted["weights"] = "own"  # a network of one's own brings its weights
     who = parameters.cohort
     return Recipe(**wanted, **shape, cohort=who.source, variant=who.variant)
 
@@ -189,18 +191,21 @@ def grid(default: Recipe, *, full: bool, longest: int | None = None) -> list[Rec
 
     Cheap cells (frozen trunk, ridge head) and one fine-tuned network answer its questions in
     minutes. ``full`` adds the last block alone, the network trained from scratch, other seeds.
-    Clips that are longer than ``longest`` (frames, `Study.longest`) are not tried.
+    Clips that are longer than ``longest`` (frames, `Study.longest`) are not tried. A network of
+    one's own is taken as it comes: with its weights, and for the one length it may be made for.
     """
+    given = default.weights == "own"
     cells = [default, image_recipe(default)]
     if default.model == "small":
         cells += [replace(default, model="small_image_sd")]
-    cells += [unweighted(default)]
-    lengths = [frames for frames in (16, 32, 64) if longest is None or frames <= longest]
-    cells += [replace(default, frames=frames) for frames in lengths]
+    if not given:
+        lengths = [frames for frames in (16, 32, 64) if longest is None or frames <= longest]
+        cells += [unweighted(default), *(replace(default, frames=frames) for frames in lengths)]
     cells += [replace(default, input=kind) for kind in networks.INPUTS]
     cells += [replace(default, fit="ridge"), replace(default, fit="all")]
     if full:
-        cells += [replace(default, fit="last"), replace(default, weights="none", fit="all")]
+        cells += [replace(default, fit="last")]
+        cells += [] if given else [replace(unweighted(default), fit="all")]
         cells += [replace(default, seed=default.seed + extra) for extra in (1, 2)]
     return list(dict.fromkeys(cells))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 import torch
@@ -126,6 +128,21 @@ def test_what_rests_on_an_own_network_is_done_again_when_its_file_changes(
         marks.append(chapters.fingerprint(chapters.find("3"), parameters, root))
     assert keys[0] != keys[1]
     assert {name for name in marks[0] if marks[0][name] != marks[1][name]} == {"network"}
+
+
+def test_own_network_is_tried_with_its_weights_and_at_its_length_only() -> None:
+    """Of an own network nothing is called random, and none is asked for clips it cannot take."""
+    parameters = config.validate({"training": {"model": f"{HERE}:plain"}, "clips": {"frames": 8}})
+    default = experiments.default_recipe(parameters)
+    assert default.weights == "own"
+    own = [one for one in experiments.grid(default, full=True) if one.model == default.model]
+    assert {(one.weights, one.frames) for one in own} == {("own", 8)}
+    assert {one.fit for one in own} == {"ridge", "last", "all"}
+    study = experiments.Study(
+        pd.DataFrame(), pd.DataFrame(), {"face": {}}, pd.DataFrame(), Path("x"), size=16
+    )
+    assert study.model(default).description["weights"] == "own"
+    assert len(study.inputs(default)) == 1  # this file; not the weights that ship
 
 
 def test_own_network_comes_back_from_disk(tmp_path) -> None:
