@@ -64,7 +64,8 @@ class CohortSection(Section):
     recordings: int = param(2, "recordings per participant to render", ge=1, le=99)
     seconds: float = param(10.0, "s; length of a rendered recording", gt=0, le=3600)
     fps: float = param(25.0, "frames/s of a rendered recording", ge=5, le=120)
-    size: int = param(160, "px; side of a rendered picture", ge=48, le=512)
+    # H.264 needs even sides.
+    size: int = param(160, "px; side of a rendered picture", ge=48, le=512, multiple_of=2)
     seed: int = param(0, "seed of the rendered cohort", ge=0)
     variant: str = param(
         "default",

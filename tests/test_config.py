@@ -35,6 +35,7 @@ def test_load_profile_reads_every_profile(path):
         ("attribution.baselines=[blur, blue]", r"attribution.baselines = 'blue'"),
         ("attribution.baselines=[own_neutral, blur]", "zero cannot be left out"),
         ("cohort.size=64", "outer eye corners 18 px apart, and faces.min_eye_distance = 20"),
+        ("cohort.size=97", "cohort.size = 97: input should be a multiple of 2"),
         ("statistics.window=4096", "recordings of 125 frames; .* a quarter of statistics.window"),
         ("faces.tracker=tables", "beside rendered recordings lie no tables"),
         ("run.name=a/b", "[A-Za-z0-9]"),  # a pattern in its own letters
