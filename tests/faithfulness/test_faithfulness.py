@@ -347,3 +347,26 @@ def test_a_method_that_does_not_add_up_is_left_out_with_a_warning(scenes, caplog
     assert set(rows.loc[rows["baseline"] == "zero", "method"]) == {"IntegratedGradients"}
     with pytest.raises(attribution.ModelError, match="eval"):
         faithfulness.trial(Product(), scenes[0], channels)
+
+
+def test_an_interval_of_ten_people_covers():
+    """Plain percentiles of ten people hold the mean in nine of ten."""
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(300):
+        rows = pd.DataFrame({"participant": [f"P{i}" for i in range(10)], "clip": range(10),
+                             "metric": "m", "value": rng.normal(size=10)})  # fmt: skip
+        found = metrics.means(rows, ["metric"], draws=400).iloc[0]
+        hits += found["ci_low"] <= 0 <= found["ci_high"]
+    assert hits / 300 > 0.92
+
+
+def test_a_sign_counts_those_who_were_asked_for_one(rows):
+    """Where the effects of nine people are large enough, nobody gets an interval of the sign."""
+    few = rows.copy()
+    names = sorted(few["participant"].unique())[:9]
+    told = (few["metric"] == "evidence") & ~few["participant"].isin(names)
+    few.loc[told, "effect"] *= 1e-9
+    found = faithfulness.table(few, draws=100).query("metric == 'sign' and factor == 'pooled'")
+    assert found["n_participants"].max() == 9
+    # Of randomised networks the lowest and the highest stand there.
+    assert found.loc[found["method"] != "randomised", "ci_low"].isna().all()
