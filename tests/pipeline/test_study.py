@@ -125,6 +125,13 @@ def test_difference_table_compares_the_same_repeats(predicted) -> None:
     assert found["ci_low"] < found["estimate"] < found["ci_high"]
 
 
+def test_no_correlation_is_compared_with_the_null_models(predicted) -> None:
+    """Its r is an accident of the folds: errors are compared, correlations are not."""
+    table = scores.difference_table(predicted, DEFAULT, draws=50).groupby("recipe_b")["metric"]
+    assert set(table.get_group("null")) == {"mae", "rmse"}
+    assert set(table.get_group(OTHER)) == set(scores.METRICS)
+
+
 def test_permuted_scores_stay_in_their_folds() -> None:
     """``within folds`` keeps every fold's scores; ``anew`` deals folds that fit the new bands."""
     own = pd.DataFrame(
