@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torchvision.models import get_model_builder
@@ -348,7 +348,7 @@ def load(path: Path | str) -> tuple[VideoRegressor, dict[str, Any]]:
         The file is not one of ours, or its weights do not fit the network it names.
     """
     state, metadata = _read(Path(path))
-    if "model" not in metadata:
+    if not {"model", "recipe"} <= set(metadata):
         raise ValueError(f"{path} does not say which model it holds; write it with models.save.")
     description = json.loads(metadata["model"])
     model = _own(description) if ":" in description["model"] else _assemble(description, seed=0)
@@ -359,6 +359,11 @@ def load(path: Path | str) -> tuple[VideoRegressor, dict[str, Any]]:
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if not path.is_file():
         raise ValueError(f"no checkpoint at {path}; train one first (chapter 3).")
-    with safe_open(path, framework="pt") as file:
-        names = list(file.keys())
-        return {name: file.get_tensor(name).float() for name in names}, file.metadata() or {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = list(file.keys())
+            return {name: file.get_tensor(name).float() for name in names}, file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is no whole checkpoint ({error}); copy it again, or make it again (chapter 3)."
+        ) from error
