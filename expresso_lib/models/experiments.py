@@ -35,12 +35,13 @@ class ClipSet:
         return len(self.table)
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        archive = _archive(self.archives[self.table["recording"].iat[index]])
+        path = self.archives[self.table["recording"].iat[index]]
+        archive = _archive(path, path.stat().st_mtime_ns)
         return torch.from_numpy(clips.stack(archive, self.windows[index][None])[0])
 
 
 @lru_cache(maxsize=4)
-def _archive(path: Path) -> clips.ClipArchive:
+def _archive(path: Path, changed: int) -> clips.ClipArchive:
     return clips.ClipArchive.load(path)
 
 
@@ -436,7 +437,7 @@ def final_model(
     own = predictions[predictions["recipe"] == recipe.name]
     known: dict[str, Any] = {"participants": len(study.participants)}
     known |= {"score_low": float(scores.min()), "score_high": float(scores.max())}
-    known |= {"fps": _archive(next(iter(data.archives.values()))).fps}
+    known |= {"fps": clips.ClipArchive.load(next(iter(data.archives.values()))).fps}
     record = {"interval": models.conformal_interval(own), "domain": dict(domain) | known}
     return _fit_models({path.stem: (record, set())}, recipe, study, path.parent)[path.stem]
 

@@ -66,6 +66,18 @@ def test_clips_cover_a_recording_from_first_to_last(study) -> None:
     assert set(data.table["participant"]) == set(study.participants["participant"])
 
 
+def test_an_archive_that_is_cut_anew_is_read_anew(study, run_folder, tmp_path) -> None:
+    """A clip shows what lies there now, also where this process has read the file before."""
+    path = tmp_path / "P00_R0.npz"
+    before = clips.ClipArchive.load(run_folder / "clips_face" / "P00_R0.npz")
+    one = experiments.ClipSet(
+        study.clip_set(RECIPE).table[:1], np.array([[0, 1]]), {"P00_R0": path}
+    )
+    for shown in (before.frames, 255 - before.frames):
+        replace(before, frames=shown).save(path)
+        assert float(one[0].mean()) == pytest.approx(shown[:2].mean() / 255, rel=1e-5)
+
+
 def test_no_recipe_of_the_grid_is_longer_than_the_recordings(study) -> None:
     """19 frames hold a clip of 16, and of 10 where only every second frame is taken."""
     assert study.longest() == F
