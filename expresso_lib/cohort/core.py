@@ -382,7 +382,7 @@ def assemble(
                       "take the mean",
                       "Nothing, if the score changes from recording to recording.")  # fmt: skip
     if not scale.bands:
-        scale = scale.with_tertiles(rows["score"])
+        scale = scale.with_tertiles(participants["score"])
     participants["band"] = scale.band(participants["score"])
     rows["band"] = scale.band(rows["score"])
     if len(participants) < 5 or rows["score"].nunique() < 2:

@@ -65,6 +65,18 @@ def test_published_bands_name_their_source_and_others_none():
     assert "Beck" not in core.PHQ_9.bands_text
 
 
+def test_thirds_are_of_people_not_of_recordings(tmp_path):
+    """Where scores vary within people, each third still holds a third of the participants."""
+    rows = [(f"p{k}", f"p{k}_{low}", k + low) for k in range(6) for low in (0, 20)]
+    for _, name, _ in rows:
+        (tmp_path / f"{name}.mp4").write_text(name)
+    table = pd.DataFrame(rows, columns=["participant", "recording", "score"])
+    table = table.assign(path=table["recording"] + ".mp4", fps=25.0, n_frames=50)
+    source, scale = core.Source("x", tmp_path), cohort.ScoreScale("x", 0, 30)
+    found = core.assemble(source, table, scale).participants
+    assert found["band"].value_counts().tolist() == [2, 2, 2]
+
+
 def test_with_tertiles_gives_no_bands_to_two_values():
     """A score with two values has no thirds."""
     assert cohort.ScoreScale("x", 0, 1).with_tertiles([0, 0, 1, 1, 1]).bands == ()
