@@ -74,7 +74,7 @@ def source(name: str) -> tuple[Path, ...]:
     (['__init__.py'], ())
     """
     module, colon, _ = name.partition(":")
-    with suppress(ImportError, ValueError):
+    with suppress(Exception):  # what a module raises is told when it is called
         found = importlib.util.find_spec(module) if colon else None
         path = Path(found.origin or "") if found else Path()
         return (path,) if path.is_file() else ()
@@ -84,10 +84,10 @@ def source(name: str) -> tuple[Path, ...]:
 def _called(name: str) -> nn.Module:
     try:
         factory = pkgutil.resolve_name(name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:
         raise OwnNetworkError(
-            f"model {name!r} cannot be imported ({error}); give package.module:function, and "
-            "install the package or put its folder on PYTHONPATH."
+            f"model {name!r} cannot be imported ({type(error).__name__}: {error}); give "
+            "package.module:function, and install the package or put its folder on PYTHONPATH."
         ) from error
     try:
         network = factory()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -143,6 +144,18 @@ def test_own_network_is_tried_with_its_weights_and_at_its_length_only() -> None:
     )
     assert study.model(default).description["weights"] == "own"
     assert len(study.inputs(default)) == 1  # this file; not the weights that ship
+
+
+@pytest.mark.parametrize("text", ["def plain(:", "raise RuntimeError('no GPU')", "1 / 0"])
+def test_a_module_that_breaks_while_it_is_read_is_named(text, tmp_path, monkeypatch) -> None:
+    """Whatever a module raises is one message, and asking for its file raises nothing."""
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "__init__.py").write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "broken", raising=False)
+    assert own.source("broken.networks:plain") == ()
+    with pytest.raises(own.OwnNetworkError, match=r"cannot be imported \(\w+Error: "):
+        models.build("broken:plain", frames=4, size=16)
 
 
 def test_own_network_comes_back_from_disk(tmp_path) -> None:
