@@ -45,7 +45,7 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
         "parameters": config.flatten(parameters, names),
         "defaults": config.flatten(config.Parameters(), names),
     }
-    started = time.time()
+    started, spent = time.time(), _cpu()
     with store.atomic(out) as temporary, _environment(root):
         error = _papermill(source, temporary, facts["parameters"])
         if not error and not chapters.outputs_path(chapter.name, run_folder).is_file():
@@ -53,6 +53,7 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
         facts |= {
             "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
             "seconds": round(time.time() - started, 1),
+            "cpu_seconds": round(_cpu() - spent, 1),
             "error": error,
         }
         _stamp(source, temporary, facts)
@@ -62,6 +63,12 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
         raise ChapterFailed(error)
     chapters.keep_fingerprint(run_folder, chapter.name, facts["fingerprint"])
     return out
+
+
+def _cpu() -> float:
+    """CPU-seconds of this process and of all that it has waited for: kernels and their workers."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def _papermill(source: Path, out: Path, parameters: dict[str, Any]) -> str:
@@ -158,7 +165,7 @@ def _stamp(source: Path, path: Path, facts: dict[str, Any]) -> None:
 def _record(
     run_folder: Path, parameters: config.Parameters, chapter: str, facts: dict[str, Any]
 ) -> None:
-    kept = ("fingerprint", "started", "seconds", "error", "device", "commit")
+    kept = ("fingerprint", "started", "seconds", "cpu_seconds", "error", "device", "commit")
     known = project.facts(run_folder).get("chapters", {})
     project.record(
         run_folder,

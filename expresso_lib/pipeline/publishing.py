@@ -87,8 +87,11 @@ class ChapterFacts:
 
     @property
     def took(self) -> str:
-        """Seconds it took, as text."""
-        return f"{self.stamp['seconds']:.0f} s" if "seconds" in self.stamp else MISSING
+        """Seconds it took, by the clock and of all processors together, as text."""
+        if "seconds" not in self.stamp:
+            return MISSING
+        spent = self.stamp.get("cpu_seconds")
+        return f"{self.stamp['seconds']:.0f} s" + (f" ({spent:.0f} CPU-s)" if spent else "")
 
     @property
     def longest_stage(self) -> str:
