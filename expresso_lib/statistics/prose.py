@@ -615,8 +615,9 @@ def carried(parts: Any) -> str:
         shown = "No region is shown to carry severity"
     else:
         shown = f"Shown to carry severity: {listed(six[low > 0].index)}"
-    return flat(f"""{shown}; the largest part is that of the {plain(most.name)}, {interval(most)} of
-        r = {say(parts["estimate"].sum())} (that it is the largest is not tested).""")
+    return flat(f"""{shown}; the largest part is that of the {plain(most.name)}, {interval(most)},
+        where all parts make r = {say(parts["estimate"].sum())} (that it is the largest is not
+        tested).""")
 
 
 def parts_sum(parts: Any) -> str:
@@ -829,6 +830,8 @@ def tested(results: Any, alpha: float) -> str:
 
 def absence(participants: int) -> str:
     """Say with what probability absence would be shown within the declared margins."""
+    if participants < MIN_PARTICIPANTS:
+        return "With so few participants absence is not tested, and silence is no answer."
     alone, family = (
         [equivalence_power(participants, kind=k, family=n) for k in ("coupling", "severity")]
         for n in (1, 16)

@@ -337,6 +337,8 @@ def test_people_too_few_for_a_test_are_told_so():
     """Below ten nothing is tested, so no size is named that would be found."""
     assert "no test" in prose.reach(9)
     assert "no test" not in prose.reach(10)
+    assert "absence is not tested" in prose.absence(9)
+    assert "with probability" in prose.absence(10)
 
 
 def test_networks_too_few_for_an_interval_decide_nothing():
