@@ -24,6 +24,7 @@ from expresso_lib.faces import anatomy, regions
 CHANNELS = (("DeepLift", "own_neutral"), ("DeepLift", "blur"), ("DeepLift", "zero"))
 # Maps are kept for pictures only: 8 bits, scaled to this share of a recording's |values|.
 MAP_QUANTILE = 0.9995
+DRAWS = 1000  # seeds of a recording: more than its networks
 
 
 @dataclass(frozen=True, eq=False)
@@ -242,6 +243,7 @@ def items(
     dilation: int = 1,
     channels: Sequence[Sequence[str]] = CHANNELS,
     randomised: int = 0,
+    seed: int = 0,
     **options,
 ) -> list[store.Item]:
     """The work of a cohort: every recording by the model that has not seen its participant.
@@ -260,7 +262,10 @@ def items(
     channels : sequence of (method, baseline)
         For every recording.
     randomised : int
-        Networks with shuffled weights, for the first recording of everyone.
+        Networks with shuffled weights, for the first recording of everyone, drawn anew for each:
+        what they have in common by chance would look like something that people share.
+    seed : int
+        Of the first recording; each has its own.
     **options
         Of ``explain``.
     """
@@ -270,8 +275,8 @@ def items(
     shared |= {"channels": [list(c) for c in channels]} | options
     return [
         item(row.recording, row.archive, model_of[row.participant], randomised=row.networks,
-             **shared)
-        for row in known.itertuples()
+             seed=seed + DRAWS * number, **shared)
+        for number, row in enumerate(known.itertuples())
     ]  # fmt: skip
 
 

@@ -95,10 +95,12 @@ def render(work: store.Item, path: Path) -> None:
     np.savez(path, worn=on.frames[rows], bare=off.frames[rows], **facts)
 
 
-def audits(checkpoint: Path, rendered: Iterable[store.Outcome]) -> list[store.Item]:
-    """Both models' audits, for `audit`."""
+def audits(
+    checkpoint: Path, rendered: Iterable[store.Outcome], *, method: str = "DeepLift"
+) -> list[store.Item]:
+    """Both models' audits, for `audit`, explained by ``method``."""
     paths = tuple(done.path for done in rendered if done.error is None)
-    return [store.Item(name, {}, (Path(checkpoint), *paths)) for name in MODELS]
+    return [store.Item(name, {"method": method}, (Path(checkpoint), *paths)) for name in MODELS]
 
 
 def audit(work: store.Item, path: Path) -> None:
@@ -106,7 +108,8 @@ def audit(work: store.Item, path: Path) -> None:
     pairs = Pairs.load(work.inputs[1:])
     own = models.load(work.inputs[0])[0].requires_grad_(False)
     model = taught(own, pairs) if work.name == "taught" else own
-    said(model, pairs).assign(model=MODELS[work.name]).to_parquet(path)
+    found = said(model, pairs, method=work.recipe["method"])
+    found.assign(model=MODELS[work.name]).to_parquet(path)
 
 
 def taught(model: nn.Module, pairs: Pairs) -> nn.Module:
@@ -117,7 +120,7 @@ def taught(model: nn.Module, pairs: Pairs) -> nn.Module:
     return head.write_to(fresh).eval()
 
 
-def said(model: nn.Module, pairs: Pairs) -> pd.DataFrame:
+def said(model: nn.Module, pairs: Pairs, *, method: str = "DeepLift") -> pd.DataFrame:
     """What every channel puts on the headset, beside what taking it off does to the score.
 
     Returns
@@ -131,7 +134,7 @@ def said(model: nn.Module, pairs: Pairs) -> pd.DataFrame:
     found = {"effect": worn - bare}
     for baseline in BASELINES:
         reference = pairs.neutral if baseline == "own_neutral" else baseline
-        values = attribution.attribute(model, pairs.worn, "DeepLift", reference).values
+        values = attribution.attribute(model, pairs.worn, method, reference).values
         found[baseline] = (values.sum(dim=1).double() * changed).sum(dim=(1, 2, 3)).numpy()
     wide = pd.DataFrame(found, index=pd.Index(pairs.table["participant"], name="participant"))
     return wide.reset_index().melt("participant", var_name="channel", value_name="value")

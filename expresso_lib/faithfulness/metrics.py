@@ -20,6 +20,7 @@ from expresso_lib.faces import anatomy
 from expresso_lib.faithfulness import controls, interventions
 from expresso_lib.faithfulness.interventions import Effect, Scene
 from expresso_lib.models import MIN_PARTICIPANTS
+from expresso_lib.statistics import prose
 
 DEFAULT = ("DeepLift", "own_neutral")
 DRAWS = 1000
@@ -385,8 +386,13 @@ def _answer(found: pd.DataFrame, get: Callable[..., pd.Series], asked: Question)
     return "yes" if reached else "no"
 
 
+def main_channel(found: pd.DataFrame) -> tuple[str, str]:
+    """The chapters' method against the own neutral frame, in evidence rows or their table."""
+    return prose.main_method(found), DEFAULT[1]
+
+
 def by_factor(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """DeepLift against the own neutral frame by factor, beside how much the model uses each.
+    """The own neutral frame's channel by factor, beside how much the model uses each.
 
     Returns
     -------
@@ -394,10 +400,11 @@ def by_factor(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
         ``factor, sd of effect, fidelity, from, to, on regions, given amount, right sign``.
     """
     part = rows[(rows["metric"] == "evidence") & (rows["support"] == "changed")]
-    part = part[(part["method"] == DEFAULT[0]) & (part["baseline"] == DEFAULT[1])]
+    channel = main_channel(part)
+    part = part[(part["method"] == channel[0]) & (part["baseline"] == channel[1])]
     lines = []
     for factor, one in part.groupby("factor", sort=False):
-        get = partial(cell, found, *DEFAULT, factor=factor)
+        get = partial(cell, found, *channel, factor=factor)
         title = anatomy.FACTOR_TITLES.get(factor, factor)
         line = {"factor": title, "sd of effect": one["effect"].std()}
         line |= dict(zip(("fidelity", "from", "to"), get("interventional_fidelity")[ENDS]))

@@ -22,13 +22,9 @@ from expresso_lib.faithfulness.interventions import Scene
 
 log = logging.getLogger(__name__)
 
-# Every explanation of every clip: the two channels, the paper's, and the best reference there is.
-CHANNELS = (
-    metrics.DEFAULT,
-    ("DeepLift", "blur"),
-    ("DeepLift", "zero"),
-    ("DeepLift", "oracle_neutral"),
-)
+# Every clip is explained against these: movements, what stands, the paper's, the best there is.
+BASELINES = ("own_neutral", "blur", "zero", "oracle_neutral")
+CHANNELS = tuple((metrics.DEFAULT[0], baseline) for baseline in BASELINES)
 # What knows time only: Shapley sampling over the whole picture by stretches, 16 passes.
 STRETCHED = ("ShapleySampling", "own_neutral", "stretches")
 # These cost tens of passes, or tell less: for the clips that are looked at more closely.
@@ -212,6 +208,7 @@ def items(
     dilation: int = 1,
     most: int = 999,
     closer: int = 12,
+    method: str = metrics.DEFAULT[0],
     cohort: Mapping[str, Any] | None = None,
     seed: int = 0,
     **options: Any,
@@ -231,6 +228,8 @@ def items(
     most, closer : int
         Participants at most (drawn at random), and of these looked at more closely: with
         ``SLOW_CHANNELS``, factors alone, stretches, regions, randomised networks.
+    method : str
+        Of ``BASELINES``' channels, for everyone: one that adds up on this network.
     cohort : mapping, optional
         Arguments of ``rendered.plan_cohort``, for rendered participants.
     **options
@@ -240,7 +239,8 @@ def items(
     known = clips.archived(recordings, folder, model_of, length=length, dilation=dilation)
     known = known.drop_duplicates("participant")
     known = known.sample(frac=1, random_state=seed).head(most)
-    shared = {"length": length, "dilation": dilation, "cohort": dict(cohort or {}), "seed": seed}
+    shared = {"length": length, "dilation": dilation, "cohort": dict(cohort or {}), "seed": seed,
+              "method": method}  # fmt: skip
     return [
         store.Item(
             row.recording,
@@ -265,8 +265,9 @@ def trial_item(work: store.Item, path: Path) -> None:
         archive, rows, participant=recipe["participant"], recording=work.name, shares=closer,
         script=rendered.plan_cohort(**cohort).script(work.name) if cohort else None, **sizes,
     )  # fmt: skip
-    channels = [channel for channel in (*CHANNELS, *(SLOW_CHANNELS if closer else ()))
-            if channel[1] != "oracle_neutral" or cohort]  # fmt: skip
+    main = [(recipe["method"], baseline) for baseline in BASELINES]
+    asked = dict.fromkeys([*main, *(SLOW_CHANNELS if closer else ())])
+    channels = [channel for channel in asked if channel[1] != "oracle_neutral" or cohort]
     more = {name: recipe[name] for name in ("randomised", "depths") if closer and name in recipe}
     options = {"closer": closer, "seed": seed, "steps": STEPS, "samples": STEPS} | more
     trial(model, scene, channels, **options).to_parquet(path)

@@ -123,7 +123,8 @@ def take_away(
         shown[title] = (archive, at, plan.script(name), scores[name], rows[rows["clip"] == name])
     if archive.input == "face":
         side, rate = archive.frames.shape[1], archive.fps
-        shown["Nothing planted"] = _of_null(model, length, dilation, side=side, rate=rate)
+        channel = metrics.main_channel(rows)
+        shown["Nothing planted"] = _of_null(model, channel, length, dilation, side=side, rate=rate)
     table, movies = [], {}
     for title, (archive, at, script, score, found) in shown.items():
         name = found["clip"].iloc[0]
@@ -138,7 +139,7 @@ def take_away(
 
 
 def _of_null(
-    model: Path, length: int, dilation: int, *, side: int, rate: float
+    model: Path, channel: tuple[str, str], length: int, dilation: int, *, side: int, rate: float
 ) -> tuple[ClipArchive, np.ndarray, rendered.Script, float, pd.DataFrame]:
     """The first person of a null cohort: archive, rows of a clip, script, score and its trial."""
     seconds = max(4.0, 1.5 * length * dilation / rate)
@@ -151,7 +152,7 @@ def _of_null(
         full_size=interventions.RENDER_SIZE, shares=False,
     )  # fmt: skip
     network = models.load(model)[0].requires_grad_(False)
-    found = trials.trial(network, scene, [metrics.DEFAULT])
+    found = trials.trial(network, scene, [channel])
     return archive, at, script, float(plan.participants["score"].iloc[0]), found
 
 
@@ -161,7 +162,8 @@ def _taken_away(
     """What every removal promised and did, and its pictures; of one clip and its trial's rows."""
     value = float(found.loc[found["metric"] == "output", "value"].iloc[0])
     said = found[(found["metric"] == "evidence") & (found["support"] == "changed")]
-    said = said[(said["method"] == "DeepLift") & (said["baseline"] == "own_neutral")]
+    method, baseline = metrics.main_channel(said)
+    said = said[(said["method"] == method) & (said["baseline"] == baseline)]
     table = said[["factor"]].rename(columns={"factor": "removal"})
     table = table.assign(
         prediction=value - said["effect"], promised=-said["said"], actual=-said["effect"]

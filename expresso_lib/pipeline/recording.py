@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from torch import nn
 
-from expresso_lib import _checks, clips, cohort, faces, manifest, models, store
+from expresso_lib import _checks, attribution, clips, cohort, faces, manifest, models, store
 from expresso_lib.attribution import explanation
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import action_units, mediapipe, tables, video
@@ -22,13 +22,26 @@ from expresso_lib.pipeline.run import MissingRun
 
 logger = logging.getLogger(__name__)
 
-CHANNELS = (("DeepLift", "own_neutral"), ("DeepLift", "blur"))
+BASELINES = ("own_neutral", "blur")
 MODEL = "final.safetensors"
 SURE = 0.95  # share of frames with a face below which the card says so
 
 
 class UntrackedError(ValueError):
     """A recording whose face cannot be followed; the message says why and what to do."""
+
+
+def explained_by_any(
+    archive: clips.ClipArchive, model: nn.Module, rows: np.ndarray
+) -> explanation.Explanation:
+    """By DeepLift, or by integrated gradients on a network on which DeepLift does not add up."""
+    try:
+        named = [("DeepLift", baseline) for baseline in BASELINES]
+        return explanation.explain(archive, model, rows, channels=named)
+    except attribution.IncompleteModelError as error:
+        logger.warning("%s Integrated gradients explain the recording.", error)
+        named = [("IntegratedGradients", baseline) for baseline in BASELINES]
+        return explanation.explain(archive, model, rows, channels=named)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,7 +149,7 @@ def explain(
     length = int(known["frames"])
     rows = clips.windows(archive.n_frames, min(length, archive.n_frames))
     logger.info("%d clips of %d frames", *rows.shape)
-    explained = explanation.explain(archive, reader.model, rows, channels=CHANNELS)
+    explained = explained_by_any(archive, reader.model, rows)
     case = _case(path, reader, explained, units)
     if (has := rows.shape[1]) < length:
         doubts.append(

@@ -101,7 +101,8 @@ def h1_coupling(
 def _inference(windows: pd.DataFrame, *, anew: bool) -> str:
     """What H1's p speaks of."""
     shuffled = windows["model"].nunique() - 1 if "model" in windows else 0
-    networks = f"{shuffled} randomised network{'s' if shuffled > 1 else ''}"
+    # Drawn anew for everyone: what they do by chance is part of the spread over people.
+    networks = f"{shuffled} randomised network{'s' if shuffled > 1 else ''} of each person"
     return ANEW if anew else f"{THESE}, less {networks}" if shuffled else THESE
 
 

@@ -375,9 +375,15 @@ def not_patients(*, demo: bool) -> str:
             "recruited in another way.")  # fmt: skip
 
 
+def main_method(table: Any) -> str:
+    """The chapters' method in ``faithfulness``: DeepLift, or what a run has in its place."""
+    known = set(table.loc[table["baseline"] == "own_neutral", "method"]) if len(table) else set()
+    return "DeepLift" if "DeepLift" in known or not known else "IntegratedGradients"
+
+
 def _fidelity(table: Any, baseline: str, **where: Any) -> Row:
     return row(table, **{
-        "method": "DeepLift", "baseline": baseline, "metric": "interventional_fidelity",
+        "method": main_method(table), "baseline": baseline, "metric": "interventional_fidelity",
         "factor": "pooled", "support": "changed"} | where)  # fmt: skip
 
 
@@ -409,9 +415,9 @@ def trust(table: Any, control: Row, *, bar: float = 0.9) -> str:
                    )  # fmt: skip
     # What lies below the bar is not rounded onto it.
     digits = 3 if own["estimate"] < bar and say(own["estimate"]) == say(bar) else 2
-    return flat(f"""{verdict}. What DeepLift says against the person's own neutral frame agrees with
-        what taking a movement out does to the prediction at r = {interval(own, digits)} (bar
-        {say(bar)}); the best control reaches {say(blind)}.""")
+    return flat(f"""{verdict}. What {main_method(table)} says against the person's own neutral frame
+        agrees with what taking a movement out does to the prediction at r =
+        {interval(own, digits)} (bar {say(bar)}); the best control reaches {say(blind)}.""")
 
 
 def black(table: Any, *, bar: float = 0.9) -> str:
@@ -529,7 +535,7 @@ def shares(table: Any) -> str:
     if not np.isfinite(share["estimate"]):
         return "Shares were not measured in this run."
     missing = row(table, method="model", metric="beyond_pairs")
-    said = f"Against shares, DeepLift with the own neutral frame has {interval(share)}."
+    said = f"Against shares, {main_method(table)} with the own neutral frame has {interval(share)}."
     if not np.isfinite(missing["estimate"]):
         return said
     return flat(f"""{said} The shares miss the whole by {say(missing["estimate"], 1)} points on
@@ -540,13 +546,13 @@ def slopes(table: Any) -> str:
     """Say how many points are said per point of effect, by the truth and by the explanation."""
     truth, said = (
         _fidelity(table, baseline, method=method, metric="interventional_slope")
-        for method, baseline in (("painted", "none"), ("DeepLift", "own_neutral"))
+        for method, baseline in (("painted", "none"), (main_method(table), "own_neutral"))
     )
     if not np.isfinite([truth["estimate"], said["estimate"]]).all():
         return "Points per point of effect were not measured in this run."
     return flat(f"""Where factors share pixels, a map that tells the truth says
-        {interval(truth)} points per point of effect; DeepLift with the own neutral frame says
-        {interval(said)}.""")
+        {interval(truth)} points per point of effect; {main_method(table)} with the own neutral
+        frame says {interval(said)}.""")
 
 
 def randomised(cascade: Any, *, bar: float = 0.3) -> str:
@@ -751,7 +757,6 @@ def coupled(rows: Any, alpha: float) -> str:
     found = _found(rows, alpha)
     limits = rows[["simultaneous_low", "simultaneous_high"]].abs().max(axis=1, skipna=False)
     names = f": {listed(found['au'])}" if len(found) else ""
-    # What is tested speaks of the models at hand; other draws of randomised ones differ.
     beside = str(rows.get("inference", pd.Series("")).iloc[0]).partition(", less ")[2]
     beside = f", less that with {beside}," if beside else ""
     return flat(f"""{len(found)} of {len(rows)} action units go with the attribution of these

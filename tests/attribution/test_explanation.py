@@ -166,6 +166,8 @@ def test_items_give_randomised_networks_to_first_recordings_only(archive, model,
         recordings, tmp_path, {"P1": checkpoint}, length=T, randomised=2, channels=CHANNELS[:1]
     )
     assert [item.name for item in work] == ["P1_R1", "P1_R2"]
+    seeds = [item.recipe["seed"] for item in work]
+    assert abs(seeds[1] - seeds[0]) > 100  # no two people are held against the same networks
     done = store.map(explanation.explain_item, work, out=tmp_path / "explained")
     files = [("P1", one.item.name, one.path) for one in done]
     by_region, by_frame = explanation.tables(files, recipe="r")

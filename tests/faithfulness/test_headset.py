@@ -31,6 +31,11 @@ def test_what_a_model_makes_of_the_headset(tmp_path):
     asked = store.map(
         headset.audit, headset.audits(checkpoint, worn), out=tmp_path / "audit", suffix=".parquet"
     )
+    slow = headset.said(model, pairs, method="IntegratedGradients")
+    fast = headset.said(model, pairs)
+    effects = (one[one["channel"] == "effect"]["value"].to_numpy() for one in (slow, fast))
+    np.testing.assert_allclose(*effects)
+    assert not np.allclose(slow["value"], fast["value"])
     points = headset.points(trials.read(asked), draws=20)
     own, other = (points.loc[name] for name in headset.MODELS.values())
     assert own.index.tolist() == ["effect", *headset.BASELINES]

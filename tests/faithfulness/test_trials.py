@@ -8,7 +8,8 @@ from torch import nn
 
 from expresso_lib import attribution, clips, config, faithfulness, models, rendered, store
 from expresso_lib.faces import anatomy
-from expresso_lib.faithfulness import interventions, trials
+from expresso_lib.faithfulness import interventions, metrics, trials
+from expresso_lib.statistics import prose
 
 COHORT = {"participants": 4, "recordings": 1, "seconds": 1.6, "fps": 25.0, "seed": 3}
 T, SIZE, RENDER = 8, 32, 64
@@ -110,6 +111,14 @@ def test_trials_of_a_cohort_make_the_books_table(archive, model, tmp_path):
     shares = faithfulness.cell(table, "DeepLift", "zero", "share_fidelity")
     assert (single["n_participants"], shares["n_participants"]) == (2, 1)
     assert len(faithfulness.by_factor(rows, table)) == len(anatomy.FACTORS)
+    other = store.Item("P01_R1", work[0].recipe | {"method": "IntegratedGradients"}, work[0].inputs)
+    trials.trial_item(other, tmp_path / "other.parquet")
+    methods = pd.read_parquet(tmp_path / "other.parquet")
+    assert "DeepLift" not in set(methods["method"])
+    assert metrics.main_channel(methods) == ("IntegratedGradients", "own_neutral")
+    known = faithfulness.table(methods, draws=20)
+    assert len(faithfulness.by_factor(methods, known)) == len(anatomy.FACTORS)
+    assert "DeepLift" not in prose.shares(known) + prose.slopes(known)
     model_of = dict.fromkeys(plan.participants["participant"], checkpoint)
     used = trials.time_use(plan.recordings, tmp_path / "clips", model_of, length=T)
     assert used["participant"].tolist() == ["P01", "P02"]

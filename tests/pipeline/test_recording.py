@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from torch import nn
 
-from expresso_lib import cohort, config, faces
+from expresso_lib import clips, cohort, config, faces
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import mediapipe, video
 from expresso_lib.pipeline import check, recording
@@ -143,3 +144,21 @@ def test_a_rendered_recordings_own_landmarks_need_no_tracker():
     track = recording.find_face(VIDEO, truth)
     assert track.found.all()
     assert recording.units_of(track, truth, None, None).attrs["source"] == "truth"
+
+
+class Squared(nn.Module):
+    """A network with a layer that no rule of DeepLift covers."""
+
+    def forward(self, clips):
+        return (clips**2).mean(dim=(1, 2, 3, 4))
+
+
+def test_a_network_that_deeplift_refuses_is_explained_all_the_same(track, caplog):
+    """Integrated gradients in the same channels, and the log says why."""
+    archive = clips.prepare(VIDEO, track, size=32, rate=12.5)
+    rows = clips.windows(archive.n_frames, 8)[:1]
+    with caplog.at_level("WARNING"):
+        found = recording.explained_by_any(archive, Squared().eval(), rows)
+    assert [(one.method, one.baseline) for one in found.channels] == [
+        ("IntegratedGradients", "own_neutral"), ("IntegratedGradients", "blur")]  # fmt: skip
+    assert "Integrated gradients explain the recording" in caplog.text

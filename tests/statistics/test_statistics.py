@@ -568,9 +568,13 @@ def test_h1_says_which_randomised_networks_it_speaks_of():
     data = simulate_tables(participants=10, recordings=1, frames=64, random_models=2)
     windows = statistics.window_couplings(data.attribution_frames, data.action_units, window=64)
     found = statistics.h1_coupling(windows, plan=QUICK)
-    assert found["inference"].eq("conditional on these models, less 2 randomised networks").all()
+    assert (
+        found["inference"]
+        .eq("conditional on these models, less 2 randomised networks of each person")
+        .all()
+    )
     said = prose.coupled(found, 0.05)
-    assert "of these models, less that with 2 randomised networks, once" in said
+    assert "of these models, less that with 2 randomised networks of each person, once" in said
 
 
 def test_h3b_sees_a_knee(rng):
