@@ -169,8 +169,8 @@ class Case:
 def typical(predictions: pd.DataFrame) -> pd.Series:
     """Choose whom to show: the participant whose held-out error is the median.
 
-    Of their recordings the one whose error is nearest to their own mean error: neither the best
-    nor the worst, and chosen by a rule, not by its looks.
+    Of their recordings the one whose error is nearest to their own mean error, the first where two
+    are as near: chosen by a rule, not by its looks.
 
     Parameters
     ----------
@@ -196,7 +196,8 @@ def typical(predictions: pd.DataFrame) -> pd.Series:
     own = predictions[predictions["participant"] == who].groupby("recording")
     error = (own["prediction"].mean() - own["score"].mean()).sort_index()
     usual = means.loc[who, "prediction"] - means.loc[who, "score"]
-    return of_recording(predictions, str((error - usual).abs().idxmin()))
+    # Two recordings are equally far from their mean; rounding must not choose.
+    return of_recording(predictions, str((error - usual).abs().round(6).idxmin()))
 
 
 def of_recording(predictions: pd.DataFrame, recording: str) -> pd.Series:

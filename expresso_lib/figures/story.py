@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -69,11 +70,15 @@ def planted_found(table: pd.DataFrame) -> Figure:
     shown = shown.reindex(index=rows, columns=known)
     figure, axes = style.figure("full", height=1.4 + 0.42 * len(rows))
     style.heat(axes, shown, max(float(np.nanmax(np.abs(shown.to_numpy()))), 1e-9))
-    own = np.array(rows)[:, None] == np.array(known)
+    # Severity is planted left and right alike.
+    side = re.compile("^(right|left)_")
+    feature = [side.sub("", name) for name in known]
+    own = np.array([side.sub("", name) for name in rows])[:, None] == np.array(feature)
     for text, planted in zip(axes.texts, own[shown.notna().to_numpy()]):
         text.set_fontweight("bold" if planted else "normal")
     axes.set_xticklabels([style.title(name) for name in known], rotation=30, ha="right")
-    axes.set_yticklabels([f"planted in: {style.title(name)}" for name in rows], rotation=0)
+    both = [name + "s" * (feature.count(name) > 1) for name in (side.sub("", row) for row in rows)]
+    axes.set_yticklabels([f"planted in: {name}" for name in both], rotation=0)
     return figure
 
 

@@ -358,6 +358,9 @@ def note(figure: Figure, text: str) -> None:
         engine = figure.get_layout_engine()
         if isinstance(engine, ConstrainedLayoutEngine):
             engine.set(rect=(0, 0.04, 1, 0.96))
+        # Legends outside lie at the edge of the figure, whatever the layout leaves free.
+        for legend in figure.legends:
+            legend.set_bbox_to_anchor((0, 0.04, 1, 0.96), transform=figure.transFigure)
         label = figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=SMALL, color=GREY)
         label.set_gid(NOTE)
 

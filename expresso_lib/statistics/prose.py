@@ -143,7 +143,7 @@ def listed(names: Iterable[str], *, none: str = "none") -> str:
     return f"{', '.join(known[:-1])} and {known[-1]}"
 
 
-def reach(n: int, family: int = 16) -> str:
+def reach(n: int, family: int = 17) -> str:
     """Say which effects so many participants find in four of five cohorts.
 
     >>> reach(3)
@@ -154,8 +154,8 @@ def reach(n: int, family: int = 16) -> str:
     one, many = (say(detectable(n, kind="severity", family=k)) for k in (1, family))
     return flat(f"""With {n} participants a correlation with severity must be {one} to be found in
         four of five cohorts, and {many} where {family} action units share one error rate; a
-        movement that goes with the model's reasons needs a mean z of
-        {say(detectable(n, family=family))}.""")
+        movement that goes with the model's reasons needs a mean correlation of
+        {say(detectable(n, family=family))} with them (as Fisher's z, chapter 6).""")
 
 
 def who(participants: Any, recordings: Any, *, scale: Any, demo: bool) -> str:
@@ -288,6 +288,10 @@ def model_reads(scores: Any, differences: Any, recipe: str) -> str:
                       "So it does worse than knowing nothing",
                       "So it is not shown to read the score")  # fmt: skip
     said = comparison(gain, "the video model", "always answering the mean")
+    own, null = (row(scores, recipe=name, metric="mae", level="participant")["estimate"]
+                 for name in (recipe, "null"))  # fmt: skip
+    if np.isfinite([own, null]).all():
+        said += f": {say(own, 1)} against {say(null, 1)} points, mean absolute error"
     return flat(f"""{said[0].upper()}{said[1:]}. {verdict}; predictions and scores correlate at r =
         {interval(r)}.""")
 
@@ -310,7 +314,11 @@ def fitted(fit: str) -> str:
 
 
 RECOGNISED = {
-    "actions": (0.8, "actions are recognised (area under the ROC curve above .80)"),
+    "actions": (
+        0.8,
+        "actions, such as a nod or a quick smile, are recognised (area under the ROC curve above "
+        ".80)",
+    ),
     "action_units": (0.5, "action units are followed (r above .50)"),
     "pose": (0.5, "turns of head and eyes are followed (r above .50)"),
 }
@@ -361,9 +369,10 @@ def one_person(conformal: Mapping[str, float], scale: Any) -> str:
     width, span = 2 * conformal["half_width"], scale.high - scale.low
     if not np.isfinite(width):
         return "So few people were tested that no interval can be given for one person."
-    return flat(f"""What it says of one person carries an interval of {say(width, 0)} points,
-        {say(100 * conformal["level"], 0)} % of new people like these inside it; on a scale of
-        {say(span, 0)} that decides {"nothing" if width > span / 4 else "little"}.""")
+    return flat(f"""What it says of one person carries an interval {say(width, 0)} points wide, the
+        prediction in its middle; {say(100 * conformal["level"], 0)} % of new people like these have
+        their score inside it. On a scale of {say(span, 0)} points that decides
+        {"nothing" if width > span / 4 else "little"}.""")
 
 
 def not_patients(*, demo: bool) -> str:
@@ -621,9 +630,9 @@ def carried(parts: Any) -> str:
         shown = "No region is shown to carry severity"
     else:
         shown = f"Shown to carry severity: {listed(six[low > 0].index)}"
-    return flat(f"""{shown}; the largest part is that of the {plain(most.name)}, {interval(most)},
-        where all parts make r = {say(parts["estimate"].sum())} (that it is the largest is not
-        tested).""")
+    return flat(f"""{shown}; of the {len(six)} named regions the {plain(most.name)} has the largest
+        part, {interval(most)}, where all parts make r = {say(parts["estimate"].sum())} (that it is
+        the largest is not tested).""")
 
 
 def parts_sum(parts: Any) -> str:
@@ -662,8 +671,8 @@ def complete(sums: Any) -> str:
     """
     share, gap = sums["complete"].mean(), sums["largest_gap"].max()
     return flat(f"""{int(sums["clips"].max())} clips were explained; {percent(share)} % of the
-        explanations add up to 0.1 % of f(x) − f(x0), and the largest gap is {say(gap, 3)}
-        points.""")
+        explanations add up to f(x) − f(x0) within 0.1 % of it, and the largest gap is
+        {say(gap, 3)} points.""")
 
 
 def recovered(study: Any) -> str:
@@ -733,9 +742,10 @@ def locked(averages: Mapping[str, Any], after: Any) -> str:
     shown = listed(averages)
     if after["ci_low"].isna().all():
         return f"Onsets of {shown} occur in too few participants for an interval."
-    names = listed(after.loc[after["clear"], "au"], none="none of them")
-    return flat(f"""In the second after the onset the interval, of each by itself, excludes zero for
-        {names} (of {shown}).""")
+    names = listed(after.loc[after["clear"], "au"], none="none")
+    beside = "" if names == shown else f" of {shown}"
+    return flat(f"""In the second after the onset the mean change differs from zero for
+        {names}{beside}, by the interval of each by itself.""")
 
 
 def _found(rows: Any, alpha: float) -> Any:
@@ -1066,20 +1076,24 @@ def others_do(differences: Any, recipe: str) -> str:
         {sides.count(-1)} err more, each compared alone; {sides.count(0)} are undecided.""")
 
 
-def one_case(chosen: Any) -> str:
+def one_case(chosen: Any, predictions: Any) -> str:
     """Say what a model that had not seen a participant said of them, and how wrong it was.
 
     Parameters
     ----------
     chosen : row
-        ``recording, prediction, score``.
+        ``participant, recording, prediction, score``.
+    predictions : DataFrame
+        ``participant, prediction, score`` of all clips that the rule chose from.
     """
+    own = predictions[predictions["participant"] == chosen["participant"]]
+    whole = say(abs((own["prediction"] - own["score"]).mean()), 1)
     error = float(chosen["prediction"]) - float(chosen["score"])
     off = f"{say(abs(error), 1)} points {'above' if error > 0 else 'below'} it"
     return flat(f"""Of {chosen["recording"]} a model that had not seen this person says
         {say(chosen["prediction"], 1)} points; the score is {float(chosen["score"]):g}:
-        {off if abs(error) >= 0.05 else "just that"}. A rule chose the participant, the one with the
-        median error.""")
+        {off if abs(error) >= 0.05 else "just that"}. A rule chose the participant: over all their
+        recordings the model is off by {whole} points, the median of all participants.""")
 
 
 def of_a_copy(predictions: Any, recording: Any, people: Any, *, demo: bool) -> str:
@@ -1151,7 +1165,9 @@ def front(
     reasons = (f"its explanations are not shown to know more of what {taken} than maps that never "
                f"saw the model ({interval(own)})")  # fmt: skip
     if known:
-        reasons = f"its explanations agree only in part with what {taken} ({interval(own)})"
+        digits = 3 if say(own["estimate"]) == say(0.9) else 2
+        reasons = (f"its explanations agree only in part with what {taken} "
+                   f"({interval(own, digits)}; the declared bar is 0.90)")  # fmt: skip
     if true:
         reasons = ("what it says of a movement is what happens when the movement is taken out "
                    f"(agreement {interval(own)})")  # fmt: skip

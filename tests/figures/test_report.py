@@ -112,6 +112,14 @@ def test_typical_is_the_median_error_and_not_the_best_recording():
     assert (chosen["participant"], chosen["recording"]) == ("b", "b2")
 
 
+@pytest.mark.parametrize("errors", [(-3.84, -8.11), (-8.11, -3.84), (0.1, 0.3)])
+def test_typical_takes_the_first_of_two_recordings(errors):
+    """Both are as far from their mean; rounding does not choose."""
+    table = pd.DataFrame({"participant": "a", "recording": ["a1", "a1", "a2", "a2"], "score": 27.0,
+                          "prediction": 27 + np.repeat(errors, 2), "fold": 0})  # fmt: skip
+    assert report.typical(table)["recording"] == "a1"
+
+
 def test_scrubber_shows_the_sum_over_regions_as_the_frame_attribution(case):
     """Where and when come from the same numbers."""
     data = payload(report.scrubber(case))

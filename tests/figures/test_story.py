@@ -93,3 +93,15 @@ def test_three_people_are_shown_without_a_movement(tmp_path):
     assert "−3.0" in text
     assert "6.0</td>" in text  # read well: 10 points, 4 of them by the smile
     assert len(list(tmp_path.glob("null_*.mp4"))) == 1 + len(anatomy.FACTORS)
+
+
+def test_planted_left_and_right_are_one_row_with_both_columns_bold():
+    """Severity is planted in both eyes: neither column is the wrong one."""
+    names = ["right_eye", "left_eye", "nose"]
+    table = pd.DataFrame({"planted": ["right_eye"] * 3 + ["nose"] * 3, "region": names * 2,
+                          "part": [0.05, 0.06, 0.01, 0.0, -0.01, 0.08]})  # fmt: skip
+    axes = story.planted_found(table).axes[0]
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    bold = [text.get_text() for text in axes.texts if text.get_fontweight() == "bold"]
+    assert rows == ["planted in: eyes", "planted in: nose"]
+    assert bold == ["0.05", "0.06", "0.08"]

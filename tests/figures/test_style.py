@@ -145,3 +145,14 @@ def test_bands_of_other_scales_are_all_drawn(names):
     looks = style.bands(pd.DataFrame({"band": names[::-1], "score": range(len(names), 0, -1)}))
     assert list(looks) == names
     assert len({(look["color"], look["marker"]) for look in looks.values()}) == len(names)
+
+
+def test_a_note_lies_below_a_legend_and_not_on_it():
+    """A wide legend at the foot of a figure once ran into the note."""
+    figure, axes = style.figure("full")
+    axes.plot([0, 1], label="a long name of a line")
+    figure.legend(loc=style.BELOW)
+    style.note(figure, "Demo cohort (rendered faces) " * 3)
+    figure.draw_without_rendering()
+    note = next(text for text in figure.texts if text.get_gid() == style.NOTE)
+    assert not figure.legends[0].get_window_extent().overlaps(note.get_window_extent())

@@ -322,8 +322,8 @@ def test_a_tie_is_neither_more_nor_less():
                          (12.0, "less severity")):  # fmt: skip
         used = pd.DataFrame({"prediction": [20.0], "freeze": [20.0 - frozen]})
         assert word in prose.stillness(used, scale)
-    case = {"recording": "P01_R1", "prediction": 12.5, "score": 12.5}
-    assert "the score is 12.5: just that" in prose.one_case(case)
+    case = {"participant": "P01", "recording": "P01_R1", "prediction": 12.5, "score": 12.5}
+    assert "the score is 12.5: just that" in prose.one_case(case, pd.DataFrame([case]))
     bands = pd.DataFrame({"error": [1.0, -1.0]})
     slopes = {0.9: "follow the score (", 0.5: "drawn to the middle", 0.0: "next to nothing",
               -0.4: "run against the score", NONE: "cannot be said"}  # fmt: skip
@@ -331,6 +331,47 @@ def test_a_tie_is_neither_more_nor_less():
         assert words in prose.calibrated(SimpleNamespace(slope=slope, by_band=bands))
     used = pd.DataFrame({"points": -3.0, "ci_low": -4.0, "ci_high": -2.0}, index=["effect"])
     assert "reacts to the headset" in prose.headset(used)
+
+
+def test_one_case_says_how_wrong_the_model_is_about_the_person_too():
+    """The rule looks at the person, so what is shown of one recording is not its error."""
+    chosen = {"participant": "P01", "recording": "P01_R1", "prediction": 23.0, "score": 27.0}
+    other = {"participant": "P02", "recording": "P02_R1", "prediction": 0.0, "score": 40.0}
+    others = [chosen | {"recording": "P01_R2", "prediction": 19.0}, other]
+    said = prose.one_case(chosen, pd.DataFrame([chosen, *others]))
+    assert "4.0 points below it" in said
+    assert "off by 6.0 points, the median of all" in said
+
+
+def test_the_rest_of_the_face_may_carry_more_than_the_largest_named_region():
+    """Largest is said of the named regions only."""
+    parts = pd.DataFrame([line(0.2, 0.1, 0.1, simultaneous_low=0.05),
+                          line(0.3, 0.1, 0.1, simultaneous_low=0.15)],
+                         index=["mouth", "face_rest"])  # fmt: skip
+    assert "of the 1 named regions the mouth has the largest part" in prose.carried(parts)
+
+
+def test_a_gain_stands_beside_the_two_errors_that_it_comes_from():
+    """A difference of errors says little without the errors."""
+    keys = {"level": "participant", "metric": "mae"}
+    scores = pd.DataFrame([line(6.8, recipe="m", **keys), line(9.4, recipe="null", **keys)])
+    differences = pd.DataFrame([line(-2.6, recipe_a="m", recipe_b="null", **keys)])
+    assert "6.8 against 9.4 points" in prose.model_reads(scores, differences, "m")
+    assert "against" not in prose.model_reads(scores.iloc[:1], differences, "m")
+
+
+@pytest.mark.parametrize(
+    ("clear", "told"),
+    [
+        ((1, 1), "for AU12 and AU45, by"),
+        ((1, 0), "for AU12 of AU12 and AU45, by"),
+        ((0, 0), "for none of AU12 and AU45, by"),
+    ],
+)
+def test_onsets_after_which_something_changes_are_named_once(clear, told):
+    """All, some and none of those that were looked at."""
+    after = pd.DataFrame({"au": ["AU12", "AU45"], "clear": np.array(clear, bool), "ci_low": 0.1})
+    assert told in prose.locked({"AU12": 0, "AU45": 0}, after)
 
 
 def test_people_too_few_for_a_test_are_told_so():
