@@ -1,5 +1,7 @@
 """Figures that say one thing: what they say is what they were given."""
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,7 @@ from torch import nn
 from expresso_lib import models, rendered
 from expresso_lib.faces import anatomy
 from expresso_lib.faithfulness import interventions
-from expresso_lib.figures import FigureError, story
+from expresso_lib.figures import FigureError, page, story
 from expresso_lib.statistics import lessons
 
 T, SIZE = 4, 16
@@ -105,3 +107,15 @@ def test_planted_left_and_right_are_one_row_with_both_columns_bold():
     bold = [text.get_text() for text in axes.texts if text.get_fontweight() == "bold"]
     assert rows == ["planted in: eyes", "planted in: nose"]
     assert bold == ["0.05", "0.06", "0.08"]
+
+
+def test_ledger_on_a_phone_has_no_word_on_another():
+    """Claims, verdicts and numbers once stood side by side and ran into each other."""
+    claims = pd.DataFrame({"claim": ["DeepLift with a zero baseline shows what the model uses"] * 3,
+                           "verdict": ["does not answer this question", "equivalent", "undecided"],
+                           "found": ["−0.25 [−0.11, −0.39]"] * 2 + [""]})  # fmt: skip
+    figure = page.narrow(story.ledger(claims))
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert max(box.x1 for box in boxes) <= figure.bbox.x1
