@@ -949,6 +949,35 @@ def real_scores(scores: Any) -> str:
         much.""")
 
 
+def real_gap(scores: Any, reading: Any) -> str:
+    """Say what stands beside the prediction on real faces: fine-tuned, the mean, rendered people.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Table ``real_scores``: ``metric, estimate, ci_low, ci_high, recipe``.
+    reading : DataFrame
+        Table ``study_reading`` (`lost`).
+    """
+    if not len(scores):
+        return ""
+    names = ("null_mae", "mae_gain", "r_within")
+    null = _first(scores, metric=names[0])
+    gain, within = (row(scores, metric=name, recipe="tuned") for name in names[1:])
+    said = []
+    if np.isfinite([gain["estimate"], within["estimate"]]).all():
+        said.append(f"""Fine-tuned on the other speakers, the gain is {interval(gain)} s and the
+            correlation within speakers {interval(within)}.""")
+    if np.isfinite(null["estimate"]):
+        said.append(f"""Six words in three seconds leave little to tell apart: always answering the
+            mean errs by {say(null["estimate"])} s.""")
+    speech = reading[reading["what"] == "amount of speech"]["read"] if len(reading) else ()
+    if len(speech):
+        said.append(f"""From rendered people whom no fit has seen, the same network's features give
+            the amount of speech at r {say(speech.mean())}.""")
+    return flat(" ".join(said))
+
+
 def real_where(regions: Any) -> str:
     """Say how dense attribution is on mouth and jaw, and how dense a map of motion."""
     own, motion = _beside_motion(regions, part="mouth and jaw", metric="density")

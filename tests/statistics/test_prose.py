@@ -127,6 +127,15 @@ UNKNOWN = pd.DataFrame([line(NONE, au="AU12", region="mouth", sign="positive", p
 REGION = UNKNOWN.set_index("region")
 
 
+REAL = pd.DataFrame(
+    [
+        ("null_mae", 0.26, 0.2, 0.4, "frozen"),
+        ("mae_gain", -0.02, -0.1, 0.1, "frozen"),
+        ("mae_gain", 0.03, -0.1, 0.2, "tuned"),
+        ("r_within", 0.07, -0.1, 0.2, "tuned"),
+    ],
+    columns=["metric", "estimate", "ci_low", "ci_high", "recipe"],
+)
 READING = pd.DataFrame(
     [
         ("500", "score", "exact movements", np.nan, 0.9),
@@ -170,6 +179,7 @@ READING = pd.DataFrame(
         lambda: prose.null_tests([]),
         lambda: prose.draws([]),
         lambda: prose.slopes(EMPTY),
+        lambda: prose.real_gap(REAL.assign(estimate=np.nan), []) or "nothing",
         lambda: prose.lost([]),
         lambda: prose.lost(READING.assign(read=np.nan)),
     ],
@@ -193,6 +203,19 @@ def test_what_is_lost_is_what_goes_with_the_score_and_is_read_badly(with_score, 
     said = prose.lost(READING.assign(with_score=[np.nan, np.nan, *with_score]))
     assert said.startswith("Exact movements give the score at r 0.90, the network at 0.70")
     assert said.endswith(told)
+
+
+def test_the_gap_to_real_faces_names_what_was_measured_and_nothing_else():
+    """Fine-tuned, the mean's own error, rendered people: each where it is there."""
+    speech = READING.assign(what="amount of speech")
+    said = prose.real_gap(REAL, speech)
+    assert "Fine-tuned on the other speakers, the gain is 0.03 [−0.10, 0.20] s" in said
+    assert "errs by 0.26 s" in said
+    assert said.endswith(f"at r {speech['read'].mean():.2f}.")
+    frozen = prose.real_gap(REAL[REAL["recipe"] == "frozen"], [])
+    assert "Fine-tuned" not in frozen
+    assert frozen.endswith("errs by 0.26 s.")
+    assert prose.real_gap([], speech) == ""
 
 
 def test_model_that_was_not_compared_is_not_judged():
