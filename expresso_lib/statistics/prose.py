@@ -254,6 +254,8 @@ def index_error(errors: Any) -> str:
     Both are in outer-eye distances; ``found`` says where there was a face.
     """
     flag, position = 100 * errors["by_flag"], 100 * errors["by_position"]
+    if flag.isna().all():
+        return "Row 1 of this recording was itself lost: how far boxes are shifted cannot be said."
     return flat(f"""Read through 0/1 flags, the boxes are shifted by {say(flag.median(), 0)} % of
         the outer-eye distance in the median frame and by {say(flag.max(), 0)} % at worst; with
         {int((~errors["found"]).sum())} lost frames, reading on by position is off by at most

@@ -218,6 +218,14 @@ def test_the_gap_to_real_faces_names_what_was_measured_and_nothing_else():
     assert prose.real_gap([], speech) == ""
 
 
+def test_boxes_read_from_a_lost_row_are_said_to_be_unknown():
+    """Where row 1 was lost the wrong index gives nothing: words, no per cent of nothing."""
+    lost = pd.DataFrame({"by_flag": [NONE] * 2, "by_position": [NONE, 0.1], "found": [True, False]})
+    said = prose.index_error(lost)
+    assert "itself lost" in said
+    assert "%" not in said
+
+
 def test_model_that_was_not_compared_is_not_judged():
     """Without a comparison there is no verdict."""
     empty = pd.DataFrame({"metric": []})
