@@ -801,9 +801,10 @@ def anew(rows: Any, first: Any, alpha: float) -> str:
     if rows["p_max"].isna().all():
         return "Models of other folds were asked about too few people for a test."
     both = rows.set_index("au")["estimate"] * first.set_index("au")["estimate"]
+    declared = bool((rows.get("status", pd.Series("")) == "confirmatory").all())
     return flat(f"""With the models of other folds, on one recording a person,
-        {len(_found(rows, alpha))} go with it, and {int((both > 0).sum())} of
-        {int(both.notna().sum())} means have the same sign.""")
+        {len(_found(rows, alpha))} go with it{" (the test that was declared)" * declared}, and
+        {int((both > 0).sum())} of {int(both.notna().sum())} means have the same sign.""")
 
 
 def changes(rows: Any, participants: int, alpha: float) -> str:

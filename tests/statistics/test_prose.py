@@ -218,6 +218,14 @@ def test_the_gap_to_real_faces_names_what_was_measured_and_nothing_else():
     assert prose.real_gap([], speech) == ""
 
 
+@pytest.mark.parametrize("status", ["confirmatory", "exploratory"])
+def test_of_two_counts_of_action_units_the_declared_one_is_named(status):
+    """Chapter 6 counts with these models and with others; one of the two is the plan's."""
+    rows = pd.DataFrame({"au": ["AU12"], "estimate": [0.2], "p_max": [0.01], "status": status})
+    said = prose.anew(rows, rows, 0.05)
+    assert ("1 go with it (the test that was declared), and" in said) == (status == "confirmatory")
+
+
 def test_boxes_read_from_a_lost_row_are_said_to_be_unknown():
     """Where row 1 was lost the wrong index gives nothing: words, no per cent of nothing."""
     lost = pd.DataFrame({"by_flag": [NONE] * 2, "by_position": [NONE, 0.1], "found": [True, False]})
