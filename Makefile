@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .PHONY: book test hard check study bench export clean
-book: .venv/ready  ## the published book, about ten minutes on two cores
+book: .venv/ready  ## the published book; its status page says what each chapter took
 	$(BIN)/expresso book --params demo
 test: .venv/ready  ## every test, the quick profile of the whole book included; two at a time
 	$(BIN)/python -m pytest -n 2 --dist loadfile
