@@ -312,7 +312,7 @@ def raw(text: str) -> str:
     return f"\n````{{raw}} html\n{text}\n````\n"
 
 
-def _measured(row: Mapping[str, Any]) -> tuple:
+def _measured(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """What tells one measurement from another."""
     return tuple(row.get(name) for name in ("goal", "what", "test", "scenario", "n"))
 

@@ -974,8 +974,8 @@ def real_gap(scores: Any, reading: Any) -> str:
     if np.isfinite(null["estimate"]):
         said.append(f"""Six words in three seconds leave little to tell apart: always answering the
             mean errs by {say(null["estimate"])} s.""")
-    speech = reading[reading["what"] == "amount of speech"]["read"] if len(reading) else ()
-    if len(speech):
+    speech = reading[reading["what"] == "amount of speech"]["read"] if len(reading) else None
+    if speech is not None and len(speech):
         said.append(f"""From rendered people whom no fit has seen, the same network's features give
             the amount of speech at r {say(speech.mean())}.""")
     return flat(" ".join(said))
