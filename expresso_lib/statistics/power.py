@@ -40,7 +40,7 @@ def power(
         Mean Fisher z (``coupling``) or correlation with severity (``severity``).
     kind : {"coupling", "severity"}
     family : int
-        Tests among which the error is shared (16 AUs); Bonferroni, which max-T beats slightly.
+        Tests among which the error is shared (17 AUs); Bonferroni, which max-T beats slightly.
     spread : float
         Standard deviation of participants' z.
     alpha : float
@@ -99,7 +99,7 @@ def observed_spread(couplings: pd.DataFrame) -> float:
 def power_curve(
     n: Sequence[int] = (12, 24, 48, 84), *, kind: str = "coupling", spread: float = SPREAD_Z
 ) -> pd.DataFrame:
-    """Power over effect sizes, for several cohort sizes, one test and sixteen: ready to draw.
+    """Power over effect sizes, for several cohort sizes, one test and seventeen: ready to draw.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def power_curve(
     """
     effects = np.linspace(0, 2 * spread if kind == "coupling" else 0.9, 61)
     parts = []
-    for size, family in product(n, (1, 16)):
+    for size, family in product(n, (1, 17)):
         found = power(size, effects, kind=kind, family=family, spread=spread)
         table = pd.DataFrame({"effect": effects, "power": found})
         parts.append(table.assign(kind=kind, n=size, family=family))

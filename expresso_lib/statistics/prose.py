@@ -852,13 +852,13 @@ def absence(participants: int) -> str:
         return "With so few participants absence is not tested, and silence is no answer."
     alone, family = (
         [equivalence_power(participants, kind=k, family=n) for k in ("coupling", "severity")]
-        for n in (1, 16)
+        for n in (1, 17)
     )
     named = ["practically never" if r < 0.005 else f"with probability {percent(r, 0)} %"
              for r in (*alone, *family)]  # fmt: skip
     return flat(f"""If nothing is there, that is shown {named[0]} for one coupling (margin z = .10)
         and {named[1]} for one correlation with severity (margin ρ = .30); by intervals that hold
-        for sixteen at once {named[2]} and {named[3]}. Where it is not shown, "not significant" is
+        for seventeen at once {named[2]} and {named[3]}. Where it is not shown, "not significant" is
         silence, not an answer.""")
 
 

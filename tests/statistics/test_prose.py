@@ -433,7 +433,7 @@ def test_absence_in_a_family_is_harder_to_show_than_alone():
     """The ledger judges by intervals of the whole family, and their power is said beside."""
     said = prose.absence(84)
     assert "75 % for one correlation" in said
-    assert "practically never" in said.partition("sixteen at once")[2]
+    assert "practically never" in said.partition("seventeen at once")[2]
 
 
 @given(st.floats(-1, 1), st.floats(0.01, 0.5))
