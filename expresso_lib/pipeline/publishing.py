@@ -91,7 +91,7 @@ class ChapterFacts:
         if "seconds" not in self.stamp:
             return MISSING
         spent = self.stamp.get("cpu_seconds")
-        return f"{self.stamp['seconds']:.0f} s" + (f" ({spent:.0f} CPU-s)" if spent else "")
+        return f"{self.stamp['seconds']:.0f} s" + (f" ({spent:.0f} CPU‑s)" if spent else "")
 
     @property
     def longest_stage(self) -> str:
