@@ -140,7 +140,7 @@ def raw_sums(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     style.by_band(right, total, "change", "sum", looks)
     right.axline((0, 0), slope=1, color=style.GREY, linewidth=0.8)
     right.set(xlabel="f(x) − f(x0), points", ylabel="sum over all regions (points)")
-    figure.legend(handles=style.band_handles(looks), loc=style.BELOW, ncols=4)
+    figure.legend(handles=style.band_handles(looks), **style.BELOW, ncols=4)
     return figure
 
 
@@ -175,7 +175,7 @@ def enrichment(
             axes.set(xlabel="", ylabel="")
         row[0].set_ylabel(f"{style.SIGN_TITLES[sign]}\nlog enrichment")
     figure.supxlabel("severity (points)", fontsize=style.BODY)
-    figure.legend(handles=style.band_handles(looks), loc=style.BELOW, ncols=4)
+    figure.legend(handles=style.band_handles(looks), **style.BELOW, ncols=4)
     return figure
 
 
@@ -218,7 +218,7 @@ def around_word(table: pd.DataFrame) -> Figure:
     axes.axhline(1.0, color=style.GREY, linewidth=0.9, zorder=0.5)
     axes.set(xlabel="time from the first word (s)",
              ylabel="attribution of the frame\nover the clip's mean")  # fmt: skip
-    figure.legend(loc=style.BELOW, ncols=len(colors))
+    figure.legend(**style.BELOW, ncols=len(colors))
     return figure
 
 
@@ -252,7 +252,7 @@ def said_and_done(evidence: pd.DataFrame, channels: Sequence[tuple[str, str]]) -
     handles, names = panels[0, 0].get_legend_handles_labels()
     if handles:  # real recordings cannot be rendered again: there is no mark
         panels[0, 0].legend_.remove()
-        figure.legend(handles, map(style.title, names), loc=style.BELOW, ncols=6)
+        figure.legend(handles, map(style.title, names), **style.BELOW, ncols=6)
     return figure
 
 
@@ -272,7 +272,7 @@ def cascade(table: pd.DataFrame) -> Figure:
     axes.axhline(0.3, color=style.INK, linewidth=0.9, linestyle="--")
     axes.set(xlabel="layers randomised, from the output down",
              ylabel="Spearman with the trained map")  # fmt: skip
-    figure.legend(loc=style.BELOW, ncols=2)
+    figure.legend(**style.BELOW, ncols=2)
     return figure
 
 
@@ -347,5 +347,5 @@ def predictors(table: pd.DataFrame, found: pd.DataFrame, titles: Mapping[str, st
         axes.set_xlabel(titles[row["number"]])
         axes.set_title(f"rho {prose.interval(row | {'estimate': row['rho']})}")
     panels[0][0].set_ylabel("fidelity to what taking out does")
-    figure.legend(*panels[0][0].get_legend_handles_labels(), loc=style.BELOW, ncols=3)
+    figure.legend(*panels[0][0].get_legend_handles_labels(), **style.BELOW, ncols=3)
     return figure

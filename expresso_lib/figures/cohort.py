@@ -124,7 +124,7 @@ def planted(table: pd.DataFrame) -> Figure:
     kinds = [Line2D([], [], color=style.INK, linestyle="none", marker=marker,
                     label=KIND_TITLES[kind]) for kind, marker in KIND_MARKERS.items()]  # fmt: skip
     figure.legend(handles=kinds + style.factor_handles(rows.factor), ncols=3,
-                  loc=style.BELOW)  # fmt: skip
+                  **style.BELOW)  # fmt: skip
     return figure
 
 

@@ -37,7 +37,7 @@ def strip(landmarks: np.ndarray, tinted: np.ndarray, times: Sequence[float]) -> 
     names = [n for n in anatomy.REGIONS if n != "background" and not n.startswith("left_")]
     titles = {name: style.title(name).replace("right ", "") for name in names}
     figure.legend(handles=[Patch(color=style.color(n), label=t) for n, t in titles.items()],
-                  loc=style.BELOW, ncols=len(names))  # fmt: skip
+                  **style.BELOW, ncols=len(names))  # fmt: skip
     return figure
 
 

@@ -150,7 +150,7 @@ def narrow(figure: Figure) -> Figure:
         words = [text.get_text() for text in legend.get_texts()]
         legend.remove()
         handles = [handle for handle in legend.legend_handles if handle is not None]
-        figure.legend(handles, words, loc=style.ABOVE if above else style.BELOW, ncols=2)
+        figure.legend(handles, words, **(style.ABOVE if above else style.BELOW), ncols=2)
     for text in figure.findobj(Text):
         text.set_text(_broken(text.get_text(), 46 // columns))
     for axes in panels:

@@ -130,7 +130,7 @@ def _forest_legend(
             axes.plot([], [], marker, color=color, label=style.title(name))
     shown = [*axes.get_legend_handles_labels()[0], *units]
     if shown:
-        figure.legend(handles=shown, loc=style.ABOVE, ncols=4)
+        figure.legend(handles=shown, **style.ABOVE, ncols=4)
 
 
 def hypothesis(
@@ -194,7 +194,7 @@ def _outside(figure: Figure, axes: Axes, columns: int) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if axes.legend_:
         axes.legend_.remove()
-    figure.legend(handles, labels, loc=style.BELOW, ncols=columns)
+    figure.legend(handles, labels, **style.BELOW, ncols=columns)
 
 
 @style.plot

@@ -37,9 +37,13 @@ SIZES = {
 }  # fmt: skip
 
 NOTE = "expresso-note"
+NOTE_HEIGHT = 0.15  # inches
 # Where every figure has its legend: there it covers nothing, on a phone neither.
-ABOVE: Final = "outside upper center"
-BELOW: Final = "outside lower center"
+ABOVE: Final[dict[str, Any]] = {"loc": "outside upper center"}
+BELOW: Final[dict[str, Any]] = {
+    "loc": "outside lower center",
+    "borderaxespad": 1.3,
+}  # room for the note
 
 INK, GREY, PALE, PAPER, GRID = "#1F2328", "#57606A", "#D0D7DE", "#FFFFFF", "#E6E9ED"
 # Type on a coloured cell or a picture: it keeps its colour on a dark page, because its ground does.
@@ -357,10 +361,8 @@ def note(figure: Figure, text: str) -> None:
         # The layout leaves a strip free at the bottom, so the note covers nothing.
         engine = figure.get_layout_engine()
         if isinstance(engine, ConstrainedLayoutEngine):
-            engine.set(rect=(0, 0.04, 1, 0.96))
-        # Legends outside lie at the edge of the figure, whatever the layout leaves free.
-        for legend in figure.legends:
-            legend.set_bbox_to_anchor((0, 0.04, 1, 0.96), transform=figure.transFigure)
+            strip = max(0.04, NOTE_HEIGHT / figure.get_figheight())
+            engine.set(rect=(0, strip, 1, 1 - strip))
         label = figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=SMALL, color=GREY)
         label.set_gid(NOTE)
 

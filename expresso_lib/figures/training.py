@@ -138,7 +138,7 @@ def calibration(rows: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     axes.set(xlabel="score (points)", ylabel="prediction (points)", xlim=ends, ylim=ends,
              aspect="equal")  # fmt: skip
     handles, _ = axes.get_legend_handles_labels()
-    figure.legend(handles=handles + style.band_handles(looks), loc=style.BELOW, ncols=3)
+    figure.legend(handles=handles + style.band_handles(looks), **style.BELOW, ncols=3)
     return figure
 
 

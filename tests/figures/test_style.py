@@ -1,6 +1,7 @@
 """The visual language: safe colours, honest zero, labelled figures."""
 
 import itertools
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -147,12 +148,16 @@ def test_bands_of_other_scales_are_all_drawn(names):
     assert len({(look["color"], look["marker"]) for look in looks.values()}) == len(names)
 
 
-def test_a_note_lies_below_a_legend_and_not_on_it():
-    """A wide legend at the foot of a figure once ran into the note."""
-    figure, axes = style.figure("full")
+@pytest.mark.parametrize("height", [1.7, 3.2, 6.0])
+@pytest.mark.parametrize("place", [style.ABOVE, style.BELOW])
+def test_legend_note_and_axes_do_not_lie_on_each_other(place, height):
+    """A wide legend at the foot once ran into the note, and one at the top into the marks."""
+    figure, axes = style.figure("full", height=height)
     axes.plot([0, 1], label="a long name of a line")
-    figure.legend(loc=style.BELOW)
+    axes.set_xlabel("points")
+    figure.legend(**place)
     style.note(figure, "Demo cohort (rendered faces) " * 3)
     figure.draw_without_rendering()
     note = next(text for text in figure.texts if text.get_gid() == style.NOTE)
-    assert not figure.legends[0].get_window_extent().overlaps(note.get_window_extent())
+    places = [note.get_window_extent(), axes.get_tightbbox(), figure.legends[0].get_window_extent()]
+    assert not any(one.overlaps(other) for one, other in combinations(places, 2))
