@@ -22,7 +22,6 @@ import torch
 from ipywidgets import embed
 
 from expresso_lib import clips, cohort, config, models, rendered, store
-from expresso_lib.attribution import explanation
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import action_units, tables, video
 from expresso_lib.figures import drawing, explorer, page, report, style
@@ -85,7 +84,7 @@ def closed(tmp_path_factory):
     torch.manual_seed(0)
     model = models.build("small", weights="none", frames=8, size=64, input="face").eval()
     rows = clips.windows(archive.n_frames, 8, step=5)
-    explained = explanation.explain(archive, model, rows, channels=recording.CHANNELS)
+    explained = recording.explained_by_any(archive, model, rows)
     return data, archive, explained
 
 
