@@ -21,6 +21,8 @@ from expresso_lib.pipeline import chapters, project, provenance
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from expresso_lib.models import Recipe, experiments
+
 
 class MissingRun(FileNotFoundError):
     """An earlier chapter of this run has not been executed yet."""
@@ -143,8 +145,24 @@ class Run:
         """What every figure says of its data."""
         return "Demo cohort (rendered faces)" if self.demo else self._cohort.name
 
-    def table(self, name: str) -> pd.DataFrame:
-        """Return a table of this run.
+    def study(self) -> experiments.Study:
+        """Return what every recipe shares: the cohort's people, clips and folds."""
+        from expresso_lib.models import experiments
+
+        cohort = self.cohort()
+        return experiments.study_of(
+            cohort.participants, cohort.recordings, self.data, self.parameters
+        )
+
+    @property
+    def recipe(self) -> Recipe:
+        """The default recipe, as the parameters declare it."""
+        from expresso_lib.models import experiments
+
+        return experiments.default_recipe(self.parameters)
+
+    def table(self, name: str, **where: str) -> pd.DataFrame:
+        """Return a table of this run, or those of its rows that fit (`statistics.select`).
 
         Raises
         ------
@@ -158,7 +176,9 @@ class Run:
                 f"run {self.name!r} has no table {name!r}; execute the chapter that "
                 f"makes it first. There are: {', '.join(known) or 'none'}"
             )
-        return pd.read_parquet(path)
+        from expresso_lib import statistics
+
+        return statistics.select(pd.read_parquet(path), **where)
 
     def write_table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
         """Write a table as Parquet and CSV; return it."""
