@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from expresso_lib.models import experiments
 
 from . import scores
 
-CHANNEL = ("DeepLift", "own_neutral")
 # Heads fitted to dealt scores, in every cohort with a planted region.
 DEALS = 4
 # Left and right are planted alike, so the right side stands for both.
@@ -94,24 +94,9 @@ def region_table(
 def _regions_of(design: scores.Design, variant: str, seed: int) -> pd.DataFrame:
     study, recipe, owner = fold_models(design, variant, seed)
     out = design.folder(variant, seed)
-    table = _explained(design, study.recordings, study, recipe, owner, out / "explained")
-    first = study.recordings.drop_duplicates("participant")
-    chance = []
-    for number in range(DEALS):
-        owner = experiments.fold_models(
-            recipe, experiments.dealt(study, number), out / "dealt" / f"models-{number}"
-        )
-        chance.append(
-            _explained(
-                design,
-                first,
-                study,
-                recipe,
-                owner,
-                out / "dealt" / f"explained-{number}",
-                step=cohorts.WHOLE,
-            )
-        )
+    below = partial(_map, design, out)
+    table, _ = cohorts.explain(study, recipe, owner, map=below, out="explained")
+    chance = cohorts.label_permuted(study, recipe, DEALS, map=below, folder=out / "dealt", each=1)
     part = explanation.parts_of_r(table, study.participants).groupby("region")["value"].mean()
     found = pd.DataFrame(
         {
@@ -140,42 +125,12 @@ def _follower(study: experiments.Study, recipe: models.Recipe) -> tuple[str, flo
     return str(r.abs().idxmax()), float(r[r.abs().idxmax()])
 
 
-def _explained(
-    design: scores.Design,
-    recordings: pd.DataFrame,
-    study: experiments.Study,
-    recipe: models.Recipe,
-    owner: dict[str, Path],
-    out: Path,
-    step: int = 0,
-) -> pd.DataFrame:
-    """Table ``attribution_regions`` of some recordings under the models of their participants."""
-    items = [
-        explanation.item(
-            name,
-            study.archives[recipe.input][name],
-            owner[who],
-            length=recipe.frames,
-            step=step,
-            channels=[list(CHANNEL)],
-        )
-        for who, name in zip(recordings["participant"], recordings["recording"])
-    ]
-    done = store.map(
-        explanation.explain_item,
-        items,
-        executor=design.executor,
-        out=out,
-        describe=f"{recipe.variant} {out.name}",
-    )
-    table, _ = explanation.tables(
-        [
-            (str(who), outcome.item.name, outcome.path)
-            for who, outcome in zip(recordings["participant"], done)
-        ],
-        recipe=recipe.name,
-    )
-    return table
+def _map(
+    design: scores.Design, folder: Path, work: Any, items: Any, *, out: str, **options: Any
+) -> list[store.Outcome]:
+    """`store.map` below a cohort's folder, by the study's executor."""
+    how = {"executor": design.executor, "describe": f"{folder.name} {out}"} | options
+    return store.map(work, items, out=folder / out, **how)
 
 
 # Interventions
@@ -223,33 +178,28 @@ def trial_rows(
         randomised=1,
         depths=[-1],
     )
-    out = design.folder(recipe.variant, seed) / "trials"
-    return trials.read(_done(design, trials.trial_item, items, out, ".parquet"))
+    below = partial(_map, design, design.folder(recipe.variant, seed))
+    return trials.read(below(trials.trial_item, items, out="trials", suffix=".parquet"))
 
 
 def headset_points(
     design: scores.Design, recipe: models.Recipe, checkpoint: Path, seed: int
 ) -> pd.DataFrame:
     """The audit of chapter 7 on other people with headsets."""
-    shape, out = design.shape, design.folder("headset", seed)
+    shape, below = design.shape, partial(_map, design, design.folder("headset", seed))
     people = headset.items(participants=min(HEADSETS, shape.participants), length=recipe.frames,
                            side=shape.size, rate=shape.rate, seed=seed)  # fmt: skip
-    clips = _done(design, headset.render, people, out / "pairs", ".npz")
+    clips = below(headset.render, people, out="pairs", suffix=".npz")
     audits = headset.audits(checkpoint, clips)
-    rows = trials.read(_done(design, headset.audit, audits, out / "audit", ".parquet"))
+    rows = trials.read(below(headset.audit, audits, out="audit", suffix=".parquet"))
     found = headset.points(rows, draws=design.draws).reset_index()
     found = found.rename(columns={"points": "estimate", "channel": "baseline"})
     return found.assign(method="DeepLift", factor="headset", metric="points", support="changed")
 
 
-def _done(design: scores.Design, work: Any, items: Any, out: Path, suffix: str) -> Any:
-    return store.map(work, items, out=out, suffix=suffix, executor=design.executor,
-                     describe=f"{out.parent.name} {out.name}")  # fmt: skip
-
-
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
     table = faithfulness.table(rows)
-    own = (table["baseline"] == CHANNEL[1]) & (table["metric"] == "interventional_fidelity")
+    own = (table["baseline"] == metrics.DEFAULT[1]) & (table["metric"] == "interventional_fidelity")
     used = rows[
         (rows["metric"] == "evidence")
         & (rows["method"] == "amount")
@@ -257,8 +207,8 @@ def judged(rows: pd.DataFrame) -> pd.DataFrame:
     ]
     spread = used.groupby("factor")["effect"].std(ddof=0).rename("estimate").reset_index()
     spread = spread.assign(method="model", baseline="none", metric="effect_sd", support="clip")
-    # A control that says nothing, or always the same, has no correlation: no row. The committed
-    # tables stay small: of what is neither shown nor a rule's best only what bars are held against.
+    # A control that says nothing, or always the same, has no correlation: no row. Committed tables
+    # stay small: of the other controls and explanations only what a bar is held against.
     shown = table["method"].isin(SHOWN) & ~table["metric"].isin(ELSEWHERE)
     asked = shown | table["metric"].isin(["interventional_fidelity", "time_fidelity"])
     kept = table[(table["factor"].isin(POOLED) | own) & table["estimate"].notna() & asked]

@@ -17,7 +17,7 @@ from expresso_lib.models import experiments
 
 Map = Callable[..., list[store.Outcome]]
 NEUTRAL = (("DeepLift", "own_neutral"),)
-WHOLE = 2**40  # frames between windows, more than any recording has: its first clip is left
+BEYOND = 2**40  # frames between windows, more than any recording has: one clip fits
 
 
 def explain(
@@ -78,15 +78,16 @@ def label_permuted(
     map: Map,
     folder: Path,
     method: str = "DeepLift",
+    each: int = 3,
 ) -> list[pd.DataFrame]:
     """Return ``attribution_regions`` of models whose scores were permuted among participants.
 
-    They have seen the same faces and nothing of severity. The first clip of every third person is
-    explained, by ``method`` on the own neutral frame and each of ``count`` models; their heads are
-    kept below ``folder``.
+    They have seen the same faces and nothing of severity. The first clip of every third person (or
+    of each so many) is explained, by ``method`` on the own neutral frame and each of ``count``
+    models; their heads are kept below ``folder``.
     """
-    some, channels = firsts(study.recordings).iloc[::3], [(method, "own_neutral")]
-    first = replace(study, step=WHOLE)
+    some, channels = firsts(study.recordings).iloc[::each], [(method, "own_neutral")]
+    first = replace(study, step=BEYOND)
     found = []
     for k in range(count):
         dealt = experiments.dealt(study, k)

@@ -40,10 +40,8 @@ NOTE = "expresso-note"
 NOTE_HEIGHT = 0.15  # inches
 # Where every figure has its legend: there it covers nothing, on a phone neither.
 ABOVE: Final[dict[str, Any]] = {"loc": "outside upper center"}
-BELOW: Final[dict[str, Any]] = {
-    "loc": "outside lower center",
-    "borderaxespad": 1.3,
-}  # room for the note
+# Below lies the note, too: the legend keeps off it.
+BELOW: Final[dict[str, Any]] = {"loc": "outside lower center", "borderaxespad": 1.3}
 
 INK, GREY, PALE, PAPER, GRID = "#1F2328", "#57606A", "#D0D7DE", "#FFFFFF", "#E6E9ED"
 # Type on a coloured cell or a picture: it keeps its colour on a dark page, because its ground does.

@@ -23,7 +23,7 @@ from expresso_lib.pipeline.run import MissingRun
 logger = logging.getLogger(__name__)
 
 BASELINES = ("own_neutral", "blur")
-LIGHT = {"internal_batch_size": 4}  # clips in one pass: memory does not grow with the recording
+BATCH = 4  # clips in one pass: memory does not grow with the recording
 MODEL = "final.safetensors"
 SURE = 0.95  # share of frames with a face below which the card says so
 
@@ -36,13 +36,18 @@ def explained_by_any(
     archive: clips.ClipArchive, model: nn.Module, rows: np.ndarray
 ) -> explanation.Explanation:
     """By DeepLift, or by integrated gradients on a network on which DeepLift does not add up."""
+
+    def by(method: str) -> explanation.Explanation:
+        channels = [(method, baseline) for baseline in BASELINES]
+        return explanation.explain(
+            archive, model, rows, channels=channels, internal_batch_size=BATCH
+        )
+
     try:
-        named = [("DeepLift", baseline) for baseline in BASELINES]
-        return explanation.explain(archive, model, rows, channels=named, **LIGHT)
+        return by("DeepLift")
     except attribution.IncompleteModelError as error:
         logger.warning("%s Integrated gradients explain the recording.", error)
-        named = [("IntegratedGradients", baseline) for baseline in BASELINES]
-        return explanation.explain(archive, model, rows, channels=named, **LIGHT)
+        return by("IntegratedGradients")
 
 
 @dataclass(frozen=True, eq=False)

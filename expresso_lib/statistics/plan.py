@@ -27,7 +27,6 @@ class Plan:
     seed: int = 0
     span: float = SPAN  # from the lowest to the highest score there can be
     knot: float = KNOT  # score at which H3b lets the slope change
-    correct_within: float = 0.0  # score points; 0: the paper's 5 of BDI-II
 
     @classmethod
     def of(cls, section: Any, scale: Any = None) -> Self:
@@ -67,10 +66,9 @@ class Plan:
         """One point of BDI-II in points of this scale: errors closer than this do not differ."""
         return self.span / SPAN
 
-    @property
-    def within(self) -> float:
-        """Score points that a prediction may be off and still be called correct."""
-        return self.correct_within or 5 * self.point
+    def within(self, asked: float = 0.0) -> float:
+        """Score points that a correct prediction may be off; 0: the paper's 5 of BDI-II."""
+        return asked or 5 * self.point
 
     @property
     def rounding_window(self) -> float:

@@ -964,9 +964,8 @@ def real_gap(scores: Any, reading: Any) -> str:
     """
     if not len(scores):
         return ""
-    names = ("null_mae", "mae_gain", "r_within")
-    null = _first(scores, metric=names[0])
-    gain, within = (row(scores, metric=name, recipe="tuned") for name in names[1:])
+    null = _first(scores, metric="null_mae")
+    gain, within = (row(scores, metric=name, recipe="tuned") for name in ("mae_gain", "r_within"))
     said = []
     if np.isfinite([gain["estimate"], within["estimate"]]).all():
         said.append(f"""Fine-tuned on the other speakers, the gain is {interval(gain)} s and the
