@@ -175,7 +175,7 @@ def enrichment(
             axes.set(xlabel="", ylabel="")
         row[0].set_ylabel(f"{style.SIGN_TITLES[sign]}\nlog enrichment")
     figure.supxlabel("severity (points)", fontsize=style.BODY)
-    figure.legend(handles=style.band_handles(looks), **style.BELOW, ncols=4)
+    figure.legend(handles=style.band_handles(looks), **style.ABOVE, ncols=4)
     return figure
 
 
