@@ -132,25 +132,17 @@ def attribute(
     _checks.one_of(method, METHODS, "method")
     chosen = Options(**options)
     _check_inputs(clips, chosen.regions)
-    base = None
-    if method == "ExpectedGradients" and not isinstance(baseline, str):
-        base = baseline if baseline.ndim == 5 else baseline[None]
-    reference = references.clips_of(clips, baseline if base is None else base[:1])
+    many = method == "ExpectedGradients"
+    single = isinstance(baseline, str) or baseline.ndim < 5 or not many
+    given = [references.clips_of(clips, one) for one in ([baseline] if single else baseline)]
     device = next((p.device for p in model.parameters()), clips.device)
-    x, x0 = clips.to(device), reference.to(device)
+    x, x0 = clips.to(device), [one.to(device) for one in given]
     score = partial(score_of, model, output=output)
-    if base is None:
-        shared = len(x0) > 1 and x0.stride(0) == 0
-        zero = _passed(score, x0[:1] if shared else x0, internal_batch_size).expand(len(x))
-    else:
-        x0 = base.to(x)
-        alone = torch.cat([_passed(score, one[None].expand_as(x[:1]), 1) for one in x0])
-        zero = alone.mean().expand(len(x))
-    explain = _EXPLAINERS[method]
-    values, found = explain(model, score, x, x0, internal_batch_size, chosen)
+    against = x0 if many else x0[0]
+    explained = _EXPLAINERS[method](model, score, x, against, internal_batch_size, chosen)
+    values, found, zero = (one.detach().float().cpu() for one in explained)
     names = (method, baseline if isinstance(baseline, str) else "tensor")
-    values = values.detach().float().cpu()
-    return _judged(values, found.detach().cpu(), zero.cpu(), clips, reference, names, model)
+    return _judged(values, found, zero, clips, given[0], names, model)
 
 
 def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> Tensor:
@@ -218,21 +210,21 @@ def gradient(score: Callable[[Tensor], Tensor], clips: Tensor) -> tuple[Tensor, 
     return torch.autograd.grad(found.sum(), leaf)[0], found.detach()
 
 
-# Every explainer gives values (N, C, T, H, W) and the scores f(x) (N,) that it met on its way.
+# Every explainer gives values (N, C, T, H, W), and the scores f(x) and f(x0) (N,).
+Explained = tuple[Tensor, Tensor, Tensor]
 
 
-def _deeplift(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
+def _deeplift(model, score, x, x0, limit, chosen) -> Explained:
     shared = x0.stride(0) == 0
-    values: list[Tensor] = []
-    found: list[Tensor] = []
+    explained: list[Explained] = []
     with _rescaled(model) as rescale:
         for part, base in zip(x.split(limit), x0.split(limit)):
-            if not (shared and found):
-                rescale.compare(score, base[:1].contiguous() if shared else base)
-            slopes, scores = rescale.gradient(score, part)
-            values.append(slopes * (part - base))
-            found.append(scores)
-    return torch.cat(values), torch.cat(found)
+            if not (shared and explained):
+                zero = rescale.compare(score, base[:1].contiguous() if shared else base)
+            slopes, found = rescale.gradient(score, part)
+            explained.append((slopes * (part - base), found, zero.expand(len(part))))
+    values, found, zero = map(torch.cat, zip(*explained))
+    return values, found, zero
 
 
 class _Rescale:
@@ -241,11 +233,11 @@ class _Rescale:
     seen: list[tuple[Tensor, Tensor]]
     call: int  # below 0 the reference passes
 
-    def compare(self, score: Callable[[Tensor], Tensor], reference: Tensor) -> None:
-        """Note what every activation makes of the reference."""
+    def compare(self, score: Callable[[Tensor], Tensor], reference: Tensor) -> Tensor:
+        """Note what every activation makes of the reference; its scores (N,)."""
         self.seen, self.call = [], -1
         with torch.no_grad():
-            score(reference)
+            return score(reference)
 
     def gradient(self, score: Callable[[Tensor], Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:
         """Multipliers (N, C, T, H, W) against the reference, and the scores (N,)."""
@@ -257,20 +249,16 @@ class _Rescale:
         if self.call < 0:
             self.seen.append((given[0].detach(), result.detach()))
             return result
-        # A reference that all clips share was passed once; frames may be in the batch's axis.
-        times = len(given[0]) // len(self.seen[self.call][0])
-        base, base_result = (
-            part.repeat(times, *[1] * (part.ndim - 1)) for part in self.seen[self.call]
-        )
+        base, base_result = self.seen[self.call]
         self.call += 1
         with torch.no_grad():
-            value = given[0].detach()
-            gap = value - base
-            slope = (result.detach() - base_result).div_(gap)
-            alike = gap.abs() <= 1e-5
-            if alike.any():
-                at, step = value[alike], 1e-3
-                slope[alike] = (module.forward(at + step) - module.forward(at - step)) / (2 * step)
+            value, step = given[0].detach(), 1e-3
+            # A reference that all clips share was passed once; frames may be in the batch's axis.
+            shape = (-1, *base.shape)
+            gap = (value.reshape(shape) - base).view_as(value)
+            slope = (result.detach().reshape(shape) - base_result).view_as(value).div_(gap)
+            near = (module.forward(value + step) - module.forward(value - step)).div_(2 * step)
+            slope = torch.where(gap.abs() <= 1e-5, near, slope)
         return _WithSlope.apply(given[0], result.detach(), slope)
 
 
@@ -309,29 +297,30 @@ def _along(score, x, places, limit) -> tuple[Tensor, Tensor]:
     return total, _passed(score, x, limit)
 
 
-def _integrated_gradients(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
+def _integrated_gradients(model, score, x, x0, limit, chosen) -> Explained:
     nodes, weights = np.polynomial.legendre.leggauss(chosen.steps)
     places = [(x0, (1 + node) / 2, weight / 2) for node, weight in zip(nodes, weights)]
-    return _along(score, x, places, limit)
+    return *_along(score, x, places, limit), _passed(score, x0, limit)
 
 
-def _expected_gradients(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
+def _expected_gradients(model, score, x, x0, limit, chosen) -> Explained:
     """Over every reference in turn, the way in equal parts with a random place in each."""
     rng = np.random.default_rng(chosen.seed)
     count = max(1, chosen.samples // len(x0))
     places = [(base, (part + rng.random()) / count, 1 / (count * len(x0)))
               for base in x0 for part in range(count)]  # fmt: skip
-    return _along(score, x, places, limit)
+    zero = torch.stack([_passed(score, base, limit) for base in x0]).mean(dim=0)
+    return *_along(score, x, places, limit), zero
 
 
-def _saliency(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
+def _saliency(model, score, x, x0, limit, chosen) -> Explained:
     # Signed: the sign says in which direction the score would move.
-    return _gradients(score, x, limit)
+    return *_gradients(score, x, limit), _passed(score, x0, limit)
 
 
-def _input_x_gradient(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
+def _input_x_gradient(model, score, x, x0, limit, chosen) -> Explained:
     slopes, found = _gradients(score, x, limit)
-    return slopes * x, found
+    return slopes * x, found, _passed(score, x0, limit)
 
 
 def _blocks(chosen: Options, x: Tensor) -> tuple[Tensor, int, int]:
@@ -354,17 +343,17 @@ def _laid_out(worth: Tensor, blocks: Tensor, x: Tensor, x0: Tensor) -> Tensor:
     return (away.flatten(1) * (worth / size.clamp(min=1e-12)).gather(1, index)).view_as(x)
 
 
-def _occlusion(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
+def _occlusion(model, score, x, x0, limit, chosen) -> Explained:
     """Every block replaced by the reference alone: what the score loses."""
     blocks, parts, count = _blocks(chosen, x)
     worth = torch.zeros(len(x), parts * count, device=x.device)
     whole = _passed(score, x, limit)
     for block in blocks.unique().tolist():
         worth[:, block] = whole - _passed(score, torch.where(blocks == block, x0, x), limit)
-    return _laid_out(worth, blocks, x, x0), whole
+    return _laid_out(worth, blocks, x, x0), whole, _passed(score, x0, limit)
 
 
-def _shapley(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
+def _shapley(model, score, x, x0, limit, chosen) -> Explained:
     """What blocks add to the score on the way from the reference to the clip, over several ways.
 
     A way goes through time from one end to the other, so that the picture is torn in one place
@@ -391,13 +380,14 @@ def _shapley(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
             after = end if place == len(order) - 1 else _passed(score, shown, limit)
             worth[:, block] += (after - before) / ways
             before = after
-    return _laid_out(worth, blocks, x, x0), end
+    return _laid_out(worth, blocks, x, x0), end, start
 
 
 def _passed(score, clips: Tensor, limit: int) -> Tensor:
-    """Scores (N,), at most ``limit`` clips a pass."""
+    """Scores (N,), at most ``limit`` clips a pass; what all clips share is passed once."""
+    some = clips[:1] if clips.stride(0) == 0 else clips
     with torch.no_grad():
-        return torch.cat([score(part) for part in clips.split(limit)])
+        return torch.cat([score(part) for part in some.split(limit)]).expand(len(clips))
 
 
 def _gradients(score, clips: Tensor, limit: int) -> tuple[Tensor, Tensor]:
@@ -407,13 +397,14 @@ def _gradients(score, clips: Tensor, limit: int) -> tuple[Tensor, Tensor]:
     return slopes, found
 
 
-def _grad_cam(model, score, x, x0, limit, chosen) -> tuple[Tensor, Tensor]:
+def _grad_cam(model, score, x, x0, limit, chosen) -> Explained:
     explainer = attr.LayerGradCam(score, _last_map(model, x[:1]))
     coarse = torch.cat([explainer.attribute(part) for part in x.split(limit)]).detach()
     if coarse.ndim == 4:  # an image layer: its batch is every frame of every clip
         coarse = coarse.reshape(len(x), -1, *coarse.shape[-2:])[:, None]
     fine = functional.interpolate(coarse, size=x.shape[2:], mode="trilinear")
-    return (fine / x.shape[1]).expand_as(x).contiguous(), _passed(score, x, limit)
+    values = (fine / x.shape[1]).expand_as(x).contiguous()
+    return values, _passed(score, x, limit), _passed(score, x0, limit)
 
 
 def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
@@ -436,7 +427,7 @@ def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
     return found[-1]
 
 
-_EXPLAINERS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
+_EXPLAINERS: dict[str, Callable[..., Explained]] = {
     "DeepLift": _deeplift,
     "IntegratedGradients": _integrated_gradients,
     "ExpectedGradients": _expected_gradients,

@@ -111,8 +111,8 @@ def slider(
     pictures: Sequence[Figure | np.ndarray],
     labels: Sequence[str],
     *,
-    caption: str,
     question: str,
+    caption: str = "",
     start: int = 0,
     choice: bool = False,
 ) -> str:
@@ -124,10 +124,10 @@ def slider(
         One per step: a matplotlib figure, or a picture uint8 (H, W, 3).
     labels : sequence of str
         What each step is, with the number that it shows: "84 people: 3 % false positives".
-    caption : str
-        Below the figure; it stands alone.
     question : str
         What the control chooses, e.g. "People in the study".
+    caption : str
+        Below the figure, where nothing else stands there.
     start : int
         The step that is shown first, and printed.
     choice : bool
@@ -145,7 +145,7 @@ def slider(
     """
     if len(pictures) != len(labels) or not labels:
         raise style.FigureError(f"{len(pictures)} pictures do not fit {len(labels)} labels.")
-    key = f"s{zlib.crc32(caption.encode()):x}"
+    key = f"s{zlib.crc32(''.join([question, *labels]).encode()):x}"
     shown = [_picture(p, f"{key}-{i}", text) for i, (p, text) in enumerate(zip(pictures, labels))]
     return _light(template("slider.html").render(
         steps=list(zip(shown, labels)), caption=caption, question=question, start=start,

@@ -319,11 +319,8 @@ def false_positives(rates: Mapping[int, pd.DataFrame]) -> str:
             f"{people} people: with windows as cases {found['windows, pooled']:.0f} % of empty "
             f"cohorts show something, with people as cases {found['participants']:.0f} %"
         )
-    caption = ("Simulated cohorts in which nothing is to be found: how often each analysis finds "
-               "something. Dashed: the 5 % that were asked for. Squares: what this book "
-               "does.")  # fmt: skip
     drawn = [_false_positives(table) for table in rates.values()]
-    return components.slider(drawn, labels, caption=caption, question="People in a cohort", start=1)
+    return components.slider(drawn, labels, question="People in a cohort", start=1)
 
 
 @style.plot

@@ -12,6 +12,7 @@ worth can be seen.
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 import torch
@@ -21,13 +22,32 @@ from torch.nn import functional
 GAIN = 4.0  # small changes are brought to the scale of the picture
 
 
-class Beside(nn.Module):
-    """Clips (N, 3, T, H, W) beside their change: (N, 6, T, H, W), *frame minus clip mean* last."""
+class Stem(nn.Module):
+    """The first convolution, of clips beside their change: six channels, *frame minus mean* last.
+
+    A change is linear in its clip. So one convolution of the clip and one of its mean frame give
+    what a convolution of six channels would, in half the time.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.convolve = nn.Conv3d(6, width, (1, 5, 5), stride=(1, 2, 2), padding=(0, 2, 2))
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Clips and their change."""
-        change = clips - clips.mean(dim=2, keepdim=True)
-        return torch.cat([clips, GAIN * change], dim=1)
+        """(N, 3, T, H, W) to (N, C, T, H / 2, W / 2)."""
+        still, change = self.convolve.weight.split(3, dim=1)
+        convolve = partial(functional.conv3d, stride=(1, 2, 2), padding=(0, 2, 2))
+        mean = convolve(clips.mean(dim=2, keepdim=True), GAIN * change)
+        return convolve(clips, still + GAIN * change, self.convolve.bias) - mean
+
+
+class AlongFrames(nn.Conv3d):
+    """A convolution over time alone, as one of pictures (T, H W): half the time on one thread."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(N, C, T, H, W) to (N, C', T', H, W)."""
+        flat = functional.conv2d(values.flatten(3), self.weight[..., 0], self.bias)
+        return flat.unflatten(3, values.shape[3:])
 
 
 class OverTime(nn.Module):
@@ -39,7 +59,7 @@ class OverTime(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.convolve = nn.Conv3d(width, width, (3, 1, 1))
+        self.convolve = AlongFrames(width, width, (3, 1, 1))
 
     def forward(self, values: Tensor) -> Tensor:
         """(N, C, T, H, W) to the same shape."""
@@ -130,10 +150,9 @@ def trunk(*, alone: bool = False) -> nn.Module:
     The place on the face is kept until the last convolution, which covers what is left of the
     picture: crops show the face at about the same place.
     """
-    stem = nn.Conv3d(6, WIDTHS[0], (1, 5, 5), stride=(1, 2, 2), padding=(0, 2, 2))
     blocks = [Block(a, b) for a, b in pairwise(WIDTHS)]
     whole = nn.Conv3d(WIDTHS[-1], N_EMBEDDING, (1, 4, 4))
-    layers = nn.Sequential(Beside(), stem, nn.ReLU(), *blocks, Grid(), whole, nn.ReLU())
+    layers = nn.Sequential(Stem(WIDTHS[0]), nn.ReLU(), *blocks, Grid(), whole, nn.ReLU())
     return _Stage(layers, alone=alone)
 
 

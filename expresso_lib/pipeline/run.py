@@ -261,6 +261,10 @@ class Run:
         film += f'src="{drawing.film(path)}"></video>'
         self._show_figure(name, film, caption, self.note if note is None else note)
 
+    def interactive(self, name: str, piece: str, *, caption: str, note: str | None = None) -> None:
+        """Show a piece of a page that answers to a hand as `figure` shows a figure."""
+        self._show_figure(name, piece, caption, self.note if note is None else note)
+
     def _show_figure(self, name: str, content: str, caption: str, note: str) -> None:
         from IPython.display import HTML, display
 
