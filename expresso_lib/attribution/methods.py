@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from captum import attr
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -398,7 +397,9 @@ def _gradients(score, clips: Tensor, limit: int) -> tuple[Tensor, Tensor]:
 
 
 def _grad_cam(model, score, x, x0, limit, chosen) -> Explained:
-    explainer = attr.LayerGradCam(score, _last_map(model, x[:1]))
+    from captum.attr import LayerGradCam  # takes a second to load, and few ask for it
+
+    explainer = LayerGradCam(score, _last_map(model, x[:1]))
     coarse = torch.cat([explainer.attribute(part) for part in x.split(limit)]).detach()
     if coarse.ndim == 4:  # an image layer: its batch is every frame of every clip
         coarse = coarse.reshape(len(x), -1, *coarse.shape[-2:])[:, None]

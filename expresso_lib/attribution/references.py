@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.transforms.functional import gaussian_blur
 
 from expresso_lib import _checks
 from expresso_lib.faces import anatomy
@@ -82,6 +81,8 @@ def blurred(clips: Tensor) -> Tensor:
     >>> torch.allclose(blurred(flat), flat)
     True
     """
+    from torchvision.transforms.functional import gaussian_blur  # takes a second to load
+
     side = min(clips.shape[-2:])
     radius = max(1, min(int(3 * BLUR_SIGMA * side), side - 1))
     flat = clips.flatten(0, 1)

@@ -21,8 +21,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torchvision.models import get_model_builder
-from torchvision.ops import Permute
 
 from expresso_lib import _checks, manifest, store
 from expresso_lib.models import own, small
@@ -151,6 +149,8 @@ def _split_resnet3d(network: nn.Module) -> list[nn.Module]:
 
 
 def _split_swin3d(network: nn.Module) -> list[nn.Module]:
+    from torchvision.ops import Permute
+
     blocks = list(network.features)
     early = nn.Sequential(network.patch_embed, network.pos_drop, *blocks[:-1])
     # Transformers keep the channels last.
@@ -174,6 +174,12 @@ def _own_rectifiers(net: nn.Module) -> nn.Module:
     graph.delete_all_unused_submodules()
     graph.recompile()
     return graph
+
+
+def _torchvision(name: str) -> nn.Module:
+    from torchvision.models import get_model  # takes a second to load, and few ask for it
+
+    return get_model(name)
 
 
 def _small(*, alone: bool = False, spread: bool = False) -> nn.Module:
@@ -201,7 +207,7 @@ BACKBONES = {
     "small_image": _ours(alone=True),
     "small_image_sd": _ours(alone=True, spread=True),
 } | {
-    name: Backbone(get_model_builder(name), split, mean, std, {weights: f"weights_{name}"})
+    name: Backbone(partial(_torchvision, name), split, mean, std, {weights: f"weights_{name}"})
     for name, (split, weights, mean, std) in _TORCHVISION.items()
 }
 

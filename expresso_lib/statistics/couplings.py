@@ -6,7 +6,6 @@ z is the unit of every population test: windows of one person overlap, and frame
 another, so neither is independent (pooled windows err in 11 to 21 % at a nominal 5 %).
 """
 
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -167,31 +166,31 @@ def window_couplings(
     if keep is not None:
         at = pd.MultiIndex.from_frame(data[["recording", "frame"]])
         data.loc[~keep.reindex(at, fill_value=False).to_numpy(), aus] = np.nan
-    parts = []
-    for _, rows in data.sort_values("frame").groupby(keys, dropna=False, sort=True):
+    data = data.sort_values("frame").reset_index(drop=True)
+    values = data[[*aus, *extra, "attribution"]].to_numpy(float)
+    starts, parts = [], []
+    for rows in data.groupby(keys, dropna=False, sort=True).indices.values():
         length, every = min(window, len(rows)), step or max(1, window // 2)
-        index = ranks.window_starts(len(rows), length, every)[:, None] + np.arange(length)
-        least = max(8, window // 4)
-        table = _series_couplings(rows, aus, extra, index, least=least, rounding=rounding)
-        parts.append(table.assign(**{key: rows[key].iloc[0] for key in keys}))
-    found = pd.concat(parts, ignore_index=True)
-    return found[[*keys, "window", "au", "rho", "z", "n_frames", "reason"]]
+        index = rows[ranks.window_starts(len(rows), length, every)[:, None] + np.arange(length)]
+        cut = np.split(np.moveaxis(values[index], -1, 1), [len(aus), -1], axis=1)
+        parts.append(_series_couplings(*cut, least=max(8, window // 4), rounding=rounding))
+        starts.append(index[:, 0])
+    first = data.loc[np.concatenate(starts), [*keys, "frame"]].rename(columns={"frame": "window"})
+    found = first.loc[first.index.repeat(len(aus))].reset_index(drop=True)
+    found["au"] = np.tile(np.asarray(aus, dtype=object), len(first))
+    for name, value in zip(("rho", "n_frames", "reason"), zip(*parts)):
+        found[name] = np.concatenate(value).ravel()
+    found.insert(found.columns.get_loc("rho") + 1, "z", ranks.fisher_z(found["rho"]))
+    return found
 
 
 def _series_couplings(
-    rows: pd.DataFrame,
-    aus: Sequence[str],
-    extra: Sequence[str],
-    index: np.ndarray,
-    *,
-    least: int,
-    rounding: float,
-) -> pd.DataFrame:
-    """Couplings of one recording's series; one row per window and AU."""
-    units, given, series = (
-        np.moveaxis(rows[list(names)].to_numpy(float)[index], -1, 1)
-        for names in (aus, extra, ["attribution"])
-    )  # (windows, A, length), (windows, C, length), (windows, 1, length)
+    units: np.ndarray, given: np.ndarray, series: np.ndarray, *, least: int, rounding: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """rho, frames and reason (windows, A) of one recording.
+
+    Of AUs (windows, A, length), covariates (windows, C, length), attribution (windows, 1, length).
+    """
     missing = np.isnan(units) | np.isnan(series) | np.isnan(given).any(axis=1, keepdims=True)
     given = np.where(missing[:, :, None], np.nan, given[:, None])
     counts = (~missing).sum(axis=-1)
@@ -205,11 +204,7 @@ def _series_couplings(
     }
     reason = np.select([*reasons.values()], [*reasons], "").astype(object)
     rho = np.where(reason == "", np.clip((a * b).sum(axis=-1), -1, 1), np.nan)
-    frames = rows["frame"].to_numpy()[index[:, 0]]
-    names = np.tile(np.asarray(aus, dtype=object), len(index))
-    table = pd.DataFrame({"window": np.repeat(frames, len(aus)), "au": names})
-    values = {"rho": rho, "z": ranks.fisher_z(rho), "n_frames": counts, "reason": reason}
-    return table.assign(**{name: value.ravel() for name, value in values.items()})
+    return rho, counts, reason
 
 
 def model_couplings(windows: pd.DataFrame) -> pd.DataFrame:
