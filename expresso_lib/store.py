@@ -14,6 +14,7 @@ import logging
 import os
 import sys
 import uuid
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
@@ -374,9 +375,15 @@ def write_text(path: str | Path, text: str) -> Path:
 
 
 def write_arrays(path: str | Path, **arrays: Any) -> Path:
-    """Write arrays as one NPZ, atomically; return the path."""
-    with atomic(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **arrays)
+    """Write arrays as one NPZ, atomically; return the path.
+
+    NumPy's own compresses at level 6, which makes pictures no smaller and takes twice as long.
+    """
+    how: dict[str, Any] = {"compression": zipfile.ZIP_DEFLATED, "compresslevel": 1}
+    with atomic(path) as temporary, zipfile.ZipFile(temporary, "w", **how) as file:
+        for name, value in arrays.items():
+            with file.open(f"{name}.npy", "w", force_zip64=True) as part:
+                np.lib.format.write_array(part, np.asanyarray(value), allow_pickle=False)
     return Path(path)
 
 

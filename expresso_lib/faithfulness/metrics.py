@@ -295,9 +295,9 @@ def pearson(a: np.ndarray, b: np.ndarray) -> float:
     return float(_pearson(np.ones((1, a.size)), *(one.ravel().astype(float) for one in (a, b)))[0])
 
 
-def rank_agreement(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman correlation of two signed maps."""
-    return pearson(distributions.rankdata(a), distributions.rankdata(b))
+def ranked(values: np.ndarray) -> np.ndarray:
+    """Ranks of a map (K,): `pearson` of two is Spearman's correlation."""
+    return distributions.rankdata(values)
 
 
 # Answers

@@ -6,7 +6,7 @@ the interventions are left out; what needs no renderer stays.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,8 @@ def trial(
         rows.append((*key, "all", "completeness", gap))
         if len(rows) == 1:
             rows.append(("model", "none", "all", "output", float(result.output)))
-    rows += [(*a, "/".join(b), "agreement", metrics.rank_agreement(maps[a], maps[b]))
+    ranks = {key: metrics.ranked(one) for key, one in maps.items()}
+    rows += [(*a, "/".join(b), "agreement", metrics.pearson(ranks[a], ranks[b]))
              for a, b in combinations(maps, 2)]  # fmt: skip
     for channel, (key, one) in list(zip(used, maps.items()))[:compared]:
         rows += _cascade(model, scene, channel, (key, one), depths, output, seed)
@@ -175,13 +176,16 @@ def _others(model, scene, channel, randomised, output, seed) -> dict[tuple[str, 
 def _cascade(model, scene, channel, trained, depths, output, seed) -> list[tuple]:
     """Agreement of a signed map with those of the model randomised from the output down."""
     key, one = trained
+    sides: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+        "randomisation": np.asarray,
+        "randomisation_unsigned": np.abs,
+    }
+    own = {name: metrics.ranked(side(one)) for name, side in sides.items()}
     rows = []
     for layers, network in attribution.randomised(model, seed=seed, depths=depths):
         other = _map(explain(network, scene, channel, output=output, seed=seed))
-        pairs = {"randomisation": (one, other),
-                 "randomisation_unsigned": (np.abs(one), np.abs(other))}  # fmt: skip
-        rows += [(*key, str(layers), name, metrics.rank_agreement(*pair))
-                 for name, pair in pairs.items()]  # fmt: skip
+        rows += [(*key, str(layers), name, metrics.pearson(own[name], metrics.ranked(side(other))))
+                 for name, side in sides.items()]  # fmt: skip
     return rows
 
 

@@ -6,7 +6,6 @@ z is the unit of every population test: windows of one person overlap, and frame
 another, so neither is independent (pooled windows err in 11 to 21 % at a nominal 5 %).
 """
 
-
 import numpy as np
 import pandas as pd
 
