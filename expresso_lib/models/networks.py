@@ -13,7 +13,7 @@ reads, ``model.features(clips, until="last")`` what the last block reads, and
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -281,7 +281,8 @@ def _assemble(
     description: Mapping[str, Any], seed: int, state: Mapping[str, Tensor] | None = None
 ) -> VideoRegressor:
     backbone = BACKBONES[description["model"]]
-    scale, n_features = {"mean": backbone.mean, "std": backbone.std}, _probe(description)
+    scale = {"mean": backbone.mean, "std": backbone.std}
+    n_features = _probe(*(description[key] for key in ("model", "frames", "size")))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = backbone.make()
@@ -307,14 +308,14 @@ def _fill(network: nn.Module, state: Mapping[str, Tensor], description: Mapping[
     network.load_state_dict({key: state[key] for key in wanted})
 
 
-def _probe(description: Mapping[str, Any]) -> int:
-    """Number of features, found by sending an empty clip through the network without weights."""
-    name, frames, size = (description[key] for key in ("model", "frames", "size"))
+@lru_cache
+def _probe(name: str, frames: int, size: int) -> int:
+    """Number of features, found by sending a black clip through a network of this build."""
     backbone = BACKBONES[name]
     problem = f"{name} cannot take clips of {frames} frames of {size} × {size} px"
     try:
-        with torch.device("meta"), torch.no_grad():
-            values = torch.empty(1, 3, frames, size, size)
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            values = torch.zeros(1, 3, frames, size, size)
             for stage in backbone.split(backbone.make()):
                 values = stage.eval()(values)
     except (RuntimeError, ValueError, ZeroDivisionError) as error:
