@@ -143,6 +143,11 @@ def map(
     return [Outcome(work[i], paths[i], done[i], errors.get(i)) for i in range(len(work))]
 
 
+def tabulate(item: Item, path: Path) -> None:
+    """Write the table that ``item.payload`` gives for ``item.recipe["given"]`` (for `map`)."""
+    item.payload(**item.recipe["given"]).to_parquet(path, index=False)
+
+
 def _run(
     calls: Mapping[int, Callable[[], str | None]], executor: Executor | None
 ) -> Iterator[tuple[int, str | None]]:

@@ -299,12 +299,12 @@ def time_use(table: pd.DataFrame, low: float, high: float) -> Figure:
     return figure
 
 
-def false_positives(rates: Mapping[int, pd.DataFrame]) -> str:
+def false_positives(rates: Mapping[str, pd.DataFrame]) -> str:
     """Write how often ways of analysing data without any effect find one, by number of people.
 
     Parameters
     ----------
-    rates : mapping of int to DataFrame
+    rates : mapping of str to DataFrame
         People to `lessons.false_positives`: ``lesson, analysis, rate`` (0 to 1), ``naive``.
 
     Returns
@@ -330,7 +330,7 @@ def _false_positives(rates: pd.DataFrame) -> Figure:
         color = style.ROLE_COLORS["paper" if row.naive else "model"]
         axes.plot([0, 100 * row.rate], [y, y], color=color, linewidth=1.2)
         axes.plot(100 * row.rate, y, "o" if row.naive else "s", color=color)
-        axes.text(100 * row.rate + 1.5, y, f"{100 * row.rate:.0f} %", va="center")
+        axes.text(max(100 * row.rate, 5) + 1.5, y, f"{100 * row.rate:.0f} %", va="center")
     axes.set_yticks(range(len(rates)), rates["lesson"] + ": " + rates["analysis"])
     axes.axvline(5, color=style.INK, linewidth=0.9, linestyle="--")
     axes.set(xlim=(0, 112), xlabel="finds something where nothing is, % of simulated cohorts")

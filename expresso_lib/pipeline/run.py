@@ -232,6 +232,31 @@ class Run:
         folder = Path(out) if Path(out).is_absolute() else self.data / out
         return store.map(function, items, out=folder, executor=self.executor, **options)
 
+    def once(
+        self,
+        name: str,
+        function: Callable[..., pd.DataFrame],
+        cases: Mapping[str, Mapping[str, Any]],
+    ) -> dict[str, pd.DataFrame]:
+        """Return what a function gives for each case, computed once: it reads no data of the run.
+
+        Parameters
+        ----------
+        name : str
+            Folder below ``data/`` for the tables.
+        function : callable
+            Of a module; gives a table.
+        cases : mapping
+            Name of each case to the function's arguments.
+        """
+        basis = store.basis(function.__module__)
+        work = [
+            store.Item(case, {"basis": basis, "given": dict(given)}, payload=function)
+            for case, given in cases.items()
+        ]
+        done = self.map(store.tabulate, work, out=name, suffix=".parquet")
+        return {one.item.name: pd.read_parquet(one.path) for one in done}
+
     # What the reader sees
 
     def figure(

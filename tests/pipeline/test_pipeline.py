@@ -15,7 +15,7 @@ import nbformat
 import pandas as pd
 import pytest
 
-from expresso_lib import config, manifest, pipeline, store
+from expresso_lib import config, manifest, pipeline, statistics, store
 from expresso_lib.pipeline import book, chapters, execution
 from expresso_lib.pipeline import project as project_
 
@@ -366,6 +366,26 @@ def test_glue_takes_many_values_and_whole_rows(project, monkeypatch):
     gains = {f"gain{name[1:]}": value for name, value in numbers.items()}
     assert kept == numbers | gains | {"people": 84, "word": "yes"}
     assert type(kept["people"]) is int
+
+
+def test_a_simulation_is_computed_once_for_its_arguments(project, monkeypatch):
+    """A table that reads no data of the run is made anew only where what was asked for changes."""
+    monkeypatch.setenv("EXPRESSO_ROOT", str(project))
+    run = pipeline.open_run("01_cohort", {"run_name": "t", "run_workers": 1})
+    file = run.data / "curve" / "one.parquet"
+
+    def made(**given) -> tuple[pd.DataFrame, int]:
+        table = run.once("curve", statistics.power_curve, {"one": given})["one"]
+        return table, file.stat().st_mtime_ns
+
+    table, when = made(n=[12], kind="severity")
+    again, same = made(n=[12], kind="severity")
+    other, later = made(n=[84], kind="severity")
+    pd.testing.assert_frame_equal(table, statistics.power_curve([12], kind="severity"))
+    pd.testing.assert_frame_equal(table, again)
+    assert same == when
+    assert later > when
+    assert not table.equals(other)
 
 
 def test_run_names_the_tables_there_are(project, monkeypatch):
