@@ -329,10 +329,12 @@ def tuned(
     """
     shared = asdict(recipe) | study.cutting()
     shared |= {"tuning": asdict(study.tuning), "scores": study.scores()}
-    inputs = (*study.inputs(recipe), features(recipe, study))
+    inputs = [*study.inputs(recipe), features(recipe, study)]
+    if recipe.weights not in ("none", "own"):  # what the last block reads is every fold's
+        inputs.append(features(recipe, study, until="last"))
     items = [
-        store.Item(f"without_{store.text_hash(names)[:12]}", shared | {"unseen": names}, inputs,
-                   (recipe, study))
+        store.Item(f"without_{store.text_hash(names)[:12]}", shared | {"unseen": names},
+                   tuple(inputs), (recipe, study))
         for names in map(sorted, dict.fromkeys(unseen))
     ]  # fmt: skip
     options = {"executor": executor, "suffix": ".safetensors", "describe": "fine-tuning"}
@@ -355,7 +357,9 @@ def tune(item: store.Item, path: Path) -> None:
     aside = clips.folds(kept, min(5, len(kept)), seed=recipe.seed)
     stop = np.isin(people, aside.loc[aside["fold"] == 0, "participant"].to_numpy())
     learn = seen & ~stop
-    model, values = study.model(recipe), read_features(item.inputs[-1])
+    known = {path.stem: path for path in item.inputs if path.parent == study.folder}
+    values, *start = map(read_features, known.values())
+    model = study.model(recipe)
     head = models.fit_ridge(values[learn], scores[learn], people[learn])
     parts = {"last": ("last",), "all": ("last", "all")}[recipe.fit]
     options = replace(study.tuning, parts=parts, seed=recipe.seed, device=study.device)
@@ -365,8 +369,9 @@ def tune(item: store.Item, path: Path) -> None:
     key = store.item_key(item, store.basis(__name__))[:12]
     rows, state = map(np.flatnonzero, (learn, seen & stop)), f"{item.name}-{key}.state"
     curves = models.finetune(
-        model, data, *rows, options=options, head=head, resume=path.with_name(state)
-    )
+        model, data, *rows, options=options, head=head, resume=path.with_name(state),
+        start=start[0] if start else None,
+    )  # fmt: skip
     for left in path.parent.glob(f"{item.name}-*.state"):
         left.unlink()
     networks.save(path, model, {"curves": curves.to_dict("list")})
@@ -388,25 +393,32 @@ def learning_curves(default: Recipe, study: Study) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def features(recipe: Recipe, study: Study, *, executor: Executor | None = None) -> Path:
-    """Features of a recipe's clips at the head, computed once: NPZ with ``values`` (N, D).
+def features(
+    recipe: Recipe, study: Study, *, until: str = "head", executor: Executor | None = None
+) -> Path:
+    """Features of a recipe's clips at a freeze boundary, computed once: NPZ with ``values``.
 
-    Recipes that differ only in what is fitted on top share them.
+    Those of `models.features`. Recipes that differ only in what is fitted on top share them.
     """
     trunk = replace(recipe, fit="ridge")
-    item = store.Item(trunk.name, study.cutting(), study.inputs(trunk), (trunk, study))
+    name = trunk.name if until == "head" else f"{trunk.name}-{until}"
+    facts = study.cutting() | {"until": until}
+    item = store.Item(name, facts, study.inputs(trunk), (trunk, study))
     return store.map(keep_features, [item], out=study.folder, executor=executor)[0].path
 
 
 def keep_features(item: store.Item, path: Path) -> None:
     """Compute `features` (a `store.map` function)."""
     recipe, study = item.payload
-    values = models.features(study.model(recipe), study.clip_set(recipe), device=study.device)
+    values = models.features(
+        study.model(recipe), study.clip_set(recipe), until=item.recipe["until"],
+        device=study.device,
+    )  # fmt: skip
     np.savez(path, values=values)
 
 
 def read_features(path: Path) -> np.ndarray:
-    """What `keep_features` wrote: float32 (N, D)."""
+    """What `keep_features` wrote: float32 (N, D), (N, ...) below the last block."""
     return store.read_arrays(path)["values"]
 
 

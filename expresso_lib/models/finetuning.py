@@ -53,6 +53,7 @@ def finetune(
     options: FineTuning | None = None,
     head: LinearHead | None = None,
     resume: Path | None = None,
+    start: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Fit a model in place: one part after another, the best epoch kept, the start included.
 
@@ -71,6 +72,8 @@ def finetune(
         Where the head starts, e.g. from `fit_ridge`; None starts near the mean score.
     resume : Path, optional
         State after every epoch; a killed run goes on from there.
+    start : ndarray, optional
+        (N, ...) what the first part reads of every clip, where that is known (`features`).
 
     Returns
     -------
@@ -96,7 +99,8 @@ def finetune(
     model.to(options.device).eval()
     curves = saved["curves"]
     for number, part in list(enumerate(options.parts))[saved["number"] :]:
-        fit = _PartFit(model, clips, scores, train, stop, part, options)
+        known = start if number == 0 else None
+        fit = _PartFit(model, clips, scores, train, stop, part, options, known)
         if "fit" in saved:
             fit.load(saved.pop("fit"))
         while not fit.finished:
@@ -139,14 +143,16 @@ class _PartFit:
         stop: np.ndarray,
         part: str,
         options: FineTuning,
+        known: np.ndarray | None,
     ) -> None:
         self.model, self.scores, self.part, self.options = model, scores, part, options
         names = clips.table["participant"].to_numpy()
         self.people, self.stopping = _by_person(names, train), _by_person(names, stop)
         self.clips: Any = clips
         if part != "all":
-            values = features(model, clips, until=part, device=options.device)
-            self.clips = torch.from_numpy(values)
+            if known is None:
+                known = features(model, clips, until=part, device=options.device)
+            self.clips = torch.from_numpy(known)
         self.optimizer = self._optimizer(model.trainable(part))
         self.epoch, self.best_epoch, self.best_mae = 0, -1, self._stop_mae()
         self.best = {key: value.clone() for key, value in model.state_dict().items()}
