@@ -57,6 +57,15 @@ class Plan:
         return cls(**found)
 
     @property
+    def intervals(self) -> str:
+        """What stands around the estimates of its tests, in words.
+
+        >>> Plan().intervals, Plan(alpha=0.1).intervals
+        ('95 % intervals', '90 % intervals')
+        """
+        return f"{100 * (1 - self.alpha):g} % intervals"
+
+    @property
     def step(self) -> float:
         """Score points that slopes are given for: 10 of BDI-II, as a share of other scales."""
         return 10 * self.span / SPAN

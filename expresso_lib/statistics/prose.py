@@ -152,9 +152,9 @@ def reach(n: int, family: int = 17) -> str:
     if n < MIN_PARTICIPANTS:
         return f"Of {n} participants no test of this book can be asked: ten are the least."
     one, many = (say(detectable(n, kind="severity", family=k)) for k in (1, family))
-    return flat(f"""With {n} participants a correlation with severity must be {one} to be found in
-        four of five cohorts, and {many} where {family} action units share one error rate; a
-        movement that goes with the model's reasons needs a mean correlation of
+    return flat(f"""With {n} participants, by a test at 5 %, a correlation with severity must be
+        {one} to be found in four of five cohorts, and {many} where {family} action units share one
+        error rate; a movement that goes with the model's reasons needs a mean correlation of
         {say(detectable(n, family=family))} with them (as Fisher's z, chapter 6).""")
 
 
@@ -507,8 +507,8 @@ def by_network(table: Any, *, bar: float = 0.9) -> str:
                      if own.get(name, -1.0) >= bar)  # fmt: skip
     refused = [name for name in networks if name not in own]
     without = f"; on {listed(refused)} it adds up to nothing and is refused" if refused else ""
-    return flat(f"""DeepLift against the own neutral frame reaches {say(bar)} on {reached} of
-        {len(networks)} networks{without}.""")
+    return flat(f"""Of {len(networks)} networks DeepLift against the own neutral frame reaches
+        {say(bar)} on {reached}{without}.""")
 
 
 def predicted(found: Any) -> str:
@@ -659,8 +659,9 @@ def densest(regions: Any) -> str:
     mean = mean.drop(["face_rest", "background"], errors="ignore").dropna()
     if mean.empty:
         return "How dense attribution is was not measured."
-    return flat(f"""Attribution that raises the score is densest in the {plain(mean.idxmax())}:
-        {say(float(np.exp(mean.max())), 1)} times the rest of the face.""")
+    return flat(f"""Attribution that raises the score is densest in the {plain(mean.idxmax())}: in
+        the mean of these recordings {say(float(np.exp(mean.max())), 1)} times as dense as in the
+        rest of the face.""")
 
 
 def complete(sums: Any) -> str:
@@ -801,9 +802,13 @@ def anew(rows: Any, first: Any, alpha: float) -> str:
     if rows["p_max"].isna().all():
         return "Models of other folds were asked about too few people for a test."
     both = rows.set_index("au")["estimate"] * first.set_index("au")["estimate"]
+    found, here = (set(_found(one, alpha)["au"]) for one in (rows, first))
+    both_ways = {"added": found - here, "lost": here - found}
+    changed = [f"{word}: {listed(sorted(one))}" for word, one in both_ways.items() if one]
+    beside = f" ({'; '.join(changed)})" if changed else ""
     declared = bool((rows.get("status", pd.Series("")) == "confirmatory").all())
-    return flat(f"""With the models of other folds, on one recording a person,
-        {len(_found(rows, alpha))} go with it{" (the test that was declared)" * declared}, and
+    return flat(f"""With the models of other folds, on one recording a person, {len(found)} go with
+        it{", by the test that was declared" * declared}{beside}, and
         {int((both > 0).sum())} of {int(both.notna().sum())} means have the same sign.""")
 
 
@@ -820,8 +825,8 @@ def changes(rows: Any, participants: int, alpha: float) -> str:
     found, top = _found(rows, alpha), rows.loc[rows["estimate"].abs().idxmax()]
     needed = detectable(participants, kind="severity", family=len(rows))
     return flat(f"""By the family-wise test: {listed(found["au"])} of {len(rows)}. The steepest is
-        {top["au"]}, ρ = {interval(top)}; to be found in four of five cohorts a correlation would
-        have to be {say(needed)}.""")
+        {top["au"]}, ρ = {interval(top)}; to be found in four of five cohorts by such a test (5 %),
+        a correlation would have to be {say(needed)}.""")
 
 
 def selected(errors: Any, within: float) -> str:
@@ -856,9 +861,9 @@ def absence(participants: int) -> str:
     )
     named = ["practically never" if r < 0.005 else f"with probability {percent(r, 0)} %"
              for r in (*alone, *family)]  # fmt: skip
-    return flat(f"""If nothing is there, that is shown {named[0]} for one coupling (margin z = .10)
-        and {named[1]} for one correlation with severity (margin ρ = .30); by intervals that hold
-        for seventeen at once {named[2]} and {named[3]}. Where it is not shown, "not significant" is
+    return flat(f"""If nothing is there, a test at 5 % shows it {named[0]} for one coupling (margin
+        z = .10) and {named[1]} for one correlation with severity (margin ρ = .30); by intervals
+        that hold for seventeen at once {named[2]} and {named[3]}. Where it is not shown, "not significant" is
         silence, not an answer.""")
 
 
@@ -918,6 +923,9 @@ def _beside_motion(table: Any, **where: Any) -> list[Row]:
     return [_first(table, channel=name, **where) for name in ("own_neutral", "motion")]
 
 
+REGION_BAR = 0.8  # what chapter 7 asks of an explanation on regions
+
+
 def real_faces(scores: Any, removals: Any) -> str:
     """Say whether the model reads the known answer on real faces, and if its reasons are true.
 
@@ -931,14 +939,16 @@ def real_faces(scores: Any, removals: Any) -> str:
         return "The study on real faces has no committed tables yet: this is not measured."
     own, motion = _beside_motion(removals, kind="region", metric="fidelity")
     read, true = side(gain) > 0, "That its explanation is true of it is not shown"
+    even, part = "" if read else "Even so, ", "" if own["estimate"] >= REGION_BAR else "in part "
     others = [_first(removals, channel=name, kind="region", metric="fidelity")["estimate"]
               for name in ("motion", "edge", "difference")]  # fmt: skip
     if own["ci_low"] > max((abs(one) for one in others if np.isfinite(one)), default=np.inf):
-        true = "Its explanation is true of it" + ("" if read else " all the same")
+        true = f"{even}its explanation agrees {part}with what the model does"
+        true = true[0].upper() + true[1:]
     return flat(f"""On real speaking faces the model {"reads" if read else "is not shown to read"}
         seconds of speech better than the mean does (gain {interval(gain)} s). {true}: what it says
-        of a part of the face agrees with what making that part neutral does at r = {interval(own)};
-        a map of motion agrees at {interval(motion)}.""")
+        of a part of the face goes with what making that part neutral does at r = {interval(own)}
+        (bar {say(REGION_BAR)}), a map of motion at {interval(motion)}.""")
 
 
 def real_scores(scores: Any) -> str:
@@ -1124,7 +1134,8 @@ def one_case(chosen: Any, predictions: Any) -> str:
     return flat(f"""Of {chosen["recording"]} a model that had not seen this person says
         {say(chosen["prediction"], 1)} points; the score is {float(chosen["score"]):g}:
         {off if abs(error) >= 0.05 else "just that"}. A rule chose the participant: over all their
-        recordings the model is off by {whole} points, the median of all participants.""")
+        recordings the model is off by {whole} points, nearest to the median of all
+        participants.""")
 
 
 def of_a_copy(predictions: Any, recording: Any, people: Any, *, demo: bool) -> str:

@@ -64,5 +64,5 @@ def absence(rows: pd.DataFrame) -> str:
         return "Whether nothing is there could not be tested."
     open_ = said.count("undecided")
     return flat(f"""For {said.count("equivalent")} of {len(said)} the interval of the whole family
-        lies within the margin: nothing that matters. {open_}
+        holds zero and lies within the margin: nothing that matters. {open_}
         {"remains" if open_ == 1 else "remain"} open: neither an effect nor its absence.""")

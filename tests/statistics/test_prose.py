@@ -223,7 +223,11 @@ def test_of_two_counts_of_action_units_the_declared_one_is_named(status):
     """Chapter 6 counts with these models and with others; one of the two is the plan's."""
     rows = pd.DataFrame({"au": ["AU12"], "estimate": [0.2], "p_max": [0.01], "status": status})
     said = prose.anew(rows, rows, 0.05)
-    assert ("1 go with it (the test that was declared), and" in said) == (status == "confirmatory")
+    assert ("1 go with it, by the test that was declared, and" in said) == (status == "confirmatory")
+    lost = prose.anew(rows.assign(p_max=0.5), rows, 0.05)
+    assert "0 go with it" in lost
+    assert "(lost: AU12)" in lost
+    assert "(added: AU12)" in prose.anew(rows, rows.assign(p_max=0.5), 0.05)
 
 
 def test_boxes_read_from_a_lost_row_are_said_to_be_unknown():
@@ -288,7 +292,7 @@ def test_networks_that_reach_the_bar_are_counted_and_refused_ones_named(values):
     for name, value in zip(table["network"], values):
         assert (f"{name} (" in reached) == (value >= 0.9)
         assert (name in refused) == np.isnan(value)
-    assert f"of {len(values)} networks" in reached
+    assert f"Of {len(values)} networks" in reached
 
 
 def test_networks_that_nobody_asked_are_said_to_be_unmeasured():
@@ -379,7 +383,7 @@ def test_one_case_says_how_wrong_the_model_is_about_the_person_too():
     others = [chosen | {"recording": "P01_R2", "prediction": 19.0}, other]
     said = prose.one_case(chosen, pd.DataFrame([chosen, *others]))
     assert "4.0 points below it" in said
-    assert "off by 6.0 points, the median of all" in said
+    assert "off by 6.0 points, nearest to the median of all" in said
 
 
 def test_the_rest_of_the_face_may_carry_more_than_the_largest_named_region():
