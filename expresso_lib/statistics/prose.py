@@ -861,8 +861,8 @@ def absence(participants: int) -> str:
     )
     named = ["practically never" if r < 0.005 else f"with probability {percent(r, 0)} %"
              for r in (*alone, *family)]  # fmt: skip
-    return flat(f"""If nothing is there, a test at 5 % shows it {named[0]} for one coupling (margin z =
-        .10) and {named[1]} for one correlation with severity (margin ρ = .30); by intervals
+    return flat(f"""If nothing is there, a test at 5 % shows it {named[0]} for one coupling (margin
+        z = .10) and {named[1]} for one correlation with severity (margin ρ = .30); by intervals
         that hold for seventeen at once {named[2]} and {named[3]}. Where it is not shown,
         "not significant" is silence, not an answer.""")
 
