@@ -223,7 +223,8 @@ def test_of_two_counts_of_action_units_the_declared_one_is_named(status):
     """Chapter 6 counts with these models and with others; one of the two is the plan's."""
     rows = pd.DataFrame({"au": ["AU12"], "estimate": [0.2], "p_max": [0.01], "status": status})
     said = prose.anew(rows, rows, 0.05)
-    assert ("1 go with it, by the test that was declared, and" in said) == (status == "confirmatory")
+    named = "1 go with it, by the test that was declared, and" in said
+    assert named == (status == "confirmatory")
     lost = prose.anew(rows.assign(p_max=0.5), rows, 0.05)
     assert "0 go with it" in lost
     assert "(lost: AU12)" in lost
