@@ -151,7 +151,7 @@ class AttributionSection(Section):
     baselines: tuple[Literal["own_neutral", "blur", "zero", "calm_mean"], ...] = param(
         ("own_neutral", "blur", "zero"), "reference inputs: dynamics, artefacts, the paper's"
     )
-    randomised: int = param(4, "randomised networks to compare with", ge=0, le=100)
+    randomised: int = param(2, "randomised networks to compare with", ge=0, le=100)
     dealt: int = param(19, "models of permuted scores, to compare with in appendix C", ge=3, le=999)
     trust_clips: int = param(999, "participants looked at in chapter 7, at most", ge=2, le=10_000)
     seed: int = param(0, "seed of noise and randomisation", ge=0)
