@@ -6,6 +6,7 @@ import zipfile
 import nbformat
 import pandas as pd
 import pytest
+import yaml
 
 from expresso_lib import statistics
 from expresso_lib.pipeline import project, provenance, publishing
@@ -305,6 +306,16 @@ def test_dictionary_describes_the_columns_a_run_has(run):
     assert known.loc[("predictions", "score"), "unit"] == "score points"
     assert known.index[known["meaning"] == ""].tolist() == [("predictions", "new")]
     assert [column for _, column in known.loc[["results"]].index] == list(statistics.COLUMNS)
+
+
+def test_dictionary_holds_a_meaning_and_at_most_one_unit():
+    """A second semicolon once cut sentences in two: the rest of one stood as its unit."""
+    file = publishing.ROOT / "expresso_lib" / "assets" / "data_dictionary.yaml"
+    known = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for text in [text for table in known.values() for text in table.values()]:
+        assert text.count(";") <= 1, text
+        for part in text.split("; "):
+            assert part.count("(") == part.count(")"), text
 
 
 @pytest.mark.slow
