@@ -78,6 +78,20 @@ def test_stages_are_the_sections_with_the_seconds_of_their_cells(tmp_path):
     assert publishing.ChapterFacts("a", "A", "not run", "").longest_stage == "not measured"
 
 
+def test_status_page_has_room_for_its_columns_and_says_every_stage(run):
+    """The command once ran off the page, and on a phone no finger could point at a block."""
+    stamp, stages = {"seconds": 3.0}, {"Opening": 1.0, "A < B": 1.5}
+    facts = [
+        publishing.ChapterFacts(name, "Title", "done", f"expresso run {name}", stamp, stages=stages)
+        for name in ("01_cohort", "02_faces")
+    ]
+    page = publishing.templates_of(publishing.ROOT / "book").get_template("status.md")
+    text = page.render(facts=publishing.Facts(run, tuple(facts)))
+    assert text.count("expresso run") == 1
+    assert text.count("<li>A &lt; B: 1.5 s</li>") == len(facts)
+    assert "<svg" not in text
+
+
 def test_title_of_a_page_carries_the_chapters_number(tmp_path):
     """The text says "chapter 2", so the sidebar does; a chapter that has not run, too."""
     templates = publishing.templates_of(publishing.ROOT / "book")
