@@ -91,7 +91,7 @@ def tempo() -> Figure:
         axes.set(title=title, xlabel=label)
     panels[0].set_ylabel("intensity of AU12")
     panels[1].set_ylabel("share of frames (%)")
-    panels[0].legend(loc="upper right")
+    figure.legend(*panels[0].get_legend_handles_labels(), ncols=2, **style.ABOVE)
     return figure
 
 

@@ -12,6 +12,7 @@ import itertools
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, ParamSpec
+from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -36,6 +37,8 @@ SIZES = {
     "full": (7.2, 3.6), "wide": (7.2, 2.4), "half": (3.5, 2.8), "two_thirds": (4.8, 3.2),
 }  # fmt: skip
 
+# What a figure changes of itself for a phone (`on_phone`).
+PHONE: WeakKeyDictionary[Figure, Callable[[], None]] = WeakKeyDictionary()
 NOTE = "expresso-note"
 NOTE_HEIGHT = 0.15  # inches
 # Where every figure has its legend: there it covers nothing, on a phone neither.
@@ -355,6 +358,11 @@ def zero_line(axes: Axes, *, axis: str = "y") -> None:
     """Draw the line that separates raising from lowering the score."""
     draw = axes.axhline if axis == "y" else axes.axvline
     draw(0.0, color=GREY, linewidth=0.9, zorder=0.5)
+
+
+def on_phone(figure: Figure, redraw: Callable[[], None]) -> None:
+    """Keep what a figure must change of itself for a phone, before `page.narrow` lays it out."""
+    PHONE[figure] = redraw
 
 
 def note(figure: Figure, text: str) -> None:
