@@ -14,6 +14,7 @@ from expresso_lib.figures import style
 from expresso_lib.figures.statistics import forest
 from expresso_lib.models import Recipe
 
+ROLES = {"model": "the default", "other": "another recipe", "null": "null model"}
 METRICS = {"mae": "mean absolute error (points)", "pearson": "correlation r"}
 
 
@@ -67,7 +68,8 @@ def model_forest(scores: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     null = people.loc[people["recipe"] == "null", "estimate"]
     reference = {"pearson": 0.0} | dict(zip(["mae"], null))
     return forest(rows.assign(role=rows["recipe"].map(roles).fillna("other")), label="name",
-                  group="role", panel="metric", reference=reference, unit=METRICS)  # fmt: skip
+                  group="role", words=ROLES, panel="metric", reference=reference,
+                  unit=METRICS)  # fmt: skip
 
 
 def by_behaviour(reading: pd.DataFrame) -> Figure:
