@@ -86,7 +86,7 @@ def tempo() -> Figure:
             axes.hist(values, np.linspace(0, top, 9), histtype="step", weights=share, linewidth=2,
                       **look)  # fmt: skip
     titles = {"over time": "time (s)", "its frames": "intensity of AU12",
-              "its changes": "change of AU12 per second"}  # fmt: skip
+              "its changes": "change of AU12 (per s)"}  # fmt: skip
     for axes, (title, label) in zip(panels, titles.items()):
         axes.set(title=title, xlabel=label)
     panels[0].set_ylabel("intensity of AU12")

@@ -161,7 +161,9 @@ def narrow(figure: Figure) -> Figure:
     for axes in panels:
         names = [label.get_text() for label in axes.get_yticklabels()]
         if any(len(name) > 26 for name in names):
-            axes.set_yticks(axes.get_yticks(), [_broken(name, 26) for name in names])
+            broken = [_broken(name, 26) for name in names]
+            # seaborn turns the names of a square that it finds too narrow.
+            axes.set_yticks(axes.get_yticks(), broken, rotation=0, va="center")
             height += 0.11 * sum(len(name) > 26 for name in names)
         names = [label.get_text() for label in axes.get_xticklabels()]
         room = round(11 * NARROW / columns / max(len(names), 1))
