@@ -86,12 +86,12 @@ def tempo() -> Figure:
             axes.hist(values, np.linspace(0, top, 9), histtype="step", weights=share, linewidth=2,
                       **look)  # fmt: skip
     titles = {"over time": "time (s)", "its frames": "intensity of AU12",
-              "its changes": "change of AU12 per second"}  # fmt: skip
+              "its changes": "change of AU12 (per s)"}  # fmt: skip
     for axes, (title, label) in zip(panels, titles.items()):
         axes.set(title=title, xlabel=label)
     panels[0].set_ylabel("intensity of AU12")
     panels[1].set_ylabel("share of frames (%)")
-    panels[0].legend(loc="upper right")
+    figure.legend(*panels[0].get_legend_handles_labels(), ncols=2, **style.ABOVE)
     return figure
 
 

@@ -131,18 +131,23 @@ def narrow(figure: Figure) -> Figure:
 
     Pictures keep up to three in a row, small panels two, others one; type keeps its size.
     """
+    style.PHONE.pop(figure, lambda: None)()
     placed = {axes: spec for axes in figure.axes if (spec := axes.get_subplotspec()) is not None}
     panels, grids = list(placed), {spec.get_gridspec() for spec in placed.values()}
     width, height = figure.get_size_inches()
     columns = 1
     if len(grids) == 1:
         grid = grids.pop()
+        shown = [axes for axes in panels if axes.images]
         pictures = all(axes.images or not axes.has_data() for axes in panels)
         columns = min(grid.ncols, 3 if pictures else 1 if grid.ncols < 3 else 2)
         rows = -(-len(panels) // columns) if columns < grid.ncols else grid.nrows
         scale = (NARROW / columns) / (width / grid.ncols) if pictures else 1.0
         height = height * scale * rows / grid.nrows + (0.2 * rows if pictures else 0)
-        if columns < grid.ncols:
+        if grid.nrows == 1 < grid.ncols and shown and not pictures:
+            height = _below(figure, shown, [axes for axes in panels if not axes.images])
+            columns = 1
+        elif columns < grid.ncols:
             _restack(figure, panels, rows, columns)
     # A legend below would lie on a label that all panels share.
     above = bool(figure.get_supxlabel())
@@ -156,8 +161,16 @@ def narrow(figure: Figure) -> Figure:
     for axes in panels:
         names = [label.get_text() for label in axes.get_yticklabels()]
         if any(len(name) > 26 for name in names):
-            axes.set_yticks(axes.get_yticks(), [_broken(name, 26) for name in names])
+            broken = [_broken(name, 26) for name in names]
+            # seaborn turns the names of a square that it finds too narrow.
+            axes.set_yticks(axes.get_yticks(), broken, rotation=0, va="center")
             height += 0.11 * sum(len(name) > 26 for name in names)
+        names = [label.get_text() for label in axes.get_xticklabels()]
+        room = round(11 * NARROW / columns / max(len(names), 1))
+        level = not any(label.get_rotation() for label in axes.get_xticklabels())
+        if level and any(re.search("[a-z]", n) and len(n) > room for n in names):
+            axes.set_xticks(axes.get_xticks(), [_broken(" ".join(n.split()), room) for n in names])
+            height += 0.15
     figure.set_size_inches(min(width, NARROW), height)
     return figure
 
@@ -168,7 +181,20 @@ def _restack(figure: Figure, panels: list[Axes], rows: int, columns: int) -> Non
         axes.set_subplotspec(grid[place])
         if not axes.images:
             # What a panel shared with its neighbours it now says itself.
-            axes.tick_params(labelbottom=True, labelleft=place % columns == 0 or columns == 1)
+            own = place % columns == 0 or columns == 1 or bool(axes.get_ylabel())
+            axes.tick_params(labelbottom=True, labelleft=own)
+
+
+def _below(figure: Figure, shown: list[Axes], charts: list[Axes]) -> float:
+    """Put charts at full width below the pictures that stand beside them; return the height."""
+    ratios = [NARROW / len(shown), *[figure.get_figheight()] * len(charts)]
+    grid = figure.add_gridspec(len(ratios), len(shown), height_ratios=ratios)
+    for place, axes in enumerate(shown):
+        axes.set_subplotspec(grid[0, place])
+    for place, axes in enumerate(charts, start=1):
+        axes.set_subplotspec(grid[place, :])
+        axes.yaxis.tick_left()
+    return sum(ratios)
 
 
 def _broken(text: str, width: int) -> str:

@@ -28,6 +28,7 @@ def forest(
     low: str = "ci_low",
     high: str = "ci_high",
     group: str | None = None,
+    words: Mapping[str, str] | None = None,
     panel: str | None = None,
     outer: tuple[str, str] | None = None,
     chance: tuple[str, str] | None = None,
@@ -50,6 +51,8 @@ def forest(
     group : str, optional
         Column that gives colour and marker: a region, factor, action unit, band or role
         (`style.color`), or any other names, which get a legend.
+    words : mapping, optional
+        What the legend calls the groups, where their names do not say it.
     panel : str, optional
         Column; its values stand side by side and share the rows.
     outer : (str, str), optional
@@ -105,7 +108,7 @@ def forest(
     grid[0, 0].set_ylim(len(names) - 0.4, -0.6)
     if not isinstance(unit, Mapping):
         figure.supxlabel(unit, fontsize=style.BODY)
-    _forest_legend(figure, grid[0, 0], colors, decided)
+    _forest_legend(figure, grid[0, 0], colors, decided, words or {})
     return figure
 
 
@@ -117,17 +120,21 @@ def _places(labels: pd.Series, names: list[str]) -> list[float]:
 
 
 def _forest_legend(
-    figure: Figure, axes: Axes, colors: Mapping[str, str], decided: str | None
+    figure: Figure,
+    axes: Axes,
+    colors: Mapping[str, str],
+    decided: str | None,
+    words: Mapping[str, str],
 ) -> None:
     if decided:
-        for words, face in (("decided", style.INK), ("not decided", style.PAPER)):
-            axes.plot([], [], "o", color=style.INK, markerfacecolor=face, label=words)
+        for text, face in (("decided", style.INK), ("not decided", style.PAPER)):
+            axes.plot([], [], "o", color=style.INK, markerfacecolor=face, label=text)
     factors = [name for name, members in anatomy.FACTORS.items() if {*colors} & {*members}]
     units = style.factor_handles(factors)
     for name, color in colors.items() if len(colors) > 1 and not units else ():
         if name and name not in anatomy.REGIONS:
             marker = style.ROLE_MARKERS.get(name, "o")
-            axes.plot([], [], marker, color=color, label=style.title(name))
+            axes.plot([], [], marker, color=color, label=words.get(name, style.title(name)))
     shown = [*axes.get_legend_handles_labels()[0], *units]
     if shown:
         figure.legend(handles=shown, **style.ABOVE, ncols=4)

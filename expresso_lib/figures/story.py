@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -20,6 +21,7 @@ from expresso_lib.faithfulness import interventions, metrics, trials
 from expresso_lib.figures import components, drawing, style
 from expresso_lib.figures.attribution import BASELINE_TITLES
 
+LETTERS = "abcdefgh"
 NULL_SEED = 501  # of a cohort that is no part of any study
 VERDICTS = {"relevant": style.ROLE_COLORS["model"], "present but small": "#56B4E9",
             "equivalent": style.ROLE_COLORS["paper"]}  # fmt: skip
@@ -250,18 +252,26 @@ def moments(
     figure, (top, above, below) = style.figure("full", 3, 1, height=5.6,
                                                height_ratios=(1.1, 1, 1.2))  # fmt: skip
     ordered = np.stack([pictures[second] for second in sorted(pictures)])
-    style.picture(top, drawing.strip(ordered, columns=len(ordered), gap=6))
+    _lettered(top, ordered, len(ordered))
+
+    def redraw() -> None:
+        top.clear()
+        _lettered(top, ordered, -(-len(ordered) // 2))
+        top.get_gridspec().set_height_ratios((2, 1, 1.2))
+        names = [f"{au}\n{anatomy.AU_TITLES[au]}" for au in aus]
+        below.set_yticks(below.get_yticks(), names)
+        figure.set_figheight(6.6)
+
+    style.on_phone(figure, redraw)
     seconds = frames["frame"].to_numpy() / fps
     width = np.median(np.diff(seconds)) if len(seconds) > 1 else 1 / fps
     above.bar(seconds, frames["attribution"], width,
               color=[style.sign_color(value) for value in frames["attribution"]])  # fmt: skip
     above.set_ylabel("points per frame")
     style.zero_line(above)
-    for place, (letter, second) in enumerate(zip("abcdefgh", sorted(pictures))):
+    for letter, second in zip(LETTERS, sorted(pictures)):
         above.axvline(second, color=style.GREY, linewidth=0.8, linestyle=":")
         above.text(second, above.get_ylim()[1], letter, ha="center", va="bottom")
-        top.text(place * (ordered.shape[2] + 6) + 4, 4, letter, va="top", fontweight="bold",
-                 color=style.ON_LIGHT, backgroundcolor=style.ON_DARK)  # fmt: skip
     for level, au in enumerate(aus):
         height = units[au].to_numpy(float) / max(float(units[au].max()), 1e-9) * 0.85 - level
         below.fill_between(units["frame"].to_numpy() / fps, -level, height, linewidth=0,
@@ -271,6 +281,16 @@ def moments(
     above.sharex(below)
     below.grid(visible=False, axis="y")
     return figure
+
+
+def _lettered(axes: Axes, pictures: np.ndarray, columns: int) -> None:
+    """Show pictures (K, H, W, 3) in rows, each with its letter."""
+    style.picture(axes, drawing.strip(pictures, columns=columns, gap=6))
+    for place, letter in zip(range(len(pictures)), LETTERS):
+        row, column = divmod(place, columns)
+        at = column * (pictures.shape[2] + 6) + 4, row * (pictures.shape[1] + 6) + 4
+        axes.text(*at, letter, va="top", fontweight="bold", color=style.ON_LIGHT,
+                  backgroundcolor=style.ON_DARK)  # fmt: skip
 
 
 @style.plot
@@ -330,7 +350,9 @@ def _false_positives(rates: pd.DataFrame) -> Figure:
         color = style.ROLE_COLORS["paper" if row.naive else "model"]
         axes.plot([0, 100 * row.rate], [y, y], color=color, linewidth=1.2)
         axes.plot(100 * row.rate, y, "o" if row.naive else "s", color=color)
-        axes.text(max(100 * row.rate, 5) + 1.5, y, f"{100 * row.rate:.0f} %", va="center")
+        # Right of mark and line by points, not by percent: a phone has fewer for each percent.
+        axes.annotate(f"{100 * row.rate:.0f} %", (max(100 * row.rate, 5), y), (6, 0),
+                      textcoords="offset points", va="center", fontsize=style.SMALL)  # fmt: skip
     axes.set_yticks(range(len(rates)), rates["lesson"] + ": " + rates["analysis"])
     axes.axvline(5, color=style.INK, linewidth=0.9, linestyle="--")
     axes.set(xlim=(0, 112), xlabel="finds something where nothing is, % of simulated cohorts")

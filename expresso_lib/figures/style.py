@@ -12,6 +12,7 @@ import itertools
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, ParamSpec
+from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -36,6 +37,8 @@ SIZES = {
     "full": (7.2, 3.6), "wide": (7.2, 2.4), "half": (3.5, 2.8), "two_thirds": (4.8, 3.2),
 }  # fmt: skip
 
+# What a figure changes of itself for a phone (`on_phone`).
+PHONE: WeakKeyDictionary[Figure, Callable[[], None]] = WeakKeyDictionary()
 NOTE = "expresso-note"
 NOTE_HEIGHT = 0.15  # inches
 # Where every figure has its legend: there it covers nothing, on a phone neither.
@@ -73,6 +76,10 @@ TITLES = (
     anatomy.REGION_TITLES | anatomy.FACTOR_TITLES | SIGN_TITLES
     | {code: f"{code} {name}" for code, name in anatomy.AU_TITLES.items()}
 )  # fmt: skip
+
+# Columns that `cell` writes by a rule of their own.
+P_COLUMNS = {"p", "p_max", "p_equivalence", "p_plain", "p_t", "p_wilcoxon", "q"}
+BAYES_COLUMN = "bf10"
 
 # Any, because matplotlib types every key of its own dictionary.
 RC: Any = sns.axes_style("whitegrid") | {
@@ -353,6 +360,11 @@ def zero_line(axes: Axes, *, axis: str = "y") -> None:
     draw(0.0, color=GREY, linewidth=0.9, zorder=0.5)
 
 
+def on_phone(figure: Figure, redraw: Callable[[], None]) -> None:
+    """Keep what a figure must change of itself for a phone, before `page.narrow` lays it out."""
+    PHONE[figure] = redraw
+
+
 def note(figure: Figure, text: str) -> None:
     """State below the figure what it was computed on (e.g. the demo cohort); once per figure."""
     if text and not any(label.get_gid() == NOTE for label in figure.texts):
@@ -383,6 +395,25 @@ def number(value: Any, digits: int = 2) -> str:
     return str(value).replace("-", "−") if isinstance(value, (int, np.integer)) else str(value)
 
 
+def cell(column: str, value: Any, digits: int = 2) -> str:
+    """Write one cell of a table whose column has a rule of its own, the others as `number`.
+
+    A p is never 0 and has three decimals at least; a Bayes factor beyond a million is only that.
+
+    Examples
+    --------
+    >>> cell("p_max", 0.00004), cell("p", 0.0312), cell("bf10", 2.8e32), cell("r", 0.2)
+    ('< .001', '.031', '> 10⁶', '0.20')
+    """
+    name = column.partition(" ")[0]  # a comparison writes the run's name behind it
+    known = isinstance(value, (float, np.floating)) and bool(np.isfinite(value))
+    if known and name in P_COLUMNS:
+        return "< .001" if value < 0.001 else number(value, max(digits, 3)).removeprefix("0")
+    if known and name == BAYES_COLUMN and value >= 100:
+        return f"{value:,.0f}" if value <= 1e6 else "> 10⁶"
+    return number(value, digits)
+
+
 def table_html(table: pd.DataFrame, *, caption: str = "", digits: int = 2) -> str:
     """Write a table that a screen reader can follow and a phone can scroll.
 
@@ -405,11 +436,15 @@ def table_html(table: pd.DataFrame, *, caption: str = "", digits: int = 2) -> st
     >>> print(table_html(pd.DataFrame({"mean_z": [0.126], "au": ["AU12 <c>"]}), caption="One."))
     <div class="ex-scroll" tabindex="0" role="region" aria-label="One."><table class="ex-table">...
     """
-    heads = "".join(f'<th scope="col">{html.escape(str(c)).replace("_", " ")}</th>' for c in table)
+    names = [str(column) for column in table]
+    heads = "".join(f'<th scope="col">{html.escape(n).replace("_", " ")}</th>' for n in names)
     right = [pd.api.types.is_numeric_dtype(table[column]) for column in table]
     tags = ['<td class="num">' if numbers else "<td>" for numbers in right]
     rows = (
-        "".join(f"{tag}{html.escape(number(value, digits))}</td>" for tag, value in zip(tags, row))
+        "".join(
+            f"{tag}{html.escape(cell(name, value, digits))}</td>"
+            for name, tag, value in zip(names, tags, row)
+        )
         for row in table.itertuples(index=False)
     )
     body = "".join(f"<tr>{row}</tr>" for row in rows)

@@ -14,6 +14,7 @@ from expresso_lib.figures import style
 from expresso_lib.figures.statistics import forest
 from expresso_lib.models import Recipe
 
+ROLES = {"model": "the default", "other": "another recipe", "null": "null model"}
 METRICS = {"mae": "mean absolute error (points)", "pearson": "correlation r"}
 
 
@@ -67,7 +68,8 @@ def model_forest(scores: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     null = people.loc[people["recipe"] == "null", "estimate"]
     reference = {"pearson": 0.0} | dict(zip(["mae"], null))
     return forest(rows.assign(role=rows["recipe"].map(roles).fillna("other")), label="name",
-                  group="role", panel="metric", reference=reference, unit=METRICS)  # fmt: skip
+                  group="role", words=ROLES, panel="metric", reference=reference,
+                  unit=METRICS)  # fmt: skip
 
 
 def by_behaviour(reading: pd.DataFrame) -> Figure:
@@ -178,13 +180,16 @@ def recognised(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``kind, number``, medians ``unseen, learned``, and the names of the three ``best`` and the
-        three ``weakest`` in people that were not learned from.
+        ``kind, number``, medians ``unseen, learned``, and the names of the ``best`` and the
+        ``weakest`` in people that were not learned from: three, or half of a short list.
     """
     table = table.dropna(subset="unseen").sort_values("unseen", ascending=False)
     kinds = table.groupby("kind", sort=False)
-    ends = {"best": kinds["name"].agg(lambda names: "; ".join(names[:3])),
-            "weakest": kinds["name"].agg(lambda names: "; ".join(names[:-4:-1]))}  # fmt: skip
+
+    def some(names: pd.Series, way: int) -> str:
+        return "; ".join(names[::way][: max(1, min(3, len(names) // 2))])
+
+    ends = {"best": kinds["name"].agg(some, way=1), "weakest": kinds["name"].agg(some, way=-1)}
     found = kinds[["unseen", "learned"]].median().assign(number=kinds.size(), **ends)
     found = found.rename(index={"action_units": "action units", "pose": "turns of head and eyes"})
     return found.reset_index()[["kind", "number", "unseen", "learned", "best", "weakest"]]

@@ -253,7 +253,7 @@ def _word(field_name: str, value: Any) -> str:
         ("weights", "none"): "random weights",
         ("fit", "ridge"): "frozen trunk, ridge head",
         ("fit", "last"): "last block fine-tuned",
-        ("fit", "all"): "fine-tuned, last block first",
+        ("fit", "all"): "all of it fine-tuned, last block first",
     }
     units = {"frames": f"{value} frames", "input": f"{value} input", "seed": f"seed {value}"}
     return names.get((field_name, value)) or units.get(field_name) or f"{field_name} {value}"

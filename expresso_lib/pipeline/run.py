@@ -15,6 +15,7 @@ import pandas as pd
 
 from expresso_lib import cohort as cohorts
 from expresso_lib import config, rendered, store
+from expresso_lib.faces import video
 from expresso_lib.figures import drawing, page, style
 from expresso_lib.pipeline import chapters, project, provenance
 
@@ -282,8 +283,10 @@ class Run:
     ) -> None:
         """Show a video file as `figure` shows a figure."""
         words = f'aria-label="{html.escape(alt, quote=True)}"'
-        film = f'<video controls loop muted playsinline preload="metadata" {words} '
-        film += f'src="{drawing.film(path)}"></video>'
+        # Without a poster the place stays black until the film is played.
+        first = drawing.address(video.read_array(path, [0])[0])
+        film = f'<video controls loop muted playsinline preload="metadata" poster="{first}" '
+        film += f'{words} src="{drawing.film(path)}"></video>'
         self._show_figure(name, film, caption, self.note if note is None else note)
 
     def interactive(self, name: str, piece: str, *, caption: str, note: str | None = None) -> None:

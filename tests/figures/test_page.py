@@ -1,5 +1,6 @@
 """A figure in a page: vectors, both palettes, a second drawing for a phone, a reason."""
 
+import itertools
 import re
 
 import numpy as np
@@ -56,6 +57,27 @@ def test_narrow_puts_panels_below_each_other(columns, image, expected):
     assert figure.get_size_inches()[0] == page.NARROW
     # 8 points on 350 px, what a phone of 390 px leaves for the text, are at least 9 px.
     assert style.SMALL * 350 / (72 * page.NARROW) >= 9
+
+
+def test_names_below_an_axis_do_not_lie_on_each_other_on_a_phone():
+    """Five long names have less than an inch each."""
+    figure, axes = style.figure("full")
+    names = ["movement and\nits timing", "mean and sd\nof frames", "one frame", "identity", "light"]
+    axes.plot(range(5))
+    axes.set_xticks(range(5), names)
+    page.narrow(figure).draw_without_rendering()
+    boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+
+
+def test_a_panel_with_an_axis_of_its_own_keeps_its_numbers():
+    """Panels that do not share their axis are read by their own ticks, wherever they stand."""
+    figure, axes = style.figure("full", 1, 3)
+    for one in axes:
+        one.plot([0, 1])
+    axes[1].set_ylabel("share (%)")
+    page.narrow(figure).draw_without_rendering()
+    assert all(tick.label1.get_visible() for tick in axes[1].yaxis.get_major_ticks())
 
 
 def test_what_cannot_be_drawn_is_a_sentence():

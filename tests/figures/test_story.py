@@ -67,6 +67,56 @@ def test_false_positives_say_the_rates_of_every_number_of_people():
     assert "84 people: with windows as cases 31 % of empty cohorts show something" in text
 
 
+@pytest.mark.parametrize("phone", [False, True])
+def test_no_digit_of_a_small_rate_touches_its_mark_or_the_line(phone):
+    """From 3 to 6 % the mark lies on the dashed line or beside it, the number right of both."""
+    rates = [0.03, 0.04, 0.05, 0.06, 1.0]
+    table = pd.DataFrame({"lesson": "l", "analysis": list("abcde"), "rate": rates,
+                          "naive": [True, False, True, False, False]})  # fmt: skip
+    figure = story._false_positives(table)
+    figure = page.narrow(figure) if phone else figure
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    line = axes.transData.transform((5, 0))[0]
+    half = figure.dpi / 72 * 3.5  # of a mark, with its edge
+    for text, rate in zip(axes.texts, table["rate"]):
+        left = text.get_window_extent().x0
+        assert left > line + 1
+        assert left > axes.transData.transform((100 * rate, 0))[0] + half
+        assert text.get_window_extent().x1 <= figure.bbox.x1
+
+
+def moments():
+    """Six moments of a recording of four seconds."""
+    frames = pd.DataFrame({"frame": range(100), "attribution": np.sin(np.arange(100))})
+    units = pd.DataFrame({"frame": range(100), "AU12": np.linspace(0, 3, 100)})
+    pictures = {float(k): np.full((40, 40, 3), 100, np.uint8) for k in range(6)}
+    return story.moments(frames, units, pictures, aus=["AU12"], fps=25.0)
+
+
+def test_moments_are_two_rows_of_pictures_on_a_phone():
+    """Six faces side by side were as large as a finger nail; every letter stays at its picture."""
+    wide, narrow = moments(), page.narrow(moments())
+    shapes = [figure.axes[0].images[0].get_array().shape for figure in (wide, narrow)]
+    assert shapes == [(40, 6 * 46 - 6, 3), (2 * 46 - 6, 3 * 46 - 6, 3)]
+    for figure in (wide, narrow):
+        assert [text.get_text() for text in figure.axes[0].texts] == list("abcdef")
+
+
+def test_headset_on_a_phone_has_its_pictures_above_and_its_labels_once():
+    """The chart once stood beside a picture, with the names of its rows on both sides."""
+    rows = pd.DataFrame(
+        {"channel": ["effect", "zero"], "points": 1.0, "ci_low": 0.0, "ci_high": 2.0}
+    )
+    figure = page.narrow(story.headset(rows, *np.zeros((2, 8, 8, 3))))
+    figure.draw_without_rendering()
+    worn, bare, chart = figure.axes
+    assert worn.get_position().y0 == pytest.approx(bare.get_position().y0)
+    assert chart.get_position().y1 < worn.get_position().y0
+    ticks = chart.yaxis.get_major_ticks()
+    assert not any(tick.label1.get_visible() and tick.label2.get_visible() for tick in ticks)
+
+
 def test_lessons_have_the_rows_that_the_figure_quotes():
     """The figure's words come from two analyses of one lesson."""
     table = lessons.windows_are_not_independent(participants=5, simulations=4)

@@ -1,5 +1,6 @@
 """The visual language: safe colours, honest zero, labelled figures."""
 
+import html
 import itertools
 from itertools import combinations
 
@@ -132,6 +133,28 @@ def test_table_html_escapes_what_it_is_given():
     assert "&lt;script&gt;" in text
     assert ">–<" in text
     assert 'aria-label="a &quot;b&quot;"' in text
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "written"),
+    [
+        *[(name, 0.0004, "< .001") for name in sorted(style.P_COLUMNS)],
+        ("p_max (demo)", 0.0, "< .001"),
+        ("p", 0.001, ".001"),
+        ("p", 0.0478, ".048"),
+        ("p", 1.0, "1.000"),
+        ("p", np.nan, "–"),
+        ("bf10", 3.27e15, "> 10⁶"),
+        ("bf10", 37592.94, "37,593"),
+        ("bf10", 0.121, "0.12"),
+        ("pearson", 0.0004, "0.00"),
+        ("estimate", 3.27e15, "3270000000000000.00"),
+    ],
+)
+def test_a_p_is_never_zero_and_a_bayes_factor_never_twenty_digits(column, value, written):
+    """Columns of p and of Bayes factors have a rule of their own; all others stay numbers."""
+    text = style.table_html(pd.DataFrame({column: [value]}))
+    assert f'<td class="num">{html.escape(written)}</td>' in text
 
 
 @pytest.mark.parametrize(

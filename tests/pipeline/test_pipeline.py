@@ -1,8 +1,11 @@
 """Chapters run when they must and only then; a failed one says so."""
 
+import base64
 import errno
+import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,10 +15,13 @@ from collections import namedtuple
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from expresso_lib import config, manifest, pipeline, statistics, store
+from expresso_lib.faces import video
 from expresso_lib.pipeline import book, chapters, execution
 from expresso_lib.pipeline import project as project_
 
@@ -386,6 +392,21 @@ def test_a_simulation_is_computed_once_for_its_arguments(project, monkeypatch):
     assert same == when
     assert later > when
     assert not table.equals(other)
+
+
+def test_a_movie_shows_its_first_frame_before_it_is_played(project, monkeypatch, tmp_path):
+    """Without a poster a black square stands in the page until somebody presses play."""
+    monkeypatch.setenv("EXPRESSO_ROOT", str(project))
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda piece: shown.append(piece.data))
+    frames = [np.full((32, 48, 3), level, np.uint8) for level in (200, 40, 40)]
+    movie = video.write_video(tmp_path / "m.mp4", frames, 12.5)
+    run = pipeline.open_run("01_cohort", {"run_name": "t"})
+    run.movie("m", movie, caption="A film.", alt="Grey.", note="None")
+    poster = re.search(r'poster="data:image/webp;base64,([^"]+)"', shown[0])[1]
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(poster))))
+    assert picture.shape == (32, 48, 3)
+    assert abs(int(picture.mean()) - 200) < 10
 
 
 def test_run_names_the_tables_there_are(project, monkeypatch):

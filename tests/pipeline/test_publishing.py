@@ -6,6 +6,7 @@ import zipfile
 import nbformat
 import pandas as pd
 import pytest
+import yaml
 
 from expresso_lib import statistics
 from expresso_lib.pipeline import project, provenance, publishing
@@ -75,6 +76,20 @@ def test_stages_are_the_sections_with_the_seconds_of_their_cells(tmp_path):
     assert facts.stages == {"Opening": 1.0, "B | C": 5.5}
     assert facts.longest_stage == "B | C (6 s)"
     assert publishing.ChapterFacts("a", "A", "not run", "").longest_stage == "not measured"
+
+
+def test_status_page_has_room_for_its_columns_and_says_every_stage(run):
+    """The command once ran off the page, and on a phone no finger could point at a block."""
+    stamp, stages = {"seconds": 3.0}, {"Opening": 1.0, "A < B": 1.5}
+    facts = [
+        publishing.ChapterFacts(name, "Title", "done", f"expresso run {name}", stamp, stages=stages)
+        for name in ("01_cohort", "02_faces")
+    ]
+    page = publishing.templates_of(publishing.ROOT / "book").get_template("status.md")
+    text = page.render(facts=publishing.Facts(run, tuple(facts)))
+    assert text.count("expresso run") == 1
+    assert text.count("<li>A &lt; B: 1.5 s</li>") == len(facts)
+    assert "<svg" not in text
 
 
 def test_title_of_a_page_carries_the_chapters_number(tmp_path):
@@ -305,6 +320,16 @@ def test_dictionary_describes_the_columns_a_run_has(run):
     assert known.loc[("predictions", "score"), "unit"] == "score points"
     assert known.index[known["meaning"] == ""].tolist() == [("predictions", "new")]
     assert [column for _, column in known.loc[["results"]].index] == list(statistics.COLUMNS)
+
+
+def test_dictionary_holds_a_meaning_and_at_most_one_unit():
+    """A second semicolon once cut sentences in two: the rest of one stood as its unit."""
+    file = publishing.ROOT / "expresso_lib" / "assets" / "data_dictionary.yaml"
+    known = yaml.safe_load(file.read_text(encoding="utf-8"))
+    for text in [text for table in known.values() for text in table.values()]:
+        assert text.count(";") <= 1, text
+        for part in text.split("; "):
+            assert part.count("(") == part.count(")"), text
 
 
 @pytest.mark.slow
