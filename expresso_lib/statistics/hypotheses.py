@@ -536,10 +536,12 @@ def results(*tables: pd.DataFrame, speech: pd.DataFrame | None = None) -> pd.Dat
 
 
 def rows_of(results: pd.DataFrame, hypothesis: str) -> pd.DataFrame:
-    """The rows of one hypothesis; of H1 those of models drawn anew, where there are any."""
+    """The rows of one hypothesis; of H1 those of models drawn anew, else of the first models."""
     rows = results[results["hypothesis"] == hypothesis]
     anew = rows["inference"].eq(ANEW) if "inference" in rows else pd.Series(False, rows.index)
-    return rows[anew] if anew.any() else rows
+    if anew.any():
+        return rows[anew]
+    return rows.drop_duplicates("au") if hypothesis == "H1" else rows
 
 
 def numeric_columns(table: pd.DataFrame, names: Sequence[str]) -> np.ndarray:

@@ -649,6 +649,8 @@ def test_rows_of_h1_are_those_of_models_drawn_anew():
     rows["inference"] = [hypotheses.THESE, hypotheses.ANEW, hypotheses.THESE]
     assert statistics.rows_of(rows, "H1").index.tolist() == [1]
     assert statistics.rows_of(rows, "H2").index.tolist() == [2]
+    untested = rows.assign(inference=hypotheses.THESE)  # too few people to draw models anew
+    assert statistics.rows_of(untested, "H1").index.tolist() == [0]
 
 
 # Degenerate data
