@@ -541,6 +541,25 @@ def predicted(found: Any) -> str:
         believe.""")
 
 
+def drawn_alike(study: Any) -> str:
+    """Say what fidelity the book's explanation has in cohorts drawn like the published one.
+
+    Parameters
+    ----------
+    study : DataFrame
+        ``study_faithfulness``: rows as in ``faithfulness``, with ``seed`` and ``model``.
+    """
+    own = {"model": "default", "factor": "pooled", "support": "changed"}
+    own |= {"method": "DeepLift", "baseline": "own_neutral", "metric": "interventional_fidelity"}
+    for column, value in own.items():
+        study = study[study[column] == value] if column in study else study.iloc[:0]
+    found = study["estimate"].dropna() if len(study) else study
+    if len(found) < 2:
+        return ""
+    return flat(f"""In the study's {len(found)} rendered cohorts this book's explanation has
+        {listed(map(say, found))}: one cohort's number is no constant.""")
+
+
 def shares(table: Any) -> str:
     """Say how far the explanation agrees with the factors' shares, and what misses the whole."""
     share = _fidelity(table, "own_neutral", metric="share_fidelity")

@@ -283,6 +283,23 @@ def test_the_front_page_calls_only_rendered_participants_rendered():
     assert ["rendered" in one for one in said] == [True, False]
 
 
+@given(st.lists(st.one_of(st.floats(-1, 1), st.just(np.nan)), max_size=5))
+def test_every_cohort_that_was_drawn_alike_is_named(values):
+    """One cohort says nothing of others; several are listed, what was not measured is not."""
+    rows = pd.DataFrame({"estimate": values}).assign(
+        model="default", factor="pooled", support="changed", method="DeepLift",
+        baseline="own_neutral", metric="interventional_fidelity",
+    )  # fmt: skip
+    others = rows.assign(method="random", estimate=9.0)
+    said = prose.drawn_alike(pd.concat([rows, others]))
+    known = [value for value in values if np.isfinite(value)]
+    assert bool(said) == (len(known) > 1)
+    assert not said or f"study's {len(known)} rendered cohorts" in said
+    assert all(prose.say(value) in said for value in known if said)
+    assert "9.00" not in said
+    assert prose.drawn_alike(pd.DataFrame()) == ""
+
+
 @given(st.lists(st.one_of(st.floats(-1, 1), st.just(np.nan)), min_size=1, max_size=5))
 def test_networks_that_reach_the_bar_are_counted_and_refused_ones_named(values):
     table = pd.DataFrame(
