@@ -269,9 +269,14 @@ def row(table: Any, **where: Any) -> Row:
     >>> row(pd.DataFrame({"metric": ["mae"], "estimate": [1.0]}), metric="r")["estimate"]
     nan
     """
+    table = _fitting(table, where)
+    return dict.fromkeys(ENDS, np.nan) if table.empty else table.iloc[0]
+
+
+def _fitting(table: Any, where: Mapping[str, Any]) -> Any:
     for column, value in where.items():
         table = table[table[column] == value] if column in table else table.iloc[:0]
-    return dict.fromkeys(ENDS, np.nan) if table.empty else table.iloc[0]
+    return table
 
 
 def model_reads(scores: Any, differences: Any, recipe: str) -> str:
@@ -551,9 +556,7 @@ def drawn_alike(study: Any) -> str:
     """
     own = {"model": "default", "factor": "pooled", "support": "changed"}
     own |= {"method": "DeepLift", "baseline": "own_neutral", "metric": "interventional_fidelity"}
-    for column, value in own.items():
-        study = study[study[column] == value] if column in study else study.iloc[:0]
-    found = study["estimate"].dropna() if len(study) else study
+    found = _fitting(study, own).get("estimate", pd.Series(dtype=float)).dropna()
     if len(found) < 2:
         return ""
     return flat(f"""In the study's {len(found)} rendered cohorts this book's explanation has

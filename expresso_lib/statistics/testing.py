@@ -20,11 +20,6 @@ class Tests:
     h2: pd.DataFrame
     results: pd.DataFrame
 
-    @property
-    def declared(self) -> pd.DataFrame:
-        """H1 as it was declared: by models drawn anew, where they can be told apart."""
-        return self.anew if (self.anew["inference"] == hypotheses.ANEW).any() else self.h1
-
 
 def test_all(
     series: pd.DataFrame,
