@@ -560,7 +560,7 @@ def drawn_alike(study: Any) -> str:
     if len(found) < 2:
         return ""
     return flat(f"""In the study's {len(found)} rendered cohorts this book's explanation has
-        {listed(map(say, found))}: one cohort's number is no constant.""")
+        fidelities of {listed(map(say, found))}: one cohort's number is no constant.""")
 
 
 def shares(table: Any) -> str:
