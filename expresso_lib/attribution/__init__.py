@@ -12,6 +12,7 @@ from expresso_lib.attribution.methods import (
     IncompleteModelError,
     ModelError,
     attribute,
+    attribute_each,
     score_of,
 )
 from expresso_lib.attribution.references import (

@@ -170,16 +170,21 @@ def explain(
     neutral = references.neutral_frame(archive.landmarks)
     blocks = {"regions": torch.from_numpy(archive.regions[rows]), "stretches": 4}
 
-    def channel(network: nn.Module, method: str, baseline: str) -> Channel:
-        asked = blocks | options if method in ("Occlusion", "ShapleySampling") else options
-        reference = references.of_recording(calm, baseline)
-        result = methods.attribute(network, inputs, method, reference, seed=seed, **asked)
-        return _pooled(result, baseline, archive, rows, labels)
+    def told(network: nn.Module, channels: Sequence[Sequence[str]]) -> list[Channel]:
+        found: dict[tuple[str, str], Channel] = {}
+        for method in dict.fromkeys(method for method, _ in channels):
+            asked = blocks | options if method in ("Occlusion", "ShapleySampling") else options
+            names = [baseline for one, baseline in channels if one == method]
+            given = [references.of_recording(calm, name) for name in names]
+            results = methods.attribute_each(network, inputs, method, given, seed=seed, **asked)
+            for name, result in zip(names, results):
+                found[method, name] = _pooled(result, name, archive, rows, labels)
+        return [found[tuple(channel)] for channel in channels]
 
-    found = [channel(model, *names) for names in channels]
+    found = told(model, channels)
     for number in range(1, randomised + 1):
         [(_, shuffled)] = references.randomised(model, seed=seed + number, depths=[-1])
-        one = channel(shuffled, *channels[0])
+        [one] = told(shuffled, channels[:1])
         found.append(replace(one, map=one.map[:0], model=f"random_{number}"))
     return Explanation(rows, archive.source[rows], neutral, archive.fps, tuple(found))
 

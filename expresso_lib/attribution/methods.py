@@ -9,7 +9,7 @@ than once; integrated (Sundararajan et al., 2017) and expected gradients (Erion 
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -128,20 +128,45 @@ def attribute(
     >>> attribute(Mean().eval(), clips, "InputXGradient", "zero").values.sum(dim=(1, 2, 3, 4))
     tensor([1., 1.])
     """
+    how: dict[str, Any] = {"output": output, "internal_batch_size": internal_batch_size}
+    return attribute_each(model, clips, method, [baseline], **how, **options)[0]
+
+
+def attribute_each(
+    model: nn.Module,
+    clips: Tensor,
+    method: str,
+    baselines: Sequence[str | Tensor],
+    *,
+    output: int | None = None,
+    internal_batch_size: int = DEFAULT_PASSES,
+    **options: Any,
+) -> list[Attribution]:
+    """`attribute` against several baselines; DeepLift's share one forward pass of the clips."""
     _checks.one_of(method, METHODS, "method")
     chosen = Options(**options)
     _check_inputs(clips, chosen.regions)
-    many = method == "ExpectedGradients"
-    single = isinstance(baseline, str) or baseline.ndim < 5 or not many
-    given = [references.clips_of(clips, one) for one in ([baseline] if single else baseline)]
     device = next((p.device for p in model.parameters()), clips.device)
-    x, x0 = clips.to(device), [one.to(device) for one in given]
-    score = partial(score_of, model, output=output)
-    against = x0 if many else x0[0]
-    explained = _EXPLAINERS[method](model, score, x, against, internal_batch_size, chosen)
-    values, found, zero = (one.detach().float().cpu() for one in explained)
-    names = (method, baseline if isinstance(baseline, str) else "tensor")
-    return _judged(values, found, zero, clips, given[0], names, model)
+    x, limit, score = clips.to(device), internal_batch_size, partial(score_of, model, output=output)
+    many = method == "ExpectedGradients"
+    given = [_references(clips, baseline, many) for baseline in baselines]
+    x0s = [[x0.to(device) for x0 in own] for own in given]
+    if method == "DeepLift":
+        explained = _deeplift(model, score, x, [x0 for [x0] in x0s], limit)
+    else:
+        explained = [_EXPLAINERS[method](model, score, x, x0 if many else x0[0], limit, chosen)
+                     for x0 in x0s]  # fmt: skip
+    return [
+        _judged(*(part.detach().float().cpu() for part in parts), clips, own[0],
+                (method, baseline if isinstance(baseline, str) else "tensor"), model)
+        for parts, own, baseline in zip(explained, given, baselines)
+    ]  # fmt: skip
+
+
+def _references(clips: Tensor, baseline: str | Tensor, many: bool) -> list[Tensor]:
+    """The reference input of every clip; of each of several references where ``many`` are asked."""
+    single = isinstance(baseline, str) or baseline.ndim < 5 or not many
+    return [references.clips_of(clips, one) for one in ([baseline] if single else baseline)]
 
 
 def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> Tensor:
@@ -198,14 +223,20 @@ def _check_inputs(clips: Tensor, regions: Tensor | None) -> None:
                          "leave out windows with lost frames.")  # fmt: skip
 
 
-def gradient(score: Callable[[Tensor], Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:
-    """Derivative (N, C, T, H, W) of every clip's score after its voxels, and the scores (N,)."""
+def _forward(score: Callable[[Tensor], Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:
+    """A leaf like the clips, and its scores (N,) that can be derived after it."""
     leaf = clips.detach().clone().requires_grad_()
     with torch.enable_grad():
         found = score(leaf)
     if not found.requires_grad:
         raise ModelError("the model passes no gradients on (no_grad, detach or NumPy in its "
                          "forward); explain it by 'Occlusion' or 'ShapleySampling'.")  # fmt: skip
+    return leaf, found
+
+
+def gradient(score: Callable[[Tensor], Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:
+    """Derivative (N, C, T, H, W) of every clip's score after its voxels, and the scores (N,)."""
+    leaf, found = _forward(score, clips)
     return torch.autograd.grad(found.sum(), leaf)[0], found.detach()
 
 
@@ -213,65 +244,84 @@ def gradient(score: Callable[[Tensor], Tensor], clips: Tensor) -> tuple[Tensor, 
 Explained = tuple[Tensor, Tensor, Tensor]
 
 
-def _deeplift(model, score, x, x0, limit, chosen) -> Explained:
-    shared = x0.stride(0) == 0
-    explained: list[Explained] = []
-    with _rescaled(model) as rescale:
-        for part, base in zip(x.split(limit), x0.split(limit)):
-            if not (shared and explained):
-                zero = rescale.compare(score, base[:1].contiguous() if shared else base)
-            slopes, found = rescale.gradient(score, part)
-            explained.append((slopes * (part - base), found, zero.expand(len(part))))
-    values, found, zero = map(torch.cat, zip(*explained))
-    return values, found, zero
+def _deeplift(model, score, x, x0s, limit) -> list[Explained]:
+    """Against every reference of a list, on one forward pass of the clips."""
+    explained, known = [], {}
+    with _rescaled(model) as rule:
+        # Every reference has slopes of its own in memory, so fewer clips go at once.
+        for rows in torch.arange(len(x)).split(max(1, limit // len(x0s))):
+            part, bases = x[rows], [x0[rows] if x0.stride(0) else x0[:1] for x0 in x0s]
+            for k, base in enumerate(bases):
+                if k not in known or x0s[k].stride(0):  # what all clips share is passed once
+                    known[k] = rule.note(score, base.contiguous())
+            slopes, found = rule.slopes(score, part, [known[k][0] for k in range(len(x0s))])
+            explained.append([(slope * (part - base), found, known[k][1].expand(len(part)))
+                              for k, (slope, base) in enumerate(zip(slopes, bases))])  # fmt: skip
+    return [tuple(map(torch.cat, zip(*parts))) for parts in zip(*explained)]
+
+
+# What every activation of a network took and gave in one pass.
+Passed = list[tuple[Tensor, Tensor]]
 
 
 class _Rescale:
-    """DeepLift's rule: an activation's slope is Δout / Δin against the reference's pass."""
+    """DeepLift's rule: an activation's slope is Δout / Δin against a reference's pass."""
 
-    seen: list[tuple[Tensor, Tensor]]
-    call: int  # below 0 the reference passes
+    def __init__(self) -> None:
+        self.noted: Passed | None = None  # filled while a reference passes
+        self.against: list[Passed] = []
+        self.found: list[list[Tensor]] = []  # slopes by activation and reference
+        self.current = 0  # the reference that a backward pass is for
 
-    def compare(self, score: Callable[[Tensor], Tensor], reference: Tensor) -> Tensor:
-        """Note what every activation makes of the reference; its scores (N,)."""
-        self.seen, self.call = [], -1
+    def note(self, score: Callable[[Tensor], Tensor], reference: Tensor) -> tuple[Passed, Tensor]:
+        """What every activation makes of a reference, and its scores (N,)."""
+        self.noted = []
         with torch.no_grad():
-            return score(reference)
+            zero = score(reference)
+        noted, self.noted = self.noted, None
+        return noted, zero
 
-    def gradient(self, score: Callable[[Tensor], Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:
-        """Multipliers (N, C, T, H, W) against the reference, and the scores (N,)."""
-        self.call = 0
-        return gradient(score, clips)
+    def slopes(
+        self, score: Callable[[Tensor], Tensor], clips: Tensor, against: list[Passed]
+    ) -> tuple[list[Tensor], Tensor]:
+        """Multipliers (N, C, T, H, W) against each reference, and the scores (N,)."""
+        self.against, self.found, found = against, [], []
+        leaf, scores = _forward(score, clips)
+        for number in range(len(against)):
+            self.current = number
+            found += torch.autograd.grad(scores.sum(), leaf, retain_graph=True)
+        return found, scores.detach()
 
     def hook(self, module: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> Tensor:
         """Same value as the activation's, another slope."""
-        if self.call < 0:
-            self.seen.append((given[0].detach(), result.detach()))
+        value, result, step = given[0].detach(), result.detach(), 1e-3
+        if self.noted is not None:
+            self.noted.append((value, result))
             return result
-        base, base_result = self.seen[self.call]
-        self.call += 1
         with torch.no_grad():
-            value, step = given[0].detach(), 1e-3
-            # A reference that all clips share was passed once; frames may be in the batch's axis.
-            shape = (-1, *base.shape)
-            gap = (value.reshape(shape) - base).view_as(value)
-            slope = (result.detach().reshape(shape) - base_result).view_as(value).div_(gap)
             near = (module.forward(value + step) - module.forward(value - step)).div_(2 * step)
-            slope = torch.where(gap.abs() <= 1e-5, near, slope)
-        return _WithSlope.apply(given[0], result.detach(), slope)
+            slopes = []
+            for base, base_result in (one[len(self.found)] for one in self.against):
+                # A reference that all clips share was passed once; frames may be in the batch.
+                shape = (-1, *base.shape)
+                gap = (value.reshape(shape) - base).view_as(value)
+                slope = (result.reshape(shape) - base_result).view_as(value).div_(gap)
+                slopes.append(torch.where(gap.abs() <= 1e-5, near, slope))
+        self.found.append(slopes)
+        return _WithSlope.apply(given[0], result, self, len(self.found) - 1)
 
 
 class _WithSlope(torch.autograd.Function):
-    """A value that changes with its input by a given slope."""
+    """A value that changes with its input by the slope against the rule's current reference."""
 
     @staticmethod
-    def forward(ctx: Any, given: Tensor, result: Tensor, slope: Tensor) -> Tensor:
-        ctx.save_for_backward(slope)
+    def forward(ctx: Any, given: Tensor, result: Tensor, rule: _Rescale, number: int) -> Tensor:
+        ctx.rule, ctx.number = rule, number
         return result.view_as(result)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
-        return grads[0] * ctx.saved_tensors[0], None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
+        return grads[0] * ctx.rule.found[ctx.number][ctx.rule.current], None, None, None
 
 
 @contextmanager
@@ -428,8 +478,8 @@ def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
     return found[-1]
 
 
+# Of one reference; DeepLift takes several at once (`_deeplift`).
 _EXPLAINERS: dict[str, Callable[..., Explained]] = {
-    "DeepLift": _deeplift,
     "IntegratedGradients": _integrated_gradients,
     "ExpectedGradients": _expected_gradients,
     "Saliency": _saliency,
@@ -438,7 +488,7 @@ _EXPLAINERS: dict[str, Callable[..., Explained]] = {
     "Occlusion": _occlusion,
     "ShapleySampling": _shapley,
 }
-METHODS = tuple(_EXPLAINERS)
+METHODS = ("DeepLift", *_EXPLAINERS)
 
 
 def _judged(values, output, zero, clips, reference, names, model) -> Attribution:

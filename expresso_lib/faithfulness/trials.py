@@ -106,18 +106,10 @@ def trial(
     """
     rows: list[tuple] = []
     maps: dict[tuple[str, str], np.ndarray] = {}
-    used: list[Sequence[str]] = []
-    for number, channel in enumerate(channels, 1):
-        try:
-            result = explain(model, scene, channel, output=output, seed=seed, **options)
-        except attribution.IncompleteModelError as error:
-            log.warning("left out: %s", error)
-            if number == len(channels) and not used:
-                raise
-            continue
+    told = _told(model, scene, [*map(tuple, channels)], output=output, seed=seed, **options)
+    for channel, result in told.items():
         key = ("".join([channel[0], *(f" ({word})" for word in channel[2:])]), channel[1])
         maps[key] = _map(result)
-        used.append(channel)
         whole = (result.output - result.output_baseline).abs()
         gap = float((result.delta.abs() / whole).clamp(max=1))
         rows.append((*key, "all", "completeness", gap))
@@ -126,9 +118,9 @@ def trial(
     ranks = {key: metrics.ranked(one) for key, one in maps.items()}
     rows += [(*a, "/".join(b), "agreement", metrics.pearson(ranks[a], ranks[b]))
              for a, b in combinations(maps, 2)]  # fmt: skip
-    for channel, (key, one) in list(zip(used, maps.items()))[:compared]:
+    for channel, (key, one) in list(zip(told, maps.items()))[:compared]:
         rows += _cascade(model, scene, channel, (key, one), depths, output, seed)
-    maps |= _others(model, scene, used[0], randomised, output, seed)
+    maps |= _others(model, scene, next(iter(told)), randomised, output, seed)
     effects = interventions.effects(model, scene, output=output)
     if effects:
         maps[controls.TRUTH] = controls.painted(effects)
@@ -143,19 +135,37 @@ def trial(
     return both.assign(participant=scene.participant, clip=scene.recording)
 
 
+def _told(
+    model: nn.Module, scene: Scene, channels: Sequence[Sequence[str]], **options: Any
+) -> dict[Sequence[str], attribution.Attribution]:
+    """The scene's clip by every channel whose method adds up on this network; none: an error."""
+    found: dict[Sequence[str], attribution.Attribution] = {}
+    failed: attribution.IncompleteModelError | None = None
+    for kind in dict.fromkeys((method, *word) for method, _, *word in channels):
+        some = [one for one in channels if (one[0], *one[2:]) == kind]
+        try:
+            found |= zip(some, explain(model, scene, some, **options))
+        except attribution.IncompleteModelError as error:
+            failed = error
+            log.warning("left out: %s", error)
+    if failed and not found:
+        raise failed
+    return {channel: found[channel] for channel in channels if channel in found}
+
+
 def explain(
-    model: nn.Module, scene: Scene, channel: Sequence[str], **options: Any
-) -> attribution.Attribution:
-    """Explain the scene's clip by one channel: (method, baseline) or (method, baseline, word).
+    model: nn.Module, scene: Scene, channels: Sequence[Sequence[str]], **options: Any
+) -> list[attribution.Attribution]:
+    """The scene's clip by channels of one method: (method, baseline) or (method, baseline, word).
 
     The word ``stretches`` asks Occlusion and Shapley sampling for whole stretches of time; they
     go by region and stretch otherwise.
     """
-    method, baseline, *word = channel
+    method, _, *word = channels[0]
     if method in ("Occlusion", "ShapleySampling") and not word:
         options = {"regions": torch.from_numpy(scene.regions)[None], "stretches": 4} | options
-    reference = scene.reference(baseline)
-    return attribution.attribute(model, scene.clip, method, reference, **options)
+    given = [scene.reference(baseline) for _, baseline, *_ in channels]
+    return attribution.attribute_each(model, scene.clip, method, given, **options)
 
 
 def _map(result: attribution.Attribution) -> np.ndarray:
@@ -168,7 +178,7 @@ def _others(model, scene, channel, randomised, output, seed) -> dict[tuple[str, 
     found = {(name, "none"): one for name, one in blind.items()}
     for number in range(randomised):
         [(_, network)] = attribution.randomised(model, seed=seed + number, depths=[-1])
-        result = explain(network, scene, channel, output=output, seed=seed)
+        [result] = explain(network, scene, [channel], output=output, seed=seed)
         found[(f"randomised_{number + 1}", channel[1])] = _map(result)
     return found
 
@@ -183,7 +193,7 @@ def _cascade(model, scene, channel, trained, depths, output, seed) -> list[tuple
     own = {name: metrics.ranked(side(one)) for name, side in sides.items()}
     rows = []
     for layers, network in attribution.randomised(model, seed=seed, depths=depths):
-        other = _map(explain(network, scene, channel, output=output, seed=seed))
+        other = _map(explain(network, scene, [channel], output=output, seed=seed)[0])
         rows += [(*key, str(layers), name, metrics.pearson(own[name], metrics.ranked(side(other))))
                  for name, side in sides.items()]  # fmt: skip
     return rows
