@@ -179,7 +179,7 @@ def explain(
             results = methods.attribute_each(network, inputs, method, given, seed=seed, **asked)
             for name, result in zip(names, results):
                 found[method, name] = _pooled(result, name, archive, rows, labels)
-        return [found[tuple(channel)] for channel in channels]
+        return [found[method, name] for method, name in channels]
 
     found = told(model, channels)
     for number in range(1, randomised + 1):

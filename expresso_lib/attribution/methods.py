@@ -156,11 +156,12 @@ def attribute_each(
     else:
         explained = [_EXPLAINERS[method](model, score, x, x0 if many else x0[0], limit, chosen)
                      for x0 in x0s]  # fmt: skip
-    return [
-        _judged(*(part.detach().float().cpu() for part in parts), clips, own[0],
-                (method, baseline if isinstance(baseline, str) else "tensor"), model)
-        for parts, own, baseline in zip(explained, given, baselines)
-    ]  # fmt: skip
+    found = []
+    for parts, own, baseline in zip(explained, given, baselines):
+        values, f_x, f_x0 = (part.detach().float().cpu() for part in parts)
+        names = (method, baseline if isinstance(baseline, str) else "tensor")
+        found.append(_judged(values, f_x, f_x0, clips, own[0], names, model))
+    return found
 
 
 def _references(clips: Tensor, baseline: str | Tensor, many: bool) -> list[Tensor]:
@@ -257,7 +258,11 @@ def _deeplift(model, score, x, x0s, limit) -> list[Explained]:
             slopes, found = rule.slopes(score, part, [known[k][0] for k in range(len(x0s))])
             explained.append([(slope * (part - base), found, known[k][1].expand(len(part)))
                               for k, (slope, base) in enumerate(zip(slopes, bases))])  # fmt: skip
-    return [tuple(map(torch.cat, zip(*parts))) for parts in zip(*explained)]
+    joined = []
+    for parts in zip(*explained):
+        values, output, zero = map(torch.cat, zip(*parts))
+        joined.append((values, output, zero))
+    return joined
 
 
 # What every activation of a network took and gave in one pass.
@@ -285,7 +290,8 @@ class _Rescale:
         self, score: Callable[[Tensor], Tensor], clips: Tensor, against: list[Passed]
     ) -> tuple[list[Tensor], Tensor]:
         """Multipliers (N, C, T, H, W) against each reference, and the scores (N,)."""
-        self.against, self.found, found = against, [], []
+        self.against, self.found = against, []
+        found: list[Tensor] = []
         leaf, scores = _forward(score, clips)
         for number in range(len(against)):
             self.current = number
