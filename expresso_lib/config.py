@@ -142,14 +142,17 @@ class TrainingSection(Section):
     device: Device = param("cpu", "cpu or cuda")
 
 
+NEUTRAL = "posed_neutral"  # the reference that the chapters explain against
+
+
 class AttributionSection(Section):
     """How predictions are explained."""
 
     method: Literal["DeepLift", "IntegratedGradients"] = param(
         "DeepLift", "attribution method of the chapters; its parts add up"
     )
-    baselines: tuple[Literal["own_neutral", "blur", "zero", "calm_mean"], ...] = param(
-        ("own_neutral", "blur", "zero"), "reference inputs: dynamics, artefacts, the paper's"
+    baselines: tuple[Literal["posed_neutral", "own_neutral", "blur", "zero", "calm_mean"], ...] = (
+        param((NEUTRAL, "blur", "zero"), "reference inputs: dynamics, artefacts, the paper's")
     )
     randomised: int = param(2, "randomised networks to compare with", ge=0, le=100)
     dealt: int = param(19, "models of permuted scores, to compare with in appendix C", ge=3, le=999)
@@ -160,9 +163,9 @@ class AttributionSection(Section):
     @field_validator("baselines")
     @classmethod
     def _compared(cls, named: tuple[str, ...]) -> tuple[str, ...]:
-        if lacking := {"own_neutral", "zero"} - set(named):
+        if lacking := {NEUTRAL, "zero"} - set(named):
             raise ValueError(
-                f"chapters 4 to 6 set own_neutral beside zero; {' and '.join(sorted(lacking))} "
+                f"chapters 4 to 6 set {NEUTRAL} beside zero; {' and '.join(sorted(lacking))} "
                 "cannot be left out, others can be added"
             )
         return named
@@ -413,7 +416,7 @@ def flatten(parameters: Parameters, names: Iterable[str]) -> dict[str, Any]:
     """Return parameters under their notebook names, as papermill takes them.
 
     >>> flatten(Parameters(), ["clips_frames", "attribution_baselines"])
-    {'clips_frames': 32, 'attribution_baselines': ['own_neutral', 'blur', 'zero']}
+    {'clips_frames': 32, 'attribution_baselines': ['posed_neutral', 'blur', 'zero']}
     """
     flat = {}
     for full in names:

@@ -33,7 +33,7 @@ def test_load_profile_reads_every_profile(path):
         ("clips.alpha=0.1", "statistics.alpha"),
         ("attribution.method=Saliency", "'DeepLift' or 'IntegratedGradients'"),
         ("attribution.baselines=[blur, blue]", r"attribution.baselines = 'blue'"),
-        ("attribution.baselines=[own_neutral, blur]", "zero cannot be left out"),
+        ("attribution.baselines=[posed_neutral, blur]", "zero cannot be left out"),
         ("cohort.size=64", "outer eye corners 18 px apart, and faces.min_eye_distance = 20"),
         ("cohort.size=97", "cohort.size = 97: input should be a multiple of 2"),
         ("statistics.window=4096", "recordings of 125 frames; .* a quarter of statistics.window"),

@@ -17,6 +17,7 @@ from expresso_lib.attribution.methods import (
 )
 from expresso_lib.attribution.references import (
     BASELINES,
+    NEUTRAL,
     Adapter,
     calm_frames,
     clips_of,

@@ -12,11 +12,11 @@ from typing import Any
 import pandas as pd
 
 from expresso_lib import models, store
-from expresso_lib.attribution import explanation
+from expresso_lib.attribution import explanation, references
 from expresso_lib.models import experiments
 
 Map = Callable[..., list[store.Outcome]]
-NEUTRAL = (("DeepLift", "own_neutral"),)
+NEUTRAL = (("DeepLift", references.NEUTRAL),)
 BEYOND = 2**40  # frames between windows, more than any recording has: one clip fits
 
 
@@ -83,10 +83,10 @@ def label_permuted(
     """Return ``attribution_regions`` of models whose scores were permuted among participants.
 
     They have seen the same faces and nothing of severity. The first clip of every third person (or
-    of each so many) is explained, by ``method`` on the own neutral frame and each of ``count``
+    of each so many) is explained, by ``method`` on the own neutral face and each of ``count``
     models; their heads are kept below ``folder``.
     """
-    some, channels = firsts(study.recordings).iloc[::each], [(method, "own_neutral")]
+    some, channels = firsts(study.recordings).iloc[::each], [(method, references.NEUTRAL)]
     first = replace(study, step=BEYOND)
     found = []
     for k in range(count):
@@ -113,7 +113,7 @@ def repeated(
     repeats : int
         How often the folds are made anew; ``repeat`` counts them from 1.
     method : str
-        Attribution method, on the own neutral frame.
+        Attribution method, on the own neutral face.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def repeated(
     schemes = experiments.schemes(
         study.participants, folds=recipe.folds, repeats=repeats + 1, seed=recipe.seed
     )
-    some, channels = firsts(study.recordings), [(method, "own_neutral")]
+    some, channels = firsts(study.recordings), [(method, references.NEUTRAL)]
     parts = []
     for k, part in schemes[schemes["repeat"] > 0].groupby("repeat"):
         model_of = experiments.fold_models(recipe, replace(study, schemes=part), folder / f"r{k}")

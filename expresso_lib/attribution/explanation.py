@@ -21,7 +21,8 @@ from expresso_lib.attribution import methods, pooling, references
 from expresso_lib.faces import anatomy, regions
 
 # The two channels that are read together, and the paper's.
-CHANNELS = (("DeepLift", "own_neutral"), ("DeepLift", "blur"), ("DeepLift", "zero"))
+CHANNELS = (("DeepLift", references.NEUTRAL), ("DeepLift", "blur"), ("DeepLift", "zero"))
+BACKGROUND = anatomy.REGIONS.index("background")
 # Maps are kept for pictures only: 8 bits, scaled to this share of a recording's |values|.
 MAP_QUANTILE = 0.9995
 DRAWS = 1000  # seeds of a recording: more than its networks
@@ -167,6 +168,7 @@ def explain(
         )
     inputs = torch.from_numpy(clips.stack(archive, rows))
     calm, labels = calm_frames(archive), archive.face_regions[rows]
+    posed = posed_neutral(archive, rows, inputs, calm[0])
     neutral = references.neutral_frame(archive.landmarks)
     blocks = {"regions": torch.from_numpy(archive.regions[rows]), "stretches": 4}
 
@@ -175,7 +177,7 @@ def explain(
         for method in dict.fromkeys(method for method, _ in channels):
             asked = blocks | options if method in ("Occlusion", "ShapleySampling") else options
             names = [baseline for one, baseline in channels if one == method]
-            given = [references.of_recording(calm, name) for name in names]
+            given = [references.of_recording(calm, name, posed) for name in names]
             results = methods.attribute_each(network, inputs, method, given, seed=seed, **asked)
             for name, result in zip(names, results):
                 found[method, name] = _pooled(result, name, archive, rows, labels)
@@ -193,6 +195,22 @@ def calm_frames(archive: clips.ClipArchive) -> Tensor:
     """The recording's calm frames, calmest first: (K, 3, 1, H, W) float32 in 0 to 1."""
     rows = references.calm_frames(archive.landmarks)
     return torch.from_numpy(clips.stack(archive, rows[:, None]))
+
+
+def posed_neutral(
+    archive: clips.ClipArchive, rows: np.ndarray, shown: Tensor, calm: Tensor
+) -> Tensor | None:
+    """The calmest frame (3, 1, H, W) in the poses of clips (N, 3, T, H, W): `references.posed`.
+
+    None for a composite, whose tiles follow the face as it is.
+    """
+    if archive.maps is not None:
+        return None
+    at, face = references.neutral_frame(archive.landmarks), archive.regions != BACKGROUND
+    return torch.stack([
+        references.posed(calm, at, archive.landmarks, own, clip, face[own])
+        for own, clip in zip(rows, shown)
+    ])  # fmt: skip
 
 
 def on_face(values: np.ndarray, archive: clips.ClipArchive, rows: np.ndarray) -> np.ndarray:

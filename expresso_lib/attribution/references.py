@@ -2,29 +2,41 @@
 
 The reference decides what can be seen. A recording's own calm frames show what *moves* and are
 blind to what stands still, a headset for example; ``blur`` shows what stands still. ``zero`` is
-kept to replicate the paper.
+kept to replicate the paper. Against one calm frame the head moves, too, and lies on every pixel;
+so ``posed_neutral``, the chapters' reference, carries the calmest face to the pose that the head
+has in each frame (`posed`). What is left is expression; what the head does is the score of this
+reference itself, beside that of the calm frame.
 """
 
 import copy
 from collections.abc import Iterator, Sequence
+from typing import Any
 
+import cv2
 import numpy as np
 import torch
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.nn import functional
 
 from expresso_lib import _checks
+from expresso_lib.config import NEUTRAL
 from expresso_lib.faces import anatomy
 
 # Made from a clip alone; and from the calm frames of its recording.
 OF_CLIP = ("blur", "zero")
-OF_RECORDING = ("own_neutral", "calm_mean", "calm_frames")
+OF_RECORDING = (NEUTRAL, "own_neutral", "calm_mean", "calm_frames")
 BASELINES = (*OF_RECORDING, *OF_CLIP)
 CALM = 8
 # Gaussian blur in units of the crop's side: a headset or a pair of glasses must disappear.
 BLUR_SIGMA = 1 / 8
 # Points that expression hardly moves, so that they carry the pose: nose and eye corners.
 _RIGID = anatomy.NOSE_BRIDGE + anatomy.NOSE_BASE + (36, 39, 42, 45)
+# Ridge of the whole face's map on that of the rigid points, as a share of the frames. Ten times
+# less or more changed no score on practice cohort 501.
+_PENALTY = 1e-3
 
 
 def clips_of(clips: Tensor, baseline: str | Tensor) -> Tensor:
@@ -130,7 +142,66 @@ def neutral_frame(landmarks: np.ndarray) -> int:
     return int(calm_frames(landmarks, 1)[0])
 
 
-def of_recording(calm: Tensor, name: str) -> str | Tensor:
+def posed(
+    calm: Tensor, at: int, landmarks: np.ndarray, rows: np.ndarray, clip: Tensor, face: np.ndarray
+) -> Tensor:
+    """A calm face in the pose that the head has in every frame of a clip.
+
+    The calm frame is moved by one affine map per frame. It is that of all 68 landmarks, but only
+    as far as the rigid ones (nose, eye corners) tell it over the recording: so it follows the
+    head, whose outline turns otherwise than its nose, and no expression. Around the face the clip
+    is left as it is.
+
+    Parameters
+    ----------
+    calm : Tensor
+        (3, 1, H, W) the calm frame.
+    at : int
+        Its row of the landmarks.
+    landmarks : np.ndarray
+        (F, 68, 2) of the recording, pixels; NaN rows are passed over.
+    rows : np.ndarray
+        (T,) the clip's, each with landmarks.
+    clip : Tensor
+        (3, T, H, W).
+    face : np.ndarray
+        (T, H, W) bool, where the clip shows the face.
+
+    Returns
+    -------
+    Tensor
+        (3, T, H, W) float32.
+    """
+    points = np.asarray(landmarks, dtype=np.float64)
+    seen = np.isfinite(points).all(axis=(1, 2))
+    rigid, whole = (_affine(points[at][k], points[seen][:, k]) for k in (list(_RIGID), slice(None)))
+    fit = make_pipeline(StandardScaler(), Ridge(alpha=_PENALTY * len(rigid))).fit(rigid, whole)
+    place = np.cumsum(seen) - 1
+    at_calm, at_rows = (fit.predict(rigid[place[k]]) for k in ([at], rows))
+    moves = (at_rows - at_calm + _STILL).reshape(-1, 3, 2).transpose(0, 2, 1)
+    picture = calm[:, 0].permute(1, 2, 0).contiguous().numpy()
+    side = picture.shape[:2]
+    how: dict[str, Any] = {"flags": cv2.INTER_CUBIC, "borderMode": cv2.BORDER_REPLICATE}
+    moved = np.stack([cv2.warpAffine(picture, move, side[::-1], **how) for move in moves])
+    brim = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * (min(side) // 32) + 1,) * 2)
+    wide = [cv2.dilate(one.astype(np.float32), brim) for one in face]
+    mask = torch.from_numpy(
+        np.stack([cv2.GaussianBlur(one, (0, 0), min(side) / 64) for one in wide])
+    )
+    shown = torch.from_numpy(moved.clip(0, 1)).permute(3, 0, 1, 2)
+    return torch.lerp(clip, shown, mask)
+
+
+_STILL = np.array([1.0, 0, 0, 1, 0, 0])  # the affine map that moves nothing
+
+
+def _affine(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Least-squares affine maps (F, 6) of points (K, 2) to points (F, K, 2)."""
+    design = np.hstack([source, np.ones((len(source), 1))])
+    return (np.linalg.pinv(design) @ target).reshape(len(target), 6)
+
+
+def of_recording(calm: Tensor, name: str, posed: Tensor | None = None) -> str | Tensor:
     """A baseline by name, from a recording's calm frames.
 
     Parameters
@@ -138,13 +209,17 @@ def of_recording(calm: Tensor, name: str) -> str | Tensor:
     calm : Tensor
         (K, 3, 1, H, W) float32 in 0 to 1, calmest first.
     name : str
-        One of ``BASELINES``: ``own_neutral`` is the calmest frame, ``calm_mean`` the mean of all,
-        ``calm_frames`` all of them (for ``ExpectedGradients``); others are returned as they are.
+        One of ``BASELINES``: ``own_neutral`` is the calmest frame, ``posed_neutral`` the same in
+        the clips' poses, ``calm_mean`` the mean of all, ``calm_frames`` all of them (for
+        ``ExpectedGradients``); others are returned as they are.
+    posed : Tensor, optional
+        (N, 3, T, H, W) of `posed`; without it, ``posed_neutral`` is the calmest frame as it is.
     """
     _checks.one_of(name, BASELINES, "baseline")
     if name in OF_CLIP:
         return name
-    return {"own_neutral": calm[0], "calm_mean": calm.mean(dim=0), "calm_frames": calm}[name]
+    own = {"own_neutral": calm[0], "calm_mean": calm.mean(dim=0), "calm_frames": calm}
+    return (own | {NEUTRAL: calm[0] if posed is None else posed})[name]
 
 
 def randomised(

@@ -50,12 +50,13 @@ class Scene:
     only: Mapping[str, Tensor] = field(default_factory=dict)  # one placed factor, no other
     activity: Mapping[str, np.ndarray] = field(default_factory=dict)  # factor -> (T,), 0 to 1
     still: Tensor | None = None  # (1, 3, T, H, W): every placed factor taken out
+    posed: Tensor | None = None  # (1, 3, T, H, W): the calmest frame in the clip's poses
 
     def reference(self, baseline: str) -> str | Tensor:
         """A baseline by name; ``oracle_neutral`` is the clip rendered without any factor."""
         if baseline == "oracle_neutral" and self.still is not None:
             return self.still
-        return attribution.of_recording(self.calm, baseline)
+        return attribution.of_recording(self.calm, baseline, self.posed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,22 +110,28 @@ def stage(
     """
     who = {"participant": participant, "recording": recording, "regions": archive.regions[rows]}
     if script is None:
-        clip = torch.from_numpy(clips.stack(archive, rows[None]))
-        return Scene(clip=clip, calm=explanation.calm_frames(archive), **who)
+        clip, calm = (
+            torch.from_numpy(clips.stack(archive, rows[None])),
+            explanation.calm_frames(archive),
+        )
+        posed = explanation.posed_neutral(archive, rows[None], clip, calm[0])
+        return Scene(clip=clip, calm=calm, posed=posed, **who)
     again = clips.Rerendering(archive, script, size=render_size, full_size=full_size)
-    calm = attribution.calm_frames(archive.landmarks)
-    level = int(archive.source[calm[0]])
+    at = attribution.calm_frames(archive.landmarks)
+    level = int(archive.source[at[0]])
 
     def show(names: Iterable[str], at: np.ndarray = rows) -> Tensor:
         left = reduce(partial(rendered.without, level=level), names, script)
         images = again.show(left, at).transpose(3, 0, 1, 2)
         return torch.from_numpy(images.astype(np.float32) / 255)[None]
 
-    frames = show((), np.sort(calm))[0][:, torch.from_numpy(np.argsort(np.argsort(calm)))]
+    frames = show((), np.sort(at))[0][:, torch.from_numpy(np.argsort(np.argsort(at)))]
+    clip, calm = show(()), frames.transpose(0, 1)[:, :, None]
     factors = [*anatomy.FACTORS, *["headset"] * script.headset]
     return Scene(
-        clip=show(()),
-        calm=frames.transpose(0, 1)[:, :, None],
+        clip=clip,
+        calm=calm,
+        posed=explanation.posed_neutral(archive, rows[None], clip, calm[0]),
         without={name: show([name]) for name in factors},
         only={
             name: show([other for other in PLACED if other != name])

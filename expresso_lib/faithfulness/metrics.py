@@ -6,7 +6,7 @@ that several factors change speaks for each by how much each changes it, so that
 counted twice.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
@@ -16,13 +16,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 
+from expresso_lib import attribution
 from expresso_lib.faces import anatomy
 from expresso_lib.faithfulness import controls, interventions
 from expresso_lib.faithfulness.interventions import Effect, Scene
 from expresso_lib.models import MIN_PARTICIPANTS
 from expresso_lib.statistics import prose
 
-DEFAULT = ("DeepLift", "own_neutral")
+DEFAULT = ("DeepLift", attribution.NEUTRAL)
 DRAWS = 1000
 # An effect below this share of the score's range has no sign worth asking for.
 SIGN_SHARE = 1 / 60
@@ -35,19 +36,21 @@ SUPPORTS = ("changed", "region")
 TIMES = ("rendered", "frozen", "replaced")
 
 
-def weights(effects: Sequence[Effect]) -> dict[str, list[np.ndarray]]:
+def weights(
+    effects: Sequence[Effect], *, apart: Collection[str] = ("headset",)
+) -> dict[str, list[np.ndarray]]:
     """Whose pixel is whose: by support a weight (T, H, W), 0 to 1, for each effect.
 
     ``changed``: a pixel is parted by how much each factor's removal changes it; ``region``: a
-    region by how far each of its factors has moved. The headset is never parted.
+    region by how far each of its factors has moved. Factors ``apart`` take nothing from others.
     """
     found: dict[str, list[np.ndarray]] = {}
     for support, name in (("changed", "change"), ("region", "place")):
-        total = np.sum([getattr(e, name) for e in effects if e.factor != "headset"], axis=0)
+        total = np.sum([getattr(e, name) for e in effects if e.factor not in apart], axis=0)
         found[support] = []
         for one in effects:
             value = getattr(one, name)
-            whole = value if one.factor == "headset" else total
+            whole = value if one.factor in apart else total
             part = np.divide(value, whole, where=whole > 0, out=np.zeros(value.shape))
             found[support].append(part)
     return found
@@ -60,6 +63,7 @@ def evidence(
     *,
     stretches: Mapping[str, np.ndarray] | None = None,
     regions: Mapping[str, float] | None = None,
+    heads: Mapping[tuple[str, str], float] | None = None,
 ) -> pd.DataFrame:
     """What explanations say of one clip, beside what the model does.
 
@@ -71,6 +75,9 @@ def evidence(
         Of `interventions.effects`.
     stretches, regions : mapping, optional
         Of `interventions.by_stretch` and `by_region`.
+    heads : mapping, optional
+        Of maps whose reference moves its head as the clip does: what they say of the head, score
+        points. It has no pixels on them.
 
     Returns
     -------
@@ -89,10 +96,15 @@ def evidence(
 
     names = [one.factor for one in effects]
     done, share, amount = ([getattr(one, k) for one in effects] for k in FACTS)
+    heads, posed = heads or {}, weights(effects, apart=("headset", "head_motion"))
     for support, parts in weights(effects).items():
         said = {
-            channel: [float((one * part).sum()) for part in parts] for channel, one in maps.items()
-        }
+            channel: [float((one * part).sum())
+                      for part in (posed[support] if channel in heads else parts)]
+            for channel, one in maps.items()
+        }  # fmt: skip
+        for channel in heads.keys() & said.keys() if "head_motion" in names else ():
+            said[channel][names.index("head_motion")] = heads[channel]
         said |= {("amount", "none"): amount, ("share", "none"): share}
         lay(support, names, said, done, share, amount)
     inside = [scene.regions == anatomy.REGIONS.index(name) for name in regions or {}]
@@ -387,12 +399,12 @@ def _answer(found: pd.DataFrame, get: Callable[..., pd.Series], asked: Question)
 
 
 def main_channel(found: pd.DataFrame) -> tuple[str, str]:
-    """The chapters' method against the own neutral frame, in evidence rows or their table."""
+    """The chapters' method against the own neutral face, in evidence rows or their table."""
     return prose.main_method(found), DEFAULT[1]
 
 
 def by_factor(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """The own neutral frame's channel by factor, beside how much the model uses each.
+    """The own neutral face's channel by factor, beside how much the model uses each.
 
     Returns
     -------

@@ -23,16 +23,19 @@ from expresso_lib.faithfulness.interventions import Scene
 log = logging.getLogger(__name__)
 
 # Every clip is explained against these: movements, what stands, the paper's, the best there is.
-BASELINES = ("own_neutral", "blur", "zero", "oracle_neutral")
+BASELINES = (attribution.NEUTRAL, "own_neutral", "blur", "zero", "oracle_neutral")
+# References that move the head as the clip does: what they say of it is their own score, beside
+# that of the calm frame.
+POSED = (attribution.NEUTRAL, "oracle_neutral")
 CHANNELS = tuple((metrics.DEFAULT[0], baseline) for baseline in BASELINES)
 # What knows time only: Shapley sampling over the whole picture by stretches, 16 passes.
-STRETCHED = ("ShapleySampling", "own_neutral", "stretches")
+STRETCHED = ("ShapleySampling", attribution.NEUTRAL, "stretches")
 # These cost tens of passes, or tell less: for the clips that are looked at more closely.
 SLOW_CHANNELS = (
-    ("IntegratedGradients", "own_neutral"),
+    ("IntegratedGradients", attribution.NEUTRAL),
     ("ExpectedGradients", "calm_frames"),
     ("InputXGradient", "zero"),
-    ("LayerGradCam", "own_neutral"),
+    ("LayerGradCam", attribution.NEUTRAL),
     STRETCHED,
 )
 # Points on the path of a gradient method, in a run.
@@ -106,10 +109,14 @@ def trial(
     """
     rows: list[tuple] = []
     maps: dict[tuple[str, str], np.ndarray] = {}
+    heads: dict[tuple[str, str], float] = {}
+    [calm] = interventions.scores(model, scene.calm[:1].expand_as(scene.clip), output=output)
     told = _told(model, scene, [*map(tuple, channels)], output=output, seed=seed, **options)
     for channel, result in told.items():
         key = ("".join([channel[0], *(f" ({word})" for word in channel[2:])]), channel[1])
         maps[key] = _map(result)
+        if channel[1] in POSED:
+            heads[key] = float(result.output_baseline) - calm
         whole = (result.output - result.output_baseline).abs()
         gap = float((result.delta.abs() / whole).clamp(max=1))
         rows.append((*key, "all", "completeness", gap))
@@ -125,7 +132,7 @@ def trial(
     if effects:
         maps[controls.TRUTH] = controls.painted(effects)
         rows += _interaction(model, scene, effects, output)
-    asked: dict[str, Any] = {}
+    asked: dict[str, Any] = {"heads": heads}
     if closer:
         asked["stretches"] = interventions.by_stretch(model, scene, output=output)
         asked["regions"] = interventions.by_region(model, scene, output=output)

@@ -17,7 +17,8 @@ from expresso_lib.figures.statistics import forest
 from expresso_lib.statistics import prose
 
 BASELINE_TITLES = {
-    "own_neutral": "own neutral frame", "blur": "blurred clip", "zero": "black (the paper's)",
+    "posed_neutral": "own neutral face", "own_neutral": "own neutral frame",
+    "blur": "blurred clip", "zero": "black (the paper's)",
     "calm_mean": "mean of calm frames", "calm_frames": "calm frames",
     "oracle_neutral": "re-rendered neutral (oracle)",
 }  # fmt: skip
@@ -101,7 +102,7 @@ def by_region(estimates: pd.DataFrame, *, label: str) -> Figure:
     named = (*anatomy.REGIONS, "f(x0)", "not explained")
     order = [name for name in named if name in estimates.index]
     rows = estimates.loc[order].assign(
-        region=[name.replace("f(x0)", "the neutral frame, f(x0)") for name in order],
+        region=[name.replace("f(x0)", "the neutral face, f(x0)") for name in order],
         group=[name if name in anatomy.FEATURE_REGIONS else "face_rest" for name in order],
     )
     return forest(rows, label="region", group="group", chance=("low", "high"), unit=label)

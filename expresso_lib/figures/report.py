@@ -35,7 +35,9 @@ MAX_FRAMES = 800
 # Bytes of one scrubber's videos; those beyond are left out, first the last channels.
 MAX_VIDEO = 3_000_000
 TITLES = {
-    "own_neutral": "own neutral frame (movement)", "blur": "blurred clip (standing features)",
+    "posed_neutral": "own neutral face (movement)",
+    "own_neutral": "own neutral frame (movement, head)",
+    "blur": "blurred clip (standing features)",
     "zero": "black (the paper's choice)", "calm_mean": "mean of the calm frames",
     "calm_frames": "each calm frame in turn",
 }  # fmt: skip

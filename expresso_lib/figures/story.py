@@ -208,7 +208,7 @@ def references(network: nn.Module, scene: interventions.Scene, *, method: str = 
     moved = (scene.clip - scene.still).abs().mean(dim=(0, 1, 3, 4))
     at = int(moved.argmax())
     pictures, labels = [], []
-    for name in ("zero", "blur", "own_neutral", "oracle_neutral"):
+    for name in ("zero", "blur", "own_neutral", "posed_neutral", "oracle_neutral"):
         base = attribution.clips_of(scene.clip, scene.reference(name))
         found = attribution.attribute(network, scene.clip, method, base)
         shown = [drawing.enlarged(one[0, :, at].permute(1, 2, 0).numpy())

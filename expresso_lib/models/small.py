@@ -37,6 +37,8 @@ class Stem(nn.Module):
         """(N, 3, T, H, W) to (N, C, T, H / 2, W / 2)."""
         still, change = self.convolve.weight.split(3, dim=1)
         convolve = partial(functional.conv3d, stride=(1, 2, 2), padding=(0, 2, 2))
+        if clips.shape[2] == 1:  # a picture: nothing changes
+            return convolve(clips, still, self.convolve.bias)
         mean = convolve(clips.mean(dim=2, keepdim=True), GAIN * change)
         return convolve(clips, still + GAIN * change, self.convolve.bias) - mean
 

@@ -22,7 +22,7 @@ from expresso_lib.pipeline.run import MissingRun
 
 logger = logging.getLogger(__name__)
 
-BASELINES = ("own_neutral", "blur")
+BASELINES = (attribution.NEUTRAL, "blur")
 BATCH = 4  # clips in one pass: memory does not grow with the recording
 MODEL = "final.safetensors"
 SURE = 0.95  # share of frames with a face below which the card says so

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from expresso_lib.config import NEUTRAL
 from expresso_lib.models import MIN_PARTICIPANTS
 from expresso_lib.statistics.plan import Plan
 from expresso_lib.statistics.power import detectable, equivalence_power
@@ -394,7 +395,7 @@ def not_patients(*, demo: bool) -> str:
 
 def main_method(table: Any) -> str:
     """The chapters' method in ``faithfulness``: DeepLift, or what a run has in its place."""
-    known = set(table.loc[table["baseline"] == "own_neutral", "method"]) if len(table) else set()
+    known = set(table.loc[table["baseline"] == NEUTRAL, "method"]) if len(table) else set()
     return "DeepLift" if "DeepLift" in known or not known else "IntegratedGradients"
 
 
@@ -405,7 +406,7 @@ def _fidelity(table: Any, baseline: str, **where: Any) -> Row:
 
 
 def trust(table: Any, control: Row, *, bar: float = 0.9) -> str:
-    """Say whether explanations against the own neutral frame are true of what removals do.
+    """Say whether explanations against the own neutral face are true of what removals do.
 
     Parameters
     ----------
@@ -416,7 +417,7 @@ def trust(table: Any, control: Row, *, bar: float = 0.9) -> str:
     bar : float
         What an explanation has to reach.
     """
-    own, blind = _fidelity(table, "own_neutral"), abs(float(control["estimate"]))
+    own, blind = _fidelity(table, NEUTRAL), abs(float(control["estimate"]))
     if not np.isfinite(own["estimate"]):
         return flat("""Nothing in this run can be taken out of a face, so whether its explanations
             are true is not known; chapter 8 asks what can be asked of real recordings.""")
@@ -432,26 +433,26 @@ def trust(table: Any, control: Row, *, bar: float = 0.9) -> str:
                    )  # fmt: skip
     # What lies below the bar is not rounded onto it.
     digits = 3 if own["estimate"] < bar and say(own["estimate"]) == say(bar) else 2
-    return flat(f"""{verdict}. What {main_method(table)} says against the person's own neutral frame
+    return flat(f"""{verdict}. What {main_method(table)} says against the person's own neutral face
         agrees with what taking a movement out does to the prediction at r =
         {interval(own, digits)} (bar {say(bar)}); the best control reaches {say(blind)}.""")
 
 
 def black(table: Any, *, bar: float = 0.9) -> str:
     """Say how far the paper's black reference agrees with what removals do."""
-    zero, own = (_fidelity(table, name) for name in ("zero", "own_neutral"))
+    zero, own = (_fidelity(table, name) for name in ("zero", NEUTRAL))
     if not np.isfinite(zero["estimate"]):
         return "How far the paper's black reference agrees was not measured."
     said = f"With the black reference, the paper's, the agreement is {interval(zero)}"
     if not np.isfinite(zero["ci_low"]):
         return f"{said}."
     than = beside(zero, own, "less", "more", "not shown to be less")
-    return f"{said}: {than} than the own neutral frame."
+    return f"{said}: {than} than the own neutral face."
 
 
 def head_motion(table: Any) -> str:
     """Say how the explanation does on the motion of the head, which has no region of its own."""
-    head = _fidelity(table, "own_neutral", factor="head_motion")
+    head = _fidelity(table, NEUTRAL, factor="head_motion")
     if not np.isfinite(head["estimate"]):
         return "Head motion was not taken out in this run."
     word = by_side(head, "the explanation has its sign turned",
@@ -507,13 +508,13 @@ def by_network(table: Any, *, bar: float = 0.9) -> str:
     if not len(table):
         return "Not measured."
     networks = table["network"].unique()
-    own = table[(table["method"] == "DeepLift") & (table["baseline"] == "own_neutral")]
+    own = table[(table["method"] == "DeepLift") & (table["baseline"] == NEUTRAL)]
     own = own.groupby("network")["fidelity"].mean().dropna()
     reached = listed(f"{name} ({say(own[name])})" for name in networks
                      if own.get(name, -1.0) >= bar)  # fmt: skip
     refused = [name for name in networks if name not in own]
     without = f"; on {listed(refused)} it adds up to nothing and is refused" if refused else ""
-    return flat(f"""Of {len(networks)} networks DeepLift against the own neutral frame reaches
+    return flat(f"""Of {len(networks)} networks DeepLift against the own neutral face reaches
         {say(bar)} on {reached}{without}.""")
 
 
@@ -555,7 +556,7 @@ def drawn_alike(study: Any) -> str:
         ``study_faithfulness``: rows as in ``faithfulness``, with ``seed`` and ``model``.
     """
     own = {"model": "default", "factor": "pooled", "support": "changed"}
-    own |= {"method": "DeepLift", "baseline": "own_neutral", "metric": "interventional_fidelity"}
+    own |= {"method": "DeepLift", "baseline": NEUTRAL, "metric": "interventional_fidelity"}
     found = _fitting(study, own).get("estimate", pd.Series(dtype=float)).dropna()
     if len(found) < 2:
         return ""
@@ -565,11 +566,11 @@ def drawn_alike(study: Any) -> str:
 
 def shares(table: Any) -> str:
     """Say how far the explanation agrees with the factors' shares, and what misses the whole."""
-    share = _fidelity(table, "own_neutral", metric="share_fidelity")
+    share = _fidelity(table, NEUTRAL, metric="share_fidelity")
     if not np.isfinite(share["estimate"]):
         return "Shares were not measured in this run."
     missing = row(table, method="model", metric="beyond_pairs")
-    said = f"Against shares, {main_method(table)} with the own neutral frame has {interval(share)}."
+    said = f"Against shares, {main_method(table)} with the own neutral face has {interval(share)}."
     if not np.isfinite(missing["estimate"]):
         return said
     return flat(f"""{said} The shares miss the whole by {say(missing["estimate"], 1)} points on
@@ -580,13 +581,13 @@ def slopes(table: Any) -> str:
     """Say how many points are said per point of effect, by the truth and by the explanation."""
     truth, said = (
         _fidelity(table, baseline, method=method, metric="interventional_slope")
-        for method, baseline in (("painted", "none"), (main_method(table), "own_neutral"))
+        for method, baseline in (("painted", "none"), (main_method(table), NEUTRAL))
     )
     if not np.isfinite([truth["estimate"], said["estimate"]]).all():
         return "Points per point of effect were not measured in this run."
     return flat(f"""Where factors share pixels, a map that tells the truth says
         {interval(truth)} points per point of effect; {main_method(table)} with the own neutral
-        frame says {interval(said)}.""")
+        face says {interval(said)}.""")
 
 
 def randomised(cascade: Any, *, bar: float = 0.3) -> str:
@@ -661,13 +662,13 @@ def carried(parts: Any) -> str:
 
 
 def parts_sum(parts: Any) -> str:
-    """Say that the parts add up, and what rest of face and neutral frame add."""
+    """Say that the parts add up, and what rest of face and neutral face add."""
     estimate, total = parts["estimate"], parts["estimate"].sum()
     little = " There is little to split, and the parts are mostly chance." if total < 0.2 else ""
     rest, still = (say(estimate.get(name, np.nan)) for name in ("face_rest", "f(x0)"))
     return flat(f"""The parts add up to r = {say(total)} (one model per participant).{little} The
-        rest of the face adds {rest}, and what the model says of the neutral frame alone
-        {still}.""")
+        rest of the face adds {rest}, and what the model says of the neutral face alone, moved
+        as the head moves, {still}.""")
 
 
 def densest(regions: Any) -> str:
@@ -1218,7 +1219,7 @@ def front(
     gain = row(differences, recipe_a=recipe, recipe_b="null", **people)
     if not np.isfinite(gain["estimate"]):
         return "This run has not measured it yet: chapters 3 and 7 will say."
-    own = _fidelity(faithfulness, "own_neutral")
+    own = _fidelity(faithfulness, NEUTRAL)
     known = own["ci_low"] > abs(control)
     true = known and own["estimate"] >= 0.9
     r = interval(row(scores, recipe=recipe, metric="pearson", level="participant"))

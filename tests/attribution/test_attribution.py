@@ -2,6 +2,7 @@
 
 import logging
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from torchvision.models import video
 
 from expresso_lib import attribution, models
+from expresso_lib.attribution import references
 from expresso_lib.faces import anatomy
 
 N, C, T, H, W = 4, 3, 6, 12, 10
@@ -429,3 +431,59 @@ def test_transformers_are_refused_deeplift_and_take_the_methods_named_instead():
     for method in ("IntegratedGradients", "ShapleySampling"):
         result = attribution.attribute(model, clips, method, "zero", steps=8, stretches=2)
         assert result.values.isfinite().all()
+
+
+def _turned(side, frames, rng):
+    """A head that shifts and turns while its mouth opens, and its picture; pixels of ``side``."""
+    base = rng.uniform(0.3 * side, 0.7 * side, (68, 2))
+    track, moves = np.empty((frames, 68, 2)), []
+    for k in range(frames):
+        turn, opened = rng.normal(0, [0.1, 2.0, 2.0]), np.zeros((68, 2))
+        move = np.array([[1 + turn[0], 0, turn[1]], [0, 1, turn[2]]]) if k else np.eye(2, 3)
+        opened[list(anatomy.INNER_LIP), 1] = 4 * rng.random() if k else 0
+        track[k] = (base + opened) @ move[:, :2].T + move[:, 2]
+        moves.append(move)
+    return track, moves
+
+
+def test_a_posed_face_follows_the_head_and_no_expression():
+    """Known answer: the calm picture under the head's own affine map, whatever the mouth does."""
+    rng, side = np.random.default_rng(4), 64
+    track, moves = _turned(side, 40, rng)
+    track[7] = np.nan
+    y, x = np.mgrid[:side, :side] / side
+    calm = np.stack([np.sin(7 * x) * 0.4 + 0.5, np.cos(5 * y) * 0.4 + 0.5, x * y], -1)
+    rows, face = np.array([0, 3, 12, 30]), np.zeros((4, side, side), bool)
+    face[:, 16:48, 16:48] = True
+    clip = torch.full((3, 4, side, side), 0.25)
+    frame = torch.from_numpy(calm).permute(2, 0, 1)[:, None].float()
+    found = references.posed(frame, 0, track, rows, clip, face).permute(1, 2, 3, 0).numpy()
+    for one, row in zip(found, rows):
+        there = cv2.warpAffine(calm.astype(np.float32), moves[row], (side, side),
+                               flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+        assert_allclose(one[20:44, 20:44], there[20:44, 20:44], atol=0.01)
+    assert_allclose(found[:, :8], 0.25)  # around the face the clip stays
+
+
+def test_a_composite_has_no_pose_to_carry():
+    """Its tiles follow the face: the calmest frame stands in."""
+    calm = torch.rand(3, 3, 1, 4, 4)
+    assert torch.equal(attribution.of_recording(calm, attribution.NEUTRAL), calm[0])
+    posed = torch.rand(2, 3, 5, 4, 4)
+    assert attribution.of_recording(calm, attribution.NEUTRAL, posed) is posed
+
+
+def test_baselines_together_say_what_each_says_alone():
+    """One forward pass of the clips, the same values; for references shared and not."""
+    torch.manual_seed(2)
+    network = nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.ReLU(), nn.Flatten(),
+                            nn.Linear(4 * 4 * 6 * 6, 1)).eval()  # fmt: skip
+    clips = torch.rand(5, 3, 4, 6, 6)
+    given = ["zero", "blur", clips[0, :, :1], torch.rand(5, 3, 4, 6, 6)]
+    for method in ("DeepLift", "InputXGradient"):
+        together = attribution.attribute_each(network, clips, method, given, internal_batch_size=8)
+        for baseline, one in zip(given, together):
+            alone = attribution.attribute(network, clips, method, baseline)
+            assert_allclose(one.values, alone.values, atol=1e-6)
+            assert_allclose(one.output_baseline, alone.output_baseline, atol=1e-6)
+            assert one.complete.all() or method != "DeepLift"

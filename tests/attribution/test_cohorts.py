@@ -51,7 +51,7 @@ def test_permuted_labels_are_explained_by_the_method_asked_for(study, tmp_path, 
     )
     assert len(found) == 2
     for table in found:
-        assert set(zip(table["method"], table["baseline"])) == {(method, "own_neutral")}
+        assert set(zip(table["method"], table["baseline"])) == {(method, "posed_neutral")}
         assert set(table["participant"]) == {"P0", "P3"}
         assert set(table["clip"]) == {"P0_R1_00000", "P3_R1_00000"}
     one, two = (table.set_index(["participant", "clip", "region"])["signed"] for table in found)
@@ -63,7 +63,9 @@ def test_models_of_other_folds_are_explained_by_the_method_asked_for(study, tmp_
     found = cohorts.repeated(
         study, RECIPE, 1, map=below(tmp_path), folder=tmp_path / "m", method="IntegratedGradients"
     )
-    assert set(zip(found["method"], found["baseline"])) == {("IntegratedGradients", "own_neutral")}
+    assert set(zip(found["method"], found["baseline"])) == {
+        ("IntegratedGradients", "posed_neutral")
+    }
     assert set(found["participant"]) == set(study.participants["participant"])
     assert set(found["repeat"]) == {1}
     folds = experiments.schemes(study.participants, folds=3, repeats=2, seed=RECIPE.seed)

@@ -238,6 +238,24 @@ def test_pixels_of_two_factors_are_counted_once(scenes):
     assert_allclose(np.sum(parted["changed"], axis=0), 1)
 
 
+def test_a_reference_that_moves_its_head_says_of_the_head_what_its_own_score_says(scenes):
+    """The head takes no pixels from others there, and its points are those handed over."""
+    effects = [
+        interventions.Effect(name, 1.0, 1.0, np.full((T, SIDE, SIDE), change), np.ones((T, SIDE, SIDE)), 0.5)
+        for name, change in (("brows", 0.3), ("head_motion", 0.1))
+    ]  # fmt: skip
+    maps = {
+        ("DeepLift", name): np.ones((T, SIDE, SIDE)) for name in ("own_neutral", "posed_neutral")
+    }
+    heads = {("DeepLift", "posed_neutral"): -7.5}
+    found = metrics.evidence(maps, scenes[0], effects, heads=heads)
+    said = found[found["support"] == "changed"].set_index(["baseline", "factor"])["said"]
+    assert_allclose(
+        said["own_neutral"][["brows", "head_motion"]], [0.75 * T * SIDE**2, 0.25 * T * SIDE**2]
+    )
+    assert_allclose(said["posed_neutral"][["brows", "head_motion"]], [T * SIDE**2, -7.5])
+
+
 def test_intervals_are_over_participants(rows):
     """Every clip twice is no more people: the interval stays, the number of clips doubles."""
     again = pd.concat([rows, rows.assign(clip=rows["clip"] + "b")])

@@ -115,7 +115,7 @@ def test_trials_of_a_cohort_make_the_books_table(archive, model, tmp_path):
     trials.trial_item(other, tmp_path / "other.parquet")
     methods = pd.read_parquet(tmp_path / "other.parquet")
     assert "DeepLift" not in set(methods["method"])
-    assert metrics.main_channel(methods) == ("IntegratedGradients", "own_neutral")
+    assert metrics.main_channel(methods) == ("IntegratedGradients", "posed_neutral")
     known = faithfulness.table(methods, draws=20)
     assert len(faithfulness.by_factor(methods, known)) == len(anatomy.FACTORS)
     assert "DeepLift" not in prose.shares(known) + prose.slopes(known)

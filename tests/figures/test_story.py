@@ -40,7 +40,7 @@ def test_references_say_what_each_one_leaves_to_explain():
                  "own neutral frame: f(x) − f(x0) = 25.0",
                  "re-rendered neutral (oracle): f(x) − f(x0) = 10.0"):  # fmt: skip
         assert said in text
-    assert text.count('<img src="data:image/webp') == 4
+    assert text.count('<img src="data:image/webp') == 5
 
 
 def test_references_need_an_oracle():
@@ -135,7 +135,7 @@ def test_three_people_are_shown_without_a_movement(tmp_path):
         archive.save(tmp_path / f"{name}.npz")
         parts.append({"clip": name, "metric": "output", "value": value})
         parts.append({"clip": name, "metric": "evidence", "support": "changed", "effect": 4.0,
-                      "method": "DeepLift", "baseline": "own_neutral", "factor": "smile",
+                      "method": "DeepLift", "baseline": "posed_neutral", "factor": "smile",
                       "said": 3.0})  # fmt: skip
     scores = pd.Series({"P01_R1": 11.0, "P02_R1": 5.0})
     text = story.take_away(

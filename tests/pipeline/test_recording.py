@@ -160,5 +160,5 @@ def test_a_network_that_deeplift_refuses_is_explained_all_the_same(track, caplog
     with caplog.at_level("WARNING"):
         found = recording.explained_by_any(archive, Squared().eval(), rows)
     assert [(one.method, one.baseline) for one in found.channels] == [
-        ("IntegratedGradients", "own_neutral"), ("IntegratedGradients", "blur")]  # fmt: skip
+        ("IntegratedGradients", "posed_neutral"), ("IntegratedGradients", "blur")]  # fmt: skip
     assert "Integrated gradients explain the recording" in caplog.text

@@ -46,7 +46,7 @@ def test_model_reads_never_contradicts_its_interval(gain, half):
 @given(st.floats(-1, 1), st.floats(0, 0.5), st.floats(0, 1))
 def test_trust_is_a_yes_only_above_bar_and_control(fidelity, half, control):
     """Bar and control both count."""
-    keys = {"method": "DeepLift", "baseline": "own_neutral", "factor": "pooled"}
+    keys = {"method": "DeepLift", "baseline": "posed_neutral", "factor": "pooled"}
     keys |= {"metric": "interventional_fidelity", "support": "changed"}
     table = pd.DataFrame([line(fidelity, half, half, **keys)])
     said = prose.trust(table, {"estimate": control})
@@ -288,7 +288,7 @@ def test_every_cohort_that_was_drawn_alike_is_named(values):
     """One cohort says nothing of others; several are listed, what was not measured is not."""
     rows = pd.DataFrame({"estimate": values}).assign(
         model="default", factor="pooled", support="changed", method="DeepLift",
-        baseline="own_neutral", metric="interventional_fidelity",
+        baseline="posed_neutral", metric="interventional_fidelity",
     )  # fmt: skip
     others = rows.assign(method="random", estimate=9.0)
     said = prose.drawn_alike(pd.concat([rows, others]))
@@ -304,7 +304,7 @@ def test_every_cohort_that_was_drawn_alike_is_named(values):
 def test_networks_that_reach_the_bar_are_counted_and_refused_ones_named(values):
     table = pd.DataFrame(
         {"network": [f"N{k}" for k in range(len(values))], "method": "DeepLift",
-         "baseline": "own_neutral", "fidelity": values}
+         "baseline": "posed_neutral", "fidelity": values}
     )  # fmt: skip
     reached, _, refused = prose.by_network(table).partition("; on ")
     for name, value in zip(table["network"], values):
@@ -340,7 +340,7 @@ def test_a_limit_beside_zero_is_not_written_as_zero(estimate, below, above):
 @given(st.floats(0.85, 0.95))
 def test_what_misses_the_bar_is_not_printed_at_the_bar(fidelity):
     """An agreement of .897 is not 0.90 beside a bar of 0.90."""
-    keys = {"method": "DeepLift", "baseline": "own_neutral", "factor": "pooled"}
+    keys = {"method": "DeepLift", "baseline": "posed_neutral", "factor": "pooled"}
     keys |= {"metric": "interventional_fidelity", "support": "changed"}
     said = prose.trust(pd.DataFrame([line(fidelity, 0.1, 0.1, **keys)]), {"estimate": 0.3})
     if fidelity < 0.8995:
@@ -352,7 +352,7 @@ def test_the_front_page_believes_reasons_only_above_the_controls(fidelity, half,
     """As chapter 7: the bar, and more than a map that never saw the model."""
     keys = {"recipe_a": "m", "recipe_b": "null", "metric": "mae", "level": "participant"}
     differences = pd.DataFrame([line(-2.0, 1.0, 1.0, **keys)])
-    known = {"method": "DeepLift", "baseline": "own_neutral", "factor": "pooled",
+    known = {"method": "DeepLift", "baseline": "posed_neutral", "factor": "pooled",
              "metric": "interventional_fidelity", "support": "changed"}  # fmt: skip
     table = pd.DataFrame([line(fidelity, half, half, **known)])
     said = prose.front(EMPTY, differences, table, "m", control=control)

@@ -200,9 +200,9 @@ def test_participant_couplings_subtract_the_randomised_models():
 
 def test_select_names_what_there_is(planted):
     """A baseline that was not run is an error with those that were; other columns are ignored."""
-    rows = statistics.select(planted.attribution_frames, baseline="own_neutral", nonsense="x")
+    rows = statistics.select(planted.attribution_frames, baseline="posed_neutral", nonsense="x")
     assert len(rows) == len(planted.attribution_frames)
-    with pytest.raises(ValueError, match="own_neutral"):
+    with pytest.raises(ValueError, match="posed_neutral"):
         statistics.select(planted.attribution_frames, baseline="zero")
 
 
