@@ -38,9 +38,9 @@ def maps(clip: Tensor, calm: Tensor, *, seed: int = 0) -> dict[str, np.ndarray]:
 def painted(effects: Sequence[Effect]) -> np.ndarray:
     """The truth as a map (T, H, W), score points: what a faithful explanation might show.
 
-    A factor's effect lies on the pixels that it changes, in proportion to how much. What this map
-    loses is lost to overlap; another faithful map, with more on the pixels that a factor has to
-    itself, loses less.
+    A factor's effect lies on the pixels that it changes, in proportion to how much; the head, which
+    changes them all, is told beside the map (`metrics.evidence`). What the map loses is lost to
+    overlap; another faithful map, with more on the pixels that a factor has to itself, loses less.
     """
     parts = [one.effect * one.change / max(one.change.sum(), 1e-12) for one in effects]
     return np.sum(parts, axis=0)

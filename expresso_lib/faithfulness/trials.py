@@ -130,7 +130,9 @@ def trial(
     maps |= _others(model, scene, next(iter(told)), randomised, output, seed)
     effects = interventions.effects(model, scene, output=output)
     if effects:
-        maps[controls.TRUTH] = controls.painted(effects)
+        faces = [one for one in effects if one.factor != "head_motion"]
+        maps[controls.TRUTH] = controls.painted(faces)
+        heads[controls.TRUTH] = sum(one.effect for one in effects if one not in faces)
         rows += _interaction(model, scene, effects, output)
     asked: dict[str, Any] = {"heads": heads}
     if closer:

@@ -240,8 +240,9 @@ def test_pixels_of_two_factors_are_counted_once(scenes):
 
 def test_a_reference_that_moves_its_head_says_of_the_head_what_its_own_score_says(scenes):
     """The head takes no pixels from others there, and its points are those handed over."""
+    whole = np.ones((T, SIDE, SIDE))
     effects = [
-        interventions.Effect(name, 1.0, 1.0, np.full((T, SIDE, SIDE), change), np.ones((T, SIDE, SIDE)), 0.5)
+        interventions.Effect(name, 1.0, 1.0, change * whole, whole, 0.5)
         for name, change in (("brows", 0.3), ("head_motion", 0.1))
     ]  # fmt: skip
     maps = {
