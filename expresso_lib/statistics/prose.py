@@ -458,8 +458,9 @@ def head_motion(table: Any) -> str:
     word = by_side(head, "the explanation has its sign turned",
                    "the explanation knows something of it",
                    "that it knows anything of it is not shown")  # fmt: skip
-    return flat(f"""Head motion has no region of its own and stands apart: its fidelity is
-        {interval(head)}; {word}.""")
+    return flat(f"""The head has no region of its own: what the own neutral face scores when it
+        moves as the head does, beside what it scores when held still, goes with what holding the
+        head still does at {interval(head)}; {word}.""")
 
 
 def removals(clips: int, rows: Any) -> str:
