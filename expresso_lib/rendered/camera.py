@@ -7,6 +7,7 @@ fixed-point iteration; it is monotone as long as the relief does not fold (see `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -226,14 +227,14 @@ def cast_shadow(depth: np.ndarray, light: np.ndarray, density: float) -> np.ndar
     return cv2.resize(soft, depth.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def shade(albedo: np.ndarray, surface: np.ndarray, lit: np.ndarray, light: np.ndarray,
+def shade(albedo: Sequence[np.ndarray], surface: Sequence[np.ndarray], lit: np.ndarray, light: np.ndarray,
           room: Room) -> np.ndarray:
     """Return linear RGB (3, H, W) of a lit surface.
 
     Parameters
     ----------
-    albedo : ndarray float32 (3, H, W)
-    surface : ndarray float32 (4, H, W)
+    albedo : three of ndarray float32 (H, W)
+    surface : four of ndarray float32 (H, W)
         Slopes, cavity, gloss as in `appearance.Canvas`.
     lit : ndarray float32 (H, W)
         Key light that arrives, 0 to 1.
@@ -253,7 +254,7 @@ def shade(albedo: np.ndarray, surface: np.ndarray, lit: np.ndarray, light: np.nd
     m4 = m2 * m2
     m8 = m4 * m4
     sheen = (.020 * m8 + .045 * m8 * m8 * m8) * gloss * shadow
-    out = np.empty(albedo.shape)
+    out = np.empty((3, *lit.shape))
     for c, wrap in enumerate((.34, .20, .14)):
         lambert = np.clip((facing + wrap) * (1 / (1 + wrap)), 0, 1)
         matt = albedo[c] * (lambert * shadow * room.key[c] + sky * room.fill[c])

@@ -323,21 +323,20 @@ def _regions(stage: _Stage, lookup: np.ndarray) -> np.ndarray:
 def _render_frame(stage: _Stage, script: Script, f: int) -> Frame:
     lookup, points, rest = _move(stage, script, f)
     albedo = cv2.remap(stage.canvas.albedo, lookup, None, cv2.INTER_LINEAR, borderValue=0)
-    *skin, opacity = cv2.split(albedo)
     # Where nothing of the person is seen the camera sees the wall.
-    box = _box(opacity)
+    box = _box(albedo[..., 3])
     window = (slice(None), *box)
+    *skin, opacity = cv2.split(albedo[box])
     near = np.ascontiguousarray(lookup[box])
     surface = _wrinkled(stage, script.au[f] / action_units.FULL)
     surface = cv2.remap(surface, near, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     lit = cv2.remap(stage.lit, near, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     light = (camera.rotation(script.pose[f]).T @ stage.room.light).astype(np.float32)
     colour = np.zeros((3, stage.size, stage.size))
-    colour[window] = camera.shade(np.array([plane[box] for plane in skin]),
-                                  cv2.split(surface), lit, light, stage.room)
+    colour[window] = camera.shade(skin, cv2.split(surface), lit, light, stage.room)
     _draw_features(stage, script, f, colour, points, rest, light)
     linear, picture = stage.behind.copy(), stage.wall.copy()
-    linear[window] += (colour[window] - linear[window]) * opacity[box]
+    linear[window] += (colour[window] - linear[window]) * opacity
     picture[window] = camera.tone(_blurred(linear)[window])
     image = camera.develop(picture, script.seed, f)
     return Frame(image, points.astype(np.float32), _regions(stage, lookup))
@@ -393,8 +392,9 @@ def _draw_features(stage: _Stage, script: Script, f: int, colour: np.ndarray,
         edge[1, 1] += 11.0 * jaw + 1.2
         teeth = area.local(camera.project(edge, script.pose[f], script.shift[f], size))
         features.draw_mouth(colour, area, teeth, replace(stage.mouth, direction=light))
-    if script.identity.traits["glasses"] != "none":
-        features.draw_glasses(colour, _glasses(stage, script, f), script.identity.traits["glasses"], unit)
+    glasses = stage.identity.traits["glasses"]
+    if glasses != "none":
+        features.draw_glasses(colour, _glasses(stage, script, f), glasses, unit)
 
 
 def _glasses(stage: _Stage, script: Script, f: int) -> list[np.ndarray]:
