@@ -227,8 +227,8 @@ def cast_shadow(depth: np.ndarray, light: np.ndarray, density: float) -> np.ndar
     return cv2.resize(soft, depth.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def shade(albedo: Sequence[np.ndarray], surface: Sequence[np.ndarray], lit: np.ndarray, light: np.ndarray,
-          room: Room) -> np.ndarray:
+def shade(albedo: Sequence[np.ndarray], surface: Sequence[np.ndarray], lit: np.ndarray,
+          light: np.ndarray, room: Room) -> np.ndarray:
     """Return linear RGB (3, H, W) of a lit surface.
 
     Parameters
