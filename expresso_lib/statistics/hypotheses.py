@@ -179,9 +179,10 @@ def h3_regions(
 
     Attributions of a complete method sum to f(x) − f(x0), so raw sums grow with the prediction
     whatever the model looks at. Tested is therefore the partial Spearman correlation of
-    enrichment with the score given the participant's mean f(x) − f(x0) and the fold whose model
-    explained them (most of the difference lies between folds), studentised. A change in
-    ``face_rest`` cannot be told from the opposite change everywhere else.
+    enrichment with the score given the participant's mean f(x) − f(x0), studentised; all three as
+    deviations from the mean of the fold whose model explained them (most of the difference lies
+    between folds). A change in ``face_rest`` cannot be told from the opposite change everywhere
+    else.
 
     Parameters
     ----------
@@ -228,9 +229,17 @@ def _severity_family(
     people = people.reindex(wide.index)
     values, score = wide.to_numpy(float), people["score"].to_numpy(float)
     folds = _shared_folds(people)
-    given = pm.given_rows(score, control, folds).T
     n = np.isfinite(values).sum(axis=0)
-    rho = np.array([ranks.spearman(v, score, given) for v in values.T])
+
+    def family(
+        given: np.ndarray | None, *, studentised: bool = False, shuffles: int = 0
+    ) -> pm.Permutation:
+        return pm.max_rho(
+            values, score, covariates=given, folds=folds, studentised=studentised,
+            n_permutations=shuffles, seed=plan.seed, alpha=plan.alpha,
+        )  # fmt: skip
+
+    rho = family(control).estimate
     known = [c for c in covariates if c in people and people[c].notna().any()]
     absent = ", ".join(c for c in covariates if c not in known)
     gaps = f"; covariates not in the data: {absent}" if absent else ""
@@ -238,23 +247,17 @@ def _severity_family(
     rows["inference"], rows["note"] = THESE, (rows["note"] + gaps).str.removeprefix("; ")
     rows["plain"] = [ranks.spearman(v, score) for v in values.T]
     if known:
-        both = np.column_stack([given, numeric_columns(people, known)])
-        rows["adjusted"] = [ranks.spearman(v, score, both) for v in values.T]
+        both = numeric_columns(people, known)
+        both = both if control is None else np.column_stack([control, both])
+        rows["adjusted"] = family(both).estimate
     if len(wide) < MIN_PARTICIPANTS:
         return _refuse(rows, len(wide))
     if len(np.unique(score[np.isfinite(score)])) < 3:
         return _refuse(rows, len(wide), "fewer than three different scores: severity does not vary")
-
-    def shuffled(*, studentised: bool) -> pm.Permutation:
-        return pm.max_rho(
-            values, score, covariates=control, folds=folds, studentised=studentised,
-            n_permutations=plan.permutations, seed=plan.seed, alpha=plan.alpha,
-        )  # fmt: skip
-
-    test = shuffled(studentised=control is not None)
+    test = family(control, studentised=control is not None, shuffles=plan.permutations)
     if control is not None:
-        rows["p_plain"] = shuffled(studentised=False).p_max
-    freedom = n - 2 - np.linalg.matrix_rank(given)
+        rows["p_plain"] = family(control, shuffles=plan.permutations).p_max
+    freedom = n - 2 - np.linalg.matrix_rank(pm.given_rows(score, control, folds))
     rows["bf10"] = [iv.bayes_factor_rho(t, k) for t, k in zip(test.statistic, freedom)]
     return _filled(rows, test, n, plan.margin_rho)
 

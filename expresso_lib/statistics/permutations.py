@@ -201,7 +201,8 @@ def max_rho(
     """Test that none of a family of quantities changes with severity, given covariates.
 
     Spearman correlations of every column with the score; with covariates and folds, of the
-    residuals of the ranks (partial Spearman). The score's residual ranks are shuffled.
+    residuals of the ranks (partial Spearman). With both, ranks are those of deviations from the
+    mean of the fold. The score's residual ranks are shuffled.
 
     Parameters
     ----------
@@ -224,6 +225,10 @@ def max_rho(
 
     Notes
     -----
+    Where folds lie far apart on the covariate, ranks over all people bend what goes with it, in
+    every fold in another way: quantity and score then agree in the bend, and at 84 people the test
+    errs in 11 %. Deviations from the fold's mean have one and the same place in every fold.
+
     Shuffled residuals are projected again, so that the shuffled statistic has no more degrees of
     freedom than the observed one (Freedman & Lane, 1983; Winkler et al., 2014). Unstudentised, t
     is a monotone function of rho: its test is that of max-|rho|. Studentised, the variance of
@@ -243,8 +248,11 @@ def max_rho(
     >>> found.estimate.round(2).tolist(), found.p_max.round(4).tolist()
     ([0.85, 0.12], [0.0001, 0.8323])
     """
-    x = np.swapaxes(np.asarray(x, dtype=float), -1, -2)
-    score = np.asarray(score, dtype=float)
+    x, score = np.asarray(x, dtype=float), np.asarray(score, dtype=float)
+    if covariates is not None and folds is not None:
+        x, covariates = from_fold_means(x, folds), from_fold_means(covariates, folds)
+        score = from_fold_means(score[..., None], folds)[..., 0]
+    x = np.swapaxes(x, -1, -2)
     given = given_rows(score, covariates, folds)  # (..., C, P)
     missing = np.isnan(x)
     rows = np.where(missing, np.nan, score[..., None, :])
@@ -255,14 +263,16 @@ def max_rho(
     shuffled = ranks.residual_ranks(score, given)[..., orders]  # (..., B, P)
     shuffled = shuffled - (shuffled @ np.swapaxes(basis, -1, -2)) @ basis
     present = (~missing).astype(float)
-    exists = left.any(axis=-1) & right.any(axis=-1)
+    enough = present.sum(axis=-1) > 3 + given.shape[-2]
+    exists = left.any(axis=-1) & right.any(axis=-1) & enough
     rho = np.clip((left * right).sum(axis=-1), -1, 1)
     turned = np.swapaxes(shuffled, -1, -2)
-    length = np.sqrt(np.maximum(present @ turned**2, 1e-12))
+    powers = np.multiply.accumulate([np.ones_like(turned), *[turned] * 4])  # faster than **
+    length = np.sqrt(np.maximum(present @ powers[2], 1e-12))
     random = left @ turned / length
     if studentised:
         error = _robust(rho, lambda i, j: (left**i * right**j * present).sum(axis=-1))
-        spread = _robust(random, lambda i, j: (present * left**i) @ turned**j / length**j)
+        spread = _robust(random, lambda i, j: (present * left**i) @ powers[j] / length**j)
     else:
         used = (basis**2).sum(axis=(-1, -2)).round()[..., None]
         freedom = np.maximum(present.sum(axis=-1) - 3 - used, 1)
@@ -271,6 +281,16 @@ def max_rho(
     t = np.where(exists, ranks.fisher_z(rho) / error, 0.0)
     null = np.abs(ranks.fisher_z(random)) / spread
     return Permutation(np.where(exists, rho, np.nan), t, error, null, True, alpha)
+
+
+def from_fold_means(values: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Deviations from the mean of each participant's fold; values (..., P, A), folds (P,).
+
+    >>> from_fold_means(np.array([[1.0], [3.0], [10.0], [np.nan]]), np.array([0, 0, 1, 1])).ravel()
+    array([-1.,  1.,  0., nan])
+    """
+    same = np.equal.outer(folds, folds).astype(float)
+    return values - same @ np.nan_to_num(values) / np.maximum(same @ np.isfinite(values), 1)
 
 
 def _robust(rho: np.ndarray, together: Callable[[int, int], np.ndarray]) -> np.ndarray:

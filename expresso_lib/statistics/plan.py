@@ -111,7 +111,7 @@ def plan_table(plan: Plan = DEFAULT) -> pd.DataFrame:
         ("H2", "does that change with severity?", "rho of participant z and score within folds",
          "max-|rho|, scores shuffled within folds", "confirmatory if N finds a rho of .50"),
         ("H3", "does a region's enrichment change with severity?",
-         "partial rho given f(x) − f(x0) and fold",
+         "partial rho given f(x) − f(x0), all as deviations from the fold's mean",
          "studentised max-|t|, scores shuffled within folds", "confirmatory"),
         ("H3b", f"is the eyes' slope different above {plan.knot:g}?",
          "slopes below and above, and their difference",
