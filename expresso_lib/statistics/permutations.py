@@ -249,11 +249,12 @@ def max_rho(
     ([0.85, 0.12], [0.0001, 0.8323])
     """
     x, score = np.asarray(x, dtype=float), np.asarray(score, dtype=float)
-    if covariates is not None and folds is not None:
+    covariates = np.empty((*score.shape, 0)) if covariates is None else covariates
+    if covariates.shape[-1] and folds is not None:
         x, covariates = from_fold_means(x, folds), from_fold_means(covariates, folds)
         score = from_fold_means(score[..., None], folds)[..., 0]
     x = np.swapaxes(x, -1, -2)
-    given = given_rows(score, covariates, folds)  # (..., C, P)
+    given = given_rows(covariates, folds)  # (..., C, P)
     missing = np.isnan(x)
     rows = np.where(missing, np.nan, score[..., None, :])
     columns = np.where(missing[..., None, :], np.nan, given[..., None, :, :])
@@ -301,17 +302,14 @@ def _robust(rho: np.ndarray, together: Callable[[int, int], np.ndarray]) -> np.n
     return np.sqrt(np.maximum(squares, 1e-12)) / (1 - np.clip(rho**2, 0, ranks.Z_CLIP))
 
 
-def given_rows(
-    score: np.ndarray, covariates: np.ndarray | None, folds: np.ndarray | None
-) -> np.ndarray:
-    """Covariates and a dummy per fold but the last, (..., C, P)."""
-    parts = [np.empty((*score.shape[:-1], 0, score.shape[-1]))]
-    if covariates is not None:
-        parts.append(np.swapaxes(np.asarray(covariates, dtype=float), -1, -2))
-    if folds is not None:
-        dummies = (np.asarray(folds) == np.unique(folds)[:-1, None]).astype(float)
-        parts.append(np.broadcast_to(dummies, (*score.shape[:-1], *dummies.shape)))
-    return np.concatenate(parts, axis=-2)
+def given_rows(covariates: np.ndarray, folds: np.ndarray | None) -> np.ndarray:
+    """Covariates (..., P, C) and a dummy per fold but the last, as rows (..., C, P)."""
+    rows = np.swapaxes(np.asarray(covariates, dtype=float), -1, -2)
+    if folds is None:
+        return rows
+    dummies = (np.asarray(folds) == np.unique(folds)[:-1, None]).astype(float)
+    dummies = np.broadcast_to(dummies, (*rows.shape[:-2], *dummies.shape))
+    return np.concatenate([rows, dummies], axis=-2)
 
 
 def _orthonormal(covariates: np.ndarray) -> np.ndarray:
