@@ -3,7 +3,7 @@
 H1  an AU goes with the attribution             participant z, sign-flip max-T, fold-aware
 H2  that changes with severity                  participant z × score, max-|rho| within folds
 H3  a region's enrichment changes with severity, given f(x) − f(x0) and the fold; H3b: a knee
-H4  severity bands differ (secondary)           Welch, Kruskal, Games–Howell
+H4  severity bands differ (secondary)           Welch, Kruskal
 H5  in this recording an AU goes with it        circular shift of the whole recording
 gaze  looking away goes with the attribution    as H1, one series
 """

@@ -117,7 +117,7 @@ def plan_table(plan: Plan = DEFAULT) -> pd.DataFrame:
          "slopes below and above, and their difference",
          "two-slope regression given the fold, HC2, Bonferroni",
          "exploratory"),
-        ("H4", "do bands differ?", "participant z by band", "Welch, Kruskal, Games–Howell",
+        ("H4", "do bands differ?", "participant z by band", "Welch, Kruskal",
          "exploratory"),
         ("H5", "in this recording?", "mean window z of one recording", "circular shift, exact",
          "exploratory"),

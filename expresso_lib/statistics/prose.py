@@ -1128,7 +1128,7 @@ def front(
     if not np.isfinite(gain["estimate"]):
         return "This run has not measured it yet: chapters 3 and 7 will say."
     own, advice = _fidelity(faithfulness, NEUTRAL), "Read its reasons as questions."
-    what, agreement = "what happens when a movement is taken out", _agreement(own, BAR)
+    what, agreement = "what happens when a movement is taken out", f"r = {_agreement(own, BAR)}"
     if not np.isfinite(own["ci_low"]):
         reasons = "its explanations were not tested on enough people in this run"
     elif not own["ci_low"] > abs(control):
