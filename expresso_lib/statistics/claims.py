@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ OTHER_QUESTION, NO_ROW = "does not answer this question", "not testable here"
 VERDICTS = ("relevant", "present but small", "equivalent", "undecided", OTHER_QUESTION, NO_ROW)
 COLUMNS = (
     "claim", "source", "estimand", "compared", "estimate", "ci_low", "ci_high", "margin", "found",
-    "verdict", "direction", "rank", "planted", "recovered", "about", "chapter", "figure", "note",
+    "verdict", "direction", "rank", "planted", "recovered", "about", "chapter", "note",
 )  # fmt: skip
 Tables = Mapping[str, pd.DataFrame]
 # Recipes are named after their model first; these see single frames.
@@ -52,10 +51,8 @@ class Claim:
     missing: str = "this run has no such result"  # why there is none, where there is none
     find: dict[str, str] = field(default_factory=dict)  # table, and values of its columns
     planted: str = ""  # AU whose planted sign the estimate should have
-    figure: str = ""
 
 
-@lru_cache(maxsize=1)
 def known() -> tuple[Claim, ...]:
     """Return the claims of the ledger."""
     file = resources.files("expresso_lib") / "assets" / "claims.yaml"
