@@ -629,6 +629,15 @@ def carried(parts: Any) -> str:
         the largest is not tested).""")
 
 
+def parts_sum(parts: Any) -> str:
+    """Say that the parts add up, and what rest of face and neutral face add."""
+    estimate = parts["estimate"]
+    rest, still = (say(estimate.get(name, np.nan)) for name in ("face_rest", "f(x0)"))
+    return flat(f"""The parts add up to r = {say(estimate.sum())} (one model per participant). The
+        rest of the face adds {rest}, and what the model says of the neutral face alone, moved
+        as the head moves, {still}.""")
+
+
 def densest(regions: Any) -> str:
     """Say where positive attribution is densest, against the rest of the face.
 

@@ -158,6 +158,7 @@ READING = pd.DataFrame(
         lambda: prose.learned(REGION, 19),
         lambda: prose.carried(REGION),
         lambda: prose.carried(REGION.assign(estimate=0.1)),
+        lambda: prose.parts_sum(REGION),
         lambda: prose.shares(EMPTY),
         lambda: prose.front(EMPTY, EMPTY, EMPTY, "m", control=NONE, demo=True),
         lambda: prose.model_against(EMPTY, "m", "n", "the image model"),
