@@ -141,7 +141,7 @@ class Facts:
     def table(self, name: str, **where: Any) -> pd.DataFrame:
         """Return the rows of a table that fit `where`; empty where no chapter has made it."""
         path = self.folder / "tables" / f"{name}.parquet"
-        return _fitting(pd.read_parquet(path) if path.is_file() else pd.DataFrame(), where)
+        return prose.fitting(pd.read_parquet(path) if path.is_file() else pd.DataFrame(), **where)
 
     def show(self, name: str, *columns: str, caption: str, digits: int = 2, **where: Any) -> str:
         """Write chosen columns and rows of a table as HTML, or that it was not measured."""
@@ -211,7 +211,7 @@ class Facts:
 
         With `wide` the estimates of each of that column's values stand in a column of their own.
         """
-        table = _fitting(self.studied.get(name, pd.DataFrame()), where)
+        table = prose.fitting(self.studied.get(name, pd.DataFrame()), **where)
         if wide and len(table):
             table = table.pivot_table("estimate", list(columns), wide, sort=False).reset_index()
             table.columns = columns = tuple(map(str, table.columns))
@@ -274,14 +274,6 @@ class Facts:
                 both = one.merge(two, on=on, how="outer", suffixes=suffixes)
                 parts.append(show_table(both, caption=f"{name.replace('_', ' ').capitalize()}"))
         return "\n".join(parts)
-
-
-def _fitting(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
-    """Rows whose columns have the value asked for, or one of a list of values."""
-    for column, value in where.items():
-        values = value if isinstance(value, list) else [value]
-        table = table[table[column].isin(values)] if column in table else table.iloc[:0]
-    return table
 
 
 def _flat(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -10,9 +10,8 @@ its sign, in a model that is shown to beat the null model.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from expresso_lib.models import MIN_PARTICIPANTS
 from expresso_lib.statistics import hypotheses, prose, sentences
 from expresso_lib.statistics.plan import DEFAULT, Plan
 
@@ -29,14 +27,11 @@ OTHER_QUESTION, NO_ROW = "does not answer this question", "not testable here"
 VERDICTS = ("relevant", "present but small", "equivalent", "undecided", OTHER_QUESTION, NO_ROW)
 COLUMNS = (
     "claim", "source", "estimand", "compared", "estimate", "ci_low", "ci_high", "margin", "found",
-    "verdict", "direction", "rank", "planted", "recovered", "sentence", "about", "chapter",
-    "figure", "note",
+    "verdict", "direction", "rank", "planted", "recovered", "about", "chapter", "note",
 )  # fmt: skip
 Tables = Mapping[str, pd.DataFrame]
-Which = Callable[[pd.Series], pd.Series]
-_NULL: Which = lambda name: name.eq("null")  # noqa: E731
 # Recipes are named after their model first; these see single frames.
-_IMAGE: Which = lambda name: name.str.startswith(("small_image", "resnet"))  # noqa: E731
+IMAGE_MODELS = ("small_image", "resnet")
 
 
 @dataclass(frozen=True)
@@ -56,10 +51,8 @@ class Claim:
     missing: str = "this run has no such result"  # why there is none, where there is none
     find: dict[str, str] = field(default_factory=dict)  # table, and values of its columns
     planted: str = ""  # AU whose planted sign the estimate should have
-    figure: str = ""
 
 
-@lru_cache(maxsize=1)
 def known() -> tuple[Claim, ...]:
     """Return the claims of the ledger."""
     file = resources.files("expresso_lib") / "assets" / "claims.yaml"
@@ -70,12 +63,7 @@ def known() -> tuple[Claim, ...]:
 
 
 def build(
-    tables: Tables,
-    *,
-    planted: pd.DataFrame | None = None,
-    about: str = "",
-    recipe: str = "",
-    plan: Plan = DEFAULT,
+    tables: Tables, *, planted: pd.DataFrame | None = None, about: str = "", plan: Plan = DEFAULT
 ) -> pd.DataFrame:
     """Judge every claim by this run's tables.
 
@@ -85,12 +73,9 @@ def build(
         Any of ``results, model_differences, faithfulness``; a claim whose row is missing, or that
         no row of these can decide, is "not testable here".
     planted : DataFrame, optional
-        The demo cohort's truth: ``au, sign, kind``.
+        The demo cohort's truth: ``au, sign, kind``; "recovered" needs a model that beats the null.
     about : str
         What the verdicts are about, e.g. "demo cohort (rendered faces)".
-    recipe : str
-        The model explained; "recovered" needs it to beat the null model. Empty: any that was
-        compared with it.
     plan : Plan
         Error rate; one point of the score is the margin of a difference in error.
 
@@ -99,8 +84,7 @@ def build(
     DataFrame
         The table ``claims`` (`COLUMNS`), described in the data dictionary.
     """
-    differences = tables.get("model_differences", pd.DataFrame())
-    reads = prose.side(_against_null(differences, recipe)) < 0
+    reads = prose.side(prose.against(tables.get("model_differences", pd.DataFrame()))) < 0
     rows = [_judge(claim, tables, planted, reads, plan) | {"about": about} for claim in known()]
     return pd.DataFrame(rows)
 
@@ -139,41 +123,16 @@ def standing(differences: pd.DataFrame, recipe: str) -> str:
 
     Empty where the recipe was not compared with the null model in ``model_differences``.
     """
-    row = _against_null(differences, recipe)
+    row = prose.against(differences, recipe_a=recipe)
     if not np.isfinite(row["estimate"]):
         return ""
-    if prose.side(row) < 0:
-        return prose.flat("""The model explained here errs less than the null model on participants
-            it had not seen (chapter 3).""")
-    worse = prose.side(row) > 0
-    doubt = "errs more than the null model" if worse else "is not shown to read severity at all"
-    return prose.flat(f"""On this cohort the model {doubt} (chapter 3). The book explains it
-        nevertheless: an explanation is true or false about the model, not about the person.""")
-
-
-def _against_null(differences: pd.DataFrame, recipe: str) -> dict[str, float]:
-    """MAE of a model minus that of the null model."""
-    return _compared(differences, lambda name: name.eq(recipe) | (recipe == ""), _NULL)
-
-
-def _compared(differences: pd.DataFrame, first: Which, second: Which) -> dict[str, float]:
-    """MAE of one model minus another's between participants, in whichever order they stand.
-
-    NaN without a comparison; no limits for few people.
-    """
-    if differences.empty:
-        return dict.fromkeys(prose.ENDS, np.nan)
-    rows = differences[(differences["level"] == "participant") & (differences["metric"] == "mae")]
-    one, other = rows["recipe_a"], rows["recipe_b"]
-    turned = first(other) & second(one)
-    rows = rows.assign(sign=np.where(turned, -1.0, 1.0))[turned | (first(one) & second(other))]
-    if rows.empty:
-        return dict.fromkeys(prose.ENDS, np.nan)
-    row = rows.iloc[0]
-    estimate, *limits = (row["sign"] * float(row[name]) for name in prose.ENDS)
-    if row.get("n_participants", MIN_PARTICIPANTS) < MIN_PARTICIPANTS:
-        limits = [np.nan, np.nan]
-    return dict(zip(prose.ENDS, (estimate, *sorted(limits))))
+    said = (
+        f"{prose.comparison(row, 'the null model')}, on participants it had not seen (chapter 3)."
+    )
+    if prose.side(row) >= 0:
+        said += " The book explains it nevertheless: an explanation is true or false about the "
+        said += "model, not about the person."
+    return said
 
 
 def _judge(
@@ -182,11 +141,11 @@ def _judge(
     """One row of the ledger."""
     truth = _planted_sign(planted, claim.planted)
     row: dict[str, Any] = {name: getattr(claim, name, "") for name in COLUMNS}
-    row |= dict.fromkeys((*prose.ENDS, "margin"), np.nan) | {"direction": ""}
-    row |= {
+    row |= dict.fromkeys((*prose.ENDS, "margin"), np.nan) | {
         "verdict": NO_ROW,
+        "direction": "",
         "rank": "rank not tested" if claim.places else "",
-        "planted": "" if truth is None else {1: "positive", -1: "negative", 0: "nothing"}[truth],
+        "planted": {None: "", 1: "positive", -1: "negative", 0: "nothing"}[truth],
         "note": claim.note or claim.missing,
     }
     shown = _find(claim.find, tables, plan)
@@ -195,7 +154,8 @@ def _judge(
     numbers = {k: float(shown.get(k, np.nan)) for k in (*prose.ENDS, "margin")}
     estimate, low, high, margin = numbers.values()
     row |= {**numbers, "found": prose.interval(numbers), "note": _note(claim, shown, plan)}
-    row |= {"rank": _rank(claim, shown)} if claim.places else {}
+    if claim.places:
+        row["rank"] = _rank(claim, shown)
     if not claim.judged:
         return row
     if claim.direction == 0:
@@ -204,8 +164,6 @@ def _judge(
     if claim.bar:  # of a fidelity: below the bar an explanation answers another question
         bar = claim.bar
         said = "relevant" if low > bar else OTHER_QUESTION if high < bar else "undecided"
-    else:
-        row["sentence"] = sentences.judged(claim.compared.partition(",")[0], numbers, margin)
     sign = int(np.sign(estimate)) if said in VERDICTS[:2] else 0 if said == "equivalent" else None
     against = "as claimed" if sign == claim.direction else "opposite"
     recovered = _recovered(truth, sign, reads)
@@ -218,9 +176,8 @@ def _recovered(truth: int | None, sign: int | None, reads: bool) -> str:
         return ""
     if not reads:
         return "no: the model is not shown to beat the null model"
-    if sign is None:
-        return "undecided"
-    return "recovered" if sign == truth else "not recovered"
+    found = "recovered" if sign == truth else "not recovered"
+    return "undecided" if sign is None else found
 
 
 def _note(claim: Claim, shown: pd.Series, plan: Plan) -> str:
@@ -247,20 +204,16 @@ def _rank(claim: Claim, shown: pd.Series) -> str:
 
 def _find(where: Mapping[str, str], tables: Tables, plan: Plan) -> pd.Series | None:
     """The row that a claim is judged by, with the interval and margin that judge it, or None."""
-    rows = tables.get(where.get("table", ""))
-    if rows is None or rows.empty:
+    rows = tables.get(where.get("table", ""), pd.DataFrame())
+    if rows.empty:
         return None
     if where["table"] == "model_differences":
-        found = _compared(rows, lambda name: ~(_IMAGE(name) | _NULL(name)), _IMAGE)
-        known = np.isfinite(found["estimate"])
-        return pd.Series(found | {"margin": plan.point}) if known else None
+        rows = rows[rows["recipe_b"].str.startswith(IMAGE_MODELS)].assign(margin=plan.point)
     if "hypothesis" in where:
         rows = hypotheses.rows_of(rows, where["hypothesis"])
-        limits = {f"ci_{end}": rows[f"simultaneous_{end}"] for end in ("low", "high")}
-        rows = rows.assign(**limits, family=len(rows))
-    for column, value in where.items():
-        if column != "table":
-            rows = rows[rows[column] == value] if column in rows else rows.iloc[:0]
+        low, high = rows["simultaneous_low"], rows["simultaneous_high"]
+        rows = rows.assign(ci_low=low, ci_high=high, family=len(rows))
+    rows = prose.fitting(rows, **{key: value for key, value in where.items() if key != "table"})
     return None if rows.empty or rows["estimate"].isna().all() else rows.iloc[0]
 
 

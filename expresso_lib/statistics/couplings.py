@@ -93,9 +93,8 @@ def trained(table: pd.DataFrame) -> pd.DataFrame:
 
 def head_pose(frames: pd.DataFrame) -> pd.DataFrame | None:
     """Covariates within a window: the head's yaw, pitch and roll, degrees; None if not measured."""
-    turns = [name for name in ("yaw", "pitch", "roll") if name in frames]
-    names = [name for name in turns if frames[name].notna().any()]
-    return frames[["recording", "frame", *names]] if names else None
+    turns = frames.filter(["yaw", "pitch", "roll"]).dropna(axis=1, how="all")
+    return frames[["recording", "frame", *turns]] if len(turns.columns) else None
 
 
 def window_couplings(
@@ -103,7 +102,6 @@ def window_couplings(
     action_units: pd.DataFrame,
     *,
     window: int = 64,
-    step: int | None = None,
     value: str = "intensity",
     covariates: pd.DataFrame | None = None,
     keep: pd.Series | None = None,
@@ -118,10 +116,10 @@ def window_couplings(
         and any of `SERIES`.
     action_units : DataFrame
         See `wide_action_units`. Rows are matched **by frame number**, never by position.
-    window, step : int
-        Length and distance of windows, in rows of the attribution series; ``step`` defaults to
-        half a window. The last window is anchored at the end, so that every frame counts. A
-        shorter recording is one window, if it has at least a quarter of it.
+    window : int
+        Rows of the attribution series; windows lie half of that apart. The last window is anchored
+        at the end, so that every frame counts. A shorter recording is one window, if it has at
+        least a quarter of it.
     value : {"intensity", "presence"}
     covariates : DataFrame, optional
         ``recording, frame`` and numeric columns (head pose, mouth opening): partial correlation
@@ -141,14 +139,12 @@ def window_couplings(
     Raises
     ------
     ValueError
-        If the window has fewer than 8 frames, or no recording is in both tables.
+        If no recording is in both tables.
 
     References
     ----------
     Spearman (1904); Fisher (1921) for z.
     """
-    if window < 8:
-        raise ValueError(f"a window of {window} frames cannot be ranked; give at least 8.")
     wide = wide_action_units(action_units, value=value)
     aus = [str(name) for name in wide if name not in KEYS]
     keys = ["participant", "recording", *[k for k in SERIES if k in attribution_frames]]
@@ -160,8 +156,7 @@ def window_couplings(
     extra: list[str] = []
     if covariates is not None:
         extra = [str(c) for c in covariates if c not in KEYS]
-        both = ["recording", "frame"]
-        data = data.merge(covariates[[*both, *extra]], on=both, how="left")
+        data = data.merge(covariates, on=["recording", "frame"], how="left")
     if keep is not None:
         at = pd.MultiIndex.from_frame(data[["recording", "frame"]])
         data.loc[~keep.reindex(at, fill_value=False).to_numpy(), aus] = np.nan
@@ -169,18 +164,15 @@ def window_couplings(
     values = data[[*aus, *extra, "attribution"]].to_numpy(float)
     starts, parts = [], []
     for rows in data.groupby(keys, dropna=False, sort=True).indices.values():
-        length, every = min(window, len(rows)), step or max(1, window // 2)
-        index = rows[ranks.window_starts(len(rows), length, every)[:, None] + np.arange(length)]
+        length = min(window, len(rows))
+        index = rows[ranks.window_starts(len(rows), length)[:, None] + np.arange(length)]
         cut = np.split(np.moveaxis(values[index], -1, 1), [len(aus), -1], axis=1)
         parts.append(_series_couplings(*cut, least=max(8, window // 4), rounding=rounding))
         starts.append(index[:, 0])
     first = data.loc[np.concatenate(starts), [*keys, "frame"]].rename(columns={"frame": "window"})
-    found = first.loc[first.index.repeat(len(aus))].reset_index(drop=True)
-    found["au"] = np.tile(np.asarray(aus, dtype=object), len(first))
-    for name, value in zip(("rho", "n_frames", "reason"), zip(*parts)):
-        found[name] = np.concatenate(value).ravel()
-    found.insert(found.columns.get_loc("rho") + 1, "z", ranks.fisher_z(found["rho"]))
-    return found
+    rho, counts, reasons = (np.concatenate(value).ravel() for value in zip(*parts))
+    found = first.merge(pd.DataFrame({"au": aus}), how="cross")
+    return found.assign(rho=rho, z=ranks.fisher_z(rho), n_frames=counts, reason=reasons)
 
 
 def _series_couplings(

@@ -3,7 +3,7 @@
 H1  an AU goes with the attribution             participant z, sign-flip max-T, fold-aware
 H2  that changes with severity                  participant z × score, max-|rho| within folds
 H3  a region's enrichment changes with severity, given f(x) − f(x0) and the fold; H3b: a knee
-H4  severity bands differ (secondary)           Welch, Kruskal, Games–Howell
+H4  severity bands differ (secondary)           Welch, Kruskal
 H5  in this recording an AU goes with it        circular shift of the whole recording
 gaze  looking away goes with the attribution    as H1, one series
 """
@@ -23,7 +23,7 @@ from expresso_lib.statistics import couplings as cp
 from expresso_lib.statistics import folds as fm
 from expresso_lib.statistics import intervals as iv
 from expresso_lib.statistics import permutations as pm
-from expresso_lib.statistics import ranks, shifts
+from expresso_lib.statistics import shifts
 from expresso_lib.statistics.plan import DEFAULT, MARGIN_SLOPE, Plan
 from expresso_lib.statistics.power import detectable
 
@@ -81,13 +81,15 @@ def h1_coupling(
     if len(z) < MIN_PARTICIPANTS:
         return _refuse(rows, len(z))
 
-    def flips(of: Callable[[np.ndarray], np.ndarray]) -> pm.Permutation:
-        observed = None if models is None else fm.fold_aware_t(of(models[0]), models[1])
-        how: dict[str, Any] = {"n_flips": plan.permutations, "seed": plan.seed, "alpha": plan.alpha}
-        return pm.sign_flip_max_t(of(values), observed=observed, **how)
-
     models = _models(windows, z)
-    test = flips(lambda table: table)
+
+    def flips(of: Callable[[np.ndarray], np.ndarray]) -> pm.Permutation:
+        return pm.sign_flip_max_t(
+            of(values), n_flips=plan.permutations, seed=plan.seed, alpha=plan.alpha,
+            observed=None if models is None else fm.fold_aware_t(of(models[0]), models[1]),
+        )  # fmt: skip
+
+    test = flips(np.asarray)
     n = np.isfinite(values).sum(axis=0)
     rows["inference"], rows["effect_name"] = _inference(windows, anew=models is not None), "d"
     rows["effect"] = pm.t_statistic(values) / np.sqrt(np.maximum(n, 1))
@@ -124,7 +126,7 @@ def _rank_limits(
     flips: Callable[[Callable[[np.ndarray], np.ndarray]], pm.Permutation], count: int, alpha: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Places (count,) that each member may have, from max-T over all pairs (Mogstad, 2024)."""
-    first, second = np.array(list(combinations(range(count), 2))).reshape(-1, 2).T
+    first, second = np.triu_indices(count, 1)
     if not len(first):
         return np.ones(count), np.ones(count)
     test = flips(lambda table: table[..., first] - table[..., second])
@@ -179,9 +181,10 @@ def h3_regions(
 
     Attributions of a complete method sum to f(x) − f(x0), so raw sums grow with the prediction
     whatever the model looks at. Tested is therefore the partial Spearman correlation of
-    enrichment with the score given the participant's mean f(x) − f(x0) and the fold whose model
-    explained them (most of the difference lies between folds), studentised. A change in
-    ``face_rest`` cannot be told from the opposite change everywhere else.
+    enrichment with the score given the participant's mean f(x) − f(x0), studentised; all three as
+    deviations from the mean of the fold whose model explained them (most of the difference lies
+    between folds). A change in ``face_rest`` cannot be told from the opposite change everywhere
+    else.
 
     Parameters
     ----------
@@ -224,37 +227,35 @@ def _severity_family(
     plan: Plan,
 ) -> pd.DataFrame:
     """Fill a family of rank correlations with the score; wide (P, A), control (P, C) or None."""
-    people = participants.drop_duplicates("participant").set_index("participant")
-    people = people.reindex(wide.index)
+    people = _of(participants, wide)
     values, score = wide.to_numpy(float), people["score"].to_numpy(float)
-    folds = _shared_folds(people)
-    given = pm.given_rows(score, control, folds).T
-    n = np.isfinite(values).sum(axis=0)
-    rho = np.array([ranks.spearman(v, score, given) for v in values.T])
+    folds, n = _shared_folds(people), np.isfinite(values).sum(axis=0)
+    given = np.empty((len(wide), 0)) if control is None else control
+
+    def family(given: np.ndarray, shuffles: int = 0, studentised: bool = False) -> pm.Permutation:
+        return pm.max_rho(
+            values, score, covariates=given, folds=folds, studentised=studentised,
+            n_permutations=shuffles, seed=plan.seed, alpha=plan.alpha,
+        )  # fmt: skip
+
+    rho = family(given).estimate
     known = [c for c in covariates if c in people and people[c].notna().any()]
     absent = ", ".join(c for c in covariates if c not in known)
     gaps = f"; covariates not in the data: {absent}" if absent else ""
     rows = rows.assign(margin=plan.margin_rho, n_participants=n, estimate=rho, effect=rho)
     rows["inference"], rows["note"] = THESE, (rows["note"] + gaps).str.removeprefix("; ")
-    rows["plain"] = [ranks.spearman(v, score) for v in values.T]
+    rows["plain"] = pm.max_rho(values, score, n_permutations=0).estimate
     if known:
         both = np.column_stack([given, numeric_columns(people, known)])
-        rows["adjusted"] = [ranks.spearman(v, score, both) for v in values.T]
+        rows["adjusted"] = family(both).estimate
     if len(wide) < MIN_PARTICIPANTS:
         return _refuse(rows, len(wide))
     if len(np.unique(score[np.isfinite(score)])) < 3:
         return _refuse(rows, len(wide), "fewer than three different scores: severity does not vary")
-
-    def shuffled(*, studentised: bool) -> pm.Permutation:
-        return pm.max_rho(
-            values, score, covariates=control, folds=folds, studentised=studentised,
-            n_permutations=plan.permutations, seed=plan.seed, alpha=plan.alpha,
-        )  # fmt: skip
-
-    test = shuffled(studentised=control is not None)
+    test = family(given, plan.permutations, studentised=control is not None)
     if control is not None:
-        rows["p_plain"] = shuffled(studentised=False).p_max
-    freedom = n - 2 - np.linalg.matrix_rank(given)
+        rows["p_plain"] = family(given, plan.permutations).p_max
+    freedom = n - 2 - np.linalg.matrix_rank(pm.given_rows(given, folds))
     rows["bf10"] = [iv.bayes_factor_rho(t, k) for t, k in zip(test.statistic, freedom)]
     return _filled(rows, test, n, plan.margin_rho)
 
@@ -320,20 +321,21 @@ def h3b_two_slopes(
         Bonferroni over all six.
     """
     wide = participant_regions(attribution_regions, rounding=plan.rounding_clip)
-    people = participants.drop_duplicates("participant").set_index("participant")
-    people = people.reindex(wide.index)
-    parts = []
+    people, parts = _of(participants, wide), []
+    score, given = people["score"].to_numpy(float), wide["given", "difference"].to_numpy(float)
     for sign in ("positive", "negative"):
-        names = [(sign, region) for region in regions if (sign, region) in wide]
-        y = wide[names].mean(axis=1).to_numpy(float) if names else np.full(len(wide), np.nan)
-        given = wide["given", "difference"].to_numpy(float)
-        score = people["score"].to_numpy(float)
-        found = two_slopes(y, score, given, plan, folds=_shared_folds(people))
+        y = wide.reindex(columns=[(sign, region) for region in regions]).mean(axis=1)
+        found = two_slopes(y.to_numpy(float), score, given, plan, folds=_shared_folds(people))
         parts.append(found.assign(sign=sign))
     rows = pd.concat(parts, ignore_index=True).assign(hypothesis="H3b", status="exploratory")
     rows["region"] = f"{'+'.join(regions)}: " + rows["region"]
     rows["note"] = rows["note"].where(rows["note"] != "", _left_out(attribution_regions, wide))
     return _refuse(rows, len(wide)) if len(wide) < MIN_PARTICIPANTS else tidy(rows)
+
+
+def _of(participants: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
+    """The participants of a table (P, …), in its order."""
+    return participants.drop_duplicates("participant").set_index("participant").reindex(wide.index)
 
 
 def _left_out(attribution_regions: pd.DataFrame, wide: pd.DataFrame) -> str:
@@ -406,8 +408,7 @@ def h4_bands(windows: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
     people = cp.participant_couplings(windows).merge(bands, on="participant").dropna(subset="z")
     rows = []
     for au, table in people.groupby("au", sort=True):
-        size = table.groupby("band")["z"]
-        part = table[(size.transform("size") >= 3) & (size.transform("nunique") > 1)]
+        part = table.groupby("band").filter(lambda one: len(one) >= 3 and one["z"].nunique() > 1)
         row: dict[str, Any] = {"au": au, "n_participants": len(table)}
         if part["band"].nunique() < 2 or len(table) < MIN_PARTICIPANTS:
             row["note"] = "fewer than two bands with three participants, or 10 people"
@@ -442,23 +443,22 @@ def recording_shift(
         If the recording is not in both tables.
     """
     frames = cp.trained(attribution_frames.query("recording == @recording"))
-    wide = cp.wide_action_units(action_units.query("recording == @recording")).set_index("frame")
-    series = frames.groupby("frame")["attribution"].mean()
-    data = wide.drop(columns=["participant", "recording"]).join(series, how="inner").sort_index()
+    units = cp.wide_action_units(action_units.query("recording == @recording")).set_index("frame")
+    data = units.drop(columns=["participant", "recording"]).join(
+        frames.groupby("frame")["attribution"].mean(), how="inner"
+    )
     if data.empty:
         raise ValueError(
             f"recording {recording!r} is not in both tables; see their column 'recording'."
         )
     lost = int(data.isna().any(axis=1).sum())
-    data = data.interpolate(limit_direction="both")
-    data = data.loc[:, data.notna().all()]
+    data = data.sort_index().interpolate(limit_direction="both").dropna(axis=1)
     while len(data) < 2 * window and window >= 16:
         window //= 2
-    units = data.drop(columns="attribution")
-    values = units.to_numpy(float), data["attribution"].to_numpy(float)
+    series = data.pop("attribution").to_numpy(float)
     note = f"windows of {window}, {len(data)} shifts"
     note += f", {lost} frames interpolated" if lost else ""
-    return shifts.circular_shift(*values, window=window), list(units.columns), note
+    return shifts.circular_shift(data.to_numpy(float), series, window=window), list(data), note
 
 
 def h5_recording(
@@ -547,10 +547,9 @@ def rows_of(results: pd.DataFrame, hypothesis: str) -> pd.DataFrame:
 def numeric_columns(table: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
     """Covariates as numbers (P, C): text by category, missing values by the column's median."""
     columns = table[list(names)]
-    text = columns.select_dtypes(exclude="number")
-    columns = columns.assign(
-        **text.apply(lambda c: c.astype("category").cat.codes.replace(-1, np.nan))
-    )
+    for name in columns.select_dtypes(exclude="number"):
+        codes = columns[name].astype("category").cat.codes
+        columns = columns.assign(**{name: codes.where(codes >= 0)})
     return columns.fillna(columns.median()).to_numpy(float)
 
 
@@ -586,9 +585,7 @@ def _filled(
     rows["simultaneous_low"], rows["simultaneous_high"] = test.interval(simultaneous=True)
     short = counts < MIN_PARTICIPANTS
     rows.loc[short, rows.columns.intersection(TESTED)] = np.nan
-    rows.loc[short, "note"] = [
-        f"defined for {c} participants only; {MIN_PARTICIPANTS} are needed" for c in counts[short]
-    ]
+    rows.loc[short, "note"] = [f"defined for {count} participants only" for count in counts[short]]
     return tidy(rows)
 
 

@@ -201,7 +201,8 @@ def max_rho(
     """Test that none of a family of quantities changes with severity, given covariates.
 
     Spearman correlations of every column with the score; with covariates and folds, of the
-    residuals of the ranks (partial Spearman). The score's residual ranks are shuffled.
+    residuals of the ranks (partial Spearman). With both, ranks are those of deviations from the
+    mean of the fold. The score's residual ranks are shuffled.
 
     Parameters
     ----------
@@ -224,6 +225,10 @@ def max_rho(
 
     Notes
     -----
+    Where folds lie far apart on the covariate, ranks over all people bend what goes with it, in
+    every fold in another way: quantity and score then agree in the bend, and at 84 people the test
+    errs in 11 %. Deviations from the fold's mean have one and the same place in every fold.
+
     Shuffled residuals are projected again, so that the shuffled statistic has no more degrees of
     freedom than the observed one (Freedman & Lane, 1983; Winkler et al., 2014). Unstudentised, t
     is a monotone function of rho: its test is that of max-|rho|. Studentised, the variance of
@@ -243,9 +248,13 @@ def max_rho(
     >>> found.estimate.round(2).tolist(), found.p_max.round(4).tolist()
     ([0.85, 0.12], [0.0001, 0.8323])
     """
-    x = np.swapaxes(np.asarray(x, dtype=float), -1, -2)
-    score = np.asarray(score, dtype=float)
-    given = given_rows(score, covariates, folds)  # (..., C, P)
+    x, score = np.asarray(x, dtype=float), np.asarray(score, dtype=float)
+    covariates = np.empty((*score.shape, 0)) if covariates is None else covariates
+    if covariates.shape[-1] and folds is not None:
+        x, covariates = from_fold_means(x, folds), from_fold_means(covariates, folds)
+        score = from_fold_means(score[..., None], folds)[..., 0]
+    x = np.swapaxes(x, -1, -2)
+    given = given_rows(covariates, folds)  # (..., C, P)
     missing = np.isnan(x)
     rows = np.where(missing, np.nan, score[..., None, :])
     columns = np.where(missing[..., None, :], np.nan, given[..., None, :, :])
@@ -255,14 +264,16 @@ def max_rho(
     shuffled = ranks.residual_ranks(score, given)[..., orders]  # (..., B, P)
     shuffled = shuffled - (shuffled @ np.swapaxes(basis, -1, -2)) @ basis
     present = (~missing).astype(float)
-    exists = left.any(axis=-1) & right.any(axis=-1)
+    enough = present.sum(axis=-1) > 3 + given.shape[-2]
+    exists = left.any(axis=-1) & right.any(axis=-1) & enough
     rho = np.clip((left * right).sum(axis=-1), -1, 1)
     turned = np.swapaxes(shuffled, -1, -2)
-    length = np.sqrt(np.maximum(present @ turned**2, 1e-12))
+    powers = np.multiply.accumulate([np.ones_like(turned), *[turned] * 4])  # faster than **
+    length = np.sqrt(np.maximum(present @ powers[2], 1e-12))
     random = left @ turned / length
     if studentised:
         error = _robust(rho, lambda i, j: (left**i * right**j * present).sum(axis=-1))
-        spread = _robust(random, lambda i, j: (present * left**i) @ turned**j / length**j)
+        spread = _robust(random, lambda i, j: (present * left**i) @ powers[j] / length**j)
     else:
         used = (basis**2).sum(axis=(-1, -2)).round()[..., None]
         freedom = np.maximum(present.sum(axis=-1) - 3 - used, 1)
@@ -273,6 +284,16 @@ def max_rho(
     return Permutation(np.where(exists, rho, np.nan), t, error, null, True, alpha)
 
 
+def from_fold_means(values: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Deviations from the mean of each participant's fold; values (..., P, A), folds (P,).
+
+    >>> from_fold_means(np.array([[1.0], [3.0], [10.0], [np.nan]]), np.array([0, 0, 1, 1])).ravel()
+    array([-1.,  1.,  0., nan])
+    """
+    same = np.equal.outer(folds, folds).astype(float)
+    return values - same @ np.nan_to_num(values) / np.maximum(same @ np.isfinite(values), 1)
+
+
 def _robust(rho: np.ndarray, together: Callable[[int, int], np.ndarray]) -> np.ndarray:
     """Error of Fisher's z; ``together(i, j)``: sums of ``a^i b^j`` of residuals of length 1."""
     both = together(2, 2)
@@ -281,17 +302,14 @@ def _robust(rho: np.ndarray, together: Callable[[int, int], np.ndarray]) -> np.n
     return np.sqrt(np.maximum(squares, 1e-12)) / (1 - np.clip(rho**2, 0, ranks.Z_CLIP))
 
 
-def given_rows(
-    score: np.ndarray, covariates: np.ndarray | None, folds: np.ndarray | None
-) -> np.ndarray:
-    """Covariates and a dummy per fold but the last, (..., C, P)."""
-    parts = [np.empty((*score.shape[:-1], 0, score.shape[-1]))]
-    if covariates is not None:
-        parts.append(np.swapaxes(np.asarray(covariates, dtype=float), -1, -2))
-    if folds is not None:
-        dummies = (np.asarray(folds) == np.unique(folds)[:-1, None]).astype(float)
-        parts.append(np.broadcast_to(dummies, (*score.shape[:-1], *dummies.shape)))
-    return np.concatenate(parts, axis=-2)
+def given_rows(covariates: np.ndarray, folds: np.ndarray | None) -> np.ndarray:
+    """Covariates (..., P, C) and a dummy per fold but the last, as rows (..., C, P)."""
+    rows = np.swapaxes(np.asarray(covariates, dtype=float), -1, -2)
+    if folds is None:
+        return rows
+    dummies = (np.asarray(folds) == np.unique(folds)[:-1, None]).astype(float)
+    dummies = np.broadcast_to(dummies, (*rows.shape[:-2], *dummies.shape))
+    return np.concatenate([rows, dummies], axis=-2)
 
 
 def _orthonormal(covariates: np.ndarray) -> np.ndarray:

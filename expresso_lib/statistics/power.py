@@ -18,7 +18,6 @@ from expresso_lib.statistics.plan import MARGIN_RHO, MARGIN_Z
 # Spread of participants' mean z, assumed before there are any (`observed_spread` once there are):
 # as on the demo cohort, where .17, personal couplings of .15 and a few windows, was 1.7 times it.
 SPREAD_Z = 0.10
-KINDS = ("coupling", "severity")
 
 
 def power(
@@ -45,18 +44,11 @@ def power(
         Standard deviation of participants' z.
     alpha : float
 
-    Raises
-    ------
-    ValueError
-        For another kind.
-
     Examples
     --------
     >>> round(float(power(24, 0.06)), 2), round(float(power(24, 0.54, kind="severity")), 2)
     (0.8, 0.77)
     """
-    if kind not in KINDS:
-        raise ValueError(f"kind {kind!r} is unknown; choose {' or '.join(KINDS)}.")
     n, effect = np.broadcast_arrays(np.asarray(n, dtype=float), np.asarray(effect, dtype=float))
     level = alpha / family / 2
     if kind == "severity":

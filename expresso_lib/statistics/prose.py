@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from expresso_lib.config import NEUTRAL
 from expresso_lib.models import MIN_PARTICIPANTS
@@ -21,6 +20,9 @@ from expresso_lib.statistics.power import detectable, equivalence_power
 Row = Mapping[str, Any]
 MISSING = "not measured"
 ENDS = ("estimate", "ci_low", "ci_high")
+# What an explanation has to reach against removals, and on regions of real faces.
+BAR, REGION_BAR = 0.9, 0.8
+POOLED = {"metric": "interventional_fidelity", "factor": "pooled", "support": "changed"}
 
 
 def say(value: float, digits: int = 2, *, signed: bool = False) -> str:
@@ -31,8 +33,7 @@ def say(value: float, digits: int = 2, *, signed: bool = False) -> str:
     """
     if not np.isfinite(value):
         return MISSING
-    rounded = round(float(value), digits) + 0.0
-    return f"{rounded:{'+' if signed else ''}.{digits}f}".replace("-", "−")
+    return f"{value:{'+' if signed else ''}z.{digits}f}".replace("-", "−")
 
 
 def chance(p: float) -> str:
@@ -112,24 +113,21 @@ def plain(name: Any) -> str:
     return str(name).replace("_", " ")
 
 
-def comparison(row: Row, first: str, second: str, *, unit: str = "points", digits: int = 1) -> str:
-    """Say which of two errs less, from the difference of their errors (first minus second).
+def comparison(row: Row, other: str) -> str:
+    """Say which errs less, from the error of the video model minus that of another.
 
-    >>> comparison({"estimate": -2.0, "ci_low": -3.0, "ci_high": -1.0}, "video", "image")
-    'video errs 2.0 points less than image (95 % interval 1.0 to 3.0)'
-    >>> comparison({"estimate": -2.0, "ci_low": -5.0, "ci_high": 1.0}, "video", "image")
-    'which errs less, video or image, is undecided (difference −2.0 points [−5.0, 1.0])'
+    >>> comparison({"estimate": -2.0, "ci_low": -3.0, "ci_high": -1.0}, "the image model")
+    'The video model errs 2.0 points less than the image model (95 % interval 1.0 to 3.0)'
+    >>> comparison({"estimate": -2.0, "ci_low": -5.0, "ci_high": 1.0}, "the mean")
+    'Which errs less, the video model or the mean, is undecided (in points: −2.0 [−5.0, 1.0])'
     """
-    if not np.isfinite(row["estimate"]):
-        return f"{first} was not compared with {second}"
     if not side(row):
-        shown = f"{say(row['estimate'], digits)} {unit}"
-        ends = interval(row, digits).removeprefix(say(row["estimate"], digits))
-        return f"which errs less, {first} or {second}, is undecided (difference {shown}{ends})"
-    low, high = sorted(abs(float(row[key])) for key in ("ci_low", "ci_high"))
-    word = "more" if side(row) > 0 else "less"
-    return flat(f"""{first} errs {say(abs(row["estimate"]), digits)} {unit} {word} than {second} (95
-        % interval {_limit(low, digits)} to {_limit(high, digits)})""")
+        return flat(f"""Which errs less, the video model or {other}, is undecided (in points:
+            {interval(row, 1)})""")
+    low, high = sorted(abs(float(row[key])) for key in ENDS[1:])
+    return flat(f"""The video model errs {say(abs(row["estimate"]), 1)} points
+        {by_side(row, "less", "more", "")} than {other} (95 % interval {_limit(low, 1)} to
+        {_limit(high, 1)})""")
 
 
 def listed(names: Iterable[str], *, none: str = "none") -> str:
@@ -270,14 +268,21 @@ def row(table: Any, **where: Any) -> Row:
     >>> row(pd.DataFrame({"metric": ["mae"], "estimate": [1.0]}), metric="r")["estimate"]
     nan
     """
-    table = _fitting(table, where)
+    table = fitting(table, **where)
     return dict.fromkeys(ENDS, np.nan) if table.empty else table.iloc[0]
 
 
-def _fitting(table: Any, where: Mapping[str, Any]) -> Any:
+def fitting(table: Any, **where: Any) -> Any:
+    """Return the rows whose columns have these values, each one value or one of a list."""
     for column, value in where.items():
-        table = table[table[column] == value] if column in table else table.iloc[:0]
+        values = value if isinstance(value, list) else [value]
+        table = table[table[column].isin(values)] if column in table else table.iloc[:0]
     return table
+
+
+def against(differences: Any, other: str = "null", **recipe: str) -> Row:
+    """Return by how much a recipe errs more than another, from table ``model_differences``."""
+    return row(differences, recipe_b=other, level="participant", metric="mae", **recipe)
 
 
 def model_reads(scores: Any, differences: Any, recipe: str) -> str:
@@ -290,47 +295,37 @@ def model_reads(scores: Any, differences: Any, recipe: str) -> str:
     recipe : str
         The model's.
     """
-    gain = row(differences, recipe_a=recipe, recipe_b="null", metric="mae", level="participant")
-    r = row(scores, recipe=recipe, metric="pearson", level="participant")
-    verdict = by_side(gain, "So it reads something of the score",
-                      "So it does worse than knowing nothing",
-                      "So it is not shown to read the score")  # fmt: skip
-    said = comparison(gain, "the video model", "always answering the mean")
-    own, null = (row(scores, recipe=name, metric="mae", level="participant")["estimate"]
-                 for name in (recipe, "null"))  # fmt: skip
+    own, null = (row(scores, recipe=one, level="participant", metric="mae")["estimate"]
+                 for one in (recipe, "null"))  # fmt: skip
+    gain = against(differences, recipe_a=recipe)
+    said = comparison(gain, "always answering the mean")
     if np.isfinite([own, null]).all():
         said += f": {say(own, 1)} against {say(null, 1)} points, mean absolute error"
-    return flat(f"""{said[0].upper()}{said[1:]}. {verdict}; predictions and scores correlate at r =
+    verdict = by_side(gain, "reads something of the score", "does worse than knowing nothing",
+                      "is not shown to read the score")  # fmt: skip
+    r = row(scores, recipe=recipe, level="participant", metric="pearson")
+    return flat(f"""{said}. So it {verdict}; predictions and scores correlate at r =
         {interval(r)}.""")
 
 
 def model_against(differences: Any, recipe: str, other: str, name: str) -> str:
     """Say which errs less on the same participants, a recipe or another one of that name."""
-    found = row(differences, recipe_a=recipe, recipe_b=other, metric="mae", level="participant")
-    said = comparison(found, "the video model", name)
-    return f"{said[0].upper()}{said[1:]}."
+    return f"{comparison(against(differences, other, recipe_a=recipe), name)}."
 
 
 def fitted(fit: str) -> str:
     """Say what of a network was fitted to scores."""
-    known = {
-        "ridge": "Only the last, coloured step is fitted to scores; everything before it is "
-        "frozen as it was pre-trained: fitted as well, it read practice people no better and took "
-        "forty times as long.",
-        "last": "The last layers and the head are fitted to scores; what comes before is frozen.",
-    }
-    return known.get(fit, "The whole network is fitted to scores, from its pre-trained weights.")
+    if fit == "ridge":
+        return flat("""Only the last, coloured step is fitted to scores; everything before it is
+            frozen as it was pre-trained: fitted as well, it read practice people no better and took
+            forty times as long.""")
+    if fit == "last":
+        return "The last layers and the head are fitted to scores; what comes before is frozen."
+    return "The whole network is fitted to scores, from its pre-trained weights."
 
 
-RECOGNISED = {
-    "actions": (
-        0.8,
-        "actions, such as a nod or a quick smile, are recognised (area under the ROC curve above "
-        ".80)",
-    ),
-    "action_units": (0.5, "action units are followed (r above .50)"),
-    "pose": (0.5, "turns of head and eyes are followed (r above .50)"),
-}
+# Above these a kind counts as recognised: an area under the ROC curve, and twice r over frames.
+RECOGNISED = {"actions": 0.8, "action_units": 0.5, "pose": 0.5}
 
 
 def recognised(table: Any) -> str:
@@ -341,17 +336,19 @@ def recognised(table: Any) -> str:
     table : DataFrame
         `models.pretraining.recognised`: ``kind, unseen, gap``; empty: other weights.
     """
-    known = table.dropna(subset="unseen") if len(table) else table
-    if not len(known):
+    if not len(table):
         return "What its first weights recognise was not measured."
-    counts = []
-    for kind, (bar, words) in RECOGNISED.items():
+    known, counts = table.dropna(subset="unseen"), {}
+    for kind, bar in RECOGNISED.items():
         unseen = known.loc[known["kind"] == kind, "unseen"]
-        counts.append(f"{int((unseen > bar).sum())} of {len(unseen)} {words}")
+        counts[kind] = f"{int((unseen > bar).sum())} of {len(unseen)}"
     gap = known["gap"].median()
     more = f"better, by {say(gap)} in the median" if gap >= 0.005 else "no better in the median"
     return flat(f"""Its first weights were tried on rendered people from whom they had not learned:
-        {listed(counts)}; people from whom they had learned are read {more}.""")
+        {counts["actions"]} actions, such as a nod or a quick smile, are recognised (area under the
+        ROC curve above .80), {counts["action_units"]} action units are followed (r above .50) and
+        {counts["pose"]} turns of head and eyes are followed (r above .50); people from whom they
+        had learned are read {more}.""")
 
 
 def calibrated(errors: Any) -> str:
@@ -361,14 +358,12 @@ def calibrated(errors: Any) -> str:
     ----------
     errors : models.Errors
     """
-    low, high = (say(errors.by_band["error"].iloc[end], 1, signed=True) for end in (0, -1))
     if not np.isfinite(errors.slope):
         return "Whether the predictions follow the score cannot be said: the scores do not vary."
-    follow = "follow the score" if errors.slope > 0.85 else "carry next to nothing of the score"
-    if 0.15 < errors.slope <= 0.85:
-        follow = "follow the score and are drawn to the middle"
-    if errors.slope < -0.15:
-        follow = "run against the score"
+    low, high = (say(errors.by_band["error"].iloc[end], 1, signed=True) for end in (0, -1))
+    words = ("run against the score", "carry next to nothing of the score",
+             "follow the score and are drawn to the middle", "follow the score")  # fmt: skip
+    follow = words[np.searchsorted([-0.15, 0.15, 0.85], errors.slope)]
     return flat(f"""The predictions {follow} (slope {say(errors.slope)}; 1 follows, 0 ignores). The
         lowest band is off by {low} points in the mean, the highest by {high}.""")
 
@@ -400,12 +395,15 @@ def main_method(table: Any) -> str:
 
 
 def _fidelity(table: Any, baseline: str, **where: Any) -> Row:
-    return row(table, **{
-        "method": main_method(table), "baseline": baseline, "metric": "interventional_fidelity",
-        "factor": "pooled", "support": "changed"} | where)  # fmt: skip
+    return row(table, **{"method": main_method(table), "baseline": baseline, **POOLED, **where})
 
 
-def trust(table: Any, control: Row, *, bar: float = 0.9) -> str:
+def _agreement(own: Row, bar: float) -> str:
+    """Write a fidelity; what lies below the bar is not rounded onto it."""
+    return interval(own, 3 if own["estimate"] < bar and say(own["estimate"]) == say(bar) else 2)
+
+
+def trust(table: Any, control: Row) -> str:
     """Say whether explanations against the own neutral face are true of what removals do.
 
     Parameters
@@ -414,40 +412,29 @@ def trust(table: Any, control: Row, *, bar: float = 0.9) -> str:
         Table ``faithfulness``.
     control : row
         The best map that never saw the model; its size counts.
-    bar : float
-        What an explanation has to reach.
     """
     own, blind = _fidelity(table, NEUTRAL), abs(float(control["estimate"]))
     if not np.isfinite(own["estimate"]):
         return flat("""Nothing in this run can be taken out of a face, so whether its explanations
             are true is not known; chapter 8 asks what can be asked of real recordings.""")
     if not np.isfinite(own["ci_low"]):
-        return flat(f"""Too few people were looked at for a verdict: agreement
-            {say(own["estimate"])} with what taking a movement out does, {say(blind)} of the best
-            control.""")
-    verdict = "That is not shown: a map that never saw the model may know as much"
-    if own["ci_low"] > blind:
-        reached = own["estimate"] >= bar
-        verdict = ("Yes, as far as removals can tell" if reached else
-                   "In part: better than every control, below the bar that was declared"
-                   )  # fmt: skip
-    # What lies below the bar is not rounded onto it.
-    digits = 3 if own["estimate"] < bar and say(own["estimate"]) == say(bar) else 2
+        verdict = "Too few people were looked at for a verdict"
+    elif own["ci_low"] <= blind:
+        verdict = "That is not shown: a map that never saw the model may know as much"
+    elif own["estimate"] < BAR:
+        verdict = "In part: better than every control, below the bar that was declared"
+    else:
+        verdict = "Yes, as far as removals can tell"
     return flat(f"""{verdict}. What {main_method(table)} says against the person's own neutral face
         agrees with what taking a movement out does to the prediction at r =
-        {interval(own, digits)} (bar {say(bar)}); the best control reaches {say(blind)}.""")
+        {_agreement(own, BAR)} (bar {say(BAR)}); the best control reaches {say(blind)}.""")
 
 
-def black(table: Any, *, bar: float = 0.9) -> str:
+def black(table: Any) -> str:
     """Say how far the paper's black reference agrees with what removals do."""
     zero, own = (_fidelity(table, name) for name in ("zero", NEUTRAL))
-    if not np.isfinite(zero["estimate"]):
-        return "How far the paper's black reference agrees was not measured."
-    said = f"With the black reference, the paper's, the agreement is {interval(zero)}"
-    if not np.isfinite(zero["ci_low"]):
-        return f"{said}."
-    than = beside(zero, own, "less", "more", "not shown to be less")
-    return f"{said}: {than} than the own neutral face."
+    return flat(f"""With the black reference, the paper's, the agreement is {interval(zero)}:
+        {beside(zero, own, "less", "more", "not shown to be less")} than the own neutral face.""")
 
 
 def head_motion(table: Any) -> str:
@@ -498,7 +485,7 @@ def believed(verdicts: Any) -> str:
     return f"Of {len(real)} explanations that a real recording allows, these may be read: {counts}."
 
 
-def by_network(table: Any, *, bar: float = 0.9) -> str:
+def by_network(table: Any) -> str:
     """Say on how many networks the book's explanation knows what taking out does.
 
     Parameters
@@ -508,15 +495,12 @@ def by_network(table: Any, *, bar: float = 0.9) -> str:
     """
     if not len(table):
         return "Not measured."
-    networks = table["network"].unique()
     own = table[(table["method"] == "DeepLift") & (table["baseline"] == NEUTRAL)]
-    own = own.groupby("network")["fidelity"].mean().dropna()
-    reached = listed(f"{name} ({say(own[name])})" for name in networks
-                     if own.get(name, -1.0) >= bar)  # fmt: skip
-    refused = [name for name in networks if name not in own]
-    without = f"; on {listed(refused)} it adds up to nothing and is refused" if refused else ""
-    return flat(f"""Of {len(networks)} networks DeepLift against the own neutral face reaches
-        {say(bar)} on {reached}{without}.""")
+    own = own.groupby("network")["fidelity"].mean().reindex(table["network"].unique())
+    refused = own.index[own.isna()]
+    without = f"; on {listed(refused)} it adds up to nothing and is refused" * bool(len(refused))
+    return flat(f"""Of {len(own)} networks DeepLift against the own neutral face reaches {say(BAR)}
+        on {listed(f"{name} ({say(one)})" for name, one in own[own >= BAR].items())}{without}.""")
 
 
 def predicted(found: Any) -> str:
@@ -530,22 +514,20 @@ def predicted(found: Any) -> str:
     known = found.dropna(subset=["rho"]) if len(found) else found
     if not len(known):
         return "Not measured."
+    among = flat(f"""Over {int(known["explanations"].max())} explanations of
+        {int(known["units"].max())} networks""")
+    if known["ci_low"].isna().all():
+        return flat(f"""{among} rank correlations with what only the renderer knows run from
+            {say(known["rho"].min())} to {say(known["rho"].max())}. So few networks allow no
+            interval: whether anything that can be known without a renderer shows which to believe
+            is open.""")
     words = {"agreement": "agreement with other explanations", "completeness": "what is missed of "
              "the difference", "removal": "removed regions", "stretches": "removed stretches",
              "randomisation": "likeness under shuffled weights"}  # fmt: skip
-    among = flat(f"""{int(known["explanations"].max())} explanations of
-        {int(known["units"].max())} networks""")
-    if known["ci_low"].isna().all():
-        low, high = known["rho"].min(), known["rho"].max()
-        return flat(f"""Over {among} rank correlations with what only the renderer knows run from
-            {say(low)} to {say(high)}. So few networks allow no interval: whether anything that can
-            be known without a renderer shows which to believe is open.""")
-    clear = known[(known["ci_low"] > 0) | (known["ci_high"] < 0)]
-    named = listed((f"{words[one['number']]} (rho {interval(one | {'estimate': one['rho']})})"
-                    for one in clear.to_dict("records")), none="nothing")  # fmt: skip
-    shows = "shows" if len(clear) else "is shown to say"
-    return flat(f"""Over {among}, {named} of what can be known without a renderer {shows} which to
-        believe.""")
+    named = [f"{words[one['number']]} (rho {interval(one | {'estimate': one['rho']})})"
+             for one in known.to_dict("records") if side(one)]  # fmt: skip
+    return flat(f"""{among}, {listed(named, none="nothing")} of what can be known without a renderer
+        {"shows" if named else "is shown to say"} which to believe.""")
 
 
 def drawn_alike(study: Any) -> str:
@@ -556,9 +538,8 @@ def drawn_alike(study: Any) -> str:
     study : DataFrame
         ``study_faithfulness``: rows as in ``faithfulness``, with ``seed`` and ``model``.
     """
-    own = {"model": "default", "factor": "pooled", "support": "changed"}
-    own |= {"method": "DeepLift", "baseline": NEUTRAL, "metric": "interventional_fidelity"}
-    found = _fitting(study, own).get("estimate", pd.Series(dtype=float)).dropna()
+    own = fitting(study, model="default", baseline=NEUTRAL, **POOLED | {"method": "DeepLift"})
+    found = own["estimate"].dropna() if len(own) else ()
     if len(found) < 2:
         return ""
     return flat(f"""In the study's {len(found)} rendered cohorts this book's explanation has
@@ -567,15 +548,11 @@ def drawn_alike(study: Any) -> str:
 
 def shares(table: Any) -> str:
     """Say how far the explanation agrees with the factors' shares, and what misses the whole."""
-    share = _fidelity(table, NEUTRAL, metric="share_fidelity")
-    if not np.isfinite(share["estimate"]):
-        return "Shares were not measured in this run."
-    missing = row(table, method="model", metric="beyond_pairs")
-    said = f"Against shares, {main_method(table)} with the own neutral face has {interval(share)}."
-    if not np.isfinite(missing["estimate"]):
-        return said
-    return flat(f"""{said} The shares miss the whole by {say(missing["estimate"], 1)} points on
-        average, because three factors and more also act together.""")
+    missing = row(table, method="model", metric="beyond_pairs")["estimate"]
+    return flat(f"""With the factors' shares {main_method(table)} against the own neutral face
+        agrees at r = {interval(_fidelity(table, NEUTRAL, metric="share_fidelity"))}. What
+        shares miss of the whole on average, because three factors and more also act together, in
+        points: {say(missing, 1)}.""")
 
 
 def slopes(table: Any) -> str:
@@ -584,11 +561,9 @@ def slopes(table: Any) -> str:
         _fidelity(table, baseline, method=method, metric="interventional_slope")
         for method, baseline in (("painted", "none"), (main_method(table), NEUTRAL))
     )
-    if not np.isfinite([truth["estimate"], said["estimate"]]).all():
-        return "Points per point of effect were not measured in this run."
-    return flat(f"""Where factors share pixels, a map that tells the truth says
-        {interval(truth)} points per point of effect; {main_method(table)} with the own neutral
-        face says {interval(said)}.""")
+    return flat(f"""Points said per point of effect, where factors share pixels: by a map that tells
+        the truth {interval(truth)}; by {main_method(table)} with the own neutral face
+        {interval(said)}.""")
 
 
 def randomised(cascade: Any, *, bar: float = 0.3) -> str:
@@ -599,22 +574,18 @@ def randomised(cascade: Any, *, bar: float = 0.3) -> str:
     cascade : DataFrame
         Rows ``randomisation`` of ``faithfulness``; ``factor`` counts the layers.
     """
-    signed = cascade[cascade["metric"] == "randomisation"]
-    signed = signed.assign(layers=signed["factor"].astype(int)).sort_values("layers")
-    signed = signed.dropna(subset="estimate")
+    signed = cascade[cascade["metric"] == "randomisation"].dropna(subset="estimate")
     if signed.empty:
         return "Randomisation was not measured in this run."
-    last, above = signed.iloc[-1], signed[signed["estimate"] > bar]
-    layers, left = last["layers"], say(last["estimate"])
-    if last["estimate"] > bar:
+    likeness = signed.set_index(signed["factor"].astype(int))["estimate"].sort_index()
+    layers, left, above = likeness.index[-1], say(likeness.iloc[-1]), likeness[likeness > bar]
+    if len(above) and above.index[-1] == layers:
         return (f"With all {layers} layers randomised the signed maps still agree at {left}: they "
                 "show the picture more than the model.")  # fmt: skip
-    until, many = "lose it with the first layer", above["layers"].max()
+    until = "lose their likeness with the first layer"
     if len(above):
-        until = f"stay above {say(bar)} until {many} of {layers} layers are randomised"
-        if (signed.loc[signed["layers"] < many, "estimate"] <= bar).any():
-            until = flat(f"""fall below {say(bar)} and rise above it again, for the last time with
-                {many} of {layers} layers randomised""")
+        until = flat(f"""are above {say(bar)} for the last time with {above.index[-1]} of {layers}
+            layers randomised""")
     return f"The signed maps {until}; with all of them they agree at {left}."
 
 
@@ -631,11 +602,12 @@ def learned(beyond: Any, models: int, *, alpha: float = 0.05) -> str:
     if beyond["estimate"].isna().all():
         return "No region could be compared with label-permuted models."
     most = beyond.loc[beyond["estimate"].idxmax()]
-    shown = "" if most["p"] <= alpha else "not shown to be "
+    shown = "more than chance makes of any region"
+    if most["p"] > alpha:
+        shown = "not shown to be more than chance makes of some region"
     return flat(f"""The largest excess is that of the {plain(most.name)}, {say(most["estimate"])} in
-        log density: {shown}more than chance makes of {"any" if not shown else "some"} region
-        (family-wise {chance(most["p"])}; with {models} permutations it cannot be below
-        {say(1 / (1 + models), 3)}).""")
+        log density: {shown} (family-wise {chance(most["p"])}; with {models} permutations it cannot
+        be below {say(1 / (1 + models), 3)}).""")
 
 
 def carried(parts: Any) -> str:
@@ -647,16 +619,15 @@ def carried(parts: Any) -> str:
         `faithfulness.decomposition.parts`: indexed by region; ``estimate, ci_low, ci_high`` and
         ``simultaneous_low, simultaneous_high``, for the regions are looked at together.
     """
-    six = parts["estimate"].drop(["face_rest", "background", "f(x0)"], errors="ignore")
-    if six.isna().all():
+    six = parts.drop(["face_rest", "background", "f(x0)"], errors="ignore")
+    if six["estimate"].isna().all():
         return "Which region carries severity cannot be said: there are too few participants."
-    low, most = parts.loc[six.index, "simultaneous_low"], parts.loc[six.idxmax()]
+    low, most = six["simultaneous_low"], six.loc[six["estimate"].idxmax()]
+    shown = f"Shown to carry severity: {listed(six.index[low > 0])}"
     if low.isna().all():
         shown = "There are too few participants to show that a region carries severity"
     elif not (low > 0).any():
         shown = "No region is shown to carry severity"
-    else:
-        shown = f"Shown to carry severity: {listed(six[low > 0].index)}"
     return flat(f"""{shown}; of the {len(six)} named regions the {plain(most.name)} has the largest
         part, {interval(most)}, where all parts make r = {say(parts["estimate"].sum())} (that it is
         the largest is not tested).""")
@@ -664,10 +635,9 @@ def carried(parts: Any) -> str:
 
 def parts_sum(parts: Any) -> str:
     """Say that the parts add up, and what rest of face and neutral face add."""
-    estimate, total = parts["estimate"], parts["estimate"].sum()
-    little = " There is little to split, and the parts are mostly chance." if total < 0.2 else ""
+    estimate = parts["estimate"]
     rest, still = (say(estimate.get(name, np.nan)) for name in ("face_rest", "f(x0)"))
-    return flat(f"""The parts add up to r = {say(total)} (one model per participant).{little} The
+    return flat(f"""The parts add up to r = {say(estimate.sum())} (one model per participant). The
         rest of the face adds {rest}, and what the model says of the neutral face alone, moved
         as the head moves, {still}.""")
 
@@ -685,8 +655,8 @@ def densest(regions: Any) -> str:
     if mean.empty:
         return "How dense attribution is was not measured."
     return flat(f"""Attribution that raises the score is densest in the {plain(mean.idxmax())}: in
-        the mean of these recordings {say(float(np.exp(mean.max())), 1)} times as dense as in the
-        rest of the face.""")
+        the mean of these recordings {say(np.exp(mean.max()), 1)} times as dense as in the rest of
+        the face.""")
 
 
 def complete(sums: Any) -> str:
@@ -709,11 +679,10 @@ def recovered(study: Any) -> str:
     Parameters
     ----------
     study : DataFrame
-        ``seed, planted, region, part`` (of r); empty where it was not run.
+        Single cohorts: ``seed, planted, region, part`` (of r); empty where it was not run.
     """
     if not len(study):
         return "The study of planted regions is not there, so this was not measured."
-    study = cohorts(study)
     most = study.loc[study.groupby(["seed", "planted"])["part"].idxmax(), ["planted", "region"]]
     # Severity is planted left and right alike.
     most = most.replace("^(right|left)_", "", regex=True)
@@ -745,14 +714,13 @@ def stillness(used: Any, scale: Any) -> str:
     """Say what a model predicts of frozen clips, on the scale, beside clips as recorded."""
     if used.empty:
         return "Nothing was frozen in this run."
-    whole = used["prediction"].mean()
-    frozen = whole - used["freeze"].mean()
+    whole, frozen = used["prediction"].mean(), (used["prediction"] - used["freeze"]).mean()
     outside = "" if scale.low <= frozen <= scale.high else ", which is outside the scale"
-    word = "as much" if abs(frozen - whole) < Plan.of(None, scale).point else "less"
-    word = "more" if word == "less" and frozen > whole else word
+    word = "more severity than" if frozen > whole else "less severity than"
+    if abs(frozen - whole) < Plan.of(None, scale).point:
+        word = "as much severity as"
     return flat(f"""As recorded the clips are read as {say(whole, 1)} points on average, frozen as
-        {say(frozen, 1)}{outside}: to this model stillness says {word} severity
-        {"as" if word == "as much" else "than"} what people did.""")
+        {say(frozen, 1)}{outside}: to this model stillness says {word} what people did.""")
 
 
 def locked(averages: Mapping[str, Any], after: Any) -> str:
@@ -794,11 +762,10 @@ def coupled(rows: Any, alpha: float) -> str:
         return "Too few participants for a test of action units: nothing is claimed here."
     found = _found(rows, alpha)
     limits = rows[["simultaneous_low", "simultaneous_high"]].abs().max(axis=1, skipna=False)
-    names = f": {listed(found['au'])}" if len(found) else ""
-    beside = str(rows.get("inference", pd.Series("")).iloc[0]).partition(", less ")[2]
-    beside = f", less that with {beside}," if beside else ""
+    _, less, others = rows["inference"].iloc[0].partition(", less ")
+    beside = f", less that with {others}," if less else ""
     return flat(f"""{len(found)} of {len(rows)} action units go with the attribution of these
-        models{beside} once all are allowed for{names}. Of
+        models{beside} once all are allowed for: {listed(found["au"])}. Of
         {int((limits <= rows["margin"]).sum())} the mean lies within the margin that was declared
         too small to matter, with its interval.""")
 
@@ -815,11 +782,8 @@ def largest(rows: Any) -> str:
 
 def speech(rows: Any, alpha: float) -> str:
     """Say how many findings cannot be told from talking."""
-    found = _found(rows, alpha)
-    if found.empty:
-        return ""
-    return flat(f"""{int((found["speech"] != "").sum())} of them cannot be separated from speech
-        (†): they do not show, or could not be tested, while lips and jaw are still.""")
+    return flat(f"""{int((_found(rows, alpha)["speech"] != "").sum())} of them cannot be separated
+        from speech (†): they do not show, or could not be tested, while lips and jaw are still.""")
 
 
 def anew(rows: Any, first: Any, alpha: float) -> str:
@@ -831,10 +795,10 @@ def anew(rows: Any, first: Any, alpha: float) -> str:
     both_ways = {"added": found - here, "lost": here - found}
     changed = [f"{word}: {listed(sorted(one))}" for word, one in both_ways.items() if one]
     beside = f" ({'; '.join(changed)})" if changed else ""
-    declared = bool((rows.get("status", pd.Series("")) == "confirmatory").all())
+    declared = ", by the test that was declared" * bool((rows["status"] == "confirmatory").all())
     return flat(f"""With the models of other folds, on one recording a person, {len(found)} go with
-        it{", by the test that was declared" * declared}{beside}, and
-        {int((both > 0).sum())} of {int(both.notna().sum())} means have the same sign.""")
+        it{declared}{beside}, and {int((both > 0).sum())} of {int(both.notna().sum())} means have
+        the same sign.""")
 
 
 def changes(rows: Any, participants: int, alpha: float) -> str:
@@ -880,16 +844,15 @@ def absence(participants: int) -> str:
     """Say with what probability absence would be shown within the declared margins."""
     if participants < MIN_PARTICIPANTS:
         return "With so few participants absence is not tested, and silence is no answer."
-    alone, family = (
-        [equivalence_power(participants, kind=k, family=n) for k in ("coupling", "severity")]
-        for n in (1, 17)
-    )
-    named = ["practically never" if r < 0.005 else f"with probability {percent(r, 0)} %"
-             for r in (*alone, *family)]  # fmt: skip
-    return flat(f"""If nothing is there, a test at 5 % shows it {named[0]} for one coupling (margin
-        z = .10) and {named[1]} for one correlation with severity (margin ρ = .30); by intervals
-        that hold for seventeen at once {named[2]} and {named[3]}. Where it is not shown,
-        "not significant" is silence, not an answer.""")
+    alone, together = (
+        [f"{percent(equivalence_power(participants, kind=kind, family=family), 0)} %"
+         for kind in ("coupling", "severity")]
+        for family in (1, 17)
+    )  # fmt: skip
+    return flat(f"""If nothing is there, a test at 5 % shows it with a probability of {alone[0]} for
+        one coupling (margin z = .10) and {alone[1]} for one correlation with severity (margin ρ =
+        .30); by intervals that hold for seventeen at once, {together[0]} and {together[1]}. Where
+        it is not shown, "not significant" is silence, not an answer.""")
 
 
 def oracle(seeds: Any) -> str:
@@ -911,12 +874,11 @@ def region_changes(rows: Any, alpha: float) -> str:
     """Say which region's density changes with severity given the prediction (H3)."""
     if rows["p_max"].isna().all():
         return "There are too few participants to ask whether a region changes with severity."
-    found, top = len(_found(rows, alpha)), rows.loc[rows["estimate"].abs().idxmax()]
-    shown = f"{found} of {len(rows)} rows change with severity by the family-wise test"
+    top = rows.loc[rows["estimate"].abs().idxmax()]
     return flat(f"""The largest change is that of the {plain(top["region"])}, {top["sign"]}
-        attribution: ρ = {interval(top)}, family-wise {chance(top["p_max"])};
-        {shown if found else "no region is shown to change with severity"}. A shift in the rest of
-        the face cannot be told from the opposite shift everywhere else.""")
+        attribution: ρ = {interval(top)}, family-wise {chance(top["p_max"])}; by the family-wise
+        test {len(_found(rows, alpha))} of {len(rows)} rows change with severity. A shift in the
+        rest of the face cannot be told from the opposite shift everywhere else.""")
 
 
 def single(rows: Any, recording: str) -> str:
@@ -936,19 +898,13 @@ REAL_CHANNELS = {
 
 
 def _first(table: Any, **where: Any) -> Row:
-    """Return a row of the frozen recipe, the book's default, else of whichever there is."""
-    if len(table) and "recipe" in table:
-        known = table["recipe"]
-        table = table[known == ("frozen" if (known == "frozen").any() else known.iloc[0])]
-    return row(table, **where)
+    """Return a row of the frozen recipe, the book's default."""
+    return row(table, recipe="frozen", **where)
 
 
 def _beside_motion(table: Any, **where: Any) -> list[Row]:
     """Return the rows of the own neutral frame and of a map of motion."""
     return [_first(table, channel=name, **where) for name in ("own_neutral", "motion")]
-
-
-REGION_BAR = 0.8  # what chapter 7 asks of an explanation on regions
 
 
 def real_faces(scores: Any, removals: Any) -> str:
@@ -962,25 +918,24 @@ def real_faces(scores: Any, removals: Any) -> str:
     gain = _first(scores, metric="mae_gain")
     if not np.isfinite(gain["estimate"]):
         return "The study on real faces has no committed tables yet: this is not measured."
-    own, motion = _beside_motion(removals, kind="region", metric="fidelity")
-    read, true = side(gain) > 0, "That its explanation is true of it is not shown"
-    even, part = "" if read else "Even so, ", "" if own["estimate"] >= REGION_BAR else "in part "
-    others = [_first(removals, channel=name, kind="region", metric="fidelity")["estimate"]
-              for name in ("motion", "edge", "difference")]  # fmt: skip
-    if own["ci_low"] > max((abs(one) for one in others if np.isfinite(one)), default=np.inf):
-        true = f"{even}its explanation agrees {part}with what the model does"
-        true = true[0].upper() + true[1:]
-    return flat(f"""On real speaking faces the model {"reads" if read else "is not shown to read"}
-        seconds of speech better than the mean does (gain {interval(gain)} s). {true}: what it says
-        of a part of the face goes with what making that part neutral does at r = {interval(own)}
-        (bar {say(REGION_BAR)}), a map of motion at {interval(motion)}.""")
+    own, motion, *others = (
+        _first(removals, channel=name, kind="region", metric="fidelity")
+        for name in ("own_neutral", "motion", "edge", "difference")
+    )
+    true = "That its explanation is true of it is not shown"
+    if own["ci_low"] > max(abs(one["estimate"]) for one in (motion, *others)):
+        part = "" if own["estimate"] >= REGION_BAR else "in part "
+        true = f"Its explanation agrees {part}with what the model does"
+    reads = "reads" if side(gain) > 0 else "is not shown to read"
+    return flat(f"""On real speaking faces the model {reads} seconds of speech better than the mean
+        does (gain {interval(gain)} s). {true}: what it says of a part of the face goes with what
+        making that part neutral does at r = {interval(own)} (bar {say(REGION_BAR)}), a map of
+        motion at {interval(motion)}.""")
 
 
 def real_scores(scores: Any) -> str:
     """Say how well seconds of speech are predicted, against answering the mean."""
     gain, within = (_first(scores, metric=name) for name in ("mae_gain", "r_within"))
-    if not np.isfinite(gain["estimate"]):
-        return "Not measured."
     return flat(f"""The model errs {by_side(gain, "more", "less", "not demonstrably less")} than
         always answering the mean (gain {interval(gain)} s). Within speakers prediction and seconds
         of speech correlate at {interval(within)}; between speakers there are too few people to say
@@ -997,38 +952,28 @@ def real_gap(scores: Any, reading: Any) -> str:
     reading : DataFrame
         Table ``study_reading`` (`lost`).
     """
-    if not len(scores):
-        return ""
-    null = _first(scores, metric="null_mae")
     gain, within = (row(scores, metric=name, recipe="tuned") for name in ("mae_gain", "r_within"))
-    said = []
-    if np.isfinite([gain["estimate"], within["estimate"]]).all():
-        said.append(f"""Fine-tuned on the other speakers, the gain is {interval(gain)} s and the
-            correlation within speakers {interval(within)}.""")
-    if np.isfinite(null["estimate"]):
-        said.append(f"""Six words in three seconds leave little to tell apart: always answering the
-            mean errs by {say(null["estimate"])} s.""")
-    speech = reading[reading["what"] == "amount of speech"]["read"] if len(reading) else None
-    if speech is not None and len(speech):
-        said.append(f"""From rendered people whom no fit has seen, the same network's features give
-            the amount of speech at r {say(speech.mean())}.""")
-    return flat(" ".join(said))
+    speech = fitting(reading, what="amount of speech")
+    if not np.isfinite(gain["estimate"]) or speech.empty:
+        return ""
+    null = _first(scores, metric="null_mae")["estimate"]
+    return flat(f"""Fine-tuned on the other speakers, the gain is {interval(gain)} s and the
+        correlation within speakers {interval(within)}. Six words in three seconds leave little to
+        tell apart: always answering the mean errs by {say(null)} s. From rendered people whom no
+        fit has seen, the same network's features give the amount of speech at r
+        {say(speech["read"].mean())}.""")
 
 
 def real_where(regions: Any) -> str:
     """Say how dense attribution is on mouth and jaw, and how dense a map of motion."""
     own, motion = _beside_motion(regions, part="mouth and jaw", metric="density")
-    if not np.isfinite(own["estimate"]):
-        return "Not measured."
-    return flat(f"""Against the own neutral frame, mouth and jaw are {interval(own)} times as dense
-        as the face's mean, in a map of motion {interval(motion)} times.""")
+    return flat(f"""Density of attribution on mouth and jaw, in times the face's mean: against the
+        own neutral frame {interval(own)}, in a map of motion {interval(motion)}.""")
 
 
 def real_when(time: Any) -> str:
     """Say whether frames of speech outrank the others, and whether motion does it better."""
     own, motion = _beside_motion(time, metric="auroc_size")
-    if not np.isfinite(own["estimate"]):
-        return "Not measured."
     better = beside(own, motion, "worse", "better", "not shown to be better")
     return flat(f"""A frame of speech outranks one outside with probability {interval(own)} (.50: no
         better than chance), {better} than a map of motion, {interval(motion)}: when people speak is
@@ -1040,23 +985,17 @@ def real_removals(removals: Any) -> str:
     kinds = {"region": "parts of the face", "stretch": "thirds of the clip",
              "region_stretch": "parts in thirds"}  # fmt: skip
     asked = {"channel": "own_neutral", "metric": "fidelity"}
-    found = {words: _first(removals, kind=kind, **asked) for kind, words in kinds.items()}
-    known = [f"{interval(one)} over {words}" for words, one in found.items()
-             if np.isfinite(one["estimate"])]  # fmt: skip
-    if not known:
-        return "Not measured."
+    found = [f"{interval(_first(removals, kind=kind, **asked))} over {words}"
+             for kind, words in kinds.items()]  # fmt: skip
     return flat(f"""Within a recording, what the explanation against the own neutral frame says and
-        what the removal does agree at {listed(known)}.""")
+        what the removal does agree at {listed(found)}.""")
 
 
 def planted_found(ledger: Any) -> str:
-    """Say how many planted movements were recovered, as far as any were asked about."""
-    asked = ledger[ledger["planted"].isin(["positive", "negative"])]
-    asked = asked[asked["recovered"].astype(str) != ""]
-    if asked.empty:
-        return "No claim is about a movement that is planted, so nothing could be recovered."
-    found = int((asked["recovered"] == "recovered").sum())
-    return f"Of {len(asked)} claims about a planted movement {found} recovered its sign."
+    """Say how many planted movements were recovered, of those that claims are about."""
+    asked = ledger[ledger["planted"].isin(["positive", "negative"]) & (ledger["recovered"] != "")]
+    return flat(f"""Of {len(asked)} claims about a planted movement
+        {int((asked["recovered"] == "recovered").sum())} recovered its sign.""")
 
 
 def cohorts(study: Any) -> Any:
@@ -1075,11 +1014,10 @@ def null_tests(rates: Any) -> str:
     Parameters
     ----------
     rates : DataFrame
-        Table ``study_null``: ``scenario, rate, ci_low, ci_high``; empty where not measured.
+        Single cohorts of ``study_null``: ``scenario, rate, ci_low, ci_high``.
     """
     if not len(rates):
         return "What the tests find in the null cohort has no committed table yet."
-    rates = cohorts(rates) if len(cohorts(rates)) else rates
     within = int(((rates["ci_low"] <= 0.05) & (rates["ci_high"] >= 0.05)).sum())
     return flat(f"""The tests find something in {say(100 * rates["rate"].min(), 1)} to
         {say(100 * rates["rate"].max(), 1)} % of runs where 5 % was asked for; in {within} of
@@ -1092,11 +1030,11 @@ def draws(scores: Any) -> str:
     Parameters
     ----------
     scores : DataFrame
-        Table ``study_scores``: ``seed, recipe, metric, estimate``; the first recipe is meant.
+        Single cohorts of ``study_scores``: ``recipe, metric, estimate``; the first recipe is meant.
     """
     if not len(scores):
         return "Other cohorts have no committed table yet."
-    first = cohorts(scores).query("recipe == recipe.iloc[0] and metric == 'pearson'")
+    first = scores.query("recipe == recipe.iloc[0] and metric == 'pearson'")
     values = [say(value) for value in sorted(first["estimate"])]
     return flat(f"""In {len(values)} rendered cohorts of the same plan one recipe correlates with
         the score at {listed(values)}.""")
@@ -1118,13 +1056,10 @@ def lost(reading: Any, *, matters: float = 0.3) -> str:
     score, behaviours = rows.loc["score", "read"], rows.loc["behaviour"]
     known = behaviours[behaviours["with_score"].abs() >= matters].nsmallest(3, "read")
     least = listed(f"{name} ({say(read)})" for name, read in known["read"].items())
-    text = f"""Exact movements give the score at r {say(score["exact movements"])}, the network at
-        {say(score["the network"])}, on average over practice cohorts
-        ({reading["seed"].nunique()})."""
-    if len(known):
-        text += f""" Of what goes with the score ({say(matters, 1)} and more), it reads worst:
-            {least}."""
-    return flat(text)
+    return flat(f"""Exact movements give the score at r {say(score["exact movements"])}, the network
+        at {say(score["the network"])}, on average over practice cohorts
+        ({reading["seed"].nunique()}). Of what goes with the score ({say(matters, 1)} and more), it
+        reads worst: {least}.""")
 
 
 def others_do(differences: Any, recipe: str) -> str:
@@ -1153,13 +1088,12 @@ def one_case(chosen: Any, predictions: Any) -> str:
         ``participant, prediction, score`` of all clips that the rule chose from.
     """
     own = predictions[predictions["participant"] == chosen["participant"]]
-    whole = say(abs((own["prediction"] - own["score"]).mean()), 1)
-    error = float(chosen["prediction"]) - float(chosen["score"])
+    whole, error = (own["prediction"] - own["score"]).mean(), chosen["prediction"] - chosen["score"]
     off = f"{say(abs(error), 1)} points {'above' if error > 0 else 'below'} it"
     return flat(f"""Of {chosen["recording"]} a model that had not seen this person says
-        {say(chosen["prediction"], 1)} points; the score is {float(chosen["score"]):g}:
+        {say(chosen["prediction"], 1)} points; the score is {chosen["score"]:g}:
         {off if abs(error) >= 0.05 else "just that"}. A rule chose the participant: over all their
-        recordings the model is off by {whole} points, nearest to the median of all
+        recordings the model is off by {say(abs(whole), 1)} points, nearest to the median of all
         participants.""")
 
 
@@ -1181,66 +1115,47 @@ def of_a_copy(predictions: Any, recording: Any, people: Any, *, demo: bool) -> s
     if not demo:
         return (f"{said} of its own score; this rendered recording has another one, so "
                 "the two are not compared.")  # fmt: skip
-    score = float(recording["score"])
-    error, own = predictions.mean() - score, people[people["score"] == score]["participant"]
-    said = f"{said}; the table says {say(score, 1)}."
-    if recording["participant"] in set(own):
-        said += (
-            " The model was fitted on this very participant, so its error of "
-            f"{say(error, 1, signed=True)} points is in-sample"
-            f"{': it errs all the same' if abs(error) >= 1 else ''}."
-        )
-    return said
+    said = f"{said}; the table says {say(recording['score'], 1)}."
+    if fitting(people, participant=recording["participant"], score=recording["score"]).empty:
+        return said
+    return flat(f"""{said} The model was fitted on this very participant, so its error of
+        {say(predictions.mean() - recording["score"], 1, signed=True)} points is in-sample.""")
 
 
 def clip_spread(predictions: Any) -> str:
     """Say how much a model's word on one person differs from clip to clip."""
-    if len(predictions) < 2:
-        return "The recording is one clip long."
     return flat(f"""The recording's {len(predictions)} clips are read as
         {say(predictions.mean(), 1)} on average, with a standard deviation of
         {say(predictions.std(), 1)} points between clips of the same person, seconds apart.""")
 
 
 def front(
-    scores: Any,
-    differences: Any,
-    faithfulness: Any,
-    recipe: str,
-    *,
-    control: float = np.nan,
-    demo: bool = True,
+    scores: Any, differences: Any, faithfulness: Any, recipe: str, *, control: float, demo: bool
 ) -> str:
     """Answer the front page's question in two sentences: does it read, are its reasons true?
 
     ``control`` is the fidelity of the best map that never saw the model, ``demo`` whether the
     participants are rendered.
     """
-    people = {"level": "participant", "metric": "mae"}
-    gain = row(differences, recipe_a=recipe, recipe_b="null", **people)
+    gain = against(differences, recipe_a=recipe)
     if not np.isfinite(gain["estimate"]):
         return "This run has not measured it yet: chapters 3 and 7 will say."
-    own = _fidelity(faithfulness, NEUTRAL)
-    known = own["ci_low"] > abs(control)
-    true = known and own["estimate"] >= 0.9
-    r = interval(row(scores, recipe=recipe, metric="pearson", level="participant"))
+    own, advice = _fidelity(faithfulness, NEUTRAL), "Read its reasons as questions."
+    what, agreement = "what happens when a movement is taken out", f"r = {_agreement(own, BAR)}"
+    if not np.isfinite(own["ci_low"]):
+        reasons = "its explanations were not tested on enough people in this run"
+    elif not own["ci_low"] > abs(control):
+        reasons = flat(f"""its explanations are not shown to know more of {what} than maps that
+            never saw the model ({agreement})""")
+    elif own["estimate"] < BAR:
+        reasons = flat(f"""its explanations agree only in part with {what} ({agreement}; the
+            declared bar is {say(BAR)})""")
+    else:
+        reasons = f"what it says of a movement agrees with {what} ({agreement})"
+        advice = "You may read its reasons as statements about the model, never about the person."
     whom = "rendered participants" if demo else "participants"
     model = f"The model is not shown to read severity in these {whom}"
     if side(gain) < 0:
         model = f"The model reads something of severity in {whom} it had not seen"
-    taken = "happens when a movement is taken out"
-    reasons = (f"its explanations are not shown to know more of what {taken} than maps that never "
-               f"saw the model ({interval(own)})")  # fmt: skip
-    if known:
-        digits = 3 if say(own["estimate"]) == say(0.9) else 2
-        reasons = (f"its explanations agree only in part with what {taken} "
-                   f"({interval(own, digits)}; the declared bar is 0.90)")  # fmt: skip
-    if true:
-        reasons = ("what it says of a movement is what happens when the movement is taken out "
-                   f"(agreement {interval(own)})")  # fmt: skip
-    if not np.isfinite(own["ci_low"]):
-        reasons = "its explanations were not tested on enough people in this run"
-    advice = "Read its reasons as questions."
-    if true:
-        advice = "You may read its reasons as statements about the model, never about the person."
-    return f"{model} (r = {r}); {reasons}. {advice}"
+    r = row(scores, recipe=recipe, metric="pearson", level="participant")
+    return f"{model} (r = {interval(r)}); {reasons}. {advice}"

@@ -100,31 +100,3 @@ def residual_ranks(values: np.ndarray, covariates: np.ndarray | None) -> np.ndar
     left = ranks - (np.swapaxes(basis, -1, -2) @ weights)[..., 0]
     length = np.sqrt((left**2).sum(axis=-1, keepdims=True))
     return np.divide(left, length, out=np.zeros_like(left), where=length > 1e-7)
-
-
-def spearman(x: np.ndarray, y: np.ndarray, covariates: np.ndarray | None = None) -> float:
-    """Spearman correlation of two series, partial if covariates are given.
-
-    Parameters
-    ----------
-    x, y : ndarray, float, shape (n,)
-    covariates : ndarray, float, shape (n, C), optional
-
-    Returns
-    -------
-    float
-        NaN if fewer than ``4 + C`` complete observations remain or one series is constant.
-
-    Examples
-    --------
-    >>> round(spearman(np.arange(6.0), np.arange(6.0) ** 2), 6)
-    1.0
-    """
-    columns = [x, y] if covariates is None else [x, y, *np.atleast_2d(np.asarray(covariates).T)]
-    data = np.stack([np.asarray(c, dtype=float) for c in columns])
-    data = data[:, np.isfinite(data).all(axis=0)]
-    given = data[2:]
-    if data.shape[1] < 4 + len(given):
-        return float("nan")
-    a, b = residual_ranks(data[0], given), residual_ranks(data[1], given)
-    return float(np.clip(a @ b, -1, 1)) if a.any() and b.any() else float("nan")

@@ -51,23 +51,24 @@ def sensitivity(
     # Repeats of the folds see the same windows: they are averaged, not counted again.
     keys = ["au", "participant", "recording", "window", "severity"]
     data = data.groupby(keys)["z"].mean().reset_index()
-    rows: list[Any] = []
+    rows: list[dict[str, Any]] = []
     for au, table in data.groupby("au"):
         people, recordings = table["participant"].nunique(), table["recording"].nunique()
-        counts = {"n_participants": people, "n_recordings": recordings, "n_windows": len(table)}
-        if people < MIN_PARTICIPANTS or table["severity"].nunique() < 3:
-            note = f"{people} participants or too few scores"
-            found = pd.DataFrame({"hypothesis": ["mixed", "gee"], "note": note})
-        else:
-            fits = {"mixed": _mixed(table, people), "gee": _gee(table)}
-            found = pd.concat([_terms(name, fit, people, plan) for name, fit in fits.items()])
-        rows += found.assign(au=au, **counts).to_dict("records")
-    return hy.tidy(pd.DataFrame(rows).assign(status="exploratory", sign="signed"))
+        facts = {"au": au, "n_participants": people, "n_recordings": recordings,
+                 "n_windows": len(table), "status": "exploratory", "sign": "signed"}  # fmt: skip
+        reason = f"{people} participants or too few scores"
+        few = people < MIN_PARTICIPANTS or table["severity"].nunique() < 3
+        for name, fit in (("mixed", _mixed), ("gee", _gee)):
+            found = _terms(name, reason if few else fit(table), people, plan)
+            rows += [facts | row for row in found]
+    return hy.tidy(pd.DataFrame(rows))
 
 
-def _mixed(table: pd.DataFrame, people: int) -> Any:
+def _mixed(table: pd.DataFrame) -> Any:
     """Random intercepts of participant and, where there are several, of recording; or a reason."""
-    parts = {"recording": "0 + C(recording)"} if table["recording"].nunique() > people else None
+    people = table.groupby("participant")
+    several = table["recording"].nunique() > len(people)
+    parts = {"recording": "0 + C(recording)"} if several else None
     model = smf.mixedlm("z ~ severity", table, groups="participant", vc_formula=parts)
     with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
         try:
@@ -75,8 +76,7 @@ def _mixed(table: pd.DataFrame, people: int) -> Any:
         except np.linalg.LinAlgError as error:
             return f"mixed model failed: {error}"
     # Participants' means give a standard error that no sound fit undercuts tenfold.
-    least = 0.1 * scipy_stats.sem(table.groupby("participant")["z"].mean())
-    unsound = not fit.converged or fit.bse["Intercept"] <= least
+    unsound = not fit.converged or fit.bse["Intercept"] <= 0.1 * people["z"].mean().sem()
     return "mixed model did not converge to a sound fit" if unsound else fit
 
 
@@ -88,26 +88,19 @@ def _gee(table: pd.DataFrame) -> Any:
         return model.fit(cov_type="bias_reduced")
 
 
-def _terms(name: str, fit: Any, people: int, plan: Plan) -> pd.DataFrame:
+def _terms(name: str, fit: Any, people: int, plan: Plan) -> list[dict[str, Any]]:
     """Intercept and slope as rows, with t on participants − 1 degrees of freedom."""
     if isinstance(fit, str):
-        return pd.DataFrame({"hypothesis": [name], "note": fit})
-    terms = ["Intercept", "severity"]
-    estimate, error = fit.params[terms].to_numpy(), fit.bse[terms].to_numpy()
-    law = scipy_stats.t(people - 1)
-    half = law.isf(plan.alpha / 2) * error
-    return pd.DataFrame(
-        {
-            "hypothesis": [name, f"{name} slope"],
-            "estimate": estimate,
-            "effect": estimate,
-            "effect_name": ["mean z", f"z per {plan.step:g} points"],
-            "ci_low": estimate - half,
-            "ci_high": estimate + half,
-            "p": 2 * law.sf(np.abs(estimate / np.where(error > 0, error, np.nan))),
-            "note": "",
-        }
-    )
+        return [{"hypothesis": name, "note": fit}]
+    slope, rows = f"z per {plan.step:g} points", []
+    for term, which, effect in (("Intercept", "", "mean z"), ("severity", " slope", slope)):
+        estimate, error = fit.params[term], fit.bse[term]
+        law = scipy_stats.t(people - 1, estimate, error)
+        low, high = law.interval(1 - plan.alpha)
+        p = 2 * scipy_stats.t.sf(abs(estimate / error), people - 1)
+        rows.append({"hypothesis": name + which, "estimate": estimate, "effect": estimate,
+                     "effect_name": effect, "ci_low": low, "ci_high": high, "p": p})  # fmt: skip
+    return rows
 
 
 def silent_frames(action_units: pd.DataFrame, *, margin: int = 6) -> pd.Series:

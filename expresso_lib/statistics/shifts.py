@@ -69,7 +69,13 @@ def circular_shift(
     """
     units = np.atleast_2d(np.asarray(units, dtype=float))
     attribution = np.asarray(attribution, dtype=float)
-    _check_series(units, attribution, window)
+    lost = int(np.isnan(units).any(axis=1).sum() + np.isnan(attribution).sum())
+    if lost or not len(units) == len(attribution) >= 2 * window:
+        raise ValueError(
+            f"AUs of {len(units)} and attribution of {len(attribution)} frames, {lost} of them "
+            f"NaN, make no circle of at least two windows of {window}; match them by frame, "
+            "interpolate lost frames, or shorten the window."
+        )
     starts = ranks.window_starts(len(attribution), window, step)
     fixed = ranks.standard_ranks(attribution[starts[:, None] + np.arange(window)])
     means, defined = zip(*(_shifted_means(column, fixed, starts) for column in units.T))
@@ -80,21 +86,6 @@ def circular_shift(
         for one in (sizes, sizes.max(axis=0)[None])
     )
     return CircularShift(z, p, p_max, null, np.array([d[0] for d in defined]))
-
-
-def _check_series(units: np.ndarray, attribution: np.ndarray, window: int) -> None:
-    if units.shape[0] != len(attribution):
-        raise ValueError(
-            f"AUs have {units.shape[0]} frames and the attribution {len(attribution)}; "
-            "match them by frame."
-        )
-    lost = int(np.isnan(units).any(axis=1).sum() + np.isnan(attribution).sum())
-    if lost:
-        raise ValueError(f"{lost} frames are NaN; a circle has no gaps: interpolate or cut them.")
-    if len(attribution) < 2 * window:
-        raise ValueError(
-            f"{len(attribution)} frames are fewer than two windows of {window}; shorten the window."
-        )
 
 
 def circular_ranks(series: np.ndarray, window: int) -> np.ndarray:
