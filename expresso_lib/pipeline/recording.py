@@ -38,10 +38,8 @@ def explained_by_any(
     """By DeepLift, or by integrated gradients on a network on which DeepLift does not add up."""
 
     def by(method: str) -> explanation.Explanation:
-        channels = [(method, baseline) for baseline in BASELINES]
-        return explanation.explain(
-            archive, model, rows, channels=channels, internal_batch_size=BATCH
-        )
+        named = [(method, baseline) for baseline in BASELINES]
+        return explanation.explain(archive, model, rows, channels=named, internal_batch_size=BATCH)
 
     try:
         return by("DeepLift")
@@ -212,7 +210,7 @@ def find_face(path: Path, landmarks: Path | None, *, face: int | None = None) ->
         table, size = _checks.existing_file(landmarks, "landmarks table"), (info.width, info.height)
         return faces.from_table(table, n_frames=info.n_frames, fps=info.fps, face=face, size=size)
     if face is None and preprocessing.at_hand(preprocessing.PAPERS_WEIGHTS):
-        from expresso_lib.faces import s3fd_fan  # torch and networks: only where they run
+        from expresso_lib.faces import s3fd_fan  # with torchvision: only where it runs
 
         return s3fd_fan.track(path, s3fd_fan.load(), s3fd_fan.Options())
     logger.info("MediaPipe finds the face (without S3FD and FAN's weights, or for --face)")
