@@ -154,18 +154,17 @@ class Source:
             self.left_out(item, problem, remedy)
         return rows[~mask].copy()
 
-    def left_out(self, item: object, problem: str, remedy: str) -> None:
+    def left_out(
+        self, item: object, problem: str, remedy: str, consequence: str = "left out"
+    ) -> None:
         """Note what keeps something out of the cohort."""
-        self._add(item, problem, "left out", remedy)
-
-    def kept(self, item: object, problem: str, remedy: str) -> None:
-        """Note what is odd about something that stays."""
-        self._add(item, problem, "kept", remedy)
-
-    def _add(self, item: object, problem: str, consequence: str, remedy: str) -> None:
         # Control characters in names are shown, not printed.
         shown = str(item) if str(item).isprintable() else repr(str(item))
         self.rows.append((shown, problem, consequence, remedy))
+
+    def kept(self, item: object, problem: str, remedy: str) -> None:
+        """Note what is odd about something that stays."""
+        self.left_out(item, problem, remedy, "kept")
 
     def table(self) -> pd.DataFrame:
         """Return item, problem, consequence (left out, kept), remedy."""
