@@ -121,7 +121,7 @@ class Case:
     @property
     def bands(self) -> list[str]:
         """Severity bands that the interval reaches, lowest first; without one, the prediction's."""
-        names = list(self.scale.band_names)
+        names = [band.name for band in self.scale.bands]
         ends = self.scale.band(self.interval or (self.told, self.told))
         if any(end is None for end in ends):
             return []
