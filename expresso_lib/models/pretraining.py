@@ -98,7 +98,9 @@ def statistics(series: Tensor, spread: Tensor) -> Tensor:
 def _seen(model: nn.Module, clips: Tensor) -> tuple[Tensor, Tensor]:
     """What the network makes of every frame: embeddings (N, T, E) and features (N, T, D)."""
     embedded = model.stages[0]((clips - model.mean).div_(model.std))
-    return embedded.float().transpose(1, 2), model.stages[1](embedded).float().transpose(1, 2)
+    # Both before either is cast: in bf16 the order decides in which gradients are summed.
+    features = model.stages[1](embedded)
+    return embedded.float().transpose(1, 2), features.float().transpose(1, 2)
 
 
 def _loss(
