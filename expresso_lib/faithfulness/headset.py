@@ -68,8 +68,8 @@ def items(*, participants: int, length: int, side: int, rate: float, dilation: i
     input : str
         What the model is shown: ``face`` or ``composite``.
     """
-    cohort = {"participants": participants, "recordings": 1, "fps": 2 * rate, "seed": seed,
-              "seconds": (length * dilation + 1) / rate, "variant": "headset"}  # fmt: skip
+    cohort: dict[str, Any] = {"participants": participants, "recordings": 1, "fps": 2 * rate}
+    cohort |= {"seed": seed, "seconds": (length * dilation + 1) / rate, "variant": "headset"}
     plan = rendered.plan_cohort(**cohort)
     recipe = {"cohort": cohort, "length": length, "dilation": dilation, "side": side,
               "input": input, "render_size": render_size}  # fmt: skip
