@@ -82,7 +82,7 @@ def closed(tmp_path_factory):
     done = store.map(preprocessing.make_archive, work, out=base / "archives")
     archive = clips.ClipArchive.load(done[0].path)
     torch.manual_seed(0)
-    model = models.build("small", weights="none", frames=8, size=64, input="face").eval()
+    model = models.build("small", weights="none", frames=8, size=64).eval()
     rows = clips.windows(archive.n_frames, 8, step=5)
     explained = recording.explained_by_any(archive, model, rows)
     return data, archive, explained
