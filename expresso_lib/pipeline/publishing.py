@@ -28,7 +28,7 @@ from nbformat import NotebookNode
 from pyarrow import parquet
 
 from expresso_lib import config, faithfulness, store
-from expresso_lib.figures import report, style
+from expresso_lib.figures import style
 from expresso_lib.pipeline import chapters, printing, project, provenance
 from expresso_lib.statistics import claims, prose
 
@@ -194,7 +194,9 @@ class Facts:
     @cached_property
     def dictionary(self) -> pd.DataFrame:
         """What the columns of this run's tables mean: table, column, unit, meaning."""
-        known = yaml.safe_load(report.asset("data_dictionary.yaml"))
+        known = yaml.safe_load(
+            (chapters.ASSETS / "data_dictionary.yaml").read_text(encoding="utf-8")
+        )
         rows = []
         for path in sorted(self.folder.glob("tables/*.parquet")):
             texts = known["keys"] | known.get(path.stem, {})

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ CENTRE_Y = 15.0     # height of the optical axis in the face frame, mm
 DISTANCE = 850.0   # camera to face, mm
 PIVOT = np.array([0.0, 75.0, -85.0])  # the head turns about the top of the neck
 MAX_YAW = 20.0     # degrees; beyond it relief under rotation shows seams
+BOTH: Any = None   # in place of a second map of cv2.remap: the first holds both coordinates
 
 
 def rotation(pose: np.ndarray) -> np.ndarray:
@@ -80,12 +82,12 @@ def invert(forward: np.ndarray, size: int, *, step: int = 4, rounds: int = 9) ->
     # Arrays of full size, as numpy is slow along an axis of two.
     spans, last = np.full_like(target, span), np.full_like(target, (columns + 2, rows + 2))
     for _ in range(rounds):
-        reached = cv2.remap(forward, guess, None, cv2.INTER_LINEAR,
+        reached = cv2.remap(forward, guess, BOTH, cv2.INTER_LINEAR,
                             borderMode=cv2.BORDER_REPLICATE)
         guess += (target - reached) / spans
         # Outside the canvas there is nothing to find; stay near so that the picture stays empty.
         np.clip(guess, -3, last, out=guess)
-    return cv2.remap(guess, _mesh(size, 1 / step), None, cv2.INTER_LINEAR)
+    return cv2.remap(guess, _mesh(size, 1 / step), BOTH, cv2.INTER_LINEAR)
 
 
 @lru_cache(maxsize=8)

@@ -342,10 +342,11 @@ EYES = (("right", anatomy.RIGHT_EYE), ("left", anatomy.LEFT_EYE))
 
 def draw_glasses(picture: np.ndarray, lines: list[np.ndarray], kind: str, unit: float) -> None:
     """Draw rims, bridge and temples (pixel polylines) into the linear picture, in place."""
-    lens = np.zeros(picture.shape[1:], np.uint8)
+    rows, columns = picture.shape[1:]
+    lens = np.zeros((rows, columns), np.uint8)
     width = {"wire": 1.1, "frame": 2.3}[kind]
     # Drawn three times as large and averaged: thin lines must not flicker from frame to frame.
-    big = np.zeros((lens.shape[0] * 3, lens.shape[1] * 3), np.uint8)
+    big = np.zeros((rows * 3, columns * 3), np.uint8)
     for k, line in enumerate(lines):
         pixels = np.round(((line + .5) * 3 - .5) * 16).astype(np.int32)
         cv2.polylines(big, [pixels], k < 2, 255, max(1, round(width * unit * 3)), cv2.LINE_AA, 4)

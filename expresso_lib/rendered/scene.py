@@ -315,22 +315,23 @@ def _points(stage: _Stage, weight: np.ndarray, skin: np.ndarray) -> np.ndarray:
 
 
 def _regions(stage: _Stage, lookup: np.ndarray) -> np.ndarray:
-    return cv2.remap(stage.canvas.labels, lookup, None, cv2.INTER_NEAREST,
+    return cv2.remap(stage.canvas.labels, lookup, camera.BOTH, cv2.INTER_NEAREST,
                      borderMode=cv2.BORDER_CONSTANT,
                      borderValue=anatomy.REGIONS.index("background"))
 
 
 def _render_frame(stage: _Stage, script: Script, f: int) -> Frame:
     lookup, points, rest = _move(stage, script, f)
-    albedo = cv2.remap(stage.canvas.albedo, lookup, None, cv2.INTER_LINEAR, borderValue=0)
+    albedo = cv2.remap(stage.canvas.albedo, lookup, camera.BOTH, cv2.INTER_LINEAR, borderValue=0)
     # Where nothing of the person is seen the camera sees the wall.
     box = _box(albedo[..., 3])
     window = (slice(None), *box)
     *skin, opacity = cv2.split(albedo[box])
     near = np.ascontiguousarray(lookup[box])
     surface = _wrinkled(stage, script.au[f] / action_units.FULL)
-    surface = cv2.remap(surface, near, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    lit = cv2.remap(stage.lit, near, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    between, edge = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+    surface = cv2.remap(surface, near, camera.BOTH, between, borderMode=edge)
+    lit = cv2.remap(stage.lit, near, camera.BOTH, between, borderMode=edge)
     light = (camera.rotation(script.pose[f]).T @ stage.room.light).astype(np.float32)
     colour = np.zeros((3, stage.size, stage.size))
     colour[window] = camera.shade(skin, cv2.split(surface), lit, light, stage.room)
