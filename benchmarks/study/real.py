@@ -29,6 +29,7 @@ from torch import nn
 from tqdm import tqdm
 
 from expresso_lib import attribution, clips, cohort, faces, manifest, models, store
+from expresso_lib.attribution import references
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import action_units, anatomy, mediapipe
 from expresso_lib.faces import truth as truths
@@ -52,7 +53,7 @@ PARTS: dict[str, tuple[int, ...]] = {
 }
 NAMES = (*PARTS, "background")
 SPEAKING = ("mouth", "jaw")
-BASELINES = ("own_neutral", "blur", "zero")
+BASELINES = (attribution.NEUTRAL, "own_neutral", "blur", "zero")
 CONTROLS = ("edge", "motion", "difference")
 THIRDS = 3
 WORDS = {-1: "whole clip", 0: "first third", 1: "second third", 2: "last third"}
@@ -324,12 +325,15 @@ def _mean(metric: str, table: pd.DataFrame, column: str) -> dict[str, Any]:
 
 def maps_of(model: nn.Module, one: Take) -> Iterator[tuple[str, np.ndarray]]:
     """Maps (T, H, W) of one take: DeepLift per baseline, seconds; and the controls."""
-    x = one.pixels[None]
     neutral = one.pixels[:, one.neutral : one.neutral + 1]
-    for baseline in BASELINES:
-        reference = neutral if baseline == "own_neutral" else baseline
-        found = attribution.attribute(model, x, "DeepLift", reference)
-        yield baseline, found.values.numpy()[0].sum(axis=0)
+    posed = references.posed(
+        neutral, one.neutral, one.landmarks, np.arange(len(one.parts)), one.pixels,
+        one.parts != NAMES.index("background"),
+    )[None]  # fmt: skip
+    given = [attribution.of_recording(neutral[None], name, posed) for name in BASELINES]
+    found = attribution.attribute_each(model, one.pixels[None], "DeepLift", given)
+    for baseline, one_of in zip(BASELINES, found):
+        yield baseline, one_of.values.numpy()[0].sum(axis=0)
     known = controls.maps(one.pixels, neutral)
     for name in CONTROLS:
         yield name, known[name]
