@@ -8,14 +8,12 @@ there reads "not measured" and never stops the book. Sphinx builds offline; its 
 from __future__ import annotations
 
 import base64
-import html
-import json
+import io
 import re
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -41,8 +39,6 @@ RELEASE = "release 0.1"  # what every later measurement stands beside
 BEFORE = ROOT / "benchmarks" / "release_0.1.json"
 STUDY = ROOT / "benchmarks" / "study"
 MISSING = "not measured"
-# Bytes; a zip that still goes onto any stick and through most hospitals' file servers.
-LARGEST_EXPORT = 60_000_000
 
 
 class BuildFailed(RuntimeError):
@@ -66,11 +62,6 @@ class ChapterFacts:
     stages: Mapping[str, float] = field(default_factory=dict)  # section -> seconds of its cells
 
     @property
-    def number(self) -> str:
-        """Number of the chapter, letter of the appendix, as in the file name."""
-        return chapters.number_of(self.name)
-
-    @property
     def stale(self) -> list[str]:
         """What has changed since the chapter ran."""
         ran = self.stamp.get("fingerprint", {})
@@ -92,14 +83,6 @@ class ChapterFacts:
             return MISSING
         spent = self.stamp.get("cpu_seconds")
         return f"{self.stamp['seconds']:.0f} s" + (f" ({spent:.0f} CPU‑s)" if spent else "")
-
-    @property
-    def longest_stage(self) -> str:
-        """The section that took most of the time, with its seconds, as text."""
-        if not any(self.stages.values()):
-            return MISSING
-        name = max(self.stages, key=lambda stage: self.stages[stage])
-        return f"{name} ({self.stages[name]:.0f} s)"
 
     @property
     def parameters(self) -> pd.DataFrame:
@@ -147,12 +130,6 @@ class Facts:
         """Write chosen columns and rows of a table as HTML, or that it was not measured."""
         return show_table(self.table(name, **where), columns, caption=caption, digits=digits)
 
-    def number(self, name: str, column: str, *, digits: int = 2, **where: Any) -> str:
-        """Write the first number of a table that fits `where`, or that it was not measured."""
-        rows = self.table(name, **where)
-        known = len(rows) and column in rows
-        return style.number(rows[column].iloc[0], digits) if known else MISSING
-
     @property
     def standing(self) -> str:
         """Whether the run's model is shown to read severity, in words; empty if not measured."""
@@ -181,22 +158,23 @@ class Facts:
         """
         # Measured here, or the committed table of the last time that all was measured.
         known = store.read_json(self.folder.parent / "bench.json") or store.read_json(BENCHMARKS)
-        rows = [row | {"share": _share(row.get("test", ""))} for row in known or () if kind in row]
+        before = {_measured(row): row for row in store.read_json(BEFORE)}
+        rows = [row | {"share": _share(row.get("test", ""))} for row in known if kind in row]
         written = _goal if kind == "goal" else _calibration
-        fitting = [row for row in rows if where.items() <= row.items()]
-        before = {_measured(row): row for row in store.read_json(BEFORE) or ()}
         lines = pd.DataFrame(
-            [written(row, before.get(_measured(row), {})) | _stamp(row) for row in fitting]
+            written(row, before.get(_measured(row), {})) | {"stamp": _stamp(row)}
+            for row in rows
+            if where.items() <= row.items()
         )
-        if kind == "goal" and len(lines):
+        if lines.empty:
+            return show_table(lines, caption=caption)
+        if kind == "goal":
             # What no machine at hand could measure gives way to its value from another.
             twice = lines.duplicated(["goal", "what"], keep=False)
             lines = lines[~twice | (lines["measured"] != MISSING)].sort_values(["goal", "what"])
-        for column in ("measured on", "stamp") if len(lines) else ():
-            same = [name for name in lines[column].unique() if name]
-            if len(same) == 1:  # said once, it leaves room for the notes
-                caption = f"{caption}; {same[0]}"
-                lines = lines.drop(columns=column)
+        stamps = [stamp for stamp in lines["stamp"].unique() if stamp]
+        if len(stamps) == 1:  # said once, it leaves room for the notes
+            caption, lines = f"{caption}; {stamps[0]}", lines.drop(columns="stamp")
         return show_table(lines, caption=caption, digits=3)
 
     @cached_property
@@ -244,37 +222,6 @@ class Facts:
         path = self.folder / "figures" / name
         return raw(path.read_text(encoding="utf-8")) if path.is_file() else f"*{otherwise}*"
 
-    def others(self) -> list[Facts]:
-        """Return the other runs that lie beside this one."""
-        folders = sorted(path.parent for path in self.folder.parent.glob("*/run.json"))
-        return [Facts(folder) for folder in folders if folder != self.folder]
-
-    def differences(self, other: Facts) -> str:
-        """Write this run and another side by side: parameters, scores, verdicts."""
-        sides = (self, other)
-        flat = [_flat(side.run.get("parameters", {})) for side in sides]
-        rows = [
-            (name, *(side.get(name, "") for side in flat))
-            for name in sorted({*flat[0], *flat[1]})
-            if flat[0].get(name) != flat[1].get(name) and not name.startswith("run.")
-        ]
-        names, suffixes = zip(*((side.name, f" ({side.name})") for side in sides))
-        table, title = pd.DataFrame(rows, columns=["parameter", *names]), "Parameters that differ"
-        parts = [show_table(table, caption=title, empty="no parameter differs")]
-        for name, keys, values in (
-            ("model_scores", ["recipe", "level", "metric"], ["estimate", "ci_low", "ci_high"]),
-            ("results", ["hypothesis", "au", "region", "sign"], ["estimate", "p_max"]),
-            ("claims", ["claim"], ["found", "verdict"]),
-        ):
-            tables = [side.table(name) for side in sides]
-            shared = [c for c in keys + values if all(c in table for table in tables)]
-            on = [key for key in keys if key in shared]
-            if on:
-                one, two = (table[shared] for table in tables)
-                both = one.merge(two, on=on, how="outer", suffixes=suffixes)
-                parts.append(show_table(both, caption=f"{name.replace('_', ' ').capitalize()}"))
-        return "\n".join(parts)
-
 
 def _fitting(table: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
     """Rows whose columns have the value asked for, or one of a list of values."""
@@ -289,21 +236,17 @@ def _flat(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         f"{section}.{name}": _shown(f"{section}_{name}", value)
         for section, body in parameters.items()
         for name, value in body.items()
+        if section != "run"
     }
 
 
 def show_table(
-    table: pd.DataFrame,
-    columns: Sequence[str] = (),
-    *,
-    caption: str,
-    digits: int = 2,
-    empty: str = MISSING,
+    table: pd.DataFrame, columns: Sequence[str] = (), *, caption: str, digits: int = 2
 ) -> str:
     """Write a table, or some columns, as a fenced block of HTML: Markdown leaves it alone."""
     table = table[[name for name in columns or table if name in table]]
     if table.empty:
-        return f"*{caption}: {empty}.*"
+        return f"*{caption}: {MISSING}.*"
     return raw(style.table_html(table, caption=caption, digits=digits))
 
 
@@ -315,10 +258,6 @@ def raw(text: str) -> str:
 def _measured(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """What tells one measurement from another."""
     return tuple(row.get(name) for name in ("goal", "what", "test", "scenario", "n"))
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _goal(row: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
@@ -333,11 +272,13 @@ def _goal(row: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     return line | {"note": row.get("note", "")}
 
 
-def _stamp(row: Mapping[str, Any]) -> dict[str, str]:
-    """Machine, and date and commit of a measurement."""
-    device = row.get("device", "")
-    known = provenance.stamp_text({**row, "device": ""}) if device else ""
-    return {"measured on": device, "stamp": known}
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _stamp(row: Mapping[str, Any]) -> str:
+    """When, at which commit and on what it was measured; empty where it was not."""
+    return provenance.stamp_text(row) if row.get("device") else ""
 
 
 def _share(test: str) -> str:
@@ -424,7 +365,9 @@ def dress(
         text = "This chapter has **not been run** in this run, so its page shows nothing."
         cells = [nbformat.v4.new_markdown_cell(f"# {facts.title}\n\n{text}")]
     # The number that the text says (chapter 7) stands in the title, and so in the sidebar.
-    cells[0].source = re.sub(r"^# ", f"# {facts.number} ", cells[0].source, count=1, flags=re.M)
+    cells[0].source = re.sub(
+        r"^# ", f"# {chapters.number_of(facts.name)} ", cells[0].source, count=1, flags=re.M
+    )
     kept = {key: value for key, value in notebook.metadata.items() if key != "expresso"}
     page = nbformat.v4.new_notebook(metadata=kept)
     page.cells = [cells[0], above, *cells[1:], below]
@@ -468,17 +411,11 @@ def folded(cells: Sequence[NotebookNode]) -> list[NotebookNode]:
     return kept
 
 
-def without_solutions(cells: list[NotebookNode]) -> list[NotebookNode]:
-    """Return the cells without solutions: tagged cells, gated runs of cells, fenced directives."""
+def without_solutions(cells: Sequence[NotebookNode]) -> list[NotebookNode]:
+    """Return the cells without the solutions fenced in them."""
     fenced = re.compile(r"^(`{3,}|:{3,})\{solution\}.*?^\1[ \t]*$", re.M | re.S)
-    kept, inside = [], False
-    for cell in cells:
-        inside = inside or "{solution-start}" in cell.source
-        text = fenced.sub("", cell.source).strip()
-        if text and not inside and "solution" not in cell.metadata.get("tags", []):
-            kept.append(nbformat.from_dict({**cell, "source": text}))
-        inside = inside and "{solution-end}" not in cell.source
-    return kept
+    left = [{**cell, "source": fenced.sub("", cell.source).strip()} for cell in cells]
+    return [nbformat.from_dict(cell) for cell in left if cell["source"]]
 
 
 # The book
@@ -550,7 +487,6 @@ def build(
         written.add(_refresh(source / f"{chapter.name}.ipynb", nbformat.writes(page)))
     for path in [path for path in source.rglob("*") if path.is_file() and path not in written]:
         path.unlink()
-    _write_conf(source, facts)
     _sphinx(source, out)
     printing.write_slides(source, out)
     return out / "index.html"
@@ -578,7 +514,7 @@ def _write_pages(
 ) -> Iterator[Path]:
     for path in sorted(path for path in book.rglob("*") if path.is_file()):
         name = path.relative_to(book)
-        if path.suffix == ".md":
+        if path.suffix in (".md", ".yml"):
             text = templates.get_template(name.as_posix()).render(facts=facts)
             yield _refresh(source / name, text)
         elif "__pycache__" not in path.parts:
@@ -594,36 +530,20 @@ def _refresh(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def _write_conf(source: Path, facts: Facts) -> None:
-    from jupyter_book.config import get_final_config
-
-    options = {"cli_config": {"latex_individualpages": False}}
-    settings, _ = get_final_config(user_yaml=source / "_config.yml", sourcedir=source, **options)
-    # These three ask the network; a clinic has none.
-    unwanted = {"sphinx_thebe", "sphinx_comments", "sphinx.ext.intersphinx"}
-    settings["extensions"] = [name for name in settings["extensions"] if name not in unwanted]
-    settings["html_theme_options"]["extra_footer"] = (
-        f'<p class="ex-fresh">Run <strong>{html.escape(facts.name)}</strong>, built {facts.built}: '
-        f'{html.escape(facts.freshness)}. <a href="status.html">What that means</a></p>'
-    )
-    _refresh(source / "conf.json", json.dumps(settings, indent=1, default=str))
-    _refresh(
-        source / "conf.py",
-        "import json, pathlib, sys\n"
-        "here = pathlib.Path(__file__).parent\nsys.path.insert(0, str(here / 'extensions'))\n"
-        "globals().update(json.loads((here / 'conf.json').read_text(encoding='utf-8')))\n",
-    )
-
-
 def _sphinx(source: Path, out: Path) -> None:
-    doctrees = source.with_name(f"{source.name}-doctrees")
-    options = ["-b", "html", "-q", "-W", "--keep-going", "-d", str(doctrees)]
-    command = [sys.executable, "-m", "sphinx", *options, str(source), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
+    from jupyter_book.sphinx import build_sphinx
+
+    doctrees, said = source.with_name(f"{source.name}-doctrees"), io.StringIO()
+    with redirect_stderr(said):
+        failed = build_sphinx(
+            source, out, path_config=source / "_config.yml", noconfig=True, doctreedir=doctrees,
+            confoverrides={"latex_individualpages": False}, quiet=True, warningiserror=True,
+            keep_going=True,
+        )  # fmt: skip
+    if failed:
         # Kept, they would hide the warning of a page that has not changed.
         shutil.rmtree(doctrees, ignore_errors=True)
-        raise BuildFailed(f"the book was not built; mend these pages:\n{done.stderr.strip()}")
+        raise BuildFailed(f"the book was not built; mend these pages:\n{said.getvalue().strip()}")
 
 
 def offered(path: Path, executed: NotebookNode, *, student: bool = False) -> str:
@@ -653,11 +573,29 @@ def compare(first: Path, second: Path) -> Path:
         if not side.run:
             command = project.command(side.folder, "book")
             raise FileNotFoundError(f"run {side.name!r} has no run.json; make it first: {command}")
-    body = re.sub(r"`{4}(\{raw\} html)?", "", a.differences(b))
     drawn = [{path.name for path in side.folder.glob("figures/*.png")} for side in (a, b)]
     template = templates_of(ROOT / "book").get_template("parts/compare.html")
-    page = template.render(a=a, b=b, body=body, figures=sorted(drawn[0] & drawn[1]))
+    tables = [style.table_html(table, caption=title) for title, table in differences(a, b)]
+    page = template.render(a=a, b=b, tables=tables, figures=sorted(drawn[0] & drawn[1]))
     return store.write_text(a.folder / f"compare-{b.name}.html", page)
+
+
+def differences(*sides: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Return titles and tables of two runs side by side: parameters, scores, verdicts."""
+    flat = pd.DataFrame({side.name: _flat(side.run.get("parameters", {})) for side in sides})
+    names, suffixes = zip(*((side.name, f" ({side.name})") for side in sides))
+    one, two = (flat[name].fillna("") for name in names)
+    yield "Parameters that differ", flat[one != two].rename_axis("parameter").reset_index()
+    for name, keys, values in (
+        ("model_scores", ["recipe", "level", "metric"], ["estimate", "ci_low", "ci_high"]),
+        ("results", ["hypothesis", "au", "region", "sign"], ["estimate", "p_max"]),
+        ("claims", ["claim"], ["found", "verdict"]),
+    ):
+        tables = [side.table(name) for side in sides]
+        if all(map(len, tables)):
+            one, two = (table[keys + values] for table in tables)
+            both = one.merge(two, on=keys, how="outer", suffixes=suffixes)
+            yield name.replace("_", " ").capitalize(), both
 
 
 def export(run_folder: Path, *, student: bool = False) -> Path:
@@ -667,25 +605,18 @@ def export(run_folder: Path, *, student: bool = False) -> Path:
     ------
     FileNotFoundError
         If the book has not been built.
-    ValueError
-        If the zip would have more than ``LARGEST_EXPORT`` bytes.
     """
-    pages = run_folder / ("student" if student else "html")
-    if not (pages / "index.html").is_file():
+    index = run_folder / ("student" if student else "html") / "index.html"
+    if not index.is_file():
         command = f"expresso book{' --student' if student else ''}"
-        raise FileNotFoundError(
-            f"{pages / 'index.html'} is missing; build the book first: {command}"
-        )
+        raise FileNotFoundError(f"{index} is missing; build the book first: {command}")
     name = f"expresso-{run_folder.resolve().name}{'-student' if student else ''}"
     target = run_folder / f"{name}.zip"
-    with store.atomic(target) as temporary:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(path for path in pages.rglob("*") if path.is_file()):
-                if path.name != ".buildinfo":
-                    archive.write(path, Path(name) / path.relative_to(pages))
-        if (size := temporary.stat().st_size) > LARGEST_EXPORT:
-            raise ValueError(
-                f"the zip would have {size / 1e6:.0f} MB, more than "
-                f"{LARGEST_EXPORT / 1e6:.0f}; show fewer or shorter videos."
-            )
+    with (
+        store.atomic(target) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for path in sorted(path for path in index.parent.rglob("*") if path.is_file()):
+            if path.name != ".buildinfo":
+                archive.write(path, Path(name) / path.relative_to(index.parent))
     return target
