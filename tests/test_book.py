@@ -169,8 +169,7 @@ def book(tmp_path_factory):
     (run / "run.json").write_text(
         json.dumps({"name": "demo", "default_recipe": "a", "parameters": {}})
     )
-    notebooks = {path.stem: path for path in (run / "notebooks").glob("*.ipynb")}
-    return publishing.build(run, notebooks).parent
+    return publishing.build(run).parent
 
 
 def books():

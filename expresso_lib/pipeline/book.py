@@ -163,14 +163,11 @@ def _build_pages(
 ) -> Path:
     edition = "student" if student else "html"
     index = run_folder / edition / "index.html"
-    paths = {c.name: run_folder / "notebooks" / f"{c.name}.ipynb" for c in chapters.CHAPTERS}
-    executed = {name: path for name, path in paths.items() if path.is_file()}
     current = {c.name: chapters.fingerprint(c, parameters, root) for c in chapters.CHAPTERS}
-    inputs = [*publishing.inputs(root, run_folder), *executed.values()]
-    facts = {str(path): store.file_hash(path) for path in inputs}
+    facts = {str(path): store.file_hash(path) for path in publishing.inputs(root, run_folder)}
     facts |= {"library": store.rooms_hash("pipeline"), "current": store.text_hash(current)}
     if not index.is_file() or chapters.kept_fingerprint(run_folder, edition) != facts:
-        publishing.build(run_folder, executed, current=current, student=student)
+        publishing.build(run_folder, current=current, student=student)
         chapters.keep_fingerprint(run_folder, edition, facts)
     return index
 

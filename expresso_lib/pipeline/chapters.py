@@ -13,11 +13,6 @@ from expresso_lib.pipeline import project
 ASSETS = Path(__file__).parents[1] / "assets"
 
 
-def number_of(name: str) -> str:
-    """Return the number or letter that a notebook's name begins with, as the text says it."""
-    return name.partition("_")[0].lstrip("0").upper()
-
-
 @dataclass(frozen=True)
 class Chapter:
     """One notebook: its title, the chapters it rests on, if it trains."""
@@ -34,7 +29,7 @@ class Chapter:
         >>> Chapter("03_finetune", "").number, Chapter("a_statistics", "").number
         ('3', 'A')
         """
-        return number_of(self.name)
+        return self.name.partition("_")[0].lstrip("0").upper()
 
 
 _START = ("01_cohort", "02_faces", "03_finetune")
@@ -57,7 +52,6 @@ CHAPTERS = (
     Chapter("e_your_data", "A folder of your own, step by step", ("03_finetune",)),
     Chapter("f_your_network", "Your own network", _START),
 )
-BY_NAME = {chapter.name: chapter for chapter in CHAPTERS}
 
 
 def find(name: str) -> Chapter:
@@ -76,7 +70,7 @@ def find(name: str) -> Chapter:
         start, _, title = chapter.name.partition("_")
         if wanted in (chapter.name, chapter.number, start, title):
             return chapter
-    raise ValueError(f"chapter {name!r} is unknown{_checks.nearest(name, BY_NAME)}.")
+    raise ValueError(f"chapter {name!r} is unknown{_checks.nearest(name, [c.name for c in CHAPTERS])}.")
 
 
 def notebook_path(chapter: Chapter, root: Path) -> Path:

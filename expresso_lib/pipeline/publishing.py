@@ -309,18 +309,15 @@ def read_chapter(
     name: str, path: Path | None, *, run_folder: Path, current: Mapping[str, str] | None = None
 ) -> tuple[ChapterFacts, NotebookNode]:
     """Return what is known of a chapter, and its executed notebook (empty if it has not run)."""
-    command = project.command(run_folder, f"run {name}")
+    command, title = project.command(run_folder, f"run {name}"), chapters.find(name).title
     if path is None or not path.is_file():
-        title = name.partition("_")[2].replace("_", " ").capitalize()
         return ChapterFacts(name, title, "not run", command), nbformat.v4.new_notebook()
     notebook = nbformat.read(path, as_version=4)
-    found = re.search(r"^#\s+(.+)$", notebook.cells[0].source if notebook.cells else "", re.M)
     stamp = dict(notebook.metadata.get("expresso", {}))
     stamp["error"] = without_places(stamp.get("error", ""))
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     failed = stamp["error"] or any(output.output_type == "error" for output in outputs)
-    title, state = found[1] if found else name, "failed" if failed else "done"
-    stages = _stages(notebook)
+    state, stages = "failed" if failed else "done", _stages(notebook)
     return ChapterFacts(name, title, state, command, stamp, current or {}, stages), notebook
 
 
@@ -365,9 +362,8 @@ def dress(
         text = "This chapter has **not been run** in this run, so its page shows nothing."
         cells = [nbformat.v4.new_markdown_cell(f"# {facts.title}\n\n{text}")]
     # The number that the text says (chapter 7) stands in the title, and so in the sidebar.
-    cells[0].source = re.sub(
-        r"^# ", f"# {chapters.number_of(facts.name)} ", cells[0].source, count=1, flags=re.M
-    )
+    number = chapters.find(facts.name).number
+    cells[0].source = re.sub(r"^# ", f"# {number} ", cells[0].source, count=1, flags=re.M)
     kept = {key: value for key, value in notebook.metadata.items() if key != "expresso"}
     page = nbformat.v4.new_notebook(metadata=kept)
     page.cells = [cells[0], above, *cells[1:], below]
@@ -422,11 +418,10 @@ def without_solutions(cells: Sequence[NotebookNode]) -> list[NotebookNode]:
 
 
 def inputs(root: Path, run_folder: Path) -> list[Path]:
-    """Return the files that the pages depend on, besides the executed chapters."""
-    ours = ("book/**/*", "notebooks/[0-9][0-9]_*.ipynb", "benchmarks/*.json",
-            "benchmarks/study/*")  # fmt: skip
+    """Return the files that the pages depend on."""
+    ours = ("book/**/*", "notebooks/*.ipynb", "benchmarks/*.json", "benchmarks/study/*")
     found = [path for pattern in ours for path in root.glob(pattern)]
-    for pattern in ("tables/*.parquet", "figures/*.html", "run.json"):
+    for pattern in ("notebooks/*.ipynb", "tables/*.parquet", "figures/*.html", "run.json"):
         found += run_folder.glob(pattern)
     found.append(run_folder.parent / "bench.json")
     return sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)
@@ -434,7 +429,6 @@ def inputs(root: Path, run_folder: Path) -> list[Path]:
 
 def build(
     run_folder: Path,
-    notebooks: Mapping[str, Path],
     *,
     current: Mapping[str, Mapping[str, str]] | None = None,
     student: bool = False,
@@ -445,9 +439,8 @@ def build(
     Parameters
     ----------
     run_folder : Path
-        ``build/<run>`` with ``tables/`` and ``run.json``.
-    notebooks : mapping of str to Path
-        Executed notebook per chapter name; a missing chapter gets a page that says so.
+        ``build/<run>`` with ``notebooks/``, ``tables/`` and ``run.json``; a chapter that was not
+        executed gets a page that says so.
     current : mapping, optional
         Per chapter the hashes of its sources now; without them freshness is "not proven".
     student : bool
@@ -468,12 +461,12 @@ def build(
     run_folder, current = Path(run_folder).resolve(), current or {}
     edition = "student" if student else "html"
     source, out = run_folder / "pages" / edition, run_folder / edition
-    toc = yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8"))
-    names = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
+    paths = [chapters.notebook_path(chapter, root) for chapter in chapters.CHAPTERS]
+    committed = {path.stem: path for path in paths if path.is_file()}
+    executed = run_folder / "notebooks"
     read = [
-        read_chapter(name, notebooks.get(name), run_folder=run_folder, current=current.get(name))
-        for name in names
-        if re.match(r"(\d\d|[a-z])_", name)
+        read_chapter(name, executed / path.name, run_folder=run_folder, current=current.get(name))
+        for name, path in committed.items()
     ]
     facts = Facts(run_folder, tuple(chapter for chapter, _ in read), student)
     dictionary = run_folder / "tables" / "data_dictionary.csv"
@@ -481,8 +474,7 @@ def build(
     templates = templates_of(root / "book")
     written = set(_write_pages(root / "book", source, facts, templates))
     for chapter, notebook in read:
-        committed = root / "notebooks" / f"{chapter.name}.ipynb"
-        address = offered(committed, notebook, student=student)
+        address = offered(committed[chapter.name], student=student)
         page = dress(notebook, chapter, templates, address=address, student=student)
         written.add(_refresh(source / f"{chapter.name}.ipynb", nbformat.writes(page)))
     for path in [path for path in source.rglob("*") if path.is_file() and path not in written]:
@@ -546,24 +538,20 @@ def _sphinx(source: Path, out: Path) -> None:
         raise BuildFailed(f"the book was not built; mend these pages:\n{said.getvalue().strip()}")
 
 
-def offered(path: Path, executed: NotebookNode, *, student: bool = False) -> str:
-    """Return a chapter as a data address: as it is committed, else as it ran, emptied.
+def offered(path: Path, *, student: bool = False) -> str:
+    """Return a committed notebook as a data address, without what it gave on this machine.
 
     A browser downloads a data address, also from a page on a stick; a file beside the page it
     only shows.
     """
-    notebook = nbformat.read(path, as_version=4) if path.is_file() else executed
-    cells = without_solutions(notebook.cells) if student else notebook.cells
-    given = "injected-parameters"
-    # Copies: the page still needs the outputs.
-    cells = [nbformat.from_dict(c) for c in cells if given not in c.metadata.get("tags", [])]
-    for cell in cells:
+    notebook = nbformat.read(path, as_version=4)
+    if student:
+        notebook.cells = without_solutions(notebook.cells)
+    for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    keys = {"kernelspec", "language_info"} & {*notebook.metadata}
-    kept = {key: notebook.metadata[key] for key in keys}
-    text = nbformat.writes(nbformat.v4.new_notebook(cells=cells, metadata=kept))
-    return f"data:application/x-ipynb+json;base64,{base64.b64encode(text.encode()).decode()}"
+    text = base64.b64encode(nbformat.writes(notebook).encode()).decode()
+    return f"data:application/x-ipynb+json;base64,{text}"
 
 
 def compare(first: Path, second: Path) -> Path:

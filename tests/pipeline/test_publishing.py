@@ -323,9 +323,9 @@ def test_warning_stops_the_build(run, tmp_path):
     (root / "book" / "index.md").write_text("# Book\n\n{doc}`nowhere`\n")
     (root / "book" / "more.md").write_text("# More\n")
     with pytest.raises(publishing.BuildFailed, match="nowhere"):
-        publishing.build(run, {}, root=root)
+        publishing.build(run, root=root)
     (root / "book" / "index.md").write_text("# Book of [[ facts.name ]]\n")
-    index = publishing.build(run, {}, root=root)
+    index = publishing.build(run, root=root)
     assert "Book of demo" in index.read_text()
 
 
