@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import tempfile
-import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -34,7 +33,7 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
     source = chapters.notebook_path(chapter, root)
     # What a notebook declares, and where it runs: that is every chapter's.
     where = [config.flat_name("run", name) for name in config.RunSection.model_fields]
-    names = [name for name in chapters.declared(source) if name not in where] + where
+    names = dict.fromkeys([*chapters.declared(source), *where])
     facts = provenance.stamp(root) | {
         "chapter": chapter.name,
         "run": parameters.run.name,
@@ -43,14 +42,14 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
         "parameters": config.flatten(parameters, names),
         "defaults": config.flatten(config.Parameters(), names),
     }
-    started, spent = time.time(), _cpu()
+    started, spent = datetime.now(UTC), _cpu()
     with store.atomic(out) as temporary:
         error = _papermill(source, temporary, facts["parameters"], root)
         if not error and not chapters.outputs_path(chapter.name, run_folder).is_file():
             error = "the notebook ended before its last cell (run.close())"
         facts |= {
-            "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.time() - started, 1),
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
             "cpu_seconds": round(_cpu() - spent, 1),
             "error": error,
         }
