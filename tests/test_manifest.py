@@ -303,7 +303,8 @@ def test_fetch_of_licensed_data_says_how_to_obtain_it(tmp_path):
 def test_fetch_takes_parts(use, server, tmp_path):
     """Two actors are enough to try; an unknown part is refused."""
     head = HEAD.replace("kind: weights", "kind: data")
-    use({"path": "{part}/a.bin", "url": f"{server}/a.bin", "each": {"part": "01..04"}}, head=head)
+    file = {"path": "{part}/a.bin", "url": f"{server}/a.bin", "part": "{part}"}
+    use(file | {"each": {"part": "01..04"}}, head=head)
     manifest.fetch("thing", folder=tmp_path, parts=["02", "03"])
     assert sorted(p.parent.name for p in tmp_path.rglob("a.bin")) == ["02", "03"]
     with pytest.raises(manifest.ManifestError, match="no part '9'"):
