@@ -201,10 +201,8 @@ class RunSection(Section):
     scheduler: str = param("", "Dask scheduler address; empty starts one here")
 
 
-class Parameters(BaseModel):
+class Parameters(Section):
     """All parameters of a run."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     cohort: CohortSection = CohortSection()
     faces: FacesSection = FacesSection()
@@ -306,8 +304,6 @@ def load_profile(name: str, folder: Path, overrides: Iterable[str] = ()) -> Para
     if not path.is_file():
         known = sorted(one.stem for one in folder.glob("*.yaml"))
         raise ParameterError(f"profile {name!r} is unknown{_checks.nearest(name, known)}.")
-    if path.stat().st_size > 2**20:  # YAML of 50 MB takes minutes to read
-        raise ParameterError(f"profile {name!r} is larger than 1 MB: these are no parameters.")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -376,9 +372,7 @@ def _plain(section: str, name: str, value: Any) -> Any:
             return float(value)
     if get_origin(annotation) is tuple and isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
-    if get_origin(annotation) is tuple and isinstance(value, list):
-        return tuple(value)
-    return value
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _faults(error: ValidationError) -> str:
@@ -394,24 +388,6 @@ def _faults(error: ValidationError) -> str:
 # In notebooks
 
 
-def flat_name(section: str, name: str) -> str:
-    """Return a parameter's name in a notebook, e.g. ``clips_frames``."""
-    return f"{section}_{name}"
-
-
-def split_name(flat: str) -> tuple[str, str]:
-    """Return section and name of a notebook's parameter.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such parameter.
-    """
-    section, _, name = flat.partition("_")
-    _field(section, name)
-    return section, name
-
-
 def flatten(parameters: Parameters, names: Iterable[str]) -> dict[str, Any]:
     """Return parameters under their notebook names, as papermill takes them.
 
@@ -420,7 +396,8 @@ def flatten(parameters: Parameters, names: Iterable[str]) -> dict[str, Any]:
     """
     flat = {}
     for full in names:
-        section, name = split_name(full)
+        section, _, name = full.partition("_")
+        _field(section, name)  # refuses a name that nobody knows
         value = getattr(getattr(parameters, section), name)
         flat[full] = list(value) if isinstance(value, tuple) else value
     return flat
@@ -438,11 +415,11 @@ def collect(namespace: Mapping[str, Any]) -> Declared:
     """
     plain = (bool, int, float, str, list, tuple, type(None))
     values: dict[str, dict[str, Any]] = {}
-    for full, value in namespace.items():
+    names = [full for full, value in namespace.items() if isinstance(value, plain)]
+    names = [full for full in names if full.partition("_")[0] in SECTIONS and "_" in full]
+    for full in names:
         section, _, name = full.partition("_")
-        if section in SECTIONS and name and isinstance(value, plain):
-            values.setdefault(section, {})[name] = value
-    names = [flat_name(section, name) for section, body in values.items() for name in body]
+        values.setdefault(section, {})[name] = namespace[full]
     return Declared(validate(values), names)
 
 
@@ -473,7 +450,7 @@ class _Reader:
         if name.startswith("_"):
             raise AttributeError(name)
         section, values, declared = self._known
-        full = flat_name(section, name)
+        full = f"{section}_{name}"
         value = getattr(values, name)
         if full not in declared.names:
             raise ParameterError(
@@ -503,8 +480,8 @@ def parameters_cell(names: Iterable[str]) -> str:
     """
     lines = []
     for full, value in flatten(Parameters(), names).items():
-        text = f'"{value}"' if isinstance(value, str) else repr(value).replace("'", '"')
-        lines.append(f"{full} = {text}  # {describe(*split_name(full))}")
+        text = repr(value).replace("'", '"')
+        lines.append(f"{full} = {text}  # {describe(*full.split('_', 1))}")
     return "\n".join(lines)
 
 

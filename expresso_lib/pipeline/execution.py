@@ -32,7 +32,7 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
     out = run_folder / "notebooks" / f"{chapter.name}.ipynb"
     source = chapters.notebook_path(chapter, root)
     # What a notebook declares, and where it runs: that is every chapter's.
-    where = [config.flat_name("run", name) for name in config.RunSection.model_fields]
+    where = [f"run_{name}" for name in config.RunSection.model_fields]
     names = dict.fromkeys([*chapters.declared(source), *where])
     facts = provenance.stamp(root) | {
         "chapter": chapter.name,
