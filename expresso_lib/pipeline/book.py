@@ -50,11 +50,9 @@ def make(
     failed : dict of str
         Chapters that failed, with the reason; they are in the book, as failed.
     """
-    run_folder = project.run_folder(root, parameters.run.name)
     forced = [chapter.name for chapter in chapters.CHAPTERS] if force else []
     failed = run_chapters(chapters.CHAPTERS, parameters, root, force=forced, options=options)
-    with alone(run_folder):
-        return _build_pages(run_folder, root, student, parameters), failed
+    return _build_pages(parameters, root, student=student), failed
 
 
 def run_chapters(
@@ -158,17 +156,17 @@ def stale(chapter: chapters.Chapter, parameters: config.Parameters, root: Path) 
     return f"changed: {', '.join(changed)}" if changed else ""
 
 
-def _build_pages(
-    run_folder: Path, root: Path, student: bool, parameters: config.Parameters
-) -> Path:
+def _build_pages(parameters: config.Parameters, root: Path, *, student: bool) -> Path:
+    run_folder = project.run_folder(root, parameters.run.name)
     edition = "student" if student else "html"
     index = run_folder / edition / "index.html"
-    current = {c.name: chapters.fingerprint(c, parameters, root) for c in chapters.CHAPTERS}
-    facts = {str(path): store.file_hash(path) for path in publishing.inputs(root, run_folder)}
-    facts |= {"library": store.rooms_hash("pipeline"), "current": store.text_hash(current)}
-    if not index.is_file() or chapters.kept_fingerprint(run_folder, edition) != facts:
-        publishing.build(run_folder, current=current, student=student)
-        chapters.keep_fingerprint(run_folder, edition, facts)
+    with alone(run_folder):
+        current = {c.name: chapters.fingerprint(c, parameters, root) for c in chapters.CHAPTERS}
+        facts = {str(path): store.file_hash(path) for path in publishing.inputs(root, run_folder)}
+        facts |= {"library": store.rooms_hash("pipeline"), "current": store.text_hash(current)}
+        if not index.is_file() or chapters.kept_fingerprint(run_folder, edition) != facts:
+            publishing.build(run_folder, current=current, student=student)
+            chapters.keep_fingerprint(run_folder, edition, facts)
     return index
 
 
@@ -186,8 +184,7 @@ def export(parameters: config.Parameters, root: Path, *, pdf: bool = False) -> l
     """
     run_folder = project.run_folder(root, parameters.run.name)
     packed = [publishing.export(run_folder)]
-    with alone(run_folder):
-        _build_pages(run_folder, root, True, parameters)
+    _build_pages(parameters, root, student=True)
     packed.append(publishing.export(run_folder, student=True))
     if pdf:
         target = run_folder / f"expresso-{run_folder.name}.pdf"
