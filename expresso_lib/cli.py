@@ -77,7 +77,6 @@ def book(
     run: RunOption = "",
     engine: EngineOption = "",
     scheduler: SchedulerOption = "",
-    student: Annotated[bool, typer.Option("--student", help="leave solutions out")] = False,
     force: Annotated[bool, typer.Option("--force", help="execute every chapter again")] = False,
 ) -> None:
     """Execute every chapter that is not up to date and build the book.
@@ -87,7 +86,7 @@ def book(
     parameters, root, options = _parameters(params, set_, run, engine, scheduler)
     from expresso_lib.pipeline import book as books
 
-    index, failed = books.make(parameters, root, student=student, force=force, options=options)
+    index, failed = books.make(parameters, root, force=force, options=options)
     out.print(f"The book: {index}")
     _exit_if_failed(failed)
 
@@ -344,19 +343,18 @@ def data_verify(
 def data_fetch(
     names: Annotated[list[str], typer.Argument(help="e.g. s3fd fan r2plus1d_18")],
     folder: Annotated[str, typer.Option(help="keep files here; default: the cache")] = "",
-    mirror: Annotated[str, typer.Option(help="address or folder to take them from")] = "",
     parts: Annotated[str, typer.Option(help="only these, e.g. 01,02 for two actors")] = "",
 ) -> None:
     """Download data sets or weights; resumes, checks hashes.
+
+    `$EXPRESSO_MIRROR` may name an address or a folder to take the files from.
 
     Example: `expresso data fetch ravdess --parts 01,02`
     """
     from expresso_lib import manifest
 
     for name in names:
-        path = manifest.fetch(
-            name, folder=folder or None, mirror=mirror or None, parts=_words(parts) or None
-        )
+        path = manifest.fetch(name, folder=folder or None, parts=_words(parts) or None)
         out.print(f"{name}: {path}")
 
 

@@ -264,13 +264,12 @@ def _filled(folder: Path) -> bool:
 
 
 def fetch(
-    name: str,
-    *,
-    folder: str | Path | None = None,
-    mirror: str | None = None,
-    parts: Iterable[str] | None = None,
+    name: str, *, folder: str | Path | None = None, parts: Iterable[str] | None = None
 ) -> Path:
     """Bring an entry into place; what is there and whole is not brought again.
+
+    ``$EXPRESSO_MIRROR`` names an address or a folder to take the files from instead, by their
+    names.
 
     Parameters
     ----------
@@ -278,9 +277,6 @@ def fetch(
         Entry of the manifest.
     folder : path, optional
         Where to; default as `locate` says.
-    mirror : str, optional
-        Address or folder to take the files from instead, by their names; default
-        ``$EXPRESSO_MIRROR``.
     parts : iterable of str, optional
         Only these parts, e.g. ``["01", "02"]`` for two RAVDESS actors.
 
@@ -297,7 +293,7 @@ def fetch(
         If a file arrives with another hash, or an archive is unsafe.
     """
     known, root = entry(name), locate(name, folder=folder)
-    mirror = mirror or os.environ.get(ENV_MIRROR)
+    mirror = os.environ.get(ENV_MIRROR)
     if mirror and "://" not in mirror and not Path(mirror).is_dir():
         raise FetchError(f"mirror {mirror!r} is neither a folder here nor an address (https://…).")
     if not known.files and not _filled(root):
@@ -408,7 +404,7 @@ def _bring(known: Entry, file: File, target: Path, mirror: str | None) -> None:
         raise FetchError(
             f"{file.path} of {known.title} could not be fetched ({error}). Get it from "
             f"{file.url or known.source} ({known.obtain}), hash {file.hash or 'not known'}, and "
-            f"put it at {target}, or name a mirror: --mirror ADDRESS_OR_FOLDER, or ${ENV_MIRROR}."
+            f"put it at {target}, or name a mirror, an address or a folder, in ${ENV_MIRROR}."
         ) from error
     if expected and not _hash_fits(target, expected):
         target.unlink()

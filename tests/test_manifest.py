@@ -266,19 +266,26 @@ def test_fetch_passes_over_combinations_that_were_never_published(use, server, t
 
 
 def test_fetch_offline_says_what_to_get_and_where_to_put_it(use, tmp_path):
-    """Without a network: file, source, hash, place, and the mirror option."""
+    """Without a network: file, source, hash, place, and the variable that names a mirror."""
     use({"path": "a.bin", "url": "http://127.0.0.1:9/a.bin", "hash": sha(CONTENT, 10)})
     with pytest.raises(manifest.FetchError) as caught:
         manifest.fetch("thing", folder=tmp_path)
-    for words in ("a.bin", "http://127.0.0.1:9/a.bin", sha(CONTENT, 10), str(tmp_path), "--mirror"):
+    for words in (
+        "a.bin",
+        "http://127.0.0.1:9/a.bin",
+        sha(CONTENT, 10),
+        str(tmp_path),
+        manifest.ENV_MIRROR,
+    ):
         assert words in str(caught.value)
 
 
-def test_fetch_takes_no_missing_folder_for_a_host(use, tmp_path):
+def test_fetch_takes_no_missing_folder_for_a_host(use, tmp_path, monkeypatch):
     """A mirror is a folder that is there or an address; nothing is asked of a network."""
     use({"path": "a.bin", "url": "http://127.0.0.1:9/a.bin"})
+    monkeypatch.setenv(manifest.ENV_MIRROR, "my/mirror")
     with pytest.raises(manifest.FetchError, match="neither a folder here nor an address"):
-        manifest.fetch("thing", folder=tmp_path, mirror="my/mirror")
+        manifest.fetch("thing", folder=tmp_path)
 
 
 def test_fetch_takes_a_mirror_folder_or_address(use, server, tmp_path, monkeypatch):
@@ -286,8 +293,8 @@ def test_fetch_takes_a_mirror_folder_or_address(use, server, tmp_path, monkeypat
     use({"path": "sub/a.bin", "url": "http://127.0.0.1:9/a.bin", "hash": sha(CONTENT, 8)})
     (tmp_path / "mirror").mkdir()
     (tmp_path / "mirror" / "a.bin").write_bytes(CONTENT)
-    folder = str(tmp_path / "mirror")
-    path = manifest.fetch("thing", folder=tmp_path / "1", mirror=folder)
+    monkeypatch.setenv(manifest.ENV_MIRROR, str(tmp_path / "mirror"))
+    path = manifest.fetch("thing", folder=tmp_path / "1")
     assert path.read_bytes() == CONTENT
     monkeypatch.setenv(manifest.ENV_MIRROR, server)
     path = manifest.fetch("thing", folder=tmp_path / "2")
@@ -311,7 +318,7 @@ def test_fetch_takes_parts(use, server, tmp_path):
         manifest.fetch("thing", folder=tmp_path, parts=["9"])
 
 
-def test_fetch_unpacks_once_and_notices_damage(use, tmp_path):
+def test_fetch_unpacks_once_and_notices_damage(use, tmp_path, monkeypatch):
     """The archive's space is freed; verify still knows what came out of it."""
     source = tmp_path / "mirror" / "set.zip"
     source.parent.mkdir()
@@ -320,8 +327,9 @@ def test_fetch_unpacks_once_and_notices_damage(use, tmp_path):
     use({"path": "set.zip", "unpack": True, "hash": sha(source.read_bytes())},
         head=HEAD.replace("kind: weights", "kind: data"))  # fmt: skip
     root = tmp_path / "to"
+    monkeypatch.setenv(manifest.ENV_MIRROR, str(source.parent))
     for _ in range(2):
-        manifest.fetch("thing", folder=root, mirror=str(source.parent))
+        manifest.fetch("thing", folder=root)
     assert (root / "Actor_01/x.mp4").read_bytes() == b"video" * 50
     assert not (root / "set.zip").exists()
     assert manifest.verify("thing", folder=root)["status"].tolist() == ["unpacked"]

@@ -21,12 +21,7 @@ class Busy(RuntimeError):
 
 
 def make(
-    parameters: config.Parameters,
-    root: Path,
-    *,
-    student: bool = False,
-    force: bool = False,
-    options: str = "",
+    parameters: config.Parameters, root: Path, *, force: bool = False, options: str = ""
 ) -> tuple[Path, dict[str, str]]:
     """Execute what is not up to date and build the book.
 
@@ -36,8 +31,6 @@ def make(
         Of the run.
     root : Path
         The project.
-    student : bool
-        Leave the exercises' solutions out.
     force : bool
         Execute chapters even if they are up to date (finished pieces of work are still reused).
     options : str
@@ -52,7 +45,7 @@ def make(
     """
     forced = [chapter.name for chapter in chapters.CHAPTERS] if force else []
     failed = run_chapters(chapters.CHAPTERS, parameters, root, force=forced, options=options)
-    return _build_pages(parameters, root, student=student), failed
+    return _build_pages(parameters, root), failed
 
 
 def run_chapters(
@@ -156,7 +149,7 @@ def stale(chapter: chapters.Chapter, parameters: config.Parameters, root: Path) 
     return f"changed: {', '.join(changed)}" if changed else ""
 
 
-def _build_pages(parameters: config.Parameters, root: Path, *, student: bool) -> Path:
+def _build_pages(parameters: config.Parameters, root: Path, *, student: bool = False) -> Path:
     run_folder = project.run_folder(root, parameters.run.name)
     edition = "student" if student else "html"
     index = run_folder / edition / "index.html"

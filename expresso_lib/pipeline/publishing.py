@@ -59,7 +59,6 @@ class ChapterFacts:
     command: str
     stamp: Mapping[str, Any] = field(default_factory=dict)
     current: Mapping[str, str] = field(default_factory=dict)
-    stages: Mapping[str, float] = field(default_factory=dict)  # section -> seconds of its cells
 
     @property
     def stale(self) -> list[str]:
@@ -87,12 +86,12 @@ class ChapterFacts:
     @property
     def parameters(self) -> pd.DataFrame:
         """Each parameter with its type, its default, this run's value and whether they differ."""
-        defaults = self.stamp.get("defaults", {})
-        rows = []
-        for name, value in sorted(self.stamp.get("parameters", {}).items()):
-            default = defaults.get(name)
-            changed = "changed" if default != value else ""
-            rows.append((name, type(value).__name__, repr(default), _shown(name, value), changed))
+        given, usual = self.stamp.get("parameters", {}), self.stamp.get("defaults", {})
+        rows = [
+            (name, type(value).__name__, repr(usual.get(name)), _shown(name, value),
+             "" if usual.get(name) == value else "changed")
+            for name, value in sorted(given.items())
+        ]  # fmt: skip
         return pd.DataFrame(rows, columns=["parameter", "type", "default", "this run", "differs"])
 
 
@@ -144,11 +143,10 @@ class Facts:
         scores, differences = (self.table(f"model_{name}") for name in ("scores", "differences"))
         faith = self.table("faithfulness")
         about = store.read_json(self.folder / "data" / "cohort" / "cohort.json")
-        control = float("nan")
+        control, demo = float("nan"), about.get("demo", True)
         if len(faith):
             best = faithfulness.strongest_control(faith, "interventional_fidelity")
             control = float(best["estimate"])
-        demo = about.get("demo", True)
         return prose.front(scores, differences, faith, recipe, control=control, demo=demo)
 
     def bench(self, kind: str, caption: str, **where: Any) -> str:
@@ -317,21 +315,8 @@ def read_chapter(
     stamp["error"] = without_places(stamp.get("error", ""))
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     failed = stamp["error"] or any(output.output_type == "error" for output in outputs)
-    state, stages = "failed" if failed else "done", _stages(notebook)
-    return ChapterFacts(name, title, state, command, stamp, current or {}, stages), notebook
-
-
-def _stages(notebook: NotebookNode) -> dict[str, float]:
-    """Seconds that the cells of each section took, as papermill noted them."""
-    found: dict[str, float] = {}
-    section = "Opening"
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            section = [section, *re.findall(r"^## +(.+)$", cell.source, re.M)][-1]
-        else:
-            seconds = cell.metadata.get("papermill", {}).get("duration") or 0.0
-            found[section] = found.get(section, 0.0) + seconds
-    return found
+    state = "failed" if failed else "done"
+    return ChapterFacts(name, title, state, command, stamp, current or {}), notebook
 
 
 def dress(
@@ -399,10 +384,10 @@ def folded(cells: Sequence[NotebookNode]) -> list[NotebookNode]:
                 continue
             what = "parameters" if "parameters" in tags else "code"
             cell.metadata["tags"] = sorted(tags | {"hide-input"})
-            cell.metadata["mystnb"] = {
-                "code_prompt_show": f"Show the {what}",
-                "code_prompt_hide": f"Hide the {what}",
+            prompts = {
+                f"code_prompt_{verb.lower()}": f"{verb} the {what}" for verb in ("Show", "Hide")
             }
+            cell.metadata["mystnb"] = prompts
         kept.append(cell)
     return kept
 
@@ -596,7 +581,7 @@ def export(run_folder: Path, *, student: bool = False) -> Path:
     """
     index = run_folder / ("student" if student else "html") / "index.html"
     if not index.is_file():
-        command = f"expresso book{' --student' if student else ''}"
+        command = project.command(run_folder, "book")
         raise FileNotFoundError(f"{index} is missing; build the book first: {command}")
     name = f"expresso-{run_folder.resolve().name}{'-student' if student else ''}"
     target = run_folder / f"{name}.zip"

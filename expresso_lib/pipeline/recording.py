@@ -38,10 +38,8 @@ def explained_by_any(
     """By DeepLift, or by integrated gradients on a network on which DeepLift does not add up."""
 
     def by(method: str) -> explanation.Explanation:
-        channels = [(method, baseline) for baseline in BASELINES]
-        return explanation.explain(
-            archive, model, rows, channels=channels, internal_batch_size=BATCH
-        )
+        named = [(method, baseline) for baseline in BASELINES]
+        return explanation.explain(archive, model, rows, channels=named, internal_batch_size=BATCH)
 
     try:
         return by("DeepLift")
