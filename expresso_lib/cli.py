@@ -318,7 +318,7 @@ def data_list() -> None:
     """
     from expresso_lib import manifest
 
-    _print_table(manifest.status().drop(columns=["folder", "source"]), "Data sets and weights")
+    _print_table(manifest.status(), "Data sets and weights")
 
 
 @data_app.command("verify")

@@ -241,21 +241,20 @@ def verify(
 
 
 def status() -> pd.DataFrame:
-    """List every entry at a glance: tier, size, how much is in place, licence, where it is from."""
+    """List every entry at a glance: tier, size, how much is in place, licence."""
     rows = []
-    for known in load().values():
-        root = locate(known.name)
+    for name, known in load().items():
+        root, sizes = locate(name), [file.size or 0 for file in known.files]
         paths = [root / file.path for file in known.files]
         found = sum(path.is_file() or _receipt(path).is_file() for path in paths)
-        there = "in place" if _filled(root) else "not here"
-        state = f"{found} of {len(paths)} files" if paths else there
-        faces = "" if known.kind == "weights" else "yes" if known.faces_may_be_shown else "no"
-        sizes = [file.size or 0 for file in known.files]
-        size = f"{tqdm.format_sizeof(sum(sizes))}B" if all(sizes) else "not known"
-        size = size if sizes else ""
-        rows.append((known.name, known.tier, known.kind, size, state, faces, known.licence,
-                     str(root), known.source))  # fmt: skip
-    columns = "name tier kind size state faces_may_be_shown licence folder source"
+        state = "in place" if _filled(root) else "not here"
+        shown = "" if known.kind == "weights" else "yes" if known.faces_may_be_shown else "no"
+        size = ""
+        if paths:
+            state = f"{found} of {len(paths)} files"
+            size = f"{tqdm.format_sizeof(sum(sizes))}B" if all(sizes) else "not known"
+        rows.append((name, known.tier, known.kind, size, state, shown, known.licence))
+    columns = "name tier kind size state faces_may_be_shown licence"
     return pd.DataFrame(rows, columns=columns.split())
 
 

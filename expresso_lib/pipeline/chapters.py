@@ -151,10 +151,9 @@ def data_hash(section: config.CohortSection) -> str:
     """
     known = manifest.load()
     source = {"rendered": "demo_cohort"}.get(section.source, section.source)
-    own = [name for name in (source, f"{source}_openface") if name in known]
-    folders = [Path(section.folder).expanduser()] if section.folder else []
-    folders += [Path(section.tables).expanduser()] if section.tables else []
-    folders += [manifest.locate(name) for name in own] if not section.folder else []
+    own = [] if section.folder else [source, f"{source}_openface"]
+    folders = [Path(named).expanduser() for named in (section.folder, section.tables) if named]
+    folders += [manifest.locate(name) for name in own if name in known]
     files = [path for folder in folders for path in sorted(folder.rglob("*"))]
     weights = [entry for entry in known.values() if entry.kind == "weights"]
     files += [manifest.locate(one.name) / file.path for one in weights for file in one.files]

@@ -123,8 +123,6 @@ def _placed(article: Tag, name: str) -> Tag:
             link["href"] = f"#{Path(page).stem}--{place}" if place else f"#{Path(page).stem}"
         elif page.startswith("data:"):
             link.decompose()
-    for details in article.select("details"):
-        details["open"] = ""
     article["id"] = stem
     return article
 

@@ -17,7 +17,6 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from nbformat import NotebookNode
 from pyarrow import parquet
 
 from expresso_lib import config, faithfulness, store
-from expresso_lib.figures import style
+from expresso_lib.figures import report, style
 from expresso_lib.pipeline import chapters, printing, project, provenance
 from expresso_lib.statistics import claims, prose
 
@@ -175,11 +174,6 @@ class Facts:
             caption, lines = f"{caption}; {stamps[0]}", lines.drop(columns="stamp")
         return show_table(lines, caption=caption, digits=3)
 
-    @cached_property
-    def studied(self) -> dict[str, pd.DataFrame]:
-        """The committed tables of the study."""
-        return provenance.read(STUDY)
-
     def study(
         self, name: str, *columns: str, caption: str, digits: int = 2, wide: str = "", **where: Any
     ) -> str:
@@ -187,7 +181,7 @@ class Facts:
 
         With `wide` the estimates of each of that column's values stand in a column of their own.
         """
-        table = _fitting(self.studied.get(name, pd.DataFrame()), where)
+        table = _fitting(provenance.read_table(STUDY / f"{name}.csv"), where)
         if wide and len(table):
             table = table.pivot_table("estimate", list(columns), wide, sort=False).reset_index()
             table.columns = columns = tuple(map(str, table.columns))
@@ -200,8 +194,7 @@ class Facts:
     @cached_property
     def dictionary(self) -> pd.DataFrame:
         """What the columns of this run's tables mean: table, column, unit, meaning."""
-        file = resources.files("expresso_lib") / "assets" / "data_dictionary.yaml"
-        known = yaml.safe_load(file.read_text(encoding="utf-8"))
+        known = yaml.safe_load(report.asset("data_dictionary.yaml"))
         rows = []
         for path in sorted(self.folder.glob("tables/*.parquet")):
             texts = known["keys"] | known.get(path.stem, {})
