@@ -415,12 +415,11 @@ def collect(namespace: Mapping[str, Any]) -> Declared:
     """
     plain = (bool, int, float, str, list, tuple, type(None))
     values: dict[str, dict[str, Any]] = {}
-    names = [full for full, value in namespace.items() if isinstance(value, plain)]
-    names = [full for full in names if full.partition("_")[0] in SECTIONS and "_" in full]
-    for full in names:
+    for full, value in namespace.items():
         section, _, name = full.partition("_")
-        values.setdefault(section, {})[name] = namespace[full]
-    return Declared(validate(values), names)
+        if section in SECTIONS and name and isinstance(value, plain):
+            values.setdefault(section, {})[name] = value
+    return Declared(validate(values))
 
 
 class Declared:
@@ -429,12 +428,12 @@ class Declared:
     The section ``run`` is free to all. `read` names what was read so far, `unread` what was not.
     """
 
-    def __init__(self, parameters: Parameters, names: Iterable[str]) -> None:
-        self.names = frozenset(names)
-        self.read: set[str] = set()
-        self.run = parameters.run
-        for section in SECTIONS.keys() - {"run"}:
-            setattr(self, section, _Reader(section, getattr(parameters, section), self))
+    def __init__(self, parameters: Parameters) -> None:
+        self.run, self.read = parameters.run, set[str]()
+        self.names = {f"{s}_{name}" for s, values in parameters for name in values.model_fields_set}
+        for section, values in parameters:
+            if section != "run":
+                setattr(self, section, _Reader(section, values, self.read))
 
     @property
     def unread(self) -> list[str]:
@@ -443,21 +442,20 @@ class Declared:
 
 
 class _Reader:
-    def __init__(self, section: str, values: Section, declared: Declared) -> None:
-        self._known = (section, values, declared)
+    def __init__(self, section: str, values: Section, read: set[str]) -> None:
+        self._known = (section, values, read)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        section, values, declared = self._known
-        full = f"{section}_{name}"
-        value = getattr(values, name)
-        if full not in declared.names:
+        section, values, read = self._known
+        value, full = getattr(values, name), f"{section}_{name}"
+        if name not in values.model_fields_set:
             raise ParameterError(
                 f"this chapter reads {section}.{name} without declaring it; add {full} = None to "
                 "its parameters cell and call: expresso params sync"
             )
-        declared.read.add(full)
+        read.add(full)
         return value
 
 
