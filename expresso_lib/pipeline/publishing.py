@@ -297,11 +297,12 @@ def _shown(name: str, value: Any) -> str:
 
 
 def read_chapter(
-    name: str, path: Path | None, *, run_folder: Path, current: Mapping[str, str] | None = None
+    name: str, run_folder: Path, current: Mapping[str, str] | None = None
 ) -> tuple[ChapterFacts, NotebookNode]:
     """Return what is known of a chapter, and its executed notebook (empty if it has not run)."""
+    path = run_folder / "notebooks" / f"{name}.ipynb"
     command, title = project.command(run_folder, f"run {name}"), chapters.find(name).title
-    if path is None or not path.is_file():
+    if not path.is_file():
         return ChapterFacts(name, title, "not run", command), nbformat.v4.new_notebook()
     notebook = nbformat.read(path, as_version=4)
     stamp = dict(notebook.metadata.get("expresso", {}))
@@ -441,11 +442,7 @@ def build(
     source, out = run_folder / "pages" / edition, run_folder / edition
     paths = [chapters.notebook_path(chapter, root) for chapter in chapters.CHAPTERS]
     committed = {path.stem: path for path in paths if path.is_file()}
-    executed = run_folder / "notebooks"
-    read = [
-        read_chapter(name, executed / path.name, run_folder=run_folder, current=current.get(name))
-        for name, path in committed.items()
-    ]
+    read = [read_chapter(name, run_folder, current.get(name)) for name in committed]
     facts = Facts(run_folder, tuple(chapter for chapter, _ in read), student)
     dictionary = run_folder / "tables" / "data_dictionary.csv"
     store.write_text(dictionary, facts.dictionary.to_csv(index=False))

@@ -24,7 +24,7 @@ def run(tmp_path):
     return folder
 
 
-def executed(path, *, error="", fingerprint=None, outputs=(), parameters=None):
+def executed(run_folder, *, error="", fingerprint=None, outputs=(), parameters=None):
     stamp = {
         "error": error, "seconds": 3.0, "fingerprint": fingerprint or {"notebook": "a"},
         "parameters": parameters or {"clips_frames": 16}, "defaults": {"clips_frames": 32},
@@ -36,21 +36,21 @@ def executed(path, *, error="", fingerprint=None, outputs=(), parameters=None):
             "```{exercise}\n:label: a\nTry.\n```\n\n```{solution} a\nSecret.\n```\n\nAfter."
         ),
     ]
+    path = run_folder / "notebooks" / "02_faces.ipynb"
+    path.parent.mkdir(parents=True)
     nbformat.write(NEW.new_notebook(cells=cells, metadata={"expresso": stamp}), path)
-    return path
+    return run_folder
 
 
 def test_chapter_is_fresh_only_if_every_hash_agrees(tmp_path):
     """One changed hash makes a chapter stale, and the page says which."""
-    path = executed(tmp_path / "c.ipynb", fingerprint={"notebook": "a", "library": "b"})
+    path = executed(tmp_path / "demo", fingerprint={"notebook": "a", "library": "b"})
     for current, words in (
         ({"notebook": "a", "library": "b"}, "fresh"),
         ({"notebook": "a", "library": "z"}, "stale (library changed)"),
         ({}, "not proven"),
     ):
-        facts, _ = publishing.read_chapter(
-            "02_faces", path, run_folder=tmp_path / "demo", current=current
-        )
+        facts, _ = publishing.read_chapter("02_faces", path, current)
         assert facts.freshness == words
 
 
@@ -70,8 +70,11 @@ def test_status_page_has_room_for_its_columns(run):
 def test_title_of_a_page_carries_the_chapters_number(tmp_path):
     """The text says "chapter 2", so the sidebar does; a chapter that has not run, too."""
     templates = publishing.templates_of(publishing.ROOT / "book")
-    for path, title in ((executed(tmp_path / "c.ipynb"), "# 2 Faces\n"), (None, "# 2 Faces\n")):
-        facts, notebook = publishing.read_chapter("02_faces", path, run_folder=tmp_path / "demo")
+    for path, title in (
+        (executed(tmp_path / "demo"), "# 2 Faces\n"),
+        (tmp_path / "none", "# 2 Faces\n"),
+    ):
+        facts, notebook = publishing.read_chapter("02_faces", path)
         page = publishing.dress(notebook, facts, templates)
         assert page.cells[0].source.startswith(title)
         assert page.cells[0].source.count("# ") == 1
@@ -79,8 +82,8 @@ def test_title_of_a_page_carries_the_chapters_number(tmp_path):
 
 def test_failed_chapter_is_published_as_failed(tmp_path):
     """An error is shown, never hidden, and missing numbers do not stop the book."""
-    path = executed(tmp_path / "c.ipynb", error="ValueError: no face")
-    facts, notebook = publishing.read_chapter("02_faces", path, run_folder=tmp_path / "demo")
+    path = executed(tmp_path / "demo", error="ValueError: no face")
+    facts, notebook = publishing.read_chapter("02_faces", path)
     templates = publishing.templates_of(publishing.ROOT / "book")
     page = nbformat.writes(publishing.dress(notebook, facts, templates))
     assert facts.state == "failed"
@@ -92,17 +95,13 @@ def test_failed_chapter_is_published_as_failed(tmp_path):
 def test_error_output_alone_makes_a_chapter_failed(tmp_path):
     """A stamp that says nothing does not turn an error into success."""
     output = NEW.new_output("error", ename="E", evalue="x", traceback=["x"])
-    path = executed(tmp_path / "c.ipynb", outputs=[output])
-    assert (
-        publishing.read_chapter("02_faces", path, run_folder=tmp_path / "demo")[0].state == "failed"
-    )
+    path = executed(tmp_path / "demo", outputs=[output])
+    assert publishing.read_chapter("02_faces", path)[0].state == "failed"
 
 
 def test_run_card_shows_default_beside_injected(tmp_path):
     """Typed parameters, default and value, and what differs."""
-    facts, _ = publishing.read_chapter(
-        "02_faces", executed(tmp_path / "c.ipynb"), run_folder=tmp_path / "demo"
-    )
+    facts, _ = publishing.read_chapter("02_faces", executed(tmp_path / "demo"))
     row = facts.parameters.iloc[0]
     assert (row["type"], row["default"], row["this run"], row["differs"]) == (
         "int", "32", "16", "changed")  # fmt: skip
@@ -311,8 +310,8 @@ def test_pages_keep_back_where_data_lie(tmp_path):
     secret = "/home/dr_who/patients"
     cell = NEW.new_code_cell(f'cohort_folder = "{secret}"\nclips_frames = 8\ncohort_table = ""')
     cell.metadata["tags"] = ["injected-parameters"]
-    path = executed(tmp_path / "c.ipynb", parameters={"cohort_folder": secret, "clips_frames": 8})
-    facts, notebook = publishing.read_chapter("02_faces", path, run_folder=tmp_path / "demo")
+    path = executed(tmp_path / "demo", parameters={"cohort_folder": secret, "clips_frames": 8})
+    facts, notebook = publishing.read_chapter("02_faces", path)
     notebook.cells.append(cell)
     page = nbformat.writes(
         publishing.dress(notebook, facts, publishing.templates_of(publishing.ROOT / "book"))
@@ -329,8 +328,8 @@ def test_a_failed_chapter_publishes_no_local_paths(tmp_path):
         NEW.new_output("error", ename="E", evalue=text, traceback=[f"File {secret}/code.py"]),
         NEW.new_output("stream", name="stderr", text=f"reading '{secret}/a.mp4'\n"),
     ]
-    path = executed(tmp_path / "c.ipynb", error=f"E: {text}", outputs=outputs)
-    facts, notebook = publishing.read_chapter("02_faces", path, run_folder=tmp_path / "demo")
+    path = executed(tmp_path / "demo", error=f"E: {text}", outputs=outputs)
+    facts, notebook = publishing.read_chapter("02_faces", path)
     templates = publishing.templates_of(publishing.ROOT / "book")
     page = nbformat.writes(publishing.dress(notebook, facts, templates))
     assert "dr who" not in page
@@ -341,9 +340,9 @@ def test_pages_suggest_the_command_that_made_the_run(tmp_path):
     """Profile, run name and overrides are typed again; a run that nobody typed has its name."""
     folder = tmp_path / "build" / "mine1"
     project.record(folder, options="--params quick --run mine1 -p clips.frames=8")
-    facts, _ = publishing.read_chapter("02_faces", None, run_folder=folder)
+    facts, _ = publishing.read_chapter("02_faces", folder)
     assert facts.command == "expresso run 02_faces --params quick --run mine1 -p clips.frames=8"
-    facts, _ = publishing.read_chapter("02_faces", None, run_folder=tmp_path / "build" / "other")
+    facts, _ = publishing.read_chapter("02_faces", tmp_path / "build" / "other")
     assert facts.command == "expresso run 02_faces --run other"
 
 
