@@ -104,8 +104,6 @@ def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
     FetchError
         For a tracker or network whose weights are not here and cannot be fetched.
     """
-    if not due:
-        return
     if "01_cohort" in due:
         planting.variant(parameters.cohort.variant)
     if "02_faces" in due:
@@ -115,11 +113,12 @@ def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
         networks.build(wanted.model, weights=wanted.weights, frames=clips.frames, size=clips.size)
     if "01_cohort" in due and parameters.cohort.source != "rendered":
         _enough(cohort.from_parameters(parameters.cohort), parameters)
-    logger.info(
-        "In build/%s will be executed: %s; and what rests on them, where their tables change.",
-        parameters.run.name,
-        ", ".join(f"{name} ({why})" for name, why in due.items()),
-    )
+    if due:
+        logger.info(
+            "In build/%s will be executed: %s; and what rests on them, where their tables change.",
+            parameters.run.name,
+            ", ".join(f"{name} ({why})" for name, why in due.items()),
+        )
 
 
 def _enough(people: cohort.Cohort, parameters: config.Parameters) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 
 from expresso_lib import _checks, config, manifest, store
+from expresso_lib.models import own
 from expresso_lib.pipeline import project
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -138,8 +139,6 @@ def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> 
     }
     if ":" not in (model := parameters.training.model):
         return facts
-    from expresso_lib.models import own  # torch: only where it is asked for
-
     return facts | {"network": store.text_hash([store.file_hash(one) for one in own.source(model)])}
 
 

@@ -209,7 +209,7 @@ def find_face(path: Path, landmarks: Path | None, *, face: int | None = None) ->
         table, size = _checks.existing_file(landmarks, "landmarks table"), (info.width, info.height)
         return faces.from_table(table, n_frames=info.n_frames, fps=info.fps, face=face, size=size)
     if face is None and preprocessing.at_hand(preprocessing.PAPERS_WEIGHTS):
-        from expresso_lib.faces import s3fd_fan  # torch and networks: only where they run
+        from expresso_lib.faces import s3fd_fan  # with torchvision: only where it runs
 
         return s3fd_fan.track(path, s3fd_fan.load(), s3fd_fan.Options())
     logger.info("MediaPipe finds the face (without S3FD and FAN's weights, or for --face)")

@@ -9,20 +9,18 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 
 from expresso_lib import cohort as cohorts
-from expresso_lib import config, rendered, store
+from expresso_lib import config, rendered, statistics, store
 from expresso_lib.faces import video
 from expresso_lib.figures import drawing, page, style
+from expresso_lib.models import Recipe, experiments
 from expresso_lib.pipeline import chapters, project, provenance
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from expresso_lib.models import Recipe, experiments
 
 
 class MissingRun(FileNotFoundError):
@@ -148,8 +146,6 @@ class Run:
 
     def study(self) -> experiments.Study:
         """Return what every recipe shares: the cohort's people, clips and folds."""
-        from expresso_lib.models import experiments
-
         cohort = self.cohort()
         return experiments.study_of(
             cohort.participants, cohort.recordings, self.data, self.parameters
@@ -158,8 +154,6 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         """The default recipe, as the parameters declare it."""
-        from expresso_lib.models import experiments
-
         return experiments.default_recipe(self.parameters)
 
     def table(self, name: str, **where: str) -> pd.DataFrame:
@@ -177,8 +171,6 @@ class Run:
                 f"run {self.name!r} has no table {name!r}; execute the chapter that "
                 f"makes it first. There are: {known}"
             )
-        from expresso_lib import statistics
-
         return statistics.select(pd.read_parquet(path), **where)
 
     def write_table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
@@ -265,8 +257,6 @@ class Run:
         The ``note`` names the data the figure rests on, by default those of this run, so that it
         can stand alone. In place of a figure that cannot be drawn stands the reason.
         """
-        import matplotlib.pyplot as plt
-
         note = self.note if note is None else note
         style.note(figure, note)
         for kind in ("png", "svg"):
