@@ -305,7 +305,7 @@ class Run:
         from IPython.display import HTML, display
 
         if not isinstance(table, str):
-            whole = " ".join(filter(None, [caption, f"{self.note if note is None else note}."]))
+            whole = f"{caption} {self.note if note is None else note}.".strip()
             table = style.table_html(table, caption=whole, digits=digits)
         display(HTML(table))
 
