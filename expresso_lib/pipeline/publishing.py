@@ -507,6 +507,8 @@ def _sphinx(source: Path, out: Path) -> None:
             confoverrides={"latex_individualpages": False}, quiet=True, warningiserror=True,
             keep_going=True,
         )  # fmt: skip
+    if isinstance(failed, KeyboardInterrupt):
+        raise failed
     if failed:
         # Kept, they would hide the warning of a page that has not changed.
         shutil.rmtree(doctrees, ignore_errors=True)
