@@ -391,7 +391,7 @@ def _bring(known: Entry, file: File, target: Path, mirror: str | None) -> None:
         expected = file.hash or _learn_hash(file, mirror)
         if mirror and Path(mirror).is_dir():
             with store.atomic(target) as temporary:
-                shutil.copyfile(url, temporary)
+                shutil.copyfile(Path(mirror) / target.name, temporary)
         elif url:
             _download(url, target)
         else:

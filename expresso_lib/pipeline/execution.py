@@ -124,7 +124,7 @@ def _kernel_class(kernels: list[Any], root: Path) -> type:
                 self.transport = "ipc"
                 self.ip = str(Path(tempfile.gettempdir(), f"expresso-{uuid.uuid4().hex[:12]}"))
 
-        async def start_kernel(self, **options: Any) -> None:
+        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
             await super().start_kernel(env=usual | os.environ | found, **options)
 
     return Kernel
