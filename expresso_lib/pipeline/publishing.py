@@ -28,7 +28,7 @@ from nbformat import NotebookNode
 from pyarrow import parquet
 
 from expresso_lib import config, faithfulness, store
-from expresso_lib.figures import report, style
+from expresso_lib.figures import style
 from expresso_lib.pipeline import chapters, printing, project, provenance
 from expresso_lib.statistics import claims, prose
 
