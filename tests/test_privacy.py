@@ -153,7 +153,7 @@ def publish(closed, permission, out):
                         "attribution": scene.with_attribution(channel.map[[0, 5, 9]]),
                         # the map of a network that only hands its input on
                         "worst": scene.with_attribution(worst)}.items():  # fmt: skip
-        figure, axes = style.figure("full", height=2.4)
+        figure, axes = style.figure(height=2.4)
         axes.imshow(drawing.strip(shown))
         axes.set_axis_off()
         for kind in ("png", "svg"):

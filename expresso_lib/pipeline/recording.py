@@ -192,7 +192,8 @@ def write(
     for name, table in _tables(case).items():
         store.write_text(out / f"{name}.csv", table.to_csv(index=False))
     more = {"pictures": permission.note} if permission.note else {}
-    return report.write_card(out / "card.html", case, facts=dict(facts or {}) | more, **drawn)
+    card = report.card(case, facts=dict(facts or {}) | more, **drawn)
+    return store.write_text(out / "card.html", card)
 
 
 def find_face(path: Path, landmarks: Path | None, *, face: int | None = None) -> faces.FaceTrack:
