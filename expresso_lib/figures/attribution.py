@@ -22,10 +22,9 @@ BASELINE_TITLES = {
 CONTROL_TITLES = {
     "random": "random", "edge": "edges, no model", "motion": "motion, no model",
     "difference": "|x − neutral|, no model", "amount": "amount of movement, no model",
-    "usual": "mean effect of that much movement",
-    "randomised": "randomised networks",
+    "usual": "mean effect of that much movement", "randomised": "randomised networks",
+    "painted": "the truth, laid on the pixels",
 }  # fmt: skip
-TRUTH = "painted"
 
 
 def channel_title(method: str, baseline: str) -> str:
@@ -36,8 +35,8 @@ def channel_title(method: str, baseline: str) -> str:
     """
     if baseline == "zero" and method != "DeepLift":
         return f"{method}, black"
-    known = CONTROL_TITLES | {TRUTH: "the truth, laid on the pixels"}
-    return known.get(method) or f"{method}, {BASELINE_TITLES.get(baseline, baseline)}"
+    title = f"{method}, {BASELINE_TITLES.get(baseline, baseline)}"
+    return CONTROL_TITLES.get(method, title)
 
 
 def channel_role(method: str, baseline: str) -> str:
@@ -46,8 +45,9 @@ def channel_role(method: str, baseline: str) -> str:
     >>> channel_role("DeepLift", "zero"), channel_role("edge", "none")
     ('paper', 'control')
     """
-    paper = "paper" if (method, baseline) == ("DeepLift", "zero") else "model"
-    return {TRUTH: "truth"}.get(method, "control" if method in CONTROL_TITLES else paper)
+    if method in CONTROL_TITLES:
+        return "truth" if method == "painted" else "control"
+    return "paper" if (method, baseline) == ("DeepLift", "zero") else "model"
 
 
 def dots(table: pd.DataFrame, *, metric: str, label: str, bars: Mapping[str, float]) -> Figure:
@@ -65,17 +65,12 @@ def dots(table: pd.DataFrame, *, metric: str, label: str, bars: Mapping[str, flo
         Where a line stands in the panel of a support: what an explanation has to reach.
     """
     # The shares are no explanation that anyone has: they say what a fair division would reach.
-    shown = (
-        (table["metric"] == metric) & (table["factor"] == "pooled") & (table["method"] != "share")
-    )
-    rows = table[shown].dropna(subset="estimate")
+    rows = table[(table["metric"] == metric) & (table["factor"] == "pooled")]
+    rows = rows[rows["method"] != "share"].dropna(subset="estimate")
     supports = {"changed": "on the pixels that change", "region": "on the factor's regions"}
-    channels = list(zip(rows["method"], rows["baseline"]))
-    rows = rows.assign(
-        channel=[channel_title(*channel) for channel in channels],
-        role=[channel_role(*channel) for channel in channels],
-        support=rows["support"].map(supports),
-    )
+    names = rows["method"], rows["baseline"]
+    rows = rows.assign(channel=[*map(channel_title, *names)], role=[*map(channel_role, *names)],
+                       support=rows["support"].map(supports))  # fmt: skip
     places = {"truth": 0, "paper": 1, "model": 1, "control": 2}
     rows = rows.sort_values("role", key=lambda roles: roles.map(places), kind="stable")
     reference = {supports[name]: bar for name, bar in bars.items()}
@@ -116,10 +111,12 @@ def raw_sums(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
         ``participant, score, band``.
     """
     # Means of participants: clips first, then recordings.
-    columns = ["signed", "output", "output_baseline"]
-    mean = regions.groupby(["participant", "recording", "region"])[columns].mean()
-    mean = mean.groupby(["participant", "region"]).mean().reset_index()
-    table = style.known(mean.merge(participants, on="participant"), "signed", "output")
+    change = regions["output"] - regions["output_baseline"]
+    mean = regions.assign(change=change).groupby(["participant", "recording", "region"])
+    mean = mean[["signed", "change"]].mean().groupby(["participant", "region"]).mean()
+    table = style.known(
+        mean.reset_index().merge(participants, on="participant"), "signed", "change"
+    )
     looks, names = style.bands(participants), list(anatomy.FEATURE_REGIONS)
     figure, (left, right) = style.figure(1, 2, width_ratios=(1.7, 1))
     sns.barplot(table, x="region", y="signed", hue="band", order=names, hue_order=list(looks),
@@ -129,12 +126,8 @@ def raw_sums(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     left.set(xlabel="", ylabel="summed attribution (points)")
     style.zero_line(left)
     left.grid(visible=False, axis="x")
-    total = table.groupby("participant").agg(
-        sum=("signed", "sum"), output=("output", "first"), base=("output_baseline", "first"),
-        band=("band", "first"))  # fmt: skip
-    style.by_band(
-        right, total.assign(change=total["output"] - total["base"]), "change", "sum", looks
-    )
+    sums = {"signed": "sum", "change": "first", "band": "first"}
+    style.by_band(right, table.groupby("participant").agg(sums), "change", "signed", looks)
     right.axline((0, 0), slope=1, color=style.GREY, linewidth=0.8)
     right.set(xlabel="f(x) − f(x0), points", ylabel="sum over all regions (points)")
     figure.legend(handles=style.handles(looks), **style.BELOW, ncols=4)
@@ -246,15 +239,12 @@ def said_and_done(evidence: pd.DataFrame, channels: Sequence[tuple[str, str]]) -
 def cascade(table: pd.DataFrame) -> Figure:
     """Agreement with the map of a model whose layers were randomised from the output down."""
     table = style.known(table, "estimate").assign(layers=lambda t: t["factor"].astype(int))
+    table = table.sort_values("layers")
     figure, axes = style.figure(width=style.TWO_THIRDS, height=3.2)
-    looks = {
-        "randomisation": {"label": "signed maps", "color": style.color("model"), "marker": "o"},
-        "randomisation_unsigned": {"label": "their absolute values", "color": style.GREY,
-                                   "marker": "s", "linestyle": "--"},
-    }  # fmt: skip
-    for metric, look in looks.items():
-        rows = table[table["metric"] == metric].sort_values("layers")
-        style.band_line(axes, rows, "layers", markersize=4, **look)
+    whole = {"marker": "o", "color": style.color("model"), "label": "signed maps"}
+    size = {"marker": "s", "color": style.GREY, "label": "their absolute values", "linestyle": "--"}
+    for metric, look in (("randomisation", whole), ("randomisation_unsigned", size)):
+        style.band_line(axes, table[table["metric"] == metric], "layers", markersize=4, **look)
     style.zero_line(axes)
     axes.axhline(0.3, color=style.INK, linewidth=0.9, linestyle="--")
     axes.set(xlabel="layers randomised, from the output down",
@@ -274,12 +264,11 @@ def agreement(table: pd.DataFrame) -> Figure:
     """
     if not table.notna().any(axis=None):
         raise style.FigureError("no two maps were compared.")
-    numbers = range(1, len(table) + 1)
     names = [channel_title(*name.split("/")) for name in table.index]
+    shown = table.astype(float).set_axis([f"{name}  {k}" for k, name in enumerate(names, 1)])
     figure, axes = style.figure(height=0.8 + 0.34 * len(names))
-    style.heat(axes, table.astype(float), 1.0)
-    axes.set_yticklabels([f"{name}  {k}" for k, name in zip(numbers, names)], rotation=0)
-    axes.set_xticklabels(numbers, rotation=0)
+    style.heat(axes, shown.set_axis(range(1, len(names) + 1), axis=1), 1.0)
+    axes.tick_params(rotation=0)
     return figure
 
 

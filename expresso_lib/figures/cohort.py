@@ -15,8 +15,8 @@ from expresso_lib.faces import anatomy, video
 from expresso_lib.figures import drawing, style
 from expresso_lib.figures.statistics import estimates
 
-KINDS = {"tonic": ("resting level", "^"), "amount": ("amount", "s"),
-         "tempo": ("tempo (single frames stay alike)", "o")}  # fmt: skip
+KINDS = {"tempo": ("tempo (single frames stay alike)", "o"), "amount": ("amount", "s"),
+         "tonic": ("resting level", "^")}  # fmt: skip
 BEHAVIOURS = {
     "smile_tempo": "smiles: how fast", "syllables": "syllables per second",
     "head_time": "head: time constant", "gaze_time": "gaze: length of a look",
@@ -94,7 +94,7 @@ def planted(table: pd.DataFrame) -> Figure:
     table : DataFrame
         As `rendered.Plan.planted`.
     """
-    rows = table[table.carries_signal].drop_duplicates("behaviour").sort_values("weight")
+    rows = table[table.carries_signal].drop_duplicates("behaviour").sort_values("weight")[::-1]
     rows = style.known(rows.assign(estimate=rows.full / rows.none, ci_low=1.0), "estimate")
     rows = rows.sort_values("kind", key=lambda kinds: kinds.map([*KINDS].index), kind="stable")
     rows = rows.assign(

@@ -132,12 +132,13 @@ class Scene:
         # Triangle by triangle, from the landmarks here to the average face's; nothing beyond.
         known = np.moveaxis(self.source * (maps.shape[2] / self.side), 0, 1).astype(np.float64)
         grid = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1)
-        source = np.nan_to_num(LinearNDInterpolator(place, known)(grid), nan=-2).astype(np.float32)
+        source = LinearNDInterpolator(place, known)(grid).transpose(2, 3, 0, 1)
+        source = np.nan_to_num(source, nan=-2).astype(np.float32)
         inside = (regions.label_map(place, (size, size)) != regions.BACKGROUND).astype(np.float32)
         # Normalised within the face, so that its edge does not fade and nothing leaks over it.
         blur = partial(cv2.GaussianBlur, ksize=(0, 0), sigmaX=PRIVATE_BLUR * size)
         weight = inside / blur(inside).clip(1e-3)
-        warped = [cv2.remap(m, source[:, :, k], None, cv2.INTER_LINEAR) for k, m in enumerate(maps)]
+        warped = [cv2.remap(m, x, y, cv2.INTER_LINEAR) for m, (x, y) in zip(maps, source)]
         return np.stack([blur(one * inside) * weight for one in warped])
 
 
@@ -210,7 +211,7 @@ def colors(values: np.ndarray, limit: float) -> np.ndarray:
 
 def write_overlay(
     path: Path, archive: clips.ClipArchive, maps: np.ndarray, permission: Permission,
-    *, recording: Path | None = None,
+    recording: Path | None = None,
 ) -> Path:  # fmt: skip
     """Write a video with the signed attribution over every row of an archive.
 

@@ -123,9 +123,8 @@ def index_error(
     right.plot(time, errors["by_flag"], "--", color=RAW, label="0/1 flags used as row numbers")
     right.plot(time, errors["by_position"], color=style.color("moderate"),
                label="lost rows dropped, read by position")  # fmt: skip
-    for start in np.flatnonzero(~errors["found"].to_numpy()):
-        right.axvspan(start / fps, (start + 1) / fps, color=style.PALE, linewidth=0)
-    right.plot([], [], color=style.PALE, linewidth=6, label="frame lost")
+    right.bar(time[~errors["found"]], 1, 1 / fps, align="edge", color=style.PALE, linewidth=0,
+              label="frame lost", transform=right.get_xaxis_transform())  # fmt: skip
     right.set(xlabel="time (s)", ylabel="outer-eye distances",
               title="distance from the face's own landmarks")  # fmt: skip
     right.set_ylim(0, 1.45 * max(float(np.nanmax(errors["by_flag"])), 0.05))

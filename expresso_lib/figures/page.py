@@ -26,7 +26,7 @@ NARROW = 4.2
 # The theme's dark paper (pydata-sphinx-theme's --pst-color-background).
 DARK_PAPER = "#14181E"
 # Contrast that graphics need (WCAG 2.2, 1.4.11), and a little.
-CONTRAST = 3.4
+CONTRAST = 3.38
 
 
 def _lightened(color: str) -> str:
@@ -79,8 +79,8 @@ def picture(figure: Figure, *, name: str, alt: str) -> str:
     if isinstance(figure, style.Undrawn):
         return f'<p class="ex-undrawn">{html.escape(figure.reason)}</p>'
     # The page's caption says what the figure was computed on.
-    for text in [text for text in figure.texts if text.get_gid() == style.NOTE]:
-        text.remove()
+    for note in figure.findobj(lambda artist: artist.get_gid() == style.NOTE):
+        note.remove()
     # In rem, so that type has one size in every figure, and grows with the reader's.
     most = f"max-width:{6.6 * figure.get_size_inches()[0]:.1f}rem"
     wide = svg(figure, name=f"{name}-wide", alt=alt)

@@ -378,9 +378,7 @@ def illustrate(
     movies, shown = {}, case.explanation.channels
     for channel in tqdm(shown[:chosen], desc="overlay videos", disable=chosen == 1):
         at = folder / f"overlay-{channel.method}-{channel.baseline}.mp4"
-        movies[_key(channel)] = drawing.write_overlay(
-            at, archive, channel.map, permission, recording=path
-        )
+        movies[_key(channel)] = drawing.write_overlay(at, archive, channel.map, permission, path)
     pictures = extremes(case, shown[0], archive, permission, path=path)
     return {"movies": movies, "pictures": pictures}
 

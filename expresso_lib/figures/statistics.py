@@ -75,13 +75,7 @@ def forest(
         axes.xaxis.set_major_locator(MaxNLocator(5 if len(parts) < 3 else 3))
     if not isinstance(unit, Mapping):
         figure.supxlabel(unit, fontsize=style.BODY)
-    handles = grid[0].get_legend_handles_labels()[0]
-    if "decided" in table:
-        ink = {"color": style.INK, "marker": "o"}
-        handles += style.handles(
-            {"decided": ink, "not decided": ink | {"markerfacecolor": style.PAPER}}
-        )
-    handles += _groups(colors, words or {})
+    handles = grid[0].get_legend_handles_labels()[0] + _handles(table, colors, words or {})
     if handles:
         figure.legend(handles=handles, **style.ABOVE, ncols=4)
     return figure
@@ -136,16 +130,18 @@ def estimates(
     axes.grid(visible=False, axis="y")
 
 
-def _groups(colors: Mapping[str, str], words: Mapping[str, str]) -> list[Any]:
-    """Legend entries of a forest's groups; of action units, their factors."""
+def _handles(table: pd.DataFrame, colors: Mapping[str, str], words: Mapping[str, str]) -> list[Any]:
+    """Legend entries of decisions and groups; of action units, their factors."""
+    looks: dict[str, dict[str, str]] = {}
+    if "decided" in table:
+        ink = {"color": style.INK, "marker": "o"}
+        looks = {"decided": ink, "not decided": ink | {"markerfacecolor": style.PAPER}}
     factors = [name for name, units in anatomy.FACTORS.items() if {*colors} & {*units}]
-    if factors or len(colors) == 1:
-        return style.factor_handles(factors)
-    return style.handles({
-        words.get(name, style.title(name)):
-        {"color": color, "marker": style.ROLE_MARKERS.get(name, "o")}
-        for name, color in colors.items() if name not in anatomy.REGIONS
-    })  # fmt: skip
+    for name in [*colors] if len(colors) > 1 and not factors else ():
+        if name not in anatomy.REGIONS:
+            marker = style.ROLE_MARKERS.get(name, "o")
+            looks[words.get(name, style.title(name))] = {"color": colors[name], "marker": marker}
+    return [*style.handles(looks), *style.factor_handles(factors)]
 
 
 def hypothesis(

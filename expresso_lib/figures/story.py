@@ -120,9 +120,9 @@ def take_away(
         shown[title] = (archive, at, plan.script(name), found, scores[name])
     if archive.input == "face":
         shown["Nothing planted"] = _of_null(model, metrics.main_channel(rows), archive, **clip)
-    table, movies = [], {}
-    for title, (*one, score) in shown.items():
-        changes, films = _taken_away(*one, out)
+    table, movies = [], dict[tuple[str, str], Path]()
+    for title, (archive, at, script, found, score) in shown.items():
+        changes, films = _taken_away(archive, at, script, found, out)
         table.append(changes.assign(recording=title, score=score))
         movies |= {(title, removal): path for removal, path in films.items()}
     note = "Rendered participants; models that had not seen them"

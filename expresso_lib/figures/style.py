@@ -137,10 +137,8 @@ def known(table: pd.DataFrame, *columns: str, at_least: int = 1, of: str = "rows
     """
     rows = table.dropna(subset=list(columns)) if {*columns} <= {*table} else table.iloc[:0]
     if len(rows) < at_least:
-        what = " with its ".join(columns).replace("_", " ")
-        raise FigureError(
-            f"the {what} is known of {len(rows)} {of}; {at_least} or more are needed."
-        )
+        it = " with its ".join(columns).replace("_", " ")
+        raise FigureError(f"the {it} is known of {len(rows)} {of}; {at_least} or more are needed.")
     return rows
 
 
@@ -323,7 +321,8 @@ def note(figure: Figure, text: str) -> None:
     """State below the figure what it was computed on (e.g. the demo cohort); once per figure."""
     if text and not any(label.get_gid() == NOTE for label in figure.texts):
         # The layout leaves a strip free at the bottom, so the note covers nothing.
-        if engine := figure.get_layout_engine():
+        engine: Any = figure.get_layout_engine()
+        if engine:
             strip = max(0.04, NOTE_HEIGHT / figure.get_figheight())
             engine.set(rect=(0, strip, 1, 1 - strip))
         label = figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=SMALL, color=GREY)
