@@ -33,11 +33,12 @@ CHUNK = 64  # rows of a video that are held in memory at a time
 PRIVATE_BLUR = 0.06
 # Where the outer eye corners and the tip of the nose lie on the average face, as shares of a side.
 PLACES = ((0.24, 0.36), (0.76, 0.36), (0.5, 0.63))
-LINES = (
-    (anatomy.JAW, False), (anatomy.RIGHT_EYEBROW, False), (anatomy.LEFT_EYEBROW, False),
-    (anatomy.NOSE_BRIDGE, False), (anatomy.NOSE_BASE, False), (anatomy.RIGHT_EYE, True),
-    (anatomy.LEFT_EYE, True), (anatomy.OUTER_LIP, True), (anatomy.INNER_LIP, True),
-)  # fmt: skip
+# The face's lines, by whether they are closed.
+LINES = {
+    False: (anatomy.JAW, anatomy.RIGHT_EYEBROW, anatomy.LEFT_EYEBROW, anatomy.NOSE_BRIDGE,
+            anatomy.NOSE_BASE),
+    True: (anatomy.RIGHT_EYE, anatomy.LEFT_EYE, anatomy.OUTER_LIP, anatomy.INNER_LIP),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -338,9 +339,9 @@ def _lines(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
         return drawn
     # Dark below light: readable on every skin tone.
     for color, thickness in (((20, 20, 20), 3), ((255, 255, 255), 1)):
-        for group, closed in LINES:
-            line = np.round(points[list(group)] * 8).astype(np.int32)
-            cv2.polylines(drawn, [line], closed, color, thickness, cv2.LINE_AA, shift=3)
+        for closed, groups in LINES.items():
+            lines = [np.round(points[list(group)] * 8).astype(np.int32) for group in groups]
+            cv2.polylines(drawn, lines, closed, color, thickness, cv2.LINE_AA, shift=3)
     return drawn
 
 

@@ -256,27 +256,20 @@ def undefined_windows(intensity: pd.DataFrame, presence: pd.DataFrame) -> Figure
 
 @style.plot
 def single_case(
-    attribution_frames: pd.DataFrame,
-    action_units: pd.DataFrame,
-    recording: str,
-    au: str,
-    *,
-    window: int = 64,
+    frames: pd.DataFrame, units: pd.DataFrame, recording: str, au: str, *, window: int = 64
 ) -> Figure:
     """One recording: mean z of one AU at every circular shift, and where it is without a shift.
 
     Parameters
     ----------
-    attribution_frames, action_units : DataFrame
+    frames, units : DataFrame
         As `statistics.h5_recording` takes them.
     recording, au : str
         Which to draw.
     window : int
         Frames; halved until two fit.
     """
-    found, aus, _ = statistics.recording_shift(
-        attribution_frames, action_units, recording, window=window
-    )
+    found, aus, _ = statistics.recording_shift(frames, units, recording, window=window)
     null, p = found.null[aus.index(au)], found.p[aus.index(au)]
     if not np.isfinite(null).any():
         raise style.FigureError(f"{au} has no correlation at any shift of {recording}.")

@@ -1,7 +1,7 @@
 """Figures of the main chapters that say one thing each."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import cv2
@@ -210,12 +210,7 @@ def references(network: nn.Module, scene: interventions.Scene, *, method: str = 
 
 @style.plot
 def moments(
-    frames: pd.DataFrame,
-    units: pd.DataFrame,
-    pictures: Mapping[int, np.ndarray],
-    *,
-    aus: Sequence[str],
-    fps: float,
+    frames: pd.DataFrame, units: pd.DataFrame, pictures: Mapping[int, np.ndarray], *, fps: float
 ) -> Figure:
     """Draw the frames that move a prediction most above its course and the action units.
 
@@ -224,15 +219,14 @@ def moments(
     frames : DataFrame
         ``frame, attribution`` of one recording and channel, score points.
     units : DataFrame
-        ``frame`` and a column per AU.
+        By frame, a column per AU.
     pictures : mapping of int to ndarray
         Frame to its picture.
-    aus : sequence of str
-        Which to draw.
     fps : float
         Of the recording.
     """
-    figure, grid = style.figure(3, len(pictures), height=5.6, height_ratios=(1.1, 1, 1.2))
+    figure, grid = style.figure(3, len(pictures), height=5.6, height_ratios=(1.1, 1, 1.2),
+                                squeeze=False)  # fmt: skip
     for axes in grid[1:].flat:
         axes.remove()
     rows = grid[0, 0].get_gridspec()
@@ -246,11 +240,12 @@ def moments(
         style.picture(axes, pictures[frame], letter)
         above.axvline(frame / fps, color=style.GREY, linewidth=0.8, linestyle=":")
         above.text(frame / fps, above.get_ylim()[1], letter, ha="center", va="bottom")
-    for level, au in enumerate(aus):
-        height = units[au].to_numpy(float) / max(float(units[au].max()), 1e-9) * 0.85 - level
-        below.fill_between(units["frame"].to_numpy() / fps, -level, height, linewidth=0,
-                           color=style.color(au), alpha=0.55)  # fmt: skip
-    below.set_yticks(-np.arange(len(aus)), [f"{au}\n{anatomy.AU_TITLES[au]}" for au in aus])
+    for level, (au, values) in enumerate(units.astype(float).items()):
+        height = values / max(values.max(), 1e-9) * 0.85 - level
+        below.fill_between(units.index / fps, -level, height, linewidth=0, color=style.color(au),
+                           alpha=0.55)  # fmt: skip
+    names = [f"{au}\n{anatomy.AU_TITLES[au]}" for au in units]
+    below.set_yticks(range(0, -len(names), -1), names)
     below.set_xlabel("time (s)")
     above.sharex(below)
     below.grid(visible=False, axis="y")

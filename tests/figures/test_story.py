@@ -89,9 +89,9 @@ def test_no_digit_of_a_small_rate_touches_its_mark_or_the_line(phone):
 def moments():
     """Six moments of a recording of four seconds."""
     frames = pd.DataFrame({"frame": range(100), "attribution": np.sin(np.arange(100))})
-    units = pd.DataFrame({"frame": range(100), "AU12": np.linspace(0, 3, 100)})
+    units = pd.DataFrame({"AU12": np.linspace(0, 3, 100)})
     pictures = {k: np.full((40, 40, 3), 100, np.uint8) for k in range(0, 90, 15)}
-    return story.moments(frames, units, pictures, aus=["AU12"], fps=25.0)
+    return story.moments(frames, units, pictures, fps=25.0)
 
 
 def test_moments_are_two_rows_of_pictures_on_a_phone():
