@@ -166,11 +166,9 @@ class Case:
         fewer neighbours there, and answers to the edge (measured on the demo cohort: at the first
         frame of a clip more than twice the mean of all frames).
         """
-        length = self.explanation.rows.shape[1]
-        inner = slice(length // 8, length - length // 8)
-        seen, mean, _ = pooling.stitch(
-            channel.mass.signed[:, inner], self.explanation.rows[:, inner]
-        )
+        rows, edge = self.explanation.rows, self.explanation.rows.shape[1] // 8
+        inner = slice(edge, rows.shape[1] - edge)
+        seen, mean, _ = pooling.stitch(channel.mass.signed[:, inner], rows[:, inner])
         frames = self.frames[self.frames["row"].isin(seen)].assign(attribution=mean.sum(axis=1))
         # What the model makes of a lost frame says nothing about the face.
         return frames if self.found is None else frames[self.found[frames["frame"].to_numpy()]]
@@ -468,8 +466,7 @@ def card(
                          + TITLES.get(c.baseline, c.baseline.replace("_", " ")))
         for c in case.explanation.channels
     ]  # fmt: skip
-    words = "Predictions of the clips and signed attribution of every frame over the recording; "
-    words += "the tables below hold the numbers."
+    words = "Predictions of the clips, attribution of every frame; the tables hold the numbers."
     return template("card.html").render(
         case=case, page=page, channel=_key(channel), extremes=most, facts=facts or {},
         regions=tables, number=style.number,
