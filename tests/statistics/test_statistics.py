@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose
 from scipy import stats as scipy_stats
 from simulated import simulate_tables
 
+from benchmarks import __main__ as benchmarks
 from benchmarks import calibration
 from expresso_lib import statistics
 from expresso_lib.cohort import core
@@ -955,6 +956,20 @@ def test_paper_bars_average_the_windows_of_correct_recordings(windows, planted):
 
 
 # Calibration
+
+
+def test_appendix_a_says_how_often_the_declared_test_of_regions_errs():
+    """Its sentence is that of the committed calibrations, and 5 % lies within their chance."""
+    lines = pd.DataFrame(benchmarks.read(benchmarks.COMMITTED))
+    lines = lines[lines["test"].str.startswith("H3 enrichment", na=False)]
+    assert set(lines["scenario"]) == set(calibration.REGIONS)
+    low, high = 100 * lines["rate"].min(), 100 * lines["rate"].max()
+    text = (benchmarks.ROOT / "notebooks" / "a_statistics.ipynb").read_text(encoding="utf-8")
+    assert f"errs in {low:.1f} to {high:.1f} % of cohorts" in text
+    # Bonferroni over the rows at 1 %.
+    p = [scipy_stats.binomtest(round(rate * n), int(n), 0.05).pvalue
+         for rate, n in zip(lines["rate"], lines["cohorts"])]  # fmt: skip
+    assert min(p) > 0.01 / len(lines)
 
 
 @pytest.mark.slow
