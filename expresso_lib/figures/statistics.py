@@ -110,7 +110,7 @@ def estimates(
     colors : mapping
         Of the groups.
     """
-    names = list(names or dict.fromkeys(table[label]))
+    names, table = list(names or dict.fromkeys(table[label])), table.reset_index(drop=True)
     order, count = table.groupby(label).cumcount(), table[label].map(table[label].value_counts())
     spread = 0.5 * (order - (count - 1) / 2) / count.clip(lower=2)
     own = 2.4 if "outer_low" in table else 1.6
