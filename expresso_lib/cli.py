@@ -13,7 +13,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -21,10 +21,7 @@ from rich.logging import RichHandler
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from expresso_lib import config
+from expresso_lib import config, store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -44,26 +41,23 @@ app.add_typer(params_app, name="params")
 out = Console(soft_wrap=True, highlight=False, markup=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
-ParamsOption = Annotated[
-    str, typer.Option("--params", help="profile of notebooks/params, or a file")
-]
+ParamsOption = Annotated[str, typer.Option(help="profile of notebooks/params, or a file")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
         "-p", "--set", metavar="SECTION.NAME=VALUE", help="override one parameter; may be repeated"
     ),
 ]
-RunOption = Annotated[str, typer.Option("--run", help="folder below build/; default: the profile")]
-EngineOption = Annotated[str, typer.Option("--engine", help="process, loky or dask")]
-SchedulerOption = Annotated[str, typer.Option("--scheduler", help="address of a Dask scheduler")]
-WorkersOption = Annotated[int, typer.Option("--workers", min=0, help="processes; 0: one per core")]
+RunOption = Annotated[str, typer.Option(help="folder below build/; default: the profile")]
+EngineOption = Annotated[str, typer.Option(help="process, loky or dask")]
+SchedulerOption = Annotated[str, typer.Option(help="address of a Dask scheduler")]
+WorkersOption = Annotated[int, typer.Option(min=0, help="processes; 0: one per core")]
 
 
 def _parameters(
     profile: str, overrides: list[str] | None, run: str = "", engine: str = "", scheduler: str = ""
 ) -> tuple[config.Parameters, Path, str]:
     """Return the run's parameters, the project's folder, and the options that gave them."""
-    from expresso_lib import config
     from expresso_lib.pipeline import project_root
 
     typed = ["--params", profile] + (["--run", run] if run else [])
@@ -83,7 +77,6 @@ def book(
     run: RunOption = "",
     engine: EngineOption = "",
     scheduler: SchedulerOption = "",
-    student: Annotated[bool, typer.Option("--student", help="leave solutions out")] = False,
     force: Annotated[bool, typer.Option("--force", help="execute every chapter again")] = False,
 ) -> None:
     """Execute every chapter that is not up to date and build the book.
@@ -93,7 +86,7 @@ def book(
     parameters, root, options = _parameters(params, set_, run, engine, scheduler)
     from expresso_lib.pipeline import book as books
 
-    index, failed = books.make(parameters, root, student=student, force=force, options=options)
+    index, failed = books.make(parameters, root, force=force, options=options)
     out.print(f"The book: {index}")
     _exit_if_failed(failed)
 
@@ -257,7 +250,6 @@ def pretrain(
 
     Example: `expresso pretrain facial_actions.safetensors`
     """
-    from expresso_lib import store
     from expresso_lib.models import practice, pretraining
 
     pretraining.pretrain(
@@ -310,10 +302,7 @@ def study(
     Example: `expresso study --seeds 0,1,2 --only scores,chance --engine loky`
     """
     parameters, root, _ = _parameters(params, set_, run, engine, scheduler)
-    from expresso_lib import store
-
     studies = _beside("benchmarks.study")
-
     workers = store.executor(**parameters.run.model_dump(exclude={"name"}))
     plan = studies.design(parameters, root, executor=workers)
     tables = studies.run(plan, root, seeds=_numbers(seeds) or studies.SEEDS, only=_words(only))
@@ -322,24 +311,14 @@ def study(
 
 
 @data_app.command("list")
-def data_list(
-    long: Annotated[bool, typer.Option("--long", help="licence, folder, source too")] = False,
-) -> None:
+def data_list() -> None:
     """List data sets and weights: tier, licence, what is here.
 
     Example: `expresso data list`
     """
     from expresso_lib import manifest
 
-    table = manifest.status()
-    short = ["name", "tier", "kind", "size", "state", "faces_may_be_shown"]
-    if not long:
-        _print_table(table[[name for name in short if name in table]], "Data sets and weights")
-        return
-    for row in table.to_dict("records"):
-        out.rule(str(row.pop("name")), align="left")
-        for name, value in row.items():
-            out.print(f"{name}: {value}")
+    _print_table(manifest.status(), "Data sets and weights")
 
 
 @data_app.command("verify")
@@ -364,19 +343,18 @@ def data_verify(
 def data_fetch(
     names: Annotated[list[str], typer.Argument(help="e.g. s3fd fan r2plus1d_18")],
     folder: Annotated[str, typer.Option(help="keep files here; default: the cache")] = "",
-    mirror: Annotated[str, typer.Option(help="address or folder to take them from")] = "",
     parts: Annotated[str, typer.Option(help="only these, e.g. 01,02 for two actors")] = "",
 ) -> None:
     """Download data sets or weights; resumes, checks hashes.
+
+    `$EXPRESSO_MIRROR` may name an address or a folder to take the files from.
 
     Example: `expresso data fetch ravdess --parts 01,02`
     """
     from expresso_lib import manifest
 
     for name in names:
-        path = manifest.fetch(
-            name, folder=folder or None, mirror=mirror or None, parts=_words(parts) or None
-        )
+        path = manifest.fetch(name, folder=folder or None, parts=_words(parts) or None)
         out.print(f"{name}: {path}")
 
 
@@ -396,7 +374,7 @@ def data_render(
 
     Example: `expresso data render my_cohort --participants 8 --variant headset`
     """
-    from expresso_lib import rendered, store
+    from expresso_lib import rendered
 
     plan = rendered.plan_cohort(
         participants, recordings, seconds, fps=fps, seed=seed, variant=variant
@@ -423,20 +401,17 @@ def params_show(params: ParamsOption = "demo", set_: SetOption = None) -> None:
 
     Example: `expresso params show --params quick`
     """
-    from expresso_lib import config
-
     parameters, _, _ = _parameters(params, set_)
     table = Table("parameter", "value", "meaning", title=f"Parameters of {params}")
-    for section, values in parameters.model_dump().items():
-        for name, value in values.items():
+    for section, values in parameters:
+        for name, value in values:
             table.add_row(f"{section}.{name}", str(value), config.describe(section, name))
     out.print(table, soft_wrap=False)
 
 
-def _print_table(frame: pd.DataFrame, title: str) -> None:
-    table = Table(title=title)
-    for index, column in enumerate(frame.columns):
-        table.add_column(str(column).replace("_", " "), no_wrap=index == 0)
+def _print_table(frame: Any, title: str) -> None:
+    table = Table(*(name.replace("_", " ") for name in frame), title=title)
+    table.columns[0].no_wrap = True
     for row in frame.astype(str).itertuples(index=False):
         table.add_row(*row)
     out.print(table, soft_wrap=False)
@@ -461,10 +436,6 @@ def main() -> None:
             os._exit(130)  # at once: what is left would wait for a kernel that is gone
         raise
     except Exception as error:
-        if os.environ.get("EXPRESSO_DEBUG"):
-            raise
-        from expresso_lib import store
-
         failed = isinstance(error, store.WorkFailed)
         failed = failed or type(error).__name__ in ("BuildFailed", "Busy")
         if not failed and not isinstance(error, ValueError | OSError | ImportError):

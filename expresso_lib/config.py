@@ -201,10 +201,8 @@ class RunSection(Section):
     scheduler: str = param("", "Dask scheduler address; empty starts one here")
 
 
-class Parameters(BaseModel):
+class Parameters(Section):
     """All parameters of a run."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     cohort: CohortSection = CohortSection()
     faces: FacesSection = FacesSection()
@@ -306,8 +304,6 @@ def load_profile(name: str, folder: Path, overrides: Iterable[str] = ()) -> Para
     if not path.is_file():
         known = sorted(one.stem for one in folder.glob("*.yaml"))
         raise ParameterError(f"profile {name!r} is unknown{_checks.nearest(name, known)}.")
-    if path.stat().st_size > 2**20:  # YAML of 50 MB takes minutes to read
-        raise ParameterError(f"profile {name!r} is larger than 1 MB: these are no parameters.")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -376,9 +372,7 @@ def _plain(section: str, name: str, value: Any) -> Any:
             return float(value)
     if get_origin(annotation) is tuple and isinstance(value, str):
         value = [part.strip() for part in value.split(",") if part.strip()]
-    if get_origin(annotation) is tuple and isinstance(value, list):
-        return tuple(value)
-    return value
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _faults(error: ValidationError) -> str:
@@ -394,24 +388,6 @@ def _faults(error: ValidationError) -> str:
 # In notebooks
 
 
-def flat_name(section: str, name: str) -> str:
-    """Return a parameter's name in a notebook, e.g. ``clips_frames``."""
-    return f"{section}_{name}"
-
-
-def split_name(flat: str) -> tuple[str, str]:
-    """Return section and name of a notebook's parameter.
-
-    Raises
-    ------
-    ParameterError
-        If there is no such parameter.
-    """
-    section, _, name = flat.partition("_")
-    _field(section, name)
-    return section, name
-
-
 def flatten(parameters: Parameters, names: Iterable[str]) -> dict[str, Any]:
     """Return parameters under their notebook names, as papermill takes them.
 
@@ -420,7 +396,8 @@ def flatten(parameters: Parameters, names: Iterable[str]) -> dict[str, Any]:
     """
     flat = {}
     for full in names:
-        section, name = split_name(full)
+        section, _, name = full.partition("_")
+        _field(section, name)  # refuses a name that nobody knows
         value = getattr(getattr(parameters, section), name)
         flat[full] = list(value) if isinstance(value, tuple) else value
     return flat
@@ -442,8 +419,7 @@ def collect(namespace: Mapping[str, Any]) -> Declared:
         section, _, name = full.partition("_")
         if section in SECTIONS and name and isinstance(value, plain):
             values.setdefault(section, {})[name] = value
-    names = [flat_name(section, name) for section, body in values.items() for name in body]
-    return Declared(validate(values), names)
+    return Declared(validate(values))
 
 
 class Declared:
@@ -452,12 +428,12 @@ class Declared:
     The section ``run`` is free to all. `read` names what was read so far, `unread` what was not.
     """
 
-    def __init__(self, parameters: Parameters, names: Iterable[str]) -> None:
-        self.names = frozenset(names)
-        self.read: set[str] = set()
-        self.run = parameters.run
-        for section in SECTIONS.keys() - {"run"}:
-            setattr(self, section, _Reader(section, getattr(parameters, section), self))
+    def __init__(self, parameters: Parameters) -> None:
+        self.run, self.read = parameters.run, set[str]()
+        self.names = {f"{s}_{name}" for s, values in parameters for name in values.model_fields_set}
+        for section, values in parameters:
+            if section != "run":
+                setattr(self, section, _Reader(section, values, self.read))
 
     @property
     def unread(self) -> list[str]:
@@ -466,21 +442,20 @@ class Declared:
 
 
 class _Reader:
-    def __init__(self, section: str, values: Section, declared: Declared) -> None:
-        self._known = (section, values, declared)
+    def __init__(self, section: str, values: Section, read: set[str]) -> None:
+        self._known = (section, values, read)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        section, values, declared = self._known
-        full = flat_name(section, name)
-        value = getattr(values, name)
-        if full not in declared.names:
+        section, values, read = self._known
+        value, full = getattr(values, name), f"{section}_{name}"
+        if name not in values.model_fields_set:
             raise ParameterError(
                 f"this chapter reads {section}.{name} without declaring it; add {full} = None to "
                 "its parameters cell and call: expresso params sync"
             )
-        declared.read.add(full)
+        read.add(full)
         return value
 
 
@@ -503,8 +478,8 @@ def parameters_cell(names: Iterable[str]) -> str:
     """
     lines = []
     for full, value in flatten(Parameters(), names).items():
-        text = f'"{value}"' if isinstance(value, str) else repr(value).replace("'", '"')
-        lines.append(f"{full} = {text}  # {describe(*split_name(full))}")
+        text = repr(value).replace("'", '"')
+        lines.append(f"{full} = {text}  # {describe(*full.split('_', 1))}")
     return "\n".join(lines)
 
 

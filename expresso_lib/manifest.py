@@ -7,7 +7,6 @@ unless `fetch` is called, and a copy that somebody put in place by hand is as go
 
 from __future__ import annotations
 
-import fnmatch
 import itertools
 import json
 import logging
@@ -18,13 +17,13 @@ import zipfile
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Annotated, Any, Literal
-from urllib.parse import urljoin
+from typing import Annotated, Literal
 
 import pandas as pd
 import pooch
+import pydantic
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 from tqdm import tqdm
 
 from expresso_lib import _checks, store
@@ -40,6 +39,9 @@ ENV_FOLDER, ENV_MIRROR = "EXPRESSO_DATA", "EXPRESSO_MIRROR"
 # Largest data set known here unpacks to 26 GB in 1,440 files; far more means a hostile archive.
 MAX_FILES, MAX_BYTES = 100_000, 60 * 2**30
 HASH = r"^(sha256:[0-9a-f]{64}|sha256-prefix:[0-9a-f]{8,63}|md5:[0-9a-f]{32})$"
+
+
+LISTED = TypeAdapter(dict[str, tuple[int, str]])  # name to size and sha256
 
 
 class ManifestError(ValueError):
@@ -61,30 +63,10 @@ def _inside(path: str) -> str:
     return path
 
 
-def _combinations(file: Any) -> list[Any]:
-    """Return a file's variants: ``each: {part: "01..24"}`` puts 01 to 24 in for ``{part}``."""
-    each = file.get("each") if isinstance(file, dict) else None
-    if not isinstance(each, dict):
-        return [file]
-    found = []
-    for values in itertools.product(*map(_choices, each.values())):
-        names = dict(zip(each, values))
-        filled = {k: v.format(**names) if isinstance(v, str) else v for k, v in file.items()}
-        del filled["each"]
-        found.append(filled | {"part": names.get("part")})
-    return found
-
-
-def _choices(values: Any) -> list[str]:
-    if isinstance(values, str) and (ends := re.fullmatch(r"(\d+)\.\.(\d+)", values)):
-        values = [f"{i:0{len(ends[1])}d}" for i in range(int(ends[1]), int(ends[2]) + 1)]
-    return list(map(str, values))
-
-
 class File(BaseModel):
     """One file of an entry. A hash that nobody here has checked says ``verified: false``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     path: Annotated[str, AfterValidator(_inside)]
     url: str | None = None
     size: int | None = Field(None, ge=0, description="bytes; approximate where not verified")
@@ -96,14 +78,35 @@ class File(BaseModel):
     # Not every combination of names was published: where the server says 404, it is passed over.
     optional: bool = False
     part: str | None = None
+    # A file per combination: ``each: {part: "01..24"}`` puts 01 to 24 in for ``{part}``.
+    each: dict[str, str | list[str]] = {}
     # A JSON file that lists others beside it: name to size and sha256.
     lists: bool = False
+
+
+def _choices(values: str | list[str]) -> list[str]:
+    if isinstance(values, list):
+        return values
+    first, last = values.split("..")
+    return [f"{i:0{len(first)}d}" for i in range(int(first), int(last) + 1)]
+
+
+def _written_out(files: tuple[File, ...]) -> tuple[File, ...]:
+    """Write each file out once per combination."""
+    found = []
+    for file in files:
+        facts = file.model_dump(exclude={"each"})
+        for values in itertools.product(*map(_choices, file.each.values())):
+            names = dict(zip(file.each, values))
+            texts = {k: v.format(**names) for k, v in facts.items() if isinstance(v, str)}
+            found.append(File(**facts | texts))
+    return tuple(found)
 
 
 class Entry(BaseModel):
     """One data set or weight file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
     name: str = ""
     title: str
     kind: Literal["data", "weights"]
@@ -115,18 +118,9 @@ class Entry(BaseModel):
     faces_may_be_shown: bool
     reader: str | None = None
     shipped: Annotated[str | None, AfterValidator(lambda p: p and _inside(p))] = None
-    files: tuple[File, ...] = ()
+    files: Annotated[tuple[File, ...], AfterValidator(_written_out)] = ()
 
-    @model_validator(mode="before")
-    @classmethod
-    def _expand(cls, values: Any) -> Any:
-        """Write a file with ``each`` out once per combination."""
-        if isinstance(values, dict) and isinstance(values.get("files") or [], list):
-            files = [one for file in values.get("files") or [] for one in _combinations(file)]
-            return values | {"files": files}
-        return values
-
-    @model_validator(mode="after")
+    @pydantic.model_validator(mode="after")
     def _consistent(self) -> Entry:
         if self.tier == "licensed" and self.faces_may_be_shown:
             raise ValueError("a licensed entry may not show faces; set faces_may_be_shown: false.")
@@ -134,10 +128,11 @@ class Entry(BaseModel):
             raise ValueError("a licensed entry has no public address; describe `obtain` instead.")
         return self
 
-    @property
-    def size(self) -> int:
-        """Bytes of all files whose size is known."""
-        return sum(file.size or 0 for file in self.files)
+
+class Manifest(BaseModel):
+    """What ``data_manifest.yaml`` holds."""
+
+    entries: dict[str, Entry]
 
 
 @lru_cache(maxsize=1)
@@ -157,36 +152,28 @@ def load() -> dict[str, Entry]:
     found = _checks.existing_file(PATH, "data manifest")
     try:
         raw = yaml.safe_load(found.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise ManifestError(f"{found} is no plain YAML: {error}; tags are not allowed.") from error
-    if not isinstance(raw, dict) or not isinstance(raw.get("entries"), dict):
-        raise ManifestError(f"{found} has no mapping `entries`; see the comments in the original.")
-    entries, faults = {}, []
-    for name, values in raw["entries"].items():
-        try:
-            found_entry = Entry.model_validate(dict(values or {}) | {"name": str(name)})
-            entries[str(name)] = _with_listed(found_entry)
-        except ValidationError as error:
-            faults.append(f"{name}: {error}")
-    if faults:
-        raise ManifestError(f"{found} does not fit its schema:\n" + "\n".join(faults))
-    return entries
+        entries = Manifest.model_validate(raw).entries
+    except (yaml.YAMLError, ValidationError, KeyError) as error:
+        raise ManifestError(
+            f"{found} does not fit its schema (YAML without tags): {error}"
+        ) from error
+    return {name: _with_listed(name, entry) for name, entry in entries.items()}
 
 
-def _with_listed(known: Entry) -> Entry:
-    """Add the files that a shipped entry's own list names; where the list is missing, none."""
-    more: list[File] = []
-    for file in known.files:
-        path = PACKAGE / (known.shipped or "") / file.path
-        if not (file.lists and known.shipped and path.is_file()):
-            continue
-        try:
-            for name, (size, digits) in json.loads(path.read_text(encoding="utf-8")).items():
+def _with_listed(name: str, known: Entry) -> Entry:
+    """Name an entry and add the files that its own list names; where the list is missing, none."""
+    files = list(known.files)
+    for file in [one for one in known.files if one.lists]:
+        path = PACKAGE / str(known.shipped) / file.path
+        if path.is_file():
+            try:
+                listed = LISTED.validate_json(path.read_bytes())
+            except ValidationError as error:
+                raise ManifestError(f"{path} is no list of files: {error}; restore it.") from error
+            for one, (size, digits) in listed.items():
                 about = {"size": size, "hash": f"sha256:{digits}", "verified": file.verified}
-                more.append(File(path=name, **about))
-        except (ValueError, AttributeError, TypeError) as error:
-            raise ManifestError(f"{path} is no list of files: {error}; restore it.") from error
-    return known.model_copy(update={"files": (*known.files, *more)})
+                files.append(File(path=one, **about))
+    return known.model_copy(update={"name": name, "files": tuple(files)})
 
 
 def entry(name: str) -> Entry:
@@ -254,21 +241,20 @@ def verify(
 
 
 def status() -> pd.DataFrame:
-    """List every entry at a glance: tier, size, how much is in place, licence, where it is from."""
+    """List every entry at a glance: tier, size, how much is in place, licence."""
     rows = []
-    for known in load().values():
-        root = locate(known.name)
-        found = sum((root / f.path).is_file() or _receipt(root / f.path).is_file()
-                    for f in known.files)  # fmt: skip
-        there = "in place" if _filled(root) else "not here"
-        state = f"{found} of {len(known.files)} files" if known.files else there
-        faces = "" if known.kind == "weights" else "yes" if known.faces_may_be_shown else "no"
-        size = "not known" if known.files else ""
-        if known.files and all(f.size for f in known.files):
-            size = f"{tqdm.format_sizeof(known.size)}B"
-        rows.append((known.name, known.tier, known.kind, size, state, faces, known.licence,
-                     str(root), known.source))  # fmt: skip
-    columns = "name tier kind size state faces_may_be_shown licence folder source"
+    for name, known in load().items():
+        root, sizes = locate(name), [file.size or 0 for file in known.files]
+        paths = [root / file.path for file in known.files]
+        found = sum(path.is_file() or _receipt(path).is_file() for path in paths)
+        state = "in place" if _filled(root) else "not here"
+        shown = "" if known.kind == "weights" else "yes" if known.faces_may_be_shown else "no"
+        size = ""
+        if paths:
+            state = f"{found} of {len(paths)} files"
+            size = f"{tqdm.format_sizeof(sum(sizes))}B" if all(sizes) else "not known"
+        rows.append((name, known.tier, known.kind, size, state, shown, known.licence))
+    columns = "name tier kind size state faces_may_be_shown licence"
     return pd.DataFrame(rows, columns=columns.split())
 
 
@@ -277,13 +263,12 @@ def _filled(folder: Path) -> bool:
 
 
 def fetch(
-    name: str,
-    *,
-    folder: str | Path | None = None,
-    mirror: str | None = None,
-    parts: Iterable[str] | None = None,
+    name: str, *, folder: str | Path | None = None, parts: Iterable[str] | None = None
 ) -> Path:
     """Bring an entry into place; what is there and whole is not brought again.
+
+    ``$EXPRESSO_MIRROR`` names an address or a folder to take the files from instead, by their
+    names.
 
     Parameters
     ----------
@@ -291,11 +276,8 @@ def fetch(
         Entry of the manifest.
     folder : path, optional
         Where to; default as `locate` says.
-    mirror : str, optional
-        Address or folder to take the files from instead, by their names; default
-        ``$EXPRESSO_MIRROR``.
     parts : iterable of str, optional
-        Only these parts or patterns, e.g. ``["01", "02"]`` for two RAVDESS actors.
+        Only these parts, e.g. ``["01", "02"]`` for two RAVDESS actors.
 
     Returns
     -------
@@ -310,7 +292,7 @@ def fetch(
         If a file arrives with another hash, or an archive is unsafe.
     """
     known, root = entry(name), locate(name, folder=folder)
-    mirror = mirror or os.environ.get(ENV_MIRROR)
+    mirror = os.environ.get(ENV_MIRROR)
     if mirror and "://" not in mirror and not Path(mirror).is_dir():
         raise FetchError(f"mirror {mirror!r} is neither a folder here nor an address (https://…).")
     if not known.files and not _filled(root):
@@ -329,23 +311,21 @@ def fetch(
 
 
 def _chosen(known: Entry, parts: Iterable[str] | None) -> list[File]:
-    if parts is None:
-        return list(known.files)
-    wanted, names = list(parts), sorted({f.part for f in known.files if f.part})
+    names = sorted({file.part for file in known.files if file.part})
+    wanted = names if parts is None else list(parts)
     for part in wanted:
-        if not fnmatch.filter(names, part):
+        if part not in names:
             raise ManifestError(
                 f"{known.name} has no part {part!r}; its parts: {', '.join(names) or 'none'}."
             )
-    return [f for f in known.files if not f.part or any(fnmatch.fnmatch(f.part, p) for p in wanted)]
+    return [file for file in known.files if file.part is None or file.part in wanted]
 
 
 def _state(target: Path, file: File) -> tuple[str, str]:
     if not target.is_file():
         return _unpacked_state(target)
     if file.hash is None:
-        short = file.verified and file.size is not None and target.stat().st_size != file.size
-        return ("wrong", f"{target} has another size") if short else ("present", "no hash known")
+        return "present", "no hash known"
     if not _hash_fits(target, file.hash):
         return "wrong", f"{target} does not have the hash {file.hash}"
     return ("verified", file.hash) if file.verified else ("matches", f"{file.hash}, unverified")
@@ -406,17 +386,16 @@ def _unpacked_state(target: Path) -> tuple[str, str]:
 def _bring(known: Entry, file: File, target: Path, mirror: str | None) -> None:
     """Copy from a mirror folder or download, check the hash, and only then name the file."""
     store.make_folder(target.parent)
+    url = f"{mirror.rstrip('/')}/{target.name}" if mirror else file.url
     try:
         expected = file.hash or _learn_hash(file, mirror)
         if mirror and Path(mirror).is_dir():
-            source = _checks.existing_file(Path(mirror) / Path(file.path).name, "mirrored file")
             with store.atomic(target) as temporary:
-                shutil.copyfile(source, temporary)
-        else:
-            url = urljoin(mirror.rstrip("/") + "/", Path(file.path).name) if mirror else file.url
-            if not url:
-                raise OSError("it has no public address")
+                shutil.copyfile(Path(mirror) / target.name, temporary)
+        elif url:
             _download(url, target)
+        else:
+            raise OSError("it has no public address")
     except OSError as error:  # requests' exceptions are OSErrors too
         if file.optional and getattr(getattr(error, "response", None), "status_code", 0) == 404:
             log.info("%s does not exist at its source; passed over", file.path)
@@ -424,7 +403,7 @@ def _bring(known: Entry, file: File, target: Path, mirror: str | None) -> None:
         raise FetchError(
             f"{file.path} of {known.title} could not be fetched ({error}). Get it from "
             f"{file.url or known.source} ({known.obtain}), hash {file.hash or 'not known'}, and "
-            f"put it at {target}, or name a mirror: --mirror ADDRESS_OR_FOLDER, or ${ENV_MIRROR}."
+            f"put it at {target}, or name a mirror, an address or a folder, in ${ENV_MIRROR}."
         ) from error
     if expected and not _hash_fits(target, expected):
         target.unlink()
@@ -461,13 +440,14 @@ def _download(url: str, target: Path) -> None:
             reply.raise_for_status()
             done = done if reply.status_code == 206 else 0
             total = int(reply.headers.get("Content-Length", 0)) + done
-            shown = {"total": total or None, "initial": done, "unit": "B", "unit_scale": True}
-            # Shown on a terminal only.
-            bar = tqdm(desc=target.name, disable=None, **shown)
-            with bar, open(part, "ab" if done else "wb") as stream:
+            with (
+                open(part, "ab" if done else "wb") as stream,
+                # Shown on a terminal only.
+                tqdm.wrapattr(
+                    stream, "write", total or None, desc=target.name, initial=done, disable=None
+                ) as shown,
+            ):
                 # Small pieces: what a broken connection leaves unfinished of one is lost.
                 for chunk in reply.iter_content(2**14):
-                    bar.update(stream.write(chunk))
-            if total and part.stat().st_size != total:
-                raise OSError(f"the connection broke after {part.stat().st_size} of {total} bytes")
+                    shown.write(chunk)
     os.replace(part, target)

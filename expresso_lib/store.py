@@ -38,7 +38,6 @@ DECIDING = (
     *("torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "statsmodels"),
     *("pingouin", "captum", "av", "opencv-python", "face-alignment", "mediapipe"),
 )
-ENGINES = ("process", "loky", "dask")
 # A worker that dies takes its item with it; more than this often and the item itself is suspect.
 MAX_RETRIES = 2
 
@@ -139,7 +138,12 @@ def map(
                 errors[index] = error
                 logger.warning("%s failed: %s", work[index].name, error)
     if errors and not collect_errors:
-        raise WorkFailed(_failure_text(errors, work))
+        lines = [f"{work[i].name}: {text}" for i, text in list(errors.items())[:5]]
+        lines += [f"(and {len(errors) - 5} more)"] if len(errors) > 5 else []
+        raise WorkFailed(
+            f"{len(errors)} of {len(work)} pieces of work failed; the others are finished and "
+            "will not be repeated:\n" + "\n".join(lines)
+        )
     return [Outcome(work[i], paths[i], done[i], errors.get(i)) for i in range(len(work))]
 
 
@@ -203,14 +207,6 @@ def readable(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
         return f"the disk is full ({error}); free some space and run again, finished work is kept"
     return str(error)
-
-
-def _failure_text(errors: Mapping[int, str], work: Sequence[Item]) -> str:
-    lines = [f"{len(errors)} of {len(work)} pieces of work failed; the others are finished and "
-             "will not be repeated:"]  # fmt: skip
-    lines += [f"{work[i].name}: {text}" for i, text in list(errors.items())[:5]]
-    lines += [f"(and {len(errors) - 5} more)"] if len(errors) > 5 else []
-    return "\n".join(lines)
 
 
 def _check_names(work: Sequence[Item]) -> None:
@@ -434,7 +430,7 @@ def make_folder(folder: Path) -> None:
 
 
 def executor(
-    engine: str = "process", *, workers: int = 0, threads: int = 1, scheduler: str = ""
+    engine: str, *, workers: int = 0, threads: int = 1, scheduler: str = ""
 ) -> Executor | None:
     """Return a `concurrent.futures` executor; None where work is to run in this process.
 
@@ -451,12 +447,9 @@ def executor(
 
     Raises
     ------
-    ValueError
-        For an unknown engine.
     ImportError
         If Dask is asked for and not installed.
     """
-    _checks.one_of(engine, ENGINES, "engine")
     if engine == "process":
         return None
     from loky import cpu_count
@@ -479,14 +472,11 @@ class Loky(Executor):
     """loky's reusable pool; a pool broken by a killed worker is replaced on the next submit."""
 
     def __init__(self, workers: int, threads: int) -> None:
-        self._options: dict[str, Any] = {"max_workers": workers, "timeout": 60}
-        self._options |= {"initializer": limit_threads, "initargs": (threads,)}
-        self._options["env"] = {"OMP_NUM_THREADS": str(threads)}
-
-    def _pool(self) -> Executor:
         from loky import get_reusable_executor
 
-        return get_reusable_executor(**self._options)
+        env = {"OMP_NUM_THREADS": str(threads)}
+        start = {"initializer": limit_threads, "initargs": (threads,), "env": env}
+        self._pool = partial(get_reusable_executor, workers, timeout=60, **start)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Hand `fn` to a worker."""
@@ -494,7 +484,7 @@ class Loky(Executor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Stop the workers at once: what they finished is on disk, and their goodbyes take long."""
-        self._pool().shutdown(wait=wait, kill_workers=True)  # type: ignore[call-arg]
+        self._pool().shutdown(wait=wait, kill_workers=True)
 
 
 def limit_threads(threads: int) -> None:

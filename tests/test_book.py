@@ -147,7 +147,7 @@ def book(tmp_path_factory):
     movie = video.write_video(
         run / "m.mp4", [np.full((64, 64, 3), 8 * i, np.uint8) for i in range(20)], 12.5
     )
-    case, movies = make_case(), {("DeepLift", "own_neutral"): movie}
+    case, movies = make_case(), {"DeepLift/own_neutral": movie}
     (run / "figures" / "opening.html").write_text(report.opening(case, movies=movies))
     card = report.card(case, movies=movies, page=False)
     for name in CHAPTERS:
@@ -169,8 +169,7 @@ def book(tmp_path_factory):
     (run / "run.json").write_text(
         json.dumps({"name": "demo", "default_recipe": "a", "parameters": {}})
     )
-    notebooks = {path.stem: path for path in (run / "notebooks").glob("*.ipynb")}
-    return publishing.build(run, notebooks).parent
+    return publishing.build(run).parent
 
 
 def books():

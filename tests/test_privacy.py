@@ -82,7 +82,7 @@ def closed(tmp_path_factory):
     done = store.map(preprocessing.make_archive, work, out=base / "archives")
     archive = clips.ClipArchive.load(done[0].path)
     torch.manual_seed(0)
-    model = models.build("small", weights="none", frames=8, size=64, input="face").eval()
+    model = models.build("small", weights="none", frames=8, size=64).eval()
     rows = clips.windows(archive.n_frames, 8, step=5)
     explained = recording.explained_by_any(archive, model, rows)
     return data, archive, explained
@@ -153,7 +153,7 @@ def publish(closed, permission, out):
                         "attribution": scene.with_attribution(channel.map[[0, 5, 9]]),
                         # the map of a network that only hands its input on
                         "worst": scene.with_attribution(worst)}.items():  # fmt: skip
-        figure, axes = style.figure("full", height=2.4)
+        figure, axes = style.figure(height=2.4)
         axes.imshow(drawing.strip(shown))
         axes.set_axis_off()
         for kind in ("png", "svg"):
@@ -264,7 +264,7 @@ def test_book_of_closed_data_shows_the_mark_nowhere(tmp_path, project):
     assert book.run_chapters(wanted, parameters, project) == {}
     made = {path.stem: path for path in (out / "notebooks").glob("*.ipynb")}
     assert sorted(made) == sorted(one.name for one in wanted)
-    publishing.build(out, made)
+    publishing.build(out)
     for name in ("html", "notebooks", "figures"):
         shown = list(pictures(out / name, tmp_path / "scratch"))
         assert shown

@@ -296,12 +296,6 @@ def test_a_package_upgrade_makes_work_stale(tmp_path, monkeypatch):
     assert runs(tmp_path) == ["n0", "n0"]
 
 
-def test_executor_refuses_an_unknown_engine():
-    """The error names the engines."""
-    with pytest.raises(ValueError, match="did you mean 'loky'"):
-        store.executor("lokky")
-
-
 def test_make_folder_takes_no_file_for_a_folder(tmp_path):
     """A file of that name, or on the way to it: the remedy, and the file stays."""
     (tmp_path / "card").write_text("mine")

@@ -49,7 +49,7 @@ def test_every_parameter_takes_or_refuses_anything(name):
         else:
             section, field = name.split(".")
             namespace = {}
-            exec(config.parameters_cell([config.flat_name(section, field)]), namespace)
+            exec(config.parameters_cell([f"{section}_{field}"]), namespace)
             assert config.validate(found.model_dump()) == found
 
 

@@ -74,7 +74,6 @@ class Design:
             self.folder(variant, seed) / "features",
             size=self.shape.size,
             tuning=self.tuning,
-            device=self.tuning.device,
         )
 
     def cells(self, part: str) -> list[models.Recipe]:

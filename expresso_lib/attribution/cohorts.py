@@ -20,17 +20,10 @@ NEUTRAL = (("DeepLift", references.NEUTRAL),)
 BEYOND = 2**40  # frames between windows, more than any recording has: one clip fits
 
 
-def explain(
-    study: experiments.Study,
-    recipe: models.Recipe,
-    model_of: Mapping[str, Path],
-    *,
-    map: Map,
-    out: str,
-    recordings: pd.DataFrame | None = None,
-    channels: Sequence[Sequence[str]] = NEUTRAL,
-    **options: Any,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def explain(study: experiments.Study, recipe: models.Recipe, model_of: Mapping[str, Path], *,
+            map: Map, out: str, recordings: pd.DataFrame | None = None,
+            channels: Sequence[Sequence[str]] = NEUTRAL,
+            **options: Any) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Explain recordings and pool what was found over regions and over frames.
 
     Parameters
@@ -70,16 +63,9 @@ def firsts(recordings: pd.DataFrame) -> pd.DataFrame:
     return recordings.sort_values("recording").drop_duplicates("participant")
 
 
-def label_permuted(
-    study: experiments.Study,
-    recipe: models.Recipe,
-    count: int,
-    *,
-    map: Map,
-    folder: Path,
-    method: str = "DeepLift",
-    each: int = 3,
-) -> list[pd.DataFrame]:
+def label_permuted(study: experiments.Study, recipe: models.Recipe, count: int, *, map: Map,
+                   folder: Path, method: str = "DeepLift",
+                   each: int = 3) -> list[pd.DataFrame]:  # fmt: skip
     """Return ``attribution_regions`` of models whose scores were permuted among participants.
 
     They have seen the same faces and nothing of severity. The first clip of every third person (or
@@ -97,15 +83,8 @@ def label_permuted(
     return found
 
 
-def repeated(
-    study: experiments.Study,
-    recipe: models.Recipe,
-    repeats: int,
-    *,
-    map: Map,
-    folder: Path,
-    method: str = "DeepLift",
-) -> pd.DataFrame:
+def repeated(study: experiments.Study, recipe: models.Recipe, repeats: int, *, map: Map,
+             folder: Path, method: str = "DeepLift") -> pd.DataFrame:  # fmt: skip
     """Return ``attribution_frames`` of first recordings by the models of other folds.
 
     Parameters

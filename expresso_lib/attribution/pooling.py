@@ -39,10 +39,7 @@ class RegionMass:
 
 def pixel_map(values: np.ndarray) -> np.ndarray:
     """Sum attributions (N, C, T, H, W) over channels: (N, T, H, W) float64, score points."""
-    array = np.asarray(values)
-    if array.ndim != 5:
-        raise ValueError(f"attributions {array.shape} must be (N, C, T, H, W).")
-    return array.sum(axis=1, dtype=np.float64)
+    return np.asarray(values).sum(axis=1, dtype=np.float64)
 
 
 def pool(values: np.ndarray, regions: np.ndarray) -> RegionMass:
@@ -115,11 +112,6 @@ def enrichment(mass: np.ndarray, area: np.ndarray) -> np.ndarray:
     np.ndarray
         (..., R); 0 for the rest itself, NaN where a region has no pixels or the face no mass.
 
-    Raises
-    ------
-    ValueError
-        Where shapes differ.
-
     Examples
     --------
     >>> area = np.full(8, 10.0)
@@ -128,10 +120,7 @@ def enrichment(mass: np.ndarray, area: np.ndarray) -> np.ndarray:
     0.99
     """
     mass, area = np.abs(np.asarray(mass, float)), np.asarray(area, float)
-    count = len(anatomy.REGIONS)
-    if mass.shape != area.shape or mass.shape[-1:] != (count,):
-        raise ValueError(f"mass {mass.shape} and area {area.shape} must both be (..., {count}).")
-    face = [i for i in range(count) if i != BACKGROUND]
+    face = [i for i in range(len(anatomy.REGIONS)) if i != BACKGROUND]
     mean = density(mass[..., face].sum(-1), area[..., face].sum(-1))[..., None]
     found = density(mass, area) + PSEUDO * mean
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -173,22 +162,15 @@ def stitch(values: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarr
     frame, mean, count : np.ndarray
         (F,) int sorted; (F, ...) float64; (F,) clips that saw the frame.
 
-    Raises
-    ------
-    ValueError
-        Where the first two axes differ.
-
     Examples
     --------
     >>> stitch(np.array([[1.0, 2.0], [4.0, 8.0]]), np.array([[0, 2], [2, 4]]))[:2]
     (array([0, 2, 4]), array([1., 3., 8.]))
     """
-    values, frames = np.asarray(values, float), np.asarray(frames)
-    if values.shape[:2] != frames.shape:
-        raise ValueError(f"values {values.shape} do not fit frames {frames.shape}.")
-    number, place, count = np.unique(frames.ravel(), return_inverse=True, return_counts=True)
+    values = np.asarray(values, float)
+    number, place, count = np.unique(frames, return_inverse=True, return_counts=True)
     total = np.zeros((len(number), *values.shape[2:]))
-    np.add.at(total, place, values.reshape(-1, *values.shape[2:]))
+    np.add.at(total, place.ravel(), values.reshape(-1, *values.shape[2:]))
     return number, total / count.reshape(-1, *[1] * (values.ndim - 2)), count
 
 
@@ -199,8 +181,9 @@ def frame_table(mass: RegionMass, frames: np.ndarray) -> pd.DataFrame:
     """
     parts = np.stack([x.sum(axis=2) for x in (mass.signed, mass.positive, mass.negative)], axis=2)
     number, mean, count = stitch(parts, frames)
-    columns = dict(zip(("attribution", "positive", "negative"), mean.T, strict=True))
-    return pd.DataFrame({"frame": number} | columns | {"n_clips": count})
+    table = pd.DataFrame(mean, columns=["attribution", "positive", "negative"])
+    table.insert(0, "frame", number)
+    return table.assign(n_clips=count)
 
 
 def top_frames(
@@ -220,9 +203,9 @@ def top_frames(
     order = order[np.isfinite(series[order])]
     chosen: list[int] = []
     for row in order:
-        if len(chosen) < count and all(abs(row - other) >= apart for other in chosen):
+        if all(abs(row - other) >= apart for other in chosen):
             chosen.append(int(row))
-    return np.array(chosen, dtype=int)
+    return np.array(chosen[:count], dtype=int)
 
 
 def onsets(visible: np.ndarray, *, fps: float) -> np.ndarray:
@@ -240,7 +223,7 @@ def onsets(visible: np.ndarray, *, fps: float) -> np.ndarray:
     >>> onsets(np.array([0, 0, 0, 2, 0, 2, 0, 0, 0, 3.0]), fps=12)
     array([3, 9])
     """
-    above, rows = np.asarray(visible, float) >= 1, max(1, round(fps / 4))
+    above, rows = np.asarray(visible) >= 1, max(1, round(fps / 4))
     starts = np.flatnonzero(above[1:] & ~above[:-1]) + 1
     return np.array([s for s in starts if s >= rows and not above[s - rows : s].any()], dtype=int)
 
@@ -277,29 +260,24 @@ def event_averages(
         fewer than 10 participants).
     """
     lead, lag, found = round(fps), round(2 * fps), {}
-    tables = [table.sort_values("frame") for _, table in joined.groupby("recording")]
     for au in aus:
-        people: dict[str, list[np.ndarray]] = {}
-        for table in tables:
+        parts = []
+        for (person, _), table in joined.sort_values("frame").groupby(["participant", "recording"]):
             cut = locked(table["attribution"], onsets(table[au], fps=fps), before=lead, after=lag)
             cut = cut[np.isfinite(cut).all(axis=1)]
-            if len(cut):
-                away = cut - cut[:, :lead].mean(axis=1, keepdims=True)
-                people.setdefault(str(table["participant"].iloc[0]), []).append(away)
-        if len(people) > 1:
-            cuts = [np.concatenate(parts) for parts in people.values()]
+            away = cut - cut[:, :lead].mean(axis=1, keepdims=True)
+            parts.append(pd.DataFrame(away, index=[person] * len(away)))
+        events = pd.concat(parts)
+        means = events.groupby(level=0).mean()
+        people, middle = len(means), means.mean()
+        if people > 1:
+            half = means.sem() * distributions.t.ppf(0.975, people - 1)
+            half = half if people >= MIN_PARTICIPANTS else half * np.nan
+            ends = {"estimate": middle, "ci_low": middle - half, "ci_high": middle + half}
+            counts = {"n_events": len(events), "n_participants": people}
             seconds = np.arange(-lead, lag + 1) / fps
-            found[au] = _mean_of_people(cuts).assign(seconds=seconds)
+            found[au] = pd.DataFrame(ends | counts).assign(seconds=seconds)
     return found
-
-
-def _mean_of_people(cuts: Sequence[np.ndarray]) -> pd.DataFrame:
-    means, events = np.stack([cut.mean(axis=0) for cut in cuts]), sum(map(len, cuts))
-    half = distributions.t.ppf(0.975, len(means) - 1) * distributions.sem(means)
-    half = half if len(means) >= MIN_PARTICIPANTS else half * np.nan
-    middle = means.mean(axis=0)
-    ends = {"estimate": middle, "ci_low": middle - half, "ci_high": middle + half}
-    return pd.DataFrame(ends | {"n_events": events, "n_participants": len(means)})
 
 
 def after_onset(averages: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -312,9 +290,7 @@ def after_onset(averages: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         excludes zero). The interval is the mean of the pointwise ones: a little too wide.
     """
     names = ["au", "estimate", "ci_low", "ci_high", "n_events", "n_participants"]
-    rows = []
-    for au, table in averages.items():
-        part = table[(table["seconds"] > 0) & (table["seconds"] <= 1)]
-        rows.append([au, *part[names[1:]].mean()])
+    rows = [[au, *table[table["seconds"].between(0, 1, inclusive="right")][names[1:]].mean()]
+            for au, table in averages.items()]  # fmt: skip
     found = pd.DataFrame(rows, columns=names)
     return found.assign(clear=(found["ci_low"] > 0) | (found["ci_high"] < 0))

@@ -14,10 +14,10 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage
 
 from expresso_lib import _checks, rendered, store
 from expresso_lib.faces import regions, video
+from expresso_lib.faces.track import averaged
 
 log = logging.getLogger(__name__)
 
@@ -220,13 +220,7 @@ def steady(landmarks: np.ndarray, fps: float) -> np.ndarray:
     Crops that follow these hold still while the head moves: its movement stays in the picture,
     and the jitter of a tracker does not come in.
     """
-    found = np.isfinite(landmarks).all(axis=(1, 2))
-    known = np.where(found[:, None, None], landmarks, 0).reshape(len(landmarks), -1)
-    both, how = np.column_stack([known, found]).astype(np.float64), {"mode": "constant"}
-    soft = ndimage.gaussian_filter1d(both, STEADY * fps, axis=0, truncate=2.5, **how)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        points = soft[:, :-1] / np.where(soft[:, -1:] > 1e-9, soft[:, -1:], np.nan)
-    return points.reshape(landmarks.shape).astype(np.float32)
+    return averaged(landmarks, STEADY * fps, reach=2.5)
 
 
 def transform_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
@@ -253,7 +247,6 @@ def prepare(
     ClipError
         Where the track was made for another recording, or no frame has a face.
     """
-    _checks.one_of(input, INPUTS, "input")
     info = video.probe(path)
     if track.n_frames != info.n_frames:
         raise ClipError(
@@ -301,9 +294,8 @@ def assemble(
     # A lost frame's regions and tiles follow its neighbours; its landmarks stay NaN.
     aligned = transform_points(landmarks, transform)
     filled = _filled(aligned)
-    maps = None
-    if input == "composite":
-        maps = np.stack([regions.composite_map(one, size) for one in filled])
+    tiles = input == "composite"
+    maps = np.stack([regions.composite_map(one, size) for one in filled]) if tiles else None
     frames, lost = np.zeros((len(source), size, size, 3), np.uint8), np.ones(len(source), bool)
     for number, image in pictures:
         row = int(np.searchsorted(source, number))
@@ -333,9 +325,8 @@ def _labels(points: np.ndarray, size: int, maps: np.ndarray | None) -> np.ndarra
         return regions.label_map(points, (size, size))
     edge = round(WIDER * size)
     wide = regions.label_map(points + edge, (size + 2 * edge,) * 2)
-    return np.stack(
-        [regions.compose(one, tiles + edge, labels=True) for one, tiles in zip(wide, maps)]
-    )
+    seen = zip(wide, maps + edge)
+    return np.stack([regions.compose(one, tiles, labels=True) for one, tiles in seen])
 
 
 def _filled(points: np.ndarray) -> np.ndarray:
@@ -385,13 +376,9 @@ class Rerendering:
             moved[rows] = change
             guide = guide + steady(moved, fps)[rows]
         pictures = zip(source.tolist(), (frame.image for frame in drawn))
-        points, side, input = (
-            tracked[rows] + change,
-            self.archive.frames.shape[1],
-            self.archive.input,
-        )
-        how: dict[str, Any] = {"fps": fps, "size": side, "input": input, "guide": guide}
-        return assemble(pictures, source, points, **how).frames
+        how: dict[str, Any] = {"size": self.archive.frames.shape[1], "input": self.archive.input}
+        points = tracked[rows] + change
+        return assemble(pictures, source, points, fps=fps, guide=guide, **how).frames
 
     def _tracked(self) -> np.ndarray:
         """The recording's tracked landmarks (F', 68, 2), pixels of what is rendered here."""
@@ -429,7 +416,7 @@ def clip_table(
     table = pd.DataFrame({"clip": names, "participant": participant, "recording": recording})
     table[["first", "last"]] = frames[:, [0, -1]]
     table[["source_first", "source_last"]] = archive.source[frames[:, [0, -1]]]
-    return table.assign(lost=archive.lost[frames].mean(axis=1) if len(frames) else np.empty(0))
+    return table.assign(lost=archive.lost[frames].mean(axis=1))
 
 
 def cut(

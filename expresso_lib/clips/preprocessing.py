@@ -8,7 +8,7 @@ import importlib.util
 import logging
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ TRACKERS = {
     "tables": "read from another tool's tables",
     "simulated": "simulated (the truth on a 64-cell heat map, 1 % of frames lost)",
 }
-PAPERS_WEIGHTS = ("weights_s3fd", "weights_fan")
+WEIGHTS = {"s3fd_fan": ("weights_s3fd", "weights_fan"), "mediapipe": (mediapipe.WEIGHTS,)}
 
 
 class TrackerError(ValueError):
@@ -47,12 +47,12 @@ def choose_tracker(name: str, recordings: pd.DataFrame, *, weights_folder: str =
     """
     if name != "auto":
         return name
-    if at_hand(PAPERS_WEIGHTS, weights_folder):
+    if at_hand("s3fd_fan", weights_folder):
         return "s3fd_fan"
-    for tracker, beside in (("simulated", _truth_of), ("tables", _table_of)):
-        if all(beside(row).is_file() for _, row in recordings.iterrows()):
+    for tracker, place in BESIDE.items():
+        if all(place(row).is_file() for _, row in recordings.iterrows()):
             return tracker
-    if importlib.util.find_spec("mediapipe") and at_hand((mediapipe.WEIGHTS,), weights_folder):
+    if importlib.util.find_spec("mediapipe") and at_hand("mediapipe", weights_folder):
         return "mediapipe"
     raise TrackerError(
         "no tracker is at hand: run 'pip install -e .[mediapipe]' and 'expresso data fetch "
@@ -61,9 +61,10 @@ def choose_tracker(name: str, recordings: pd.DataFrame, *, weights_folder: str =
     )
 
 
-def at_hand(weights: Iterable[str], folder: str = "") -> bool:
-    """Say whether weight files of the manifest lie where they are looked for."""
-    return all(manifest.path_of(one, folder=folder or None).is_file() for one in weights)
+def at_hand(tracker: str, folder: str = "") -> bool:
+    """Say whether a network tracker's weight files lie where they are looked for."""
+    files = (manifest.path_of(one, folder=folder or None) for one in WEIGHTS[tracker])
+    return all(file.is_file() for file in files)
 
 
 def fetch_weights(parameters: Any) -> None:
@@ -74,25 +75,16 @@ def fetch_weights(parameters: Any) -> None:
     FetchError
         Offline without them: what to bring from where to where.
     """
-    wanted = {"s3fd_fan": PAPERS_WEIGHTS, "mediapipe": (mediapipe.WEIGHTS,)}
-    for name in wanted.get(parameters.tracker, ()):
+    for name in WEIGHTS.get(parameters.tracker, ()):
         manifest.fetch(name, folder=parameters.weights_folder or None)
 
 
 def recipe_of(parameters: Any, tracker: str) -> dict[str, Any]:
     """Take what decides a track from a run's `faces` section."""
-    names = ["smoothing"]
-    if tracker in ("s3fd_fan", "mediapipe"):
-        names.append("weights_folder")
-    if tracker == "s3fd_fan":
-        names += ["detect_every", "detect_side", "flip", "device", "precision"]
+    network = ["detect_every", "detect_side", "flip", "device", "precision"]
+    names = ["smoothing", *["weights_folder"] * (tracker in WEIGHTS)]
+    names += network * (tracker == "s3fd_fan")
     return {name: getattr(parameters, name) for name in names}
-
-
-def thresholds_of(parameters: Any) -> faces.Thresholds:
-    """Take the quality thresholds from a run's `faces` section."""
-    names = [field.name for field in fields(faces.Thresholds)]
-    return faces.Thresholds(**{name: getattr(parameters, name) for name in names})
 
 
 def track_items(recordings: pd.DataFrame, tracker: str, **recipe: Any) -> list[store.Item]:
@@ -104,12 +96,12 @@ def track_items(recordings: pd.DataFrame, tracker: str, **recipe: Any) -> list[s
     tracker : one of `TRACKERS`; the truth (NPZ) or the table (CSV) lies beside the video.
     recipe : smoothing (frames), and for networks what `recipe_of` takes.
     """
-    beside = {"tables": [_table_of], "simulated": [_truth_of]}.get(tracker, [])
-    return [
-        store.Item(row["recording"], {"tracker": tracker} | recipe,
-                   (Path(row["path"]), *(place(row) for place in beside)))
-        for _, row in recordings.iterrows()
-    ]  # fmt: skip
+    items = []
+    for _, row in recordings.iterrows():
+        beside = (BESIDE[tracker](row),) if tracker in BESIDE else ()
+        how = {"tracker": tracker} | recipe
+        items.append(store.Item(row["recording"], how, (Path(row["path"]), *beside)))
+    return items
 
 
 def _truth_of(row: pd.Series) -> Path:
@@ -122,19 +114,22 @@ def _table_of(row: pd.Series) -> Path:
     return Path(given) if isinstance(given, str) and given else beside
 
 
+# What must lie beside a video for these trackers, in the order in which `auto` looks for it.
+BESIDE = {"simulated": _truth_of, "tables": _table_of}
+
+
 def make_track(item: store.Item, path: Path) -> None:
     """Track one recording (work of `track_items`) and save its `faces.FaceTrack`."""
     recipe = dict(item.recipe)
     tracker, smoothing = recipe.pop("tracker"), float(recipe.pop("smoothing", 0.0))
     info = video.probe(item.inputs[0])
+    size = (info.width, info.height)
     if tracker == "s3fd_fan":
         track = _networks_track(item.inputs[0], recipe)
     elif tracker == "mediapipe":
         track = mediapipe.track(item.inputs[0], folder=recipe.get("weights_folder"))
     elif tracker == "tables":
-        track = faces.from_table(
-            item.inputs[1], n_frames=info.n_frames, fps=info.fps, size=(info.width, info.height)
-        )
+        track = faces.from_table(item.inputs[1], n_frames=info.n_frames, fps=info.fps, size=size)
     else:
         known, seed = truths.read(item.inputs[1]), zlib.crc32(item.name.encode())
         track = faces.simulate(known.landmarks, info.fps, seed=seed, **recipe)
@@ -298,11 +293,10 @@ def au_table(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack]) ->
     recordings : columns participant, recording, path.
     tracks : recording -> its track, for proxies and the number of frames.
     """
-    parts = [
-        action_units.tidy(_au_series(row, tracks[row["recording"]]), participant=row["participant"],
-                          recording=row["recording"])
-        for _, row in recordings.iterrows()
-    ]  # fmt: skip
+    parts = []
+    for _, row in recordings.iterrows():
+        series, who = _au_series(row, tracks[row["recording"]]), row[["participant", "recording"]]
+        parts.append(action_units.tidy(series, **who))
     return pd.concat(parts, ignore_index=True)
 
 

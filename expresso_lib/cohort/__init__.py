@@ -2,15 +2,17 @@
 
 `read` takes a data set's name and folder to a `Cohort`: two tables, the score's `ScoreScale`,
 whether faces may be shown, and a complete list of what is missing or odd (`Cohort.problems`), made
-before hours of work start. One reader a module, all ending in `core.assemble`, where every row is
-checked. Nothing outside this package assumes a BDI-II: words, range and bands come from the scale.
+before hours of work start. One reader a module: it takes a `core.Source` to rows, scale and what is
+known of people; `core.assemble` checks every row. Nothing outside this package assumes a BDI-II:
+words, range and bands come from the scale.
 """
 
 from pathlib import Path
 from typing import Any
 
 from expresso_lib import _checks, config, manifest
-from expresso_lib.cohort import avec2014, cremad, folder, grid, ravdess, rendered
+from expresso_lib.cohort import avec2014, core, cremad, grid, ravdess, rendered
+from expresso_lib.cohort import folder as own
 from expresso_lib.cohort.core import BDI_II, Cohort, CohortError, ScoreScale
 
 READERS = {
@@ -19,12 +21,21 @@ READERS = {
     "cremad": cremad.read,
     "ravdess": ravdess.read,
     "grid": grid.read,
-    "folder": folder.read,
+    "folder": own.read,
 }
-ENTRIES = {"rendered": "demo_cohort"}
+NAMES = {"rendered": "demo cohort", "avec2014": "AVEC 2014", "cremad": "CREMA-D",
+         "ravdess": "RAVDESS", "grid": "GRID"}  # fmt: skip
 
 
-def read(source: str, folder: str | Path = "", **options: Any) -> Cohort:
+def read(
+    source: str,
+    folder: str | Path = "",
+    *,
+    tables: str = "",
+    faces_may_be_shown: bool | None = None,
+    name: str = "",
+    **options: Any,
+) -> Cohort:
     """Read a data set.
 
     Parameters
@@ -33,6 +44,13 @@ def read(source: str, folder: str | Path = "", **options: Any) -> Cohort:
         Reader; the data manifest says whether its faces may be shown.
     folder : path
         Where the data lie; empty: the place the manifest gives.
+    tables : str
+        Folder of other tools' tables, laid out like the videos; empty: beside them.
+    faces_may_be_shown : bool, optional
+        Of your own data, only with the participants' consent, or of rendered faces; nothing opens
+        what a licence closes.
+    name : str
+        Of the data set; empty: its own, or your folder's.
     **options
         Of the reader.
 
@@ -42,15 +60,17 @@ def read(source: str, folder: str | Path = "", **options: Any) -> Cohort:
         With everything that is wrong, if nothing usable remains.
     """
     _checks.one_of(source, READERS, "data set")
-    entry = manifest.entry(ENTRIES.get(source, source))
+    entry = manifest.entry("demo_cohort" if source == "rendered" else source)
     if source == "folder" and not str(folder):
         raise CohortError("name your data's folder: cohort.folder in the parameter file.")
     root = manifest.locate(entry.name, folder=folder or None)
-    # Only one's own data can be opened by a parameter, with the participants' consent; nothing
-    # opens what a licence closes.
-    if source not in ("folder", "rendered"):
-        options["faces_may_be_shown"] = entry.faces_may_be_shown
-    return READERS[source](root, **options)
+    name = name or NAMES.get(source, root.resolve().name)
+    if not root.is_dir():
+        raise CohortError(f"{name}: {str(root)!r} is no folder; name it with cohort.folder.")
+    if faces_may_be_shown is None or source not in ("folder", "rendered"):
+        faces_may_be_shown = entry.faces_may_be_shown
+    found = core.Source(name, root, tables, faces_may_be_shown, demo=source == "rendered")
+    return core.assemble(found, *READERS[source](found, **options))
 
 
 def from_parameters(section: config.CohortSection) -> Cohort:
@@ -62,6 +82,4 @@ def from_parameters(section: config.CohortSection) -> Cohort:
         options["faces_may_be_shown"] = section.show_faces
     if section.source in ("cremad", "ravdess"):
         options["emotion"] = section.emotion
-    if section.source != "rendered":
-        options["tables"] = section.tables
-    return read(section.source, section.folder, **options)
+    return read(section.source, section.folder, tables=section.tables, **options)

@@ -6,28 +6,28 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
-from io import StringIO
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter
 from tqdm import tqdm
 
 from expresso_lib import _checks, store
-from expresso_lib.faces import video
+from expresso_lib.faces import tables, video
 
 log = logging.getLogger(__name__)
 
 # Names become file names, table keys and text on a page, so they hold nothing that any of these
 # would read as more than a name.
 SAFE_NAME = re.compile(r"\w[\w .+@-]{0,99}")
-NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
+NUMBER = r"[+-]?\d+([.,]\d+)?"
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv")
 MAX_TABLE_BYTES = 200 * 2**20
-GONE = "its video is not there"
 PROBLEM = ["item", "problem", "consequence", "remedy"]
 
 
@@ -68,11 +68,6 @@ class ScoreScale:
     def title(self) -> str:
         """Axis label: name, unit, range."""
         return f"{self.name} ({self.unit}, {self.low:g} to {self.high:g})"
-
-    @property
-    def band_names(self) -> tuple[str, ...]:
-        """Names of the bands, lowest first."""
-        return tuple(band.name for band in self.bands)
 
     @property
     def bands_text(self) -> str:
@@ -129,35 +124,47 @@ KNOWN_SCALES = {"bdi": BDI_II, "bdiii": BDI_II, "bdi2": BDI_II, "phq9": PHQ_9}
 
 @dataclass
 class Source:
-    """A data set while it is read: its folder, and everything missing or odd in it."""
+    """A data set while it is read: where it lies, and everything missing or odd in it."""
 
     name: str
     root: Path
+    tables: str = ""  # folder of other tools' tables; empty: beside the videos
     faces_may_be_shown: bool = False
+    demo: bool = False
     rows: list[tuple[str, str, str, str]] = field(default_factory=list)
 
-    def videos(
-        self, suffixes: Sequence[str], name: re.Pattern[str], *why: str
-    ) -> Iterator[tuple[str, re.Match[str]]]:
-        """Yield videos whose stem fits `name`; note what does not, `why` (problem, remedy)."""
-        for path in files_below(self.root, suffixes):
+    def videos(self, name: re.Pattern[str], form: str, example: str) -> pd.DataFrame:
+        """Return path, recording and the groups of `name` of videos called so; note the others."""
+        rows = []
+        for path in files_below(self.root, VIDEO_SUFFIXES):
             if found := name.fullmatch(Path(path).stem):
-                yield path, found
+                rows.append({"path": path, "recording": found[0]} | found.groupdict())
             else:
-                self.left_out(path, *why)
+                self.left_out(path, f"its name is not {form}", "Restore its name.")
+        if not rows:
+            raise CohortError(f"{self.root} holds no video named like {example}.\n{self.text()}")
+        return pd.DataFrame(rows)
 
-    def left_out(self, item: object, problem: str, remedy: str) -> None:
+    def without(
+        self, rows: pd.DataFrame, bad: Any, problem: str, remedy: str, column: str = "recording"
+    ) -> pd.DataFrame:
+        """Return the rows that are not `bad`; note the others by their `column`."""
+        mask = np.asarray(bad, dtype=bool)
+        for item in rows.loc[mask, column]:
+            self.left_out(item, problem, remedy)
+        return rows[~mask].copy()
+
+    def left_out(
+        self, item: object, problem: str, remedy: str, consequence: str = "left out"
+    ) -> None:
         """Note what keeps something out of the cohort."""
-        self._add(item, problem, "left out", remedy)
-
-    def kept(self, item: object, problem: str, remedy: str) -> None:
-        """Note what is odd about something that stays."""
-        self._add(item, problem, "kept", remedy)
-
-    def _add(self, item: object, problem: str, consequence: str, remedy: str) -> None:
         # Control characters in names are shown, not printed.
         shown = str(item) if str(item).isprintable() else repr(str(item))
         self.rows.append((shown, problem, consequence, remedy))
+
+    def kept(self, item: object, problem: str, remedy: str) -> None:
+        """Note what is odd about something that stays."""
+        self.left_out(item, problem, remedy, "kept")
 
     def table(self) -> pd.DataFrame:
         """Return item, problem, consequence (left out, kept), remedy."""
@@ -239,11 +246,14 @@ class Cohort:
         root = Path(folder)
         path = _checks.existing_file(root / "cohort.json", "cohort (run chapter 1 first)")
         about = json.loads(path.read_text(encoding="utf-8"))
-        scale = about.pop("scale")
-        scale["bands"] = tuple(Band(**band) for band in scale["bands"])
+        about["scale"] = TypeAdapter(ScoreScale).validate_python(about["scale"])
         for name in ("participants", "recordings", "problems"):
             about[name] = pd.read_parquet(root / f"{name}.parquet")
-        return cls(**about, scale=ScoreScale(**scale))
+        return cls(**about)
+
+
+# What a reader gives: rows of recordings, the score's scale, and what is known of participants.
+Read = tuple[pd.DataFrame, ScoreScale, pd.DataFrame | None]
 
 
 def report_text(problems: pd.DataFrame, *, most: int = 20) -> str:
@@ -260,8 +270,17 @@ def report_text(problems: pd.DataFrame, *, most: int = 20) -> str:
     return "\n".join(lines)
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
+def read_table(
+    path: str | Path, columns: Iterable[str] = (), notes: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """Read a user's CSV as text: any of comma, semicolon, tab; with or without a byte-order mark.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    columns, notes : iterable of str, mapping of str, optional
+        What it must have; what to add to the message where a column is missing.
 
     Returns
     -------
@@ -273,35 +292,18 @@ def read_table(path: str | Path) -> pd.DataFrame:
     CohortError
         Where the file is no table of text, too large, or names a column twice.
     """
-    found = _checks.existing_file(path, "table")
-    if found.stat().st_size > MAX_TABLE_BYTES:
-        raise CohortError(f"{found} has {found.stat().st_size} bytes; this is no table of scores.")
-    raw = found.read_bytes()
+    size = _checks.existing_file(path, "table").stat().st_size
+    if size > MAX_TABLE_BYTES:
+        raise CohortError(f"{path} has {size} bytes; this is no table of scores.")
     try:
-        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("cp1252", errors="replace")  # what older spreadsheets write
-    header = text.split("\n", 1)[0]
-    if "\0" in text[:4096] or not header.strip():
-        raise CohortError(f"{found} is no text table; save it as CSV.")
-    separator = max(";\t,", key=header.count)
-    try:
-        table = pd.read_csv(StringIO(text), sep=separator, dtype=str, keep_default_na=False,
-                            skipinitialspace=True)  # fmt: skip
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise CohortError(f"{found} cannot be read as CSV ({error}); save it again.") from error
-    # Of rows that are longer than the header pandas makes an index, and every column moves.
-    if not isinstance(table.index, pd.RangeIndex):
-        raise CohortError(
-            f"the rows of {found} have more cells than its first line has names (a separator at "
-            "their end, or a decimal comma in a table with commas?); save it anew with semicolons, "
-            "and name every column."
-        )
-    table.columns = [str(name).strip().casefold() for name in table.columns]
-    twice = table.columns[table.columns.duplicated()].tolist()
-    if twice:
-        raise CohortError(f"{found} names {twice} twice; keep one column of each.")
-    return table.apply(lambda column: column.str.strip())
+        table = tables.read_csv(path, separators=";\t,", dtype=str, keep_default_na=False)
+    except tables.TableError as error:
+        raise CohortError(str(error)) from error
+    table.columns = table.columns.str.casefold()
+    if not table.columns.is_unique:
+        raise CohortError(f"{path} names a column twice; keep one of each: {list(table)}.")
+    need(table, columns, Path(path), notes)
+    return table.fillna("").apply(lambda column: column.str.strip())
 
 
 def numbers(cells: pd.Series) -> pd.Series:
@@ -311,7 +313,7 @@ def numbers(cells: pd.Series) -> pd.Series:
     [7.0, 12.5, nan, nan]
     """
     plain = cells.astype(str).str.strip()
-    fits = plain.str.fullmatch(NUMBER.pattern)
+    fits = plain.str.fullmatch(NUMBER)
     return pd.to_numeric(plain.where(fits).str.replace(",", ".", regex=False), errors="coerce")
 
 
@@ -332,21 +334,8 @@ def _real(root: Path) -> str:
     return os.path.realpath(root)
 
 
-def existing_folder(folder: str | Path, what: str) -> Path:
-    """Return `folder`, or raise saying what should be there."""
-    root = Path(folder).expanduser()
-    if not root.is_dir():
-        raise CohortError(f"{what}: {str(root)!r} is no folder; name it with cohort.folder.")
-    return root
-
-
 def assemble(
-    source: Source,
-    rows: pd.DataFrame,
-    scale: ScoreScale,
-    *,
-    people: pd.DataFrame | None = None,
-    demo: bool = False,
+    source: Source, rows: pd.DataFrame, scale: ScoreScale, people: pd.DataFrame | None = None
 ) -> Cohort:
     """Check rows, leave out what cannot be used, and make the cohort.
 
@@ -356,63 +345,56 @@ def assemble(
         With what the reader found already; completed here.
     rows : DataFrame
         participant, recording, path (relative to the root), score, and further columns. With
-        fps and n_frames the videos are not opened. `au_table` (path or "") where there is one.
+        fps and n_frames the videos are not opened. Without `au_table` (path or ""), tables of
+        other tools are looked for.
     scale : ScoreScale
         Where it has no bands, thirds of the participants' scores are used and labelled so.
     people : DataFrame, optional
         participant and what is known of each.
-    demo : bool
-        As in `Cohort`.
 
     Raises
     ------
     CohortError
         If nothing usable remains, with the whole list.
     """
-    rows = _scored(_single(_named(rows.copy(), source), source), scale, source)
+    rows, name = rows.copy(), source.name
+    if "au_table" not in rows and not source.demo:
+        rows["au_table"] = tables_for(rows["path"], source.root, source.tables)
+    rows = _scored(_single(_named(rows, source), source), scale, source)
     rows = _same_content(_playable(rows, source), source)
-    name = source.name
     if rows.empty:
         raise CohortError(f"{name} in {source.root} has no usable recording:\n{source.text()}")
     participants = _participants(rows, people)
     varies = int((rows.groupby("participant")["score"].nunique() > 1).sum())
     if varies:
         source.kept(name, f"{varies} of {len(participants)} participants have recordings with "
-                      "different scores; models learn each recording's, statistics over people "
-                      "take the mean",
-                      "Nothing, if the score changes from recording to recording.")  # fmt: skip
+                    "different scores; models learn each recording's, statistics over people "
+                    "take the mean",
+                    "Nothing, if the score changes from recording to recording.")  # fmt: skip
     if not scale.bands:
         scale = scale.with_tertiles(participants["score"])
-    participants["band"] = scale.band(participants["score"])
-    rows["band"] = scale.band(rows["score"])
+    for table in (participants, rows):
+        table["band"] = scale.band(table["score"])
     if len(participants) < 5 or rows["score"].nunique() < 2:
         source.kept(name, f"{len(participants)} participants with {rows['score'].nunique()} "
-                      "different scores are too few for statistics",
-                      "Take results as a rehearsal; add participants.")  # fmt: skip
+                    "different scores are too few for statistics",
+                    "Take results as a rehearsal; add participants.")  # fmt: skip
     order = ["participant", "recording", "task", "path", "score", "band", "fps", "n_frames"]
     rows["task"] = rows.get("task", "")
-    rows = rows[[*order, *rows.columns.difference(order, sort=False)]]
+    rows = rows[[*order, *rows.columns.difference(order, sort=False)]].reset_index(drop=True)
     log.info("%s: missing or odd: %d\n%s", name, len(source.rows), source.text())
-    return Cohort(participants, rows.reset_index(drop=True), scale, name, source.faces_may_be_shown,
-                  demo, source.table())  # fmt: skip
-
-
-def _drop(rows: pd.DataFrame, bad: Any, source: Source, problem: str, remedy: str,
-          column: str = "recording") -> pd.DataFrame:  # fmt: skip
-    mask = np.asarray(bad, dtype=bool)
-    for item in rows.loc[mask, column]:
-        source.left_out(item, problem, remedy)
-    return rows[~mask]
+    return Cohort(participants, rows, scale, name, source.faces_may_be_shown, source.demo,
+                  source.table())  # fmt: skip
 
 
 def _named(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
     for column in ("participant", "recording"):
         rows[column] = rows[column].astype(str)
-        rows = _drop(rows, rows[column] == "", source, f"the {column} is not named",
-                     f"Fill the column {column}.", "path")  # fmt: skip
+        why = f"the {column} is not named"
+        rows = source.without(rows, rows[column] == "", why, f"Fill the column {column}.", "path")
         bad = [SAFE_NAME.fullmatch(value) is None for value in rows[column]]
         why = f"the {column}'s name has characters that are unsafe in file names and pages"
-        rows = _drop(rows, bad, source, why, "Use letters, digits, space and . _ + @ -", column)
+        rows = source.without(rows, bad, why, "Use letters, digits, space and . _ + @ -", column)
     return rows
 
 
@@ -422,15 +404,15 @@ def _single(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
         source.kept(item, "its row stands in the table more than once", "Once is enough.")
     rows = rows[~same]
     shared = rows.groupby("recording")["participant"].transform("nunique") > 1
+    why = "several participants have a recording of this name; it is called "
     for item in rows.loc[shared, "recording"].unique():
-        source.kept(item, "several participants have a recording of this name; it is called "
-                      "<participant>_<recording> here", "Nothing to do.")  # fmt: skip
+        source.kept(item, why + "<participant>_<recording> here", "Nothing to do.")
     names = rows["recording"].where(~shared, rows["participant"] + "_" + rows["recording"])
     rows = rows.assign(recording=names)
     # Files on Windows and macOS do not tell A from a.
     twice = rows["recording"].str.casefold().duplicated(keep=False)
-    return _drop(rows, twice, source, "rows with different values share this recording's name",
-                 "Decide which is right, or rename one.")  # fmt: skip
+    why = "rows with different values share this recording's name"
+    return source.without(rows, twice, why, "Decide which is right, or rename one.")
 
 
 def _scored(rows: pd.DataFrame, scale: ScoreScale, source: Source) -> pd.DataFrame:
@@ -439,26 +421,26 @@ def _scored(rows: pd.DataFrame, scale: ScoreScale, source: Source) -> pd.DataFra
         blank, rows["score"] = values.isna(), values.astype(float)
     else:
         blank, rows["score"] = values.astype(str).str.strip() == "", numbers(values)
-    rows = _drop(rows, blank, source, "it has no score", "Add its score to the table.")
-    rows = _drop(rows, rows["score"].isna(), source, "its score is no plain number",
-                 "Write it like 12 or 12.5.")  # fmt: skip
-    outside = (rows["score"] < scale.low) | (rows["score"] > scale.high)
-    return _drop(rows, outside, source, f"its score is outside {scale.title}",
-                 "Correct it, or state the scale's range.")  # fmt: skip
+    rows = source.without(rows, blank, "it has no score", "Add its score to the table.")
+    why, remedy = "its score is no plain number", "Write it like 12 or 12.5."
+    rows = source.without(rows, rows["score"].isna(), why, remedy)
+    why, remedy = f"its score is outside {scale.title}", "Correct it, or state the scale's range."
+    return source.without(rows, ~rows["score"].between(scale.low, scale.high), why, remedy)
 
 
 def _playable(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
     paths = [inside(source.root, str(path)) for path in rows["path"]]
-    rows = _drop(rows, [path is None for path in paths], source,
-                 "its path leaves the data folder (or passes through a link that does)",
-                 "Put the video into the folder and name it relative to it.")  # fmt: skip
-    rows = rows.assign(path=[str(path) for path in paths if path is not None])
+    why = "its path leaves the data folder (or passes through a link that does)"
+    remedy = "Put the video into the folder and name it relative to it."
+    rows = source.without(rows, [path is None for path in paths], why, remedy)
+    rows["path"] = [str(path) for path in paths if path is not None]
+    gone = "its video is not there"
     if {"fps", "n_frames"} <= set(rows):
         missing = [not Path(path).is_file() for path in rows["path"]]
-        return _drop(rows, missing, source, GONE, "Copy it again.")
+        return source.without(rows, missing, gone, "Copy it again.")
     found: list[tuple[float, int]] = []
-    for recording, path in tqdm(list(zip(rows["recording"], rows["path"])), "checking videos",
-                                disable=len(rows) < 200):  # fmt: skip
+    pairs = list(zip(rows["recording"], rows["path"]))
+    for recording, path in tqdm(pairs, "checking videos", disable=len(rows) < 200):
         try:
             info = video.probe(path)
             found.append((info.fps, info.n_frames))
@@ -466,11 +448,11 @@ def _playable(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
             found.append((np.nan, 0))
             log.info("%s: %s", recording, error)
             damaged = "its video cannot be read (empty, cut short, or no video)"
-            why = damaged if os.path.isfile(path) else GONE
+            why = damaged if os.path.isfile(path) else gone
             source.left_out(recording, why, "Copy it again, or correct its path.")
-    rates, counts = zip(*found) if found else ((), ())
-    rows = rows.assign(fps=np.array(rates, float), n_frames=np.array(counts, int))
-    return rows[rows["n_frames"] > 0].assign(seconds=lambda t: (t["n_frames"] / t["fps"]).round(3))
+    rows[["fps", "n_frames"]] = np.array(found, float).reshape(-1, 2)
+    rows = rows[rows["n_frames"] > 0].astype({"n_frames": int})
+    return rows.assign(seconds=(rows["n_frames"] / rows["fps"]).round(3))
 
 
 def _same_content(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
@@ -481,9 +463,9 @@ def _same_content(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
     # One person's first copy may stay; of several people's nobody knows whose it is.
     owners = content.map(again.groupby(content)["participant"].nunique())
     bad = again.index[content.duplicated() | owners.gt(1)]
-    return _drop(rows, rows.index.isin(bad), source,
-                 "another recording holds the very same video",
-                 "Find out whose it is; the same video may not count twice.")  # fmt: skip
+    why = "another recording holds the very same video"
+    remedy = "Find out whose it is; the same video may not count twice."
+    return source.without(rows, rows.index.isin(bad), why, remedy)
 
 
 def _participants(rows: pd.DataFrame, people: pd.DataFrame | None) -> pd.DataFrame:
@@ -499,22 +481,11 @@ def _participants(rows: pd.DataFrame, people: pd.DataFrame | None) -> pd.DataFra
     return table.fillna({"sex": ""})
 
 
-def two_places(rows: pd.DataFrame, source: Source) -> None:
-    """Note participants whose videos lie in more than one folder: one person all the same."""
-    places = rows["path"].map(lambda path: str(Path(str(path)).parent))
-    for participant, folders in places.groupby(rows["participant"]).unique().items():
-        if len(folders) > 1:
-            source.kept(participant, f"videos lie in {len(folders)} folders "
-                          f"({', '.join(sorted(folders)[:4])}); treated as one participant, "
-                          "so never on two sides of a split",
-                          "Rename one of them if they are two people.")  # fmt: skip
-
-
 def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:
     """Return the relative paths of files below `root`; links to folders are not followed."""
     found = []
     for folder, _, names in os.walk(root, followlinks=False):
-        for name in sorted(names):
+        for name in names:
             if Path(name).suffix.casefold() in suffixes and not name.startswith("."):
                 found.append((Path(folder) / name).relative_to(root).as_posix())
     return sorted(found)
@@ -532,13 +503,15 @@ def tables_for(paths: pd.Series, root: Path, tables: str) -> list[str]:
         Videos, relative to `root`.
     """
     base = Path(tables).expanduser() if tables else root
-    found = files_below(base, (".csv",))
-    by_path = {_stem(path): path for path in found}
-    videos, others = (Counter(os.path.basename(_stem(p)) for p in many) for many in (paths, found))
-    by_name = {os.path.basename(stem): path for stem, path in by_path.items()}
-    alone = {name: path for name, path in by_name.items() if videos[name] == others[name] == 1}
-    stems = map(_stem, paths)
-    chosen = [by_path.get(stem, alone.get(os.path.basename(stem), "")) for stem in stems]
+    by_path = {_stem(path): path for path in files_below(base, (".csv",))}
+    stems = [_stem(path) for path in paths]
+    videos, others = (Counter(map(os.path.basename, many)) for many in (stems, by_path))
+    alone = {os.path.basename(stem): path for stem, path in by_path.items()}
+    chosen = []
+    for stem in stems:
+        name = os.path.basename(stem)
+        only = alone.get(name, "") if videos[name] == others[name] == 1 else ""
+        chosen.append(by_path.get(stem, only))
     return [str(base / path) if path else "" for path in chosen]
 
 
@@ -546,11 +519,11 @@ def _stem(path: str) -> str:
     return os.path.splitext(path.replace("\\", "/"))[0].removeprefix("./")
 
 
-def need(table: pd.DataFrame, columns: Iterable[str], path: Path,
-         also: Mapping[str, str] | None = None) -> None:  # fmt: skip
+def need(
+    table: pd.DataFrame, columns: Iterable[str], path: Path, notes: Mapping[str, str] | None = None
+) -> None:
     """Raise unless `table` has `columns`, with the nearest name it does have."""
     for column in columns:
         if column not in table:
-            hint = _checks.nearest(column, table.columns)
-            note = (also or {}).get(column, "")
+            hint, note = _checks.nearest(column, table.columns), (notes or {}).get(column, "")
             raise CohortError(f"{path.name} has no column {column!r}{hint}. {note}".strip())

@@ -42,20 +42,18 @@ def write_folder(folder: str | Path, recordings: pd.DataFrame) -> Path:
     if len(chosen) < 8:
         raise core.CohortError("the example needs four participants with two recordings each.")
     places = ["2019/clinic A", "2021/clinic B"] + ["2019/clinic A"] * 2 + ["2021/clinic B"] * 4
-    lines = ["\ufeffParticipant;Recording;Path;BDI-II"]
-    for place, (_, row) in zip(places, chosen.iterrows()):
-        source, target = Path(row["path"]), root / place / f"{row['recording']}.mp4"
+    names = [f"{place}/{name}.mp4" for place, name in zip(places, chosen["recording"])]
+    for source, target in zip(map(Path, chosen["path"]), (root / name for name in names)):
         store.make_folder(target.parent)
         shutil.copyfile(source, target)
         _openface(source.with_suffix(".npz"), target.with_suffix(".csv"))
-        score = f"{row['score']:.1f}".replace(".", ",")
-        lines.append(f"{row['participant']};{row['recording']};{place}/{target.name};{score}")
-    broken = root / places[5] / f"{chosen['recording'][5]}.mp4"
+    broken = root / names[5]
     broken.write_bytes(broken.read_bytes()[:500])
-    # The first line names the columns: recordings 3 and 7 stand in lines 4 and 8.
-    lines[4] = lines[4].rsplit(";", 1)[0] + ";"
-    del lines[8]
-    store.write_text(root / "scores.csv", "\r\n".join(lines) + "\r\n")
+    score = chosen["score"].astype(float).where(chosen.index != 3)
+    table = chosen[["participant", "recording"]].assign(path=names, score=score).drop(index=7)
+    heads = ["Participant", "Recording", "Path", "BDI-II"]
+    table.to_csv(root / "scores.csv", sep=";", decimal=",", float_format="%.1f", index=False,
+                 header=heads, encoding="utf-8-sig", lineterminator="\r\n")  # fmt: skip
     return root
 
 

@@ -8,26 +8,21 @@ import pandas as pd
 
 from expresso_lib.cohort import core
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv")
-
 
 def read(
-    folder: Path,
+    source: core.Source,
     *,
     table: str = "",
     score: str = "score",
     low: float = 0.0,
     high: float = 0.0,
     bands: tuple[str, ...] = (),
-    tables: str = "",
-    faces_may_be_shown: bool = False,
-    name: str = "",
-) -> core.Cohort:
+) -> core.Read:
     """Read videos and one CSV with columns participant, recording, path and a score.
 
     Parameters
     ----------
-    folder : Path
+    source : core.Source
         Holds the videos (subfolders are fine) and the table.
     table : str
         The table's name; empty: the only CSV at the top of the folder.
@@ -37,51 +32,46 @@ def read(
         Range of the score, in points; equal: the known scale's, else the table's own.
     bands : tuple of str
         Such as ``("low 0-9", "high 10-27")``; empty: the known scale's, else thirds of the cohort.
-    tables : str
-        Folder with OpenFace tables named like the videos; empty: below `folder`.
-    faces_may_be_shown : bool
-        True only with the participants' consent.
-    name : str
-        Of the data set; empty: the folder's.
 
     Raises
     ------
     core.CohortError
         If the table lacks a column or nothing usable remains.
     """
-    root = core.existing_folder(folder, "your data")
-    path = _table(root, table)
-    rows = core.read_table(path)
-    column = score.strip().casefold()
-    core.need(rows, ("participant", "path", column), path,
-              {column: "Name the column of the score with cohort.score."})  # fmt: skip
+    videos = core.files_below(source.root, core.VIDEO_SUFFIXES)
+    path, column = _table(source.root, table, videos), score.strip().casefold()
+    rows = core.read_table(path, ("participant", "path", column),
+                           {column: "Name the column of the score with cohort.score."})  # fmt: skip
     if "recording" not in rows:
         rows["recording"] = [Path(p).stem for p in rows["path"]]
     rows["path"] = rows["path"].str.replace("\\", "/", regex=False)
-    source = core.Source(name or root.resolve().name, root, faces_may_be_shown)
-    _unlisted(source, rows, path)
-    core.two_places(rows, source)
+    listed = set(rows["path"])
+    for video in videos:
+        if video not in listed:
+            why = f"the video is not listed in {path.name}"
+            source.left_out(video, why, "Add a row with its participant and score.")
+    _two_places(rows, source)
     rows["score"] = rows[column]
-    scale = _scale(score, rows["score"], low, high, bands, source)
+    scale = _scale(score, core.numbers(rows["score"]).dropna(), low, high, source)
+    if bands:
+        scale = replace(scale, bands=tuple(_band(text) for text in bands))
     people = rows[[c for c in ("participant", "age", "sex", "group") if c in rows]].copy()
     if "age" in people:
         people["age"] = core.numbers(people["age"])
-    rows["au_table"] = core.tables_for(rows["path"], root, tables)
-    keep = ["participant", "recording", "path", "score", "au_table", "task", "split"]
-    rows = rows[[c for c in keep if c in rows]]
-    return core.assemble(source, rows, scale, people=people)
+    keep = ["participant", "recording", "path", "score", "task", "split"]
+    return rows[[c for c in keep if c in rows]], scale, people
 
 
-def _table(root: Path, table: str) -> Path:
+def _table(root: Path, table: str, videos: list[str]) -> Path:
     if table:
         found = core.inside(root, table)
         if found is None or not found.is_file():
             raise core.CohortError(f"{root} has no table {table!r}; correct cohort.table.")
         return found
     # OpenFace writes a table beside each video, under the video's name.
-    videos = {Path(p).stem for p in core.files_below(root, VIDEO_SUFFIXES)}
+    stems = {Path(path).stem for path in videos}
     files = sorted(p for p in root.iterdir() if p.suffix.casefold() == ".csv" and p.is_file())
-    tables = [path for path in files if path.stem not in videos]
+    tables = [path for path in files if path.stem not in stems]
     if len(tables) != 1:
         names = ", ".join(p.name for p in tables) or "none (save a spreadsheet as CSV)"
         raise core.CohortError(
@@ -91,34 +81,34 @@ def _table(root: Path, table: str) -> Path:
     return tables[0]
 
 
-def _unlisted(source: core.Source, rows: pd.DataFrame, table: Path) -> None:
-    listed = set(rows["path"])
-    for path in core.files_below(source.root, VIDEO_SUFFIXES):
-        if path not in listed:
-            why = f"the video is not listed in {table.name}"
-            source.left_out(path, why, "Add a row with its participant and score.")
+def _two_places(rows: pd.DataFrame, source: core.Source) -> None:
+    """Note participants whose videos lie in more than one folder: one person all the same."""
+    places = rows["path"].map(lambda path: str(Path(str(path)).parent))
+    for participant, folders in places.groupby(rows["participant"]).unique().items():
+        if len(folders) > 1:
+            source.kept(participant, f"videos lie in {len(folders)} folders "
+                        f"({', '.join(sorted(folders)[:4])}); treated as one participant, "
+                        "so never on two sides of a split",
+                        "Rename one of them if they are two people.")  # fmt: skip
 
 
 def _scale(
-    score: str, cells: pd.Series, low: float, high: float, bands: tuple[str, ...],
-    source: core.Source,
-) -> core.ScoreScale:  # fmt: skip
+    score: str, values: pd.Series, low: float, high: float, source: core.Source
+) -> core.ScoreScale:
     known = core.KNOWN_SCALES.get(re.sub(r"[\W_]", "", score.casefold()))
-    values = core.numbers(cells).dropna()
     if low < high:
-        scale = replace(known, low=low, high=high) if known else core.ScoreScale(score, low, high)
-    elif known:
-        scale = known
-    elif values.empty or values.min() == values.max():
+        return replace(known or core.ScoreScale(score, low, high), low=low, high=high)
+    if known:
+        return known
+    if values.nunique() < 2:
         raise core.CohortError(
             f"the column {score!r} holds {values.nunique()} different numbers; a score must vary."
         )
-    else:
-        scale = core.ScoreScale(score, float(values.min()), float(values.max()))
-        source.kept(score, f"the score's range was not stated; {scale.low:g} to {scale.high:g} "
-                      "was taken from the table",
-                      "State cohort.score_low and cohort.score_high.")  # fmt: skip
-    return replace(scale, bands=tuple(_band(text) for text in bands)) if bands else scale
+    scale = core.ScoreScale(score, float(values.min()), float(values.max()))
+    source.kept(score, f"the score's range was not stated; {scale.low:g} to {scale.high:g} "
+                "was taken from the table",
+                "State cohort.score_low and cohort.score_high.")  # fmt: skip
+    return scale
 
 
 def _band(text: str) -> core.Band:

@@ -14,7 +14,7 @@ from expresso_lib.cohort import core
 from expresso_lib.faces import video
 
 SPEAKER = re.compile(r"s\d{1,2}")
-SUFFIXES = (".mpg", ".mp4", ".avi")
+LINE = re.compile(r"\s*(\d+)\s+(\d+)\s+(\S+)\s*")
 SILENCE = ("sil", "sp")
 # An alignment counts in 1/25000 s whatever the picture's rate: 1000 of them are one frame at 25/s.
 PER_SECOND = 25_000
@@ -29,29 +29,15 @@ class Speech(NamedTuple):
     last: float  # the last word ends
 
 
-def read(folder: Path, *, tables: str = "", faces_may_be_shown: bool = False) -> core.Cohort:
-    """Read every clip below `folder` that has a speaker's folder (``s1`` …) in its path.
+def read(source: core.Source) -> core.Read:
+    """Read every clip that has a speaker's folder (``s1`` …) in its path.
 
-    Parameters
-    ----------
-    folder : Path
-        With ``s1/bbaf2n.mpg`` and, beside it or in any folder of the same speaker,
-        ``bbaf2n.align``.
-    tables : str
-        Folder of other tools' tables, laid out like the videos; empty: beside them.
-    faces_may_be_shown : bool
-        As the manifest says.
-
-    Returns
-    -------
-    Cohort
-        One recording per clip; the score is seconds of speech. The table of recordings has
-        `speech_start` and `speech_end`, seconds.
+    Its alignment, ``bbaf2n.align`` of ``s1/bbaf2n.mpg``, lies beside it or in any folder of the
+    same speaker. The table of recordings has `speech_start` and `speech_end`, seconds.
     """
-    root = core.existing_folder(folder, "GRID")
-    source, rows = core.Source("GRID", root, faces_may_be_shown), []
+    root, rows = source.root, []
     aligned = {_key(path): path for path in core.files_below(root, (".align",))}
-    for path in core.files_below(root, SUFFIXES):
+    for path in core.files_below(root, core.VIDEO_SUFFIXES):
         speaker, name = _key(path)
         if not speaker:
             why = "no folder of its path names a speaker (s1, s2, …)"
@@ -67,10 +53,7 @@ def read(folder: Path, *, tables: str = "", faces_may_be_shown: bool = False) ->
             f"{root} holds no GRID clip with its alignment, such as s1/bbaf2n.mpg and "
             f"s1/bbaf2n.align:\n{source.text()}"
         )
-    table = pd.DataFrame(rows)
-    table["au_table"] = core.tables_for(table["path"], root, tables)
-    scale = core.ScoreScale("seconds of speech", 0, 3, unit="s")
-    return core.assemble(source, table, scale)
+    return pd.DataFrame(rows), core.ScoreScale("seconds of speech", 0, 3, unit="s"), None
 
 
 def speech(path: str | Path) -> Speech:
@@ -84,19 +67,16 @@ def speech(path: str | Path) -> Speech:
     words, before = [], 0
     text = Path(path).read_text(encoding="utf-8", errors="replace")
     for number, line in enumerate(text.splitlines(), 1):
-        parts = line.split()
-        if not parts:
+        if not line.strip():
             continue
-        if len(parts) != 3 or not (parts[0].isdigit() and parts[1].isdigit()):
+        if not (parts := LINE.fullmatch(line)):
             raise core.CohortError(f"line {number} of {path} is {line!r}, not 'start end word'")
-        start, end = int(parts[0]), int(parts[1])
+        start, end = int(parts[1]), int(parts[2])
         if not before <= start < end:
-            raise core.CohortError(
-                f"line {number} of {path} goes from {start} to {end} after "
-                f"{before}; times must increase"
-            )
+            raise core.CohortError(f"line {number} of {path} goes from {start} to {end} after "
+                                   f"{before}; times must increase")  # fmt: skip
         before = end
-        if parts[2] not in SILENCE:
+        if parts[3] not in SILENCE:
             words.append((start / PER_SECOND, end / PER_SECOND))
     if not words:
         raise core.CohortError(f"{path} has no word")
@@ -113,10 +93,8 @@ def _measured(root: Path, path: str, alignment: str | None) -> dict[str, float]:
         raise core.CohortError("its alignment (.align) is not there")
     info, said = video.probe(root / path), speech(root / alignment)
     if said.last > info.seconds + SPARE:
-        raise core.CohortError(
-            f"its last word ends at {said.last:.2f} s, the clip at "
-            f"{info.seconds:.2f} s: {alignment} is of another clip"
-        )
+        raise core.CohortError(f"its last word ends at {said.last:.2f} s, the clip at "
+                               f"{info.seconds:.2f} s: {alignment} is of another clip")  # fmt: skip
     seen = {"fps": info.fps, "n_frames": info.n_frames, "seconds": round(info.seconds, 3)}
     heard = {"speech_start": said.first, "speech_end": said.last}
     return {"score": round(said.seconds, 3)} | seen | heard

@@ -10,7 +10,6 @@ thresholds and leaves none out in silence.
 """
 
 from expresso_lib.faces.quality import (
-    Thresholds,
     assess,
     elsewhere,
     forbids,

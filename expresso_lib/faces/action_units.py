@@ -26,7 +26,6 @@ DISTANCES = "outer-eye distances from the recording's median (proxy)"
 class Scale:
     """What numbers in one unit mean."""
 
-    unit: str
     full: float  # a strong action
     present: float  # from here on an action unit counts as present
     still: float  # up to here lips and jaw count as still
@@ -35,13 +34,12 @@ class Scale:
 # Present: FACS' trace (A) is 1 of 5; a probability above one half. Of the proxies, still: 4 in 10
 # of GRID's silent frames and fewer than 4 in 100 of the spoken ones have AU25 and AU26 below it
 # for a quarter of a second on either side (150 clips).
-_SCALES = (
-    Scale(tables.INTENSITY, 5.0, 1.0, 0.5),
-    Scale(tables.PROBABILITY, 1.0, 0.5, 0.25),
-    Scale(tables.BLENDSHAPE, 1.0, 0.1, 0.05),
-    Scale(DISTANCES, 0.25, 0.02, 0.01),
-)
-SCALES = {scale.unit: scale for scale in _SCALES}
+SCALES = {
+    tables.INTENSITY: Scale(5.0, 1.0, 0.5),
+    tables.PROBABILITY: Scale(1.0, 0.5, 0.25),
+    tables.BLENDSHAPE: Scale(1.0, 0.1, 0.05),
+    DISTANCES: Scale(0.25, 0.02, 0.01),
+}
 # What MediaPipe's blendshapes (Apple's ARKit names) stand for, by their definitions and the
 # anatomy: M. Ozel's "ARKit to FACS" guide (melindaozel.com), where it gives one action unit. They
 # are no action units: a rendered face's true intensities say how far each may be believed.
@@ -114,9 +112,7 @@ def read(path: str | Path, *, n_frames: int | None = None, face: int | None = No
     return _series(rows, names, source, tool.unit)
 
 
-def read_openface(path: str | Path, **options: Any) -> pd.DataFrame:
-    """Read as `read` does; the name that others call."""
-    return read(path, **options)
+read_openface = read  # the name that others call
 
 
 def of_track(track: FaceTrack) -> pd.DataFrame:

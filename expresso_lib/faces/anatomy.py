@@ -25,29 +25,20 @@ INNER_POINTS = tuple(range(17, 68))
 # Outer eye corners: their distance is the unit of landmark error (Sagonas et al., 2016).
 OUTER_EYE_CORNERS = (36, 45)
 
-LANDMARK_GROUPS: dict[str, tuple[int, ...]] = {
-    "jaw": JAW,
-    "right_eyebrow": RIGHT_EYEBROW,
-    "left_eyebrow": LEFT_EYEBROW,
-    "nose": NOSE_BRIDGE + NOSE_BASE,
-    "right_eye": RIGHT_EYE,
-    "left_eye": LEFT_EYE,
+LANDMARK_GROUPS = {
+    "jaw": JAW, "right_eyebrow": RIGHT_EYEBROW, "left_eyebrow": LEFT_EYEBROW,
+    "nose": NOSE_BRIDGE + NOSE_BASE, "right_eye": RIGHT_EYE, "left_eye": LEFT_EYE,
     "mouth": OUTER_LIP + INNER_LIP,
-}
+}  # fmt: skip
 
 # Disjoint regions that together cover the picture; the order is the order of every mask stack.
 # One colour per meaning across the whole book: Okabe & Ito (2008), safe for colour-blind readers;
 # left and right share a hue, the left is drawn hatched or dashed.
 REGION_COLORS = {
-    "right_eyebrow": "#CC79A7",
-    "left_eyebrow": "#CC79A7",
-    "right_eye": "#0072B2",
-    "left_eye": "#0072B2",
-    "nose": "#009E73",
-    "mouth": "#D55E00",
-    "face_rest": "#8C8C8C",
-    "background": "#C8C8C8",
-}
+    "right_eyebrow": "#CC79A7", "left_eyebrow": "#CC79A7",
+    "right_eye": "#0072B2", "left_eye": "#0072B2", "nose": "#009E73", "mouth": "#D55E00",
+    "face_rest": "#8C8C8C", "background": "#C8C8C8",
+}  # fmt: skip
 REGIONS = tuple(REGION_COLORS)
 # Regions about which a claim can be made; the other two are what they are compared with.
 FEATURE_REGIONS = REGIONS[:6]
@@ -75,34 +66,26 @@ class ActionUnit:
         return f"AU{self.number:02d}"
 
 
-ACTION_UNITS = (
-    ActionUnit(1, "inner brow raiser", "brows"),
-    ActionUnit(2, "outer brow raiser", "brows"),
-    ActionUnit(4, "brow lowerer", "brows"),
-    ActionUnit(5, "upper lid raiser", "lids_gaze"),
-    ActionUnit(6, "cheek raiser", "cheeks_nose"),
-    ActionUnit(7, "lid tightener", "lids_gaze"),
-    ActionUnit(9, "nose wrinkler", "cheeks_nose"),
-    ActionUnit(10, "upper lip raiser", "speech_mouth"),
-    ActionUnit(12, "lip corner puller", "smile"),
-    ActionUnit(14, "dimpler", "smile"),
-    ActionUnit(15, "lip corner depressor", "speech_mouth"),
-    ActionUnit(17, "chin raiser", "speech_mouth"),
-    ActionUnit(20, "lip stretcher", "speech_mouth"),
-    ActionUnit(23, "lip tightener", "speech_mouth"),
-    ActionUnit(25, "lips part", "speech_mouth"),
-    ActionUnit(26, "jaw drop", "speech_mouth"),
-    ActionUnit(45, "blink", "lids_gaze"),
-)
+ACTION_UNITS = tuple(ActionUnit(*unit) for unit in (
+    (1, "inner brow raiser", "brows"), (2, "outer brow raiser", "brows"),
+    (4, "brow lowerer", "brows"), (5, "upper lid raiser", "lids_gaze"),
+    (6, "cheek raiser", "cheeks_nose"), (7, "lid tightener", "lids_gaze"),
+    (9, "nose wrinkler", "cheeks_nose"), (10, "upper lip raiser", "speech_mouth"),
+    (12, "lip corner puller", "smile"), (14, "dimpler", "smile"),
+    (15, "lip corner depressor", "speech_mouth"), (17, "chin raiser", "speech_mouth"),
+    (20, "lip stretcher", "speech_mouth"), (23, "lip tightener", "speech_mouth"),
+    (25, "lips part", "speech_mouth"), (26, "jaw drop", "speech_mouth"),
+    (45, "blink", "lids_gaze"),
+))  # fmt: skip
 # Column names of every AU table: the 17 intensities of OpenFace, in its order.
 AU_CODES = tuple(unit.code for unit in ACTION_UNITS)
 AU_TITLES = {unit.code: unit.name for unit in ACTION_UNITS}
 
 # Groups of AUs that place alone cannot tell apart: explanations are scored per factor.
-FACTORS: dict[str, tuple[str, ...]] = {}
-for _unit in ACTION_UNITS:
-    FACTORS[_unit.factor] = (*FACTORS.get(_unit.factor, ()), _unit.code)
-FACTORS["head_motion"] = ()
+FACTORS: dict[str, tuple[str, ...]] = {
+    factor: tuple(unit.code for unit in ACTION_UNITS if unit.factor == factor)
+    for factor in (*dict.fromkeys(unit.factor for unit in ACTION_UNITS), "head_motion")
+}
 
 # AUs that speech moves: an association with them is not separable from talking.
 SPEECH_AUS = ("AU10", "AU20", "AU25", "AU26")
@@ -119,13 +102,9 @@ FACTOR_REGIONS: dict[str, tuple[str, ...]] = {
 }
 
 REGION_TITLES = {name: name.replace("_", " ") for name in REGIONS} | {"face_rest": "rest of face"}
-FACTOR_COLORS: dict[str, str] = {
-    "brows": "#CC79A7",
-    "lids_gaze": "#0072B2",
-    "cheeks_nose": "#009E73",
-    "smile": "#D55E00",
-    "speech_mouth": "#7A5200",
-    "head_motion": "#555555",
-}
+FACTOR_COLORS = {
+    "brows": "#CC79A7", "lids_gaze": "#0072B2", "cheeks_nose": "#009E73",
+    "smile": "#D55E00", "speech_mouth": "#7A5200", "head_motion": "#555555",
+}  # fmt: skip
 FACTOR_TITLES = {name: name.replace("_", " and ") for name in FACTORS}
 FACTOR_TITLES["head_motion"] = "head motion"

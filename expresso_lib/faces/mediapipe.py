@@ -13,7 +13,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,8 +43,6 @@ CORNERS_PER_RADIUS = 30 / 11.5
 HEAD = ("yaw", "pitch", "roll", "gaze_x", "gaze_y")
 SHUT = 0.5  # eyeBlink above which there is no gaze
 MOST = 4  # faces looked for in a frame
-MIN_SCORE = 0.5  # of detection, presence and tracking, 0 to 1
-PATIENCE = 0.75  # face sizes a face may move between frames, .1 more per frame lost
 NOWHERE = "http://127.0.0.1:9"  # a port that nobody serves
 
 
@@ -58,11 +56,10 @@ class _Face(NamedTuple):
 
 @dataclass(eq=False)
 class _Person:
-    """One face through the recording, by frame; where it was last, and its size."""
+    """One face through the recording, by frame, and where it was last."""
 
-    centre: np.ndarray
-    size: float
-    seen: dict[int, _Face] = field(default_factory=dict)
+    box: np.ndarray
+    seen: dict[int, _Face]
 
 
 def track(path: str | Path, *, folder: str | Path | None = None, face: int = 0) -> tracks.FaceTrack:
@@ -101,7 +98,7 @@ def track(path: str | Path, *, folder: str | Path | None = None, face: int = 0) 
             found = look(frame.image, round(1000 * frame.number / info.fps))
             count[frame.number] = len(found)
             _assign(people, frame.number, found)
-    people.sort(key=lambda one: (-len(one.seen), -one.size))
+    people.sort(key=lambda one: (-len(one.seen), -one.box[2:].prod()))
     if face and face >= len(people):
         raise ValueError(f"face {face} of {path}: {len(people)} were seen; count from 0.")
     text = "%s: faces seen in %s of %d frames; number %d is followed"
@@ -132,9 +129,6 @@ def _landmarker(model: Path) -> Iterator[Callable[[np.ndarray, int], list[_Face]
         base_options=media.tasks.BaseOptions(model_asset_path=str(model)),
         running_mode=vision.RunningMode.VIDEO,
         num_faces=MOST,
-        min_face_detection_confidence=MIN_SCORE,
-        min_face_presence_confidence=MIN_SCORE,
-        min_tracking_confidence=MIN_SCORE,
         output_face_blendshapes=True,
         output_facial_transformation_matrixes=True,
     )
@@ -191,33 +185,29 @@ def _gaze(eyes: np.ndarray) -> np.ndarray:
     >>> _gaze(np.array([[[5., 0], [0, 0], [10, 0]], [[26, 1], [20, 0], [30, 0]]])).round(2)
     array([0.13, 0.13])
     """
-    iris, left, right = eyes.transpose(1, 0, 2)
-    width = np.maximum(np.linalg.norm(right - left, axis=1, keepdims=True), 1e-9)
-    along = (right - left) / width
-    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    away = (iris - (left + right) / 2) / width
-    moved = np.stack([(away * along).sum(axis=1), (away * across).sum(axis=1)], axis=1)
+    # As complex numbers one quotient gives the shares along and across the line of the corners.
+    iris, left, right = (eyes @ np.array([1, 1j])).T
+    share = (iris - (left + right) / 2) / (right - left + 1e-9)
+    moved = np.stack([share.real, share.imag], axis=1)
     return np.arcsin(np.clip(CORNERS_PER_RADIUS * moved, -1, 1)).mean(axis=0)
 
 
 def _assign(people: list[_Person], frame: int, found: list[_Face]) -> None:
     """Link a frame's faces to the people seen before, nearest first; newcomers are new people."""
-    boxes = [tracks.boxes_of(face.points[None])[0] for face in found]
-    places = [(box[:2] + box[2:] / 2, float(np.sqrt(box[2:].prod()) + 1e-9)) for box in boxes]
-    pairs = sorted(
-        (float(np.linalg.norm(centre - one.centre) / one.size + abs(np.log(size / one.size))), k, j)
-        for k, one in enumerate(people)
-        for j, (centre, size) in enumerate(places)
-    )
-    owner: dict[int, int] = {}
-    for away, k, j in pairs:
-        free = j not in owner and k not in owner.values()
-        if free and away < PATIENCE + 0.1 * (frame - next(reversed(people[k].seen)) - 1):
-            owner[j] = k
-    for j, (face, place) in enumerate(zip(found, places)):
+    if not found:
+        return
+    boxes = tracks.boxes_of(np.stack([face.points for face in found]))
+    away = [tracks.apart(boxes, one.box) for one in people]
+    pairs = sorted((far, k, j) for k, row in enumerate(away) for j, far in enumerate(row.tolist()))
+    owner: dict[int, _Person] = {}
+    for far, k, j in pairs:
+        one = people[k]
+        free = j not in owner and frame not in one.seen
+        if free and far < tracks.near(frame - next(reversed(one.seen)) - 1):
+            owner[j] = one
+            one.seen[frame] = found[j]
+    for j, (face, box) in enumerate(zip(found, boxes)):
         if j not in owner:
-            owner[j] = len(people)
-            people.append(_Person(*place))
-        one = people[owner[j]]
-        one.centre, one.size = place
-        one.seen[frame] = face
+            people.append(_Person(box, {frame: face}))
+        else:
+            owner[j].box = box

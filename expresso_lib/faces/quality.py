@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 
+from expresso_lib import config
 from expresso_lib.faces import track as tracks
 from expresso_lib.faces import video
 
@@ -24,26 +24,10 @@ RIGID = {
 MEASURES = ("found", "confidence", "jitter", "eye_distance", "yaw", "pitch", "gaps", "longest_gap")
 # Headings for readers, with units; the others need none.
 UNITS = {
-    "found": "found (share)",
-    "confidence": "confidence (0 to 1)",
-    "jitter": "jitter (outer-eye distances)",
-    "eye_distance": "eye distance (px)",
-    "yaw": "yaw (°)",
-    "pitch": "pitch (°)",
-    "longest_gap": "longest gap (s)",
-}
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """What a recording must reach to be analysed."""
-
-    min_share: float = 0.8  # share of frames with a face
-    min_confidence: float = 0.5  # mean over frames with a face
-    max_jitter: float = 0.05  # outer-eye distances
-    min_eye_distance: float = 20.0  # pixels, median: below, an eye is a few pixels
-    max_turn: float = 45.0  # degrees of yaw or pitch, 95th percentile: beyond, half a face
-    max_gap: float = 5.0  # seconds, the longest bout without a face
+    "found": "found (share)", "confidence": "confidence (0 to 1)",
+    "jitter": "jitter (outer-eye distances)", "eye_distance": "eye distance (px)",
+    "yaw": "yaw (°)", "pitch": "pitch (°)", "longest_gap": "longest gap (s)",
+}  # fmt: skip
 
 
 def pose(landmarks: np.ndarray) -> np.ndarray:
@@ -83,29 +67,27 @@ def measure(track: tracks.FaceTrack) -> dict[str, float]:
 
 
 def assess(
-    found: Mapping[str, tracks.FaceTrack | str], thresholds: Thresholds | None = None
+    found: Mapping[str, tracks.FaceTrack | str], thresholds: config.FacesSection | None = None
 ) -> pd.DataFrame:
     """Measure and judge every recording; none is dropped.
 
     Parameters
     ----------
     found : recording -> its track, or the error that kept it from having one.
-    thresholds : what must be reached.
+    thresholds : what must be reached: a run's parameters `faces`, or its defaults.
 
     Returns
     -------
     DataFrame
         recording, frames, the `MEASURES`, passed (bool), reasons (text, empty where it passed).
     """
-    limits, rows = thresholds or Thresholds(), []
+    limits, rows = thresholds or config.FacesSection(), []
     for name, one in found.items():
         values = {} if isinstance(one, str) else measure(one)
-        reasons = [one] if isinstance(one, str) else _reasons(values, limits)
+        reasons = one if isinstance(one, str) else "; ".join(_reasons(values, limits))
         if reasons:
-            log.warning("%s is left out: %s", name, "; ".join(reasons))
-        rows.append(
-            {"recording": name, "passed": not reasons, "reasons": "; ".join(reasons)} | values
-        )
+            log.warning("%s is left out: %s", name, reasons)
+        rows.append({"recording": name, "passed": not reasons, "reasons": reasons} | values)
     columns = ["recording", "frames", *MEASURES, "passed", "reasons"]
     return pd.DataFrame(rows).reindex(columns=columns)
 
@@ -118,21 +100,14 @@ def forbids(track: tracks.FaceTrack, size: tuple[int, int]) -> list[str]:
     track : of the recording.
     size : width and height of its picture, pixels.
     """
-    limits, found = Thresholds(), track.found
-    share = float(found.mean()) if len(found) else 0.0
-    if share < limits.min_share:
-        return [f"a face in {share:.0%} of {len(found)} frames, {limits.min_share:.0%} needed"]
-    points = track.landmarks[found].astype(np.float64)
-    eyes = float(np.median(tracks.eye_distance(points)))
-    reasons = []
-    if eyes < limits.min_eye_distance:
-        reasons.append(
-            f"the outer eye corners {eyes:.1f} px apart, {limits.min_eye_distance:.0f} "
-            "needed (are the landmarks shares of the picture?)"
-        )
-    middle = points.mean(axis=1)
+    limits, values = config.FacesSection(), measure(track)
+    reasons = _reasons({name: values[name] for name in ("found", "eye_distance")}, limits)
+    if values["found"] < limits.min_share:
+        return reasons
+    reasons = [f"{text} (are the landmarks shares of the picture?)" for text in reasons]
+    middle = track.landmarks[track.found].astype(np.float64).mean(axis=1)
     outside = ((middle < 0) | (middle > np.array(size))).any(axis=1).mean()
-    if outside > 1 - limits.min_share or eyes > max(size):
+    if outside > 1 - limits.min_share or values["eye_distance"] > max(size):
         reasons.append(
             f"landmarks around x {middle[:, 0].mean():.0f}, y {middle[:, 1].mean():.0f} "
             f"lie outside of the picture of {size[0]} x {size[1]} px in "
@@ -216,9 +191,9 @@ def index_errors(track: tracks.FaceTrack) -> pd.DataFrame:
     return pd.DataFrame({"frame": np.arange(len(points)), "found": found} | away)
 
 
-def _reasons(values: Mapping[str, float], limits: Thresholds) -> list[str]:
+def _reasons(values: Mapping[str, float], limits: config.FacesSection) -> list[str]:
     rules = (
-        ("found", -1, limits.min_share, "face in {:.0%} of frames, {:.0%} needed"),
+        ("found", -1, limits.min_share, "a face in {:.0%} of frames, {:.0%} needed"),
         ("confidence", -1, limits.min_confidence, "confidence {:.2f}, {:.2f} needed"),
         ("jitter", 1, limits.max_jitter, "jitter {:.3f} eye distances, {:.3f} allowed"),
         ("eye_distance", -1, limits.min_eye_distance, "eyes {:.0f} px apart, {:.0f} needed"),
@@ -230,5 +205,5 @@ def _reasons(values: Mapping[str, float], limits: Thresholds) -> list[str]:
     return [
         text.format(values[name], limit)
         for name, sign, limit, text in rules
-        if sign * (values[name] - limit) > 0
+        if name in values and sign * (values[name] - limit) > 0
     ]

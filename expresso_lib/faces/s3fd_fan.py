@@ -1,21 +1,26 @@
 """S3FD finds the face, FAN places 68 points (Zhang et al. 2017; Bulat & Tzimiropoulos 2017).
 
-The networks are face-alignment's own classes; how they are run is ours. A recording streams through
-in bounded memory. Detection sees a scaled frame every few frames; in between the box comes from the
-last landmarks, standing to them as the detected box stood, and detection is called early when the
-landmarks are unsure or the box jumps. One person is followed: a newcomer never takes over a box.
+The networks and the reading of their maps are face-alignment's; how they are run is ours. A
+recording streams through in bounded memory. Detection sees a scaled frame every few frames; in
+between the box comes from the last landmarks, standing to them as the detected box stood, and
+detection is called early when the landmarks are unsure or the box jumps. One person is followed: a
+newcomer never takes over a box.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from face_alignment.detection.sfd.detect import get_predictions
+from face_alignment.detection.sfd.net_s3fd import s3fd
+from face_alignment.models import FAN
+from face_alignment.utils import get_preds_fromhm
 from torch import nn
 from torchvision.ops import nms
 
@@ -48,7 +53,7 @@ class Options:
     flip: bool = True  # average with the mirrored face: half the speed, less noise
     min_score: float = 0.5  # detections below are no faces
     min_confidence: float = 0.5  # mean peak of the heat maps below: detect again
-    max_jump: float = 0.25  # shift of the box between frames, in sides, above: detect again
+    max_jump: float = 0.25  # how far `apart` boxes of neighbouring frames may be, else detect again
     forget: float = 1.0  # seconds; lost for longer, the largest face anywhere is followed
 
 
@@ -76,30 +81,16 @@ class Networks:
         """
         scale = min(side / max(image.shape[:2]), 1.0)
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        found = self._s3fd(small, min_score)
+        short = [max(SMALLEST - n, 0) for n in small.shape[:2]]
+        padded = np.pad(small, ((0, short[0]), (0, short[1]), (0, 0)))
+        bgr = padded[None, ..., ::-1].astype(np.float32) - MEAN_BGR
+        maps = [one.float() for one in self._detector(self._input(bgr))]
+        maps[::2] = [one.softmax(dim=1) for one in maps[::2]]
+        found = get_predictions([one.cpu().numpy() for one in maps], 1).reshape(-1, 5)
+        found = found[np.isfinite(found).all(axis=1) & (found[:, 4] > min_score)].astype(np.float32)
+        distinct = nms(torch.from_numpy(found[:, :4]), torch.from_numpy(found[:, 4]), 0.3)
         back = np.array([image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]])
         found[:, :4] *= np.tile(back, 2).astype(np.float32)
-        return found
-
-    def _s3fd(self, image: np.ndarray, min_score: float) -> np.ndarray:
-        short = [max(SMALLEST - n, 0) for n in image.shape[:2]]
-        padded = np.pad(image, ((0, short[0]), (0, short[1]), (0, 0)))
-        bgr = padded[None, ..., ::-1].astype(np.float32) - MEAN_BGR
-        maps = self._detector(self._input(bgr))
-        boxes, scores = [], []
-        for level, (classes, shifts) in enumerate(zip(maps[::2], maps[1::2])):
-            score = classes.float().softmax(dim=1)[0, 1]
-            row, column = torch.nonzero(score > min_score, as_tuple=True)
-            step = 2.0 ** (level + 2)
-            # Anchors are squares of four steps; shifts are in variances of SSD (0.1, 0.2).
-            shift = shifts.float()[0, :, row, column]
-            centre = torch.stack([column, row]) * step + step / 2 + 0.1 * 4 * step * shift[:2]
-            half = 2 * step * torch.exp(0.2 * shift[2:])
-            boxes.append(torch.cat([centre - half, centre + half]).T)
-            scores.append(score[row, column])
-        found = torch.cat([torch.cat(boxes), torch.cat(scores)[:, None]], dim=1).cpu().numpy()
-        found = found[np.isfinite(found).all(axis=1)]
-        distinct = nms(torch.from_numpy(found[:, :4]), torch.from_numpy(found[:, 4]), 0.3)
         return found[distinct.numpy()]
 
     @torch.inference_mode()
@@ -117,16 +108,8 @@ class Networks:
         if flip:
             mirrored = self._fan(pictures.flip(-1))[-1].float()
             maps = (maps + mirrored.flip(-1)[:, anatomy.MIRROR]) / 2
-        peak, place = maps.flatten(2).max(dim=2)
-        x, y = place % HEATMAP, place // HEATMAP
-        inside = (x > 0) & (x < HEATMAP - 1) & (y > 0) & (y < HEATMAP - 1)
-        flat, at = maps.flatten(2), torch.where(inside, place, HEATMAP + 1)
-        # The higher neighbour says on which side of the cell's centre the peak lies.
-        moves = torch.tensor([1, -1, HEATMAP, -HEATMAP], device=at.device)
-        right, left, below, above = flat.gather(2, at[..., None] + moves).unbind(-1)
-        lean = 0.25 * torch.stack([(right - left).sign(), (below - above).sign()], dim=-1)
-        cells = torch.stack([x, y], dim=-1) + 0.5 + lean * inside[..., None]
-        return cells.cpu().numpy(), peak.mean(dim=1).clamp(0, 1).cpu().numpy()
+        cells, _, peaks = get_preds_fromhm(maps.cpu().numpy())
+        return cells, peaks.mean(axis=1).clip(0, 1)
 
 
 def load(
@@ -152,11 +135,7 @@ def load(
     WeightsError
         Where a file is no weights of this network.
     """
-    from face_alignment.detection.sfd.net_s3fd import s3fd
-    from face_alignment.models import FAN
-
-    given = dict(files or {})
-    fetch = partial(manifest.fetch, folder=folder or None)
+    given, fetch = dict(files or {}), partial(manifest.fetch, folder=folder or None)
     fan = _filled(FAN(4), given.get("fan") or fetch("weights_fan"))
     finder = _filled(s3fd(), given.get("sfd") or fetch("weights_s3fd"))
     return Networks(finder, fan, device, precision)
@@ -175,7 +154,8 @@ def track(path: str | Path, networks: Networks, options: Options | None = None) 
     points = np.full((info.n_frames, anatomy.N_LANDMARKS, 2), np.nan, np.float32)
     confidence = np.zeros(info.n_frames, np.float32)
     follower = _Follower(networks, how, info.fps)
-    for chunk in _chunks(video.read_frames(path), how.hold):
+    frames = video.read_frames(path)
+    while chunk := list(islice(frames, how.hold)):
         placed = follower.follow([frame.image for frame in chunk])
         for frame, (found, trust) in zip(chunk, placed):
             points[frame.number], confidence[frame.number] = found, trust
@@ -240,12 +220,9 @@ class _Follower:
     def _kept(self, points: np.ndarray, trust: np.ndarray, fresh: bool) -> int:
         """How many leading frames need no new detection; one just detected is always kept."""
         series = np.concatenate([points[:1] if fresh else self.previous, points])
-        boxes = tracks.boxes_of(series)
-        middle, sides = boxes[:, :2] + boxes[:, 2:] / 2, np.sqrt(boxes[:, 2:].prod(axis=1) + 1e-9)
-        jump = np.linalg.norm(np.diff(middle, axis=0), axis=1) / sides[:-1]
-        growth = np.abs(np.log(sides[1:] / sides[:-1]))
-        bad = np.maximum(jump, growth) > self.options.max_jump
-        bad |= trust < self.options.min_confidence
+        steps = pairwise(tracks.boxes_of(series))
+        jumps = np.array([tracks.apart(now[None], before)[0] for before, now in steps])
+        bad = (jumps > self.options.max_jump) | (trust < self.options.min_confidence)
         bad[0] &= not fresh
         return int(np.argmax(bad)) if bad.any() else len(points)
 
@@ -269,24 +246,17 @@ def choose(found: np.ndarray, last: np.ndarray | None, lost: int = 0) -> int | N
     """
     if not len(found):
         return None
-    sides = np.sqrt(np.maximum(found[:, 2:4] - found[:, :2], 0).prod(axis=1))
+    boxes = np.hstack([found[:, :2], found[:, 2:4] - found[:, :2]])
     if last is None:
+        sides = np.sqrt(np.maximum(boxes[:, 2:], 0).prod(axis=1))
         return int(np.argmax(sides * found[:, 4]))
-    size = float(np.sqrt(np.maximum((last[2:] - last[:2]).prod(), 1e-9)))
-    away = np.linalg.norm((found[:, :2] + found[:, 2:4] - last[:2] - last[2:]) / 2, axis=1) / size
-    away = away + np.abs(np.log(np.maximum(sides, 1e-9) / size))
+    away = tracks.apart(boxes, np.concatenate([last[:2], last[2:] - last[:2]]))
     nearest = int(np.argmin(away))
-    return nearest if away[nearest] < 0.75 + 0.1 * lost else None
+    return nearest if away[nearest] < tracks.near(lost) else None
 
 
 def _corners(box: np.ndarray) -> np.ndarray:
     return np.concatenate([box[:2], box[:2] + box[2:]]).astype(np.float64)
-
-
-def _chunks(frames: Iterable[video.Frame], length: int) -> Iterator[list[video.Frame]]:
-    stream = iter(frames)
-    while chunk := list(islice(stream, length)):
-        yield chunk
 
 
 def _filled(network: nn.Module, path: str | Path) -> nn.Module:

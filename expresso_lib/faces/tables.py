@@ -9,9 +9,13 @@ the same rows, so that they are of the same face.
 import json
 import logging
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import StringIO
+from itertools import count, takewhile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -91,28 +95,49 @@ TOOLS = {
 }  # fmt: skip
 
 
-def read_csv(path: str | Path) -> pd.DataFrame:
-    """Read any tool's CSV: names stripped, cells as numbers where they are numbers.
+def read_csv(path: str | Path, *, separators: str = ",", **options: Any) -> pd.DataFrame:
+    """Read anybody's CSV: names stripped, cells as numbers where they are numbers.
+
+    A separator at the end of lines moves and names no column.
+
+    Parameters
+    ----------
+    path : the file, in UTF-8, UTF-16 or what older spreadsheets write.
+    separators : what may stand between columns; the one that the first line has most of does.
+    options : of `pandas.read_csv`.
 
     Raises
     ------
     TableError
-        Where the file is empty, binary, separated by semicolons or has a name twice.
+        Where the file is empty or binary, has a name twice, or rows longer than its first line.
     """
-    path = _checks.existing_file(path, "table")
+    raw = _checks.existing_file(path, "table").read_bytes()
     try:
-        table = pd.read_csv(path, skipinitialspace=True, encoding="utf-8-sig", low_memory=False)
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("cp1252", errors="replace")
+    header = text.split("\n", 1)[0]
+    if "\0" in text[:4096] or not header.strip():
+        raise TableError(f"{path} is no table of text; save it as CSV.")
+    how = {"sep": max(separators, key=header.count), "skipinitialspace": True} | options
+    try:
+        with warnings.catch_warnings():  # pandas only warns where cells have no column's name
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(StringIO(text), index_col=False, low_memory=False, **how)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise TableError(f"{path} is no table ({error}); write it again as CSV.") from error
-    table.columns = [str(name).strip() for name in table.columns]
-    if table.columns[0].count(";") > 2:
+    except pd.errors.ParserWarning as error:
         raise TableError(
-            f"{path} separates its columns by semicolons; save it with commas and "
-            "decimal points, as the tool wrote it."
-        )
-    twice = table.columns[table.columns.duplicated()]
-    if len(twice):
-        raise TableError(f"{path} names {list(twice)} twice; keep one column of each.")
+            f"{path}: its rows have more cells than its first line has names (a decimal comma "
+            "among commas, semicolons for commas?); write it again, and name every column."
+        ) from error
+    last = table.columns[-1]
+    if last.startswith("Unnamed:") and table[last].isin(["", np.nan]).all():
+        table = table.drop(columns=last)
+    table.columns = table.columns.str.strip()
+    if not table.columns.is_unique:
+        twice = list(table.columns[table.columns.duplicated()])
+        raise TableError(f"{path} names {twice} twice; keep one column of each.")
     return table
 
 
@@ -144,9 +169,9 @@ def read_faces(path: str | Path) -> pd.DataFrame:
     if name == "openface3":
         table = _unfolded(table)
     keyed = _keyed(table, path, tool)
+    nothing = pd.Series(np.nan, keyed.index)
     for column, (source, factor) in zip(GAZE, tool.gaze):
-        values = keyed.get(source, pd.Series(np.nan, keyed.index))
-        keyed[column] = factor * pd.to_numeric(values, errors="coerce")
+        keyed[column] = factor * pd.to_numeric(keyed.get(source, nothing), errors="coerce")
     keyed.attrs |= {"path": str(path), "tool": name, "unit": tool.unit}
     return keyed
 
@@ -170,15 +195,14 @@ def by_frame(
     """
     path, known = table.attrs.get("path", "table"), sorted({int(one) for one in table["face"]})
     _checks.one_of(face, [None, *known], "face")
-    if face is None:
+    if face is None and known:
         trust = table["confidence"].where(table["usable"], 0.0)
-        sums = trust.groupby(table["face"]).sum()
-        face = int(sums.index.to_numpy()[sums.to_numpy().argmax()]) if len(table) else 0
+        face = int(trust.groupby(table["face"]).sum().idxmax())
     rows = table[table["face"] == face]
     if len(known) > 1:
         log.warning("%s: face %d of %s is followed", path, face, known)
     rows = rows.sort_values("confidence", kind="stable").drop_duplicates("frame", keep="last")
-    length = (int(rows["frame"].max()) + 1 if len(rows) else 0) if n_frames is None else n_frames
+    length = int(rows["frame"].max()) + 1 if n_frames is None and len(rows) else n_frames or 0
     if n_frames is None and length > 20 * len(rows) + 10_000:
         raise TableError(
             f"{path} has {len(rows)} rows and a frame {length - 1}; write it again, or give the "
@@ -187,8 +211,8 @@ def by_frame(
     full = rows.set_index("frame").reindex(range(length))
     beyond, absent = int((rows["frame"] >= length).sum()), int(full["face"].isna().sum())
     if beyond or absent:
-        text = "%s: %d rows beyond frame %d, %d frames without a row"
-        log.warning(text, path, beyond, length - 1, absent)
+        log.warning("%s: %d rows beyond frame %d, %d frames without a row", path, beyond,
+                    length - 1, absent)  # fmt: skip
     full["usable"] = full["usable"].eq(True)
     full.attrs = dict(table.attrs)
     return full
@@ -265,17 +289,16 @@ def from_table(
 def _point_names(rows: pd.DataFrame, path: str, tool: Tool) -> list[tuple[str, str]]:
     columns = set(rows.columns)
     for x, y in POINTS:
-        count = 0
-        while {x.format(count), y.format(count)} <= columns:
-            count += 1
-        deep = count == anatomy.N_LANDMARKS and x.replace("x", "z").format(0) in columns
-        if count in SETS and not deep:
-            return [(x.format(i), y.format(i)) for i in range(count)]
-        if count:
+        pairs = ((x.format(i), y.format(i)) for i in count())
+        names = list(takewhile(columns.issuperset, pairs))
+        deep = len(names) == anatomy.N_LANDMARKS and x.replace("x", "z").format(0) in columns
+        if len(names) in SETS and not deep:
+            return names
+        if names:
             raise TableError(
-                f"{path}: {tool.title} with {count} points{' in space' * deep}, of "
-                f"which nobody says which are the {anatomy.N_LANDMARKS}; known sets "
-                f"have {', '.join(map(str, SETS))}."
+                f"{path}: {tool.title} with {len(names)} points{' in space' * deep}, of which "
+                f"nobody says which are the {anatomy.N_LANDMARKS}; known sets have "
+                f"{', '.join(map(str, SETS))}."
             )
     raise TableError(f"{path} lacks x_0 … y_67 of 68 landmarks; it has {_first(rows)}")
 
@@ -292,29 +315,19 @@ def _keyed(table: pd.DataFrame, path: str | Path, tool: Tool) -> pd.DataFrame:
         )
     frame = number.astype(int) - first
     # Py-Feat's faces, for one, have no number: they are counted within their frame.
-    face = frame.groupby(frame).cumcount()
-    if tool.face in table:
-        face = pd.to_numeric(table[tool.face], errors="coerce").fillna(0)
-    confidence, usable = _trust(table, path, tool)
-    return table.assign(frame=frame, face=face.astype(int), confidence=confidence, usable=usable)
-
-
-def _trust(table: pd.DataFrame, path: str | Path, tool: Tool) -> tuple[pd.Series, pd.Series]:
-    """Give confidence (0 to 1) and whether the tool vouches for the row."""
-    if tool.confidence in table:
-        confidence = pd.to_numeric(table[tool.confidence], errors="coerce")
-    else:
-        confidence = pd.Series(1.0, index=table.index)
+    counted, sure = frame.groupby(frame).cumcount(), pd.Series(1.0, table.index)
+    face = pd.to_numeric(table.get(tool.face, counted), errors="coerce").fillna(0)
+    confidence = pd.to_numeric(table.get(tool.confidence, sure), errors="coerce")
+    # Whether the tool vouches for the row.
     if tool.success in table:
-        said = table[tool.success].replace({"True": 1, "False": 0})
-        usable = pd.to_numeric(said, errors="coerce") == 1
+        usable = table[tool.success].astype(str).isin(["1", "1.0", "True"])
     elif tool.success and tool.confidence:
         text = "%s has no column %s: rows count from confidence %g on"
         log.warning(text, path, tool.success, SURE)
         usable = confidence >= SURE
     else:
         usable = confidence > 0
-    return confidence, usable
+    return table.assign(frame=frame, face=face.astype(int), confidence=confidence, usable=usable)
 
 
 def _listed(cell: object) -> np.ndarray:
@@ -329,11 +342,11 @@ def _unfolded(table: pd.DataFrame) -> pd.DataFrame:
     """Spread the lists that OpenFace 3 puts into cells: landmarks, action units, detection."""
     cells = table.reindex(columns=["landmarks", "action_units", "face_detection"])
     points, units, boxes = (cells[name].map(_listed) for name in cells)
-    count = max((len(one) for one in points if one.shape[1:] == (2,)), default=0)
+    most = max((len(one) for one in points if one.shape[1:] == (2,)), default=0)
     trust = boxes.map(lambda one: one.ravel()[4] if one.size > 4 else np.nan).rename("confidence")
     parts = [table.drop(columns=list(cells), errors="ignore"), trust]
     for values, shape, names in (
-        (points, (count, 2), [f"{axis}_{i}" for i in range(count) for axis in "xy"]),
+        (points, (most, 2), [f"{axis}_{i}" for i in range(most) for axis in "xy"]),
         (units.map(np.ravel), (len(OPENFACE3_UNITS),), [f"{code}_r" for code in OPENFACE3_UNITS]),
     ):
         lost = np.full(len(names), np.nan)

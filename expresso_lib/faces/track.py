@@ -86,6 +86,22 @@ def boxes_of(landmarks: np.ndarray) -> np.ndarray:
     return np.concatenate([low, high - low], axis=1).astype(np.float32)
 
 
+def apart(boxes: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """How far boxes (K, 4) lie from the last one, (K,): steps in its sides, and logs of the sizes.
+
+    Less than `near` is the same face.
+    """
+    sides = np.sqrt(np.maximum(boxes[:, 2:], 0).prod(axis=1)) + 1e-9
+    side = np.sqrt(max(last[2:].prod(), 0)) + 1e-9
+    away = boxes[:, :2] + boxes[:, 2:] / 2 - last[:2] - last[2:] / 2
+    return np.linalg.norm(away, axis=1) / side + np.abs(np.log(sides / side))
+
+
+def near(lost: int) -> float:
+    """How far `apart` a face may be that was lost for some frames."""
+    return 0.75 + 0.1 * lost
+
+
 def smooth(track: FaceTrack, frames: float) -> FaceTrack:
     """Smooth landmarks in time with a Gaussian of standard deviation `frames`; 0 changes nothing.
 
@@ -95,12 +111,22 @@ def smooth(track: FaceTrack, frames: float) -> FaceTrack:
         raise ValueError(f"smoothing is {frames} frames; give 0 (off) or more.")
     if frames == 0:
         return track
-    filled = np.nan_to_num(track.landmarks.astype(np.float64))
-    weight = ndimage.gaussian_filter1d(track.found.astype(np.float64), frames, mode="constant")
-    total = ndimage.gaussian_filter1d(filled, frames, axis=0, mode="constant")
-    points = np.full(track.landmarks.shape, np.nan, np.float32)
-    points[track.found] = (total / np.maximum(weight, 1e-12)[:, None, None])[track.found]
+    points = averaged(track.landmarks, frames)
+    points[~track.found] = np.nan
     return replace(track, landmarks=points)
+
+
+def averaged(landmarks: np.ndarray, sd: float, *, reach: float = 4.0) -> np.ndarray:
+    """Average landmarks (F, 68, 2) in time over the frames with a face; NaN where none is near.
+
+    The weights are a Gaussian's of standard deviation `sd`, in frames, cut at `reach` of these.
+    """
+    found = np.isfinite(landmarks).all(axis=(1, 2))
+    known = np.where(found[:, None, None], landmarks, 0).reshape(len(landmarks), -1)
+    both = np.column_stack([known, found]).astype(np.float64)
+    soft = ndimage.gaussian_filter1d(both, sd, axis=0, truncate=reach, mode="constant")
+    weight = np.where(soft[:, -1:] > 1e-9, soft[:, -1:], np.nan)
+    return (soft[:, :-1] / weight).reshape(landmarks.shape).astype(np.float32)
 
 
 def jitter(track: FaceTrack) -> float:

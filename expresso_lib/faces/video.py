@@ -6,13 +6,12 @@ costs one jump to the key frame before it. Memory does not grow with the recordi
 """
 
 import logging
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from itertools import chain, groupby, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -291,36 +290,26 @@ def _pictures(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def _decoded(container: Any, stream: Any, info: VideoInfo, wanted: list[int]) -> Iterator[Frame]:
-    # Wanted frames in runs that share a jump: a new run begins where a key frame lies between.
+    starts = info.keys if len(info.keys) else np.zeros(1, int)
+    keys = starts[np.maximum(np.searchsorted(starts, wanted, side="right") - 1, 0)]
     exact, position, pictures = len(info.pts) > 0, -1, _pictures(container, stream)
-    for key, run in _runs(info.keys, wanted):
+    picture = None
+    for key, frame in zip(keys.tolist(), wanted):
         if exact and key > position + 1:
             container.seek(int(info.pts[key]), stream=stream)
             pictures = _pictures(container, stream)
-            first = next(pictures, None)
-            pictures = chain([first], pictures)
-            if first is None or _number(first, info.pts) > key:
+            picture = next(pictures, None)
+            position = -1 if picture is None else _number(picture, info.pts)
+            if not 0 <= position <= key:
                 # The container jumped too far: decode from the start, which always works.
                 container.seek(0, stream=stream)
-                pictures = _pictures(container, stream)
-        for picture in pictures:
+                pictures, position = _pictures(container, stream), -1
+        # What could not be decoded is passed over; the picture behind it may be the next one.
+        while position < frame and (picture := next(pictures, None)) is not None:
             position = _number(picture, info.pts) if exact else position + 1
-            while run and run[0] < position:
-                run.popleft()  # it could not be decoded
-            if run and run[0] == position:
-                run.popleft()
-                image = picture.to_ndarray(format="rgb24")
-                turned = np.ascontiguousarray(np.rot90(image, info.rotation // 90))
-                yield Frame(position, float(info.times[position]), turned)
-            if not run:
-                break
-
-
-def _runs(keys: np.ndarray, wanted: list[int]) -> Iterator[tuple[int, deque[int]]]:
-    starts = keys if len(keys) else np.zeros(1, int)
-    before = starts[np.maximum(np.searchsorted(starts, wanted, side="right") - 1, 0)]
-    for key, run in groupby(zip(before.tolist(), wanted), key=lambda pair: pair[0]):
-        yield key, deque(frame for _, frame in run)
+        if picture is not None and position == frame:
+            turned = np.rot90(picture.to_ndarray(format="rgb24"), info.rotation // 90)
+            yield Frame(position, float(info.times[position]), np.ascontiguousarray(turned))
 
 
 def _number(picture: Any, pts: np.ndarray) -> int:

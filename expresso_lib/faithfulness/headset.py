@@ -37,8 +37,7 @@ class Pairs:
         return len(self.table)
 
     def __getitem__(self, index: int) -> Tensor:
-        planned = self.worn if self.table["headset"].iat[index] else self.bare
-        return planned[index]
+        return (self.worn if self.table["headset"].iat[index] else self.bare)[index]
 
     @classmethod
     def load(cls, paths: Sequence[Path]) -> Self:
@@ -79,20 +78,18 @@ def items(*, participants: int, length: int, side: int, rate: float, dilation: i
 
 def render(work: store.Item, path: Path) -> None:
     """Render one participant's clip with the headset and without it (a `store.map` function)."""
-    shape = {"size": work.recipe["side"]}
-    shape |= {name: work.recipe[name] for name in ("render_size", "input")}
-    plan = rendered.plan_cohort(**work.recipe["cohort"])
+    recipe = work.recipe
+    plan = rendered.plan_cohort(**recipe["cohort"])
     script = replace(plan.script(work.name), headset=True)
-    bare = rendered.without(script, "headset")
-    on, off = (interventions.archive_of(one, **shape) for one in (script, bare))
-    length, step = work.recipe["length"], work.recipe["dilation"]
-    rows = slice(0, length * step, step)
+    shape = {"size": recipe["side"]} | {name: recipe[name] for name in ("render_size", "input")}
+    scripts = (script, rendered.without(script, "headset"))
+    on, off = (interventions.archive_of(one, **shape) for one in scripts)
+    rows = slice(0, recipe["length"] * recipe["dilation"], recipe["dilation"])
     people = plan.recordings.merge(plan.participants[["participant", "score"]], on="participant")
-    own = people.set_index("recording").loc[work.name]
-    facts: dict[str, Any] = {name: own[name] for name in ("participant", "score")}
-    facts |= {"recording": work.name, "headset": bool(own["headset"])}
-    facts["neutral"] = attribution.neutral_frame(on.landmarks[rows])
-    np.savez(path, worn=on.frames[rows], bare=off.frames[rows], **facts)
+    facts = people.set_index("recording").loc[work.name, ["participant", "score", "headset"]]
+    neutral = attribution.neutral_frame(on.landmarks[rows])
+    np.savez(path, worn=on.frames[rows], bare=off.frames[rows], neutral=neutral,
+             recording=work.name, **facts.to_dict())  # fmt: skip
 
 
 def audits(
@@ -136,8 +133,8 @@ def said(model: nn.Module, pairs: Pairs, *, method: str = "DeepLift") -> pd.Data
         reference = pairs.neutral if baseline == "own_neutral" else baseline
         values = attribution.attribute(model, pairs.worn, method, reference).values
         found[baseline] = (values.sum(dim=1).double() * changed).sum(dim=(1, 2, 3)).numpy()
-    wide = pd.DataFrame(found, index=pd.Index(pairs.table["participant"], name="participant"))
-    return wide.reset_index().melt("participant", var_name="channel", value_name="value")
+    wide = pd.DataFrame(found).assign(participant=pairs.table["participant"])
+    return wide.melt("participant", var_name="channel")
 
 
 def points(rows: pd.DataFrame, **options: Any) -> pd.DataFrame:
@@ -146,15 +143,10 @@ def points(rows: pd.DataFrame, **options: Any) -> pd.DataFrame:
     The channel ``added`` of the taught model is how much more the headset is worth to it than to
     the other, the same clips in both.
     """
-    effect = rows[rows["channel"] == "effect"].pivot(
-        index="participant", columns="model", values="value"
-    )
-    added = (effect[MODELS["taught"]] - effect[MODELS["own"]]).rename("value").reset_index()
-    whole = pd.concat(
-        [rows, added.assign(model=MODELS["taught"], channel="added")], ignore_index=True
-    )
-    whole = whole.assign(clip=whole["participant"])
-    table = metrics.means(whole, ["model", "channel"], **options)
+    effects = rows[rows["channel"] == "effect"].set_index(["model", "participant"])["value"]
+    added = (effects[MODELS["taught"]] - effects[MODELS["own"]]).reset_index()
+    whole = pd.concat([rows, added.assign(model=MODELS["taught"], channel="added")])
+    table = metrics.means(whole.assign(clip=whole["participant"]), ["model", "channel"], **options)
     return table.rename(columns={"estimate": "points"}).set_index(["model", "channel"])
 
 

@@ -190,9 +190,8 @@ def _judged(part: pd.DataFrame, support: str, draws: np.ndarray, least: float) -
 def _draws(people: np.ndarray, count: int, seed: int) -> np.ndarray:
     """How often each row counts, (1 + D, R): once, then as whole participants are drawn."""
     names, whose = np.unique(people, return_inverse=True)
-    drawn = np.random.default_rng(seed).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), count
-    )
+    even = np.full(len(names), 1 / len(names))
+    drawn = np.random.default_rng(seed).multinomial(len(names), even, count)
     return np.concatenate([np.ones((1, len(people))), drawn[:, whose]]).astype(float)
 
 
@@ -215,22 +214,16 @@ def _row(values: np.ndarray, part: pd.DataFrame, **keys: Any) -> dict:
 def _groups(part: pd.DataFrame, support: str) -> dict[str, pd.DataFrame]:
     """Each factor by itself, everything but the head, and everything."""
     part = part[np.isfinite(part["said"]) & np.isfinite(part["effect"])]
-    if support not in SUPPORTS:
-        return {"pooled": part}
-    found = {str(name): one for name, one in part.groupby("factor", sort=False)}
-    found["pooled"] = part[part["factor"].isin(interventions.PLACED)]
-    found["pooled_all"] = part[part["factor"] != "headset"]
-    return found
+    found = {"pooled": part}
+    if support in SUPPORTS:
+        found = {str(name): one for name, one in part.groupby("factor", sort=False)}
+        found["pooled"] = part[part["factor"].isin(interventions.PLACED)]
+        found["pooled_all"] = part[part["factor"] != "headset"]
+    return {name: one for name, one in found.items() if len(one)}
 
 
-def table(
-    rows: pd.DataFrame,
-    *,
-    recipe: str = "",
-    score_range: float | None = None,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> pd.DataFrame:
+def table(rows: pd.DataFrame, *, recipe: str = "", score_range: float | None = None,
+          draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:  # fmt: skip
     """The book's table ``faithfulness``, from the rows of many trials (`trials.trial`).
 
     Parameters
@@ -262,8 +255,6 @@ def table(
     keys = ["method", "baseline", "support"]
     for (method, baseline, support), part in told.groupby(keys, sort=False):
         for factor, one in _groups(part, support).items():
-            if not len(one):
-                continue
             weight = _draws(one["participant"].to_numpy(), draws, seed)
             judged = _judged(one, support, weight, least)
             # Shares are rendered for those looked at closely, and few effects may be large

@@ -1,11 +1,8 @@
 """Figures of attribution: regions over severity, frames over time, and whether to believe them."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
@@ -25,10 +22,9 @@ BASELINE_TITLES = {
 CONTROL_TITLES = {
     "random": "random", "edge": "edges, no model", "motion": "motion, no model",
     "difference": "|x − neutral|, no model", "amount": "amount of movement, no model",
-    "usual": "mean effect of that much movement",
-    "randomised": "randomised networks",
+    "usual": "mean effect of that much movement", "randomised": "randomised networks",
+    "painted": "the truth, laid on the pixels",
 }  # fmt: skip
-TRUTH = "painted"
 
 
 def channel_title(method: str, baseline: str) -> str:
@@ -39,8 +35,8 @@ def channel_title(method: str, baseline: str) -> str:
     """
     if baseline == "zero" and method != "DeepLift":
         return f"{method}, black"
-    known = CONTROL_TITLES | {TRUTH: "the truth, laid on the pixels"}
-    return known.get(method) or f"{method}, {BASELINE_TITLES.get(baseline, baseline)}"
+    title = f"{method}, {BASELINE_TITLES.get(baseline, baseline)}"
+    return CONTROL_TITLES.get(method, title)
 
 
 def channel_role(method: str, baseline: str) -> str:
@@ -49,13 +45,12 @@ def channel_role(method: str, baseline: str) -> str:
     >>> channel_role("DeepLift", "zero"), channel_role("edge", "none")
     ('paper', 'control')
     """
-    paper = "paper" if (method, baseline) == ("DeepLift", "zero") else "model"
-    return {TRUTH: "truth"}.get(method, "control" if method in CONTROL_TITLES else paper)
+    if method in CONTROL_TITLES:
+        return "truth" if method == "painted" else "control"
+    return "paper" if (method, baseline) == ("DeepLift", "zero") else "model"
 
 
-def dots(
-    table: pd.DataFrame, *, metric: str, label: str, bars: Mapping[str, float] | None = None
-) -> Figure:
+def dots(table: pd.DataFrame, *, metric: str, label: str, bars: Mapping[str, float]) -> Figure:
     """Forest of one metric, factors pooled: the truth first, then explanations, controls last.
 
     Parameters
@@ -66,24 +61,19 @@ def dots(
         Which rows.
     label : str
         Of the axis.
-    bars : mapping, optional
+    bars : mapping
         Where a line stands in the panel of a support: what an explanation has to reach.
     """
-    rows = table[(table["metric"] == metric) & (table["factor"] == "pooled")]
     # The shares are no explanation that anyone has: they say what a fair division would reach.
-    rows = rows[rows["method"] != "share"]
-    pairs = list(zip(rows["method"], rows["baseline"]))
-    supports = {"changed": "on the pixels that change", "region": "on the factor's regions",
-                "rendered": "against movement taken out", "frozen": "against a face held still",
-                "replaced": "against the calm frame"}  # fmt: skip
-    rows = rows.assign(
-        channel=[channel_title(*pair) for pair in pairs],
-        role=[channel_role(*pair) for pair in pairs],
-        support=rows["support"].map(supports).fillna(""),
-    )
-    order = rows["role"].map({"truth": 0, "control": 2}).fillna(1)
-    rows = rows.iloc[np.argsort(order, kind="stable")].dropna(subset="estimate")
-    reference = {supports[name]: bar for name, bar in bars.items()} if bars else 0.0
+    rows = table[(table["metric"] == metric) & (table["factor"] == "pooled")]
+    rows = rows[rows["method"] != "share"].dropna(subset="estimate")
+    supports = {"changed": "on the pixels that change", "region": "on the factor's regions"}
+    names = rows["method"], rows["baseline"]
+    rows = rows.assign(channel=[*map(channel_title, *names)], role=[*map(channel_role, *names)],
+                       support=rows["support"].map(supports))  # fmt: skip
+    places = {"truth": 0, "paper": 1, "model": 1, "control": 2}
+    rows = rows.sort_values("role", key=lambda roles: roles.map(places), kind="stable")
+    reference = {supports[name]: bar for name, bar in bars.items()}
     return forest(rows, label="channel", group="role", panel="support", reference=reference,
                   unit=label)  # fmt: skip
 
@@ -105,7 +95,8 @@ def by_region(estimates: pd.DataFrame, *, label: str) -> Figure:
         region=[name.replace("f(x0)", "the neutral face, f(x0)") for name in order],
         group=[name if name in anatomy.FEATURE_REGIONS else "face_rest" for name in order],
     )
-    return forest(rows, label="region", group="group", chance=("low", "high"), unit=label)
+    rows = rows.rename(columns={"low": "chance_low", "high": "chance_high"})
+    return forest(rows, label="region", group="group", unit=label)
 
 
 @style.plot
@@ -115,18 +106,19 @@ def raw_sums(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     Parameters
     ----------
     regions : DataFrame
-        ``attribution_regions`` of one recipe, method and baseline.
+        ``attribution_regions`` of one recipe, method and baseline, of the trained model.
     participants : DataFrame
         ``participant, score, band``.
     """
     # Means of participants: clips first, then recordings.
-    trained = regions[regions["model"] == "trained"] if "model" in regions else regions
-    columns = ["signed", "output", "output_baseline"]
-    mean = trained.groupby(["participant", "recording", "region"])[columns].mean()
-    mean = mean.groupby(["participant", "region"]).mean().reset_index()
-    table = style.known(mean.merge(participants, on="participant"), "signed", "output")
+    change = regions["output"] - regions["output_baseline"]
+    mean = regions.assign(change=change).groupby(["participant", "recording", "region"])
+    mean = mean[["signed", "change"]].mean().groupby(["participant", "region"]).mean()
+    table = style.known(
+        mean.reset_index().merge(participants, on="participant"), "signed", "change"
+    )
     looks, names = style.bands(participants), list(anatomy.FEATURE_REGIONS)
-    figure, (left, right) = style.figure("full", 1, 2, height=3.6, width_ratios=(1.7, 1))
+    figure, (left, right) = style.figure(1, 2, width_ratios=(1.7, 1))
     sns.barplot(table, x="region", y="signed", hue="band", order=names, hue_order=list(looks),
                 palette=[look["color"] for look in looks.values()], saturation=1, seed=0,
                 err_kws={"linewidth": 0.8, "color": style.GREY}, legend=False, ax=left)  # fmt: skip
@@ -134,21 +126,16 @@ def raw_sums(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     left.set(xlabel="", ylabel="summed attribution (points)")
     style.zero_line(left)
     left.grid(visible=False, axis="x")
-    total = table.groupby("participant").agg(
-        sum=("signed", "sum"), output=("output", "first"), base=("output_baseline", "first"),
-        band=("band", "first"))  # fmt: skip
-    total["change"] = total["output"] - total["base"]
-    style.by_band(right, total, "change", "sum", looks)
+    sums = {"signed": "sum", "change": "first", "band": "first"}
+    style.by_band(right, table.groupby("participant").agg(sums), "change", "signed", looks)
     right.axline((0, 0), slope=1, color=style.GREY, linewidth=0.8)
     right.set(xlabel="f(x) − f(x0), points", ylabel="sum over all regions (points)")
-    figure.legend(handles=style.band_handles(looks), **style.BELOW, ncols=4)
+    figure.legend(handles=style.handles(looks), **style.BELOW, ncols=4)
     return figure
 
 
 @style.plot
-def enrichment(
-    regions: pd.DataFrame, participants: pd.DataFrame, tests: pd.DataFrame | None = None
-) -> Figure:
+def enrichment(regions: pd.DataFrame, participants: pd.DataFrame, tests: pd.DataFrame) -> Figure:
     """Enrichment over severity, one panel per region and sign, a marker per participant.
 
     Parameters
@@ -158,25 +145,23 @@ def enrichment(
         `statistics.participant_regions`.
     participants : DataFrame
         ``participant, score, band``.
-    tests : DataFrame, optional
+    tests : DataFrame
         Rows of `statistics.h3_regions`, whose partial correlation is written into the panels.
     """
     wide = statistics.participant_regions(regions)
     people = participants.set_index("participant").reindex(wide.index)
-    names, looks = list(anatomy.FEATURE_REGIONS), style.bands(people)
-    figure, panels = style.figure("full", 2, len(names), height=4.8, sharex=True, sharey=True)
+    looks, rho = style.bands(people), tests.set_index(["sign", "region"])["estimate"]
+    figure, panels = style.figure(2, 6, height=4.8, sharex=True, sharey=True)
     for row, sign in zip(panels, ("positive", "negative")):
-        for axes, name in zip(row, names):
+        for axes, name in zip(row, anatomy.FEATURE_REGIONS):
             style.by_band(axes, people.assign(value=wide[sign, name]), "score", "value", looks)
             style.zero_line(axes)
-            rows = tests if tests is not None else pd.DataFrame(columns=["region", "sign"])
-            found = rows[(rows["region"] == name) & (rows["sign"] == sign)]
-            rho = f"\nρ = {style.number(found['estimate'].iloc[0])}" if len(found) else ""
-            axes.set_title(style.title(name) + rho, fontsize=style.SMALL, color=style.color(name))
+            found = f"\nρ = {style.number(rho[sign, name])}" if (sign, name) in rho else ""
+            axes.set_title(style.title(name) + found, fontsize=style.SMALL, color=style.color(name))
             axes.set(xlabel="", ylabel="")
         row[0].set_ylabel(f"{style.SIGN_TITLES[sign]}\nlog enrichment")
     figure.supxlabel("severity (points)", fontsize=style.BODY)
-    figure.legend(handles=style.band_handles(looks), **style.ABOVE, ncols=4)
+    figure.legend(handles=style.handles(looks), **style.ABOVE, ncols=4)
     return figure
 
 
@@ -185,17 +170,15 @@ def onset_locked(averages: Mapping[str, pd.DataFrame]) -> Figure:
     """Attribution around the onsets of action units, a panel each, with 95 % intervals."""
     if not averages:
         raise style.FigureError("no action unit has whole onsets in two people.")
-    figure, panels = style.figure("full", 1, len(averages), height=3.0, squeeze=False, sharey=True)
-    for axes, (au, table) in zip(panels[0], averages.items()):
-        axes.fill_between(table["seconds"], table["ci_low"], table["ci_high"],
-                          color=style.color(au), alpha=0.25, linewidth=0)  # fmt: skip
-        axes.plot(table["seconds"], table["estimate"], color=style.color(au))
+    figure, (panels,) = style.figure(1, len(averages), height=3.0, squeeze=False, sharey=True)
+    for axes, (au, table) in zip(panels, averages.items()):
+        style.band_line(axes, table, "seconds", color=style.color(au))
         style.zero_line(axes)
         style.zero_line(axes, axis="x")
         events, people = table["n_events"].iloc[0], table["n_participants"].iloc[0]
         axes.set_title(f"{style.title(au)}\n{events} onsets, {people} people", fontsize=style.SMALL)
         axes.set_xlabel("time from onset (s)")
-    panels[0, 0].set_ylabel("change of frame\nattribution (points)")
+    panels[0].set_ylabel("change of frame\nattribution (points)")
     return figure
 
 
@@ -209,12 +192,10 @@ def around_word(table: pd.DataFrame) -> Figure:
         ``channel, seconds`` (from the first word), ``estimate`` (over the clip's mean), ``ci_low,
         ci_high``.
     """
-    figure, axes = style.figure("full")
+    figure, axes = style.figure()
     colors = style.palette(style.known(table, "estimate")["channel"])
     for channel, part in table.groupby("channel", sort=False):
-        axes.fill_between(part["seconds"], part["ci_low"], part["ci_high"], color=colors[channel],
-                          alpha=0.2, linewidth=0)  # fmt: skip
-        axes.plot(part["seconds"], part["estimate"], color=colors[channel], label=channel)
+        style.band_line(axes, part, "seconds", color=colors[channel], label=channel)
     style.zero_line(axes, axis="x")
     axes.axhline(1.0, color=style.GREY, linewidth=0.9, zorder=0.5)
     axes.set(xlabel="time from the first word (s)",
@@ -238,22 +219,19 @@ def said_and_done(evidence: pd.DataFrame, channels: Sequence[tuple[str, str]]) -
     # Without a renderer there is no evidence, and the table has no columns for it.
     evidence = style.known(evidence, "effect", "said", of="removals")
     rows = evidence[(evidence["metric"] == "evidence") & (evidence["support"] == "changed")]
-    figure, panels = style.figure("full", 1, len(channels), height=3.5, squeeze=False, sharex=True,
-                                  sharey=True)  # fmt: skip
+    figure, (panels,) = style.figure(1, len(channels), height=3.5, squeeze=False, sharex=True,
+                                     sharey=True)  # fmt: skip
     factors = [name for name in anatomy.FACTORS if name in set(rows["factor"])]
-    for axes, (method, baseline) in zip(panels[0], channels):
+    for axes, (method, baseline) in zip(panels, channels):
         part = rows[(rows["method"] == method) & (rows["baseline"] == baseline)]
         sns.scatterplot(part, x="effect", y="said", hue="factor", style="factor", ax=axes, s=26,
                         hue_order=factors, style_order=factors, alpha=0.75, linewidth=0,
-                        palette=style.palette(factors), legend=axes is panels[0, 0])  # fmt: skip
+                        palette=style.palette(factors), legend=axes is panels[0])  # fmt: skip
         axes.axline((0, 0), slope=1, color=style.GREY, linewidth=0.8)
         axes.set_title(channel_title(method, baseline), fontsize=style.BODY)
         axes.set(xlabel="score lost without the factor (points)", ylabel="")
-    panels[0, 0].set_ylabel("what the explanation says (points)")
-    handles, names = panels[0, 0].get_legend_handles_labels()
-    if handles:  # real recordings cannot be rendered again: there is no mark
-        panels[0, 0].legend_.remove()
-        figure.legend(handles, map(style.title, names), **style.BELOW, ncols=6)
+    panels[0].set_ylabel("what the explanation says (points)")
+    style.legend_below(figure, panels[0], 6)
     return figure
 
 
@@ -261,14 +239,12 @@ def said_and_done(evidence: pd.DataFrame, channels: Sequence[tuple[str, str]]) -
 def cascade(table: pd.DataFrame) -> Figure:
     """Agreement with the map of a model whose layers were randomised from the output down."""
     table = style.known(table, "estimate").assign(layers=lambda t: t["factor"].astype(int))
-    figure, axes = style.figure("two_thirds")
-    looks = {"randomisation": ("signed maps", style.color("model"), "-o"),
-             "randomisation_unsigned": ("their absolute values", style.GREY, "--s")}  # fmt: skip
-    for metric, (title, color, line) in looks.items():
-        rows = table[table["metric"] == metric].sort_values("layers").set_index("layers")
-        axes.fill_between(rows.index, rows["ci_low"], rows["ci_high"], color=color, alpha=0.2,
-                          linewidth=0)  # fmt: skip
-        axes.plot(rows["estimate"], line, color=color, label=title, markersize=4)
+    table = table.sort_values("layers")
+    figure, axes = style.figure(width=style.TWO_THIRDS, height=3.2)
+    whole = {"marker": "o", "color": style.color("model"), "label": "signed maps"}
+    size = {"marker": "s", "color": style.GREY, "label": "their absolute values", "linestyle": "--"}
+    for metric, look in (("randomisation", whole), ("randomisation_unsigned", size)):
+        style.band_line(axes, table[table["metric"] == metric], "layers", markersize=4, **look)
     style.zero_line(axes)
     axes.axhline(0.3, color=style.INK, linewidth=0.9, linestyle="--")
     axes.set(xlabel="layers randomised, from the output down",
@@ -289,10 +265,10 @@ def agreement(table: pd.DataFrame) -> Figure:
     if not table.notna().any(axis=None):
         raise style.FigureError("no two maps were compared.")
     names = [channel_title(*name.split("/")) for name in table.index]
-    figure, axes = style.figure("full", height=0.8 + 0.34 * len(names))
-    style.heat(axes, table.astype(float), 1.0)
-    axes.set_yticklabels([f"{name}  {i + 1}" for i, name in enumerate(names)], rotation=0)
-    axes.set_xticklabels([str(i + 1) for i in range(len(names))], rotation=0)
+    shown = table.astype(float).set_axis([f"{name}  {k}" for k, name in enumerate(names, 1)])
+    figure, axes = style.figure(height=0.8 + 0.34 * len(names))
+    style.heat(axes, shown.set_axis(range(1, len(names) + 1), axis=1), 1.0)
+    axes.tick_params(rotation=0)
     return figure
 
 
@@ -309,10 +285,9 @@ def by_network(table: pd.DataFrame) -> Figure:
     questions = {"fidelity": "what", "where": "where", "when": "when"}
     if not table[list(questions)].notna().any(axis=None):
         raise style.FigureError("no explanation of another network was measured.")
-    titles = [channel_title(*pair) for pair in zip(table["method"], table["baseline"])]
-    table = table.assign(channel=titles)
-    order, networks = list(dict.fromkeys(titles)), list(dict.fromkeys(table["network"]))
-    figure, panels = style.figure("full", 1, 3, height=1.3 + 0.3 * len(order), sharey=True)
+    table = table.assign(channel=list(map(channel_title, table["method"], table["baseline"])))
+    order, networks = table["channel"].unique(), table["network"].unique()
+    figure, panels = style.figure(1, 3, height=1.3 + 0.3 * len(order), sharey=True)
     for axes, (column, title) in zip(panels, questions.items()):
         cells = table.pivot_table(index="channel", columns="network", values=column, dropna=False)
         style.heat(axes, cells.reindex(index=order, columns=networks).astype(float), 1.0)
@@ -338,15 +313,13 @@ def predictors(table: pd.DataFrame, found: pd.DataFrame, titles: Mapping[str, st
     rows = [row for row in found.to_dict("records") if row["number"] in titles]
     if not rows or not table["fidelity"].notna().any():
         raise style.FigureError("no explanation of another network was measured.")
-    figure, panels = style.figure("full", 1, len(rows), sharey=True, squeeze=False)
-    networks = dict(zip(dict.fromkeys(table["network"]), "os^Dv<>pP"))
-    for axes, row in zip(panels[0], rows):
-        for name, marker in networks.items():
-            part = table[table["network"] == name]
+    figure, (panels,) = style.figure(1, len(rows), sharey=True, squeeze=False)
+    for axes, row in zip(panels, rows):
+        for (name, part), marker in zip(table.groupby("network", sort=False), "os^Dv<>pP"):
             axes.plot(part[row["number"]], part["fidelity"], marker, markersize=4, alpha=0.8,
-                      color=style.color("model"), label=name, linestyle="none")  # fmt: skip
+                      color=style.color("model"), label=name)  # fmt: skip
         axes.set_xlabel(titles[row["number"]])
         axes.set_title(f"rho {prose.interval(row | {'estimate': row['rho']})}")
-    panels[0][0].set_ylabel("fidelity to what taking out does")
-    figure.legend(*panels[0][0].get_legend_handles_labels(), **style.BELOW, ncols=3)
+    panels[0].set_ylabel("fidelity to what taking out does")
+    style.legend_below(figure, panels[0], 3)
     return figure

@@ -1,7 +1,5 @@
 """Figures of chapter 1: who takes part, what their faces do, and what is planted in them."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,16 +9,14 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from expresso_lib import rendered
 from expresso_lib.faces import anatomy, video
-from expresso_lib.figures import style
+from expresso_lib.figures import drawing, style
+from expresso_lib.figures.statistics import estimates
 
-KIND_TITLES = {
-    "tonic": "resting level", "amount": "amount", "tempo": "tempo (single frames stay alike)",
-}  # fmt: skip
-KIND_MARKERS = {"tempo": "o", "amount": "s", "tonic": "^"}
+KINDS = {"tempo": ("tempo (single frames stay alike)", "o"), "amount": ("amount", "s"),
+         "tonic": ("resting level", "^")}  # fmt: skip
 BEHAVIOURS = {
     "smile_tempo": "smiles: how fast", "syllables": "syllables per second",
     "head_time": "head: time constant", "gaze_time": "gaze: length of a look",
@@ -49,11 +45,8 @@ def in_motion(scripts: Sequence[rendered.Script], path: str | Path) -> Path:
     path : path
         MP4 to write.
     """
-    films = [list(_film(script)) for script in scripts]
-    rows = [films[k : k + 3] for k in range(0, len(films), 3)]
-    rows[-1] += [films[-1]] * (3 - len(rows[-1]))
-    frames = (np.vstack([np.hstack(row) for row in moment]) for moment in zip(
-        *(zip(*row) for row in rows)))  # fmt: skip
+    moments = zip(*map(_film, scripts))
+    frames = (drawing.strip(np.stack(moment), columns=3, gap=0) for moment in moments)
     return video.write_video(path, frames, scripts[0].fps / 2)
 
 
@@ -75,23 +68,20 @@ def _film(script: rendered.Script) -> Iterable[np.ndarray]:
 def tempo() -> Figure:
     """Draw a quick and a slow smile: the same frames, played at another speed."""
     time = np.arange(0, 8, 0.002)
-    figure, panels = style.figure("full", 1, 3, height=2.8)
+    figure, (course, frames, changes) = style.figure(1, 3, height=2.8)
     share = np.full(len(time), 100 / len(time))
     for name, period, role, line in (("quick", 2.0, "model", "-"), ("slow", 4.0, "paper", "--")):
         smile = np.clip(3 * np.sin(2 * np.pi * time / period) + 1.5, 0, 3)
         change = np.abs(np.gradient(smile, time))
         look: dict[str, Any] = {"color": style.color(role), "linestyle": line, "label": name}
-        panels[0].plot(time, smile, **look)
-        for axes, values, top in ((panels[1], smile, 3), (panels[2], change, 10)):
+        course.plot(time, smile, **look)
+        for axes, values, top in ((frames, smile, 3), (changes, change, 10)):
             axes.hist(values, np.linspace(0, top, 9), histtype="step", weights=share, linewidth=2,
                       **look)  # fmt: skip
-    titles = {"over time": "time (s)", "its frames": "intensity of AU12",
-              "its changes": "change of AU12 (per s)"}  # fmt: skip
-    for axes, (title, label) in zip(panels, titles.items()):
-        axes.set(title=title, xlabel=label)
-    panels[0].set_ylabel("intensity of AU12")
-    panels[1].set_ylabel("share of frames (%)")
-    figure.legend(*panels[0].get_legend_handles_labels(), ncols=2, **style.ABOVE)
+    course.set(title="over time", xlabel="time (s)", ylabel="intensity of AU12")
+    frames.set(title="its frames", xlabel="intensity of AU12", ylabel="share of frames (%)")
+    changes.set(title="its changes", xlabel="change of AU12 (per s)")
+    figure.legend(*course.get_legend_handles_labels(), ncols=2, **style.ABOVE)
     return figure
 
 
@@ -104,26 +94,22 @@ def planted(table: pd.DataFrame) -> Figure:
     table : DataFrame
         As `rendered.Plan.planted`.
     """
-    rows = table[table.carries_signal].drop_duplicates("behaviour")
-    rows = style.known(rows.assign(ratio=rows.full / rows.none), "ratio").sort_values("weight")
-    rows = pd.concat([rows[rows.kind == kind] for kind in KIND_TITLES])
-    figure, axes = style.figure("full", height=0.23 * len(rows) + 1.5)
-    for y, row in enumerate(rows.itertuples()):
-        color = anatomy.FACTOR_COLORS.get(row.factor, style.GREY)
-        axes.plot([1, row.ratio], [y, y], color=color, linewidth=1.2)
-        axes.plot([row.ratio], [y], color=color, marker=KIND_MARKERS[row.kind])
-    axes.set_xscale("log")
+    rows = table[table.carries_signal].drop_duplicates("behaviour").sort_values("weight")[::-1]
+    rows = style.known(rows.assign(estimate=rows.full / rows.none, ci_low=1.0), "estimate")
+    rows = rows.sort_values("kind", key=lambda kinds: kinds.map([*KINDS].index), kind="stable")
+    rows = rows.assign(
+        ci_high=rows.estimate, marker=[KINDS[kind][1] for kind in rows.kind],
+        name=[BEHAVIOURS.get(name, f"{name} at rest") for name in rows.behaviour],
+    )  # fmt: skip
+    figure, axes = style.figure(height=0.23 * len(rows) + 1.5)
+    estimates(axes, rows, label="name", group="factor")
     ticks = (0.5, 0.7, 1, 1.5, 2, 3, 5)
+    axes.set(xscale="log", xlabel="change from severity 0 to severity 1")
     axes.set_xticks(ticks, [f"× {tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.axvline(1, color=style.GREY, linewidth=0.9)
-    names = [BEHAVIOURS.get(name, f"{name} at rest") for name in rows.behaviour]
-    axes.set_yticks(range(len(rows)), names)
-    axes.grid(axis="y", visible=False)
-    axes.set_xlabel("change from severity 0 to severity 1")
-    kinds = [Line2D([], [], color=style.INK, linestyle="none", marker=marker,
-                    label=KIND_TITLES[kind]) for kind, marker in KIND_MARKERS.items()]  # fmt: skip
-    figure.legend(handles=kinds + style.factor_handles(rows.factor), ncols=3,
+    kinds = {title: {"color": style.INK, "marker": marker} for title, marker in KINDS.values()}
+    figure.legend(handles=style.handles(kinds) + style.factor_handles(rows.factor), ncols=3,
                   **style.BELOW)  # fmt: skip
     return figure
 
@@ -139,13 +125,13 @@ def oracle(table: pd.DataFrame) -> Figure:
         as a line.
     """
     shown = style.known(table, "r").assign(cohort=table["variant"] + " cohort")
-    figure, axes = style.figure("full", height=3.0)
-    colors = [style.color("model"), style.color("null")][: shown["cohort"].nunique()]
+    figure, axes = style.figure(height=3.0)
+    colors = {"default cohort": style.color("model"), "null cohort": style.color("null")}
     looks = {"x": "kind", "y": "r", "hue": "cohort", "order": list(ORACLE_TITLES), "ax": axes,
              "palette": colors}  # fmt: skip
     sns.stripplot(shown, dodge=True, alpha=0.6, size=4, **looks)
-    sns.pointplot(shown, dodge=0.4 if len(colors) > 1 else False, errorbar=None, legend=False,
-                  linestyle="none", marker="_", markersize=18, **looks)  # fmt: skip
+    sns.pointplot(shown, dodge=0.4 if shown["cohort"].nunique() > 1 else False, errorbar=None,
+                  legend=False, linestyle="none", marker="_", markersize=18, **looks)  # fmt: skip
     style.zero_line(axes)
     axes.set_xticks(range(len(ORACLE_TITLES)), list(ORACLE_TITLES.values()))
     axes.set(xlabel="", ylabel="r, predicted against true score", ylim=(-1, 1))

@@ -4,10 +4,7 @@ Everything that they can show was computed before and lies inside them; they wor
 and keyboard from a file on a stick. Without a script all of it can still be read.
 """
 
-from __future__ import annotations
-
 import html
-import json
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,22 +14,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from expresso_lib.figures import drawing, page, style
-from expresso_lib.figures.report import asset, template
+from expresso_lib.figures.report import template
 
 # Bytes of one piece of a page.
 LARGEST = 4_000_000
-REMOVALS = {
-    "none": "nothing removed", "smile": "smile", "speech": "speech", "speech_mouth": "speech",
-    "blinks": "blinks", "lids_gaze": "lids and gaze", "brows": "brows",
-    "cheeks_nose": "cheeks and nose", "head_motion": "head motion", "head": "head motion",
-}  # fmt: skip
+REMOVALS = {"none": "nothing removed", "speech_mouth": "speech"}
 
 
 def removals(
     table: pd.DataFrame,
     movies: Mapping[tuple[str, str], Path],
     *,
-    titles: Mapping[str, str],
     scale: tuple[float, float] = (0, 63),
     note: str = "",
 ) -> str:
@@ -41,16 +33,14 @@ def removals(
     Parameters
     ----------
     table : DataFrame
-        A row per recording and removal: ``recording, removal`` ("none", "smile", "speech",
-        "blinks", "brows", "head_motion", or any other name), ``prediction`` (points, of the
+        A row per recording and removal: ``recording`` (what stands above it, e.g. "Read well"),
+        ``removal`` ("none", or a factor's name), ``prediction`` (points, of the
         recording so rendered), ``promised`` and ``actual`` (points: what the explanation says that
         the removal changes, and what it did change, prediction without minus prediction with;
-        not read of "none"), and where known ``score``.
+        not read of "none"), ``score``.
     movies : mapping of (recording, removal) to Path
         H.264 videos of equal length (`faces.video.write_video`); a removal without one shows
         the recording as it is.
-    titles : mapping of str to str
-        Recording to what stands above it, in order, e.g. "Read well: ...".
     scale : (float, float)
         Ends of the score.
     note : str
@@ -67,24 +57,21 @@ def removals(
         If a recording has no row "none", or the whole is larger than ``LARGEST``.
     """
     cases = []
-    for number, (recording, words) in enumerate(titles.items()):
-        rows = table[table["recording"] == recording].set_index("removal")
+    for number, (recording, rows) in enumerate(table.groupby("recording", sort=False)):
+        rows = rows.set_index("removal")
         if "none" not in rows.index:
             raise style.FigureError(f"recording {recording} has no row without a removal.")
-        reach = float(np.nanmax(rows[["promised", "actual"]].abs().drop("none").to_numpy()))
-        score = rows["score"].iloc[0] if "score" in rows else np.nan
+        reach = float(rows[["promised", "actual"]].abs().max(axis=None)) or 1.0
         cases.append({
-            "title": words, "key": f"r{number}", "score": style.number(float(score), 0),
-            "score_at": _share(score, *scale), "known": bool(np.isfinite(score)),
-            "rows": [_removal(name, row, reach or 1.0, scale) for name, row in rows.iterrows()],
+            "title": recording, "key": f"r{number}",
+            "score": style.number(float(rows["score"].iloc[0]), 0),
+            "score_at": _share(rows["score"].iloc[0], *scale),
+            "rows": [_removal(name, row, reach, scale) for name, row in rows.iterrows()],
             "videos": {name: drawing.film(movies[recording, name]) for name in rows.index
                        if (recording, name) in movies},
         })  # fmt: skip
-    return _light(template("removals.html").render(
-        cases=cases, unit="points", note=note, scale=scale, css=asset("components.css"),
-        script=asset("components.js"),
-        data=json.dumps({case["key"]: case["videos"] for case in cases}),
-    ))  # fmt: skip
+    videos = {case["key"]: case["videos"] for case in cases}
+    return _light("removals.html", cases=cases, unit="points", note=note, scale=scale, data=videos)
 
 
 def _removal(
@@ -94,11 +81,11 @@ def _removal(
     bars = []
     for kind in ("promised", "actual") if name != "none" else ():
         value = float(row[kind])
-        size = 0.0 if np.isnan(value) else 50 * abs(value) / reach
+        size = 50 * abs(np.nan_to_num(value)) / reach
         left = 50 - size if value < 0 else 50
         bars.append({"kind": kind, "text": style.number(value, 1), "size": round(size, 1),
                      "left": round(left, 1), "up": value > 0})  # fmt: skip
-    return {"name": name, "title": REMOVALS.get(name, name), "bars": bars,
+    return {"name": name, "title": REMOVALS.get(name, style.title(name)), "bars": bars,
             "prediction": style.number(float(row["prediction"]), 1),
             "at": _share(row["prediction"], *scale)}  # fmt: skip
 
@@ -147,10 +134,8 @@ def slider(
         raise style.FigureError(f"{len(pictures)} pictures do not fit {len(labels)} labels.")
     key = f"s{zlib.crc32(''.join([question, *labels]).encode()):x}"
     shown = [_picture(p, f"{key}-{i}", text) for i, (p, text) in enumerate(zip(pictures, labels))]
-    return _light(template("slider.html").render(
-        steps=list(zip(shown, labels)), caption=caption, question=question, start=start,
-        choice=choice, key=key, css=asset("components.css"), script=asset("components.js"),
-    ))  # fmt: skip
+    return _light("slider.html", steps=list(zip(shown, labels)), caption=caption, question=question,
+                  start=start, choice=choice, key=key)  # fmt: skip
 
 
 def _picture(source: Figure | np.ndarray, name: str, alt: str) -> str:
@@ -159,7 +144,9 @@ def _picture(source: Figure | np.ndarray, name: str, alt: str) -> str:
     return f'<img src="{drawing.address(source)}" alt="{html.escape(alt, quote=True)}">'
 
 
-def _light(text: str) -> str:
+def _light(name: str, **given: object) -> str:
+    """Fill a template; refuse what would make the page heavy."""
+    text = template(name).render(**given)
     if (size := len(text.encode())) > LARGEST:
         raise style.FigureError(
             f"this piece of the page would have {size / 1e6:.1f} MB, more than "

@@ -5,34 +5,40 @@ opened: the movement of the landmarks is drawn on the average rendered face, and
 which can show a face too, are carried there region by region and blurred beyond recognition.
 """
 
-from __future__ import annotations
-
 import base64
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Self
 
 import cv2
 import numpy as np
-from scipy.spatial import Delaunay
+from matplotlib.colors import to_rgb
+from PIL import Image
+from scipy.interpolate import LinearNDInterpolator
 
-from expresso_lib import _checks, clips, cohort, rendered, store
+from expresso_lib import clips, cohort, rendered, store
 from expresso_lib.faces import anatomy, regions, video
+from expresso_lib.figures import style
 
-# Signed attribution: blue lowers the score, white is zero, red raises it (as in plotting.style).
-POSITIVE, NEGATIVE = (0xB2, 0x18, 0x2B), (0x21, 0x66, 0xAC)
+# Signed attribution: blue lowers the score, white is zero, red raises it.
+NEGATIVE, POSITIVE = (255 * np.array(to_rgb(style.SIGN_COLORS[sign])) for sign in
+                      ("negative", "positive"))  # fmt: skip
 SIZE = 224
+CHUNK = 64  # rows of a video that are held in memory at a time
 # Blur of maps that may show nobody, as a share of the picture's side: what remains is about ten
 # by ten patches, no finer than the regions of the published tables.
 PRIVATE_BLUR = 0.06
 # Where the outer eye corners and the tip of the nose lie on the average face, as shares of a side.
 PLACES = ((0.24, 0.36), (0.76, 0.36), (0.5, 0.63))
-LINES = (
-    (anatomy.JAW, False), (anatomy.RIGHT_EYEBROW, False), (anatomy.LEFT_EYEBROW, False),
-    (anatomy.NOSE_BRIDGE, False), (anatomy.NOSE_BASE, False), (anatomy.RIGHT_EYE, True),
-    (anatomy.LEFT_EYE, True), (anatomy.OUTER_LIP, True), (anatomy.INNER_LIP, True),
-)  # fmt: skip
+# The face's lines, by whether they are closed.
+LINES = {
+    False: (anatomy.JAW, anatomy.RIGHT_EYEBROW, anatomy.LEFT_EYEBROW, anatomy.NOSE_BRIDGE,
+            anatomy.NOSE_BASE),
+    True: (anatomy.RIGHT_EYE, anatomy.LEFT_EYE, anatomy.OUTER_LIP, anatomy.INNER_LIP),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Permission:
     faces: bool
 
     @classmethod
-    def of(cls, data: cohort.Cohort) -> Permission:
+    def of(cls, data: cohort.Cohort) -> Self:
         """Return what a cohort's manifest entry allows."""
         return cls(bool(data.faces_may_be_shown))
 
@@ -84,10 +90,8 @@ class Scene:
     def with_regions(self, *, strength: float = 0.45) -> np.ndarray:
         """The pictures tinted by region, uint8 (K, S, S, 3)."""
         shape = self.pictures.shape[1:3]
-        average = None if self.faces else np.stack([_average(shape[0])[1]] * len(self.pictures))
-        labels = regions.label_map(self.landmarks if average is None else average, shape)
-        hexes = [anatomy.REGION_COLORS[name][1:] for name in anatomy.REGIONS]
-        colors = np.array([[*bytes.fromhex(color)] for color in hexes], float)
+        labels = regions.label_map(self.landmarks if self.faces else _average(shape[0])[1], shape)
+        colors = 255 * np.array([to_rgb(anatomy.REGION_COLORS[name]) for name in anatomy.REGIONS])
         tint = np.where(labels == regions.BACKGROUND, 0.0, strength)[..., None]
         return _uint8(self.pictures * (1 - tint) + colors[labels] * tint)
 
@@ -124,26 +128,19 @@ class Scene:
             )
         size = self.pictures.shape[1]
         if self.faces:
-            return np.stack([cv2.resize(m, (size, size), interpolation=cv2.INTER_LINEAR)
-                             for m in maps])  # fmt: skip
-        return np.stack([self._private(m, here) for m, here in zip(maps, self.source)])
-
-    def _private(self, values: np.ndarray, here: np.ndarray) -> np.ndarray:
-        size = self.pictures.shape[1]
-        if not np.isfinite(here).all():
-            return np.zeros((size, size), np.float32)
-        scale = values.shape[1] / self.side
+            return np.stack([cv2.resize(m, (size, size)) for m in maps])
         place = _average(size)[1]
-        # Triangle by triangle, from the landmarks here to the average face's.
-        corners, weights = _triangles(size)
-        source = np.einsum("yxk,yxkc->yxc", weights, (here * scale)[corners]).astype(np.float32)
-        warped = cv2.remap(values, source[..., 0], source[..., 1], cv2.INTER_LINEAR)
-        warped *= weights.sum(axis=-1) > 0
+        # Triangle by triangle, from the landmarks here to the average face's; nothing beyond.
+        known = np.moveaxis(self.source * (maps.shape[2] / self.side), 0, 1).astype(np.float64)
+        grid = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1)
+        source = LinearNDInterpolator(place, known)(grid).transpose(2, 3, 0, 1)
+        source = np.nan_to_num(source, nan=-2).astype(np.float32)
         inside = (regions.label_map(place, (size, size)) != regions.BACKGROUND).astype(np.float32)
-        sigma = PRIVATE_BLUR * size
         # Normalised within the face, so that its edge does not fade and nothing leaks over it.
-        smooth = cv2.GaussianBlur(warped * inside, (0, 0), sigma)
-        return smooth / cv2.GaussianBlur(inside, (0, 0), sigma).clip(1e-3) * inside
+        blur = partial(cv2.GaussianBlur, ksize=(0, 0), sigmaX=PRIVATE_BLUR * size)
+        weight = inside / blur(inside).clip(1e-3)
+        warped = [cv2.remap(m, x, y, cv2.INTER_LINEAR) for m, (x, y) in zip(maps, source)]
+        return np.stack([blur(one * inside) * weight for one in warped])
 
 
 def scene(
@@ -190,17 +187,16 @@ def scene(
     return Scene(_aligned(archive, chosen, path, size), points, here, side, faces=True)
 
 
-def limit_of(maps: np.ndarray, *, quantile: float = 0.995) -> float:
+def limit_of(maps: np.ndarray) -> float:
     """Return the |value| of full colour: a quantile, so that one pixel cannot bleach the rest.
 
-    >>> limit_of(np.array([-2.0, 1.0, np.nan]), quantile=1.0)
+    >>> limit_of(np.array([-2.0, 0.0, 2.0, np.nan]))
     2.0
     """
-    finite = np.abs(np.asarray(maps))
-    finite = finite[np.isfinite(finite)]
-    # Zero wherever there is no face or no clip: it says nothing about the scale.
-    finite = finite[finite > 0]
-    return float(np.quantile(finite, quantile)) if finite.size else 1.0
+    values = np.abs(maps)
+    # Zero or NaN wherever there is no face or no clip: it says nothing about the scale.
+    values = values[values > 0]
+    return float(np.quantile(values, 0.995)) if values.size else 1.0
 
 
 def colors(values: np.ndarray, limit: float) -> np.ndarray:
@@ -210,20 +206,14 @@ def colors(values: np.ndarray, limit: float) -> np.ndarray:
     [[33, 102, 172], [255, 255, 255], [178, 24, 43]]
     """
     strength = np.clip(np.nan_to_num(values) / limit, -1, 1)[..., None]
-    end = np.where(strength > 0, np.array(POSITIVE, float), np.array(NEGATIVE, float))
+    end = np.where(strength > 0, POSITIVE, NEGATIVE)
     return _uint8(255 * (1 - np.abs(strength)) + end * np.abs(strength))
 
 
 def write_overlay(
-    path: str | Path,
-    archive: clips.ClipArchive,
-    maps: np.ndarray,
-    permission: Permission,
-    *,
-    recording: str | Path | None = None,
-    size: int = SIZE,
-    chunk: int = 64,
-) -> Path:
+    path: Path, archive: clips.ClipArchive, maps: np.ndarray, permission: Permission,
+    recording: Path | None = None,
+) -> Path:  # fmt: skip
     """Write a video with the signed attribution over every row of an archive.
 
     Parameters
@@ -234,35 +224,32 @@ def write_overlay(
     maps : ndarray
         float (F', H, W) on the aligned face, as `explanation.Channel.map`.
     permission : Permission
-    recording, size
-        As in `scene`; one colour scale holds for the whole video.
-    chunk : int
-        Rows held in memory at a time.
+    recording
+        As `path` in `scene`; one colour scale holds for the whole video.
 
     Returns
     -------
     Path
         The file.
     """
-    _checks.shape(maps, (len(archive.frames), None, None), "maps")
+
+    def carried(rows: np.ndarray) -> tuple[Scene, np.ndarray]:
+        part = scene(archive, rows, permission, path=recording)
+        return part, part.carry(maps[rows])
+
     # On a sample: the scale needs no second pass over a long recording.
-    rows = np.unique(np.linspace(0, len(archive.frames) - 1, 48).astype(int))
-    sample = scene(archive, rows, permission, path=recording, size=size)
-    limit = limit_of(sample.carry(maps[rows]))
-
-    def frames() -> Iterator[np.ndarray]:
-        for start in range(0, len(archive.frames), chunk):
-            rows = np.arange(start, min(start + chunk, len(archive.frames)))
-            part = scene(archive, rows, permission, path=recording, size=size)
-            yield from part.overlaid(part.carry(maps[rows]), limit)
-
-    return video.write_video(path, frames(), archive.fps)
+    rows = np.arange(len(archive.frames))
+    limit = limit_of(carried(np.unique(np.linspace(0, rows[-1], 48).astype(int)))[1])
+    parts = (carried(some) for some in np.split(rows, rows[CHUNK::CHUNK]))
+    frames = (one for part, values in parts for one in part.overlaid(values, limit))
+    return video.write_video(path, frames, archive.fps)
 
 
 def address(picture: np.ndarray) -> str:
-    """Return a picture, uint8 (H, W, 3) RGB, as a data address (WebP) that a page can hold."""
-    written = cv2.imencode(".webp", picture[..., ::-1], [cv2.IMWRITE_WEBP_QUALITY, 88])[1]
-    return f"data:image/webp;base64,{base64.b64encode(written.tobytes()).decode()}"
+    """Return a picture, uint8 (H, W, 3 or 4), as a data address (WebP) that a page can hold."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="WEBP", quality=88)
+    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def film(path: Path) -> str:
@@ -272,9 +259,8 @@ def film(path: Path) -> str:
 
 def write_strip(path: Path, pictures: np.ndarray) -> None:
     """Write pictures uint8 (K, H, W, 3) side by side as a PNG of one's own; no page takes it."""
-    beside = strip(pictures, columns=len(pictures))
     with store.atomic(path) as temporary:
-        temporary.write_bytes(cv2.imencode(".png", beside[..., ::-1])[1].tobytes())
+        Image.fromarray(strip(pictures, columns=len(pictures))).save(temporary, format="PNG")
 
 
 def enlarged(frame: np.ndarray, size: int = SIZE) -> np.ndarray:
@@ -284,14 +270,14 @@ def enlarged(frame: np.ndarray, size: int = SIZE) -> np.ndarray:
 
 def strip(pictures: np.ndarray, *, columns: int = 8, gap: int = 4) -> np.ndarray:
     """Tile pictures (K, H, W, 3) on white, uint8; rows of `columns`."""
-    count, height, width = pictures.shape[:3]
-    columns = min(columns, count)
-    lines = -(-count // columns)
-    sheet = np.full((lines * (height + gap) - gap, columns * (width + gap) - gap, 3), 255, np.uint8)
-    for index, picture in enumerate(pictures):
-        top, left = (index // columns) * (height + gap), (index % columns) * (width + gap)
-        sheet[top : top + height, left : left + width] = picture
-    return sheet
+    columns = min(columns, len(pictures))
+    lines = -(-len(pictures) // columns)
+    room = ((0, lines * columns - len(pictures)), (0, gap), (0, gap), (0, 0))
+    cells = np.pad(pictures, room, constant_values=255)
+    _, height, width, _ = cells.shape
+    sheet = cells.reshape(lines, columns, height, width, 3).swapaxes(1, 2)
+    sheet = sheet.reshape(lines * height, columns * width, 3)
+    return sheet[: lines * height - gap, : columns * width - gap]
 
 
 @lru_cache(maxsize=4)
@@ -301,9 +287,8 @@ def _average(size: int) -> tuple[np.ndarray, np.ndarray]:
     # As complex numbers a similarity is one product and one sum.
     here = frame.landmarks[[*anatomy.OUTER_EYE_CORNERS, 33]] @ np.array([1, 1j])
     there = (np.array(PLACES) * size - 0.5) @ np.array([1, 1j])
-    away = here - here.mean()
-    turn = (away.conj() * (there - there.mean())).sum() / (np.abs(away) ** 2).sum()
-    shift = there.mean() - turn * here.mean()
+    known = np.column_stack([here, np.ones(len(here))])
+    turn, shift = np.linalg.lstsq(known, there, rcond=None)[0]
     transform = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
     points = frame.landmarks @ transform[:, :2].T + transform[:, 2]
     return video.warp(frame.image, transform.astype(np.float32), size), points.astype(np.float32)
@@ -331,32 +316,14 @@ def _aligned(
             raise ValueError("a composite archive holds no face; give the recording's path.")
         return np.stack([cv2.resize(archive.frames[row], (size, size),
                                     interpolation=cv2.INTER_CUBIC) for row in rows])  # fmt: skip
-    side = archive.frames.shape[1]
     # Whole numbers are centres of pixels, so a change of scale also shifts by half a pixel.
-    scale, shift = size / side, size / side / 2 - 0.5
-    grow = np.array([[scale, 0, shift], [0, scale, shift]])
+    scale = size / archive.frames.shape[1]
+    grow = np.array([[scale, 0, scale / 2 - 0.5], [0, scale, scale / 2 - 0.5]])
+    transforms = grow @ np.insert(archive.transform[rows], 2, (0, 0, 1), axis=1)
     images = video.read_array(path, archive.source[rows])
-    found = []
-    for image, row in zip(images, rows):
-        transform = np.vstack([archive.transform[row], [0, 0, 1]])
-        found.append(video.warp(image, (grow @ transform).astype(np.float32), size))
-    return np.stack(found)
-
-
-@lru_cache(maxsize=4)
-def _triangles(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of each pixel of the average face: its triangle's landmarks, and their weights (0 outside).
-
-    Both (S, S, 3), int and float32.
-    """
-    mesh = Delaunay(_average(size)[1].astype(np.float64))
-    grid = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2)
-    found = mesh.find_simplex(grid)
-    local = mesh.transform[found]
-    first = np.einsum("nij,nj->ni", local[:, :2], grid - local[:, 2])
-    weights = np.column_stack([first, 1 - first.sum(axis=1)]) * (found >= 0)[:, None]
-    shape = (size, size, 3)
-    return mesh.simplices[found].reshape(shape), weights.reshape(shape).astype(np.float32)
+    return np.stack(
+        [video.warp(image, one.astype(np.float32), size) for image, one in zip(images, transforms)]
+    )
 
 
 def signed(picture: np.ndarray, values: np.ndarray, limit: float) -> np.ndarray:
@@ -372,9 +339,9 @@ def _lines(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
         return drawn
     # Dark below light: readable on every skin tone.
     for color, thickness in (((20, 20, 20), 3), ((255, 255, 255), 1)):
-        for group, closed in LINES:
-            line = np.round(points[list(group)] * 8).astype(np.int32)
-            cv2.polylines(drawn, [line], closed, color, thickness, cv2.LINE_AA, shift=3)
+        for closed, groups in LINES.items():
+            lines = [np.round(points[list(group)] * 8).astype(np.int32) for group in groups]
+            cv2.polylines(drawn, lines, closed, color, thickness, cv2.LINE_AA, shift=3)
     return drawn
 
 

@@ -3,21 +3,13 @@
 They need a kernel. A static page shows `report.scrubber` instead.
 """
 
-from __future__ import annotations
-
-from typing import Any
-
 import ipywidgets as widgets
-import matplotlib as mpl
-import numpy as np
-import pandas as pd
-from IPython.display import display
 from matplotlib.figure import Figure
 
 from expresso_lib import clips
 from expresso_lib.faces import action_units, anatomy
 from expresso_lib.figures import drawing, style
-from expresso_lib.figures.case import Case
+from expresso_lib.figures.report import Case
 
 
 def recording(
@@ -39,22 +31,23 @@ def recording(
     ipywidgets.VBox
         Channel, action unit and frame to choose; the figure of `moment` below.
     """
-    shown = case.explanation.channels
-    channels = {f"{c.method}, {c.baseline.replace('_', ' ')}": k for k, c in enumerate(shown)}
+
+    def draw(channel: int, code: str, place: int) -> Figure:
+        return moment(case, archive, permission, channel=channel, code=code, place=place)
+
+    shown = enumerate(case.explanation.channels)
+    channels = [(f"{c.method}, {c.baseline.replace('_', ' ')}", k) for k, c in shown]
     codes = [code for code in anatomy.AU_CODES if code in case.action_units]
     last = len(case.frames) - 1
-    controls = {
-        "channel": widgets.Dropdown(options=channels, description="Channel"),
-        "code": widgets.Dropdown(options=codes, description="AU"),
-        "place": widgets.IntSlider(0, 0, last, description="Frame", continuous_update=False),
-    }
-
-    def draw(**chosen: Any) -> None:
-        display(moment(case, archive, permission, **chosen))
-
-    return widgets.VBox([*controls.values(), widgets.interactive_output(draw, controls)])
+    return widgets.interactive(
+        draw,
+        channel=widgets.Dropdown(options=channels, description="Channel"),
+        code=widgets.Dropdown(options=codes, description="AU"),
+        place=widgets.IntSlider(0, 0, last, description="Frame", continuous_update=False),
+    )
 
 
+@style.plot
 def moment(
     case: Case,
     archive: clips.ClipArchive,
@@ -82,27 +75,24 @@ def moment(
     """
     chosen = case.explanation.channels[channel]
     values = case.series(chosen)
-    row, seconds = case.frames["row"].iloc[place], case.frames["seconds"]
+    row, frame, _ = case.frames.iloc[place].astype(int)
     scene = drawing.scene(archive, [row], permission)
     # One scale for the whole recording: a quiet frame must look quiet.
-    limit = drawing.limit_of(chosen.map)
-    figure, axes = style.figure("full", rows=2, columns=2, height=5.2)
-    with mpl.rc_context(style.RC):
-        axes[0, 0].imshow(scene.with_attribution(chosen.map[[row]], limit=limit)[0])
-        axes[0, 0].set(title=f"frame {case.frames['frame'].iloc[place]}", xticks=[], yticks=[])
-        names, most = list(map(style.title, anatomy.REGIONS)), float(np.abs(values).max()) or 1
-        axes[0, 1].barh(names, values[place], color=list(map(style.sign_color, values[place])))
-        axes[0, 1].set(xlim=(-most, most), xlabel="score points", title="regions")
-        axes[0, 1].invert_yaxis()
-        style.zero_line(axes[0, 1], axis="x")
-        _trace(axes[1, 0], seconds, values.sum(axis=1), place, "attribution (points per frame)")
-        series = action_units.at_frames(case.action_units, case.frames["frame"].to_numpy())
-        _trace(axes[1, 1], seconds, series[code], place, f"{code} {anatomy.AU_TITLES[code]}")
+    picture = scene.with_attribution(chosen.map[[row]], limit=drawing.limit_of(chosen.map))[0]
+    figure, ((face, regions), traces) = style.figure(2, 2, height=5.2)
+    face.imshow(picture)
+    face.set(title=f"frame {frame}", xticks=[], yticks=[])
+    most, here = float(values.abs().max(axis=None)) or 1, values.iloc[place]
+    regions.barh(here.index, here, color=style.signed(here))
+    regions.set(xlim=(-most, most), xlabel="score points", title="regions")
+    regions.invert_yaxis()
+    style.zero_line(regions, axis="x")
+    units = action_units.at_frames(case.action_units, case.frames["frame"].to_numpy())
+    series = {"attribution (points per frame)": values.sum(axis=1),
+              f"{code} {anatomy.AU_TITLES[code]}": units[code]}  # fmt: skip
+    for axes, (title, trace) in zip(traces, series.items()):
+        axes.plot(case.frames["seconds"], trace, color=style.INK, linewidth=1.2)
+        axes.axvline(case.frames["seconds"].iloc[place], color=style.SIGN_COLORS["positive"])
+        axes.set(title=title, xlabel="seconds")
     style.note(figure, case.data)
     return figure
-
-
-def _trace(axes: Any, seconds: pd.Series, values: Any, place: int, title: str) -> None:
-    axes.plot(seconds, values, color=style.INK, linewidth=1.2)
-    axes.axvline(seconds.iloc[place], color=style.SIGN_COLORS["positive"])
-    axes.set(title=title, xlabel="seconds")

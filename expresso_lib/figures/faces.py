@@ -1,7 +1,5 @@
 """Figures of chapter 2: where the face is, and whether that can be trusted."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +13,7 @@ from expresso_lib.faces import anatomy, regions
 from expresso_lib.figures import style
 from expresso_lib.figures.statistics import forest
 
-RAW, SMOOTHED, TRUTH = style.color("paper"), style.color("model"), style.color("truth")
+RAW, SMOOTHED = style.color("paper"), style.color("model")
 
 
 @style.plot
@@ -28,7 +26,7 @@ def strip(landmarks: np.ndarray, tinted: np.ndarray, times: Sequence[float]) -> 
     times : (K,) seconds of each frame in the recording.
     """
     count = len(times)
-    figure, grid = style.figure("full", 2, count, height=7.2 / count * 2 + 0.75, squeeze=False)
+    figure, grid = style.figure(2, count, height=7.2 / count * 2 + 0.75, squeeze=False)
     for row, pictures in zip(grid, (landmarks, tinted)):
         for axes, picture in zip(row, pictures):
             style.picture(axes, picture)
@@ -54,31 +52,28 @@ def composite(face: np.ndarray, landmarks: np.ndarray, *, size: int = 64) -> Fig
     shown = face.shape[0]
     tiles, seen = (regions.compose(face, regions.composite_map(landmarks, side))
                    for side in (shown, size))  # fmt: skip
-    figure, panels = style.figure("full", 1, 3, height=2.75)
+    figure, panels = style.figure(1, 3, height=2.75)
     titles = ("aligned face", "composite", f"at the model's {size} px")
     for axes, picture, title in zip(panels, (face, tiles, seen), titles):
         style.picture(axes, picture, title)
     source = regions.composite_map(landmarks, 64)
     for tile in regions.TILES:
         # The rectangle in the face is that of the tile's own map, so that the two cannot disagree.
-        part = source[_span(tile.top, tile.height, 64), _span(tile.left, tile.width, 64)]
+        box = np.array([tile.left, tile.top, tile.width, tile.height])
+        left, top, width, height = np.round(64 * box).astype(int)
+        part = source[top : top + height, left : left + width]
         low, high = part.min(axis=(0, 1)), part.max(axis=(0, 1))
         # Sides share a hue, the left is dashed.
         look = {"edgecolor": style.color(tile.region), "linewidth": 1.5,
                 "linestyle": "--" if tile.region.startswith("left_") else "-"}  # fmt: skip
         _box(panels[0], (*low, *(high - low)), **look)
-        _box(panels[1], (tile.left * shown + 1, tile.top * shown + 1, tile.width * shown - 3,
-                         tile.height * shown - 3), **look)  # fmt: skip
+        _box(panels[1], shown * box + (1, 1, -3, -3), **look)
     return figure
 
 
 @style.plot
 def jitter(
-    traces: Mapping[str, np.ndarray],
-    fps: float,
-    effect: pd.DataFrame,
-    *,
-    title: str = "a landmark's height",
+    traces: Mapping[str, np.ndarray], fps: float, effect: pd.DataFrame, *, title: str
 ) -> Figure:
     """Show one landmark in time, raw and smoothed, and every recording's jitter before and after.
 
@@ -89,8 +84,8 @@ def jitter(
     effect : of `preprocessing.smoothing_effect`.
     """
     effect = style.known(effect, "before", "after", of="recordings")
-    figure, (left, right) = style.figure("full", 1, 2, height=2.9, width_ratios=(2.4, 1))
-    looks = {"truth": (TRUTH, 1.0), "raw": (RAW, 1.0), "smoothed": (SMOOTHED, 1.8)}
+    figure, (left, right) = style.figure(1, 2, height=2.9, width_ratios=(2.4, 1))
+    looks = {"truth": (style.INK, 1.0), "raw": (RAW, 1.0), "smoothed": (SMOOTHED, 1.8)}
     for name, values in traces.items():
         color, width = looks[name]
         left.plot(np.arange(len(values)) / fps, values, color=color, linewidth=width, label=name)
@@ -118,20 +113,18 @@ def index_error(
     own, misread : (68, 2) pixels of that picture: its landmarks, and those read instead.
     errors : of `faces.index_errors`.
     """
-    style.known(errors, "by_flag", of="frames", called="the distance")
-    figure, (left, right) = style.figure("full", 1, 2, height=2.9, width_ratios=(1, 2.2))
+    style.known(errors.rename(columns={"by_flag": "distance"}), "distance", of="frames")
+    figure, (left, right) = style.figure(1, 2, height=2.9, width_ratios=(1, 2.2))
     style.picture(left, face, "right and misread boxes")
     for points, color, line in ((own, SMOOTHED, "-"), (misread, RAW, "--")):
         for box in regions.boxes(points).values() if np.isfinite(points).all() else ():
             _box(left, box, edgecolor=color, linestyle=line, linewidth=1.3)
-    lines = {"by_flag": ("0/1 flags used as row numbers", RAW, "--"),
-             "by_position": ("lost rows dropped, read by position", style.BAND_COLORS["moderate"],
-                             "-")}  # fmt: skip
-    for column, (label, color, line) in lines.items():
-        right.plot(errors["frame"] / fps, errors[column], line, color=color, label=label)
-    for start in np.flatnonzero(~errors["found"].to_numpy()):
-        right.axvspan(start / fps, (start + 1) / fps, color=style.PALE, linewidth=0)
-    right.plot([], [], color=style.PALE, linewidth=6, label="frame lost")
+    time = errors["frame"] / fps
+    right.plot(time, errors["by_flag"], "--", color=RAW, label="0/1 flags used as row numbers")
+    right.plot(time, errors["by_position"], color=style.color("moderate"),
+               label="lost rows dropped, read by position")  # fmt: skip
+    right.bar(time[~errors["found"]], 1, 1 / fps, align="edge", color=style.PALE, linewidth=0,
+              label="frame lost", transform=right.get_xaxis_transform())  # fmt: skip
     right.set(xlabel="time (s)", ylabel="outer-eye distances",
               title="distance from the face's own landmarks")  # fmt: skip
     right.set_ylim(0, 1.45 * max(float(np.nanmax(errors["by_flag"])), 0.05))
@@ -146,14 +139,10 @@ def proxies(agreement: pd.DataFrame) -> Figure:
     ----------
     agreement : au, r, low, high of `preprocessing.proxy_agreement`; empty without a truth.
     """
-    return forest(agreement, label="au", estimate="r", low="low", high="high", group="au",
-                  unit="r with the planted truth")  # fmt: skip
+    rows = agreement.rename(columns={"r": "estimate", "low": "ci_low", "high": "ci_high"})
+    return forest(rows, label="au", group="au", unit="r with the planted truth")
 
 
 def _box(axes: Axes, box: Sequence[float] | np.ndarray, **look: Any) -> None:
     """Draw a rectangle: left, top, width, height."""
     axes.add_patch(Rectangle((box[0], box[1]), box[2], box[3], fill=False, **look))
-
-
-def _span(start: float, length: float, size: int) -> slice:
-    return slice(round(start * size), round((start + length) * size))

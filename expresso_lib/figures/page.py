@@ -4,8 +4,6 @@ The picture stands in the page itself, not as a file beside it: its inks are CSS
 dark page turns round, and a narrow screen gets a second drawing whose type stays readable.
 """
 
-from __future__ import annotations
-
 import base64
 import html
 import io
@@ -13,32 +11,29 @@ import re
 import textwrap
 
 import matplotlib as mpl
+import numpy as np
+import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 from seaborn.utils import relative_luminance
 
-from expresso_lib.figures import style
+from expresso_lib.figures import drawing, style
 
 # Inches: at 350 px, what a phone of 390 px leaves, 8 points come to 9 px.
 NARROW = 4.2
 # The theme's dark paper (pydata-sphinx-theme's --pst-color-background).
 DARK_PAPER = "#14181E"
 # Contrast that graphics need (WCAG 2.2, 1.4.11), and a little.
-CONTRAST = 3.4
+CONTRAST = 3.38
 
 
 def _lightened(color: str) -> str:
     """Return a colour that is seen on a dark page: itself, or with as much white as it takes."""
     paper = relative_luminance(DARK_PAPER) + 0.05
-    rgb = mpl.colors.to_rgb(color)
-    for white in (share / 20 for share in range(21)):
-        mixed = [part + (1 - part) * white for part in rgb]
-        if (relative_luminance(mixed) + 0.05) / paper >= CONTRAST:
-            return to_hex(mixed)  # type: ignore[arg-type]
-    return "#ffffff"
+    lighter = sns.blend_palette([color, "#ffffff"], 21).as_hex()
+    return next(one for one in lighter if (relative_luminance(one) + 0.05) / paper >= CONTRAST)
 
 
 # What the inks become on a dark page; data colours only where they would drown.
@@ -84,8 +79,8 @@ def picture(figure: Figure, *, name: str, alt: str) -> str:
     if isinstance(figure, style.Undrawn):
         return f'<p class="ex-undrawn">{html.escape(figure.reason)}</p>'
     # The page's caption says what the figure was computed on.
-    for text in [text for text in figure.texts if text.get_gid() == style.NOTE]:
-        text.remove()
+    for note in figure.findobj(lambda artist: artist.get_gid() == style.NOTE):
+        note.remove()
     # In rem, so that type has one size in every figure, and grows with the reader's.
     most = f"max-width:{6.6 * figure.get_size_inches()[0]:.1f}rem"
     wide = svg(figure, name=f"{name}-wide", alt=alt)
@@ -101,17 +96,13 @@ def svg(figure: Figure, *, name: str, alt: str) -> str:
     # The salt keeps the names of two figures on one page apart.
     buffer = io.StringIO()
     with mpl.rc_context(style.RC | {"svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+        unsaid = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=unsaid)
     text = buffer.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
-    text = re.sub(r'<g id="[^"]*"', "<g", text)
+    text = re.sub(r'<g id="[^"]*"', "<g", text[text.index("<svg") :])
     text = re.sub(r"data:image/png;base64,([^\"]+)", _webp, text)
-    text = re.sub(
-        r"#[0-9a-f]{6}\b",
-        lambda m: f"var({_variable(m[0])},{m[0]})" if m[0] in DARK else m[0],
-        text,
-    )
+    for color in DARK:
+        text = re.sub(rf"{color}\b", f"var({_variable(color)},{color})", text)
     # A reader without DejaVu gets the font that is nearest in width.
     text = text.replace("'DejaVu Sans'", "'DejaVu Sans',Verdana,sans-serif")
     words = html.escape(alt, quote=True)
@@ -120,10 +111,7 @@ def svg(figure: Figure, *, name: str, alt: str) -> str:
 
 def _webp(found: re.Match[str]) -> str:
     """Pictures within a figure are photographs of faces: a tenth of PNG's bytes."""
-    image = Image.open(io.BytesIO(base64.b64decode(found[1])))
-    buffer = io.BytesIO()
-    image.save(buffer, format="WEBP", quality=88)
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return drawing.address(np.asarray(Image.open(io.BytesIO(base64.b64decode(found[1])))))
 
 
 def narrow(figure: Figure) -> Figure:
@@ -131,7 +119,6 @@ def narrow(figure: Figure) -> Figure:
 
     Pictures keep up to three in a row, small panels two, others one; type keeps its size.
     """
-    style.PHONE.pop(figure, lambda: None)()
     placed = {axes: spec for axes in figure.axes if (spec := axes.get_subplotspec()) is not None}
     panels, grids = list(placed), {spec.get_gridspec() for spec in placed.values()}
     width, height = figure.get_size_inches()
@@ -139,32 +126,33 @@ def narrow(figure: Figure) -> Figure:
     if len(grids) == 1:
         grid = grids.pop()
         shown = [axes for axes in panels if axes.images]
-        pictures = all(axes.images or not axes.has_data() for axes in panels)
+        charts = [axes for axes in panels if not axes.images]
+        pictures = not any(axes.has_data() for axes in charts)
         columns = min(grid.ncols, 3 if pictures else 1 if grid.ncols < 3 else 2)
-        rows = -(-len(panels) // columns) if columns < grid.ncols else grid.nrows
-        scale = (NARROW / columns) / (width / grid.ncols) if pictures else 1.0
-        height = height * scale * rows / grid.nrows + (0.2 * rows if pictures else 0)
-        if grid.nrows == 1 < grid.ncols and shown and not pictures:
-            height = _below(figure, shown, [axes for axes in panels if not axes.images])
-            columns = 1
+        rows = -(-len(panels) // columns)
+        height *= rows / grid.nrows
+        if pictures:
+            height = height * (NARROW / columns) / (width / grid.ncols) + 0.2 * rows
+        if shown and not pictures and grid.ncols > 1:
+            height, columns = _below(figure, shown, charts, figure.get_figheight() / grid.nrows), 1
         elif columns < grid.ncols:
             _restack(figure, panels, rows, columns)
     # A legend below would lie on a label that all panels share.
-    above = bool(figure.get_supxlabel())
+    place = style.ABOVE if figure.get_supxlabel() else style.BELOW
     for legend in list(figure.legends):
         words = [text.get_text() for text in legend.get_texts()]
         legend.remove()
         handles = [handle for handle in legend.legend_handles if handle is not None]
-        figure.legend(handles, words, **(style.ABOVE if above else style.BELOW), ncols=2)
+        figure.legend(handles, words, **place, ncols=2)
     for text in figure.findobj(Text):
         text.set_text(_broken(text.get_text(), 46 // columns))
     for axes in panels:
         names = [label.get_text() for label in axes.get_yticklabels()]
-        if any(len(name) > 26 for name in names):
-            broken = [_broken(name, 26) for name in names]
+        if many := sum(len(name) > 26 for name in names):
             # seaborn turns the names of a square that it finds too narrow.
+            broken = [_broken(name, 26) for name in names]
             axes.set_yticks(axes.get_yticks(), broken, rotation=0, va="center")
-            height += 0.11 * sum(len(name) > 26 for name in names)
+            height += 0.11 * many
         names = [label.get_text() for label in axes.get_xticklabels()]
         room = round(11 * NARROW / columns / max(len(names), 1))
         level = not any(label.get_rotation() for label in axes.get_xticklabels())
@@ -185,13 +173,15 @@ def _restack(figure: Figure, panels: list[Axes], rows: int, columns: int) -> Non
             axes.tick_params(labelbottom=True, labelleft=own)
 
 
-def _below(figure: Figure, shown: list[Axes], charts: list[Axes]) -> float:
+def _below(figure: Figure, shown: list[Axes], charts: list[Axes], height: float) -> float:
     """Put charts at full width below the pictures that stand beside them; return the height."""
-    ratios = [NARROW / len(shown), *[figure.get_figheight()] * len(charts)]
-    grid = figure.add_gridspec(len(ratios), len(shown), height_ratios=ratios)
+    columns = min(len(shown), 3)
+    rows = -(-len(shown) // columns)
+    ratios = [NARROW / columns] * rows + [height] * len(charts)
+    grid = figure.add_gridspec(len(ratios), columns, height_ratios=ratios)
     for place, axes in enumerate(shown):
-        axes.set_subplotspec(grid[0, place])
-    for place, axes in enumerate(charts, start=1):
+        axes.set_subplotspec(grid[divmod(place, columns)])
+    for place, axes in enumerate(charts, start=rows):
         axes.set_subplotspec(grid[place, :])
         axes.yaxis.tick_left()
     return sum(ratios)

@@ -5,12 +5,10 @@ with all pictures inside, so that one file is the whole answer. Faces come in as
 videos that `drawing` has made: this module never touches a frame.
 """
 
-from __future__ import annotations
-
 import html
-import json
 from collections.abc import Mapping
-from importlib import resources
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +18,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from expresso_lib import clips, store
-from expresso_lib.attribution.explanation import Channel
+from expresso_lib import clips, statistics
+from expresso_lib.attribution import pooling
+from expresso_lib.attribution.explanation import Channel, Explanation
+from expresso_lib.cohort import ScoreScale
 from expresso_lib.faces import action_units, anatomy
 from expresso_lib.figures import drawing, style
 from expresso_lib.figures import page as page_of
-from expresso_lib.figures.case import Case, of_recording, series_of, typical
-
-__all__ = ["Case", "card", "illustrate", "of_recording", "opening", "scrubber", "series_of",
-           "timeline", "typical", "write_card"]  # fmt: skip
 
 # More frames than this are thinned out in the scrubber, and said so: a page must stay light.
 MAX_FRAMES = 800
@@ -43,14 +39,216 @@ TITLES = {
 }  # fmt: skip
 
 
-def scrubber(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None) -> str:
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One recording and what was found about it.
+
+    Attributes
+    ----------
+    recording : str
+        Its name.
+    explanation : Explanation
+        Clips and channels, in score points.
+    action_units : DataFrame
+        Row f is frame f: ``frame`` and a column per AU; ``attrs["source"]`` says whose.
+    scale : ScoreScale
+        What is predicted.
+    half_width : float, optional
+        Half of the interval around a new participant's prediction, score points. It is shown
+        only where `outside` is empty.
+    level : float
+        Of that interval.
+    score : float, optional
+        The observed score, where there is one.
+    errors : (float, float), optional
+        Mean absolute error on participants that no fit had seen: the model's, and that of always
+        answering the mean; score points.
+    held_out : float, optional
+        Prediction by a fit that had not seen this participant, where the explained model had.
+    outside : str
+        Why the recording is not of the kind the model was trained on; empty if it is.
+    doubts : tuple of str
+        What else speaks against the number; at the head of the card.
+    found : ndarray, optional
+        Bool (F,), frames of the recording in which its face was found.
+    data : str
+        What the recording is, for captions.
+    """
+
+    recording: str
+    explanation: Explanation
+    action_units: pd.DataFrame
+    scale: ScoreScale
+    half_width: float | None = None
+    level: float = 0.9
+    score: float | None = None
+    errors: tuple[float, float] | None = None
+    held_out: float | None = None
+    outside: str = ""
+    doubts: tuple[str, ...] = ()
+    found: np.ndarray | None = None
+    data: str = "Demo cohort (rendered faces)"
+
+    @property
+    def prediction(self) -> float:
+        """Mean of the clips' predictions, score points."""
+        return float(np.mean(self.explanation.channels[0].output))
+
+    @property
+    def told(self) -> float:
+        """The prediction that counts: held out where there is one, score points."""
+        return self.prediction if self.held_out is None else self.held_out
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Ends of the interval, cut at the scale's; None outside of the training domain.
+
+        An infinite one (too few people for its level) is the whole scale.
+        """
+        if self.outside or self.half_width is None or np.isnan(self.half_width):
+            return None
+        # The width was found on people whom the fit had not seen: so must be the centre.
+        low, high = self.told - self.half_width, self.told + self.half_width
+        return max(low, self.scale.low), min(high, self.scale.high)
+
+    @property
+    def beyond(self) -> str:
+        """How many clips are predicted outside of the scale, in words; empty if none."""
+        said = self.explanation.channels[0].output
+        out = int(((said < self.scale.low) | (said > self.scale.high)).sum())
+        return f"{out} of {len(said)} clips are predicted outside of the scale" if out else ""
+
+    @property
+    def bands(self) -> list[str]:
+        """Severity bands that the interval reaches, lowest first; without one, the prediction's."""
+        names = [band.name for band in self.scale.bands]
+        ends = self.scale.band(self.interval or (self.told, self.told))
+        if any(end is None for end in ends):
+            return []
+        return names[names.index(ends[0]) : names.index(ends[1]) + 1]
+
+    @cached_property
+    def frames(self) -> pd.DataFrame:
+        """Rows of the archive that some clip saw: row, frame, seconds."""
+        rows, place = np.unique(self.explanation.rows, return_index=True)
+        frame = self.explanation.frames.ravel()[place]
+        return pd.DataFrame({"row": rows, "frame": frame, "seconds": rows / self.explanation.fps})
+
+    def series(self, channel: Channel) -> pd.DataFrame:
+        """Signed attribution, a row per row of `frames`, a column per region; points per frame."""
+        values = pooling.stitch(channel.mass.signed, self.explanation.rows)[1]
+        return pd.DataFrame(values, columns=list(map(style.title, anatomy.REGIONS)))
+
+    def clips(self) -> pd.DataFrame:
+        """One row per clip: where it starts, what the model says, what the references give."""
+        starts = self.explanation.rows[:, 0] / self.explanation.fps
+        first = self.explanation.channels[0].output
+        table = pd.DataFrame({"starts_at_s": starts, "prediction": first})
+        for channel in self.explanation.channels:
+            name = f"{channel.method}, {channel.baseline.replace('_', ' ')}"
+            table[f"of the reference ({name})"] = channel.output_baseline
+            table[f"complete ({name})"] = channel.complete
+        return table
+
+    def regions(self, channel: Channel) -> pd.DataFrame:
+        """Mean enrichment over clips and summed points of each region, both signs apart."""
+        table = pooling.region_table(channel.mass)
+        names = {"positive": "points up", "negative": "points down",
+                 "enrichment_positive": "enrichment up",
+                 "enrichment_negative": "enrichment down"}  # fmt: skip
+        mean = table.groupby("region", sort=False)[list(names)].mean().rename(columns=names)
+        return mean.rename(index=anatomy.REGION_TITLES).reset_index()
+
+    def inner(self, channel: Channel) -> pd.DataFrame:
+        """The frames that may be pointed at, with their ``attribution``: those with a face.
+
+        The first and the last eighth of each clip are left out: a network that reads change has
+        fewer neighbours there, and answers to the edge (measured on the demo cohort: at the first
+        frame of a clip more than twice the mean of all frames).
+        """
+        rows, edge = self.explanation.rows, self.explanation.rows.shape[1] // 8
+        inner = slice(edge, rows.shape[1] - edge)
+        seen, mean, _ = pooling.stitch(channel.mass.signed[:, inner], rows[:, inner])
+        frames = self.frames[self.frames["row"].isin(seen)].assign(attribution=mean.sum(axis=1))
+        # What the model makes of a lost frame says nothing about the face.
+        return frames if self.found is None else frames[self.found[frames["frame"].to_numpy()]]
+
+    def extremes(self, channel: Channel, count: int = 4) -> dict[str, pd.DataFrame]:
+        """The `inner` frames that raise and lower the prediction most, half a second apart."""
+        frames = self.inner(channel)
+        values, apart = frames["attribution"].to_numpy(), max(1, round(self.explanation.fps / 2))
+        found = {}
+        for name, lowest in (("raise", False), ("lower", True)):
+            rows = pooling.top_frames(values, count, apart=apart, lowest=lowest)
+            # A frame that lowers the score does not become a frame that raises it for want of any.
+            rows = rows[values[rows] < 0 if lowest else values[rows] > 0]
+            found[name] = frames.iloc[rows]
+        return found
+
+
+def typical(predictions: pd.DataFrame) -> pd.Series:
+    """Choose whom to show: the participant whose held-out error is the median.
+
+    Of their recordings the one whose error is nearest to their own mean error, the first where two
+    are as near: chosen by a rule, not by its looks.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        One recipe's rows of the table ``predictions``.
+
+    Returns
+    -------
+    Series
+        Of the table: ``participant, recording, prediction`` (held out, mean over its clips),
+        ``score``, ``fold``.
+
+    Examples
+    --------
+    >>> table = pd.DataFrame({"participant": list("abc"), "recording": ["a1", "b1", "c1"],
+    ...                       "prediction": [1.0, 5.0, 9.0], "score": [2.0, 9.0, 9.0],
+    ...                       "fold": [0, 1, 2]})
+    >>> typical(table)["participant"]
+    'a'
+    """
+    means = predictions.groupby("participant")[["prediction", "score"]].mean()
+    errors = (means["prediction"] - means["score"]).abs().sort_values(kind="stable")
+    who = errors.index[(len(errors) - 1) // 2]
+    own = predictions[predictions["participant"] == who].groupby("recording")
+    error = (own["prediction"].mean() - own["score"].mean()).sort_index()
+    usual = means.loc[who, "prediction"] - means.loc[who, "score"]
+    # Two recordings are equally far from their mean; rounding must not choose.
+    return of_recording(predictions, str((error - usual).abs().round(6).idxmin()))
+
+
+def of_recording(predictions: pd.DataFrame, recording: str) -> pd.Series:
+    """Return one recording's row, with its mean held-out prediction, as `typical` does.
+
+    Raises
+    ------
+    ValueError
+        If the recording has no prediction.
+    """
+    rows = statistics.select(predictions, recording=recording)
+    return rows.assign(prediction=rows["prediction"].mean()).iloc[0]
+
+
+def series_of(units: pd.DataFrame, recording: str) -> pd.DataFrame:
+    """Take one recording from the table ``action_units`` as a `Case` wants it."""
+    rows = statistics.select(units, recording=recording)
+    wide = rows.pivot(index="frame", columns="au", values="intensity").reset_index()
+    wide.attrs |= rows[["source", "unit"]].iloc[0].to_dict()
+    return wide
+
+
+def scrubber(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
     """Write the attribution scrubber of one recording as a piece of HTML.
 
     Parameters
     ----------
     case : Case
         What is shown.
-    movies : mapping of (method, baseline) to Path, optional
+    movies : mapping of "method/baseline" to Path, optional
         Overlay videos by `drawing`, one frame per row of the clip archive.
 
     Returns
@@ -61,85 +259,74 @@ def scrubber(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None
     """
     thin = -(-len(case.frames) // MAX_FRAMES)
     shown = case.frames.iloc[::thin]
+    series = {_key(c): case.series(c).iloc[::thin] for c in case.explanation.channels}
     # A series at the clips' rate: what the model saw, and no frame that it did not see.
     aus = action_units.at_frames(case.action_units, shown["frame"].to_numpy())
-    known = [unit for unit in anatomy.ACTION_UNITS if unit.code in aus]
-    units = sorted((unit for unit in known if aus[unit.code].notna().any()),
-                   key=lambda unit: -float(aus[unit.code].std()))  # fmt: skip
-    series = {_key(c): case.series(c)[::thin] for c in case.explanation.channels}
-    videos = _embedded(movies or {})
+    aus = aus.reindex(columns=anatomy.AU_CODES).dropna(axis=1, how="all")
+    aus = aus[aus.std().fillna(0).sort_values(ascending=False, kind="stable").index]
     # It begins where the model's account is strongest, not at an empty first frame.
     strength = case.inner(case.explanation.channels[0]).set_index("row")["attribution"].abs()
-    strength = strength.reindex(shown["row"]).fillna(0).to_numpy()
     data = {
-        "first": int(strength.argmax()),
+        "first": int(strength.reindex(shown["row"]).fillna(0).argmax()),
         "fps": case.explanation.fps, "row": shown["row"].tolist(),
         "frame": shown["frame"].tolist(), "time": _rounded(shown["seconds"]),
-        "videos": videos, "titles": TITLES,
-        "au_top": _au_top(aus[[unit.code for unit in units]], case.action_units),
+        "videos": _embedded(movies or {}), "titles": TITLES,
+        "au_top": _au_top(aus, case.action_units.attrs.get("unit", "")),
         "channels": [
             {"method": c.method, "baseline": c.baseline,
              "attribution": _rounded(series[_key(c)].sum(axis=1)),
-             "regions": [_rounded(column) for column in series[_key(c)].T]}
+             "regions": [_rounded(values) for _, values in series[_key(c)].items()]}
             for c in case.explanation.channels
         ],
-        "aus": [{"code": unit.code, "title": unit.name, "color": style.color(unit.code),
-                 "values": _rounded(aus[unit.code])} for unit in units],
+        "aus": [{"code": code, "title": anatomy.AU_TITLES[code], "color": style.color(code),
+                 "values": _rounded(values)} for code, values in aus.items()],
     }  # fmt: skip
-    note = f"{case.data}. Attribution in score points per frame of a clip. " + (
-        f"One frame in {thin} is shown. " if thin > 1 else ""
-    )
+    note = f"{case.data}. Attribution in score points per frame of a clip. "
     return template("scrubber.html").render(
-        title=case.recording, regions=[anatomy.REGION_TITLES[name] for name in anatomy.REGIONS],
-        first_video=bool(videos), aus=[{"code": unit.code, "title": unit.name} for unit in units],
-        video_words=f"Recording {case.recording} with its attribution", note=note,
+        title=case.recording, regions=map(style.title, anatomy.REGIONS), data=data,
+        note=note + (f"One frame in {thin} is shown. " if thin > 1 else ""),
         au_source=case.action_units.attrs.get("source", "source not stated"),
-        tables=[(key, _table(shown, values, key)) for key, values in series.items()],
-        css=asset("scrubber.css"), script=asset("scrubber.js"),
-        # "</" inside a script would end it.
-        data=json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/"),
+        tables=[(key, _table(shown["seconds"], values, key)) for key, values in series.items()],
     )  # fmt: skip
 
 
-def _au_top(values: pd.DataFrame, series: pd.DataFrame) -> float:
+def _au_top(aus: pd.DataFrame, unit: str) -> float:
     """Return the top of the AU axis: that of the unit, or what the series reaches."""
-    tops = {"0 to 5": 5.0, "0 to 1": 1.0}
-    unit = str(series.attrs.get("unit", ""))
-    reached = float(values.abs().max().max()) if values.size else 1.0
-    return next((top for words, top in tops.items() if words in unit), round(reached, 3) or 1.0)
+    for words, top in {"0 to 5": 5.0, "0 to 1": 1.0}.items():
+        if words in unit:
+            return top
+    return round(float(aus.abs().max(axis=None)), 3) if aus.size else 1.0
 
 
 def _key(channel: Channel) -> str:
     return f"{channel.method}/{channel.baseline}"
 
 
-def _rounded(values: Any) -> list[float | None]:
+def _rounded(values: pd.Series) -> list[float | None]:
     """Four digits are more than a screen shows; NaN is null in JSON."""
-    return [float(f"{v:.4g}") if np.isfinite(v) else None for v in np.asarray(values, float)]
+    return [float(f"{value:.4g}") if np.isfinite(value) else None for value in values]
 
 
-def _table(shown: pd.DataFrame, values: np.ndarray, key: str) -> str:
+def _table(seconds: pd.Series, values: pd.DataFrame, key: str) -> str:
     """Write half-second means: what the eye takes from the scrubber, for the ear."""
-    table = pd.DataFrame(values, columns=[anatomy.REGION_TITLES[name] for name in anatomy.REGIONS])
-    table.insert(0, "all", values.sum(axis=1))
-    half = (shown["seconds"].to_numpy() * 2).astype(int) / 2
-    means = table.groupby(half).mean().rename_axis("seconds").reset_index()
+    table = pd.concat([values.sum(axis=1).rename("all"), values], axis=1)
+    means = table.groupby(seconds * 2 // 1 / 2).mean().reset_index()
     return style.table_html(means, caption=f"{key}: mean of each half second", digits=3)
 
 
-def _embedded(movies: Mapping[tuple[str, str], Path]) -> dict[str, str]:
+def _embedded(movies: Mapping[str, Path]) -> dict[str, str]:
     videos, size = {}, 0
-    for (method, baseline), path in movies.items():
+    for key, path in movies.items():
         size += path.stat().st_size
         if size <= MAX_VIDEO:
-            videos[f"{method}/{baseline}"] = drawing.film(path)
+            videos[key] = drawing.film(path)
     return videos | ({"plain": next(iter(videos.values()))} if videos else {})
 
 
 @style.plot
 def timeline(case: Case, channel: Channel) -> Figure:
     """Draw predictions of the clips and attribution of the frames over time."""
-    figure, (top, below) = style.figure("full", rows=2, height=3.8, sharex=True)
+    figure, (top, below) = style.figure(2, height=3.8, sharex=True)
     clips = case.clips()
     seconds = case.explanation.rows.shape[1] / case.explanation.fps
     top.hlines(clips["prediction"], clips["starts_at_s"], clips["starts_at_s"] + seconds,
@@ -148,7 +335,7 @@ def timeline(case: Case, channel: Channel) -> Figure:
     top.set(ylabel=case.scale.name, title="Prediction of each clip; dashed: the recording's")
     values = case.series(channel).sum(axis=1)
     below.bar(case.frames["seconds"], values, 1 / case.explanation.fps, linewidth=0,
-              color=[style.sign_color(value) for value in values])  # fmt: skip
+              color=style.signed(values))  # fmt: skip
     style.zero_line(below)
     below.set_title(f"Attribution of each frame ({_key(channel)}); red raises, blue lowers")
     below.set(xlabel="time (s)", ylabel="points per frame")
@@ -188,10 +375,9 @@ def illustrate(
     """
     movies, shown = {}, case.explanation.channels
     for channel in tqdm(shown[:chosen], desc="overlay videos", disable=chosen == 1):
-        key = channel.method, channel.baseline
         at = folder / f"overlay-{channel.method}-{channel.baseline}.mp4"
-        movies[key] = drawing.write_overlay(at, archive, channel.map, permission, recording=path)
-    pictures = extremes(case, shown[0], archive, permission, path=path, by="frame")
+        movies[_key(channel)] = drawing.write_overlay(at, archive, channel.map, permission, path)
+    pictures = extremes(case, shown[0], archive, permission, path=path)
     return {"movies": movies, "pictures": pictures}
 
 
@@ -203,8 +389,7 @@ def extremes(
     *,
     path: str | Path | None = None,
     count: int = 4,
-    by: str = "seconds",
-) -> dict[Any, np.ndarray]:
+) -> dict[int, np.ndarray]:
     """Return the frames that raise and lower a prediction most under their attribution.
 
     Parameters
@@ -213,8 +398,11 @@ def extremes(
         The recording, for pictures in its own sharpness.
     count : int
         At most so many of either sign.
-    by : {"seconds", "frame"}
-        What names the pictures, uint8 (H, W, 3).
+
+    Returns
+    -------
+    dict
+        Frame number to picture, uint8 (H, W, 3).
     """
     chosen = pd.concat(case.extremes(channel, count=count).values())
     if chosen.empty:
@@ -222,10 +410,10 @@ def extremes(
     rows = chosen["row"].to_numpy()
     scene = drawing.scene(archive, rows, permission, path=path)
     drawn = scene.with_attribution(channel.map[rows], limit=drawing.limit_of(channel.map))
-    return dict(zip(chosen[by].tolist(), drawn, strict=True))
+    return dict(zip(chosen["frame"].tolist(), drawn, strict=True))
 
 
-def opening(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None) -> str:
+def opening(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
     """Write the sentence and the scrubber with which the book opens."""
     whom = "The model" if case.held_out is None else "A model that had not seen this person"
     words = f"{whom} reads {style.number(case.told, 1)} on {case.scale.title} from it"
@@ -233,9 +421,8 @@ def opening(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None)
         low, high = (style.number(end, 1) for end in case.interval)
         words += f", {100 * case.level:.0f} % interval {low} to {high}"
     if case.score is not None:
-        score = style.number(case.score, 0)
-        rendered = "rendered" in case.data
-        words += f"; the planted answer is {score}" if rendered else f"; observed: {score}"
+        words += "; the planted answer is " if "rendered" in case.data else "; observed: "
+        words += style.number(case.score, 0)
     shown = scrubber(case, movies=movies)
     return f"<p>Recording {html.escape(case.recording)}. {words}.</p>{shown}"
 
@@ -243,7 +430,7 @@ def opening(case: Case, *, movies: Mapping[tuple[str, str], Path] | None = None)
 def card(
     case: Case,
     *,
-    movies: Mapping[tuple[str, str], Path] | None = None,
+    movies: Mapping[str, Path] | None = None,
     pictures: Mapping[int, np.ndarray] | None = None,
     facts: Mapping[str, str] | None = None,
     page: bool = True,
@@ -254,7 +441,7 @@ def card(
     ----------
     case : Case
         What is explained.
-    movies : mapping of (method, baseline) to Path, optional
+    movies : mapping of "method/baseline" to Path, optional
         Overlay videos by `drawing`.
     pictures : mapping of int to ndarray, optional
         Frame number to uint8 (H, W, 3) RGB by `drawing`, for the top and bottom frames.
@@ -279,11 +466,10 @@ def card(
                          + TITLES.get(c.baseline, c.baseline.replace("_", " ")))
         for c in case.explanation.channels
     ]  # fmt: skip
-    words = ("Predictions of the clips and signed attribution of every frame over the recording; "
-             "the tables below hold the numbers.")  # fmt: skip
+    words = "Predictions of the clips, attribution of every frame; the tables hold the numbers."
     return template("card.html").render(
         case=case, page=page, channel=_key(channel), extremes=most, facts=facts or {},
-        regions=tables, css=asset("card.css"), number=style.number,
+        regions=tables, number=style.number,
         timeline=page_of.picture(timeline(case, channel), name="timeline", alt=words),
         incomplete=sum(int((~c.complete).sum()) for c in case.explanation.channels),
         clips=style.table_html(case.clips(), caption="Clips"),
@@ -291,18 +477,9 @@ def card(
     )  # fmt: skip
 
 
-def write_card(path: Path, case: Case, **options: Any) -> Path:
-    """Write `card` to a file, whole or not at all; return the path."""
-    return store.write_text(path, card(case, **options))
-
-
-def asset(name: str) -> str:
-    """Return a text that ships with the library."""
-    return resources.files("expresso_lib").joinpath("assets", name).read_text(encoding="utf-8")
-
-
 def template(name: str, *, escape: bool = True) -> jinja2.Template:
     """Return a template that ships with the library; HTML that it is given is escaped, or not."""
     return jinja2.Environment(
-        autoescape=escape, undefined=jinja2.StrictUndefined, trim_blocks=True
-    ).from_string(asset(name))
+        loader=jinja2.PackageLoader("expresso_lib", "assets"), autoescape=escape,
+        undefined=jinja2.StrictUndefined, trim_blocks=True,
+    ).get_template(name)  # fmt: skip

@@ -4,15 +4,12 @@ seaborn draws what is statistical; its theme is set here. Colours mean one thing
 book (`color`). Figures are transparent and their inks follow the page (`page`), light or dark.
 """
 
-from __future__ import annotations
-
 import functools
 import html
 import itertools
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, ParamSpec
-from weakref import WeakKeyDictionary
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -22,23 +19,19 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from expresso_lib import _checks
 from expresso_lib.faces import anatomy
 
 P = ParamSpec("P")
 
 # Type sizes in points; SMALL is the smallest that may appear (readable in print at full width).
 SMALL, BODY, TITLE = 8.0, 9.5, 11.0
-# The text column of the book is about 7.2 inches wide; a figure is never drawn wider.
-SIZES = {
-    "full": (7.2, 3.6), "wide": (7.2, 2.4), "half": (3.5, 2.8), "two_thirds": (4.8, 3.2),
-}  # fmt: skip
+# The text column of the book, and what a single panel fills of it; inches.
+FULL, TWO_THIRDS = 7.2, 4.8
 
-# What a figure changes of itself for a phone (`on_phone`).
-PHONE: WeakKeyDictionary[Figure, Callable[[], None]] = WeakKeyDictionary()
 NOTE = "expresso-note"
 NOTE_HEIGHT = 0.15  # inches
 # Where every figure has its legend: there it covers nothing, on a phone neither.
@@ -83,39 +76,19 @@ BAYES_COLUMN = "bf10"
 
 # Any, because matplotlib types every key of its own dictionary.
 RC: Any = sns.axes_style("whitegrid") | {
-    "figure.dpi": 110,
-    "figure.constrained_layout.use": True,
-    "savefig.dpi": 160,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "axes.titlesize": TITLE,
-    "axes.titlelocation": "left",
-    "axes.titleweight": "bold",
-    "axes.labelsize": BODY,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "text.color": INK,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": SMALL,
-    "ytick.labelsize": SMALL,
-    "legend.fontsize": SMALL,
-    "legend.frameon": False,
-    "font.size": BODY,
+    "figure.dpi": 110, "savefig.dpi": 160, "figure.constrained_layout.use": True,
+    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": GREY,
+    "xtick.color": GREY, "ytick.color": GREY, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "axes.titlesize": TITLE, "axes.titlelocation": "left", "axes.titleweight": "bold",
+    "axes.spines.top": False, "axes.spines.right": False,
+    "font.size": BODY, "axes.labelsize": BODY, "xtick.labelsize": SMALL, "ytick.labelsize": SMALL,
+    "legend.fontsize": SMALL, "legend.frameon": False, "grid.color": GRID, "grid.linewidth": 0.7,
+    "lines.linewidth": 1.6, "lines.markersize": 5, "patch.linewidth": 0.6,
     # DejaVu ships with matplotlib, so every machine draws the same figure.
     "font.sans-serif": ["DejaVu Sans"],
-    "lines.linewidth": 1.6,
-    "lines.markersize": 5,
-    "patch.linewidth": 0.6,
     # Text stays text in SVG: small, searchable, read aloud by screen readers.
-    "svg.fonttype": "none",
-    "svg.hashsalt": "expresso",
-    "image.interpolation": "nearest",
-}
+    "svg.fonttype": "none", "svg.hashsalt": "expresso", "image.interpolation": "nearest",
+}  # fmt: skip
 
 
 class FigureError(ValueError):
@@ -126,7 +99,7 @@ class Undrawn(Figure):
     """Stands where a figure would; `reason` is the sentence that a page shows in its place."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(figsize=(7.2, 1.0))
+        super().__init__(figsize=(FULL, 1.0))
         self.reason = reason
         self.text(0.5, 0.5, textwrap.fill(reason, 90), ha="center", va="center", color=GREY)
 
@@ -149,9 +122,7 @@ def plot(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
-def known(
-    table: pd.DataFrame, *columns: str, at_least: int = 1, of: str = "rows", called: str = ""
-) -> pd.DataFrame:
+def known(table: pd.DataFrame, *columns: str, at_least: int = 1, of: str = "rows") -> pd.DataFrame:
     """Return the rows in which all of some numbers exist.
 
     Raises
@@ -164,11 +135,10 @@ def known(
     >>> len(known(pd.DataFrame({"r": [0.1, None]}), "r"))
     1
     """
-    missing = [name for name in columns if name not in table]
-    rows = table.iloc[:0] if missing else table.dropna(subset=list(columns))
+    rows = table.dropna(subset=list(columns)) if {*columns} <= {*table} else table.iloc[:0]
     if len(rows) < at_least:
-        what = called or "the " + " with its ".join(name.replace("_", " ") for name in columns)
-        raise FigureError(f"{what} is known of {len(rows)} {of}; {at_least} or more are needed.")
+        it = " with its ".join(columns).replace("_", " ")
+        raise FigureError(f"the {it} is known of {len(rows)} {of}; {at_least} or more are needed.")
     return rows
 
 
@@ -177,24 +147,18 @@ def use() -> None:
     mpl.rcParams.update(RC)
 
 
+@mpl.rc_context(RC)
 def figure(
-    kind: str = "full",
-    rows: int = 1,
-    columns: int = 1,
-    *,
-    height: float | None = None,
-    **options: Any,
+    rows: int = 1, columns: int = 1, *, width: float = FULL, height: float = 3.6, **options: Any
 ) -> tuple[Figure, Any]:
-    """Open a figure of one of the book's sizes.
+    """Open a figure in the book's style.
 
     Parameters
     ----------
-    kind : {"full", "wide", "half", "two_thirds"}
-        Size name; see ``SIZES`` (inches).
     rows, columns : int
-        Panels. The figure grows with the rows, never beyond the text column.
-    height : float, optional
-        Total height in inches instead of the default.
+        Panels.
+    width, height : float
+        Inches; a figure is never wider than the text, ``FULL``.
     **options
         Passed to ``matplotlib.pyplot.subplots``.
 
@@ -202,25 +166,8 @@ def figure(
     -------
     figure, axes
         As ``plt.subplots`` gives them.
-
-    Raises
-    ------
-    ValueError
-        If ``kind`` is unknown.
-
-    Examples
-    --------
-    >>> fig, axes = figure("half", rows=2)
-    >>> [round(float(side), 1) for side in fig.get_size_inches()]
-    [3.5, 4.8]
     """
-    if kind not in SIZES:
-        raise ValueError(f"figure kind {kind!r} is unknown; choose one of {', '.join(SIZES)}.")
-    width, one = SIZES[kind]
-    # Further rows share the axis labels of the first, so they need a little less height.
-    total = height or one * (1 + 0.7 * (rows - 1))
-    with mpl.rc_context(RC):
-        fig, axes = plt.subplots(rows, columns, figsize=(width, total), **options)
+    fig, axes = plt.subplots(rows, columns, figsize=(width, height), **options)
     # A notebook shows a figure when run.figure displays it, not a second time at cell end.
     plt.close(fig)
     return fig, axes
@@ -234,11 +181,8 @@ def color(name: str) -> str:
     >>> color("mouth"), color("AU04") == color("brows")
     ('#D55E00', True)
     """
-    # OpenFace's columns are AU04_r and AU04_c.
-    found = COLORS.get(name) or AU_COLORS.get(name[:4])
-    if found is None:
-        raise ValueError(f"{name!r} has no colour; choose one of {', '.join(COLORS)}.")
-    return found
+    _checks.one_of(name, COLORS, "name of a colour")
+    return COLORS[name]
 
 
 def palette(names: Iterable[str]) -> dict[str, str]:
@@ -299,10 +243,9 @@ def band_looks(order: Iterable[str]) -> dict[str, dict[str, Any]]:
     order = list(order)
     if set(order) <= set(BAND_COLORS):
         return {name: {"color": BAND_COLORS[name], "marker": BAND_MARKERS[name]} for name in order}
-    scale = LinearSegmentedColormap.from_list("bands", list(BAND_COLORS.values()))
-    steps = zip(np.linspace(0, 1, len(order)), itertools.cycle("os^Dv"))
-    return {name: {"color": mpl.colors.to_hex(scale(at)), "marker": marker}
-            for name, (at, marker) in zip(order, steps)}  # fmt: skip
+    hues = sns.blend_palette([*BAND_COLORS.values()], len(order)).as_hex()
+    looks = zip(order, hues, itertools.cycle("os^Dv"))
+    return {name: {"color": hue, "marker": marker} for name, hue, marker in looks}
 
 
 def by_band(
@@ -318,22 +261,36 @@ def by_band(
     )  # fmt: skip
 
 
-def band_handles(looks: Mapping[str, Mapping[str, Any]]) -> list[Line2D]:
-    """Legend entries of ``bands``."""
+def handles(looks: Mapping[str, Mapping[str, Any]]) -> list[Line2D]:
+    """Legend entries of marks, e.g. of ``bands``."""
     return [Line2D([], [], linestyle="none", label=name, **look) for name, look in looks.items()]
 
 
-def sign_color(value: float) -> str:
-    """Colour of a signed number: red raises the predicted score, blue lowers it, grey is zero.
+def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
+    """Have below the figure what stands in a panel's legend, written out."""
+    shown, names = axes.get_legend_handles_labels()
+    if axes.legend_:
+        axes.legend_.remove()
+    if shown:
+        figure.legend(shown, [title(name) for name in names], **BELOW, ncols=columns)
+
+
+def signed(values: Iterable[float]) -> list[str]:
+    """Colours of signed numbers: red raises the predicted score, blue lowers it.
 
     Examples
     --------
-    >>> sign_color(0.4), sign_color(-2), sign_color(0)
-    ('#B2182B', '#2166AC', '#57606A')
+    >>> signed([0.4, -2])
+    ['#B2182B', '#2166AC']
     """
-    if value == 0 or not np.isfinite(value):
-        return GREY
-    return SIGN_COLORS["positive" if value > 0 else "negative"]
+    return [SIGN_COLORS["positive" if value > 0 else "negative"] for value in values]
+
+
+def band_line(axes: Axes, table: pd.DataFrame, x: str, **look: Any) -> None:
+    """Draw ``estimate`` over a column as a line, in the band of its interval."""
+    axes.fill_between(table[x], table["ci_low"], table["ci_high"], color=look["color"],
+                      alpha=0.2, linewidth=0)  # fmt: skip
+    axes.plot(table[x], table["estimate"], **look)
 
 
 def heat(axes: Axes, table: pd.DataFrame, most: float) -> None:
@@ -360,17 +317,12 @@ def zero_line(axes: Axes, *, axis: str = "y") -> None:
     draw(0.0, color=GREY, linewidth=0.9, zorder=0.5)
 
 
-def on_phone(figure: Figure, redraw: Callable[[], None]) -> None:
-    """Keep what a figure must change of itself for a phone, before `page.narrow` lays it out."""
-    PHONE[figure] = redraw
-
-
 def note(figure: Figure, text: str) -> None:
     """State below the figure what it was computed on (e.g. the demo cohort); once per figure."""
     if text and not any(label.get_gid() == NOTE for label in figure.texts):
         # The layout leaves a strip free at the bottom, so the note covers nothing.
-        engine = figure.get_layout_engine()
-        if isinstance(engine, ConstrainedLayoutEngine):
+        engine: Any = figure.get_layout_engine()
+        if engine:
             strip = max(0.04, NOTE_HEIGHT / figure.get_figheight())
             engine.set(rect=(0, strip, 1, 1 - strip))
         label = figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=SMALL, color=GREY)
@@ -387,10 +339,9 @@ def number(value: Any, digits: int = 2) -> str:
     """
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "no"
-    fraction = isinstance(value, (float, np.floating))
-    if value is None or value is pd.NA or (fraction and np.isnan(value)):
+    if pd.isna(value):
         return "–"
-    if fraction:
+    if isinstance(value, (float, np.floating)):
         return f"{value:z.{digits}f}".replace("-", "−")
     return str(value).replace("-", "−") if isinstance(value, (int, np.integer)) else str(value)
 
@@ -436,18 +387,12 @@ def table_html(table: pd.DataFrame, *, caption: str = "", digits: int = 2) -> st
     >>> print(table_html(pd.DataFrame({"mean_z": [0.126], "au": ["AU12 <c>"]}), caption="One."))
     <div class="ex-scroll" tabindex="0" role="region" aria-label="One."><table class="ex-table">...
     """
-    names = [str(column) for column in table]
-    heads = "".join(f'<th scope="col">{html.escape(n).replace("_", " ")}</th>' for n in names)
-    right = [pd.api.types.is_numeric_dtype(table[column]) for column in table]
-    tags = ['<td class="num">' if numbers else "<td>" for numbers in right]
-    rows = (
-        "".join(
-            f"{tag}{html.escape(cell(name, value, digits))}</td>"
-            for name, tag, value in zip(names, tags, row)
-        )
-        for row in table.itertuples(index=False)
-    )
-    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    heads, columns = "", []
+    for name, values in table.items():
+        tag = '<td class="num">' if pd.api.types.is_numeric_dtype(values) else "<td>"
+        heads += f'<th scope="col">{html.escape(str(name)).replace("_", " ")}</th>'
+        columns.append([f"{tag}{html.escape(cell(str(name), v, digits))}</td>" for v in values])
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*columns))
     title = f"<caption><span>{html.escape(caption)}</span></caption>" if caption else ""
     label = html.escape(caption or "table", quote=True)
     return (

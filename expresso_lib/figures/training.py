@@ -1,7 +1,5 @@
 """Figures of fitting and judging: the pipeline, models, calibration, errors by band."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import numpy as np
@@ -21,20 +19,20 @@ METRICS = {"mae": "mean absolute error (points)", "pearson": "correlation r"}
 @style.plot
 def pipeline(recipe: Recipe) -> Figure:
     """Draw what becomes of a clip on its course to a score; what is fitted is in colour."""
-    fitted = {"ridge": (3,), "last": (2, 3), "all": (1, 2, 3)}.get(recipe.fit, (1, 2, 3))
+    first = {"ridge": 3, "last": 2, "all": 1}[recipe.fit]  # of the boxes that are fitted
     boxes = ("filters over\nplace and time", "mean over place\nand time", "a number\nper clip",
              "mean of a\nperson's clips")  # fmt: skip
-    figure, axes = style.figure("full", height=1.7)
+    figure, axes = style.figure(height=1.7)
     face = rendered.average_face(96).image
     for k in range(3):
         left, low = 0.02 + 0.05 * k, 0.08 * k
         axes.imshow(face, extent=(left, left + 0.75, low, low + 0.75), zorder=-k)
+    arrow = {"arrowstyle": "<-", "color": style.GREY}
     for k, text in enumerate(boxes, start=1):
-        color = style.ROLE_COLORS["model"] if k in fitted else style.GREY
-        arrow = {"arrowstyle": "->", "color": style.GREY}
-        axes.annotate("", (k - 0.02, 0.45), (k - 0.18, 0.45), arrowprops=arrow)
+        color = style.color("model") if first <= k < 4 else style.GREY
         look = {"boxstyle": "round", "edgecolor": color, "facecolor": style.PAPER, "linewidth": 2}
-        axes.text(k + 0.4, 0.45, text, ha="center", va="center", bbox=look, color=color)
+        axes.annotate(text, (k - 0.18, 0.45), (k + 0.4, 0.45), ha="center", va="center",
+                      color=color, bbox=look, arrowprops=arrow)  # fmt: skip
     axes.text(0.42, -0.05, f"clip\n{recipe.frames} frames", ha="center", va="top")
     axes.set(xlim=(-0.05, 4.9), ylim=(-0.5, 1.05), aspect="auto")
     axes.set_axis_off()
@@ -43,12 +41,12 @@ def pipeline(recipe: Recipe) -> Figure:
 
 def _of_participants(table: pd.DataFrame, recipe: str, labels: Mapping[str, str]) -> pd.DataFrame:
     """Rows of the people, in the order of the labels; a null model has no correlation."""
-    shown = table["metric"].isin(METRICS) & table[recipe].isin([*labels])
-    rows = table[(table["level"] == "participant") & shown]
-    rows = rows.assign(name=rows[recipe].map(labels))
-    rows = rows.iloc[np.argsort(rows[recipe].map([*labels].index), kind="stable")]
-    # Its r is an accident of the folds.
-    return rows[~((rows[recipe] == "null") & (rows["metric"] == "pearson"))]
+    shown = table["metric"].isin(METRICS) & (table["level"] == "participant")
+    # The r of a null model is an accident of the folds.
+    shown &= (table[recipe] != "null") | (table["metric"] != "pearson")
+    rows = table[shown & table[recipe].isin([*labels])]
+    rows = rows.sort_values(recipe, key=lambda names: names.map([*labels].index), kind="stable")
+    return rows.assign(name=rows[recipe].map(labels))
 
 
 def model_forest(scores: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
@@ -64,9 +62,8 @@ def model_forest(scores: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
     rows = _of_participants(scores, "recipe", labels)
     roles = {next(iter(labels)): "model", "null": "null"}
     # The null model is a line, whether or not it has a row of its own.
-    people = scores[(scores["level"] == "participant") & (scores["metric"] == "mae")]
-    null = people.loc[people["recipe"] == "null", "estimate"]
-    reference = {"pearson": 0.0} | dict(zip(["mae"], null))
+    null = scores[(scores["recipe"] == "null") & (scores["level"] == "participant")]
+    reference = {"pearson": 0.0} | null.set_index("metric")["estimate"].filter(["mae"]).to_dict()
     return forest(rows.assign(role=rows["recipe"].map(roles).fillna("other")), label="name",
                   group="role", words=ROLES, panel="metric", reference=reference,
                   unit=METRICS)  # fmt: skip
@@ -83,10 +80,10 @@ def by_behaviour(reading: pd.DataFrame) -> Figure:
     words = {"with_score": "goes with the score, |r|", "read": "read by the network, r"}
     part = reading[reading["kind"] == "behaviour"]
     part = part.assign(with_score=part["with_score"].abs()).rename(columns=words)
-    marks = part.melt(["seed", "what"], list(words.values()), "series")
-    ends = marks.groupby(["what", "series"], sort=False)["value"].agg(["mean", "min", "max"])
-    return forest(ends.reset_index(), label="what", group="series", estimate="mean", low="min",
-                  high="max", unit="correlation over people")  # fmt: skip
+    marks = part.melt("what", list(words.values()), "series")
+    ends = marks.groupby(["what", "series"], sort=False, as_index=False)["value"].agg(
+        estimate="mean", ci_low="min", ci_high="max")  # fmt: skip
+    return forest(ends, label="what", group="series", unit="correlation over people")
 
 
 def difference_forest(differences: pd.DataFrame, labels: Mapping[str, str]) -> Figure:
@@ -107,40 +104,34 @@ def difference_forest(differences: pd.DataFrame, labels: Mapping[str, str]) -> F
 
 
 @style.plot
-def calibration(rows: pd.DataFrame, participants: pd.DataFrame) -> Figure:
+def calibration(rows: pd.DataFrame) -> Figure:
     """Prediction against score per participant: the identity, and the line the model follows.
 
     Parameters
     ----------
     rows : DataFrame
-        participant, prediction, score (`models.by_level`, level ``participant``).
-    participants : DataFrame
-        participant, band.
+        ``prediction, score, band`` (`models.errors`, ``participant``).
     """
     table = style.known(rows, "score", "prediction", at_least=3, of="participants")
     if table["score"].nunique() < 2:
         raise style.FigureError("every participant has the same score.")
-    table = table[["participant", "score", "prediction"]].merge(
-        participants[["participant", "band"]], on="participant"
-    )
-    looks = style.bands(participants)
-    figure, axes = style.figure("two_thirds", height=4.4)
+    looks = style.bands(table)
+    figure, axes = style.figure(width=style.TWO_THIRDS, height=4.4)
     values = table[["score", "prediction"]].to_numpy(float)
     pad = 0.04 * np.ptp(values) + 0.5
     # Both axes reach as far: the identity is a diagonal, and a negative prediction is seen.
     ends = (min(0.0, values.min()) - pad, values.max() + pad)
     axes.plot(ends, ends, color=style.GREY, linestyle="--", label="prediction = score")
-    slope = np.polyfit(table["score"], table["prediction"], 1)[0]
-    sns.regplot(table, x="score", y="prediction", scatter=False, seed=0, ax=axes,
-                color=style.color("model"),
-                label=f"what the model does: slope {style.number(slope)}")  # fmt: skip
+    slope = style.number(np.polyfit(table["score"], table["prediction"], 1)[0])
+    sns.regplot(table, x="score", y="prediction", scatter=False, seed=0, color=style.color("model"),
+                label=f"what the model does: slope {slope}", ax=axes)  # fmt: skip
     axes.axhline(table["score"].mean(), color=style.color("null"), linestyle=":", zorder=0.5,
                  label="null model")  # fmt: skip
     style.by_band(axes, table, "score", "prediction", looks)
     axes.set(xlabel="score (points)", ylabel="prediction (points)", xlim=ends, ylim=ends,
              aspect="equal")  # fmt: skip
-    handles, _ = axes.get_legend_handles_labels()
-    figure.legend(handles=handles + style.band_handles(looks), **style.BELOW, ncols=3)
+    lines = axes.get_legend_handles_labels()[0]
+    figure.legend(handles=lines + style.handles(looks), **style.BELOW, ncols=3)
     return figure
 
 
@@ -155,7 +146,7 @@ def learning_curves(curves: pd.DataFrame) -> Figure:
     """
     parts = {"last": "last block, head", "all": "everything"}
     shown = [part for part in parts if part in set(curves["part"])]
-    figure, axes = style.figure("full", 1, len(shown), height=2.9, sharey=True, squeeze=False)
+    figure, axes = style.figure(1, len(shown), height=2.9, sharey=True, squeeze=False)
     for panel, part in zip(axes.flat, shown):
         rows = curves[curves["part"] == part].assign(epoch=lambda table: table["epoch"] + 1)
         sns.lineplot(rows, x="epoch", y="stop_mae", units="fold", estimator=None, ax=panel,
@@ -184,12 +175,14 @@ def recognised(table: pd.DataFrame) -> pd.DataFrame:
         ``weakest`` in people that were not learned from: three, or half of a short list.
     """
     table = table.dropna(subset="unseen").sort_values("unseen", ascending=False)
-    kinds = table.groupby("kind", sort=False)
+    words = {"action_units": "action units", "pose": "turns of head and eyes"}
+    kinds = table.replace({"kind": words}).groupby("kind", sort=False)
 
     def some(names: pd.Series, way: int) -> str:
         return "; ".join(names[::way][: max(1, min(3, len(names) // 2))])
 
-    ends = {"best": kinds["name"].agg(some, way=1), "weakest": kinds["name"].agg(some, way=-1)}
-    found = kinds[["unseen", "learned"]].median().assign(number=kinds.size(), **ends)
-    found = found.rename(index={"action_units": "action units", "pose": "turns of head and eyes"})
-    return found.reset_index()[["kind", "number", "unseen", "learned", "best", "weakest"]]
+    return pd.DataFrame({
+        "number": kinds.size(), "unseen": kinds["unseen"].median(),
+        "learned": kinds["learned"].median(), "best": kinds["name"].agg(some, way=1),
+        "weakest": kinds["name"].agg(some, way=-1),
+    }).reset_index()  # fmt: skip

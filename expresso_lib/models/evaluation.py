@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from expresso_lib import _checks
-
 METRICS = ("mae", "rmse", "ccc", "pearson")
 LEVELS = ("clip", "participant")
+ENDS = ("estimate", "ci_low", "ci_high")
 # Below this many people no interval of ours covers its 95 %, and no verdict is given.
 MIN_PARTICIPANTS = 10
 Statistic = Callable[[np.ndarray], np.ndarray]
@@ -17,9 +16,8 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 def by_level(predictions: pd.DataFrame, level: str) -> pd.DataFrame:
     """One row per clip or per participant: predictions averaged over repeats (and clips)."""
-    clip = predictions.groupby(["participant", "recording", "clip"], as_index=False)
-    rows = clip[["prediction", "score"]].mean()
-    _checks.one_of(level, LEVELS, "level")
+    keys = ["participant", "recording", "clip"]
+    rows = predictions.groupby(keys, as_index=False)[["prediction", "score"]].mean()
     if level == "clip":
         return rows
     return rows.groupby("participant", as_index=False)[["prediction", "score"]].mean()
@@ -30,10 +28,7 @@ def _sums(rows: pd.DataFrame) -> np.ndarray:
     x, y = rows["prediction"].to_numpy(float), rows["score"].to_numpy(float)
     error = x - y
     terms = np.stack([np.ones_like(x), abs(error), error**2, x, y, x * x, y * y, x * y], axis=1)
-    _, index = np.unique(rows["participant"].to_numpy(), return_inverse=True)
-    sums = np.zeros((index.max() + 1, terms.shape[1]))
-    np.add.at(sums, index, terms)
-    return sums
+    return pd.DataFrame(terms).groupby(rows["participant"].to_numpy()).sum().to_numpy()
 
 
 def _metrics(sums: np.ndarray) -> np.ndarray:
@@ -118,16 +113,14 @@ def model_scores(predictions: pd.DataFrame, *, draws: int = 2000, seed: int = 0)
         for level in LEVELS:
             sums = _sums(by_level(part, level))
             values = studentised(sums, lambda s: _to_line(_metrics(s)), draws=draws, seed=seed)
-            estimate, low, high = (_from_line(value) for value in values)
-            found = {"estimate": estimate, "ci_low": low, "ci_high": high}
             row = {"recipe": recipe, "level": level, "metric": METRICS}
-            parts.append(pd.DataFrame(row | found | {"n_participants": len(sums)}))
+            found = row | dict(zip(ENDS, map(_from_line, values)))
+            parts.append(pd.DataFrame(found | {"n_participants": len(sums)}))
     return pd.concat(parts, ignore_index=True)
 
 
-def model_differences(
-    predictions: pd.DataFrame, pairs: Sequence[tuple[str, str]], *, draws: int = 2000, seed: int = 0
-) -> pd.DataFrame:
+def model_differences(predictions: pd.DataFrame, pairs: Sequence[tuple[str, str]], *,
+                      draws: int = 2000, seed: int = 0) -> pd.DataFrame:  # fmt: skip
     """Table ``model_differences``: a − b for pairs of recipes, the same participants in both.
 
     Returns
@@ -156,27 +149,20 @@ def model_differences(
             # Two correlations are never further apart than 2.
             ends = [np.r_[value[:2], np.clip(value[2:], -2, 2)] for value in values]
             row = {"recipe_a": a, "recipe_b": b, "level": level, "metric": METRICS}
-            parts.append(pd.DataFrame(row | dict(zip(("estimate", "ci_low", "ci_high"), ends))))
+            parts.append(pd.DataFrame(row | dict(zip(ENDS, ends))))
     return pd.concat(parts, ignore_index=True)
 
 
 def summary(scores: pd.DataFrame, recipe: str) -> dict[str, float]:
-    """Participant-level numbers of a recipe for the prose, from table ``model_scores``.
+    """Participant-level numbers of a recipe, from table ``model_scores``.
 
     Returns
     -------
     dict
-        Every metric, with ``_low`` and ``_high``; ``null_mae`` and ``mae_ratio`` to it.
+        Every metric, and ``null_mae``, the null model's.
     """
-    rows = scores[scores["level"] == "participant"].set_index(["recipe", "metric"])
-    found: dict[str, float] = {}
-    for (_, name), row in rows[rows.index.isin([recipe], level=0)].iterrows():
-        found[name] = float(row["estimate"])
-        found |= {f"{name}_{end}": float(row[f"ci_{end}"]) for end in ("low", "high")}
-    if ("null", "mae") in rows.index:
-        null = float(rows.loc[("null", "mae"), "estimate"])
-        found |= {"null_mae": null, "mae_ratio": found["mae"] / null}
-    return found
+    people = scores[scores["level"] == "participant"].set_index(["recipe", "metric"])["estimate"]
+    return people[recipe].to_dict() | {"null_mae": float(people["null", "mae"])}
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +170,7 @@ class Errors:
     """Who a recipe is wrong about; error = prediction - score, points."""
 
     participant: pd.DataFrame  # participant, band, prediction, score, error
-    by_band: pd.DataFrame  # band, n, score, prediction, error, mae; bands by their scores
+    by_band: pd.DataFrame  # band, score, error (means); bands by their scores
     slope: float  # of prediction on score; below 1 is regression to the mean
 
 
@@ -203,7 +189,5 @@ def errors(predictions: pd.DataFrame, participants: pd.DataFrame) -> Errors:
     bands = participants.set_index("participant")["band"].astype(str)
     people["band"] = people["participant"].map(bands)
     slope = float(np.polyfit(people["score"], people["prediction"], 1)[0])
-    groups = people.assign(mae=people["error"].abs()).groupby("band")
-    means = groups[["score", "prediction", "error", "mae"]].mean()
-    means.insert(0, "n", groups.size())
-    return Errors(people, means.reset_index().sort_values("score", ignore_index=True), slope)
+    means = people.groupby("band", as_index=False)[["score", "error"]].mean()
+    return Errors(people, means.sort_values("score", ignore_index=True), slope)

@@ -46,16 +46,13 @@ def _archive(path: Path, changed: int) -> clips.ClipArchive:
 
 
 @lru_cache(maxsize=8)
-def _cut(
-    files: tuple[tuple[str, str, Path, int], ...], length: int, step: int, dilation: int
-) -> tuple[pd.DataFrame, np.ndarray]:
+def _cut(*files: tuple[str, str, Path, int], **shape: int) -> tuple[pd.DataFrame, np.ndarray]:
     """`clips.cut`, once for all the fits that share it: it reads every archive.
 
     A file's time of change is part of what is asked.
     """
-    recordings = pd.DataFrame([one[:2] for one in files], columns=["participant", "recording"])
-    archives = {recording: path for _, recording, path, _ in files}
-    return clips.cut(recordings, archives, length=length, step=step, dilation=dilation)
+    recordings = pd.DataFrame(files, columns=["participant", "recording", "path", "changed"])
+    return clips.cut(recordings, dict(zip(recordings["recording"], recordings["path"])), **shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,24 +68,23 @@ class Study:
     step: int = 0
     dilation: int = 1
     tuning: models.FineTuning = field(default_factory=models.FineTuning)
-    device: str = "cpu"
+
+    def _ordered(self) -> pd.DataFrame:
+        return self.recordings.sort_values(["participant", "recording"])
 
     def clip_set(self, recipe: Recipe) -> ClipSet:
         """The clips a recipe is fed."""
-        archives = self.archives[recipe.input]
-        ordered = self.recordings.sort_values(["participant", "recording"])
-        files = tuple(
-            (str(row.participant), str(row.recording), archives[row.recording],
-             archives[row.recording].stat().st_mtime_ns)
-            for row in ordered.itertuples()
-        )  # fmt: skip
-        table, windows = _cut(files, recipe.frames, self.step, self.dilation)
+        archives, ordered = self.archives[recipe.input], self._ordered()
+        paths = [archives[name] for name in ordered["recording"]]
+        changed = [path.stat().st_mtime_ns for path in paths]
+        files = zip(ordered["participant"], ordered["recording"], paths, changed)
+        table, windows = _cut(*files, length=recipe.frames, step=self.step, dilation=self.dilation)
         score = table["recording"].map(self.scores())
-        return ClipSet(table.assign(score=score), windows, dict(archives))
+        return ClipSet(table.assign(score=score), windows, archives)
 
     def cutting(self) -> dict[str, Any]:
         """What decides the clips beside the archives, their order included."""
-        order = self.recordings.sort_values(["participant", "recording"])["recording"].tolist()
+        order = self._ordered()["recording"].tolist()
         return {"size": self.size, "step": self.step, "dilation": self.dilation, "order": order}
 
     def scores(self) -> dict[str, float]:
@@ -105,7 +101,7 @@ class Study:
 
     def model(self, recipe: Recipe) -> networks.VideoRegressor:
         """The network of a recipe, before any fit."""
-        asked = {name: getattr(recipe, name) for name in ("weights", "frames", "input", "seed")}
+        asked = {name: getattr(recipe, name) for name in ("weights", "frames", "seed")}
         return networks.build(recipe.model, size=self.size, **asked)
 
     def inputs(self, recipe: Recipe) -> tuple[Path, ...]:
@@ -117,11 +113,11 @@ class Study:
 
 def schemes(participants: pd.DataFrame, *, folds: int, repeats: int, seed: int) -> pd.DataFrame:
     """Folds of every repeat: repeat, participant, fold; grouped and stratified by `clips.folds`."""
-    dealt = [
-        clips.folds(participants, folds, seed=1000 * seed + repeat).assign(repeat=repeat)
-        for repeat in range(repeats)
-    ]
-    return pd.concat(dealt, ignore_index=True)
+    return pd.concat(
+        [clips.folds(participants, folds, seed=1000 * seed + repeat).assign(repeat=repeat)
+         for repeat in range(repeats)],
+        ignore_index=True,
+    )  # fmt: skip
 
 
 def dealt(study: Study, number: int) -> Study:
@@ -143,12 +139,8 @@ def dealt(study: Study, number: int) -> Study:
     return replace(study, participants=people, recordings=recordings)
 
 
-def study_of(
-    participants: pd.DataFrame,
-    recordings: pd.DataFrame,
-    folder: Path,
-    parameters: config.Parameters,
-) -> Study:
+def study_of(participants: pd.DataFrame, recordings: pd.DataFrame, folder: Path,
+             parameters: config.Parameters) -> Study:  # fmt: skip
     """The study of a run: what chapter 2 cut, whom chapter 1 wrote down.
 
     Parameters
@@ -161,19 +153,17 @@ def study_of(
         Sections ``clips`` and ``training``.
     """
     # An earlier run of other people may have left archives here.
-    named = [f"{name}.npz" for name in sorted(recordings["recording"])]
-    archives = {
-        kind: {path.stem: path for path in map((folder / f"clips_{kind}").joinpath, named)
-               if path.is_file()}
-        for kind in networks.INPUTS
-    }  # fmt: skip
+    archives = {}
+    for kind in clips.INPUTS:
+        cut = clips.archived(recordings, folder / f"clips_{kind}", participants["participant"])
+        archives[kind] = dict(zip(cut["recording"], cut["archive"]))
     kept = recordings[recordings["recording"].isin(list(archives["face"]))].reset_index(drop=True)
     known = participants["participant"].isin(kept["participant"])
     people = participants[known].reset_index(drop=True)
-    wanted, cut = parameters.training, parameters.clips
+    wanted, shape = parameters.training, parameters.clips
     folds = schemes(people, folds=wanted.folds, repeats=wanted.repeats, seed=wanted.seed)
-    shape, tuning = (cut.size, cut.step, cut.dilation), models.FineTuning.of(wanted)
-    return Study(people, kept, archives, folds, folder / "features", *shape, tuning, wanted.device)
+    return Study(people, kept, archives, folds, folder / "features", shape.size, shape.step,
+                 shape.dilation, models.FineTuning.of(wanted))  # fmt: skip
 
 
 def default_recipe(parameters: config.Parameters) -> Recipe:
@@ -202,7 +192,7 @@ def grid(default: Recipe, *, full: bool, longest: int | None = None) -> list[Rec
     if not given:
         lengths = [frames for frames in (16, 32, 64) if longest is None or frames <= longest]
         cells += [unweighted(default), *(replace(default, frames=frames) for frames in lengths)]
-    cells += [replace(default, input=kind) for kind in networks.INPUTS]
+    cells += [replace(default, input=kind) for kind in clips.INPUTS]
     cells += [replace(default, fit="ridge"), replace(default, fit="all")]
     if full:
         cells += [replace(default, fit="last")]
@@ -292,13 +282,13 @@ def predict(item: store.Item, path: Path) -> None:
 
 
 def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet) -> models.Fit:
-    people = data.table["participant"].to_numpy()
+    people, device = data.table["participant"].to_numpy(), study.tuning.device
 
     def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
         path = tuned(recipe, study, [frozenset(people[test])])[0]
-        model = networks.load(path)[0].to(study.device)
+        model = networks.load(path)[0].to(device)
         with torch.inference_mode():
-            found = [model(data[row][None].to(study.device)) for row in np.flatnonzero(test)]
+            found = [model(data[row][None].to(device)) for row in np.flatnonzero(test)]
         return torch.cat(found).cpu().numpy()
 
     return fit
@@ -310,13 +300,8 @@ def _tested(study: Study) -> list[frozenset[str]]:
     return [frozenset(names) for _, names in groups]
 
 
-def tuned(
-    recipe: Recipe,
-    study: Study,
-    unseen: Sequence[frozenset[str]],
-    *,
-    executor: Executor | None = None,
-) -> list[Path]:
+def tuned(recipe: Recipe, study: Study, unseen: Sequence[frozenset[str]], *,
+          executor: Executor | None = None) -> list[Path]:  # fmt: skip
     """Fine-tune one network per group of participants it must not see; what is done is kept.
 
     The same seed gives the same network for the same number of threads: sums in another order
@@ -357,12 +342,11 @@ def tune(item: store.Item, path: Path) -> None:
     aside = clips.folds(kept, min(5, len(kept)), seed=recipe.seed)
     stop = np.isin(people, aside.loc[aside["fold"] == 0, "participant"].to_numpy())
     learn = seen & ~stop
-    known = {path.stem: path for path in item.inputs if path.parent == study.folder}
-    values, *start = map(read_features, known.values())
+    values, *start = (read_features(one) for one in item.inputs if one.parent == study.folder)
     model = study.model(recipe)
     head = models.fit_ridge(values[learn], scores[learn], people[learn])
     parts = {"last": ("last",), "all": ("last", "all")}[recipe.fit]
-    options = replace(study.tuning, parts=parts, seed=recipe.seed, device=study.device)
+    options = replace(study.tuning, parts=parts, seed=recipe.seed)
     if recipe.weights == "none":  # from scratch there is no good start to stay near
         options = replace(options, parts=("all",), learning_rate=1e-3, deeper=1.0)
     # A state is gone on from by the very same work only: its name holds the key.
@@ -386,10 +370,8 @@ def learning_curves(default: Recipe, study: Study) -> pd.DataFrame:
         fold (a number per repeat and fold), part, epoch, train_rmse, stop_mae, best_mae; points.
     """
     paths = tuned(replace(default, fit="all"), study, _tested(study))
-    parts = [
-        pd.DataFrame(networks.load(path)[1]["curves"]).assign(fold=number)
-        for number, path in enumerate(paths)
-    ]
+    curves = [pd.DataFrame(networks.load(path)[1]["curves"]) for path in paths]
+    parts = [one.assign(fold=number) for number, one in enumerate(curves)]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -410,11 +392,8 @@ def features(
 def keep_features(item: store.Item, path: Path) -> None:
     """Compute `features` (a `store.map` function)."""
     recipe, study = item.payload
-    values = models.features(
-        study.model(recipe), study.clip_set(recipe), until=item.recipe["until"],
-        device=study.device,
-    )  # fmt: skip
-    np.savez(path, values=values)
+    how = {"until": item.recipe["until"], "device": study.tuning.device}
+    np.savez(path, values=models.features(study.model(recipe), study.clip_set(recipe), **how))
 
 
 def read_features(path: Path) -> np.ndarray:
@@ -422,14 +401,8 @@ def read_features(path: Path) -> np.ndarray:
     return store.read_arrays(path)["values"]
 
 
-def final_model(
-    recipe: Recipe,
-    study: Study,
-    predictions: pd.DataFrame,
-    path: Path,
-    *,
-    domain: Mapping[str, Any],
-) -> Path:
+def final_model(recipe: Recipe, study: Study, predictions: pd.DataFrame, path: Path, *,
+                domain: Mapping[str, Any]) -> Path:  # fmt: skip
     """Fit the chosen recipe on all participants and save it for `explain` and chapter 9.
 
     Parameters
@@ -445,11 +418,10 @@ def final_model(
         The checkpoint; its recipe holds ``domain`` and ``interval``.
     """
     data = study.clip_set(recipe)
-    scores = data.table["score"].to_numpy(float)
+    score, archive = data.table["score"].astype(float), next(iter(data.archives.values()))
     own = predictions[predictions["recipe"] == recipe.name]
-    known: dict[str, Any] = {"participants": len(study.participants)}
-    known |= {"score_low": float(scores.min()), "score_high": float(scores.max())}
-    known |= {"fps": clips.ClipArchive.load(next(iter(data.archives.values()))).fps}
+    known = {"participants": len(study.participants), "fps": clips.ClipArchive.load(archive).fps,
+             "score_low": score.min(), "score_high": score.max()}  # fmt: skip
     record = {"interval": models.conformal_interval(own), "domain": dict(domain) | known}
     return _fit_models({path.stem: (record, set())}, recipe, study, path.parent)[path.stem]
 
@@ -483,38 +455,33 @@ def fold_paths(predictions: pd.DataFrame, folder: str | Path) -> dict[str, Path]
     return {who: Path(folder) / f"fold_{fold}.safetensors" for who, fold in folds.items()}
 
 
-def _fit_models(
-    wanted: Mapping[str, tuple[Mapping[str, Any], set[str]]],
-    recipe: Recipe,
-    study: Study,
-    folder: str | Path,
-) -> dict[str, Path]:
+def _fit_models(wanted: Mapping[str, tuple[Mapping[str, Any], set[str]]], recipe: Recipe,
+                study: Study, folder: str | Path) -> dict[str, Path]:  # fmt: skip
     """Checkpoints by name; each has a record of its own and participants it must not see."""
-    values, function = features(recipe, study), fit_head
-    inputs = {name: (values,) for name in wanted}
+    sources = [features(recipe, study)] * len(wanted)
     if recipe.fit != "ridge":
-        paths = tuned(recipe, study, [frozenset(unseen) for _, unseen in wanted.values()])
-        inputs, function = {name: (path,) for name, path in zip(wanted, paths)}, relabel
+        sources = tuned(recipe, study, [frozenset(unseen) for _, unseen in wanted.values()])
     whole = asdict(recipe) | {"recipe": recipe.name, "size": study.size}
     items = [
         store.Item(name, {"record": whole | dict(record), "unseen": sorted(unseen),
-                          "scores": study.scores()}, inputs[name], (recipe, study))
-        for name, (record, unseen) in wanted.items()
+                          "scores": study.scores()}, (source,), (recipe, study))
+        for (name, (record, unseen)), source in zip(wanted.items(), sources)
     ]  # fmt: skip
-    done = store.map(function, items, out=folder, suffix=".safetensors")
+    done = store.map(fit_model, items, out=folder, suffix=".safetensors")
     return {outcome.item.name: outcome.path for outcome in done}
 
 
-def fit_head(item: store.Item, path: Path) -> None:
-    """Fit a ridge head on all but the unseen participants (a `store.map` function)."""
+def fit_model(item: store.Item, path: Path) -> None:
+    """Fit a ridge head on all but the unseen participants (a `store.map` function).
+
+    A network that was fine-tuned without them is taken as it is, with another record.
+    """
     recipe, study = item.payload
-    table, values = study.clip_set(recipe).table, read_features(item.inputs[0])
-    seen = ~table["participant"].isin(item.recipe["unseen"]).to_numpy()
-    scores, people = table["score"].to_numpy(float)[seen], table["participant"][seen]
-    head = models.fit_ridge(values[seen], scores, people)
-    networks.save(path, head.write_to(study.model(recipe)), item.recipe["record"])
-
-
-def relabel(item: store.Item, path: Path) -> None:
-    """Save a fine-tuned network with another record (a `store.map` function)."""
-    networks.save(path, networks.load(item.inputs[0])[0], item.recipe["record"])
+    if recipe.fit == "ridge":
+        table, values = study.clip_set(recipe).table, read_features(item.inputs[0])
+        seen = ~table["participant"].isin(item.recipe["unseen"]).to_numpy()
+        scores, people = table["score"].to_numpy(float)[seen], table["participant"][seen]
+        model = models.fit_ridge(values[seen], scores, people).write_to(study.model(recipe))
+    else:
+        model = networks.load(item.inputs[0])[0]
+    networks.save(path, model, item.recipe["record"])

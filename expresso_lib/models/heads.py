@@ -92,7 +92,9 @@ def fit_ridge(values: np.ndarray, scores: np.ndarray, groups: Sequence[str]) -> 
     groups : sequence of str
         (N,) participants.
     """
-    x, y = _by_group(values, scores, groups)
+    rows = pd.DataFrame(np.asarray(values, float))
+    means = rows.groupby([np.asarray(groups), np.asarray(scores, float)]).mean()
+    x, y = means.to_numpy(), means.index.get_level_values(1).to_numpy()
     center, scale, fit = ridge(x, y[:, None])
     weight = np.ravel(fit.coef_) / scale
     bias = float(np.ravel(fit.intercept_)[0] - center @ weight)
@@ -123,15 +125,3 @@ def _scale(x: np.ndarray) -> np.ndarray:
     moves = scale > 1e-6 * max(float(scale.max()), 1e-12)
     floor = 0.25 * float(np.median(scale[moves])) if moves.any() else 1.0
     return np.where(moves, np.maximum(scale, floor), np.inf)
-
-
-def _by_group(
-    values: np.ndarray, scores: np.ndarray, groups: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Means over the rows of one participant with one score, which may vary within people."""
-    people = np.unique(np.asarray(groups), return_inverse=True)[1]
-    pairs, index = np.unique(np.stack([people, scores]), axis=1, return_inverse=True)
-    counts = np.bincount(index.ravel())
-    x = np.zeros((pairs.shape[1], values.shape[1]))
-    np.add.at(x, index.ravel(), values)
-    return x / counts[:, None], pairs[1]

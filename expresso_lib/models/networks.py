@@ -2,8 +2,7 @@
 
 Every network takes float32 ``(N, 3, T, H, W)`` RGB in 0 to 1 and returns ``(N,)`` score points.
 Normalisation is inside; so is the channel *frame minus clip mean* of the small network. Each ends
-in a mean over time (and place) and one linear head, and uses every rectifier once and not in
-place, which is what DeepLift needs to be complete (Shrikumar et al., 2017).
+in a mean over time (and place) and one linear head.
 
 ``stages`` are cut at the two freeze boundaries: ``model.features(clips)`` gives what the head
 reads, ``model.features(clips, until="last")`` what the last block reads, and
@@ -25,7 +24,6 @@ from torch import Tensor, nn
 from expresso_lib import _checks, manifest, store
 from expresso_lib.models import own, small
 
-INPUTS = ("face", "composite")
 CHECKPOINT = "facial_actions.safetensors"
 
 
@@ -42,15 +40,8 @@ class VideoRegressor(nn.Module):
         What ``build`` was asked for; kept with the checkpoint.
     """
 
-    def __init__(
-        self,
-        stages: list[nn.Module],
-        n_features: int,
-        description: Mapping[str, Any],
-        *,
-        mean: tuple[float, ...],
-        std: tuple[float, ...],
-    ) -> None:
+    def __init__(self, stages: list[nn.Module], n_features: int, description: Mapping[str, Any], *,
+                 mean: tuple[float, ...], std: tuple[float, ...]) -> None:  # fmt: skip
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1, 1), persistent=False)
@@ -85,7 +76,6 @@ class VideoRegressor(nn.Module):
 
     def trainable(self, part: str) -> list[nn.Parameter]:
         """Freeze everything but ``"head"``, ``"last"`` (block and head) or ``"all"``."""
-        _checks.one_of(part, ("head", "last", "all"), "part")
         first = 0 if part == "all" else self._cut(part)
         for number, stage in enumerate(self.stages):
             stage.requires_grad_(number >= first)
@@ -132,17 +122,6 @@ class PerFrame(nn.Module):
         return maps.view(n, t, *maps.shape[1:]).transpose(1, 2)
 
 
-@dataclass(frozen=True)
-class Backbone:
-    """How a network is made and cut into stages, its normalisation, the weights it can carry."""
-
-    make: Callable[[], nn.Module]
-    split: Callable[[nn.Module], list[nn.Module]]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    weights: Mapping[str, str]  # name of the weights: entry of the data manifest
-
-
 def _split_resnet3d(network: nn.Module) -> list[nn.Module]:
     early = nn.Sequential(network.stem, network.layer1, network.layer2, network.layer3)
     return [early, network.layer4, MeanOver()]
@@ -161,19 +140,7 @@ def _split_swin3d(network: nn.Module) -> list[nn.Module]:
 def _split_image_resnet(network: nn.Module) -> list[nn.Module]:
     stem = [network.conv1, network.bn1, network.relu, network.maxpool]
     early = nn.Sequential(*stem, network.layer1, network.layer2, network.layer3)
-    return [PerFrame(_own_rectifiers(early)), PerFrame(_own_rectifiers(network.layer4)), MeanOver()]
-
-
-def _own_rectifiers(net: nn.Module) -> nn.Module:
-    """The same network in which every call of a rectifier is a module of its own."""
-    graph = torch.fx.symbolic_trace(net)
-    for number, node in enumerate(graph.graph.nodes):
-        if node.op == "call_module" and isinstance(graph.get_submodule(node.target), nn.ReLU):
-            node.target = f"rectifier_{number}"
-            graph.add_submodule(node.target, nn.ReLU())
-    graph.delete_all_unused_submodules()
-    graph.recompile()
-    return graph
+    return [PerFrame(early), PerFrame(network.layer4), MeanOver()]
 
 
 def _torchvision(name: str) -> nn.Module:
@@ -188,38 +155,35 @@ def _small(*, alone: bool = False, spread: bool = False) -> nn.Module:
     )
 
 
-def _ours(**options: bool) -> Backbone:
-    mean, std, weights = (0.5,) * 3, (0.25,) * 3, {"facial-actions": CHECKPOINT}
-    return Backbone(partial(_small, **options), list, mean, std, weights)
+@dataclass(frozen=True)
+class Backbone:
+    """How a network is made and cut into stages, the weights it can carry, its normalisation."""
+
+    make: Callable[[], nn.Module]
+    split: Callable[[nn.Module], list[nn.Module]]
+    weights: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
-_IMAGENET = ("imagenet", (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_OURS = (list, "facial-actions", (0.5,) * 3, (0.25,) * 3)
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _KINETICS = ("kinetics400", (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
 _TORCHVISION = {
     "r2plus1d_18": (_split_resnet3d, *_KINETICS),
     "r3d_18": (_split_resnet3d, *_KINETICS),
-    "swin3d_t": (_split_swin3d, "kinetics400", *_IMAGENET[1:]),
-    "resnet18": (_split_image_resnet, *_IMAGENET),
-    "resnet50": (_split_image_resnet, *_IMAGENET),
+    "swin3d_t": (_split_swin3d, "kinetics400", *_IMAGENET),
+    "resnet18": (_split_image_resnet, "imagenet", *_IMAGENET),
 }
 BACKBONES = {
-    "small": _ours(),
-    "small_image": _ours(alone=True),
-    "small_image_sd": _ours(alone=True, spread=True),
-} | {
-    name: Backbone(partial(_torchvision, name), split, mean, std, {weights: f"weights_{name}"})
-    for name, (split, weights, mean, std) in _TORCHVISION.items()
-}
+    "small": Backbone(_small, *_OURS),
+    "small_image": Backbone(partial(_small, alone=True), *_OURS),
+    "small_image_sd": Backbone(partial(_small, alone=True, spread=True), *_OURS),
+} | {name: Backbone(partial(_torchvision, name), *how) for name, how in _TORCHVISION.items()}
 
 
 def build(
-    name: str,
-    *,
-    weights: str = "none",
-    frames: int = 32,
-    size: int = 64,
-    input: str = "face",
-    seed: int = 0,
+    name: str, *, weights: str = "none", frames: int = 32, size: int = 64, seed: int = 0
 ) -> VideoRegressor:
     """A network by name, in ``eval`` mode.
 
@@ -229,14 +193,12 @@ def build(
         One of ``BACKBONES``, or ``package.module:function`` for a network of yours (`own.make`).
         ``small`` is ours; ``small_image`` and ``small_image_sd`` are its
         trunk without time (mean, or mean and standard deviation over frames); the rest are
-        torchvision's, ``resnet18`` and ``resnet50`` applied per frame and averaged.
+        torchvision's, ``resnet18`` applied per frame and averaged.
     weights
         ``none``; ``facial-actions`` (ours, small networks); ``kinetics400`` (video networks) or
-        ``imagenet`` (``resnet``), fetched once and checked by their hash.
+        ``imagenet`` (``resnet18``), fetched once and checked by their hash.
     frames, size
         T and H = W of the clips it will see.
-    input
-        ``face`` or ``composite``: what the clips show; recorded, the network is the same.
     seed
         Of the random weights: all of them with ``none``, else those of the head.
 
@@ -245,23 +207,20 @@ def build(
     ValueError
         Unknown name, weights that this network has not, or clips too small for it.
     """
-    _checks.one_of(input, INPUTS, "input")
-    description: dict[str, Any] = {"model": name, "weights": weights, "frames": frames}
-    description |= {"size": size, "input": input}
+    description = {"model": name, "weights": weights, "frames": frames, "size": size}
     if ":" in name:
         return _own(description | {"weights": "own"})
     _checks.one_of(name, BACKBONES, "backbone")
-    backbone = BACKBONES[name]
-    offered = ("none", *backbone.weights)
+    offered = ("none", BACKBONES[name].weights)
     if weights not in offered:
         raise ValueError(f"{name} has no weights {weights!r}; it offers {', '.join(offered)}.")
     state = None
     if weights == "facial-actions":
         state = {key.removeprefix("stages."): value for key, value in _read(shipped())[0].items()}
     elif weights != "none":
-        path = manifest.fetch(backbone.weights[weights])
+        path = manifest.fetch(f"weights_{name}")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    return _assemble(description, seed, state).eval()
+    return _assemble(description, seed, state)
 
 
 def _own(description: Mapping[str, Any]) -> VideoRegressor:
@@ -281,28 +240,25 @@ def _assemble(
     description: Mapping[str, Any], seed: int, state: Mapping[str, Tensor] | None = None
 ) -> VideoRegressor:
     backbone = BACKBONES[description["model"]]
-    scale = {"mean": backbone.mean, "std": backbone.std}
     n_features = _probe(*(description[key] for key in ("model", "frames", "size")))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = backbone.make()
         if state is not None:
             _fill(network, state, description)
-        model = VideoRegressor(backbone.split(network), n_features, description, **scale)
-    for module in model.modules():
-        if isinstance(module, nn.ReLU):
-            module.inplace = False
-    return model
+        return VideoRegressor(
+            backbone.split(network), n_features, description, mean=backbone.mean, std=backbone.std
+        ).eval()
 
 
 def _fill(network: nn.Module, state: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
     """Load weights under the network's own names; what else the file holds (a head) stays out."""
-    wanted, shapes = network.state_dict(), {key: value.shape for key, value in state.items()}
-    missing = [key for key, value in wanted.items() if shapes.get(key) != value.shape]
-    if missing:
+    wanted = network.state_dict()
+    odd = [key for key in wanted if key not in state or state[key].shape != wanted[key].shape]
+    if odd:
         raise ValueError(
             f"the weights {description['weights']!r} do not fit {description['model']}: "
-            f"{len(missing)} arrays are missing or of another shape, the first {missing[0]!r}; "
+            f"{len(odd)} arrays are missing or of another shape, the first {odd[0]!r}; "
             "fetch or pre-train them again."
         )
     network.load_state_dict({key: state[key] for key in wanted})
@@ -312,26 +268,19 @@ def _fill(network: nn.Module, state: Mapping[str, Tensor], description: Mapping[
 def _probe(name: str, frames: int, size: int) -> int:
     """Number of features, found by sending a black clip through a network of this build."""
     backbone = BACKBONES[name]
-    problem = f"{name} cannot take clips of {frames} frames of {size} × {size} px"
     try:
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            values = torch.zeros(1, 3, frames, size, size)
-            for stage in backbone.split(backbone.make()):
-                values = stage.eval()(values)
+            stages = nn.Sequential(*backbone.split(backbone.make())).eval()
+            return stages(torch.zeros(1, 3, frames, size, size)).shape[1]
     except (RuntimeError, ValueError, ZeroDivisionError) as error:
-        raise ValueError(f"{problem} ({error}); use larger or more frames.") from error
-    if values.numel() == 0:
-        raise ValueError(f"{problem}; nothing is left of them, use larger or more frames.")
-    return int(values.shape[1])
+        raise ValueError(
+            f"{name} cannot take clips of {frames} frames of {size} × {size} px ({error}); "
+            "use larger or more frames."
+        ) from error
 
 
-def save(
-    path: Path | str,
-    model: VideoRegressor,
-    recipe: Mapping[str, Any],
-    *,
-    dtype: torch.dtype = torch.float32,
-) -> Path:
+def save(path: Path | str, model: VideoRegressor, recipe: Mapping[str, Any], *,
+         dtype: torch.dtype = torch.float32) -> Path:  # fmt: skip
     """Write weights (safetensors) with what made them: the model's description and the recipe.
 
     `dtype` is what weights are stored as; they are float32 again when read.
@@ -360,7 +309,7 @@ def load(path: Path | str) -> tuple[VideoRegressor, dict[str, Any]]:
     description = json.loads(metadata["model"])
     model = _own(description) if ":" in description["model"] else _assemble(description, seed=0)
     _fill(model, state, description)
-    return model.eval(), json.loads(metadata["recipe"])
+    return model, json.loads(metadata["recipe"])
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -10,7 +10,6 @@ import importlib.util
 import pkgutil
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,14 +54,7 @@ def make(name: str, *, frames: int, size: int) -> tuple[Body, nn.Linear]:
     """
     network = _called(name).eval()
     clips = torch.rand(2, 3, frames, size, size, generator=torch.Generator().manual_seed(0))
-    parted = _parted(network, clips, _tried(name, network, clips))
-    if parted is not None:
-        return parted
-    head = nn.Linear(1, 1)
-    with torch.no_grad():
-        head.weight.fill_(1.0)
-        head.bias.zero_()
-    return Body(network), head
+    return _parted(network, clips, _tried(name, network, clips))
 
 
 def source(name: str) -> tuple[Path, ...]:
@@ -128,19 +120,18 @@ def _tried(name: str, network: nn.Module, clips: Tensor) -> Tensor:
     return scores.detach().flatten()
 
 
-def _parted(network: nn.Module, clips: Tensor, scores: Tensor) -> tuple[Body, nn.Linear] | None:
-    """Take the last linear layer off, if the network ends in it; None where it does not."""
+def _parted(network: nn.Module, clips: Tensor, scores: Tensor) -> tuple[Body, nn.Linear]:
+    """Take the last linear layer off, if the network ends in it; else its score is the feature."""
     layers = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Linear)]
-    name = next((n for n, m in reversed(layers) if m.out_features == 1), "")
-    if not name:
-        return None
-    shorn = copy.deepcopy(network)
-    head: Any = shorn.get_submodule(name)
-    shorn.set_submodule(name, nn.Identity())
-    body = Body(shorn)
-    try:
-        with torch.no_grad():
-            same = torch.allclose(head(body(clips)).flatten(), scores, rtol=1e-4, atol=1e-5)
-    except (RuntimeError, IndexError):
-        return None
-    return (body, head) if same else None
+    ends = [(name, head) for name, head in layers if name and head.out_features == 1]
+    if ends:
+        name, head = ends[-1]
+        body = Body(copy.deepcopy(network))
+        body.network.set_submodule(name, nn.Identity())
+        with suppress(RuntimeError, IndexError), torch.no_grad():
+            if torch.allclose(head(body(clips)).flatten(), scores, rtol=1e-4, atol=1e-5):
+                return body, head
+    whole = nn.Linear(1, 1)
+    nn.init.ones_(whole.weight)
+    nn.init.zeros_(whole.bias)
+    return Body(network), whole

@@ -7,7 +7,6 @@ valid while networks change.
 
 from __future__ import annotations
 
-import math
 import tempfile
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -21,14 +20,11 @@ from expresso_lib import clips, store
 from expresso_lib.faces import anatomy, video
 from expresso_lib.rendered import actions, scene
 
-PER_ITEM = 8  # people rendered as one piece of work
 SPREAD = 0.04  # of a landmark about the mean face, shares of the input's side
 EDGE = 4  # pixels that a stored crop is wider than the network's input, on each side
 SERIES = (*anatomy.AU_CODES, "yaw", "pitch", "roll", "gaze_x", "gaze_y")
 # What changes its sign in a mirror.
-_SIDED = np.array(
-    [-1.0 if name in ("yaw", "roll", "gaze_x") else 1.0 for name in SERIES], np.float32
-)
+_SIDED = torch.tensor([-1.0 if name in ("yaw", "roll", "gaze_x") else 1.0 for name in SERIES])
 
 
 @dataclass(frozen=True)
@@ -53,60 +49,42 @@ class Practice:
 def render(
     practice: Practice, folder: str | Path, *, executor: Executor | None = None
 ) -> list[Path]:
-    """Render the practice clips, `PER_ITEM` people to a file; finished files are kept."""
+    """Render the practice clips, a file for each person; finished files are kept."""
     names = ("clips", "frames", "size", "render_size", "seed")
     recipe = {name: getattr(practice, name) for name in names}
+    people = range(10_000_000 * practice.seed, 10_000_000 * practice.seed + practice.people)
     items = [
-        store.Item(f"people_{number:04d}", recipe | {"number": number}, payload=(practice, number))
-        for number in range(math.ceil(practice.people / PER_ITEM))
+        store.Item(f"person_{who:07d}", recipe | {"person": who}, payload=(practice, who))
+        for who in people
     ]
-    done = store.map(
-        render_item, items, out=Path(folder), executor=executor, describe="practice clips"
-    )
-    return [outcome.path for outcome in done]
+    how = {"executor": executor, "describe": "practice clips"}
+    return [done.path for done in store.map(render_item, items, out=Path(folder), **how)]
 
 
 def render_item(item: store.Item, path: Path) -> None:
-    """Render the clips of some people (a `store.map` function)."""
-    practice, number = item.payload
-    first = 10_000_000 * practice.seed + PER_ITEM * number
-    parts = [
-        _one(
-            actions.practice_clip(person, clip, practice.frames),
-            practice,
-            coded=(person + clip) % 2 == 1,
-        )
-        for person in range(first, first + PER_ITEM)
-        for clip in range(practice.clips)
-    ]
-    np.savez(path, **{name: np.stack([part[name] for part in parts]) for name in parts[0]})
+    """Render the clips of a person (a `store.map` function).
 
-
-def _one(clip: actions.Practice, practice: Practice, *, coded: bool) -> dict[str, np.ndarray]:
-    drawn = list(scene.render(clip.script, size=practice.render_size))
-    images = [frame.image for frame in drawn]
-    return _cut(
-        clip,
-        _through_video(images) if coded else images,
-        np.stack([frame.landmarks for frame in drawn]),
-        practice,
-    )
-
-
-def _cut(
-    clip: actions.Practice, images: list[np.ndarray], landmarks: np.ndarray, practice: Practice
-) -> dict[str, np.ndarray]:
-    """Crops (F, S, S, 3), landmarks (F, 68, 2) on them, series (F, 22), labels (F, C)."""
-    transforms = clips.align(clips.steady(landmarks, clip.script.fps), practice.size)
-    transforms[:, :, 2] += EDGE
-    side = practice.size + 2 * EDGE
-    script = clip.script
-    return {
-        "frames": np.stack([video.warp(i, turn, side) for i, turn in zip(images, transforms)]),
-        "landmarks": clips.transform_points(landmarks, transforms).astype(np.float16),
-        "series": np.concatenate([script.au, script.pose, script.gaze], axis=1),
-        "labels": clip.labels(),
-    }
+    Crops (K, F, S', S', 3), landmarks (K, F, 68, 2) on them, series (K, F, 22), labels (K, F, C).
+    """
+    practice, person = item.payload
+    parts: dict[str, list[np.ndarray]] = {}
+    for number in range(practice.clips):
+        clip = actions.practice_clip(person, number, practice.frames)
+        script, coded = clip.script, (person + number) % 2 == 1
+        drawn = list(scene.render(script, size=practice.render_size))
+        images = [frame.image for frame in drawn]
+        images = _through_video(images) if coded else images
+        landmarks = np.stack([frame.landmarks for frame in drawn])
+        transforms = clips.align(clips.steady(landmarks, script.fps), practice.size)
+        transforms[:, :, 2] += EDGE
+        side = practice.size + 2 * EDGE
+        crops = [video.warp(image, turn, side) for image, turn in zip(images, transforms)]
+        points = clips.transform_points(landmarks, transforms).astype(np.float16)
+        series = np.concatenate([script.au, script.pose, script.gaze], axis=1)
+        made = {"frames": np.stack(crops), "landmarks": points, "series": series}
+        for name, one in (made | {"labels": clip.labels()}).items():
+            parts.setdefault(name, []).append(one)
+    np.savez(path, **{name: np.stack(part) for name, part in parts.items()})
 
 
 def _through_video(images: list[np.ndarray]) -> list[np.ndarray]:
@@ -133,28 +111,17 @@ class Data:
     @classmethod
     def load(cls, paths: list[Path], practice: Practice) -> Data:
         """Read and scale."""
-        parts: dict[str, list[np.ndarray]] = {}
-        for path in paths:
-            with np.load(path, allow_pickle=False) as file:
-                for name in file.files:
-                    parts.setdefault(name, []).append(file[name])
-        whole = {name: torch.from_numpy(np.concatenate(parts.pop(name))) for name in list(parts)}
-        series = whole["series"].float()
+        files = [store.read_arrays(path) for path in paths]
+        names = ("frames", "series", "landmarks", "labels")
+        frames, series, landmarks, labels = (
+            torch.from_numpy(np.concatenate([file.pop(name) for file in files])) for name in names
+        )
+        series, landmarks = series.float(), landmarks.float()
         mean, spread = series.mean((0, 1)), series.std((0, 1)) + 1e-6
         people = min(practice.people - 1, round(practice.people * (1 - practice.held_out)))
-        learned = people * practice.clips
-        landmarks = whole["landmarks"].float()
         face = (landmarks.mean((0, 1)).flatten() - EDGE) / practice.size
-        return cls(
-            whole["frames"],
-            (series - mean) / spread,
-            landmarks,
-            whole["labels"].float(),
-            mean,
-            spread,
-            face,
-            learned,
-        )
+        return cls(frames, (series - mean) / spread, landmarks, labels.float(), mean, spread, face,
+                   people * practice.clips)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,25 +144,21 @@ def batch(
     at = starts[:, None] + np.arange(span)
     at[still] = at[still, :1]
     who = torch.from_numpy(rows)[:, None]
-    x = torch.stack(
-        [
-            data.frames[row, torch.from_numpy(when), top : top + size, left : left + size]
-            for row, when, (top, left) in zip(rows, at, places)
-        ]
-    )
-    x = x.permute(0, 4, 1, 2, 3).float().mul_(1 / 255)
     when = torch.from_numpy(at)
+    cut = [
+        data.frames[row, own, top : top + size, left : left + size]
+        for row, own, (top, left) in zip(rows, when, places)
+    ]
+    x = torch.stack(cut).permute(0, 4, 1, 2, 3).float().mul_(1 / 255)
     series, labels = data.series[who, when], data.labels[who, when]
     points = data.landmarks[who, when] - torch.from_numpy(places[:, None, None, ::-1].copy())
-    if turned.any():
-        flip = torch.from_numpy(turned)
-        x[flip] = x[flip].flip(-1)
-        # A mean that is not 0 changes its sign, too.
-        zero = -data.mean / data.spread
-        sided = torch.from_numpy(_SIDED)
-        series[flip] = zero + (series[flip] - zero) * sided
-        mirrored = points[flip][:, :, list(anatomy.MIRROR)]
-        points[flip] = mirrored * torch.tensor([-1.0, 1.0]) + torch.tensor([size - 1.0, 0.0])
+    flip = torch.from_numpy(turned)
+    x[flip] = x[flip].flip(-1)
+    # A mean that is not 0 changes its sign, too.
+    zero = -data.mean / data.spread
+    series[flip] = zero + (series[flip] - zero) * _SIDED
+    mirrored = points[flip][:, :, list(anatomy.MIRROR)]
+    points[flip] = mirrored * torch.tensor([-1.0, 1.0]) + torch.tensor([size - 1.0, 0.0])
     if rng is not None:
         x = _other_light(x, rng)
     points = (points.flatten(2) / size - data.face) / SPREAD

@@ -14,12 +14,14 @@ import logging
 import math
 from concurrent.futures import Executor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
@@ -33,23 +35,19 @@ from expresso_lib.rendered import actions
 log = logging.getLogger(__name__)
 
 FLOOR = 0.05  # intensity or degrees: keeps the logarithm of a still series finite
+SHOWN = 0.05  # share of a window's frames from which on it shows an action
 _N, _C, _L = len(SERIES), len(actions.CLASSES), 2 * anatomy.N_LANDMARKS
 
 
-def pretrain(
-    destination: str | Path,
-    *,
-    practice: Practice | None = None,
-    executor: Executor | None = None,
-    folder: str | Path | None = None,
-) -> Path:
+def pretrain(destination: str | Path, *, practice: Practice, executor: Executor | None = None,
+             folder: str | Path | None = None) -> Path:  # fmt: skip
     """Render the practice clips, train on them, save the checkpoint with its recipe.
 
     Parameters
     ----------
     destination : path
         Checkpoint (safetensors); a JSON of the same name tells how it was made and what it reads.
-    practice : Practice, optional
+    practice : Practice
         Sizes and settings.
     executor : Executor, optional
         Where clips are rendered.
@@ -62,7 +60,7 @@ def pretrain(
     Path
         The checkpoint.
     """
-    practice, destination = practice or Practice(), Path(destination)
+    destination = Path(destination)
     folder = Path(folder or destination.parent / "practice")
     data = Data.load(render(practice, folder, executor=executor), practice)
     model, readouts = train(data, practice, state=folder / "state.pt")
@@ -97,36 +95,38 @@ def statistics(series: Tensor, spread: Tensor) -> Tensor:
     return torch.cat([series.mean(1), (own.std(1) + FLOOR).log(), (speed + FLOOR).log()], dim=1)
 
 
+def _seen(model: nn.Module, clips: Tensor) -> tuple[Tensor, Tensor]:
+    """What the network makes of every frame: embeddings (N, T, E) and features (N, T, D)."""
+    embedded = model.stages[0]((clips - model.mean).div_(model.std))
+    # Both before either is cast: in bf16 the order decides in which gradients are summed.
+    features = model.stages[1](embedded)
+    return embedded.float().transpose(1, 2), features.float().transpose(1, 2)
+
+
 def _loss(
     model: nn.Module, readouts: Readouts, seen: Batch, data: Data, *, bf16: bool
 ) -> dict[str, Tensor]:
-    x = (seen.clips - model.mean).div_(model.std)
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        embedded = model.stages[0](x)
-        features = model.stages[1](embedded)
-    embedded, features = embedded.float().transpose(1, 2), features.float().transpose(1, 2)
-    early = readouts.early(embedded).split([_N, _L], dim=2)
-    late = readouts.late(features).split([_N, _N, _L, _C], dim=2)
-    clip = readouts.clip(features.mean(1)).split([3 * _N, _C], dim=1)
+        embedded, features = _seen(model, seen.clips)
+    early_series, early_points = readouts.early(embedded).split([_N, _L], dim=2)
+    series, speed, points, doing = readouts.late(features).split([_N, _N, _L, _C], dim=2)
+    told, said = readouts.clip(features.mean(1)).split([3 * _N, _C], dim=1)
     change = seen.series[:, 2:] - seen.series[:, :-2]
     moving = seen.moving.float()
-    asked = (
-        statistics(seen.series, data.spread) - readouts.statistics_mean
-    ) / readouts.statistics_spread
-    shown = (seen.labels.mean(1) > 0.05).float()
-    bce = functional.binary_cross_entropy_with_logits
+    asked = statistics(seen.series, data.spread) - readouts.statistics_mean
+    shown = (seen.labels.mean(1) > SHOWN).float()
+    bce = partial(functional.binary_cross_entropy_with_logits, reduction="none")
+
+    def far(one: Tensor, other: Tensor) -> Tensor:
+        return (one - other).square().mean(tuple(range(1, one.ndim)))
+
     each = {
-        "series": (early[0] - seen.series).square().mean((1, 2))
-        + (late[0] - seen.series).square().mean((1, 2)),
-        "landmarks": 0.5
-        * (
-            (early[1] - seen.landmarks).square().mean((1, 2))
-            + (late[2] - seen.landmarks).square().mean((1, 2))
-        ),
-        "change": 4 * moving * (late[1][:, 1:-1] - change).square().mean((1, 2)),
-        "statistics": 1.5 * moving * (clip[0] - asked).square().mean(1),
-        "actions": 4 * moving * bce(late[3], seen.labels, reduction="none").mean((1, 2)),
-        "shown": 4 * moving * bce(clip[1], shown, reduction="none").mean(1),
+        "series": far(early_series, seen.series) + far(series, seen.series),
+        "landmarks": 0.5 * (far(early_points, seen.landmarks) + far(points, seen.landmarks)),
+        "change": 4 * moving * far(speed[:, 1:-1], change),
+        "statistics": 1.5 * moving * far(told, asked / readouts.statistics_spread),
+        "actions": 4 * moving * bce(doing, seen.labels).mean((1, 2)),
+        "shown": 4 * moving * bce(said, shown).mean(1),
     }
     return {name: value.mean() for name, value in each.items()}
 
@@ -151,19 +151,12 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, practice.learning_rate, total_steps=practice.epochs * steps, pct_start=0.15
     )
-    run: dict[str, Any] = {
-        "model": model,
-        "readouts": readouts,
-        "optimizer": optimizer,
-        "schedule": schedule,
-    }
+    run: dict[str, Any] = {"model": model, "readouts": readouts, "optimizer": optimizer,
+                           "schedule": schedule}  # fmt: skip
     first = _resume(state, run, practice)
     progress = tqdm(range(first, practice.epochs), desc="pre-training", mininterval=1)
     for epoch in progress:
-        rng = np.random.default_rng([practice.seed, 1, epoch])
-        losses = _epoch(run, data, practice, rng, parameters)
-        log.info("epoch %d: %s", epoch, losses)
-        progress.set_postfix(losses)
+        progress.set_postfix(_epoch(run, data, practice, epoch))
         if state is not None:
             with store.atomic(state) as temporary:
                 parts = {name: part.state_dict() for name, part in run.items()}
@@ -184,27 +177,20 @@ def _resume(state: Path | None, run: dict[str, Any], practice: Practice) -> int:
     return int(saved["epoch"])
 
 
-def _epoch(
-    run: dict[str, Any],
-    data: Data,
-    practice: Practice,
-    rng: np.random.Generator,
-    parameters: list[nn.Parameter],
-) -> dict[str, str]:
+def _epoch(run: dict[str, Any], data: Data, practice: Practice, epoch: int) -> dict[str, float]:
+    """One pass over the clips that are learned from; the mean of every loss."""
+    rng, losses = np.random.default_rng([practice.seed, 1, epoch]), []
     order = rng.permutation(data.n_learned)
-    sums: dict[str, float] = {}
-    count = math.ceil(len(order) / practice.batch)
-    for rows in np.array_split(order, count):
+    for rows in np.array_split(order, math.ceil(len(order) / practice.batch)):
         seen = batch(data, rows, practice, rng)
         parts = _loss(run["model"], run["readouts"], seen, data, bf16=practice.bf16)
         run["optimizer"].zero_grad()
         sum(parts.values()).backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0)
+        nn.utils.clip_grad_norm_(run["optimizer"].param_groups[0]["params"], 1.0)
         run["optimizer"].step()
         run["schedule"].step()
-        for name, value in parts.items():
-            sums[name] = sums.get(name, 0.0) + float(value.detach()) / count
-    return {name: f"{value:.3f}" for name, value in sums.items()}
+        losses.append({name: float(value.detach()) for name, value in parts.items()})
+    return pd.DataFrame(losses).mean().to_dict()
 
 
 def report(
@@ -223,13 +209,8 @@ def report(
     return {name: _read(model, readouts, data, rows, practice) for name, rows in sides.items()}
 
 
-def recognised(path: str | Path | None = None) -> pd.DataFrame:
-    """What a checkpoint recognises, from the JSON beside it.
-
-    Parameters
-    ----------
-    path : path, optional
-        The checkpoint; by default the one that ships.
+def recognised() -> pd.DataFrame:
+    """What the checkpoint that ships recognises, from the JSON beside it.
 
     Returns
     -------
@@ -237,55 +218,35 @@ def recognised(path: str | Path | None = None) -> pd.DataFrame:
         kind (actions: area under the ROC curve; action_units and pose: Pearson r over frames),
         name, unseen (people that were not learned from), learned, gap (learned minus unseen).
     """
-    recipe = json.loads(Path(path or networks.shipped()).with_suffix(".json").read_text("utf-8"))
-    sides = recipe["report"]
-    rows = [
-        {"kind": kind, "name": name, "unseen": value, "learned": sides["learned"][kind][name]}
-        for kind, values in sides["unseen"].items()
-        for name, value in values.items()
-    ]
-    table = pd.DataFrame(rows).astype({"unseen": float, "learned": float})
+    recipe = json.loads(networks.shipped().with_suffix(".json").read_text("utf-8"))
+    unseen, learned = (recipe["report"][side] for side in ("unseen", "learned"))
+    rows = [(kind, name, unseen[kind][name], learned[kind][name])
+            for kind in unseen for name in unseen[kind]]  # fmt: skip
+    table = pd.DataFrame(rows, columns=["kind", "name", "unseen", "learned"])
+    table = table.astype({"unseen": float, "learned": float})
     return table.assign(gap=table["learned"] - table["unseen"])
 
 
-def _read(
-    model: networks.VideoRegressor,
-    readouts: Readouts,
-    data: Data,
-    rows: np.ndarray,
-    practice: Practice,
-) -> dict[str, dict[str, float | None]]:
-    found, logits, truth, shown = [], [], [], []
+def _read(model: networks.VideoRegressor, readouts: Readouts, data: Data, rows: np.ndarray,
+          practice: Practice) -> dict[str, dict[str, float | None]]:  # fmt: skip
+    found, truth, logits, shown = [], [], [], []
     for part in np.array_split(rows, max(1, len(rows) // 8)):
         seen = batch(data, part, practice, None)
         with torch.inference_mode():
-            values = (seen.clips - model.mean) / model.std
-            features = model.stages[1](model.stages[0](values)).transpose(1, 2)
-            found.append(readouts.late(features)[..., :_N])
+            _, features = _seen(model, seen.clips)
+            found.append(readouts.late(features)[..., :_N].flatten(0, 1))
             logits.append(readouts.clip(features.mean(1))[:, 3 * _N :])
-        truth.append(seen.series)
-        shown.append(seen.labels.mean(1) > 0.05)
-    series = [torch.cat(values).flatten(0, 1).numpy() for values in (found, truth)]
-    r = {
-        name: _round(np.corrcoef(series[0][:, i], series[1][:, i])[0, 1])
-        for i, name in enumerate(SERIES)
+        truth.append(seen.series.flatten(0, 1))
+        shown.append(seen.labels.mean(1) > SHOWN)
+    series, target, score, label = (
+        torch.cat(x).double().numpy() for x in (found, truth, logits, shown)
+    )
+    r = pd.DataFrame(series, columns=SERIES).corrwith(pd.DataFrame(target, columns=SERIES))
+    area = {
+        name: roc_auc_score(one, own) if one.any() and not one.all() else np.nan
+        for name, one, own in zip(actions.CLASSES, label.T, score.T)
     }
-    score, label = torch.cat(logits).numpy(), torch.cat(shown).numpy()
-    area = {name: _round(_area(score[:, i], label[:, i])) for i, name in enumerate(actions.CLASSES)}
-    units = set(anatomy.AU_CODES)
-    return {
-        "actions": area,
-        "action_units": {k: v for k, v in r.items() if k in units},
-        "pose": {k: v for k, v in r.items() if k not in units},
-    }
-
-
-def _area(score: np.ndarray, label: np.ndarray) -> float:
-    """Area under the ROC curve: how often a clip that shows it has the higher logit."""
-    if label.all() or not label.any():
-        return float("nan")
-    return float((score[label][:, None] > score[~label]).mean())
-
-
-def _round(value: float) -> float | None:
-    return round(float(value), 3) if np.isfinite(value) else None
+    units = list(anatomy.AU_CODES)
+    read = {"actions": pd.Series(area), "action_units": r[units], "pose": r.drop(units)}
+    return {kind: {k: round(v, 3) if np.isfinite(v) else None for k, v in one.items()}
+            for kind, one in read.items()}  # fmt: skip

@@ -21,12 +21,7 @@ class Busy(RuntimeError):
 
 
 def make(
-    parameters: config.Parameters,
-    root: Path,
-    *,
-    student: bool = False,
-    force: bool = False,
-    options: str = "",
+    parameters: config.Parameters, root: Path, *, force: bool = False, options: str = ""
 ) -> tuple[Path, dict[str, str]]:
     """Execute what is not up to date and build the book.
 
@@ -36,8 +31,6 @@ def make(
         Of the run.
     root : Path
         The project.
-    student : bool
-        Leave the exercises' solutions out.
     force : bool
         Execute chapters even if they are up to date (finished pieces of work are still reused).
     options : str
@@ -50,11 +43,9 @@ def make(
     failed : dict of str
         Chapters that failed, with the reason; they are in the book, as failed.
     """
-    run_folder = project.run_folder(root, parameters.run.name)
     forced = [chapter.name for chapter in chapters.CHAPTERS] if force else []
     failed = run_chapters(chapters.CHAPTERS, parameters, root, force=forced, options=options)
-    with alone(run_folder):
-        return _build_pages(run_folder, root, student, parameters), failed
+    return _build_pages(parameters, root), failed
 
 
 def run_chapters(
@@ -113,8 +104,6 @@ def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
     FetchError
         For a tracker or network whose weights are not here and cannot be fetched.
     """
-    if not due:
-        return
     if "01_cohort" in due:
         planting.variant(parameters.cohort.variant)
     if "02_faces" in due:
@@ -124,11 +113,12 @@ def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
         networks.build(wanted.model, weights=wanted.weights, frames=clips.frames, size=clips.size)
     if "01_cohort" in due and parameters.cohort.source != "rendered":
         _enough(cohort.from_parameters(parameters.cohort), parameters)
-    logger.info(
-        "In build/%s will be executed: %s; and what rests on them, where their tables change.",
-        parameters.run.name,
-        ", ".join(f"{name} ({why})" for name, why in due.items()),
-    )
+    if due:
+        logger.info(
+            "In build/%s will be executed: %s; and what rests on them, where their tables change.",
+            parameters.run.name,
+            ", ".join(f"{name} ({why})" for name, why in due.items()),
+        )
 
 
 def _enough(people: cohort.Cohort, parameters: config.Parameters) -> None:
@@ -158,20 +148,17 @@ def stale(chapter: chapters.Chapter, parameters: config.Parameters, root: Path) 
     return f"changed: {', '.join(changed)}" if changed else ""
 
 
-def _build_pages(
-    run_folder: Path, root: Path, student: bool, parameters: config.Parameters
-) -> Path:
+def _build_pages(parameters: config.Parameters, root: Path, *, student: bool = False) -> Path:
+    run_folder = project.run_folder(root, parameters.run.name)
     edition = "student" if student else "html"
     index = run_folder / edition / "index.html"
-    paths = {c.name: run_folder / "notebooks" / f"{c.name}.ipynb" for c in chapters.CHAPTERS}
-    executed = {name: path for name, path in paths.items() if path.is_file()}
-    current = {c.name: chapters.fingerprint(c, parameters, root) for c in chapters.CHAPTERS}
-    inputs = [*publishing.inputs(root, run_folder), *executed.values()]
-    facts = {str(path): store.file_hash(path) for path in inputs}
-    facts |= {"library": store.rooms_hash("pipeline"), "current": store.text_hash(current)}
-    if not index.is_file() or chapters.kept_fingerprint(run_folder, edition) != facts:
-        publishing.build(run_folder, executed, current=current, student=student)
-        chapters.keep_fingerprint(run_folder, edition, facts)
+    with alone(run_folder):
+        current = {c.name: chapters.fingerprint(c, parameters, root) for c in chapters.CHAPTERS}
+        facts = {str(path): store.file_hash(path) for path in publishing.inputs(root, run_folder)}
+        facts |= {"library": store.rooms_hash("pipeline"), "current": store.text_hash(current)}
+        if not index.is_file() or chapters.kept_fingerprint(run_folder, edition) != facts:
+            publishing.build(run_folder, current=current, student=student)
+            chapters.keep_fingerprint(run_folder, edition, facts)
     return index
 
 
@@ -189,8 +176,7 @@ def export(parameters: config.Parameters, root: Path, *, pdf: bool = False) -> l
     """
     run_folder = project.run_folder(root, parameters.run.name)
     packed = [publishing.export(run_folder)]
-    with alone(run_folder):
-        _build_pages(run_folder, root, True, parameters)
+    _build_pages(parameters, root, student=True)
     packed.append(publishing.export(run_folder, student=True))
     if pdf:
         target = run_folder / f"expresso-{run_folder.name}.pdf"

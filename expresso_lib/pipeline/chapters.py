@@ -8,14 +8,10 @@ from pathlib import Path
 import nbformat
 
 from expresso_lib import _checks, config, manifest, store
+from expresso_lib.models import own
 from expresso_lib.pipeline import project
 
 ASSETS = Path(__file__).parents[1] / "assets"
-
-
-def number_of(name: str) -> str:
-    """Return the number or letter that a notebook's name begins with, as the text says it."""
-    return name.partition("_")[0].lstrip("0").upper()
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,7 @@ class Chapter:
         >>> Chapter("03_finetune", "").number, Chapter("a_statistics", "").number
         ('3', 'A')
         """
-        return number_of(self.name)
+        return self.name.partition("_")[0].lstrip("0").upper()
 
 
 _START = ("01_cohort", "02_faces", "03_finetune")
@@ -57,7 +53,6 @@ CHAPTERS = (
     Chapter("e_your_data", "A folder of your own, step by step", ("03_finetune",)),
     Chapter("f_your_network", "Your own network", _START),
 )
-BY_NAME = {chapter.name: chapter for chapter in CHAPTERS}
 
 
 def find(name: str) -> Chapter:
@@ -76,7 +71,9 @@ def find(name: str) -> Chapter:
         start, _, title = chapter.name.partition("_")
         if wanted in (chapter.name, chapter.number, start, title):
             return chapter
-    raise ValueError(f"chapter {name!r} is unknown{_checks.nearest(name, BY_NAME)}.")
+    raise ValueError(
+        f"chapter {name!r} is unknown{_checks.nearest(name, [c.name for c in CHAPTERS])}."
+    )
 
 
 def notebook_path(chapter: Chapter, root: Path) -> Path:
@@ -142,8 +139,6 @@ def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> 
     }
     if ":" not in (model := parameters.training.model):
         return facts
-    from expresso_lib.models import own  # torch: only where it is asked for
-
     return facts | {"network": store.text_hash([store.file_hash(one) for one in own.source(model)])}
 
 
@@ -155,10 +150,9 @@ def data_hash(section: config.CohortSection) -> str:
     """
     known = manifest.load()
     source = {"rendered": "demo_cohort"}.get(section.source, section.source)
-    own = [name for name in (source, f"{source}_openface") if name in known]
-    folders = [Path(section.folder).expanduser()] if section.folder else []
-    folders += [Path(section.tables).expanduser()] if section.tables else []
-    folders += [manifest.locate(name) for name in own] if not section.folder else []
+    own = [] if section.folder else [source, f"{source}_openface"]
+    folders = [Path(named).expanduser() for named in (section.folder, section.tables) if named]
+    folders += [manifest.locate(name) for name in own if name in known]
     files = [path for folder in folders for path in sorted(folder.rglob("*"))]
     weights = [entry for entry in known.values() if entry.kind == "weights"]
     files += [manifest.locate(one.name) / file.path for one in weights for file in one.files]

@@ -4,13 +4,10 @@ import os
 import re
 import signal
 import tempfile
-import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import nbformat
@@ -35,8 +32,8 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
     out = run_folder / "notebooks" / f"{chapter.name}.ipynb"
     source = chapters.notebook_path(chapter, root)
     # What a notebook declares, and where it runs: that is every chapter's.
-    where = [config.flat_name("run", name) for name in config.RunSection.model_fields]
-    names = [name for name in chapters.declared(source) if name not in where] + where
+    where = [f"run_{name}" for name in config.RunSection.model_fields]
+    names = dict.fromkeys([*chapters.declared(source), *where])
     facts = provenance.stamp(root) | {
         "chapter": chapter.name,
         "run": parameters.run.name,
@@ -45,14 +42,14 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
         "parameters": config.flatten(parameters, names),
         "defaults": config.flatten(config.Parameters(), names),
     }
-    started, spent = time.time(), _cpu()
-    with store.atomic(out) as temporary, _environment(root):
-        error = _papermill(source, temporary, facts["parameters"])
+    started, spent = datetime.now(UTC), _cpu()
+    with store.atomic(out) as temporary:
+        error = _papermill(source, temporary, facts["parameters"], root)
         if not error and not chapters.outputs_path(chapter.name, run_folder).is_file():
             error = "the notebook ended before its last cell (run.close())"
         facts |= {
-            "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
-            "seconds": round(time.time() - started, 1),
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
             "cpu_seconds": round(_cpu() - spent, 1),
             "error": error,
         }
@@ -71,7 +68,7 @@ def _cpu() -> float:
     return spent.user + spent.system + spent.children_user + spent.children_system
 
 
-def _papermill(source: Path, out: Path, parameters: dict[str, Any]) -> str:
+def _papermill(source: Path, out: Path, parameters: dict[str, Any], root: Path) -> str:
     """Execute a notebook; return the error that stopped it, empty where it came to its end.
 
     In a thread, for papermill takes Ctrl-C for an error of the notebook: here it reaches the
@@ -80,49 +77,44 @@ def _papermill(source: Path, out: Path, parameters: dict[str, Any]) -> str:
     import papermill
     from papermill.exceptions import PapermillExecutionError
 
-    failures: list[BaseException] = []
     kernels: list[Any] = []
-
-    def work() -> None:
-        try:
-            papermill.execute_notebook(
-                str(source),
-                str(out),
-                parameters=parameters,
-                kernel_name="python3",
-                cwd=str(source.parent),
-                progress_bar=False,
-                request_save_on_cell_execute=False,
-                kernel_manager_class=_kernel_class(kernels),
-                # Asked to end, an idle kernel would complain of the interruption.
-                extra_arguments=["--IPKernelApp.log_level=50"],
-            )
-        except BaseException as failure:
-            failures.append(failure)
-
-    thread = Thread(target=work, daemon=True)
-    thread.start()
+    work = ThreadPoolExecutor(1).submit(
+        papermill.execute_notebook,
+        str(source),
+        str(out),
+        parameters=parameters,
+        kernel_name="python3",
+        cwd=str(source.parent),
+        progress_bar=False,
+        request_save_on_cell_execute=False,
+        kernel_manager_class=_kernel_class(kernels, root),
+        # Asked to end, an idle kernel would complain of the interruption.
+        extra_arguments=["--IPKernelApp.log_level=50"],
+    )
     try:
-        thread.join()
+        failure = work.exception()
     except KeyboardInterrupt:
         for pid in [getattr(kernel.provisioner, "pid", None) for kernel in kernels]:
             if pid:
                 getattr(os, "killpg", os.kill)(pid, signal.SIGTERM)
         raise
-    if not failures:
+    if failure is None:
         return ""
-    failure = failures[0]
     if isinstance(failure, PapermillExecutionError):
         return re.sub(r"\x1b\[[0-9;]*m", "", f"{failure.ename}: {failure.evalue}")
     return f"{type(failure).__name__}: {store.readable(failure)}"
 
 
-def _kernel_class(kernels: list[Any]) -> type:
+def _kernel_class(kernels: list[Any], root: Path) -> type:
     """A kernel manager that notes itself in `kernels` and talks through this machine's sockets.
 
-    Over TCP other users of a shared machine could read a chapter's outputs on their way.
+    Over TCP other users of a shared machine could read a chapter's outputs on their way. Its
+    kernel finds the project.
     """
     from jupyter_client.manager import AsyncKernelManager
+
+    found = {"EXPRESSO_ROOT": str(root), "EXPRESSO_HERE": str(Path.cwd())}
+    usual = {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "MPLBACKEND": "agg"}
 
     class Kernel(AsyncKernelManager):
         def __init__(self, **options: Any) -> None:
@@ -132,22 +124,10 @@ def _kernel_class(kernels: list[Any]) -> type:
                 self.transport = "ipc"
                 self.ip = str(Path(tempfile.gettempdir(), f"expresso-{uuid.uuid4().hex[:12]}"))
 
+        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]
+            await super().start_kernel(env=usual | os.environ | found, **options)
+
     return Kernel
-
-
-@contextmanager
-def _environment(root: Path) -> Iterator[None]:
-    """Let the kernel find the project, and its imports nothing but this project's library."""
-    before = dict(os.environ)
-    os.environ["EXPRESSO_ROOT"] = str(root)
-    os.environ["EXPRESSO_HERE"] = str(Path.cwd())
-    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    os.environ.setdefault("MPLBACKEND", "agg")
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def _stamp(source: Path, path: Path, facts: dict[str, Any]) -> None:

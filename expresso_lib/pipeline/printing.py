@@ -20,12 +20,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 PATIENCE = 600
 
 
-class NoBrowser(FileNotFoundError):
-    """No Chromium was found on this machine."""
-
-
 class PrintFailed(OSError):
-    """Chromium wrote no PDF; the message holds what it said."""
+    """There is no Chromium here, or it wrote no PDF; the message holds what it said."""
 
 
 def browser() -> str:
@@ -33,16 +29,16 @@ def browser() -> str:
 
     Raises
     ------
-    NoBrowser
+    PrintFailed
         If there is none.
     """
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        raise NoBrowser(
-            f"a PDF needs a Chromium on the PATH ({', '.join(BROWSERS)}); install one, or print "
-            "the pages of the book from any browser."
-        )
-    return found
+    for name in BROWSERS:
+        if found := shutil.which(name):
+            return found
+    raise PrintFailed(
+        f"a PDF needs a Chromium on the PATH ({', '.join(BROWSERS)}); install one, or print the "
+        "pages of the book from any browser."
+    )
 
 
 def write_pdf(pages: Path, target: Path) -> Path:
@@ -57,10 +53,8 @@ def write_pdf(pages: Path, target: Path) -> Path:
 
     Raises
     ------
-    NoBrowser
-        If there is no Chromium.
     PrintFailed
-        If Chromium writes nothing, or takes longer than `PATIENCE`.
+        If there is no Chromium, it writes nothing, or takes longer than `PATIENCE`.
     """
     program, whole = browser(), pages / "whole.html"
     store.write_text(whole, in_one(pages))
@@ -123,8 +117,6 @@ def _placed(article: Tag, name: str) -> Tag:
             link["href"] = f"#{Path(page).stem}--{place}" if place else f"#{Path(page).stem}"
         elif page.startswith("data:"):
             link.decompose()
-    for details in article.select("details"):
-        details["open"] = ""
     article["id"] = stem
     return article
 

@@ -1,7 +1,7 @@
 """What a result rests on, said beside it: commit, date, machine, versions of packages.
 
 Tables that took hours are committed with this stamp and shown with it, however the code has
-changed since (`keep`, `read`, `stamp_text`).
+changed since (`keep`, `read_table`, `stamp_text`).
 """
 
 import json
@@ -73,11 +73,6 @@ def keep(folder: Path, name: str, table: pd.DataFrame, **facts: Any) -> Path:
     noted = {**stamps(folder), name: stamp(Path(__file__).parent) | facts}
     store.write_text(folder / SOURCE, json.dumps(noted, indent=1, sort_keys=True) + "\n")
     return path
-
-
-def read(folder: Path) -> dict[str, pd.DataFrame]:
-    """Return every committed table of a folder."""
-    return {path.stem: read_table(path) for path in sorted(folder.glob("*.csv"))}
 
 
 def read_table(path: Path) -> pd.DataFrame:

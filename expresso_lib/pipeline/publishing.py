@@ -8,18 +8,15 @@ there reads "not measured" and never stops the book. Sphinx builds offline; its 
 from __future__ import annotations
 
 import base64
-import html
-import json
+import io
 import re
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +38,6 @@ RELEASE = "release 0.1"  # what every later measurement stands beside
 BEFORE = ROOT / "benchmarks" / "release_0.1.json"
 STUDY = ROOT / "benchmarks" / "study"
 MISSING = "not measured"
-# Bytes; a zip that still goes onto any stick and through most hospitals' file servers.
-LARGEST_EXPORT = 60_000_000
 
 
 class BuildFailed(RuntimeError):
@@ -63,12 +58,6 @@ class ChapterFacts:
     command: str
     stamp: Mapping[str, Any] = field(default_factory=dict)
     current: Mapping[str, str] = field(default_factory=dict)
-    stages: Mapping[str, float] = field(default_factory=dict)  # section -> seconds of its cells
-
-    @property
-    def number(self) -> str:
-        """Number of the chapter, letter of the appendix, as in the file name."""
-        return chapters.number_of(self.name)
 
     @property
     def stale(self) -> list[str]:
@@ -94,22 +83,14 @@ class ChapterFacts:
         return f"{self.stamp['seconds']:.0f} s" + (f" ({spent:.0f} CPU‑s)" if spent else "")
 
     @property
-    def longest_stage(self) -> str:
-        """The section that took most of the time, with its seconds, as text."""
-        if not any(self.stages.values()):
-            return MISSING
-        name = max(self.stages, key=lambda stage: self.stages[stage])
-        return f"{name} ({self.stages[name]:.0f} s)"
-
-    @property
     def parameters(self) -> pd.DataFrame:
         """Each parameter with its type, its default, this run's value and whether they differ."""
-        defaults = self.stamp.get("defaults", {})
-        rows = []
-        for name, value in sorted(self.stamp.get("parameters", {}).items()):
-            default = defaults.get(name)
-            changed = "changed" if default != value else ""
-            rows.append((name, type(value).__name__, repr(default), _shown(name, value), changed))
+        given, usual = self.stamp.get("parameters", {}), self.stamp.get("defaults", {})
+        rows = [
+            (name, type(value).__name__, repr(usual.get(name)), _shown(name, value),
+             "" if usual.get(name) == value else "changed")
+            for name, value in sorted(given.items())
+        ]  # fmt: skip
         return pd.DataFrame(rows, columns=["parameter", "type", "default", "this run", "differs"])
 
 
@@ -147,12 +128,6 @@ class Facts:
         """Write chosen columns and rows of a table as HTML, or that it was not measured."""
         return show_table(self.table(name, **where), columns, caption=caption, digits=digits)
 
-    def number(self, name: str, column: str, *, digits: int = 2, **where: Any) -> str:
-        """Write the first number of a table that fits `where`, or that it was not measured."""
-        rows = self.table(name, **where)
-        known = len(rows) and column in rows
-        return style.number(rows[column].iloc[0], digits) if known else MISSING
-
     @property
     def standing(self) -> str:
         """Whether the run's model is shown to read severity, in words; empty if not measured."""
@@ -167,11 +142,10 @@ class Facts:
         scores, differences = (self.table(f"model_{name}") for name in ("scores", "differences"))
         faith = self.table("faithfulness")
         about = store.read_json(self.folder / "data" / "cohort" / "cohort.json")
-        control = float("nan")
+        control, demo = float("nan"), about.get("demo", True)
         if len(faith):
             best = faithfulness.strongest_control(faith, "interventional_fidelity")
             control = float(best["estimate"])
-        demo = about.get("demo", True)
         return prose.front(scores, differences, faith, recipe, control=control, demo=demo)
 
     def bench(self, kind: str, caption: str, **where: Any) -> str:
@@ -181,28 +155,24 @@ class Facts:
         """
         # Measured here, or the committed table of the last time that all was measured.
         known = store.read_json(self.folder.parent / "bench.json") or store.read_json(BENCHMARKS)
-        rows = [row | {"share": _share(row.get("test", ""))} for row in known or () if kind in row]
+        before = {_measured(row): row for row in store.read_json(BEFORE)}
+        rows = [row | {"share": _share(row.get("test", ""))} for row in known if kind in row]
         written = _goal if kind == "goal" else _calibration
-        fitting = [row for row in rows if where.items() <= row.items()]
-        before = {_measured(row): row for row in store.read_json(BEFORE) or ()}
         lines = pd.DataFrame(
-            [written(row, before.get(_measured(row), {})) | _stamp(row) for row in fitting]
+            written(row, before.get(_measured(row), {})) | {"stamp": _stamp(row)}
+            for row in rows
+            if where.items() <= row.items()
         )
-        if kind == "goal" and len(lines):
+        if lines.empty:
+            return show_table(lines, caption=caption)
+        if kind == "goal":
             # What no machine at hand could measure gives way to its value from another.
             twice = lines.duplicated(["goal", "what"], keep=False)
             lines = lines[~twice | (lines["measured"] != MISSING)].sort_values(["goal", "what"])
-        for column in ("measured on", "stamp") if len(lines) else ():
-            same = [name for name in lines[column].unique() if name]
-            if len(same) == 1:  # said once, it leaves room for the notes
-                caption = f"{caption}; {same[0]}"
-                lines = lines.drop(columns=column)
+        stamps = [stamp for stamp in lines["stamp"].unique() if stamp]
+        if len(stamps) == 1:  # said once, it leaves room for the notes
+            caption, lines = f"{caption}; {stamps[0]}", lines.drop(columns="stamp")
         return show_table(lines, caption=caption, digits=3)
-
-    @cached_property
-    def studied(self) -> dict[str, pd.DataFrame]:
-        """The committed tables of the study."""
-        return provenance.read(STUDY)
 
     def study(
         self, name: str, *columns: str, caption: str, digits: int = 2, wide: str = "", **where: Any
@@ -211,7 +181,7 @@ class Facts:
 
         With `wide` the estimates of each of that column's values stand in a column of their own.
         """
-        table = prose.fitting(self.studied.get(name, pd.DataFrame()), **where)
+        table = prose.fitting(provenance.read_table(STUDY / f"{name}.csv"), **where)
         if wide and len(table):
             table = table.pivot_table("estimate", list(columns), wide, sort=False).reset_index()
             table.columns = columns = tuple(map(str, table.columns))
@@ -224,8 +194,9 @@ class Facts:
     @cached_property
     def dictionary(self) -> pd.DataFrame:
         """What the columns of this run's tables mean: table, column, unit, meaning."""
-        file = resources.files("expresso_lib") / "assets" / "data_dictionary.yaml"
-        known = yaml.safe_load(file.read_text(encoding="utf-8"))
+        known = yaml.safe_load(
+            (chapters.ASSETS / "data_dictionary.yaml").read_text(encoding="utf-8")
+        )
         rows = []
         for path in sorted(self.folder.glob("tables/*.parquet")):
             texts = known["keys"] | known.get(path.stem, {})
@@ -244,58 +215,23 @@ class Facts:
         path = self.folder / "figures" / name
         return raw(path.read_text(encoding="utf-8")) if path.is_file() else f"*{otherwise}*"
 
-    def others(self) -> list[Facts]:
-        """Return the other runs that lie beside this one."""
-        folders = sorted(path.parent for path in self.folder.parent.glob("*/run.json"))
-        return [Facts(folder) for folder in folders if folder != self.folder]
-
-    def differences(self, other: Facts) -> str:
-        """Write this run and another side by side: parameters, scores, verdicts."""
-        sides = (self, other)
-        flat = [_flat(side.run.get("parameters", {})) for side in sides]
-        rows = [
-            (name, *(side.get(name, "") for side in flat))
-            for name in sorted({*flat[0], *flat[1]})
-            if flat[0].get(name) != flat[1].get(name) and not name.startswith("run.")
-        ]
-        names, suffixes = zip(*((side.name, f" ({side.name})") for side in sides))
-        table, title = pd.DataFrame(rows, columns=["parameter", *names]), "Parameters that differ"
-        parts = [show_table(table, caption=title, empty="no parameter differs")]
-        for name, keys, values in (
-            ("model_scores", ["recipe", "level", "metric"], ["estimate", "ci_low", "ci_high"]),
-            ("results", ["hypothesis", "au", "region", "sign"], ["estimate", "p_max"]),
-            ("claims", ["claim"], ["found", "verdict"]),
-        ):
-            tables = [side.table(name) for side in sides]
-            shared = [c for c in keys + values if all(c in table for table in tables)]
-            on = [key for key in keys if key in shared]
-            if on:
-                one, two = (table[shared] for table in tables)
-                both = one.merge(two, on=on, how="outer", suffixes=suffixes)
-                parts.append(show_table(both, caption=f"{name.replace('_', ' ').capitalize()}"))
-        return "\n".join(parts)
-
 
 def _flat(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {
         f"{section}.{name}": _shown(f"{section}_{name}", value)
         for section, body in parameters.items()
         for name, value in body.items()
+        if section != "run"
     }
 
 
 def show_table(
-    table: pd.DataFrame,
-    columns: Sequence[str] = (),
-    *,
-    caption: str,
-    digits: int = 2,
-    empty: str = MISSING,
+    table: pd.DataFrame, columns: Sequence[str] = (), *, caption: str, digits: int = 2
 ) -> str:
     """Write a table, or some columns, as a fenced block of HTML: Markdown leaves it alone."""
     table = table[[name for name in columns or table if name in table]]
     if table.empty:
-        return f"*{caption}: {empty}.*"
+        return f"*{caption}: {MISSING}.*"
     return raw(style.table_html(table, caption=caption, digits=digits))
 
 
@@ -307,10 +243,6 @@ def raw(text: str) -> str:
 def _measured(row: Mapping[str, Any]) -> tuple[Any, ...]:
     """What tells one measurement from another."""
     return tuple(row.get(name) for name in ("goal", "what", "test", "scenario", "n"))
-
-
-def _figure(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _goal(row: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
@@ -325,11 +257,13 @@ def _goal(row: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     return line | {"note": row.get("note", "")}
 
 
-def _stamp(row: Mapping[str, Any]) -> dict[str, str]:
-    """Machine, and date and commit of a measurement."""
-    device = row.get("device", "")
-    known = provenance.stamp_text({**row, "device": ""}) if device else ""
-    return {"measured on": device, "stamp": known}
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _stamp(row: Mapping[str, Any]) -> str:
+    """When, at which commit and on what it was measured; empty where it was not."""
+    return provenance.stamp_text(row) if row.get("device") else ""
 
 
 def _share(test: str) -> str:
@@ -357,35 +291,20 @@ def _shown(name: str, value: Any) -> str:
 
 
 def read_chapter(
-    name: str, path: Path | None, *, run_folder: Path, current: Mapping[str, str] | None = None
+    name: str, run_folder: Path, current: Mapping[str, str] | None = None
 ) -> tuple[ChapterFacts, NotebookNode]:
     """Return what is known of a chapter, and its executed notebook (empty if it has not run)."""
-    command = project.command(run_folder, f"run {name}")
-    if path is None or not path.is_file():
-        title = name.partition("_")[2].replace("_", " ").capitalize()
+    path = run_folder / "notebooks" / f"{name}.ipynb"
+    command, title = project.command(run_folder, f"run {name}"), chapters.find(name).title
+    if not path.is_file():
         return ChapterFacts(name, title, "not run", command), nbformat.v4.new_notebook()
     notebook = nbformat.read(path, as_version=4)
-    found = re.search(r"^#\s+(.+)$", notebook.cells[0].source if notebook.cells else "", re.M)
     stamp = dict(notebook.metadata.get("expresso", {}))
     stamp["error"] = without_places(stamp.get("error", ""))
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     failed = stamp["error"] or any(output.output_type == "error" for output in outputs)
-    title, state = found[1] if found else name, "failed" if failed else "done"
-    stages = _stages(notebook)
-    return ChapterFacts(name, title, state, command, stamp, current or {}, stages), notebook
-
-
-def _stages(notebook: NotebookNode) -> dict[str, float]:
-    """Seconds that the cells of each section took, as papermill noted them."""
-    found: dict[str, float] = {}
-    section = "Opening"
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            section = [section, *re.findall(r"^## +(.+)$", cell.source, re.M)][-1]
-        else:
-            seconds = cell.metadata.get("papermill", {}).get("duration") or 0.0
-            found[section] = found.get(section, 0.0) + seconds
-    return found
+    state = "failed" if failed else "done"
+    return ChapterFacts(name, title, state, command, stamp, current or {}), notebook
 
 
 def dress(
@@ -416,7 +335,8 @@ def dress(
         text = "This chapter has **not been run** in this run, so its page shows nothing."
         cells = [nbformat.v4.new_markdown_cell(f"# {facts.title}\n\n{text}")]
     # The number that the text says (chapter 7) stands in the title, and so in the sidebar.
-    cells[0].source = re.sub(r"^# ", f"# {facts.number} ", cells[0].source, count=1, flags=re.M)
+    number = chapters.find(facts.name).number
+    cells[0].source = re.sub(r"^# ", f"# {number} ", cells[0].source, count=1, flags=re.M)
     kept = {key: value for key, value in notebook.metadata.items() if key != "expresso"}
     page = nbformat.v4.new_notebook(metadata=kept)
     page.cells = [cells[0], above, *cells[1:], below]
@@ -452,36 +372,29 @@ def folded(cells: Sequence[NotebookNode]) -> list[NotebookNode]:
                 continue
             what = "parameters" if "parameters" in tags else "code"
             cell.metadata["tags"] = sorted(tags | {"hide-input"})
-            cell.metadata["mystnb"] = {
-                "code_prompt_show": f"Show the {what}",
-                "code_prompt_hide": f"Hide the {what}",
+            prompts = {
+                f"code_prompt_{verb.lower()}": f"{verb} the {what}" for verb in ("Show", "Hide")
             }
+            cell.metadata["mystnb"] = prompts
         kept.append(cell)
     return kept
 
 
-def without_solutions(cells: list[NotebookNode]) -> list[NotebookNode]:
-    """Return the cells without solutions: tagged cells, gated runs of cells, fenced directives."""
+def without_solutions(cells: Sequence[NotebookNode]) -> list[NotebookNode]:
+    """Return the cells without the solutions fenced in them."""
     fenced = re.compile(r"^(`{3,}|:{3,})\{solution\}.*?^\1[ \t]*$", re.M | re.S)
-    kept, inside = [], False
-    for cell in cells:
-        inside = inside or "{solution-start}" in cell.source
-        text = fenced.sub("", cell.source).strip()
-        if text and not inside and "solution" not in cell.metadata.get("tags", []):
-            kept.append(nbformat.from_dict({**cell, "source": text}))
-        inside = inside and "{solution-end}" not in cell.source
-    return kept
+    left = [{**cell, "source": fenced.sub("", cell.source).strip()} for cell in cells]
+    return [nbformat.from_dict(cell) for cell in left if cell["source"]]
 
 
 # The book
 
 
 def inputs(root: Path, run_folder: Path) -> list[Path]:
-    """Return the files that the pages depend on, besides the executed chapters."""
-    ours = ("book/**/*", "notebooks/[0-9][0-9]_*.ipynb", "benchmarks/*.json",
-            "benchmarks/study/*")  # fmt: skip
+    """Return the files that the pages depend on."""
+    ours = ("book/**/*", "notebooks/*.ipynb", "benchmarks/*.json", "benchmarks/study/*")
     found = [path for pattern in ours for path in root.glob(pattern)]
-    for pattern in ("tables/*.parquet", "figures/*.html", "run.json"):
+    for pattern in ("notebooks/*.ipynb", "tables/*.parquet", "figures/*.html", "run.json"):
         found += run_folder.glob(pattern)
     found.append(run_folder.parent / "bench.json")
     return sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)
@@ -489,7 +402,6 @@ def inputs(root: Path, run_folder: Path) -> list[Path]:
 
 def build(
     run_folder: Path,
-    notebooks: Mapping[str, Path],
     *,
     current: Mapping[str, Mapping[str, str]] | None = None,
     student: bool = False,
@@ -500,9 +412,8 @@ def build(
     Parameters
     ----------
     run_folder : Path
-        ``build/<run>`` with ``tables/`` and ``run.json``.
-    notebooks : mapping of str to Path
-        Executed notebook per chapter name; a missing chapter gets a page that says so.
+        ``build/<run>`` with ``notebooks/``, ``tables/`` and ``run.json``; a chapter that was not
+        executed gets a page that says so.
     current : mapping, optional
         Per chapter the hashes of its sources now; without them freshness is "not proven".
     student : bool
@@ -523,26 +434,20 @@ def build(
     run_folder, current = Path(run_folder).resolve(), current or {}
     edition = "student" if student else "html"
     source, out = run_folder / "pages" / edition, run_folder / edition
-    toc = yaml.safe_load((root / "book" / "_toc.yml").read_text(encoding="utf-8"))
-    names = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
-    read = [
-        read_chapter(name, notebooks.get(name), run_folder=run_folder, current=current.get(name))
-        for name in names
-        if re.match(r"(\d\d|[a-z])_", name)
-    ]
+    paths = [chapters.notebook_path(chapter, root) for chapter in chapters.CHAPTERS]
+    committed = {path.stem: path for path in paths if path.is_file()}
+    read = [read_chapter(name, run_folder, current.get(name)) for name in committed]
     facts = Facts(run_folder, tuple(chapter for chapter, _ in read), student)
     dictionary = run_folder / "tables" / "data_dictionary.csv"
     store.write_text(dictionary, facts.dictionary.to_csv(index=False))
     templates = templates_of(root / "book")
     written = set(_write_pages(root / "book", source, facts, templates))
     for chapter, notebook in read:
-        committed = root / "notebooks" / f"{chapter.name}.ipynb"
-        address = offered(committed, notebook, student=student)
+        address = offered(committed[chapter.name], student=student)
         page = dress(notebook, chapter, templates, address=address, student=student)
         written.add(_refresh(source / f"{chapter.name}.ipynb", nbformat.writes(page)))
     for path in [path for path in source.rglob("*") if path.is_file() and path not in written]:
         path.unlink()
-    _write_conf(source, facts)
     _sphinx(source, out)
     printing.write_slides(source, out)
     return out / "index.html"
@@ -570,7 +475,7 @@ def _write_pages(
 ) -> Iterator[Path]:
     for path in sorted(path for path in book.rglob("*") if path.is_file()):
         name = path.relative_to(book)
-        if path.suffix == ".md":
+        if path.suffix in (".md", ".yml"):
             text = templates.get_template(name.as_posix()).render(facts=facts)
             yield _refresh(source / name, text)
         elif "__pycache__" not in path.parts:
@@ -586,56 +491,38 @@ def _refresh(path: Path, content: str | bytes) -> Path:
     return path
 
 
-def _write_conf(source: Path, facts: Facts) -> None:
-    from jupyter_book.config import get_final_config
-
-    options = {"cli_config": {"latex_individualpages": False}}
-    settings, _ = get_final_config(user_yaml=source / "_config.yml", sourcedir=source, **options)
-    # These three ask the network; a clinic has none.
-    unwanted = {"sphinx_thebe", "sphinx_comments", "sphinx.ext.intersphinx"}
-    settings["extensions"] = [name for name in settings["extensions"] if name not in unwanted]
-    settings["html_theme_options"]["extra_footer"] = (
-        f'<p class="ex-fresh">Run <strong>{html.escape(facts.name)}</strong>, built {facts.built}: '
-        f'{html.escape(facts.freshness)}. <a href="status.html">What that means</a></p>'
-    )
-    _refresh(source / "conf.json", json.dumps(settings, indent=1, default=str))
-    _refresh(
-        source / "conf.py",
-        "import json, pathlib, sys\n"
-        "here = pathlib.Path(__file__).parent\nsys.path.insert(0, str(here / 'extensions'))\n"
-        "globals().update(json.loads((here / 'conf.json').read_text(encoding='utf-8')))\n",
-    )
-
-
 def _sphinx(source: Path, out: Path) -> None:
-    doctrees = source.with_name(f"{source.name}-doctrees")
-    options = ["-b", "html", "-q", "-W", "--keep-going", "-d", str(doctrees)]
-    command = [sys.executable, "-m", "sphinx", *options, str(source), str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
+    from jupyter_book.sphinx import build_sphinx
+
+    doctrees, said = source.with_name(f"{source.name}-doctrees"), io.StringIO()
+    with redirect_stderr(said):
+        failed = build_sphinx(
+            source, out, path_config=source / "_config.yml", noconfig=True, doctreedir=doctrees,
+            confoverrides={"latex_individualpages": False}, quiet=True, warningiserror=True,
+            keep_going=True,
+        )  # fmt: skip
+    if isinstance(failed, KeyboardInterrupt):
+        raise failed
+    if failed:
         # Kept, they would hide the warning of a page that has not changed.
         shutil.rmtree(doctrees, ignore_errors=True)
-        raise BuildFailed(f"the book was not built; mend these pages:\n{done.stderr.strip()}")
+        raise BuildFailed(f"the book was not built; mend these pages:\n{said.getvalue().strip()}")
 
 
-def offered(path: Path, executed: NotebookNode, *, student: bool = False) -> str:
-    """Return a chapter as a data address: as it is committed, else as it ran, emptied.
+def offered(path: Path, *, student: bool = False) -> str:
+    """Return a committed notebook as a data address, without what it gave on this machine.
 
     A browser downloads a data address, also from a page on a stick; a file beside the page it
     only shows.
     """
-    notebook = nbformat.read(path, as_version=4) if path.is_file() else executed
-    cells = without_solutions(notebook.cells) if student else notebook.cells
-    given = "injected-parameters"
-    # Copies: the page still needs the outputs.
-    cells = [nbformat.from_dict(c) for c in cells if given not in c.metadata.get("tags", [])]
-    for cell in cells:
+    notebook = nbformat.read(path, as_version=4)
+    if student:
+        notebook.cells = without_solutions(notebook.cells)
+    for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    keys = {"kernelspec", "language_info"} & {*notebook.metadata}
-    kept = {key: notebook.metadata[key] for key in keys}
-    text = nbformat.writes(nbformat.v4.new_notebook(cells=cells, metadata=kept))
-    return f"data:application/x-ipynb+json;base64,{base64.b64encode(text.encode()).decode()}"
+    text = base64.b64encode(nbformat.writes(notebook).encode()).decode()
+    return f"data:application/x-ipynb+json;base64,{text}"
 
 
 def compare(first: Path, second: Path) -> Path:
@@ -645,11 +532,29 @@ def compare(first: Path, second: Path) -> Path:
         if not side.run:
             command = project.command(side.folder, "book")
             raise FileNotFoundError(f"run {side.name!r} has no run.json; make it first: {command}")
-    body = re.sub(r"`{4}(\{raw\} html)?", "", a.differences(b))
     drawn = [{path.name for path in side.folder.glob("figures/*.png")} for side in (a, b)]
     template = templates_of(ROOT / "book").get_template("parts/compare.html")
-    page = template.render(a=a, b=b, body=body, figures=sorted(drawn[0] & drawn[1]))
+    tables = [style.table_html(table, caption=title) for title, table in differences(a, b)]
+    page = template.render(a=a, b=b, tables=tables, figures=sorted(drawn[0] & drawn[1]))
     return store.write_text(a.folder / f"compare-{b.name}.html", page)
+
+
+def differences(*sides: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Return titles and tables of two runs side by side: parameters, scores, verdicts."""
+    flat = pd.DataFrame({side.name: _flat(side.run.get("parameters", {})) for side in sides})
+    names, suffixes = zip(*((side.name, f" ({side.name})") for side in sides))
+    one, two = (flat[name].fillna("") for name in names)
+    yield "Parameters that differ", flat[one != two].rename_axis("parameter").reset_index()
+    for name, keys, values in (
+        ("model_scores", ["recipe", "level", "metric"], ["estimate", "ci_low", "ci_high"]),
+        ("results", ["hypothesis", "au", "region", "sign"], ["estimate", "p_max"]),
+        ("claims", ["claim"], ["found", "verdict"]),
+    ):
+        tables = [side.table(name) for side in sides]
+        if all(map(len, tables)):
+            one, two = (table[keys + values] for table in tables)
+            both = one.merge(two, on=keys, how="outer", suffixes=suffixes)
+            yield name.replace("_", " ").capitalize(), both
 
 
 def export(run_folder: Path, *, student: bool = False) -> Path:
@@ -659,25 +564,18 @@ def export(run_folder: Path, *, student: bool = False) -> Path:
     ------
     FileNotFoundError
         If the book has not been built.
-    ValueError
-        If the zip would have more than ``LARGEST_EXPORT`` bytes.
     """
-    pages = run_folder / ("student" if student else "html")
-    if not (pages / "index.html").is_file():
-        command = f"expresso book{' --student' if student else ''}"
-        raise FileNotFoundError(
-            f"{pages / 'index.html'} is missing; build the book first: {command}"
-        )
+    index = run_folder / ("student" if student else "html") / "index.html"
+    if not index.is_file():
+        command = project.command(run_folder, "book")
+        raise FileNotFoundError(f"{index} is missing; build the book first: {command}")
     name = f"expresso-{run_folder.resolve().name}{'-student' if student else ''}"
     target = run_folder / f"{name}.zip"
-    with store.atomic(target) as temporary:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path in sorted(path for path in pages.rglob("*") if path.is_file()):
-                if path.name != ".buildinfo":
-                    archive.write(path, Path(name) / path.relative_to(pages))
-        if (size := temporary.stat().st_size) > LARGEST_EXPORT:
-            raise ValueError(
-                f"the zip would have {size / 1e6:.0f} MB, more than "
-                f"{LARGEST_EXPORT / 1e6:.0f}; show fewer or shorter videos."
-            )
+    with (
+        store.atomic(target) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
+        for path in sorted(path for path in index.parent.rglob("*") if path.is_file()):
+            if path.name != ".buildinfo":
+                archive.write(path, Path(name) / path.relative_to(index.parent))
     return target

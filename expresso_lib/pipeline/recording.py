@@ -38,10 +38,8 @@ def explained_by_any(
     """By DeepLift, or by integrated gradients on a network on which DeepLift does not add up."""
 
     def by(method: str) -> explanation.Explanation:
-        channels = [(method, baseline) for baseline in BASELINES]
-        return explanation.explain(
-            archive, model, rows, channels=channels, internal_batch_size=BATCH
-        )
+        named = [(method, baseline) for baseline in BASELINES]
+        return explanation.explain(archive, model, rows, channels=named, internal_batch_size=BATCH)
 
     try:
         return by("DeepLift")
@@ -192,7 +190,8 @@ def write(
     for name, table in _tables(case).items():
         store.write_text(out / f"{name}.csv", table.to_csv(index=False))
     more = {"pictures": permission.note} if permission.note else {}
-    return report.write_card(out / "card.html", case, facts=dict(facts or {}) | more, **drawn)
+    card = report.card(case, facts=dict(facts or {}) | more, **drawn)
+    return store.write_text(out / "card.html", card)
 
 
 def find_face(path: Path, landmarks: Path | None, *, face: int | None = None) -> faces.FaceTrack:
@@ -210,7 +209,7 @@ def find_face(path: Path, landmarks: Path | None, *, face: int | None = None) ->
     if landmarks is not None:
         table, size = _checks.existing_file(landmarks, "landmarks table"), (info.width, info.height)
         return faces.from_table(table, n_frames=info.n_frames, fps=info.fps, face=face, size=size)
-    if face is None and preprocessing.at_hand(preprocessing.PAPERS_WEIGHTS):
+    if face is None and preprocessing.at_hand("s3fd_fan"):
         from expresso_lib.faces import s3fd_fan  # torch and networks: only where they run
 
         return s3fd_fan.track(path, s3fd_fan.load(), s3fd_fan.Options())

@@ -9,20 +9,18 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.figure import Figure
 
 from expresso_lib import cohort as cohorts
-from expresso_lib import config, rendered, store
+from expresso_lib import config, rendered, statistics, store
 from expresso_lib.faces import video
 from expresso_lib.figures import drawing, page, style
+from expresso_lib.models import Recipe, experiments
 from expresso_lib.pipeline import chapters, project, provenance
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from expresso_lib.models import Recipe, experiments
 
 
 class MissingRun(FileNotFoundError):
@@ -118,7 +116,7 @@ class Run:
         else:
             found = cohorts.from_parameters(section)
         found.save(self.data / "cohort")
-        self.__dict__.pop("_cohort", None)
+        self._cohort = found
         return found
 
     def plan(self) -> rendered.Plan:
@@ -148,8 +146,6 @@ class Run:
 
     def study(self) -> experiments.Study:
         """Return what every recipe shares: the cohort's people, clips and folds."""
-        from expresso_lib.models import experiments
-
         cohort = self.cohort()
         return experiments.study_of(
             cohort.participants, cohort.recordings, self.data, self.parameters
@@ -158,8 +154,6 @@ class Run:
     @property
     def recipe(self) -> Recipe:
         """The default recipe, as the parameters declare it."""
-        from expresso_lib.models import experiments
-
         return experiments.default_recipe(self.parameters)
 
     def table(self, name: str, **where: str) -> pd.DataFrame:
@@ -172,22 +166,21 @@ class Run:
         """
         path = self.tables / f"{name}.parquet"
         if not path.is_file():
-            known = sorted(p.stem for p in self.tables.glob("*.parquet"))
+            known = ", ".join(sorted(p.stem for p in self.tables.glob("*.parquet"))) or "none"
             raise MissingRun(
                 f"run {self.name!r} has no table {name!r}; execute the chapter that "
-                f"makes it first. There are: {', '.join(known) or 'none'}"
+                f"makes it first. There are: {known}"
             )
-        from expresso_lib import statistics
-
         return statistics.select(pd.read_parquet(path), **where)
 
     def write_table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
         """Write a table as Parquet and CSV; return it."""
-        with store.atomic(self.tables / f"{name}.parquet") as temporary:
+        path = self.tables / f"{name}.parquet"
+        with store.atomic(path) as temporary:
             table.to_parquet(temporary, index=False)
-        with store.atomic(self.tables / f"{name}.csv") as temporary:
+        with store.atomic(path.with_suffix(".csv")) as temporary:
             table.to_csv(temporary, index=False)
-        self._made[f"{name}.parquet"] = store.file_hash(self.tables / f"{name}.parquet")
+        self._made[path.name] = store.file_hash(path)
         return table
 
     def evidence(self, name: str) -> pd.DataFrame:
@@ -208,10 +201,7 @@ class Run:
         """
         known = project.facts(self.folder)
         if name not in known:
-            text = (
-                f"run {self.name!r} has not recorded {name!r}; execute the earlier chapters first."
-            )
-            raise MissingRun(text)
+            raise MissingRun(f"run {self.name!r} has no {name!r}; execute earlier chapters first.")
         return known[name]
 
     # Work
@@ -230,8 +220,7 @@ class Run:
         **options: Any,
     ) -> list[store.Outcome]:
         """Run pieces of work through `store.map` with this run's executor, below ``data/``."""
-        folder = Path(out) if Path(out).is_absolute() else self.data / out
-        return store.map(function, items, out=folder, executor=self.executor, **options)
+        return store.map(function, items, out=self.data / out, executor=self.executor, **options)
 
     def once(
         self,
@@ -268,14 +257,13 @@ class Run:
         The ``note`` names the data the figure rests on, by default those of this run, so that it
         can stand alone. In place of a figure that cannot be drawn stands the reason.
         """
-        import matplotlib.pyplot as plt
-
         note = self.note if note is None else note
         style.note(figure, note)
         for kind in ("png", "svg"):
             with store.atomic(self.figures / f"{name}.{kind}") as temporary:
                 figure.savefig(temporary)
-        self._show_figure(name, page.picture(figure, name=name, alt=alt), caption, note)
+        picture = page.picture(figure, name=name, alt=alt)
+        self.interactive(name, picture, caption=caption, note=note)
         plt.close(figure)
 
     def movie(
@@ -287,18 +275,16 @@ class Run:
         first = drawing.address(video.read_array(path, [0])[0])
         film = f'<video controls loop muted playsinline preload="metadata" poster="{first}" '
         film += f'{words} src="{drawing.film(path)}"></video>'
-        self._show_figure(name, film, caption, self.note if note is None else note)
+        self.interactive(name, film, caption=caption, note=note)
 
     def interactive(self, name: str, piece: str, *, caption: str, note: str | None = None) -> None:
         """Show a piece of a page that answers to a hand as `figure` shows a figure."""
-        self._show_figure(name, piece, caption, self.note if note is None else note)
-
-    def _show_figure(self, name: str, content: str, caption: str, note: str) -> None:
         from IPython.display import HTML, display
 
+        note = self.note if note is None else note
         number = self._figures.setdefault(name, len(self._figures) + 1)
         text = (
-            f'<figure class="expresso-figure" id="fig-{html.escape(name)}">{content}'
+            f'<figure class="expresso-figure" id="fig-{html.escape(name)}">{piece}'
             f"<figcaption><strong>Figure {self.chapter.number}.{number}.</strong> {caption} "
             f'<span class="expresso-note">{html.escape(note)}.</span></figcaption></figure>'
         )
@@ -319,7 +305,7 @@ class Run:
         from IPython.display import HTML, display
 
         if not isinstance(table, str):
-            whole = " ".join(filter(None, [caption, f"{self.note if note is None else note}."]))
+            whole = f"{caption} {self.note if note is None else note}.".strip()
             table = style.table_html(table, caption=whole, digits=digits)
         display(HTML(table))
 

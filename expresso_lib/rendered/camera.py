@@ -7,7 +7,10 @@ fixed-point iteration; it is monotone as long as the relief does not fold (see `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +22,7 @@ CENTRE_Y = 15.0     # height of the optical axis in the face frame, mm
 DISTANCE = 850.0   # camera to face, mm
 PIVOT = np.array([0.0, 75.0, -85.0])  # the head turns about the top of the neck
 MAX_YAW = 20.0     # degrees; beyond it relief under rotation shows seams
+BOTH: Any = None   # in place of a second map of cv2.remap: the first holds both coordinates
 
 
 def rotation(pose: np.ndarray) -> np.ndarray:
@@ -29,22 +33,30 @@ def rotation(pose: np.ndarray) -> np.ndarray:
     >>> rotation(np.zeros(3)).round(3).tolist()
     [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
-    yaw, pitch, roll = np.deg2rad(np.asarray(pose, float))
-    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
-    about_x = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)],
-                        [0, -np.sin(pitch), np.cos(pitch)]])
-    about_z = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0],
-                        [0, 0, 1]])
-    return about_z @ about_x @ about_y
+    return _rotation(*np.asarray(pose, float).tolist())
+
+
+@lru_cache(maxsize=8)
+def _rotation(*pose: float) -> np.ndarray:
+    angles = np.deg2rad(pose)
+    (cos_y, cos_x, cos_z), (sin_y, sin_x, sin_z) = np.cos(angles), np.sin(angles)
+    about_y = np.array([[cos_y, 0, sin_y], [0, 1, 0], [-sin_y, 0, cos_y]])
+    about_x = np.array([[1, 0, 0], [0, cos_x, sin_x], [0, -sin_x, cos_x]])
+    about_z = np.array([[cos_z, -sin_z, 0], [sin_z, cos_z, 0], [0, 0, 1]])
+    turn = about_z @ about_x @ about_y
+    turn.flags.writeable = False
+    return turn
 
 
 def project(points: np.ndarray, pose: np.ndarray, shift: np.ndarray, size: int) -> np.ndarray:
     """Return mm points (..., 3) as pixels (..., 2) of a `size` x `size` picture."""
-    turned = (points - PIVOT) @ rotation(pose).T + PIVOT
-    near = DISTANCE / (DISTANCE - turned[..., 2:])
+    # Coordinate by coordinate: numpy is slow along an axis of two or three.
+    away = np.moveaxis(points, -1, 0).reshape(3, -1) - PIVOT[:, None]
+    x, y, z = rotation(pose) @ away + PIVOT[:, None]
+    near = DISTANCE / (DISTANCE - z)
     scale = size / FIELD
-    flat = (turned[..., :2] + np.asarray(shift) - (0, CENTRE_Y)) * near * scale
-    return flat + (size - 1) / 2
+    flat = [(x + shift[0]) * near * scale, (y + shift[1] - CENTRE_Y) * near * scale]
+    return np.stack(flat, axis=-1).reshape(*points.shape[:-1], 2) + (size - 1) / 2
 
 
 def invert(forward: np.ndarray, size: int, *, step: int = 4, rounds: int = 9) -> np.ndarray:
@@ -61,22 +73,30 @@ def invert(forward: np.ndarray, size: int, *, step: int = 4, rounds: int = 9) ->
     """
     rows, columns = forward.shape[:2]
     count = -(-size // step) + 1
-    nodes = (np.arange(count) * step).astype(np.float32)
-    target = np.stack(np.meshgrid(nodes, nodes), axis=-1)
+    target = _mesh(count, step)
     centre = forward[rows // 2, columns // 2]
     span = np.array([(forward[rows // 2, -1, 0] - forward[rows // 2, 0, 0]) / (columns - 1),
                      (forward[-1, columns // 2, 1] - forward[0, columns // 2, 1]) / (rows - 1)],
                     np.float32)
     guess = (target - centre) / span + np.array([columns // 2, rows // 2], np.float32)
+    # Arrays of full size, as numpy is slow along an axis of two.
+    spans, last = np.full_like(target, span), np.full_like(target, (columns + 2, rows + 2))
     for _ in range(rounds):
-        reached = cv2.remap(forward, guess[..., 0], guess[..., 1], cv2.INTER_LINEAR,
+        reached = cv2.remap(forward, guess, BOTH, cv2.INTER_LINEAR,
                             borderMode=cv2.BORDER_REPLICATE)
-        guess += (target - reached) / span
+        guess += (target - reached) / spans
         # Outside the canvas there is nothing to find; stay near so that the picture stays empty.
-        np.clip(guess, -3, (columns + 2, rows + 2), out=guess)
-    at = (np.arange(size) / step).astype(np.float32)
-    map_x, map_y = np.meshgrid(at, at)
-    return cv2.remap(guess, map_x, map_y, cv2.INTER_LINEAR)
+        np.clip(guess, -3, last, out=guess)
+    return cv2.remap(guess, _mesh(size, 1 / step), BOTH, cv2.INTER_LINEAR)
+
+
+@lru_cache(maxsize=8)
+def _mesh(count: int, spacing: float) -> np.ndarray:
+    """Return x, y of the nodes of a square grid, float32 (count, count, 2)."""
+    nodes = (np.arange(count) * spacing).astype(np.float32)
+    mesh = np.stack(np.meshgrid(nodes, nodes), axis=-1)
+    mesh.flags.writeable = False
+    return mesh
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,14 +229,14 @@ def cast_shadow(depth: np.ndarray, light: np.ndarray, density: float) -> np.ndar
     return cv2.resize(soft, depth.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def shade(albedo: np.ndarray, surface: np.ndarray, lit: np.ndarray, light: np.ndarray,
-          room: Room) -> np.ndarray:
-    """Return linear RGB (H, W, 3) of a lit surface.
+def shade(albedo: Sequence[np.ndarray], surface: Sequence[np.ndarray], lit: np.ndarray,
+          light: np.ndarray, room: Room) -> np.ndarray:
+    """Return linear RGB (3, H, W) of a lit surface.
 
     Parameters
     ----------
-    albedo : ndarray float32 (H, W, 3)
-    surface : ndarray float32 (H, W, 4)
+    albedo : three of ndarray float32 (H, W)
+    surface : four of ndarray float32 (H, W)
         Slopes, cavity, gloss as in `appearance.Canvas`.
     lit : ndarray float32 (H, W)
         Key light that arrives, 0 to 1.
@@ -224,42 +244,50 @@ def shade(albedo: np.ndarray, surface: np.ndarray, lit: np.ndarray, light: np.nd
         Direction of the key light in the head's frame.
     room : Room
     """
-    slope_x, slope_y = surface[..., 0], surface[..., 1]
+    slope_x, slope_y, cavity, gloss = surface
     inverse = 1 / np.sqrt(1 + slope_x * slope_x + slope_y * slope_y)
     facing = (light[2] - slope_x * light[0] - slope_y * light[1]) * inverse
     half = light + np.array([0, 0, 1])
     half = half / np.linalg.norm(half)
     mirror = np.clip((half[2] - slope_x * half[0] - slope_y * half[1]) * inverse, 0, 1)
-    sky = (.78 + .22 * slope_y * inverse) * (.62 + .38 * inverse) * surface[..., 2]
-    out = np.empty_like(albedo)
-    shadow = lit * (.35 + .65 * surface[..., 2])
-    for c, wrap in enumerate((.34, .20, .14)):
-        lambert = np.clip((facing + wrap) * (1 / (1 + wrap)), 0, 1)
-        out[..., c] = albedo[..., c] * (lambert * shadow * room.key[c] + sky * room.fill[c])
+    sky = (.78 + .22 * slope_y * inverse) * (.62 + .38 * inverse) * cavity
+    shadow = lit * (.35 + .65 * cavity)
     m2 = mirror * mirror
     m4 = m2 * m2
     m8 = m4 * m4
-    sheen = (.020 * m8 + .045 * m8 * m8 * m8) * surface[..., 3] * shadow
-    return out + sheen[..., None] * room.key
+    sheen = (.020 * m8 + .045 * m8 * m8 * m8) * gloss * shadow
+    out = np.empty((3, *lit.shape))
+    for c, wrap in enumerate((.34, .20, .14)):
+        lambert = np.clip((facing + wrap) * (1 / (1 + wrap)), 0, 1)
+        matt = albedo[c] * (lambert * shadow * room.key[c] + sky * room.fill[c])
+        out[c] = matt + sheen * room.key[c]
+    return out
 
 
-def develop(linear: np.ndarray, noise_seed: tuple[int, ...], *, blur: float, noise: float = 1.7
-            ) -> np.ndarray:
-    """Return the camera's picture, uint8 (H, W, 3): blur, tone curve, sensor noise.
-
-    Noise depends on the seed alone, so two renderings of one frame share it.
-    """
-    soft = cv2.GaussianBlur(linear, (0, 0), blur) if blur > 0 else linear
+def tone(linear: np.ndarray) -> np.ndarray:
+    """Return what the camera's curves make of linear light, 0 to 255."""
     # A shoulder keeps highlights from clipping: Reinhard's curve with white at 2.2.
-    curve = soft * (1 + soft * (1 / 4.84)) / (1 + soft) * 1.55
+    curve = linear * (1 + linear * (1 / 4.84)) / (1 + linear) * 1.55
     picture = np.sqrt(np.clip(curve, 0, 1))
     # A mild S keeps blacks black, as cameras do.
-    picture = picture + .22 * picture * (1 - picture) * (2 * picture - 1)
-    grain = np.random.default_rng([*noise_seed, 17]).standard_normal(
-        (*linear.shape[:2], 2), dtype=np.float32)
-    luma = noise * grain[..., 0]
-    picture = picture * 255
-    picture += luma[..., None]
-    picture[..., 0] += .5 * noise * grain[..., 1]
-    picture[..., 2] -= .5 * noise * grain[..., 1]
-    return np.clip(picture + .5, 0, 255).astype(np.uint8)
+    return (picture + .22 * picture * (1 - picture) * (2 * picture - 1)) * 255
+
+
+@lru_cache(maxsize=48)
+def _grain(seed: int, frame: int, size: int, noise: float = 1.7) -> np.ndarray:
+    """Return the noise of luma and of colour, float32 (2, size, size).
+
+    It depends on the seed alone: two renderings of one frame share it, and often come together.
+    """
+    rng = np.random.default_rng([seed, frame, 17])
+    luma, colour = cv2.split(rng.standard_normal((size, size, 2), dtype=np.float32))
+    return np.stack([noise * luma, .5 * noise * colour])
+
+
+def develop(picture: np.ndarray, seed: int, frame: int) -> np.ndarray:
+    """Return a toned picture (3, H, W) as the camera stores it: with noise, uint8 (H, W, 3)."""
+    luma, colour = _grain(seed, frame, picture.shape[-1])
+    noisy = picture + luma
+    noisy[0] += colour
+    noisy[2] -= colour
+    return cv2.merge(np.clip(noisy + .5, 0, 255).astype(np.uint8))

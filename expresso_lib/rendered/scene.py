@@ -20,7 +20,7 @@ GRID_STEP = 4.0  # mm between nodes of the grid that moves pixels
 # The head's rim falls away steeply and would fold over itself when it turns far: beyond
 # STEEP_FROM degrees of yaw its slope is limited.
 STEEP_FROM, STEEPEST = 16.5, 2.0
-_NEUTRAL_LIDS = ("AU05", "AU07", "AU45")
+_LIDS = [anatomy.AU_CODES.index(code) for code in ("AU05", "AU07", "AU45")]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +86,9 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class _Stage:
-    """What stays the same over one recording at one size."""
+    """What stays the same over all frames of one person in one room at one size."""
 
-    script: Script
+    identity: geometry.Identity
     size: int
     canvas: appearance.Canvas
     muscles: action_units.Muscles
@@ -97,6 +97,16 @@ class _Stage:
     lit: np.ndarray         # (Hc, Wc) key light that arrives
     wrinkles: tuple[tuple[slice, slice, np.ndarray], ...]  # per AU: window and slopes
     neutral: np.ndarray     # (68, 3) landmarks, mm
+
+    @cached_property
+    def behind(self) -> np.ndarray:
+        """The backdrop, linear RGB float64 (3, H, W)."""
+        return np.array(cv2.split(self.room.backdrop), float)
+
+    @cached_property
+    def wall(self) -> np.ndarray:
+        """The backdrop as the camera sees it, 0 to 255 (3, H, W)."""
+        return camera.tone(_blurred(self.behind))
 
     @cached_property
     def flattening(self) -> np.ndarray:
@@ -143,9 +153,9 @@ def render(script: Script, *, size: int = 224, frames: Iterable[int] | None = No
     """
     wanted = range(script.n_frames) if frames is None else [int(f) for f in frames]
     _check(script, size, wanted)
-    stage = _stage(script, size)
+    stage = _stage(_IdentityKey(script.identity), script.headset, script.seed, size)
     for f in wanted:
-        yield _render_frame(stage, f)
+        yield _render_frame(stage, script, f)
 
 
 def geometry_of(script: Script, *, size: int = 224, frames: Iterable[int] | None = None
@@ -153,9 +163,9 @@ def geometry_of(script: Script, *, size: int = 224, frames: Iterable[int] | None
     """Yield landmarks (68, 2) and regions (H, W) only: the truth without the picture, fast."""
     wanted = range(script.n_frames) if frames is None else [int(f) for f in frames]
     _check(script, size, wanted)
-    stage = _stage(script, size)
+    stage = _stage(_IdentityKey(script.identity), script.headset, script.seed, size)
     for f in wanted:
-        lookup, points, _ = _move(stage, f)
+        lookup, points, _ = _move(stage, script, f)
         yield points.astype(np.float32), _regions(stage, lookup)
 
 
@@ -199,19 +209,20 @@ def _density(size: int) -> float:
     return min(appearance.PAINT_DENSITY, round(1.25 * size / camera.FIELD, 3))
 
 
-def _stage(script: Script, size: int) -> _Stage:
-    key = _IdentityKey(script.identity)
-    canvas = _painted(key, script.headset, _density(size))
+@lru_cache(maxsize=4)
+def _stage(key: _IdentityKey, headset: bool, seed: int, size: int) -> _Stage:
+    identity = key.identity
+    canvas = _painted(key, headset, _density(size))
     muscles = _muscles(key)
     x, y = geometry.canvas_axes(1 / GRID_STEP)
     relief = cv2.resize(canvas.depth, (len(x), len(y)), interpolation=cv2.INTER_AREA)
     grid = np.dstack([*np.meshgrid(x, y), relief]).astype(np.float32)
-    room = camera.furnish(script.seed, script.identity, size)
+    room = camera.furnish(seed, identity, size)
     lit = camera.cast_shadow(canvas.depth, room.light, canvas.density)
-    marks = script.identity.landmarks
+    marks = identity.landmarks
     neutral = np.column_stack([marks, _sample(relief, marks, 1 / GRID_STEP)])
-    wrinkles = _wrinkles(script.identity, canvas.density)
-    return _Stage(script, size, canvas, muscles, grid, room, lit, wrinkles, neutral)
+    wrinkles = _wrinkles(identity, canvas.density)
+    return _Stage(identity, size, canvas, muscles, grid, room, lit, wrinkles, neutral)
 
 
 def _sample(field_: np.ndarray, points: np.ndarray, density: float) -> np.ndarray:
@@ -246,7 +257,7 @@ def _local_light(stage: _Stage, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def _eyes(stage: _Stage) -> dict[str, features.Eye]:
-    identity = stage.script.identity
+    identity = stage.identity
     rng = np.random.default_rng([identity.seed, 8])
     lashes = .85 if identity.sex == "female" else .35
     texture = np.interp(np.linspace(0, 1, 64), np.linspace(0, 1, 40), rng.normal(0, 1, 40))
@@ -259,16 +270,16 @@ def _eyes(stage: _Stage) -> dict[str, features.Eye]:
 
 
 def _mouth(stage: _Stage) -> features.Mouth:
-    identity = stage.script.identity
+    identity = stage.identity
     rng = np.random.default_rng([identity.seed, 9])
     key, fill = _local_light(stage, identity.landmarks[[48, 54]].mean(axis=0))
     return features.Mouth(appearance.lip_colour(identity), key, fill, stage.room.light,
                           rng.normal(0, 1, 96), identity.traits["gloss"])
 
 
-def _move(stage: _Stage, f: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _move(stage: _Stage, script: Script, f: int
+          ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the canvas look-up (H, W, 2), landmarks (68, 2) px, relaxed lids (68, 2) px."""
-    script = stage.script
     weight = script.au[f].astype(np.float32) / action_units.FULL
     active = np.flatnonzero(weight)
     moved = stage.grid.copy()
@@ -283,49 +294,67 @@ def _move(stage: _Stage, f: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     # Grid positions become canvas pixels: both count pixel centres.
     ratio = stage.canvas.density * GRID_STEP
     lookup = (nodes + .5) * ratio - .5
-    points = _points(stage, weight, moved)
     relaxed = weight.copy()
-    relaxed[[anatomy.AU_CODES.index(code) for code in _NEUTRAL_LIDS]] = 0
-    rest = _points(stage, relaxed, moved)
-    return (lookup, camera.project(points, pose, shift, stage.size),
-            camera.project(rest, pose, shift, stage.size))
+    relaxed[_LIDS] = 0
+    at = stage.identity.landmarks[_SKIN]
+    skin = np.column_stack([_sample(part, at, 1 / GRID_STEP) for part in cv2.split(moved)])
+    both = np.stack([_points(stage, weight, skin), _points(stage, relaxed, skin)])
+    points, rest = camera.project(both, pose, shift, stage.size)
+    return lookup, points, rest
 
 
 _DRAWN = sorted({*anatomy.RIGHT_EYE, *anatomy.LEFT_EYE, *anatomy.OUTER_LIP, *anatomy.INNER_LIP})
 _SKIN = [i for i in range(anatomy.N_LANDMARKS) if i not in _DRAWN]
 
 
-def _points(stage: _Stage, weight: np.ndarray, moved: np.ndarray) -> np.ndarray:
+def _points(stage: _Stage, weight: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """Return the landmarks (68, 3) mm: on skin from the grid, on lids and lips from the table."""
     points = stage.neutral + np.tensordot(weight, stage.muscles.points, axes=1)
-    at = stage.script.identity.landmarks[_SKIN]
-    points[_SKIN] = np.column_stack([_sample(np.ascontiguousarray(moved[..., c]), at,
-                                             1 / GRID_STEP) for c in range(3)])
+    points[_SKIN] = skin
     return features.part(points)
 
 
 def _regions(stage: _Stage, lookup: np.ndarray) -> np.ndarray:
-    return cv2.remap(stage.canvas.labels, lookup[..., 0], lookup[..., 1], cv2.INTER_NEAREST,
+    return cv2.remap(stage.canvas.labels, lookup, camera.BOTH, cv2.INTER_NEAREST,
                      borderMode=cv2.BORDER_CONSTANT,
                      borderValue=anatomy.REGIONS.index("background"))
 
 
-def _render_frame(stage: _Stage, f: int) -> Frame:
-    script, size = stage.script, stage.size
-    lookup, points, rest = _move(stage, f)
-    x, y = lookup[..., 0], lookup[..., 1]
+def _render_frame(stage: _Stage, script: Script, f: int) -> Frame:
+    lookup, points, rest = _move(stage, script, f)
+    albedo = cv2.remap(stage.canvas.albedo, lookup, camera.BOTH, cv2.INTER_LINEAR, borderValue=0)
+    # Where nothing of the person is seen the camera sees the wall.
+    box = _box(albedo[..., 3])
+    window = (slice(None), *box)
+    *skin, opacity = cv2.split(albedo[box])
+    near = np.ascontiguousarray(lookup[box])
     surface = _wrinkled(stage, script.au[f] / action_units.FULL)
-    albedo = cv2.remap(stage.canvas.albedo, x, y, cv2.INTER_LINEAR, borderValue=0)
-    surface = cv2.remap(surface, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    lit = cv2.remap(stage.lit, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    turn = camera.rotation(script.pose[f])
-    light = (turn.T @ stage.room.light).astype(np.float32)
-    colour = camera.shade(np.ascontiguousarray(albedo[..., :3]), surface, lit, light, stage.room)
-    _draw_features(stage, f, colour, points, rest, light)
-    behind = stage.room.backdrop
-    picture = behind + (colour - behind) * albedo[..., 3:]
-    image = camera.develop(picture, (script.seed, f), blur=.5 * size / 224)
+    between, edge = cv2.INTER_LINEAR, cv2.BORDER_REPLICATE
+    surface = cv2.remap(surface, near, camera.BOTH, between, borderMode=edge)
+    lit = cv2.remap(stage.lit, near, camera.BOTH, between, borderMode=edge)
+    light = (camera.rotation(script.pose[f]).T @ stage.room.light).astype(np.float32)
+    colour = np.zeros((3, stage.size, stage.size))
+    colour[window] = camera.shade(skin, cv2.split(surface), lit, light, stage.room)
+    _draw_features(stage, script, f, colour, points, rest, light)
+    linear, picture = stage.behind.copy(), stage.wall.copy()
+    linear[window] += (colour[window] - linear[window]) * opacity
+    picture[window] = camera.tone(_blurred(linear)[window])
+    image = camera.develop(picture, script.seed, f)
     return Frame(image, points.astype(np.float32), _regions(stage, lookup))
+
+
+def _blurred(linear: np.ndarray) -> np.ndarray:
+    """Return a picture (3, H, W) as the lens draws it."""
+    sigma = .5 * linear.shape[-1] / 224
+    return np.array([cv2.GaussianBlur(plane, (0, 0), sigma) for plane in linear])
+
+
+def _box(opacity: np.ndarray) -> tuple[slice, slice]:
+    """Return rows and columns that the person, blurred, can reach."""
+    left, top, width, height = cv2.boundingRect((opacity > 0).astype(np.uint8))
+    reach = 2 + len(opacity) // 100
+    return (slice(max(top - reach, 0), top + height + reach),
+            slice(max(left - reach, 0), left + width + reach))
 
 
 def _wrinkled(stage: _Stage, weight: np.ndarray) -> np.ndarray:
@@ -340,9 +369,9 @@ def _wrinkled(stage: _Stage, weight: np.ndarray) -> np.ndarray:
     return surface
 
 
-def _draw_features(stage: _Stage, f: int, colour: np.ndarray, points: np.ndarray,
-                   rest: np.ndarray, light: np.ndarray) -> None:
-    script, size = stage.script, stage.size
+def _draw_features(stage: _Stage, script: Script, f: int, colour: np.ndarray,
+                   points: np.ndarray, rest: np.ndarray, light: np.ndarray) -> None:
+    size = stage.size
     unit = size / camera.FIELD
     for name, group in features.EYES:
         index = list(group)
@@ -364,13 +393,14 @@ def _draw_features(stage: _Stage, f: int, colour: np.ndarray, points: np.ndarray
         edge[1, 1] += 11.0 * jaw + 1.2
         teeth = area.local(camera.project(edge, script.pose[f], script.shift[f], size))
         features.draw_mouth(colour, area, teeth, replace(stage.mouth, direction=light))
-    if script.identity.traits["glasses"] != "none":
-        features.draw_glasses(colour, _glasses(stage, f), script.identity.traits["glasses"], unit)
+    glasses = stage.identity.traits["glasses"]
+    if glasses != "none":
+        features.draw_glasses(colour, _glasses(stage, script, f), glasses, unit)
 
 
-def _glasses(stage: _Stage, f: int) -> list[np.ndarray]:
+def _glasses(stage: _Stage, script: Script, f: int) -> list[np.ndarray]:
     """Return the polylines of the glasses in pixels: two rims, the bridge, two temples."""
-    script, marks = stage.script, stage.neutral
+    marks = stage.neutral
     lines = []
     for sign, index in ((-1, [36, 37, 38, 39, 40, 41]), (1, [42, 43, 44, 45, 46, 47])):
         centre = marks[index].mean(axis=0)

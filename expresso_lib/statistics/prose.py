@@ -437,6 +437,18 @@ def black(table: Any) -> str:
         {beside(zero, own, "less", "more", "not shown to be less")} than the own neutral face.""")
 
 
+def held_still(table: Any) -> str:
+    """Say what the agreement is where the calm frame does not turn as the head does."""
+    still, own = (_fidelity(table, name) for name in ("own_neutral", NEUTRAL))
+    if not np.isfinite(still["estimate"]):
+        return "What it is with the calm frame held still was not measured."
+    said = f"With the calm frame held still, whatever the head does, it is {interval(still)}"
+    if not np.isfinite(still["ci_low"]):
+        return f"{said}."
+    than = beside(still, own, "less", "more", "not shown to be less")
+    return f"{said}: {than} than with the own neutral face, which turns as the head does."
+
+
 def head_motion(table: Any) -> str:
     """Say how the explanation does on the motion of the head, which has no region of its own."""
     head = _fidelity(table, NEUTRAL, factor="head_motion")

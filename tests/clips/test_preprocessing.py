@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from expresso_lib import clips, faces, rendered, store
+from expresso_lib import clips, config, faces, rendered, store
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import anatomy, video
 
@@ -45,7 +45,7 @@ def test_the_way_from_recordings_to_tables(recordings, tmp_path):
         out=tmp_path / "tracks",
     )
     found = preprocessing.load_tracks(done)
-    kept = preprocessing.kept(recordings, faces.assess(found, faces.Thresholds(min_share=0.5)))
+    kept = preprocessing.kept(recordings, faces.assess(found, config.FacesSection(min_share=0.5)))
     cut = store.map(
         preprocessing.make_archive,
         preprocessing.archive_items(kept, tmp_path / "tracks", size=32, rate=12.0),
@@ -78,7 +78,7 @@ def test_a_recording_that_fails_is_named_and_the_rest_go_on(recordings, tmp_path
         out=tmp_path / "tracks",
         collect_errors=True,
     )
-    report = faces.assess(preprocessing.load_tracks(done), faces.Thresholds(min_share=0.5))
+    report = faces.assess(preprocessing.load_tracks(done), config.FacesSection(min_share=0.5))
     assert list(report.passed) == [True, False, True]
     assert "broken.mp4 cannot be read" in report.reasons[1]
     assert len(preprocessing.kept(bad, report)) == 2

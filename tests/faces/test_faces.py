@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from expresso_lib import faces, manifest, rendered
+from expresso_lib import config, faces, manifest, rendered
 from expresso_lib.faces import anatomy, s3fd_fan, video
 
 REAL = Path(__file__).parents[3] / "shared/real"
@@ -172,7 +172,7 @@ def test_each_threshold_can_fail_and_says_so(truth, caplog, limits, reason):
     points[:3] = points[30:36] = np.nan
     track = faces.from_landmarks(points, np.full(60, 0.9), 25, "t")
     assert faces.assess({"r": track}).passed.all()
-    report = faces.assess({"r": track}, faces.Thresholds(**limits))
+    report = faces.assess({"r": track}, config.FacesSection(**limits))
     assert not report.passed.any()
     assert reason in report.reasons[0]
     assert "r is left out" in caplog.text

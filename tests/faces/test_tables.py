@@ -141,6 +141,19 @@ def test_a_file_that_is_no_table_is_refused_by_name(tmp_path, content, message):
         tables.read_faces(path)
 
 
+@pytest.mark.parametrize(("first", "others"), [("", ","), (",", ","), (",", "")])
+def test_a_separator_at_the_end_of_lines_moves_no_column(tmp_path, first, others):
+    """Behind the names, behind the rows or both: the table is what it is without; names stay."""
+    path = openface(tmp_path / "a.csv", [{"frame": f} for f in (1, 2, 3)], spaces=False)
+    names, *rows = path.read_text().splitlines()
+    plain = tables.read_faces(path)
+    path.write_text("\n".join([names + first, *(row + others for row in rows)]))
+    pd.testing.assert_frame_equal(tables.read_faces(path), plain)
+    path.write_text("\n".join([names, *(f"{row},7" for row in rows)]))
+    with pytest.raises(tables.TableError, match=r"a\.csv: its rows have more cells"):
+        tables.read_faces(path)
+
+
 def test_a_table_with_a_header_only_loses_every_frame(tmp_path):
     """No rows: every frame is lost, none invented."""
     path = openface(tmp_path / "a.csv", [{"frame": 1}])

@@ -19,7 +19,7 @@ NAMES = ("none", "smile", "head_motion")
 def table():
     return pd.DataFrame(
         {
-            "recording": np.repeat(["A_R1", "B_R1"], 3),
+            "recording": np.repeat(["Read well", "Read <badly>"], 3),
             "removal": NAMES * 2,
             "prediction": [20.0, 16.0, 21.0, 40.0, 40.5, 39.0],
             "promised": [np.nan, -3.0, 0.5, np.nan, 0.0, -1.0],
@@ -34,17 +34,14 @@ def movies(tmp_path, table):
     made = {}
     for level, (recording, removal) in enumerate(zip(table["recording"], table["removal"])):
         pictures = [np.full((32, 32, 3), 30 * level, np.uint8)] * 10
-        path = tmp_path / f"{recording}-{removal}.mp4"
+        path = tmp_path / f"{level}.mp4"
         made[recording, removal] = video.write_video(path, pictures, 12.5)
     return made
 
 
-TITLES = {"A_R1": "Read well", "B_R1": "Read <badly>"}
-
-
 def test_removals_say_every_number_without_a_script(table, movies):
     """Promised, actual and what is read then stand in a table; titles cannot be markup."""
-    text = figures.removals(table, movies, titles=TITLES)
+    text = figures.removals(table, movies)
     for number in ("−3.0", "−4.0", "16.0", "head motion", "Read &lt;badly&gt;"):
         assert number in text
     assert "<badly>" not in text
@@ -53,7 +50,7 @@ def test_removals_say_every_number_without_a_script(table, movies):
 
 def test_removals_bars_share_a_scale_and_point_where_the_score_goes(table, movies):
     """The largest change fills its half; what lowers the score lies left of the middle."""
-    text = figures.removals(table, movies, titles={"A_R1": "x"})
+    text = figures.removals(table.iloc[:3], movies)
     assert 'class="actual down" style="left:0.0%;width:50.0%"' in text
     assert 'class="promised down" style="left:12.5%;width:37.5%"' in text
     assert 'class="actual up" style="left:50%;width:12.5%"' in text
@@ -61,19 +58,19 @@ def test_removals_bars_share_a_scale_and_point_where_the_score_goes(table, movie
 
 def test_removals_need_the_recording_as_it_is(table, movies):
     """Without the row "none" there is nothing to compare with."""
-    with pytest.raises(figures.FigureError, match="A_R1 has no row without a removal"):
-        figures.removals(table[table["removal"] != "none"], movies, titles=TITLES)
+    with pytest.raises(figures.FigureError, match="Read well has no row without a removal"):
+        figures.removals(table[table["removal"] != "none"], movies)
 
 
 def test_pieces_of_a_page_stay_light(table, movies, monkeypatch):
     """Beyond the cap it says how large it would be."""
     monkeypatch.setattr(components, "LARGEST", 1000)
     with pytest.raises(figures.FigureError, match="make its videos shorter or smaller"):
-        figures.removals(table, movies, titles=TITLES)
+        figures.removals(table, movies)
 
 
 def steps():
-    drawn = [style.figure("half")[0] for _ in range(2)]
+    drawn = [style.figure(height=2.8)[0] for _ in range(2)]
     return figures.slider(
         [*drawn, np.zeros((8, 8, 3), np.uint8)], ["12 people", "24 people", "<84>"],
         caption="More people.", question="People", start=1,
@@ -101,7 +98,7 @@ def test_both_are_moved_by_the_keyboard(table, movies, tmp_path):
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
     path = tmp_path / "page.html"
-    text = figures.removals(table, movies, titles=TITLES) + steps()
+    text = figures.removals(table, movies) + steps()
     path.write_text(f"<!doctype html><meta charset=utf-8>{text}", encoding="utf-8")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -153,16 +153,16 @@ def test_with_regions_tints_with_the_regions_colours():
         assert (drawn == color).all(axis=-1).any(), name
 
 
-def test_write_overlay_makes_a_video_of_every_row(tmp_path):
+def test_write_overlay_makes_a_video_of_every_row(tmp_path, monkeypatch):
     """One frame per row of the archive, at the archive's rate, with leave and without."""
+    monkeypatch.setattr(drawing, "CHUNK", 4)
     archive = make_archive(rows=9)
     maps = np.random.default_rng(3).normal(size=(9, SIDE, SIDE)).astype(np.float32)
     maps[5] = np.nan
     for permission in (LEAVE, NO_LEAVE):
-        path = drawing.write_overlay(tmp_path / f"{permission.faces}.mp4", archive, maps,
-                                     permission, size=64, chunk=4)  # fmt: skip
-        info = video.probe(path)
-        assert (info.n_frames, info.fps, info.width) == (9, 12.5, 64)
+        path = tmp_path / f"{permission.faces}.mp4"
+        info = video.probe(drawing.write_overlay(path, archive, maps, permission))
+        assert (info.n_frames, info.fps, info.width) == (9, 12.5, drawing.SIZE)
 
 
 def test_write_overlay_of_a_composite_shows_the_recording(tmp_path):
@@ -171,7 +171,7 @@ def test_write_overlay_of_a_composite_shows_the_recording(tmp_path):
     path = video.write_video(tmp_path / "r.mp4", [picture] * (2 * ROWS), 25.0)
     archive = replace(make_archive(), input="composite")
     made = drawing.write_overlay(tmp_path / "o.mp4", archive, np.ones((ROWS, SIDE, SIDE)), LEAVE,
-                                 recording=path, size=SIDE)  # fmt: skip
+                                 recording=path)  # fmt: skip
     assert video.probe(made).n_frames == ROWS
     with pytest.raises(ValueError, match="composite archive holds no face"):
         drawing.write_overlay(tmp_path / "n.mp4", archive, np.ones((ROWS, SIDE, SIDE)), LEAVE)

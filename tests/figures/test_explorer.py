@@ -46,7 +46,7 @@ def test_moment_marks_the_chosen_frame(case, archive):
     assert picture.get_title(loc="left") == "frame 10"
     widths = [bar.get_width() for bar in regions.patches]
     series = case.series(case.explanation.channels[0])
-    np.testing.assert_allclose(widths, series[5])
+    np.testing.assert_allclose(widths, series.iloc[5])
     for axes in (attribution, unit):
         assert axes.lines[1].get_xdata()[0] == pytest.approx(5 / 12.5)
 

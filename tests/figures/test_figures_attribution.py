@@ -63,7 +63,8 @@ def test_enrichment_draws_every_region_and_sign(regions, people):
 def test_randomised_networks_are_not_drawn_as_the_model(regions, people):
     """Rows of networks with shuffled weights change nothing."""
     other = regions.assign(model="random_1", signed=99.0, enrichment_positive=99.0)
-    figure = plots.enrichment(pd.concat([regions, other]), people)
+    none = pd.DataFrame({"region": [], "sign": [], "estimate": []})
+    figure = plots.enrichment(pd.concat([regions, other]), people, none)
     assert figure.axes[0].collections[0].get_offsets()[:, 1].max() < 50
 
 

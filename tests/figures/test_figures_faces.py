@@ -43,7 +43,7 @@ def test_jitter_shows_holes_as_holes():
     values = np.sin(np.arange(30.0))
     values[4] = np.nan
     effect = pd.DataFrame({"recording": ["a", "b"], "before": [0.2, 0.3], "after": [0.1, 0.1]})
-    figure = plots.jitter({"raw": values, "smoothed": values}, 25, effect)
+    figure = plots.jitter({"raw": values, "smoothed": values}, 25, effect, title="nose")
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     assert set(lines) == {"raw", "smoothed"}
     assert np.isnan(lines["raw"].get_ydata()[4])

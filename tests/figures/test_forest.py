@@ -58,7 +58,7 @@ def test_forest_spreads_groups_of_one_row(table):
 
 def test_forest_leaves_undecided_marks_open(table):
     """Filled is decided, open is not, and the legend says so."""
-    figure = figures.forest(table.iloc[:2], label="name", decided="sure")
+    figure = figures.forest(table.iloc[:2].rename(columns={"sure": "decided"}), label="name")
     found = marks(figure.axes[0])
     assert found[0.5, 0.0].get_markerfacecolor() != style.PAPER
     assert found[-0.2, 1.0].get_markerfacecolor() == style.PAPER
@@ -112,8 +112,8 @@ def test_calibration_shows_negative_predictions():
     rows = pd.DataFrame(
         {"participant": list("abcd"), "score": [0.0, 5, 20, 40], "prediction": [-9.0, 2, 18, 30]}
     )
-    people = rows.assign(band=["minimal", "minimal", "moderate", "severe"])
-    axes = training.calibration(rows, people).axes[0]
+    rows["band"] = ["minimal", "minimal", "moderate", "severe"]
+    axes = training.calibration(rows).axes[0]
     assert axes.get_ylim()[0] < -9
     assert sorted(axes.collections[-1].get_offsets()[:, 1]) == [-9, 2, 18, 30]
 
@@ -121,4 +121,4 @@ def test_calibration_shows_negative_predictions():
 def test_calibration_of_one_score_is_a_sentence():
     """No line can be fitted through people who all score the same."""
     rows = pd.DataFrame({"participant": list("abc"), "score": 5.0, "prediction": [1.0, 2, 3]})
-    assert "same score" in training.calibration(rows, rows.assign(band="minimal")).reason
+    assert "same score" in training.calibration(rows.assign(band="minimal")).reason

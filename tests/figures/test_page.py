@@ -10,7 +10,7 @@ from expresso_lib.figures import page, style
 
 
 def drawn(columns=1, image=False):
-    figure, axes = style.figure("full", 1, columns, squeeze=False, sharey=True)
+    figure, axes = style.figure(1, columns, squeeze=False, sharey=True)
     for one in axes[0]:
         if image:
             one.imshow(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
@@ -61,7 +61,7 @@ def test_narrow_puts_panels_below_each_other(columns, image, expected):
 
 def test_names_below_an_axis_do_not_lie_on_each_other_on_a_phone():
     """Five long names have less than an inch each."""
-    figure, axes = style.figure("full")
+    figure, axes = style.figure()
     names = ["movement and\nits timing", "mean and sd\nof frames", "one frame", "identity", "light"]
     axes.plot(range(5))
     axes.set_xticks(range(5), names)
@@ -72,7 +72,7 @@ def test_names_below_an_axis_do_not_lie_on_each_other_on_a_phone():
 
 def test_a_panel_with_an_axis_of_its_own_keeps_its_numbers():
     """Panels that do not share their axis are read by their own ticks, wherever they stand."""
-    figure, axes = style.figure("full", 1, 3)
+    figure, axes = style.figure(1, 3)
     for one in axes:
         one.plot([0, 1])
     axes[1].set_ylabel("share (%)")

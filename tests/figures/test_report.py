@@ -189,7 +189,7 @@ def test_the_scrubber_begins_at_no_edge_and_no_lost_frame(case, monkeypatch, mos
     data = payload(report.scrubber(dataclasses.replace(case, explanation=explained, found=found)))
     begins = data["row"][data["first"]]
     assert begins in rows[:, 3] if most > FRAMES else begins not in (0, FRAMES - 1, *rows[:, 5])
-    assert "data.first" in report.asset("scrubber.js")
+    assert "data.first" in report.scrubber(case)
 
 
 def test_extremes_leave_out_frames_without_a_face(case):
@@ -226,11 +226,10 @@ def test_card_stands_alone(case, tmp_path):
     """One file, nothing from outside, every picture described."""
     movie = video.write_video(tmp_path / "m.mp4", [np.zeros((16, 24, 3), np.uint8)] * 4, FPS)
     frame = int(case.extremes(case.explanation.channels[0])["raise"]["frame"].iloc[0])
-    path = report.write_card(
-        tmp_path / "card.html", case, movies={("DeepLift", "own_neutral"): movie},
+    text = report.card(
+        case, movies={"DeepLift/own_neutral": movie},
         pictures={frame: np.zeros((8, 9, 3), np.uint8)}, facts={"model": "small"},
     )  # fmt: skip
-    text = path.read_text()
     assert not re.search(r"""(src|href)=["']?https?:""", text)
     assert all('alt="' in tag for tag in re.findall(r"<img[^>]*>", text))
     assert "data:video/mp4;base64," in text
@@ -240,6 +239,6 @@ def test_videos_beyond_the_cap_are_left_out(case, tmp_path, monkeypatch):
     """The page's size has a bound."""
     movie = video.write_video(tmp_path / "m.mp4", [np.zeros((16, 24, 3), np.uint8)] * 4, FPS)
     monkeypatch.setattr(report, "MAX_VIDEO", movie.stat().st_size)
-    movies = {("DeepLift", "own_neutral"): movie, ("DeepLift", "blur"): movie}
+    movies = {"DeepLift/own_neutral": movie, "DeepLift/blur": movie}
     assert set(payload(report.scrubber(case, movies=movies))["videos"]) == {
         "plain", "DeepLift/own_neutral"}  # fmt: skip

@@ -77,7 +77,6 @@ def project(tmp_path, monkeypatch):
         chapters.Chapter("02_faces", "Two", ("01_cohort",)),
     )
     monkeypatch.setattr(chapters, "CHAPTERS", two)
-    monkeypatch.setattr(chapters, "BY_NAME", {c.name: c for c in two})
     # The kernels are other processes, which see the real list of chapters: its first two rest
     # on one another in the same way.
     return tmp_path

@@ -53,6 +53,18 @@ def test_trust_is_a_yes_only_above_bar_and_control(fidelity, half, control):
     assert said.startswith("Yes") == (fidelity >= 0.9 and fidelity - half > control)
 
 
+@pytest.mark.parametrize(
+    ("still", "half", "word"), [(0.5, 0.1, ": less than"), (0.85, 0.2, "not shown to be less than")]
+)
+def test_the_frame_held_still_is_less_only_where_intervals_say_so(still, half, word):
+    """Beside the own neutral face, which turns as the head does."""
+    keys = {"method": "DeepLift", "factor": "pooled", "metric": "interventional_fidelity",
+            "support": "changed"}  # fmt: skip
+    table = pd.DataFrame([line(0.9, 0.05, 0.05, **keys, baseline="posed_neutral"),
+                          line(still, half, half, **keys, baseline="own_neutral")])  # fmt: skip
+    assert word in prose.held_still(table)
+
+
 def test_what_is_not_measured_is_said_in_words():
     """No sentence prints nan, whatever is missing."""
     empty = pd.DataFrame({"metric": [], "estimate": [], "ci_low": [], "ci_high": []})
@@ -63,6 +75,7 @@ def test_what_is_not_measured_is_said_in_words():
         prose.model_reads(empty, empty, "m"),
         prose.trust(empty, nothing),
         prose.black(empty),
+        prose.held_still(empty),
         prose.head_motion(empty),
         prose.reach(3),
     ):
