@@ -304,6 +304,8 @@ def load_profile(name: str, folder: Path, overrides: Iterable[str] = ()) -> Para
     if not path.is_file():
         known = sorted(one.stem for one in folder.glob("*.yaml"))
         raise ParameterError(f"profile {name!r} is unknown{_checks.nearest(name, known)}.")
+    if path.stat().st_size > 2**20:  # YAML of 50 MB takes minutes to read
+        raise ParameterError(f"profile {name!r} is larger than 1 MB: these are no parameters.")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:

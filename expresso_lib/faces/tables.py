@@ -9,7 +9,6 @@ the same rows, so that they are of the same face.
 import json
 import logging
 import re
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
@@ -117,23 +116,23 @@ def read_csv(path: str | Path, *, separators: str = ",", **options: Any) -> pd.D
     except UnicodeDecodeError:
         text = raw.decode("cp1252", errors="replace")
     header = text.split("\n", 1)[0]
-    if "\0" in text[:4096] or not header.strip():
+    if "\0" in text or not header.strip():  # NUL makes pandas ask for all memory there is
         raise TableError(f"{path} is no table of text; save it as CSV.")
-    how = {"sep": max(separators, key=header.count), "skipinitialspace": True} | options
+    between = max(separators, key=header.count)
+    # Spreadsheets end lines with a separator; to pandas that is a cell without a name.
+    text = re.sub(rf"{between} *(?=\r?\n|\Z)", "", text)
+    how = {"sep": between, "skipinitialspace": True, "low_memory": False} | options
     try:
-        with warnings.catch_warnings():  # pandas only warns where cells have no column's name
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(StringIO(text), index_col=False, low_memory=False, **how)
+        table = pd.read_csv(StringIO(text), **how)
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
         raise TableError(f"{path} is no table ({error}); write it again as CSV.") from error
-    except pd.errors.ParserWarning as error:
+    if not isinstance(table.index, pd.RangeIndex):
         raise TableError(
             f"{path}: its rows have more cells than its first line has names (a decimal comma "
             "among commas, semicolons for commas?); write it again, and name every column."
-        ) from error
-    last = table.columns[-1]
-    if last.startswith("Unnamed:") and table[last].isin(["", np.nan]).all():
-        table = table.drop(columns=last)
+        )
+    if not options.get("keep_default_na", True):
+        table = table.fillna("")
     table.columns = table.columns.str.strip()
     if not table.columns.is_unique:
         twice = list(table.columns[table.columns.duplicated()])

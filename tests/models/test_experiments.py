@@ -252,7 +252,7 @@ def test_figures_of_chapter_3_are_drawn(study, predictions) -> None:
     drawn = [
         plots.model_forest(scores, names),
         plots.difference_forest(differences, {"null": "the null model"}),
-        plots.calibration(models.by_level(own, "participant"), study.participants),
+        plots.calibration(errors.participant),
     ]
     assert all(isinstance(figure, Figure) for figure in drawn)
     assert list(errors.by_band["band"]) == ["minimal", "mild", "moderate", "severe"]
