@@ -205,7 +205,7 @@ def references(network: nn.Module, scene: interventions.Scene, *, method: str = 
                "attribution (red raises the score, blue lowers it; each on a scale of its own). "
                "Rendered participant; a model that had not seen them.")  # fmt: skip
     return components.slider(pictures, labels, caption=caption, question="Compared with",
-                             choice=True, start=2)  # fmt: skip
+                             choice=True, start=3)  # fmt: skip
 
 
 @style.plot

@@ -322,6 +322,15 @@ def test_networks_that_reach_the_bar_are_counted_and_refused_ones_named(values):
     assert f"Of {len(values)} networks" in reached
 
 
+def test_a_study_names_the_reference_that_it_asked():
+    """One made before the reference turned its head says so."""
+    row = {"network": "N", "method": "DeepLift", "fidelity": 0.95}
+    old = pd.DataFrame([row | {"baseline": "own_neutral"}])
+    both = pd.concat([old, pd.DataFrame([row | {"baseline": "posed_neutral"}])])
+    assert "own neutral frame reaches" in prose.by_network(old)
+    assert "own neutral face reaches" in prose.by_network(both)
+
+
 def test_networks_that_nobody_asked_are_said_to_be_unmeasured():
     assert prose.by_network(pd.DataFrame()) == prose.predicted(pd.DataFrame()) == "Not measured."
 
