@@ -110,10 +110,8 @@ def stage(
     """
     who = {"participant": participant, "recording": recording, "regions": archive.regions[rows]}
     if script is None:
-        clip, calm = (
-            torch.from_numpy(clips.stack(archive, rows[None])),
-            explanation.calm_frames(archive),
-        )
+        clip = torch.from_numpy(clips.stack(archive, rows[None]))
+        calm = explanation.calm_frames(archive)
         posed = explanation.posed_neutral(archive, rows[None], clip, calm[0])
         return Scene(clip=clip, calm=calm, posed=posed, **who)
     again = clips.Rerendering(archive, script, size=render_size, full_size=full_size)
