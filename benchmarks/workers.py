@@ -21,7 +21,7 @@ from .study import rendering
 
 SHAPE = rendering.Shape(participants=12, recordings=1, seconds=4.0)
 PIECES, QUICK_PIECES = 12, 4
-FRAMES, SIZE = 16, 64
+CLIPS, FRAMES, SIZE = 8, 32, 64
 
 
 def run(quick: bool = False) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ def _two_over_one(work, rounds: int, pieces: int) -> tuple[float, str]:
         ways[workers] = (executor, [])
     for round_number in range(rounds + 1):
         for executor, seconds in ways.values():
-            _warm(executor)
+            _warm(executor, work)
             start = time.perf_counter()
             _finished(work, executor, pieces)
             if round_number:
@@ -66,17 +66,16 @@ def _two_over_one(work, rounds: int, pieces: int) -> tuple[float, str]:
     return one / two, f"one: {one:.1f} s, two: {two:.1f} s; load average {load:.1f}"
 
 
-def _warm(executor: Executor) -> None:
-    """Start the workers and have each import what the work needs."""
-    for future in [executor.submit(_import, 0.5) for _ in range(4)]:
+def _warm(executor: Executor, work) -> None:
+    """Start the workers and have each do the work once: what it needs is imported late."""
+    for future in [executor.submit(_try, work) for _ in range(4)]:
         future.result()
 
 
-def _import(seconds: float) -> int:
-    from .study import rendering  # noqa: F401
-
-    time.sleep(seconds)  # long enough that no worker takes two
-    return os.getpid()
+def _try(work) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store.map(work, [store.Item("first", {"number": 0})], out=folder)
+    time.sleep(0.5)  # long enough that no worker takes all
 
 
 def _finished(work, executor: Executor, pieces: int) -> float:
@@ -98,7 +97,7 @@ def _attribute(item: store.Item, path: Path) -> None:
 
     model = models.build("small", frames=FRAMES, size=SIZE)
     generator = torch.Generator().manual_seed(int(item.recipe["number"]))
-    clips = torch.rand(2, 3, FRAMES, SIZE, SIZE, generator=generator)
+    clips = torch.rand(CLIPS, 3, FRAMES, SIZE, SIZE, generator=generator)
     found = attribution.attribute(model, clips, "DeepLift", "blur")
     np.savez(path, values=found.values.numpy())
 
