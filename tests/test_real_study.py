@@ -44,8 +44,10 @@ def takes():
         still += 0.2 * (mouth & speech[:, None, None])[..., None]
         still += 0.01 * rng.standard_normal((1, SIZE, SIZE, 1)).astype(np.float32)
         pixels = torch.from_numpy(still.clip(0, 1)).permute(3, 0, 1, 2).contiguous()
+        calm = real.Calm(pixels[:, :1], parts[0], points[0])
+        posed = calm.pixels.expand_as(pixels)
         found.append(real.Take(f"p{number // 2}", f"r{number}", float(speech.sum()), pixels, parts,
-                               points, speech, 3 / 12.5, 12.5, 0))  # fmt: skip
+                               points, speech, 3 / 12.5, 12.5, calm, posed))  # fmt: skip
     return found
 
 
@@ -73,21 +75,21 @@ def test_a_linear_mouth_is_found_where_when_and_by_removal(takes):
     tables = {name: pd.concat([one[name] for one in found], ignore_index=True)
               for name in found[0]}  # fmt: skip
     where = real.region_table(tables["parts"]).set_index(["channel", "part", "metric"])["estimate"]
-    assert where["own_neutral", "mouth and jaw", "share"] > 0.95
-    assert where["own_neutral", "mouth", "carries"] == pytest.approx(1, abs=0.05)
+    assert where["posed_neutral", "mouth and jaw", "share"] > 0.95
+    assert where["posed_neutral", "mouth", "carries"] == pytest.approx(1, abs=0.05)
     when = real.time_table(tables["frames"]).set_index(["channel", "metric"])
-    assert when.loc[("own_neutral", "auroc_size"), "estimate"] == 1.0
+    assert when.loc[("posed_neutral", "auroc_size"), "estimate"] == 1.0
     gone = real.removal_table(tables["removals"]).set_index(["channel", "kind", "metric"])
     # Not 1: the edges of what is put in are soft, those of the parts are not.
-    assert gone.loc[("own_neutral", "region", "fidelity"), "estimate"].iloc[0] > 0.9
+    assert gone.loc[("posed_neutral", "region", "fidelity"), "estimate"].iloc[0] > 0.9
     onset = real.onset_table(tables["frames"])
-    own = onset[onset["channel"] == "own_neutral"].set_index("seconds")["estimate"]
+    own = onset[onset["channel"] == "posed_neutral"].set_index("seconds")["estimate"]
     assert own[0.0] > 1 > own[-0.16]
 
 
 def test_scores_within_and_between_speakers_are_told_apart():
     """A model that knows the speaker only: between is 1, within is nothing."""
-    table = pd.DataFrame({"participant": list("aabbcc"), "recording": list("uvwxyz"),
+    table = pd.DataFrame({"participant": list("aabbcc"), "clip": list("uvwxyz"),
                           "score": [1.0, 1.2, 2.0, 2.2, 3.0, 3.2], "null": 2.1,
                           "prediction": [1.1, 1.1, 2.1, 2.1, 3.1, 3.1]})  # fmt: skip
     found = real.score_table(table).set_index("metric")["estimate"]
@@ -103,7 +105,7 @@ def test_an_interval_over_speakers_needs_ten_and_covers():
     for _ in range(300):
         own = np.repeat(rng.normal(size=10), 2)
         gain = pd.DataFrame({"participant": names, "score": 0.0, "prediction": own, "null": 0.0})
-        gain["recording"] = range(20)
+        gain["clip"] = range(20)
         # Mean error of a half-normal, mean gain over an errorless null: the negative of it.
         row = real.score_table(gain).set_index("metric").loc["mae_gain"]
         hits.append(row["ci_low"] <= -np.sqrt(2 / np.pi) <= row["ci_high"])
@@ -115,7 +117,7 @@ def test_an_interval_over_speakers_needs_ten_and_covers():
 
 def test_a_speaker_without_a_number_is_left_out_and_counted_out():
     """No correlation is not a correlation of 0."""
-    rows = [{"participant": f"s{k}", "recording": f"r{k}", "channel": "zero", "kind": "region",
+    rows = [{"participant": f"s{k}", "clip": f"r{k}", "channel": "zero", "kind": "region",
              "part": str(part), "third": -1, "said": 0.0 if k == 0 else part, "effect": part}
             for k in range(11) for part in range(4)]  # fmt: skip
     found = real.removal_table(pd.DataFrame(rows)).set_index("metric").loc["fidelity"]

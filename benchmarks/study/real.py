@@ -1,12 +1,14 @@
 """Real faces, and an answer that is known all the same: GRID, where the score is seconds of speech.
 
-    python -m benchmarks.study.real FOLDER [--weights FOLDER] [--quick]
+    python -m benchmarks.study.real FOLDER [--weights FOLDER]
 
-A model that predicts how long somebody speaks must owe it to the mouth (and the jaw), and to the
-frames between the first and the last word. Every speaker is predicted, explained and tested by a
-model that has not seen them; every interval is over speakers. Interventions need no renderer: a
-stretch of the clip is held still, or a part of the face is replaced by the recording's own neutral
-one.
+A model that predicts for how long somebody speaks within a clip must owe it to the mouth (and the
+jaw), and to the frames between the first and the last word. Clips lie at the beginning, in the
+middle and at the end of a recording, so that some hold silence: six words in three seconds take
+about equally long in everybody, and whole recordings leave nothing to read. Every speaker is
+predicted, explained and tested by a model that has not seen them; every interval is over speakers.
+Interventions need no renderer: a stretch of the clip is held still, or a part of the face is
+replaced by the recording's own neutral one.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from time import process_time
@@ -38,8 +40,8 @@ from expresso_lib.models import evaluation, networks
 from expresso_lib.pipeline import provenance
 
 ROOT, HERE = Path(__file__).parents[2], Path(__file__).parent
-# The whole clip at the rate that the demo's network was pre-trained at.
-SIZE, RATE, FRAMES = 64, 12.5, 37
+# Clips of 1.28 s, a new one every 0.8 s, at the rate that the demo's network was pre-trained at.
+SIZE, RATE, FRAMES, STEP = 64, 12.5, 16, 10
 HEAD = ("yaw", "pitch", "roll")
 # Parts of the picture by the landmarks that carry them; the jaw is what of the face's rest lies
 # below the base of the nose.
@@ -57,53 +59,76 @@ BASELINES = (attribution.NEUTRAL, "own_neutral", "blur", "zero")
 CONTROLS = ("edge", "motion", "difference")
 THIRDS = 3
 WORDS = {-1: "whole clip", 0: "first third", 1: "second third", 2: "last third"}
-BEFORE, AFTER = 0.4, 1.2  # seconds around the first word
+BEFORE, AFTER = 0.4, 0.8  # seconds around the first word
 SOFT = 1.5  # pixels; standard deviation of the edge where a part is put in
 DRAWS = 2000
 
 
 @dataclass(frozen=True, eq=False)
+class Calm:
+    """The recording's calmest frame, which serves as the own neutral one."""
+
+    pixels: torch.Tensor  # float32 (3, 1, H, W)
+    parts: np.ndarray  # uint8 (H, W)
+    landmarks: np.ndarray  # float32 (68, 2)
+
+
+@dataclass(frozen=True, eq=False)
 class Take:
-    """One recording as the model sees it: one clip, whole."""
+    """One clip of a recording."""
 
     participant: str
-    recording: str
+    clip: str  # the recording's name and the clip's number in it
     score: float  # seconds of speech
     pixels: torch.Tensor  # float32 (3, T, H, W), 0 to 1
     parts: np.ndarray  # uint8 (T, H, W), index into `NAMES`
     landmarks: np.ndarray  # float32 (T, 68, 2), pixels of the clip
     speech: np.ndarray  # bool (T,), between the first and the last word
-    onset: float  # seconds, the first word
+    onset: float  # seconds into the clip, the first word
     fps: float
-    neutral: int  # frame that serves as the own neutral one
+    calm: Calm
+    posed: torch.Tensor  # float32 (3, T, H, W): the calm frame in the clip's poses
 
 
 def takes(
-    people: cohort.Cohort, tracks: Mapping[str, Path], *, size: int, rate: float, frames: int
+    people: cohort.Cohort,
+    tracks: Mapping[str, Path],
+    *,
+    size: int,
+    rate: float,
+    frames: int,
+    step: int,
 ) -> list[Take]:
-    """Cut every recording into its one clip."""
+    """Cut every recording into its clips."""
     found = []
     for row in people.recordings.itertuples():
         track = faces.FaceTrack.load(tracks[str(row.recording)])
         archive = clips.prepare(str(row.path), track, size=size, rate=rate)
-        rows = np.arange(min(frames, archive.n_frames))
-        seconds = archive.source[rows] / row.fps
-        points = archive.landmarks[rows]
-        pixels = torch.from_numpy(clips.stack(archive, rows[None])[0])
-        found.append(
-            Take(
-                str(row.participant),
-                str(row.recording),
-                float(row.score),
-                pixels,
-                parts_of(archive.face_regions[rows], points),
-                points,
-                (seconds >= row.speech_start) & (seconds < row.speech_end),
-                float(row.speech_start),
-                archive.fps,
-                attribution.neutral_frame(points),
+        parts = parts_of(archive.face_regions, archive.landmarks)
+        at = attribution.neutral_frame(archive.landmarks)
+        still = torch.from_numpy(clips.stack(archive, np.array([[at]]))[0])
+        calm = Calm(still, parts[at], archive.landmarks[at])
+        for number, rows in enumerate(clips.windows(archive.n_frames, frames, step=step)):
+            begin = archive.source[rows[0]] / row.fps
+            word, end = row.speech_start - begin, row.speech_end - begin
+            pixels = torch.from_numpy(clips.stack(archive, rows[None])[0])
+            face = parts[rows] != NAMES.index("background")
+            seconds = archive.source[rows] / row.fps - begin
+            found.append(
+                Take(
+                    str(row.participant),
+                    f"{row.recording} {number}",
+                    max(0.0, min(end, frames / archive.fps) - max(word, 0.0)),
+                    pixels,
+                    parts[rows],
+                    archive.landmarks[rows],
+                    (seconds >= word) & (seconds < end),
+                    word,
+                    archive.fps,
+                    calm,
+                    references.posed(still, at, archive.landmarks, rows, pixels, face),
+                )
             )
-        )
     return found
 
 
@@ -150,7 +175,7 @@ def held_out(
     Returns
     -------
     DataFrame, dict
-        participant, recording, score, prediction, null (the others' mean); speaker -> its model.
+        participant, clip, score, prediction, null (the others' mean); speaker -> its model.
     """
     who = np.array([one.participant for one in data])
     scores = np.array([one.score for one in data])
@@ -162,12 +187,11 @@ def held_out(
         test = np.isin(who, group)
         model = fit(~test, number)
         said = [interventions.scores(model, data[k].pixels[None])[0] for k in np.flatnonzero(test)]
-        names = [data[k].recording for k in np.flatnonzero(test)]
         parts.append(
             pd.DataFrame(
                 {
                     "participant": who[test],
-                    "recording": names,
+                    "clip": [data[k].clip for k in np.flatnonzero(test)],
                     "score": scores[test],
                     "prediction": said,
                     "null": scores[~test].mean(),
@@ -182,7 +206,7 @@ def _head(values: np.ndarray, data: Sequence[Take], train: np.ndarray) -> models
     # Every clip has its own score, so every clip counts by itself.
     rows = np.flatnonzero(train)
     return models.fit_ridge(
-        values[rows], np.array([data[k].score for k in rows]), [data[k].recording for k in rows]
+        values[rows], np.array([data[k].score for k in rows]), [data[k].clip for k in rows]
     )
 
 
@@ -200,7 +224,7 @@ class _Set:
 
     @property
     def table(self) -> pd.DataFrame:
-        names = [one.recording for one in self.data]
+        names = [one.clip for one in self.data]
         scores = [one.score for one in self.data]
         return pd.DataFrame({"participant": names, "recording": names, "clip": 0, "score": scores})
 
@@ -325,16 +349,12 @@ def _mean(metric: str, table: pd.DataFrame, column: str) -> dict[str, Any]:
 
 def maps_of(model: nn.Module, one: Take) -> Iterator[tuple[str, np.ndarray]]:
     """Maps (T, H, W) of one take: DeepLift per baseline, seconds; and the controls."""
-    neutral = one.pixels[:, one.neutral : one.neutral + 1]
-    posed = references.posed(
-        neutral, one.neutral, one.landmarks, np.arange(len(one.parts)), one.pixels,
-        one.parts != NAMES.index("background"),
-    )[None]  # fmt: skip
-    given = [attribution.of_recording(neutral[None], name, posed) for name in BASELINES]
+    calm = one.calm.pixels
+    given = [attribution.of_recording(calm[None], name, one.posed[None]) for name in BASELINES]
     found = attribution.attribute_each(model, one.pixels[None], "DeepLift", given)
     for baseline, one_of in zip(BASELINES, found):
         yield baseline, one_of.values.numpy()[0].sum(axis=0)
-    known = controls.maps(one.pixels, neutral)
+    known = controls.maps(one.pixels, calm)
     for name in CONTROLS:
         yield name, known[name]
 
@@ -367,8 +387,8 @@ def removals(one: Take) -> Iterator[tuple[str, str, int, torch.Tensor]]:
 def with_neutral(one: Take, name: str) -> torch.Tensor:
     """The clip with one part of the face as in the own neutral frame, moved to where it is now."""
     size = one.parts.shape[1:]
-    donor = np.ascontiguousarray(one.pixels[:, one.neutral].permute(1, 2, 0).numpy())
-    source = one.landmarks[one.neutral][list(PARTS[name])]
+    donor = np.ascontiguousarray(one.calm.pixels[:, 0].permute(1, 2, 0).numpy())
+    source = one.calm.landmarks[list(PARTS[name])]
     frames = []
     for t in range(len(one.parts)):
         target = one.landmarks[t][list(PARTS[name])]
@@ -383,7 +403,7 @@ def with_neutral(one: Take, name: str) -> torch.Tensor:
             else cv2.warpAffine(donor, way, size[::-1], borderMode=cv2.BORDER_REPLICATE)
         )
         # The part where it is and where it was, so that an open mouth leaves no rim.
-        area = (one.parts[t] == NAMES.index(name)) | (one.parts[one.neutral] == NAMES.index(name))
+        area = (one.parts[t] == NAMES.index(name)) | (one.calm.parts == NAMES.index(name))
         area &= one.parts[t] != NAMES.index("background")
         soft = cv2.GaussianBlur(area.astype(np.float32), (0, 0), SOFT)[..., None]
         now = one.pixels[:, t].permute(1, 2, 0).numpy()
@@ -393,7 +413,7 @@ def with_neutral(one: Take, name: str) -> torch.Tensor:
 
 def examine(model: nn.Module, one: Take) -> dict[str, pd.DataFrame]:
     """Everything asked of one take: tables ``parts``, ``frames``, ``removals``, by `channel`."""
-    known = {"participant": one.participant, "recording": one.recording}
+    known = {"participant": one.participant, "clip": one.clip}
     whole = interventions.scores(model, one.pixels[None])[0]
     asked = list(removals(one))
     effects = whole - interventions.scores(model, torch.stack([clip for *_, clip in asked]))
@@ -463,11 +483,11 @@ def region_table(parts: pd.DataFrame) -> pd.DataFrame:
         and the reference make 1).
     """
     sums = ["signed", "size", "area"]
-    keys = ["participant", "recording", "channel", "prediction"]
+    keys = ["participant", "clip", "channel", "prediction"]
     both = parts[parts["part"].isin(SPEAKING)].groupby(keys)[sums].sum().reset_index()
     joined = pd.concat([parts, both.assign(part="mouth and jaw")], ignore_index=True)
-    total = parts.groupby(["recording", "channel"])[["size", "area"]].sum().add_prefix("all_")
-    joined = joined.merge(total.reset_index(), on=["recording", "channel"])
+    total = parts.groupby(["clip", "channel"])[["size", "area"]].sum().add_prefix("all_")
+    joined = joined.merge(total.reset_index(), on=["clip", "channel"])
     joined["share"] = joined["size"] / joined["all_size"]
     joined["density"] = joined["share"] / (joined["area"] / joined["all_area"])
     found = _by(
@@ -500,7 +520,7 @@ def time_table(frames: pd.DataFrame) -> pd.DataFrame:
             f"auroc_{c}": auroc(one[c].to_numpy(), one["speech"].to_numpy())
             for c in ("size", "signed")
         }
-        for (who, _, name), one in frames.groupby(["participant", "recording", "channel"])
+        for (who, _, name), one in frames.groupby(["participant", "clip", "channel"])
     ]
     return _by(
         pd.DataFrame(rows),
@@ -518,7 +538,7 @@ def onset_table(frames: pd.DataFrame) -> pd.DataFrame:
         channel, seconds (from the first word, to a frame), estimate (1: as everywhere in the
         clip), ci_low, ci_high, speakers.
     """
-    mean = frames.groupby(["recording", "channel"])["size"].transform("mean")
+    mean = frames.groupby(["clip", "channel"])["size"].transform("mean")
     near = frames.assign(relative=frames["size"] / mean)
     near["seconds"] = (np.round(near["seconds"] * RATE) / RATE).round(3)
     near = near[near["seconds"].between(-BEFORE, AFTER)]
@@ -534,8 +554,8 @@ def removal_table(removed: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         channel, kind, part, third, metric, estimate, ci_low, ci_high, speakers: ``fidelity``
-        (Pearson's r of said and effect within a recording, mean over speakers) and
-        ``fidelity_pooled`` (over all recordings and removals); and, with channel ``effect``, of
+        (Pearson's r of said and effect within a clip, mean over speakers) and
+        ``fidelity_pooled`` (over all clips and removals); and, with channel ``effect``, of
         what the model loses, its mean ``effect`` and mean ``size``, s, per part and third.
     """
     rows = [
@@ -545,9 +565,7 @@ def removal_table(removed: pd.DataFrame) -> pd.DataFrame:
             "kind": kind,
             "r": metrics.pearson(one["said"].to_numpy(), one["effect"].to_numpy()),
         }
-        for (who, _, name, kind), one in removed.groupby(
-            ["participant", "recording", "channel", "kind"]
-        )
+        for (who, _, name, kind), one in removed.groupby(["participant", "clip", "channel", "kind"])
     ]
     within = _by(pd.DataFrame(rows), ["channel", "kind"], lambda one: [_mean("fidelity", one, "r")])
     pooled = _by(
@@ -706,19 +724,24 @@ def _spread(on: str, what: str, unit: str, values: Any) -> dict[str, Any]:
 def predict_and_explain(
     data: Sequence[Take], *, epochs: int, folds: int, explained: int, folder: Path
 ) -> dict[str, pd.DataFrame]:
-    """Both recipes, frozen and fine-tuned: predictions, then everything `examine` finds."""
+    """Both recipes, frozen and fine-tuned: predictions, then everything `examine` finds.
 
-    def make() -> networks.VideoRegressor:
+    A frozen trunk with random weights predicts, too: what the pre-training on rendered faces is
+    worth on real ones.
+    """
+
+    def make(weights: str = "facial-actions") -> networks.VideoRegressor:
         frames, size = len(data[0].parts), data[0].parts.shape[1]
-        return networks.build("small", weights="facial-actions", frames=frames, size=size)
+        return networks.build("small", weights=weights, frames=frames, size=size)
 
-    fitted = {"frozen": frozen(make, data)}
+    fitted = {"frozen": frozen(make, data), "random": frozen(partial(make, "none"), data)}
     if epochs:
         fitted["tuned"] = tuned(make, data, epochs, folds)
     found: dict[str, list[pd.DataFrame]] = {
         "predictions": [table.assign(recipe=recipe) for recipe, (table, _) in fitted.items()]
     }
-    for recipe, (_, owners) in fitted.items():
+    for recipe in [name for name in ("frozen", "tuned") if name in fitted]:
+        owners = fitted[recipe][1]
         who = pd.Series([one.participant for one in data])
         turn = who.groupby(who).cumcount()
         chosen = [one for one, k in zip(data, turn) if not explained or k < explained]
@@ -774,7 +797,7 @@ def main() -> None:
         tracks = {name: asked.tracks / f"{name}.npz" for name in people.recordings["recording"]}
     else:
         tracks = tracked(people, asked.work, weights=asked.weights)
-    data = takes(people, tracks, size=SIZE, rate=RATE, frames=FRAMES)
+    data = takes(people, tracks, size=SIZE, rate=RATE, frames=FRAMES, step=STEP)
     tables = summarised(
         predict_and_explain(
             data,
@@ -793,7 +816,8 @@ def main() -> None:
             table,
             recipe="small, facial-actions",
             versions={one: version(one) for one in ("torch", "mediapipe", "captum")},
-            data=f"GRID, {len(data)} clips of {len(people.participants)} speakers",
+            data=f"GRID, {len(data)} clips of {len(people.recordings)} recordings of "
+            f"{len(people.participants)} speakers",
         )
 
 

@@ -316,9 +316,9 @@ def model_against(differences: Any, recipe: str, other: str, name: str) -> str:
 def fitted(fit: str) -> str:
     """Say what of a network was fitted to scores."""
     if fit == "ridge":
-        return flat("""Only the last, coloured step is fitted to scores; everything before it is
-            frozen as it was pre-trained: fitted as well, it read practice people no better and took
-            forty times as long.""")
+        return flat("""Only the coloured step is fitted to scores; everything before it is frozen
+            as it was pre-trained: with all of it fitted, practice people were read no better, at
+            forty times the cost.""")
     if fit == "last":
         return "The last layers and the head are fitted to scores; what comes before is frozen."
     return "The whole network is fitted to scores, from its pre-trained weights."
@@ -904,10 +904,11 @@ def single(rows: Any, recording: str) -> str:
         {chance(first["p_max"])} over all.""")
 
 
-REAL_CHANNELS = {
-    "own_neutral": "own neutral frame",
-    "zero": "black picture",
-    "motion": "motion, no model",
+REAL_CHANNELS = {NEUTRAL: "own neutral face", "zero": "black picture", "motion": "motion, no model"}
+REAL_RECIPES = {
+    "frozen": "pre-trained on rendered faces",
+    "tuned": "fine-tuned to real ones",
+    "random": "random weights",
 }
 
 
@@ -917,8 +918,8 @@ def _first(table: Any, **where: Any) -> Row:
 
 
 def _beside_motion(table: Any, **where: Any) -> list[Row]:
-    """Return the rows of the own neutral frame and of a map of motion."""
-    return [_first(table, channel=name, **where) for name in ("own_neutral", "motion")]
+    """Return the rows of the own neutral face and of a map of motion."""
+    return [_first(table, channel=name, **where) for name in (NEUTRAL, "motion")]
 
 
 def real_faces(scores: Any, removals: Any) -> str:
@@ -929,35 +930,39 @@ def real_faces(scores: Any, removals: Any) -> str:
     scores, removals : DataFrame
         Tables ``real_scores`` and ``real_removals`` of the study; empty: not made yet.
     """
-    gain = _first(scores, metric="mae_gain")
+    gain, within = (_first(scores, metric=name) for name in ("mae_gain", "r_within"))
     if not np.isfinite(gain["estimate"]):
         return "The study on real faces has no committed tables yet: this is not measured."
+    reads = by_side(within, "runs against", "follows", "is not shown to follow")
+    errs = by_side(gain, "more", "less", "not demonstrably less")
     own, motion, *others = (
         _first(removals, channel=name, kind="region", metric="fidelity")
-        for name in ("own_neutral", "motion", "edge", "difference")
+        for name in (NEUTRAL, "motion", "edge", "difference")
     )
     true = "That its explanation is true of it is not shown"
     if own["ci_low"] > max(abs(one["estimate"]) for one in (motion, *others)):
         part = "" if own["estimate"] >= REGION_BAR else "in part "
         true = f"Its explanation agrees {part}with what the model does"
-    reads = "reads" if side(gain) > 0 else "is not shown to read"
-    return flat(f"""On real speaking faces the model {reads} seconds of speech better than the mean
-        does (gain {interval(gain)} s). {true}: what it says of a part of the face goes with what
-        making that part neutral does at r = {interval(own)} (bar {say(REGION_BAR)}), a map of
-        motion at {interval(motion)}.""")
+    return flat(f"""On real faces that it has not seen the model {reads} seconds of speech from clip
+        to clip (r within speakers {interval(within)}), and errs {errs} than the mean does (gain
+        {interval(gain)} s). {true}: what it says of a part of the face goes with what making that
+        part neutral does at r = {interval(own)} (bar {say(REGION_BAR)}), a map of motion at
+        {interval(motion)}.""")
 
 
 def real_scores(scores: Any) -> str:
-    """Say how well seconds of speech are predicted, against answering the mean."""
-    gain, within = (_first(scores, metric=name) for name in ("mae_gain", "r_within"))
-    return flat(f"""The model errs {by_side(gain, "more", "less", "not demonstrably less")} than
-        always answering the mean (gain {interval(gain)} s). Within speakers prediction and seconds
-        of speech correlate at {interval(within)}; between speakers there are too few people to say
-        much.""")
+    """Say how well seconds of speech are predicted, against the mean and with random weights."""
+    own, null, within = (_first(scores, metric=name) for name in ("mae", "null_mae", "r_within"))
+    blind = row(scores, metric="r_within", recipe="random")
+    return flat(f"""From frozen weights that have seen rendered faces only, the model errs by
+        {say(own["estimate"])} s, always answering the mean by {say(null["estimate"])} s. Within
+        speakers, prediction and seconds of speech correlate at {interval(within)}; with random
+        weights in their place at {interval(blind)}. Between speakers there are too few people to
+        say much.""")
 
 
 def real_gap(scores: Any, reading: Any) -> str:
-    """Say what stands beside the prediction on real faces: fine-tuned, the mean, rendered people.
+    """Say what stands beside the prediction on real faces: fine-tuned, rendered people.
 
     Parameters
     ----------
@@ -970,39 +975,65 @@ def real_gap(scores: Any, reading: Any) -> str:
     speech = fitting(reading, what="amount of speech")
     if not np.isfinite(gain["estimate"]) or speech.empty:
         return ""
-    null = _first(scores, metric="null_mae")["estimate"]
-    return flat(f"""Fine-tuned on the other speakers, the gain is {interval(gain)} s and the
-        correlation within speakers {interval(within)}. Six words in three seconds leave little to
-        tell apart: always answering the mean errs by {say(null)} s. From rendered people whom no
-        fit has seen, the same network's features give the amount of speech at r
+    return flat(f"""Fine-tuned on the other speakers, it correlates at {interval(within)} within
+        speakers and gains {interval(gain)} s over the mean. From rendered people whom no fit has
+        seen, the same network's features give the amount of speech at r
         {say(speech["read"].mean())}.""")
 
 
 def real_where(regions: Any) -> str:
-    """Say how dense attribution is on mouth and jaw, and how dense a map of motion."""
+    """Say how dense attribution is on mouth and jaw, in a map of motion, and elsewhere."""
     own, motion = _beside_motion(regions, part="mouth and jaw", metric="density")
-    return flat(f"""Density of attribution on mouth and jaw, in times the face's mean: against the
-        own neutral frame {interval(own)}, in a map of motion {interval(motion)}.""")
+    said = flat(f"""Density of attribution on mouth and jaw, in times the picture's mean: against
+        the own neutral face {interval(own)}, in a map of motion {interval(motion)}.""")
+    rest = fitting(regions, recipe="frozen", channel=NEUTRAL, metric="density")
+    if rest.empty:
+        return said
+    rest = rest[~rest["part"].isin(["mouth and jaw", "mouth", "jaw"])]
+    top = rest.loc[rest["estimate"].idxmax()]
+    return flat(f"""{said} What holds no answer is not spared: of the other parts, {top["part"]}
+        {interval(top)}.""")
 
 
-def real_when(time: Any) -> str:
-    """Say whether frames of speech outrank the others, and whether motion does it better."""
-    own, motion = _beside_motion(time, metric="auroc_size")
+def real_when(time: Any, onsets: Any) -> str:
+    """Say whether frames of speech outrank the others, and when the first word is most seen.
+
+    Parameters
+    ----------
+    time, onsets : DataFrame
+        Tables ``real_time`` and ``real_onsets`` (``channel, recipe, seconds, estimate``).
+    """
+    own, motion = _beside_motion(time, metric="auroc_signed")
+    size = _first(time, channel=NEUTRAL, metric="auroc_size")
     better = beside(own, motion, "worse", "better", "not shown to be better")
-    return flat(f"""A frame of speech outranks one outside with probability {interval(own)} (.50: no
-        better than chance), {better} than a map of motion, {interval(motion)}: when people speak is
-        seen in the picture, and the model need not use all of it.""")
+    said = flat(f"""A frame of speech should raise the prediction: by signed attribution it outranks
+        one outside with probability {interval(own)} (.50: no better than chance), by its size with
+        {interval(size)}. That is {better} than a map of motion, {interval(motion)}: when people
+        speak is seen in the picture, and the model need not use all of it.""")
+    near = fitting(onsets, recipe="frozen", channel=NEUTRAL)
+    if near.empty:
+        return said
+    top = near.loc[near["estimate"].idxmax()]
+    side_of = "before" if top["seconds"] < 0 else "after"
+    return flat(f"""{said} Around the first word attribution is largest
+        {say(abs(top["seconds"]))} s {side_of} it, at {interval(top)} times the clip's mean.""")
 
 
 def real_removals(removals: Any) -> str:
-    """Say how far explanations agree with what removals do on real faces, in place and time."""
+    """Say how far explanations agree with what removals do on real faces, and what costs most."""
     kinds = {"region": "parts of the face", "stretch": "thirds of the clip",
              "region_stretch": "parts in thirds"}  # fmt: skip
-    asked = {"channel": "own_neutral", "metric": "fidelity"}
+    asked = {"channel": NEUTRAL, "metric": "fidelity"}
     found = [f"{interval(_first(removals, kind=kind, **asked))} over {words}"
              for kind, words in kinds.items()]  # fmt: skip
-    return flat(f"""Within a recording, what the explanation against the own neutral frame says and
-        what the removal does agree at {listed(found)}.""")
+    said = flat(f"""Within a clip, what the explanation against the own neutral face says and what
+        the removal does agree at {listed(found)}.""")
+    lost = fitting(removals, recipe="frozen", channel="effect", kind="region", metric="effect")
+    if lost.empty:
+        return said
+    top = lost.loc[lost["estimate"].idxmax()]
+    return flat(f"""Making {top["part"]} neutral costs most, {interval(top)} s of the prediction.
+        {said}""")
 
 
 def planted_found(ledger: Any) -> str:

@@ -138,8 +138,11 @@ REGION = UNKNOWN.set_index("region")
 
 REAL = pd.DataFrame(
     [
+        ("mae", 0.23, 0.2, 0.4, "frozen"),
         ("null_mae", 0.26, 0.2, 0.4, "frozen"),
         ("mae_gain", -0.02, -0.1, 0.1, "frozen"),
+        ("r_within", 0.6, 0.1, 0.8, "frozen"),
+        ("r_within", 0.2, 0.1, 0.3, "random"),
         ("mae_gain", 0.03, -0.1, 0.2, "tuned"),
         ("r_within", 0.07, -0.1, 0.2, "tuned"),
     ],
@@ -215,14 +218,59 @@ def test_what_is_lost_is_what_goes_with_the_score_and_is_read_badly(with_score, 
 
 
 def test_the_gap_to_real_faces_is_said_where_all_of_it_was_measured():
-    """Fine-tuned, the mean's own error, rendered people."""
+    """Fine-tuned, rendered people."""
     speech = READING.assign(what="amount of speech")
     said = prose.real_gap(REAL, speech)
-    assert "Fine-tuned on the other speakers, the gain is 0.03 [−0.10, 0.20] s" in said
-    assert "errs by 0.26 s" in said
+    assert "it correlates at 0.07 [−0.10, 0.20] within" in said
+    assert "gains 0.03 [−0.10, 0.20] s over the mean" in said
     assert said.endswith(f"at r {speech['read'].mean():.2f}.")
     assert prose.real_gap(REAL[REAL["recipe"] == "frozen"], speech) == ""
     assert prose.real_gap(REAL, pd.DataFrame()) == ""
+
+
+@pytest.mark.parametrize(
+    ("within", "gain", "told"),
+    [
+        (0.1, 0.01, ["follows seconds", "errs less than"]),
+        (0.1, -0.01, ["follows seconds", "errs not demonstrably less than"]),
+        (-0.01, -0.9, ["is not shown to follow", "errs more than"]),
+    ],
+)
+def test_real_faces_are_read_where_the_intervals_say_so(within, gain, told):
+    """The correlation within speakers and the gain over the mean are said apart."""
+    scores = REAL.copy()
+    at = {"r_within": (within, 0.8), "mae_gain": (gain, gain + 0.5)}
+    for name, ends in at.items():
+        scores.loc[scores["metric"] == name, ["ci_low", "ci_high"]] = ends
+    said = prose.real_faces(scores, EMPTY)
+    assert all(words in said for words in told)
+    assert "not shown: what it says" in said
+    assert "errs by 0.23 s" in prose.real_scores(scores)
+    assert "with random weights in their place at 0.20" in prose.real_scores(scores)
+
+
+def test_on_real_faces_the_peak_the_costliest_part_and_the_densest_other_are_named():
+    """Where tables hold them; without tables nothing is made up."""
+    keys = {"channel": "posed_neutral", "recipe": "frozen"}
+    parts = pd.DataFrame(
+        [
+            line(value, 0.1, 0.1, part=part, metric="density", **keys)
+            for part, value in {"mouth": 4.0, "eyes": 3.6, "nose": 1.2}.items()
+        ]
+    )
+    assert "of the other parts, eyes 3.60" in prose.real_where(parts)
+    words = pd.DataFrame([line(value, 0.1, 0.1, seconds=seconds, **keys)
+                          for seconds, value in {-0.08: 1.3, 0.08: 1.1}.items()])  # fmt: skip
+    assert "largest 0.08 s before it, at 1.30" in prose.real_when(EMPTY, words)
+    lost = pd.DataFrame([line(value, 0.01, 0.01, part=part, kind="region", metric="effect",
+                              channel="effect", recipe="frozen")
+                         for part, value in {"mouth": 0.09, "eyes": -0.04}.items()])  # fmt: skip
+    assert prose.real_removals(lost).startswith("Making mouth neutral costs most, 0.09")
+    for said in (prose.real_where(EMPTY), prose.real_when(EMPTY, EMPTY),
+                 prose.real_removals(EMPTY)):  # fmt: skip
+        assert "largest" not in said
+        assert "costs" not in said
+        assert "spared" not in said
 
 
 @pytest.mark.parametrize("status", ["confirmatory", "exploratory"])
