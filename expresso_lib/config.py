@@ -143,6 +143,11 @@ class TrainingSection(Section):
 
 
 NEUTRAL = "posed_neutral"  # the reference that the chapters explain against
+REFERENCES = {  # what readers call them
+    NEUTRAL: "own neutral face", "own_neutral": "own neutral frame", "blur": "blurred clip",
+    "zero": "black picture", "calm_mean": "mean of calm frames", "calm_frames": "calm frames",
+    "oracle_neutral": "re-rendered neutral (oracle)",
+}  # fmt: skip
 
 
 class AttributionSection(Section):

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from expresso_lib import attribution, models, rendered, store
+from expresso_lib import attribution, config, models, rendered, store
 from expresso_lib.faithfulness import interventions, metrics
 from expresso_lib.statistics.prose import flat
 
@@ -161,10 +161,9 @@ def verdict(found: pd.DataFrame) -> str:
     if not found.loc["effect", "ci_low"] > 0:
         return flat("""The taught model is not shown to lose or gain by the headset, so there is
             nothing to expose.""")
-    titles = {"own_neutral": "own neutral frame", "blur": "blurred clip", "zero": "black picture"}
     half = found.loc["effect", "points"] / 2
     exposed = (found["ci_low"] > 0) & (found["points"] > half)
-    known = [title for channel, title in titles.items() if exposed[channel]]
+    known = [config.REFERENCES[channel] for channel in BASELINES if exposed[channel]]
     if known:
         return f"The artefact is exposed against the {' and the '.join(known)}."
     return flat("""No channel exposes it here: an audit by maps alone would have missed it; swapping

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 
-from expresso_lib import attribution
+from expresso_lib import attribution, config
 from expresso_lib.faces import anatomy
 from expresso_lib.faithfulness import controls, interventions
 from expresso_lib.faithfulness.interventions import Effect, Scene
@@ -365,7 +365,7 @@ def trust_table(found: pd.DataFrame) -> pd.DataFrame:
     for method, baseline in channels.itertuples(index=False):
         get = partial(cell, found, method, baseline)
         fidelity = get("interventional_fidelity")
-        row = {"method": method, "reference": baseline.replace("_", " ")}
+        row = {"method": method, "reference": config.REFERENCES.get(baseline, baseline)}
         row |= {"fidelity": fidelity["estimate"], "rank": get("interventional_rank")["estimate"]}
         row["to shares"] = get("share_fidelity")["estimate"]
         row["time"] = get("time_fidelity", support="rendered")["estimate"]

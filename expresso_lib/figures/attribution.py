@@ -7,18 +7,12 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from expresso_lib import statistics
+from expresso_lib import config, statistics
 from expresso_lib.faces import anatomy
 from expresso_lib.figures import style
 from expresso_lib.figures.statistics import forest
 from expresso_lib.statistics import prose
 
-BASELINE_TITLES = {
-    "posed_neutral": "own neutral face", "own_neutral": "own neutral frame",
-    "blur": "blurred clip", "zero": "black (the paper's)",
-    "calm_mean": "mean of calm frames", "calm_frames": "calm frames",
-    "oracle_neutral": "re-rendered neutral (oracle)",
-}  # fmt: skip
 CONTROL_TITLES = {
     "random": "random", "edge": "edges, no model", "motion": "motion, no model",
     "difference": "|x − neutral|, no model", "amount": "amount of movement, no model",
@@ -33,9 +27,7 @@ def channel_title(method: str, baseline: str) -> str:
     >>> channel_title("DeepLift", "blur"), channel_title("edge", "none")
     ('DeepLift, blurred clip', 'edges, no model')
     """
-    if baseline == "zero" and method != "DeepLift":
-        return f"{method}, black"
-    title = f"{method}, {BASELINE_TITLES.get(baseline, baseline)}"
+    title = f"{method}, {config.REFERENCES.get(baseline, baseline)}"
     return CONTROL_TITLES.get(method, title)
 
 

@@ -89,7 +89,7 @@ def jitter(
     for name, values in traces.items():
         color, width = looks[name]
         left.plot(np.arange(len(values)) / fps, values, color=color, linewidth=width, label=name)
-    left.set(xlabel="time (s)", ylabel="pixels (down)", title=title)
+    left.set(xlabel="time (s)", ylabel="pixels from the top", title=title)
     left.legend(ncols=3, loc="upper left")
     left.margins(y=0.25)
     right.plot([0, 1], effect[["before", "after"]].T, color=style.PALE, linewidth=0.8)
@@ -127,8 +127,8 @@ def index_error(
               label="frame lost", transform=right.get_xaxis_transform())  # fmt: skip
     right.set(xlabel="time (s)", ylabel="outer-eye distances",
               title="distance from the face's own landmarks")  # fmt: skip
-    right.set_ylim(0, 1.45 * max(float(np.nanmax(errors["by_flag"])), 0.05))
-    right.legend(loc="upper left")
+    right.set_ylim(0, 1.1 * max(float(np.nanmax(errors["by_flag"])), 0.05))
+    figure.legend(handles=right.get_legend_handles_labels()[0], **style.ABOVE, ncols=2)
     return figure
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from expresso_lib import clips, statistics
+from expresso_lib import clips, config, statistics
 from expresso_lib.attribution import pooling
 from expresso_lib.attribution.explanation import Channel, Explanation
 from expresso_lib.cohort import ScoreScale
@@ -332,12 +332,16 @@ def timeline(case: Case, channel: Channel) -> Figure:
     top.hlines(clips["prediction"], clips["starts_at_s"], clips["starts_at_s"] + seconds,
                color=style.color("model"), linewidth=3)  # fmt: skip
     top.axhline(case.prediction, color=style.INK, linewidth=1, linestyle="--")
-    top.set(ylabel=case.scale.name, title="Prediction of each clip; dashed: the recording's")
+    top.set(
+        ylabel=f"{case.scale.name}, {case.scale.unit}",
+        title="Prediction of each clip; dashed: the recording's",
+    )
     values = case.series(channel).sum(axis=1)
     below.bar(case.frames["seconds"], values, 1 / case.explanation.fps, linewidth=0,
               color=style.signed(values))  # fmt: skip
     style.zero_line(below)
-    below.set_title(f"Attribution of each frame ({_key(channel)}); red raises, blue lowers")
+    against = config.REFERENCES.get(channel.baseline, channel.baseline)
+    below.set_title(f"Attribution of each frame against the {against}; red raises, blue lowers")
     below.set(xlabel="time (s)", ylabel="points per frame")
     return figure
 

@@ -59,7 +59,9 @@ def forest(
     colors = style.palette(table[group].astype(str) if group else ["model"])
     parts = list(table.groupby(panel, sort=False)) if panel else [("", table)]
     height = 1.0 + 0.24 * max(len(names), 3) + (0.3 if group else 0)
-    figure, (grid,) = style.figure(1, len(parts), height=height, squeeze=False, sharey=True)
+    # One unit, one scale: what is farther right in one panel is more than in the other.
+    how = {"height": height, "squeeze": False, "sharey": True, "sharex": isinstance(unit, str)}
+    figure, (grid,) = style.figure(1, len(parts), **how)
     for axes, (value, part) in zip(grid, parts):
         at = reference.get(value) if isinstance(reference, Mapping) else reference
         if at is not None:

@@ -10,13 +10,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch import nn
 
-from expresso_lib import attribution, models, rendered, statistics
+from expresso_lib import attribution, config, models, rendered, statistics
 from expresso_lib.attribution import calm_frames
 from expresso_lib.clips import ClipArchive
 from expresso_lib.faces import anatomy, video
 from expresso_lib.faithfulness import interventions, metrics, trials
 from expresso_lib.figures import components, drawing, style
-from expresso_lib.figures.attribution import BASELINE_TITLES
 from expresso_lib.figures.statistics import estimates
 
 LETTERS = "abcdefgh"
@@ -39,7 +38,7 @@ def headset(rows: pd.DataFrame, worn: np.ndarray, bare: np.ndarray) -> Figure:
     figure, axes = style.figure(1, 3, height=2.6, width_ratios=(1, 1, 2.2))
     style.picture(axes[0], worn, "with headset")
     style.picture(axes[1], bare, "taken off")
-    titles = {"effect": "what its removal does"} | BASELINE_TITLES
+    titles = {"effect": "what its removal does"} | config.REFERENCES
     part = rows.set_index("channel").reindex([*titles]).dropna(subset="points").reset_index()
     part = part.assign(name=part["channel"].map(titles), estimate=part["points"],
                        role=np.where(part["channel"] == "effect", "truth", "model"))  # fmt: skip
@@ -200,7 +199,7 @@ def references(network: nn.Module, scene: interventions.Scene, *, method: str = 
         explained = drawing.signed(shown[0], values, drawing.limit_of(values))
         pictures.append(drawing.strip(np.stack([*shown, explained]), columns=3, gap=0))
         change = style.number(float(found.output - found.output_baseline), 1)
-        labels.append(f"{BASELINE_TITLES[name]}: f(x) − f(x0) = {change} points")
+        labels.append(f"{config.REFERENCES[name]}: f(x) − f(x0) = {change} points")
     caption = ("One frame of a rendered person, the reference it is compared with, and its "
                "attribution (red raises the score, blue lowers it; each on a scale of its own). "
                "Rendered participant; a model that had not seen them.")  # fmt: skip
@@ -336,7 +335,7 @@ def ledger(claims: pd.DataFrame) -> Figure:
         axes.plot(0, y, "s", color=color, markersize=9)
         axes.text(0.06, y - 0.04, row.claim, va="bottom", fontsize=style.SMALL)
         axes.text(0.06, y + 0.04, f"{row.verdict}  {row.found}".strip(), va="top",
-                  fontsize=style.SMALL, fontweight="bold", color=color)  # fmt: skip
+                  fontsize=style.SMALL, fontweight="bold")  # fmt: skip
     axes.set(xlim=(-0.03, 2.0), ylim=(len(claims) - 0.5, -0.5))
     axes.set_axis_off()
     return figure

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from expresso_lib import _checks
+from expresso_lib import _checks, config
 from expresso_lib.faces import anatomy
 
 P = ParamSpec("P")
@@ -60,10 +60,16 @@ ROLE_COLORS = {
     "other": "#B79F00",
 }  # fmt: skip
 ROLE_MARKERS = {"truth": "s", "control": "D", "null": "D"}
+# References and a control, named in full: ours, the paper's, blind.
+NAMED_COLORS = {
+    config.REFERENCES[config.NEUTRAL]: ROLE_COLORS["model"],
+    config.REFERENCES["zero"]: ROLE_COLORS["paper"],
+    "motion, no model": ROLE_COLORS["control"],
+}
 AU_COLORS = {unit.code: anatomy.FACTOR_COLORS[unit.factor] for unit in anatomy.ACTION_UNITS}
 COLORS = (
     anatomy.REGION_COLORS | anatomy.FACTOR_COLORS | AU_COLORS | BAND_COLORS | ROLE_COLORS
-    | SIGN_COLORS
+    | SIGN_COLORS | NAMED_COLORS
 )  # fmt: skip
 TITLES = (
     anatomy.REGION_TITLES | anatomy.FACTOR_TITLES | SIGN_TITLES

@@ -20,22 +20,22 @@ METRICS = {"mae": "mean absolute error (points)", "pearson": "correlation r"}
 def pipeline(recipe: Recipe) -> Figure:
     """Draw what becomes of a clip on its course to a score; what is fitted is in colour."""
     first = {"ridge": 3, "last": 2, "all": 1}[recipe.fit]  # of the boxes that are fitted
-    boxes = ("filters over\nplace and time", "mean over place\nand time", "a number\nper clip",
-             "mean of a\nperson's clips")  # fmt: skip
-    figure, axes = style.figure(height=1.7)
-    face = rendered.average_face(96).image
+    boxes = ("filters over place and time", "mean over place and time", "a number per clip",
+             "mean of a person's clips")  # fmt: skip
+    figure, (clip, course) = style.figure(1, 2, height=2.4, width_ratios=(1, 1.6))
+    face = rendered.average_face(96).image[14:82, 14:82]
     for k in range(3):
-        left, low = 0.02 + 0.05 * k, 0.08 * k
-        axes.imshow(face, extent=(left, left + 0.75, low, low + 0.75), zorder=-k)
-    arrow = {"arrowstyle": "<-", "color": style.GREY}
+        low = 0.12 * k
+        clip.imshow(face, extent=(low, low + 1, low, low + 1), zorder=-k)
+    clip.set(xlim=(-0.02, 1.26), ylim=(-0.02, 1.26), title=f"a clip: {recipe.frames} frames")
     for k, text in enumerate(boxes, start=1):
         color = style.color("model") if first <= k < 4 else style.GREY
         look = {"boxstyle": "round", "edgecolor": color, "facecolor": style.PAPER, "linewidth": 2}
-        axes.annotate(text, (k - 0.18, 0.45), (k + 0.4, 0.45), ha="center", va="center",
-                      color=color, bbox=look, arrowprops=arrow)  # fmt: skip
-    axes.text(0.42, -0.05, f"clip\n{recipe.frames} frames", ha="center", va="top")
-    axes.set(xlim=(-0.05, 4.9), ylim=(-0.5, 1.05), aspect="auto")
-    axes.set_axis_off()
+        course.text(0.5, -k, text, ha="center", va="center", color=color, bbox=look)
+    course.plot([0.5, 0.5], [-1, -4], color=style.GREY, linewidth=1)
+    course.set(xlim=(0, 1), ylim=(-4.5, -0.5), title="what becomes of it")
+    for axes in (clip, course):
+        axes.set_axis_off()
     return figure
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from expresso_lib.config import NEUTRAL
+from expresso_lib.config import NEUTRAL, REFERENCES
 from expresso_lib.models import MIN_PARTICIPANTS
 from expresso_lib.statistics.plan import Plan
 from expresso_lib.statistics.power import detectable, equivalence_power
@@ -507,14 +507,15 @@ def by_network(table: Any) -> str:
     if not len(table):
         return "Not measured."
     # A study that was made before the reference turned its head is said to be one.
-    asked = {"own_neutral": "own neutral frame", NEUTRAL: "own neutral face"}
-    name = max(set(table["baseline"]) & asked.keys(), key=[*asked].index, default=NEUTRAL)
+    name = NEUTRAL if NEUTRAL in set(table["baseline"]) else "own_neutral"
     own = table[(table["method"] == "DeepLift") & (table["baseline"] == name)]
     own = own.groupby("network")["fidelity"].mean().reindex(table["network"].unique())
     refused = own.index[own.isna()]
     without = f"; on {listed(refused)} it adds up to nothing and is refused" * bool(len(refused))
-    return flat(f"""Of {len(own)} networks DeepLift against the {asked[name]} reaches {say(BAR)} on
-        {listed(f"{name} ({say(one)})" for name, one in own[own >= BAR].items())}{without}.""")
+    good = own[own >= BAR]
+    which = listed(f"{network} ({say(one)})" for network, one in good.items())
+    return flat(f"""DeepLift against the {REFERENCES[name]} reaches {say(BAR)} on {len(good)} of
+        {len(own)} networks{f": {which}" if len(good) else ""}{without}.""")
 
 
 def predicted(found: Any) -> str:
@@ -904,7 +905,9 @@ def single(rows: Any, recording: str) -> str:
         {chance(first["p_max"])} over all.""")
 
 
-REAL_CHANNELS = {NEUTRAL: "own neutral face", "zero": "black picture", "motion": "motion, no model"}
+REAL_CHANNELS = {name: REFERENCES[name] for name in (NEUTRAL, "zero")} | {
+    "motion": "motion, no model"
+}
 REAL_RECIPES = {
     "frozen": "pre-trained on rendered faces",
     "tuned": "fine-tuned to real ones",
@@ -934,7 +937,7 @@ def real_faces(scores: Any, removals: Any) -> str:
     if not np.isfinite(gain["estimate"]):
         return "The study on real faces has no committed tables yet: this is not measured."
     reads = by_side(within, "runs against", "follows", "is not shown to follow")
-    errs = by_side(gain, "more", "less", "not demonstrably less")
+    errs = by_side(gain, "errs more", "errs less", "is not shown to err less")
     own, motion, *others = (
         _first(removals, channel=name, kind="region", metric="fidelity")
         for name in (NEUTRAL, "motion", "edge", "difference")
@@ -944,7 +947,7 @@ def real_faces(scores: Any, removals: Any) -> str:
         part = "" if own["estimate"] >= REGION_BAR else "in part "
         true = f"Its explanation agrees {part}with what the model does"
     return flat(f"""On real faces that it has not seen the model {reads} seconds of speech from clip
-        to clip (r within speakers {interval(within)}), and errs {errs} than the mean does (gain
+        to clip (r within speakers {interval(within)}), and {errs} than the mean does (gain
         {interval(gain)} s). {true}: what it says of a part of the face goes with what making that
         part neutral does at r = {interval(own)} (bar {say(REGION_BAR)}), a map of motion at
         {interval(motion)}.""")
@@ -991,7 +994,7 @@ def real_where(regions: Any) -> str:
         return said
     rest = rest[~rest["part"].isin(["mouth and jaw", "mouth", "jaw"])]
     top = rest.loc[rest["estimate"].idxmax()]
-    return flat(f"""{said} What holds no answer is not spared: of the other parts, {top["part"]}
+    return flat(f"""{said} Densest of the parts that hold no answer: {top["part"]},
         {interval(top)}.""")
 
 
