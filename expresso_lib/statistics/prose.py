@@ -777,10 +777,11 @@ def coupled(rows: Any, alpha: float) -> str:
         return "Too few participants for a test of action units: nothing is claimed here."
     found = _found(rows, alpha)
     limits = rows[["simultaneous_low", "simultaneous_high"]].abs().max(axis=1, skipna=False)
-    _, less, others = rows["inference"].iloc[0].partition(", less ")
+    inference, less, others = rows["inference"].iloc[0].partition(", less ")
+    whose = "models of other folds" if "anew" in inference else "these models"
     beside = f", less that with {others}," if less else ""
-    return flat(f"""{len(found)} of {len(rows)} action units go with the attribution of these
-        models{beside} once all are allowed for: {listed(found["au"])}. Of
+    return flat(f"""{len(found)} of {len(rows)} action units go with the attribution of
+        {whose}{beside} once all are allowed for: {listed(found["au"])}. Of
         {int((limits <= rows["margin"]).sum())} the mean lies within the margin that was declared
         too small to matter, with its interval.""")
 

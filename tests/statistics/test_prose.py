@@ -273,6 +273,19 @@ def test_on_real_faces_the_peak_the_costliest_part_and_the_densest_other_are_nam
         assert "Densest" not in said
 
 
+@pytest.mark.parametrize(
+    ("inference", "whose"),
+    [
+        ("models drawn anew", "models of other folds"),
+        ("conditional on these models", "these models"),
+    ],
+)
+def test_action_units_go_with_the_models_that_were_asked(inference, whose):
+    """The declared test asks models of other folds, the figure beside it these."""
+    rows = UNKNOWN.assign(p_max=0.01, inference=inference)
+    assert f"go with the attribution of {whose} once" in prose.coupled(rows, 0.05)
+
+
 @pytest.mark.parametrize("status", ["confirmatory", "exploratory"])
 def test_of_two_counts_of_action_units_the_declared_one_is_named(status):
     """Chapter 6 counts with these models and with others; one of the two is the plan's."""
