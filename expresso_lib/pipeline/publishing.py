@@ -148,6 +148,14 @@ class Facts:
             control = float(best["estimate"])
         return prose.front(scores, differences, faith, recipe, control=control, demo=demo)
 
+    @property
+    def real(self) -> str:
+        """What the committed study found on real faces, in words."""
+        names = ("scores", "removals")
+        return prose.real_faces(
+            *(provenance.read_table(STUDY / f"real_{one}.csv") for one in names)
+        )
+
     def bench(self, kind: str, caption: str, **where: Any) -> str:
         """Write benchmarks (`kind` "goal") or calibrations ("test"), each with its stamp.
 

@@ -178,6 +178,15 @@ def test_study_tables_are_shown_with_their_stamp(run, tmp_path, monkeypatch):
     assert "measured 2026-11-26 at commit abc123" in text
 
 
+def test_the_front_page_says_what_the_committed_study_found_on_real_faces(tmp_path, monkeypatch):
+    """In words that come from its tables; where there are none, that it was not measured."""
+    assert publishing.Facts(tmp_path).real.startswith(
+        "On real faces that it has not seen the model"
+    )
+    monkeypatch.setattr(publishing, "STUDY", tmp_path)
+    assert "not measured" in publishing.Facts(tmp_path).real
+
+
 def test_a_goal_of_a_gpu_is_not_measured_until_one_was_there(run):
     """The line says so and names no device; the value of a GPU takes its place."""
     line = {"goal": 5, "what": "share", "bar": 0.35, "better": "higher"}
