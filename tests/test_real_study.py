@@ -96,6 +96,10 @@ def test_scores_within_and_between_speakers_are_told_apart():
     assert found["r_between"] == pytest.approx(1)
     assert np.isnan(found["r_within"])
     assert found["mae_gain"] == pytest.approx(0.7 - 0.1, abs=0.05)
+    assert "r_of_one" not in found  # within a speaker nothing varies
+    own = table.assign(prediction=[1.0, 1.2, 2.2, 2.0, 3.0, 3.2])
+    each = real.score_table(own).query("metric == 'r_of_one'")["estimate"]
+    assert each.tolist() == pytest.approx([-1, 1, 1])
 
 
 def test_an_interval_over_speakers_needs_ten_and_covers():

@@ -267,7 +267,8 @@ def score_table(predictions: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         metric, estimate, ci_low, ci_high, speakers: ``r`` (all clips), ``r_within`` (clips from
         their speaker's mean), ``r_between`` (speakers' means), ``mae`` and ``null_mae`` (s),
-        ``mae_gain`` (null minus model, s; above 0 is better than the null).
+        ``mae_gain`` (null minus model, s; above 0 is better than the null); ``r_of_one``, a row
+        per speaker, lowest first, without an interval.
     """
     who = predictions["participant"]
     own = predictions[["score", "prediction"]]
@@ -284,8 +285,18 @@ def score_table(predictions: pd.DataFrame) -> pd.DataFrame:
             _pooled("mae", who, np.stack([one, error], axis=1), _ratio),
             _pooled("null_mae", who, np.stack([one, null], axis=1), _ratio),
             _pooled("mae_gain", who, np.stack([one, null - error], axis=1), _ratio),
+            *_each(predictions),
         ]
     )
+
+
+def _each(predictions: pd.DataFrame) -> list[dict[str, Any]]:
+    found = [
+        metrics.pearson(part["prediction"].to_numpy(), part["score"].to_numpy())
+        for _, part in predictions.groupby("participant")
+    ]
+    known = {"metric": "r_of_one", "ci_low": np.nan, "ci_high": np.nan, "speakers": 1}
+    return [known | {"estimate": r} for r in sorted(found) if np.isfinite(r)]
 
 
 def _products(pairs: pd.DataFrame) -> np.ndarray:

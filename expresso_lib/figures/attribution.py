@@ -238,7 +238,7 @@ def cascade(table: pd.DataFrame) -> Figure:
     for metric, look in (("randomisation", whole), ("randomisation_unsigned", size)):
         style.band_line(axes, table[table["metric"] == metric], "layers", markersize=4, **look)
     style.zero_line(axes)
-    axes.axhline(0.3, color=style.INK, linewidth=0.9, linestyle="--")
+    axes.axhline(0.3, color=style.INK, linewidth=0.9, linestyle=":")
     axes.set(xlabel="layers randomised, from the output down",
              ylabel="Spearman with the trained map")  # fmt: skip
     figure.legend(**style.BELOW, ncols=2)

@@ -958,11 +958,18 @@ def real_scores(scores: Any) -> str:
     """Say how well seconds of speech are predicted, against the mean and with random weights."""
     own, null, within = (_first(scores, metric=name) for name in ("mae", "null_mae", "r_within"))
     blind = row(scores, metric="r_within", recipe="random")
+    each = fitting(scores, recipe="frozen", metric="r_of_one")["estimate"] if len(scores) else []
+    apart = (
+        flat(f""" Taken one by one, {int((each > 0.5).sum())} of {len(each)} speakers lie above
+        .50, the lowest at {say(each.min())}.""")
+        if len(each)
+        else ""
+    )
     return flat(f"""From frozen weights that have seen rendered faces only, the model errs by
         {say(own["estimate"])} s, always answering the mean by {say(null["estimate"])} s. Within
         speakers, prediction and seconds of speech correlate at {interval(within)}; with random
-        weights in their place at {interval(blind)}. Between speakers there are too few people to
-        say much.""")
+        weights in their place at {interval(blind)}.{apart} Between speakers there are too few
+        people to say much.""")
 
 
 def real_gap(scores: Any, reading: Any) -> str:
