@@ -19,12 +19,12 @@ KEYS = ["participant", "recording", "frame"]
 SERIES = ("recipe", "method", "baseline", "model", "repeat", "fold")
 
 
-def wide_action_units(action_units: pd.DataFrame, *, value: str = "intensity") -> pd.DataFrame:
+def wide_action_units(units: pd.DataFrame, *, value: str = "intensity") -> pd.DataFrame:
     """One row per frame and one column per AU, whether the table came wide or tidy.
 
     Parameters
     ----------
-    action_units : DataFrame
+    units : DataFrame
         ``participant, recording, frame`` and either AU columns (``AU01`` …) or ``au`` with
         ``intensity`` and, if measured, ``presence`` (0 or 1). ``unit`` (column, else in
         ``attrs``, else 0 to 5) says what a number means: see `action_units.SCALES`.
@@ -48,17 +48,17 @@ def wide_action_units(action_units: pd.DataFrame, *, value: str = "intensity") -
     >>> wide_action_units(tidy, value="visible")["AU12"].tolist()
     [0.0, 1.2]
     """
-    long = "au" in action_units
-    codes = ["intensity"] if long else [c for c in anatomy.AU_CODES if c in action_units]
-    table = action_units[[*KEYS, *(["au"] if long else []), *codes]].copy()
+    long = "au" in units
+    codes = ["intensity"] if long else [c for c in anatomy.AU_CODES if c in units]
+    table = units[[*KEYS, *(["au"] if long else []), *codes]].copy()
     if value != "intensity":
-        unit = action_units.get("unit", action_units.attrs.get("unit", tables.INTENSITY))
+        unit = units.get("unit", units.attrs.get("unit", tables.INTENSITY))
         unit = pd.Series(unit, index=table.index)
         size = {"presence": "present", "visible": "present", "still": "still"}[value]
         sizes = {name: getattr(scale_of(name), size) for name in unit.unique()}
         table[codes] = table[codes].div(unit.map(sizes), axis=0)
     if value == "presence":
-        measured = action_units.rename(columns={"presence": "intensity_c"})
+        measured = units.rename(columns={"presence": "intensity_c"})
         measured = measured.reindex(columns=[f"{c}_c" for c in codes]).set_axis(codes, axis=1)
         guessed = (table[codes] >= 1).where(table[codes].notna()).astype(float)
         table[codes] = measured.astype(float).fillna(guessed)
@@ -98,8 +98,8 @@ def head_pose(frames: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def window_couplings(
-    attribution_frames: pd.DataFrame,
-    action_units: pd.DataFrame,
+    series: pd.DataFrame,
+    units: pd.DataFrame,
     *,
     window: int = 64,
     value: str = "intensity",
@@ -111,10 +111,10 @@ def window_couplings(
 
     Parameters
     ----------
-    attribution_frames : DataFrame
+    series : DataFrame
         ``participant, recording, frame, attribution`` (score points, signed sum of the frame)
         and any of `SERIES`.
-    action_units : DataFrame
+    units : DataFrame
         See `wide_action_units`. Rows are matched **by frame number**, never by position.
     window : int
         Rows of the attribution series; windows lie half of that apart. The last window is anchored
@@ -145,10 +145,10 @@ def window_couplings(
     ----------
     Spearman (1904); Fisher (1921) for z.
     """
-    wide = wide_action_units(action_units, value=value)
+    wide = wide_action_units(units, value=value)
     aus = [str(name) for name in wide if name not in KEYS]
-    keys = ["participant", "recording", *[k for k in SERIES if k in attribution_frames]]
-    data = attribution_frames.merge(wide.drop(columns="participant"), on=["recording", "frame"])
+    keys = ["participant", "recording", *[k for k in SERIES if k in series]]
+    data = series.merge(wide.drop(columns="participant"), on=["recording", "frame"])
     if data.empty:
         raise ValueError(
             "attributions and action units share no (recording, frame); compare their names."

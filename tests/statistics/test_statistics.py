@@ -448,15 +448,13 @@ def test_h1_with_repeated_folds_widens_the_interval():
 
 def test_h2_finds_the_coupling_that_changes_with_severity(windows, planted):
     """AU09 couples more in the severe; a covariate that is not there is named."""
-    found = statistics.h2_severity(
-        windows, planted.participants, covariates=["age", "task"], plan=QUICK
-    )
+    found = statistics.h2_severity(windows, planted.participants, plan=QUICK)
     assert found.loc[found["p_max"] <= 0.05, "au"].tolist() == ["AU09"]
     row = found.set_index("au").loc["AU09"]
     z = statistics.participant_couplings(windows).query("au == 'AU09'")["z"].to_numpy()
     expected = scipy_stats.spearmanr(z, planted.participants["score"]).statistic
     assert_allclose(row["estimate"], expected)
-    assert "task" in row["note"]
+    assert row["note"] == "covariates not in the data: prediction"
     assert row["adjusted"] > 0.8
 
 
@@ -480,7 +478,7 @@ def region_table(score, difference, log_enrichment):
                 }
             )
     people = pd.DataFrame({"participant": [f"P{i}" for i in range(len(score))], "score": score})
-    return pd.DataFrame(rows), people
+    return pd.DataFrame(rows), people.assign(age=people.index % 7, sex=people.index % 2)
 
 
 def test_h3_does_not_find_what_the_prediction_explains(rng):
@@ -567,20 +565,28 @@ def test_h1_says_which_randomised_networks_it_speaks_of():
     assert "of these models, less that with 2 randomised networks of each person, once" in said
 
 
+@pytest.fixture
+def mouth(monkeypatch):
+    """The knee is asked of the mouth, where `region_table` plants, instead of the eyes."""
+    monkeypatch.setattr(hypotheses, "EYES", ("mouth",))
+
+
+@pytest.mark.usefixtures("mouth")
 def test_h3b_sees_a_knee(rng):
     """Falling below 20 and rising above: both slopes and their difference are found."""
     score = np.linspace(1, 44, 40)
     table, people = region_table(score, rng.normal(size=40), 0.1 * np.abs(score - 20))
-    found = statistics.h3b_two_slopes(table, people, regions=["mouth"]).query("sign == 'positive'")
+    found = statistics.h3b_two_slopes(table, people).query("sign == 'positive'")
     below, above, difference = found["estimate"]
     assert_allclose([below, above, difference], [-1, 1, 2], atol=1e-6)
     assert (found["p"] < 0.01).all()
 
 
+@pytest.mark.usefixtures("mouth")
 def test_h3b_of_nine_people_has_estimates_and_no_interval_of_any_kind(rng):
     """Neither a slope's own interval nor that of the family, by which claims are judged."""
     table, people = region_table(np.linspace(1, 44, 9), rng.normal(size=9), rng.normal(size=9))
-    found = statistics.h3b_two_slopes(table, people, regions=["mouth"])
+    found = statistics.h3b_two_slopes(table, people)
     assert found["estimate"].notna().all()
     limits = ["ci_low", "ci_high", "simultaneous_low", "simultaneous_high", "p", "p_max"]
     assert found[limits].isna().all(axis=None)
@@ -818,12 +824,13 @@ def test_the_plan_follows_the_scale():
     assert statistics.Plan() == statistics.Plan.of(object(), core.BDI_II)
 
 
+@pytest.mark.usefixtures("mouth")
 def test_h3b_is_defined_on_a_scale_of_three_steps(rng):
     """RAVDESS' intensity, 0 to 2: a knee in the middle, a slope per third of a point."""
     score = np.repeat([0.0, 1.0, 2.0], 14)
     table, people = region_table(score, rng.normal(size=42), np.abs(score - 1))
     plan = statistics.Plan.of(object(), core.ScoreScale("intensity", 0, 2))
-    found = statistics.h3b_two_slopes(table, people, regions=["mouth"], plan=plan)
+    found = statistics.h3b_two_slopes(table, people, plan=plan)
     below, above, difference = found.query("sign == 'positive'")["estimate"]
     assert_allclose([below, above, difference], np.array([-1, 1, 2]) * plan.step, atol=1e-6)
 
@@ -908,12 +915,12 @@ def test_power_at_no_effect_is_alpha_and_grows():
 @pytest.mark.parametrize(
     ("lesson", "options"),
     [
-        (lessons.windows_are_not_independent, {"simulations": 120}),
+        (lessons.windows_are_not_independent, {}),
         (lessons.raw_sums_must_grow, {}),
-        (lessons.speech_is_a_common_cause, {"simulations": 60}),
+        (lessons.speech_is_a_common_cause, {}),
         (lessons.one_model_is_shared, {"participants": 80}),
-        (lessons.many_tests, {"simulations": 200, "n_flips": 199}),
-        (lessons.selecting_correct_invents_a_gradient, {"simulations": 60}),
+        (lessons.many_tests, {}),
+        (lessons.selecting_correct_invents_a_gradient, {}),
     ],
 )
 def test_lesson_shows_the_trap_and_the_way_out(lesson, options):
