@@ -146,7 +146,7 @@ def enrichment(regions: pd.DataFrame, participants: pd.DataFrame, tests: pd.Data
     participants : DataFrame
         ``participant, score, band``.
     tests : DataFrame
-        Rows of `statistics.h3_regions`, whose partial correlation is written into the panels.
+        Rows of `hypotheses.h3_regions`, whose partial correlation is written into the panels.
     """
     wide = statistics.participant_regions(regions)
     people = participants.set_index("participant").reindex(wide.index)

@@ -20,6 +20,8 @@ from expresso_lib import statistics
 from expresso_lib.cohort import core
 from expresso_lib.faces import action_units, anatomy
 from expresso_lib.statistics import (
+    bands,
+    couplings,
     folds,
     hypotheses,
     intervals,
@@ -27,6 +29,7 @@ from expresso_lib.statistics import (
     permutations,
     prose,
     ranks,
+    sensitivity,
     shifts,
 )
 
@@ -133,7 +136,7 @@ def test_window_couplings_pass_over_attribution_of_rounding_size():
     assert "rounding" not in set(found.loc[found["participant"] != "P03", "reason"])
     rounding = found["reason"] == "rounding"
     assert_allclose(rounding.groupby(found["au"]).mean(), 1 / 12)
-    assert (statistics.h1_coupling(found, plan=QUICK)["n_participants"] == 11).all()
+    assert (hypotheses.h1_coupling(found, plan=QUICK)["n_participants"] == 11).all()
     frames.loc[flat, "attribution"] *= 100
     again = statistics.window_couplings(frames, data.action_units)
     assert "rounding" not in set(again["reason"])
@@ -156,7 +159,7 @@ def test_window_couplings_given_the_confounder_vanish(rng):
     frames = data.attribution_frames.assign(attribution=pose["yaw"].to_numpy() * 2)
     plain = statistics.window_couplings(frames, units).query("au == 'AU01'")["rho"].mean()
     noisy = frames.assign(attribution=frames["attribution"] + rng.normal(size=len(frames)))
-    given_pose = statistics.window_couplings(noisy, units, covariates=statistics.head_pose(pose))
+    given_pose = statistics.window_couplings(noisy, units, covariates=couplings.head_pose(pose))
     assert plain > 0.9
     assert abs(given_pose.query("au == 'AU01'")["rho"].mean()) < 0.15
 
@@ -416,7 +419,7 @@ def test_intervals_of_degenerate_data_are_nan_not_errors():
 
 def test_h1_finds_the_planted_coupling_and_its_sign(windows):
     """AU12 lowers the score: the only family-wise finding, negative, with q and BF to match."""
-    found = statistics.results(statistics.h1_coupling(windows, plan=QUICK)).set_index("au")
+    found = hypotheses.results(hypotheses.h1_coupling(windows, plan=QUICK)).set_index("au")
     assert found.index[found["p_max"] <= 0.05].tolist() == ["AU12"]
     row = found.loc["AU12"]
     assert row["ci_high"] < row["simultaneous_high"] < 0
@@ -430,7 +433,7 @@ def test_h1_finds_the_planted_coupling_and_its_sign(windows):
 def test_h1_p_t_is_pingouins(windows):
     """The t test beside it is pingouin's, on participants' z."""
     z = statistics.participant_couplings(windows).query("au == 'AU26'")["z"]
-    row = statistics.h1_coupling(windows, plan=QUICK).set_index("au").loc["AU26"]
+    row = hypotheses.h1_coupling(windows, plan=QUICK).set_index("au").loc["AU26"]
     assert_allclose(row["p_t"], pg.ttest(z, 0)["p_val"].iloc[0])
     assert_allclose(row["estimate"], z.mean())
 
@@ -439,7 +442,7 @@ def test_h1_with_repeated_folds_widens_the_interval():
     """A model with a quirk per fold: inference covers models drawn anew and is less sure."""
     data = simulate_tables(participants=12, recordings=1, repeats=3, fold_sd=0.6)
     table = statistics.window_couplings(data.attribution_frames, data.action_units)
-    row = statistics.h1_coupling(table, plan=QUICK).set_index("au").loc["AU01"]
+    row = hypotheses.h1_coupling(table, plan=QUICK).set_index("au").loc["AU01"]
     z = statistics.participant_couplings(table).pivot(index="participant", columns="au", values="z")
     plain = intervals.mean_interval(z[["AU01"]].to_numpy())
     assert row["inference"] == "models drawn anew"
@@ -448,7 +451,7 @@ def test_h1_with_repeated_folds_widens_the_interval():
 
 def test_h2_finds_the_coupling_that_changes_with_severity(windows, planted):
     """AU09 couples more in the severe; a covariate that is not there is named."""
-    found = statistics.h2_severity(windows, planted.participants, plan=QUICK)
+    found = hypotheses.h2_severity(windows, planted.participants, plan=QUICK)
     assert found.loc[found["p_max"] <= 0.05, "au"].tolist() == ["AU09"]
     row = found.set_index("au").loc["AU09"]
     z = statistics.participant_couplings(windows).query("au == 'AU09'")["z"].to_numpy()
@@ -486,7 +489,7 @@ def test_h3_does_not_find_what_the_prediction_explains(rng):
     score = rng.uniform(0, 45, 40)
     difference = score + rng.normal(0, 6, 40)
     table, people = region_table(score, difference, 0.05 * difference + rng.normal(0, 0.3, 40))
-    mouth = statistics.h3_regions(table, people, plan=QUICK).query("region == 'mouth'")
+    mouth = hypotheses.h3_regions(table, people, plan=QUICK).query("region == 'mouth'")
     assert (mouth["plain"].abs() > 0.6).all()
     assert (mouth["p_max"] > 0.05).all()
 
@@ -496,7 +499,7 @@ def test_h3_finds_what_goes_beyond_the_prediction(rng):
     score = rng.uniform(0, 45, 40)
     difference = score + rng.normal(0, 12, 40)
     table, people = region_table(score, difference, 0.05 * score + rng.normal(0, 0.2, 40))
-    found = statistics.h3_regions(table, people, plan=QUICK)
+    found = hypotheses.h3_regions(table, people, plan=QUICK)
     assert set(found["region"]) == set(anatomy.FEATURE_REGIONS)
     hit = found[found["p_max"] <= 0.05].set_index("sign")["estimate"]
     assert set(found.loc[found["p_max"] <= 0.05, "region"]) == {"mouth"}
@@ -509,7 +512,7 @@ def test_h3_leaves_out_and_counts_people_whose_attribution_is_rounding(rng):
     table, people = region_table(score, difference, rng.normal(size=20))
     flat = table["participant"] == "P7"
     table.loc[flat, "signed"] = 0.05 / len(anatomy.REGIONS)
-    for test in (statistics.h3_regions, statistics.h3b_two_slopes):
+    for test in (hypotheses.h3_regions, hypotheses.h3b_two_slopes):
         found, without = test(table, people), test(table[~flat], people)
         assert (found["n_participants"] == 19).all()
         assert_allclose(found["estimate"], without["estimate"])
@@ -520,7 +523,7 @@ def test_h3_leaves_out_and_counts_people_whose_attribution_is_rounding(rng):
 def test_h3_answers_where_all_attribution_is_rounding(rng):
     """Nobody left: no exception, no estimate, and the note says why."""
     table, people = region_table(rng.uniform(0, 45, 12), rng.normal(size=12), rng.normal(size=12))
-    for test in (statistics.h3_regions, statistics.h3b_two_slopes):
+    for test in (hypotheses.h3_regions, hypotheses.h3b_two_slopes):
         found = test(table.assign(signed=0.0), people)
         assert found[["estimate", "p"]].isna().all().all()
         assert found["note"].str.contains("participants").all()
@@ -555,7 +558,7 @@ def test_h1_says_which_randomised_networks_it_speaks_of():
     """They are the same for everybody, so what is found is found against these."""
     data = simulate_tables(participants=10, recordings=1, frames=64, random_models=2)
     windows = statistics.window_couplings(data.attribution_frames, data.action_units, window=64)
-    found = statistics.h1_coupling(windows, plan=QUICK)
+    found = hypotheses.h1_coupling(windows, plan=QUICK)
     assert (
         found["inference"]
         .eq("conditional on these models, less 2 randomised networks of each person")
@@ -576,7 +579,7 @@ def test_h3b_sees_a_knee(rng):
     """Falling below 20 and rising above: both slopes and their difference are found."""
     score = np.linspace(1, 44, 40)
     table, people = region_table(score, rng.normal(size=40), 0.1 * np.abs(score - 20))
-    found = statistics.h3b_two_slopes(table, people).query("sign == 'positive'")
+    found = hypotheses.h3b_two_slopes(table, people).query("sign == 'positive'")
     below, above, difference = found["estimate"]
     assert_allclose([below, above, difference], [-1, 1, 2], atol=1e-6)
     assert (found["p"] < 0.01).all()
@@ -586,7 +589,7 @@ def test_h3b_sees_a_knee(rng):
 def test_h3b_of_nine_people_has_estimates_and_no_interval_of_any_kind(rng):
     """Neither a slope's own interval nor that of the family, by which claims are judged."""
     table, people = region_table(np.linspace(1, 44, 9), rng.normal(size=9), rng.normal(size=9))
-    found = statistics.h3b_two_slopes(table, people)
+    found = hypotheses.h3b_two_slopes(table, people)
     assert found["estimate"].notna().all()
     limits = ["ci_low", "ci_high", "simultaneous_low", "simultaneous_high", "p", "p_max"]
     assert found[limits].isna().all(axis=None)
@@ -595,7 +598,7 @@ def test_h3b_of_nine_people_has_estimates_and_no_interval_of_any_kind(rng):
 def test_h4_equals_pingouins_welch_and_names_bands_left_out(windows, planted):
     """Welch's p by pingouin; a band of fewer than three people is left out and said so."""
     people = planted.participants
-    row = statistics.h4_bands(windows, people).set_index("au").loc["AU09"]
+    row = hypotheses.h4_bands(windows, people).set_index("au").loc["AU09"]
     counts = people["band"].value_counts()
     small = set(counts.index[counts < 3])
     z = (
@@ -611,7 +614,7 @@ def test_h4_equals_pingouins_welch_and_names_bands_left_out(windows, planted):
 
 def test_h5_finds_the_planted_au_in_one_recording(planted):
     """The planted AU12 has the smallest p of all in a recording of its own."""
-    found = statistics.h5_recording(
+    found = hypotheses.h5_recording(
         planted.attribution_frames, planted.action_units, "P05_R1", window=32
     )
     assert found.loc[found["p"].idxmin(), "au"] == "AU12"
@@ -621,7 +624,7 @@ def test_h5_finds_the_planted_au_in_one_recording(planted):
 def test_sensitivity_agrees_with_the_participants_mean(windows, planted):
     """Mixed-model and GEE intercepts of a balanced design equal the mean participant z."""
     one = windows[windows["au"] == "AU12"]
-    found = statistics.sensitivity(one, planted.participants).set_index("hypothesis")
+    found = sensitivity.sensitivity(one, planted.participants).set_index("hypothesis")
     mean = statistics.participant_couplings(windows).query("au == 'AU12'")["z"].mean()
     assert_allclose(found.loc[["mixed", "gee"], "estimate"], mean, atol=0.01)
     assert (found.loc[["mixed", "gee"], "p"] < 0.001).all()
@@ -629,11 +632,11 @@ def test_sensitivity_agrees_with_the_participants_mean(windows, planted):
 
 def test_results_put_q_over_every_p_and_keep_the_columns(windows, planted):
     """One table, the documented columns, Benjamini–Hochberg as SciPy's."""
-    table = statistics.results(
-        statistics.h1_coupling(windows, plan=QUICK),
-        statistics.h4_bands(windows, planted.participants),
+    table = hypotheses.results(
+        hypotheses.h1_coupling(windows, plan=QUICK),
+        hypotheses.h4_bands(windows, planted.participants),
     )
-    assert tuple(table.columns) == statistics.COLUMNS
+    assert tuple(table.columns) == hypotheses.COLUMNS
     known = table["p"].notna()
     expected = scipy_stats.false_discovery_control(table.loc[known, "p"])
     assert_allclose(table.loc[known, "q"], expected)
@@ -657,27 +660,27 @@ def test_fewer_than_ten_participants_get_estimates_but_no_tests():
     data = simulate_tables(participants=6, recordings=1, frames=90)
     table = statistics.window_couplings(data.attribution_frames, data.action_units)
     for found in (
-        statistics.h1_coupling(table),
-        statistics.h2_severity(table, data.participants),
-        statistics.h3_regions(data.attribution_regions, data.participants),
-        statistics.h3b_two_slopes(data.attribution_regions, data.participants),
+        hypotheses.h1_coupling(table),
+        hypotheses.h2_severity(table, data.participants),
+        hypotheses.h3_regions(data.attribution_regions, data.participants),
+        hypotheses.h3b_two_slopes(data.attribution_regions, data.participants),
     ):
         assert found[["p", "p_max", "ci_low"]].isna().all().all()
         assert found["note"].str.contains("participants").all()
-    assert statistics.h1_coupling(table)["estimate"].notna().all()
+    assert hypotheses.h1_coupling(table)["estimate"].notna().all()
 
 
 def test_one_participant_is_answered_by_every_hypothesis():
     """One person: no exception anywhere, and H5 still speaks about the recording."""
     data = simulate_tables(participants=1, recordings=2, frames=90)
     table = statistics.window_couplings(data.attribution_frames, data.action_units, window=32)
-    found = statistics.results(
-        statistics.h1_coupling(table),
-        statistics.h2_severity(table, data.participants),
-        statistics.h3_regions(data.attribution_regions, data.participants),
-        statistics.h4_bands(table, data.participants),
-        statistics.sensitivity(table, data.participants),
-        statistics.h5_recording(data.attribution_frames, data.action_units, "P01_R1", window=32),
+    found = hypotheses.results(
+        hypotheses.h1_coupling(table),
+        hypotheses.h2_severity(table, data.participants),
+        hypotheses.h3_regions(data.attribution_regions, data.participants),
+        hypotheses.h4_bands(table, data.participants),
+        sensitivity.sensitivity(table, data.participants),
+        hypotheses.h5_recording(data.attribution_frames, data.action_units, "P01_R1", window=32),
     )
     assert found.query("hypothesis != 'H5'")["p"].isna().all()
     assert found.query("hypothesis == 'H5'")["p"].notna().all()
@@ -687,7 +690,7 @@ def test_all_windows_undefined_is_said_not_hidden():
     """An AU that never moves: no estimate, undefined share 1, the others unharmed."""
     data = simulate_tables(participants=11, recordings=1, frames=90)
     table = statistics.window_couplings(data.attribution_frames, data.action_units.assign(AU04=0.0))
-    found = statistics.h1_coupling(table, plan=QUICK).set_index("au")
+    found = hypotheses.h1_coupling(table, plan=QUICK).set_index("au")
     assert found.loc["AU04", "undefined"] == 1.0
     assert np.isnan(found.loc["AU04", "p_max"])
     assert "0 participants" in found.loc["AU04", "note"]
@@ -697,10 +700,10 @@ def test_all_windows_undefined_is_said_not_hidden():
 def test_one_score_for_all_refuses_severity_and_says_why(windows, planted):
     """Severity that does not vary cannot be correlated with anything."""
     same = planted.participants.assign(score=12.0, band="minimal")
-    found = statistics.h2_severity(windows, same, plan=QUICK)
+    found = hypotheses.h2_severity(windows, same, plan=QUICK)
     assert found["p"].isna().all()
     assert found["note"].str.contains("does not vary").all()
-    assert statistics.h4_bands(windows, same)["note"].str.contains("fewer than two bands").all()
+    assert hypotheses.h4_bands(windows, same)["note"].str.contains("fewer than two bands").all()
 
 
 # Repairs of release 0.1
@@ -719,7 +722,7 @@ def test_the_same_series_is_tested_once_and_said(windows):
     """AU05 a rank copy of AU02: 16 tests, and the row that stays names the other."""
     copy = windows.query("au == 'AU02'").assign(au="AU05")
     table = pd.concat([windows.query("au != 'AU05'"), copy], ignore_index=True)
-    found = statistics.h1_coupling(table, plan=QUICK)
+    found = hypotheses.h1_coupling(table, plan=QUICK)
     assert len(found) == 16
     assert "AU05" not in set(found["au"])
     assert "AU05 is the same series" in found.set_index("au").loc["AU02", "note"]
@@ -727,7 +730,7 @@ def test_the_same_series_is_tested_once_and_said(windows):
 
 def test_h1_ranks_hold_the_planted_au_last(windows):
     """AU12 is the most negative of 17, but for one pair; what is not planted stays open."""
-    found = statistics.h1_coupling(windows, plan=QUICK).set_index("au")
+    found = hypotheses.h1_coupling(windows, plan=QUICK).set_index("au")
     assert found.loc["AU12", ["rank_low", "rank_high"]].tolist() == [16, 17]
     assert found.loc["AU26", "rank_low"] < found.loc["AU26", "rank_high"]
     assert (found["rank_high"] >= found["rank_low"]).all()
@@ -740,9 +743,9 @@ def test_equivalence_and_bayes_factor_count_only_people_with_a_value(windows):
     gone = windows.assign(z=windows["z"].where(windows["participant"] < "P11"))
     columns = ["estimate", "p_equivalence", "bf10", "n_participants"]
     plan = statistics.Plan(permutations=4999)
-    found = statistics.h2_severity(gone, scores, plan=plan).set_index("au")
+    found = hypotheses.h2_severity(gone, scores, plan=plan).set_index("au")
     kept = windows[windows["participant"] < "P11"]
-    alone = statistics.h2_severity(kept, scores, plan=plan).set_index("au")
+    alone = hypotheses.h2_severity(kept, scores, plan=plan).set_index("au")
     assert (found["n_participants"] == 10).all()
     assert_allclose(found[columns].astype(float), alone[columns].astype(float), atol=0.03)
 
@@ -758,7 +761,7 @@ def test_h3_with_folds_is_not_fooled_by_their_models(rng):
         table, people = region_table(score, shift, enrichment)
         quick = statistics.Plan(permutations=199)
         for name, known in (("ours", people.assign(fold=fold)), ("blind", people)):
-            rows = statistics.h3_regions(table, known, plan=quick)
+            rows = hypotheses.h3_regions(table, known, plan=quick)
             row = rows.query("region == 'mouth' and sign == 'positive'").iloc[0]
             hits[name] += row["p"] <= 0.05
             excludes = row["ci_low"] > 0 or row["ci_high"] < 0
@@ -799,7 +802,7 @@ def test_h3_prints_the_plain_p_beside(rng):
     """``p_plain`` is the family-wise p without studentising, on the same shuffles."""
     score, difference = rng.uniform(0, 45, 30), rng.normal(size=30)
     table, people = region_table(score, difference, rng.normal(size=30))
-    found = statistics.h3_regions(table, people, plan=QUICK)
+    found = hypotheses.h3_regions(table, people, plan=QUICK)
     wide = statistics.participant_regions(table)
     values = wide.drop(columns=[("given", "difference")]).to_numpy()
     people = people.set_index("participant").loc[wide.index]
@@ -830,7 +833,7 @@ def test_h3b_is_defined_on_a_scale_of_three_steps(rng):
     score = np.repeat([0.0, 1.0, 2.0], 14)
     table, people = region_table(score, rng.normal(size=42), np.abs(score - 1))
     plan = statistics.Plan.of(object(), core.ScoreScale("intensity", 0, 2))
-    found = statistics.h3b_two_slopes(table, people, plan=plan)
+    found = hypotheses.h3b_two_slopes(table, people, plan=plan)
     below, above, difference = found.query("sign == 'positive'")["estimate"]
     assert_allclose([below, above, difference], np.array([-1, 1, 2]) * plan.step, atol=1e-6)
 
@@ -843,7 +846,7 @@ def test_silence_and_presence_follow_the_unit(unit):
     lips = np.where(frame < 30, 0.9 * scale.still, scale.full)
     table = pd.DataFrame({"participant": "a", "recording": "a1", "frame": frame, "AU25": lips})
     table.attrs["unit"] = unit
-    silent = statistics.silent_frames(table, margin=3)
+    silent = sensitivity.silent_frames(table, margin=3)
     assert (silent.to_numpy() == (frame < 27)).all()
     present = statistics.wide_action_units(table, value="presence")["AU25"]
     assert (present == (frame >= 30)).all()
@@ -881,7 +884,7 @@ def test_people_table_takes_the_first_repeats_fold():
         }
     )
     people = pd.DataFrame({"participant": ["a", "b", "c"], "score": [10, 8, 1]})
-    found = statistics.people_table(people, rows).set_index("participant")
+    found = bands.people_table(people, rows).set_index("participant")
     assert found["fold"].tolist()[:2] == [3, 4]
     assert found["error"].tolist()[:2] == [2.0, -3.0]
     assert found.loc["c", ["fold", "error"]].isna().all()
@@ -940,7 +943,7 @@ def test_speech_separability_flags_what_does_not_survive_silence():
         units[au] = units[au].where(talking, 0.0) + talking * 0.6
     frames = data.attribution_frames.copy()
     frames["attribution"] += 0.8 * units["AU26"].to_numpy()
-    found = statistics.speech_separability(frames, units, plan=QUICK).set_index("au")
+    found = sensitivity.speech_separability(frames, units, plan=QUICK).set_index("au")
     assert found.loc["AU26", "z_all"] > 0.3
     assert found.loc["AU26", "flag"] == "not separable from speech"
     assert found.loc["AU12", "flag"] == ""
