@@ -13,18 +13,7 @@ from expresso_lib.figures import style
 from expresso_lib.figures.statistics import forest
 from expresso_lib.statistics import prose
 
-BASELINE_TITLES = {
-    "posed_neutral": "own neutral face", "own_neutral": "own neutral frame",
-    "blur": "blurred clip", "zero": "black (the paper's)",
-    "calm_mean": "mean of calm frames", "calm_frames": "calm frames",
-    "oracle_neutral": "re-rendered neutral (oracle)",
-}  # fmt: skip
-CONTROL_TITLES = {
-    "random": "random", "edge": "edges, no model", "motion": "motion, no model",
-    "difference": "|x − neutral|, no model", "amount": "amount of movement, no model",
-    "usual": "mean effect of that much movement", "randomised": "randomised networks",
-    "painted": "the truth, laid on the pixels",
-}  # fmt: skip
+BASELINE_TITLES, CONTROL_TITLES = style.WORDS["baselines"], style.WORDS["controls"]
 
 
 def channel_title(method: str, baseline: str) -> str:

@@ -30,13 +30,7 @@ from expresso_lib.figures import page as page_of
 MAX_FRAMES = 800
 # Bytes of one scrubber's videos; those beyond are left out, first the last channels.
 MAX_VIDEO = 3_000_000
-TITLES = {
-    "posed_neutral": "own neutral face (movement)",
-    "own_neutral": "own neutral frame (movement, head)",
-    "blur": "blurred clip (standing features)",
-    "zero": "black (the paper's choice)", "calm_mean": "mean of the calm frames",
-    "calm_frames": "each calm frame in turn",
-}  # fmt: skip
+TITLES = style.WORDS["references"]
 
 
 @dataclass(frozen=True, eq=False)

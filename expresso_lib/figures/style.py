@@ -9,6 +9,7 @@ import html
 import itertools
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
+from importlib import resources
 from typing import Any, Final, ParamSpec
 
 import matplotlib as mpl
@@ -16,6 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+import yaml
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -27,8 +29,13 @@ from expresso_lib.faces import anatomy
 
 P = ParamSpec("P")
 
+ASSETS = resources.files("expresso_lib") / "assets"
+# Any, because matplotlib types every key of its own dictionary.
+RC: Any = sns.axes_style("whitegrid") | dict(
+    mpl.rc_params_from_file(str(ASSETS / "expresso.mplstyle"), use_default_template=False)
+)
 # Type sizes in points; SMALL is the smallest that may appear (readable in print at full width).
-SMALL, BODY, TITLE = 8.0, 9.5, 11.0
+SMALL, BODY = RC["legend.fontsize"], RC["font.size"]
 # The text column of the book, and what a single panel fills of it; inches.
 FULL, TWO_THIRDS = 7.2, 4.8
 
@@ -39,7 +46,8 @@ ABOVE: Final[dict[str, Any]] = {"loc": "outside upper center"}
 # Below lies the note, too: the legend keeps off it.
 BELOW: Final[dict[str, Any]] = {"loc": "outside lower center", "borderaxespad": 1.3}
 
-INK, GREY, PALE, PAPER, GRID = "#1F2328", "#57606A", "#D0D7DE", "#FFFFFF", "#E6E9ED"
+INK, GREY, GRID = (RC[name] for name in ("text.color", "axes.edgecolor", "grid.color"))
+PALE, PAPER = "#D0D7DE", "#FFFFFF"
 # Type on a coloured cell or a picture: it keeps its colour on a dark page, because its ground does.
 ON_LIGHT, ON_DARK = "#010101", "#FEFEFE"
 
@@ -65,6 +73,8 @@ COLORS = (
     anatomy.REGION_COLORS | anatomy.FACTOR_COLORS | AU_COLORS | BAND_COLORS | ROLE_COLORS
     | SIGN_COLORS
 )  # fmt: skip
+# By kind: references, controls, behaviours, what an oracle reads.
+WORDS: dict[str, dict[str, str]] = yaml.safe_load((ASSETS / "titles.yaml").read_text("utf-8"))
 TITLES = (
     anatomy.REGION_TITLES | anatomy.FACTOR_TITLES | SIGN_TITLES
     | {code: f"{code} {name}" for code, name in anatomy.AU_TITLES.items()}
@@ -73,22 +83,6 @@ TITLES = (
 # Columns that `cell` writes by a rule of their own.
 P_COLUMNS = {"p", "p_max", "p_equivalence", "p_plain", "p_t", "p_wilcoxon", "q"}
 BAYES_COLUMN = "bf10"
-
-# Any, because matplotlib types every key of its own dictionary.
-RC: Any = sns.axes_style("whitegrid") | {
-    "figure.dpi": 110, "savefig.dpi": 160, "figure.constrained_layout.use": True,
-    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": GREY,
-    "xtick.color": GREY, "ytick.color": GREY, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
-    "axes.titlesize": TITLE, "axes.titlelocation": "left", "axes.titleweight": "bold",
-    "axes.spines.top": False, "axes.spines.right": False,
-    "font.size": BODY, "axes.labelsize": BODY, "xtick.labelsize": SMALL, "ytick.labelsize": SMALL,
-    "legend.fontsize": SMALL, "legend.frameon": False, "grid.color": GRID, "grid.linewidth": 0.7,
-    "lines.linewidth": 1.6, "lines.markersize": 5, "patch.linewidth": 0.6,
-    # DejaVu ships with matplotlib, so every machine draws the same figure.
-    "font.sans-serif": ["DejaVu Sans"],
-    # Text stays text in SVG: small, searchable, read aloud by screen readers.
-    "svg.fonttype": "none", "svg.hashsalt": "expresso", "image.interpolation": "nearest",
-}  # fmt: skip
 
 
 class FigureError(ValueError):
