@@ -27,9 +27,8 @@ def power(
     kind: str = "coupling",
     family: int = 1,
     spread: float = SPREAD_Z,
-    alpha: float = 0.05,
 ) -> np.ndarray:
-    """Probability that a true effect is found.
+    """Probability that a true effect is found by a test at 5 %.
 
     Parameters
     ----------
@@ -42,7 +41,6 @@ def power(
         Tests among which the error is shared (17 AUs); Bonferroni, which max-T beats slightly.
     spread : float
         Standard deviation of participants' z.
-    alpha : float
 
     Examples
     --------
@@ -50,7 +48,7 @@ def power(
     (0.8, 0.77)
     """
     n, effect = np.broadcast_arrays(np.asarray(n, dtype=float), np.asarray(effect, dtype=float))
-    level = alpha / family / 2
+    level = 0.025 / family
     if kind == "severity":
         return _rank_correlation_power(n, np.clip(np.abs(effect), 0, 0.999), level)
     freedom = np.maximum(n - 1, 1)
@@ -107,9 +105,7 @@ def power_curve(
     return pd.concat(parts, ignore_index=True)
 
 
-def detectable(
-    n: int, *, kind: str = "coupling", family: int = 1, spread: float = SPREAD_Z
-) -> float:
+def detectable(n: int, *, kind: str = "coupling", family: int = 1) -> float:
     """Smallest effect that is found in four of five cohorts.
 
     Returns
@@ -124,9 +120,8 @@ def detectable(
     """
     if n < 5:
         return float("nan")
-    top = 0.999 if kind == "severity" else 20 * spread
-    reach = lambda e: float(power(n, e, kind=kind, family=family, spread=spread)) - 0.8  # noqa: E731
-    return float(optimize.brentq(reach, 0, top))
+    reach = lambda effect: float(power(n, effect, kind=kind, family=family)) - 0.8  # noqa: E731
+    return float(optimize.brentq(reach, 0, 0.999 if kind == "severity" else 20 * SPREAD_Z))
 
 
 def equivalence_power(n: int, *, kind: str = "coupling", family: int = 1) -> float:

@@ -894,11 +894,11 @@ def test_people_table_takes_the_first_repeats_fold():
 
 
 def test_detectable_sizes_follow_the_spread_of_people():
-    """84 people, correlation: .30 alone, .40 of 16; 24 people, spread .17: z .10, .145."""
+    """84 people, correlation: .30 alone, .40 of 16; 24 people: z .06, .085 (spread .10)."""
     found = [statistics.detectable(84, kind="severity", family=k) for k in (1, 16)]
     assert_allclose(found, (0.30, 0.40), atol=0.012)
-    found = [statistics.detectable(24, family=k, spread=0.17) for k in (1, 17)]
-    assert_allclose(found, (0.10, 0.145), atol=0.012)
+    found = [statistics.detectable(24, family=k) for k in (1, 17)]
+    assert_allclose(found, (0.06, 0.085), atol=0.007)
     z = np.array([*[0.2, -0.2] * 6, np.nan])
     table = pd.DataFrame({"au": "AU01", "z": z})
     assert_allclose(statistics.observed_spread(table), np.nanstd(z, ddof=1))
