@@ -103,9 +103,8 @@ def raw_sums(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     change = regions["output"] - regions["output_baseline"]
     mean = regions.assign(change=change).groupby(["participant", "recording", "region"])
     mean = mean[["signed", "change"]].mean().groupby(["participant", "region"]).mean()
-    table = style.known(
-        mean.reset_index().merge(participants, on="participant"), "signed", "change"
-    )
+    table = mean.reset_index().merge(participants, on="participant")
+    table = style.known(table, "signed", "change")
     looks, names = style.bands(participants), list(anatomy.FEATURE_REGIONS)
     figure, (left, right) = style.figure(1, 2, width_ratios=(1.7, 1))
     sns.barplot(table, x="region", y="signed", hue="band", order=names, hue_order=list(looks),

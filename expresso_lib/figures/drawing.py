@@ -123,9 +123,7 @@ class Scene:
         """
         maps = np.nan_to_num(np.asarray(maps, np.float32))
         if len(maps) != len(self.pictures):
-            raise ValueError(
-                f"{len(maps)} maps do not fit {len(self.pictures)} pictures; give one each."
-            )
+            raise ValueError(f"{len(maps)} maps, {len(self.pictures)} pictures: give one each.")
         size = self.pictures.shape[1]
         if self.faces:
             return np.stack([cv2.resize(m, (size, size)) for m in maps])
@@ -320,10 +318,8 @@ def _aligned(
     scale = size / archive.frames.shape[1]
     grow = np.array([[scale, 0, scale / 2 - 0.5], [0, scale, scale / 2 - 0.5]])
     transforms = grow @ np.insert(archive.transform[rows], 2, (0, 0, 1), axis=1)
-    images = video.read_array(path, archive.source[rows])
-    return np.stack(
-        [video.warp(image, one.astype(np.float32), size) for image, one in zip(images, transforms)]
-    )
+    pairs = zip(video.read_array(path, archive.source[rows]), transforms.astype(np.float32))
+    return np.stack([video.warp(image, one, size) for image, one in pairs])
 
 
 def signed(picture: np.ndarray, values: np.ndarray, limit: float) -> np.ndarray:

@@ -31,9 +31,8 @@ P = ParamSpec("P")
 
 ASSETS = resources.files("expresso_lib") / "assets"
 # Any, because matplotlib types every key of its own dictionary.
-RC: Any = sns.axes_style("whitegrid") | dict(
-    mpl.rc_params_from_file(str(ASSETS / "expresso.mplstyle"), use_default_template=False)
-)
+SHEET = mpl.rc_params_from_file(str(ASSETS / "expresso.mplstyle"), use_default_template=False)
+RC: Any = sns.axes_style("whitegrid") | dict(SHEET)
 # Type sizes in points; SMALL is the smallest that may appear (readable in print at full width).
 SMALL, BODY = RC["legend.fontsize"], RC["font.size"]
 # The text column of the book, and what a single panel fills of it; inches.

@@ -57,9 +57,8 @@ def known() -> tuple[Claim, ...]:
     """Return the claims of the ledger."""
     file = resources.files("expresso_lib") / "assets" / "claims.yaml"
     text = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return tuple(
-        Claim(estimand=text["measures"][entry.pop("measure")], **entry) for entry in text["claims"]
-    )
+    named = text["measures"]
+    return tuple(Claim(estimand=named[one.pop("measure")], **one) for one in text["claims"])
 
 
 def build(

@@ -150,9 +150,7 @@ def window_couplings(
     keys = ["participant", "recording", *[k for k in SERIES if k in series]]
     data = series.merge(wide.drop(columns="participant"), on=["recording", "frame"])
     if data.empty:
-        raise ValueError(
-            "attributions and action units share no (recording, frame); compare their names."
-        )
+        raise ValueError("series and action units share no (recording, frame); compare names.")
     extra: list[str] = []
     if covariates is not None:
         extra = [str(c) for c in covariates if c not in KEYS]

@@ -196,13 +196,10 @@ def h3_regions(
     members = [c for c in wide.columns if c[0] != "given"]
     used = regions[regions["participant"].isin(wide.index)]
     rows = pd.DataFrame(members, columns=["sign", "region"]).assign(
-        hypothesis="H3",
-        status="confirmatory",
-        effect_name="partial rho",
-        n_recordings=used["recording"].nunique(),
+        hypothesis="H3", status="confirmatory", effect_name="partial rho",
+        n_recordings=used["recording"].nunique(), note=_left_out(regions, wide),
         n_windows=len(used[["recording", "clip"]].drop_duplicates()),
-        note=_left_out(regions, wide),
-    )
+    )  # fmt: skip
     control = wide[[("given", "difference")]].to_numpy(float)
     return _severity_family(rows, wide[members], people, control, plan)
 
@@ -417,9 +414,7 @@ def recording_shift(
     wide = cp.wide_action_units(units.query("recording == @recording")).set_index("frame")
     data = wide.drop(columns=["participant", "recording"]).join(own, how="inner")
     if data.empty:
-        raise ValueError(
-            f"recording {recording!r} is not in both tables; see their column 'recording'."
-        )
+        raise ValueError(f"recording {recording!r} is not in both tables; see column 'recording'.")
     lost = int(data.isna().any(axis=1).sum())
     data = data.sort_index().interpolate(limit_direction="both").dropna(axis=1)
     while len(data) < 2 * window and window >= 16:

@@ -151,11 +151,10 @@ def speech_separability(
     people = people.reindex(columns=table.index)
     table["z_silent"] = people.mean()
     table["p_silent"] = np.nan
-    enough = people.columns[people.notna().sum() >= MIN_PARTICIPANTS]
-    if len(enough):
-        table.loc[enough, "p_silent"] = pm.sign_flip_max_t(
-            people[enough].to_numpy(), n_flips=plan.permutations, seed=plan.seed
-        ).p_max
+    z = people.loc[:, people.notna().sum() >= MIN_PARTICIPANTS]
+    if len(z.columns):
+        test = pm.sign_flip_max_t(z.to_numpy(), n_flips=plan.permutations, seed=plan.seed)
+        table.loc[z.columns, "p_silent"] = test.p_max
     same_sign = np.sign(table["z_silent"]) == np.sign(table["z_all"])
     survives = (table["p_silent"] <= plan.alpha) & same_sign
     speech = table.index.isin(anatomy.SPEECH_AUS)
