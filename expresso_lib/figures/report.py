@@ -451,23 +451,12 @@ def card(
     """
     channel = case.explanation.channels[0]
     drawn = {frame: drawing.address(picture) for frame, picture in (pictures or {}).items()}
-    most = {
-        way: table.assign(picture=table["frame"].map(drawn).fillna("")).to_dict("records")
-        for way, table in case.extremes(channel).items()
-    }
-    tables = [
-        style.table_html(case.regions(c), caption=f"{c.method}, reference: "
-                         + TITLES.get(c.baseline, c.baseline.replace("_", " ")))
-        for c in case.explanation.channels
-    ]  # fmt: skip
     words = "Predictions of the clips, attribution of every frame; the tables hold the numbers."
     return template("card.html").render(
-        case=case, page=page, channel=_key(channel), extremes=most, facts=facts or {},
-        regions=tables, number=style.number,
+        case=case, page=page, channel=channel, drawn=drawn, facts=facts or {}, titles=TITLES,
+        number=style.number, table=style.table_html, scrubber=scrubber(case, movies=movies),
         timeline=page_of.picture(timeline(case, channel), name="timeline", alt=words),
         incomplete=sum(int((~c.complete).sum()) for c in case.explanation.channels),
-        clips=style.table_html(case.clips(), caption="Clips"),
-        scrubber=scrubber(case, movies=movies),
     )  # fmt: skip
 
 
