@@ -5,7 +5,6 @@ with all pictures inside, so that one file is the whole answer. Faces come in as
 videos that `drawing` has made: this module never touches a frame.
 """
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -409,16 +408,8 @@ def extremes(
 
 def opening(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
     """Write the sentence and the scrubber with which the book opens."""
-    whom = "The model" if case.held_out is None else "A model that had not seen this person"
-    words = f"{whom} reads {style.number(case.told, 1)} on {case.scale.title} from it"
-    if case.interval:
-        low, high = (style.number(end, 1) for end in case.interval)
-        words += f", {100 * case.level:.0f} % interval {low} to {high}"
-    if case.score is not None:
-        words += "; the planted answer is " if "rendered" in case.data else "; observed: "
-        words += style.number(case.score, 0)
     shown = scrubber(case, movies=movies)
-    return f"<p>Recording {html.escape(case.recording)}. {words}.</p>{shown}"
+    return template("opening.html").render(case=case, number=style.number, scrubber=shown)
 
 
 def card(

@@ -503,9 +503,8 @@ def rows_of(results: pd.DataFrame, hypothesis: str) -> pd.DataFrame:
 def numeric_columns(table: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
     """Covariates as numbers (P, C): text by category, missing values by the column's median."""
     columns = table[list(names)]
-    for name in columns.select_dtypes(exclude="number"):
-        codes = columns[name].astype("category").cat.codes
-        columns = columns.assign(**{name: codes.where(codes >= 0)})
+    words = columns.select_dtypes(exclude="number").astype("category")
+    columns = columns.assign(**words.apply(lambda column: column.cat.codes.replace(-1, np.nan)))
     return columns.fillna(columns.median()).to_numpy(float)
 
 
