@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from expresso_lib.figures import drawing, page, style
-from expresso_lib.figures.report import template
+from expresso_lib.figures.style import template
 
 # Bytes of one piece of a page.
 LARGEST = 4_000_000

@@ -11,7 +11,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -24,6 +23,7 @@ from expresso_lib.cohort import ScoreScale
 from expresso_lib.faces import action_units, anatomy
 from expresso_lib.figures import drawing, style
 from expresso_lib.figures import page as page_of
+from expresso_lib.figures.style import template
 
 # More frames than this are thinned out in the scrubber, and said so: a page must stay light.
 MAX_FRAMES = 800
@@ -449,11 +449,3 @@ def card(
         timeline=page_of.picture(timeline(case, channel), name="timeline", alt=words),
         incomplete=sum(int((~c.complete).sum()) for c in case.explanation.channels),
     )  # fmt: skip
-
-
-def template(name: str, *, escape: bool = True) -> jinja2.Template:
-    """Return a template that ships with the library; HTML that it is given is escaped, or not."""
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("expresso_lib", "assets"), autoescape=escape,
-        undefined=jinja2.StrictUndefined, trim_blocks=True,
-    ).get_template(name)  # fmt: skip

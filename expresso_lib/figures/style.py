@@ -5,13 +5,13 @@ book (`color`). Figures are transparent and their inks follow the page (`page`),
 """
 
 import functools
-import html
 import itertools
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from typing import Any, Final, ParamSpec
 
+import jinja2
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -380,16 +380,16 @@ def table_html(table: pd.DataFrame, *, caption: str = "", digits: int = 2) -> st
     >>> print(table_html(pd.DataFrame({"mean_z": [0.126], "au": ["AU12 <c>"]}), caption="One."))
     <div class="ex-scroll" tabindex="0" role="region" aria-label="One."><table class="ex-table">...
     """
-    heads, columns = "", []
-    for name, values in table.items():
-        tag = '<td class="num">' if pd.api.types.is_numeric_dtype(values) else "<td>"
-        heads += f'<th scope="col">{html.escape(str(name)).replace("_", " ")}</th>'
-        columns.append([f"{tag}{html.escape(cell(str(name), v, digits))}</td>" for v in values])
-    body = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*columns))
-    title = f"<caption><span>{html.escape(caption)}</span></caption>" if caption else ""
-    label = html.escape(caption or "table", quote=True)
-    return (
-        f'<div class="ex-scroll" tabindex="0" role="region" aria-label="{label}">'
-        f'<table class="ex-table">{title}<thead><tr>{heads}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return template("table.html").render(
+        columns=list(map(str, table)), rows=table.itertuples(index=False, name=None), cell=cell,
+        numeric=[pd.api.types.is_numeric_dtype(values) for _, values in table.items()],
+        caption=caption, digits=digits,
+    )  # fmt: skip
+
+
+def template(name: str, *, escape: bool = True) -> jinja2.Template:
+    """Return a template that ships with the library; HTML that it is given is escaped, or not."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("expresso_lib", "assets"), autoescape=escape,
+        undefined=jinja2.StrictUndefined, trim_blocks=True,
+    ).get_template(name)  # fmt: skip
