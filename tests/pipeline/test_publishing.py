@@ -229,7 +229,7 @@ def test_comparison_lists_what_differs_and_only_that(run):
     assert "clips.frames" in text
     assert "clips.size" not in text
     assert "<td>32</td><td>64</td>" in text
-    assert "<td>&#x27;face&#x27;</td>" in text  # quoted once
+    assert "<td>&#39;face&#39;</td>" in text  # quoted once
 
 
 def test_comparison_with_a_run_that_is_not_there_says_how_to_make_it(run):
