@@ -9,7 +9,7 @@ another, so neither is independent (pooled windows err in 11 to 21 % at a nomina
 import numpy as np
 import pandas as pd
 
-from expresso_lib.faces import anatomy, tables
+from expresso_lib.faces import tables
 from expresso_lib.faces.action_units import scale_of
 from expresso_lib.statistics import ranks
 from expresso_lib.statistics.plan import DEFAULT
@@ -20,19 +20,17 @@ SERIES = ("recipe", "method", "baseline", "model", "repeat", "fold")
 
 
 def wide_action_units(units: pd.DataFrame, *, value: str = "intensity") -> pd.DataFrame:
-    """One row per frame and one column per AU, whether the table came wide or tidy.
+    """One row per frame and one column per AU of the table ``action_units``.
 
     Parameters
     ----------
     units : DataFrame
-        ``participant, recording, frame`` and either AU columns (``AU01`` …) or ``au`` with
-        ``intensity`` and, if measured, ``presence`` (0 or 1). ``unit`` (column, else in
-        ``attrs``, else 0 to 5) says what a number means: see `action_units.SCALES`.
+        ``participant, recording, frame, au, intensity`` and, if measured, ``presence`` (0 or 1).
+        ``unit`` (else 0 to 5) says what a number means: see `action_units.SCALES`.
     value : {"intensity", "presence", "visible", "still"}
-        Presence is read from ``AU01_c`` … (wide) or ``presence`` (tidy); where it was not
-        measured from whether the intensity reaches what counts as present in its unit.
-        ``visible`` and ``still`` are intensities in multiples of what counts as present, and of
-        what counts as still.
+        Presence where it was not measured: whether the intensity reaches what counts as present
+        in its unit. ``visible`` and ``still`` are intensities in multiples of what counts as
+        present, and of what counts as still.
 
     Returns
     -------
@@ -48,24 +46,16 @@ def wide_action_units(units: pd.DataFrame, *, value: str = "intensity") -> pd.Da
     >>> wide_action_units(tidy, value="visible")["AU12"].tolist()
     [0.0, 1.2]
     """
-    long = "au" in units
-    codes = ["intensity"] if long else [c for c in anatomy.AU_CODES if c in units]
-    table = units[[*KEYS, *(["au"] if long else []), *codes]].copy()
+    level = units["intensity"]
     if value != "intensity":
-        unit = units.get("unit", units.attrs.get("unit", tables.INTENSITY))
-        unit = pd.Series(unit, index=table.index)
+        unit = pd.Series(units.get("unit", tables.INTENSITY), index=units.index)
         size = {"presence": "present", "visible": "present", "still": "still"}[value]
-        sizes = {name: getattr(scale_of(name), size) for name in unit.unique()}
-        table[codes] = table[codes].div(unit.map(sizes), axis=0)
+        level = level / unit.map({name: getattr(scale_of(name), size) for name in unit.unique()})
     if value == "presence":
-        measured = units.rename(columns={"presence": "intensity_c"})
-        measured = measured.reindex(columns=[f"{c}_c" for c in codes]).set_axis(codes, axis=1)
-        guessed = (table[codes] >= 1).where(table[codes].notna()).astype(float)
-        table[codes] = measured.astype(float).fillna(guessed)
-    if not long:
-        return table
-    wide = table.pivot(index=KEYS, columns="au", values="intensity").reset_index()
-    return wide.rename_axis(columns=None)
+        guessed = (level >= 1).where(level.notna()).astype(float)
+        level = units.get("presence", guessed).astype(float).fillna(guessed)
+    wide = units.assign(level=level).pivot(index=KEYS, columns="au", values="level")
+    return wide.reset_index().rename_axis(columns=None)
 
 
 def select(table: pd.DataFrame, **where: str) -> pd.DataFrame:

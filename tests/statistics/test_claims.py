@@ -205,7 +205,7 @@ EYES = "Behind the eyes' attribution stands eye contact."
 def test_eye_contact_is_decided_where_gaze_was_measured(away, direction):
     """Looking away that goes with the attribution, in either direction, is found as such."""
     data = simulate_tables(participants=16, coupling={"AU01": away}, recordings=1, seed=3)
-    frames = data.action_units.rename(columns={"AU01": "gaze_away"})
+    frames = data.wide.rename(columns={"AU01": "gaze_away"})
     rows = hypotheses.gaze(data.attribution_frames, frames, plan=statistics.Plan(permutations=499))
     row = row_of({"results": rows}, EYES)
     assert (row["verdict"], row["direction"]) == ("relevant", direction)
@@ -215,7 +215,7 @@ def test_eye_contact_is_decided_where_gaze_was_measured(away, direction):
 def test_eye_contact_without_gaze_is_not_testable():
     """No source with gaze: no number, and the reason stands in the ledger."""
     data = simulate_tables(participants=12, recordings=1)
-    frames = data.action_units.assign(gaze_away=np.nan)
+    frames = data.wide.assign(gaze_away=np.nan)
     rows = hypotheses.gaze(data.attribution_frames, frames)
     row = row_of({"results": rows}, EYES)
     assert (row["verdict"], row["note"]) == (claims.NO_ROW, "no gaze in this data")
