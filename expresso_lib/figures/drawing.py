@@ -269,13 +269,10 @@ def enlarged(frame: np.ndarray, size: int = SIZE) -> np.ndarray:
 def strip(pictures: np.ndarray, *, columns: int = 8, gap: int = 4) -> np.ndarray:
     """Tile pictures (K, H, W, 3) on white, uint8; rows of `columns`."""
     columns = min(columns, len(pictures))
-    lines = -(-len(pictures) // columns)
-    room = ((0, lines * columns - len(pictures)), (0, gap), (0, gap), (0, 0))
+    room = ((0, -len(pictures) % columns), (0, gap), (0, gap), (0, 0))
     cells = np.pad(pictures, room, constant_values=255)
-    _, height, width, _ = cells.shape
-    sheet = cells.reshape(lines, columns, height, width, 3).swapaxes(1, 2)
-    sheet = sheet.reshape(lines * height, columns * width, 3)
-    return sheet[: lines * height - gap, : columns * width - gap]
+    sheet = np.vstack([np.hstack(row) for row in np.split(cells, len(cells) // columns)])
+    return sheet[: len(sheet) - gap, : sheet.shape[1] - gap]
 
 
 @lru_cache(maxsize=4)
