@@ -271,7 +271,7 @@ def strip(pictures: np.ndarray, *, columns: int = 8, gap: int = 4) -> np.ndarray
     columns = min(columns, len(pictures))
     room = ((0, -len(pictures) % columns), (0, gap), (0, gap), (0, 0))
     cells = np.pad(pictures, room, constant_values=255)
-    sheet = np.vstack([np.hstack(row) for row in np.split(cells, len(cells) // columns)])
+    sheet = np.vstack([np.hstack([*row]) for row in np.split(cells, len(cells) // columns)])
     return sheet[: len(sheet) - gap, : sheet.shape[1] - gap]
 
 
