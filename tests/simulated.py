@@ -14,9 +14,19 @@ class SimulatedTables:
     """The input tables of `stats`; everything in them is simulated."""
 
     participants: pd.DataFrame
-    action_units: pd.DataFrame
+    wide: pd.DataFrame  # a column per AU
     attribution_frames: pd.DataFrame
     attribution_regions: pd.DataFrame
+
+    @property
+    def action_units(self) -> pd.DataFrame:
+        """``wide`` as the chapters write it."""
+        return tidy(self.wide)
+
+
+def tidy(wide: pd.DataFrame) -> pd.DataFrame:
+    """A row per frame and AU of a table with a column per AU."""
+    return wide.melt(["participant", "recording", "frame"], var_name="au", value_name="intensity")
 
 
 def simulate_tables(

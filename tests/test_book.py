@@ -300,5 +300,5 @@ def test_run_card_shows_what_differs_from_the_default(book):
     """Typed parameters, default beside this run's value."""
     text = (book / "01_cohort.html").read_text()
     assert "Run card" in text
-    assert "&#x27;other&#x27;" in text
+    assert "&#39;other&#39;" in text
     assert "changed" in text

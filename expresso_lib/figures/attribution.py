@@ -13,12 +13,7 @@ from expresso_lib.figures import style
 from expresso_lib.figures.statistics import forest
 from expresso_lib.statistics import prose
 
-CONTROL_TITLES = {
-    "random": "random", "edge": "edges, no model", "motion": "motion, no model",
-    "difference": "|x − neutral|, no model", "amount": "amount of movement, no model",
-    "usual": "mean effect of that much movement", "randomised": "randomised networks",
-    "painted": "the truth, laid on the pixels",
-}  # fmt: skip
+CONTROL_TITLES = style.WORDS["controls"]
 
 
 def channel_title(method: str, baseline: str) -> str:
@@ -106,9 +101,8 @@ def raw_sums(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     change = regions["output"] - regions["output_baseline"]
     mean = regions.assign(change=change).groupby(["participant", "recording", "region"])
     mean = mean[["signed", "change"]].mean().groupby(["participant", "region"]).mean()
-    table = style.known(
-        mean.reset_index().merge(participants, on="participant"), "signed", "change"
-    )
+    table = mean.reset_index().merge(participants, on="participant")
+    table = style.known(table, "signed", "change")
     looks, names = style.bands(participants), list(anatomy.FEATURE_REGIONS)
     figure, (left, right) = style.figure(1, 2, width_ratios=(1.7, 1))
     sns.barplot(table, x="region", y="signed", hue="band", order=names, hue_order=list(looks),
@@ -138,7 +132,7 @@ def enrichment(regions: pd.DataFrame, participants: pd.DataFrame, tests: pd.Data
     participants : DataFrame
         ``participant, score, band``.
     tests : DataFrame
-        Rows of `statistics.h3_regions`, whose partial correlation is written into the panels.
+        Rows of `hypotheses.h3_regions`, whose partial correlation is written into the panels.
     """
     wide = statistics.participant_regions(regions)
     people = participants.set_index("participant").reindex(wide.index)

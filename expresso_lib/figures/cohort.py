@@ -17,20 +17,6 @@ from expresso_lib.figures.statistics import estimates
 
 KINDS = {"tempo": ("tempo (single frames stay alike)", "o"), "amount": ("amount", "s"),
          "tonic": ("resting level", "^")}  # fmt: skip
-BEHAVIOURS = {
-    "smile_tempo": "smiles: how fast", "syllables": "syllables per second",
-    "head_time": "head: time constant", "gaze_time": "gaze: length of a look",
-    "cheek_lag": "cheeks lag behind lips", "brow_tempo": "brows: how fast",
-    "smile_size": "smiles: how wide", "cheek": "cheeks join in smiles",
-    "speech_share": "time spent talking", "mouth_size": "mouth opening in speech",
-    "nose_rate": "nose wrinkling, bouts", "head_sd": "head: range",
-    "aversion": "gaze: looking away",
-}  # fmt: skip
-ORACLE_TITLES = {
-    "dynamics": "movement and\nits timing", "mean_sd": "mean and sd\nof frames",
-    "one_frame": "one frame", "identity": "identity", "light": "light",
-}  # fmt: skip
-
 # The film: action units as bars, seconds, and the side of a picture in pixels.
 BARS, SECONDS, SIDE = ("AU01", "AU04", "AU45", "AU09", "AU12", "AU26"), 5.0, 160
 
@@ -101,7 +87,7 @@ def planted(table: pd.DataFrame) -> Figure:
     rows = rows.sort_values("kind", key=lambda kinds: kinds.map([*KINDS].index), kind="stable")
     rows = rows.assign(
         ci_high=rows.estimate, marker=[KINDS[kind][1] for kind in rows.kind],
-        name=[BEHAVIOURS.get(name, f"{name} at rest") for name in rows.behaviour],
+        name=[style.WORDS["behaviours"].get(name, f"{name} at rest") for name in rows.behaviour],
     )  # fmt: skip
     figure, axes = style.figure(height=0.23 * len(rows) + 1.5)
     estimates(axes, rows, label="name", group="factor")
@@ -129,13 +115,14 @@ def oracle(table: pd.DataFrame) -> Figure:
     shown = style.known(table, "r").assign(cohort=table["variant"] + " cohort")
     figure, axes = style.figure(height=3.0)
     colors = {"default cohort": style.color("model"), "null cohort": style.color("null")}
-    looks = {"x": "kind", "y": "r", "hue": "cohort", "order": list(ORACLE_TITLES), "ax": axes,
+    titles = style.WORDS["oracle"]
+    looks = {"x": "kind", "y": "r", "hue": "cohort", "order": list(titles), "ax": axes,
              "palette": colors}  # fmt: skip
     sns.stripplot(shown, dodge=True, alpha=0.6, size=4, **looks)
     sns.pointplot(shown, dodge=0.4 if shown["cohort"].nunique() > 1 else False, errorbar=None,
                   legend=False, linestyle="none", marker="_", markersize=18, **looks)  # fmt: skip
     style.zero_line(axes)
-    axes.set_xticks(range(len(ORACLE_TITLES)), list(ORACLE_TITLES.values()))
+    axes.set_xticks(range(len(titles)), list(titles.values()))
     axes.set(xlabel="", ylabel="r, predicted against true score", ylim=(-1, 1))
     axes.legend(loc="lower right", ncols=2, title="")
     return figure

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from expresso_lib.figures import drawing, page, style
-from expresso_lib.figures.report import template
+from expresso_lib.figures.style import template
 
 # Bytes of one piece of a page.
 LARGEST = 4_000_000
@@ -57,41 +57,20 @@ def removals(
         If a recording has no row "none", or the whole is larger than ``LARGEST``.
     """
     cases = []
-    for number, (recording, rows) in enumerate(table.groupby("recording", sort=False)):
-        rows = rows.set_index("removal")
-        if "none" not in rows.index:
+    for recording, rows in table.groupby("recording", sort=False):
+        if "none" not in set(rows["removal"]):
             raise style.FigureError(f"recording {recording} has no row without a removal.")
-        reach = float(rows[["promised", "actual"]].abs().max(axis=None)) or 1.0
+        titles = [REMOVALS.get(name, style.title(name)) for name in rows["removal"]]
         cases.append({
-            "title": recording, "key": f"r{number}",
-            "score": style.number(float(rows["score"].iloc[0]), 0),
-            "score_at": _share(rows["score"].iloc[0], *scale),
-            "rows": [_removal(name, row, reach, scale) for name, row in rows.iterrows()],
-            "videos": {name: drawing.film(movies[recording, name]) for name in rows.index
+            "title": recording, "score": float(rows["score"].iloc[0]),
+            "reach": float(rows[["promised", "actual"]].abs().max(axis=None)) or 1.0,
+            "rows": rows.assign(title=titles).to_dict("records"),
+            "videos": {name: drawing.film(movies[recording, name]) for name in rows["removal"]
                        if (recording, name) in movies},
         })  # fmt: skip
-    videos = {case["key"]: case["videos"] for case in cases}
-    return _light("removals.html", cases=cases, unit="points", note=note, scale=scale, data=videos)
-
-
-def _removal(
-    name: str, row: pd.Series, reach: float, scale: tuple[float, float]
-) -> dict[str, object]:
-    """What the page says of one removal: words, and places in percent."""
-    bars = []
-    for kind in ("promised", "actual") if name != "none" else ():
-        value = float(row[kind])
-        size = 50 * abs(np.nan_to_num(value)) / reach
-        left = 50 - size if value < 0 else 50
-        bars.append({"kind": kind, "text": style.number(value, 1), "size": round(size, 1),
-                     "left": round(left, 1), "up": value > 0})  # fmt: skip
-    return {"name": name, "title": REMOVALS.get(name, style.title(name)), "bars": bars,
-            "prediction": style.number(float(row["prediction"]), 1),
-            "at": _share(row["prediction"], *scale)}  # fmt: skip
-
-
-def _share(value: float, low: float, high: float) -> float:
-    return round(float(np.clip(100 * (value - low) / (high - low), 0, 100)), 1)
+    videos = {f"r{number}": case["videos"] for number, case in enumerate(cases)}
+    return _light("removals.html", cases=cases, unit="points", note=note, scale=scale, data=videos,
+                  number=style.number)  # fmt: skip
 
 
 def slider(

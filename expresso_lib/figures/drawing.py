@@ -123,9 +123,7 @@ class Scene:
         """
         maps = np.nan_to_num(np.asarray(maps, np.float32))
         if len(maps) != len(self.pictures):
-            raise ValueError(
-                f"{len(maps)} maps do not fit {len(self.pictures)} pictures; give one each."
-            )
+            raise ValueError(f"{len(maps)} maps, {len(self.pictures)} pictures: give one each.")
         size = self.pictures.shape[1]
         if self.faces:
             return np.stack([cv2.resize(m, (size, size)) for m in maps])
@@ -271,13 +269,10 @@ def enlarged(frame: np.ndarray, size: int = SIZE) -> np.ndarray:
 def strip(pictures: np.ndarray, *, columns: int = 8, gap: int = 4) -> np.ndarray:
     """Tile pictures (K, H, W, 3) on white, uint8; rows of `columns`."""
     columns = min(columns, len(pictures))
-    lines = -(-len(pictures) // columns)
-    room = ((0, lines * columns - len(pictures)), (0, gap), (0, gap), (0, 0))
+    room = ((0, -len(pictures) % columns), (0, gap), (0, gap), (0, 0))
     cells = np.pad(pictures, room, constant_values=255)
-    _, height, width, _ = cells.shape
-    sheet = cells.reshape(lines, columns, height, width, 3).swapaxes(1, 2)
-    sheet = sheet.reshape(lines * height, columns * width, 3)
-    return sheet[: lines * height - gap, : columns * width - gap]
+    sheet = np.vstack([np.hstack([*row]) for row in np.split(cells, len(cells) // columns)])
+    return sheet[: len(sheet) - gap, : sheet.shape[1] - gap]
 
 
 @lru_cache(maxsize=4)
@@ -320,10 +315,8 @@ def _aligned(
     scale = size / archive.frames.shape[1]
     grow = np.array([[scale, 0, scale / 2 - 0.5], [0, scale, scale / 2 - 0.5]])
     transforms = grow @ np.insert(archive.transform[rows], 2, (0, 0, 1), axis=1)
-    images = video.read_array(path, archive.source[rows])
-    return np.stack(
-        [video.warp(image, one.astype(np.float32), size) for image, one in zip(images, transforms)]
-    )
+    pairs = zip(video.read_array(path, archive.source[rows]), transforms.astype(np.float32))
+    return np.stack([video.warp(image, one, size) for image, one in pairs])
 
 
 def signed(picture: np.ndarray, values: np.ndarray, limit: float) -> np.ndarray:

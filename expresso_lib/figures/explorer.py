@@ -32,15 +32,12 @@ def recording(
         Channel, action unit and frame to choose; the figure of `moment` below.
     """
 
-    def draw(channel: int, code: str, place: int) -> Figure:
-        return moment(case, archive, permission, channel=channel, code=code, place=place)
-
     shown = enumerate(case.explanation.channels)
     channels = [(f"{c.method}, {c.baseline.replace('_', ' ')}", k) for k, c in shown]
     codes = [code for code in anatomy.AU_CODES if code in case.action_units]
     last = len(case.frames) - 1
     return widgets.interactive(
-        draw,
+        lambda channel, code, place: moment(case, archive, permission, channel, code, place),
         channel=widgets.Dropdown(options=channels, description="Channel"),
         code=widgets.Dropdown(options=codes, description="AU"),
         place=widgets.IntSlider(0, 0, last, description="Frame", continuous_update=False),
@@ -52,7 +49,6 @@ def moment(
     case: Case,
     archive: clips.ClipArchive,
     permission: drawing.Permission,
-    *,
     channel: int = 0,
     code: str = "AU12",
     place: int = 0,
@@ -74,7 +70,7 @@ def moment(
         Picture and regions above, the traces below.
     """
     chosen = case.explanation.channels[channel]
-    values = case.series(chosen)
+    values, seconds = case.series(chosen), case.frames["seconds"]
     row, frame, _ = case.frames.iloc[place].astype(int)
     scene = drawing.scene(archive, [row], permission)
     # One scale for the whole recording: a quiet frame must look quiet.
@@ -91,8 +87,8 @@ def moment(
     series = {"attribution (points per frame)": values.sum(axis=1),
               f"{code} {anatomy.AU_TITLES[code]}": units[code]}  # fmt: skip
     for axes, (title, trace) in zip(traces, series.items()):
-        axes.plot(case.frames["seconds"], trace, color=style.INK, linewidth=1.2)
-        axes.axvline(case.frames["seconds"].iloc[place], color=style.SIGN_COLORS["positive"])
+        axes.plot(seconds, trace, color=style.INK, linewidth=1.2)
+        axes.axvline(seconds[place], color=style.SIGN_COLORS["positive"])
         axes.set(title=title, xlabel="seconds")
     style.note(figure, case.data)
     return figure

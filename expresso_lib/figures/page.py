@@ -49,14 +49,9 @@ def _variable(color: str) -> str:
     return f"--f-{color[1:]}"
 
 
-CSS = (
-    ".ex-narrow{display:none}.ex-picture{background:var(--ex-figure,#fff)}"
-    ".ex-picture svg{display:block;width:100%;height:auto}.ex-narrow svg{max-width:28rem}"
-    "@media screen and (max-width:40rem){.ex-wide{display:none}.ex-narrow{display:block}}"
-    "@media screen{html[data-theme=dark]{"
-    + "".join(f"{_variable(light)}:{dark};" for light, dark in DARK.items())
-    + "}}"
-)
+INKS = "".join(f"{_variable(light)}:{dark};" for light, dark in DARK.items())
+CSS = (style.ASSETS / "figure.css").read_text("utf-8").replace("\n", "")
+CSS += f"@media screen{{html[data-theme=dark]{{{INKS}}}}}"
 
 
 def picture(figure: Figure, *, name: str, alt: str) -> str:

@@ -5,14 +5,12 @@ with all pictures inside, so that one file is the whole answer. Faces come in as
 videos that `drawing` has made: this module never touches a frame.
 """
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -25,18 +23,13 @@ from expresso_lib.cohort import ScoreScale
 from expresso_lib.faces import action_units, anatomy
 from expresso_lib.figures import drawing, style
 from expresso_lib.figures import page as page_of
+from expresso_lib.figures.style import template
 
 # More frames than this are thinned out in the scrubber, and said so: a page must stay light.
 MAX_FRAMES = 800
 # Bytes of one scrubber's videos; those beyond are left out, first the last channels.
 MAX_VIDEO = 3_000_000
-TITLES = {
-    "posed_neutral": "own neutral face (movement)",
-    "own_neutral": "own neutral frame (movement, head)",
-    "blur": "blurred clip (standing features)",
-    "zero": "black (the paper's choice)", "calm_mean": "mean of the calm frames",
-    "calm_frames": "each calm frame in turn",
-}  # fmt: skip
+TITLES = style.WORDS["references"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -419,16 +412,8 @@ def extremes(
 
 def opening(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
     """Write the sentence and the scrubber with which the book opens."""
-    whom = "The model" if case.held_out is None else "A model that had not seen this person"
-    words = f"{whom} reads {style.number(case.told, 1)} on {case.scale.title} from it"
-    if case.interval:
-        low, high = (style.number(end, 1) for end in case.interval)
-        words += f", {100 * case.level:.0f} % interval {low} to {high}"
-    if case.score is not None:
-        words += "; the planted answer is " if "rendered" in case.data else "; observed: "
-        words += style.number(case.score, 0)
     shown = scrubber(case, movies=movies)
-    return f"<p>Recording {html.escape(case.recording)}. {words}.</p>{shown}"
+    return template("opening.html").render(case=case, number=style.number, scrubber=shown)
 
 
 def card(
@@ -461,29 +446,10 @@ def card(
     """
     channel = case.explanation.channels[0]
     drawn = {frame: drawing.address(picture) for frame, picture in (pictures or {}).items()}
-    most = {
-        way: table.assign(picture=table["frame"].map(drawn).fillna("")).to_dict("records")
-        for way, table in case.extremes(channel).items()
-    }
-    tables = [
-        style.table_html(case.regions(c), caption=f"{c.method}, reference: "
-                         + TITLES.get(c.baseline, c.baseline.replace("_", " ")))
-        for c in case.explanation.channels
-    ]  # fmt: skip
     words = "Predictions of the clips, attribution of every frame; the tables hold the numbers."
     return template("card.html").render(
-        case=case, page=page, channel=_key(channel), extremes=most, facts=facts or {},
-        regions=tables, number=style.number,
+        case=case, page=page, channel=channel, drawn=drawn, facts=facts or {}, titles=TITLES,
+        number=style.number, table=style.table_html, scrubber=scrubber(case, movies=movies),
         timeline=page_of.picture(timeline(case, channel), name="timeline", alt=words),
         incomplete=sum(int((~c.complete).sum()) for c in case.explanation.channels),
-        clips=style.table_html(case.clips(), caption="Clips"),
-        scrubber=scrubber(case, movies=movies),
     )  # fmt: skip
-
-
-def template(name: str, *, escape: bool = True) -> jinja2.Template:
-    """Return a template that ships with the library; HTML that it is given is escaped, or not."""
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("expresso_lib", "assets"), autoescape=escape,
-        undefined=jinja2.StrictUndefined, trim_blocks=True,
-    ).get_template(name)  # fmt: skip

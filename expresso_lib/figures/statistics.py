@@ -265,7 +265,7 @@ def single_case(
     Parameters
     ----------
     frames, units : DataFrame
-        As `statistics.h5_recording` takes them.
+        As `hypotheses.h5_recording` takes them.
     recording, au : str
         Which to draw.
     window : int

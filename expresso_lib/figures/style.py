@@ -5,17 +5,19 @@ book (`color`). Figures are transparent and their inks follow the page (`page`),
 """
 
 import functools
-import html
 import itertools
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
+from importlib import resources
 from typing import Any, Final, ParamSpec
 
+import jinja2
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+import yaml
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -27,8 +29,12 @@ from expresso_lib.faces import anatomy
 
 P = ParamSpec("P")
 
+ASSETS = resources.files("expresso_lib") / "assets"
+# Any, because matplotlib types every key of its own dictionary.
+SHEET = mpl.rc_params_from_file(str(ASSETS / "expresso.mplstyle"), use_default_template=False)
+RC: Any = sns.axes_style("whitegrid") | dict(SHEET)
 # Type sizes in points; SMALL is the smallest that may appear (readable in print at full width).
-SMALL, BODY, TITLE = 8.0, 9.5, 11.0
+SMALL, BODY = RC["legend.fontsize"], RC["font.size"]
 # The text column of the book, and what a single panel fills of it; inches.
 FULL, TWO_THIRDS = 7.2, 4.8
 
@@ -39,7 +45,8 @@ ABOVE: Final[dict[str, Any]] = {"loc": "outside upper center"}
 # Below lies the note, too: the legend keeps off it.
 BELOW: Final[dict[str, Any]] = {"loc": "outside lower center", "borderaxespad": 1.3}
 
-INK, GREY, PALE, PAPER, GRID = "#1F2328", "#57606A", "#D0D7DE", "#FFFFFF", "#E6E9ED"
+INK, GREY, GRID = (RC[name] for name in ("text.color", "axes.edgecolor", "grid.color"))
+PALE, PAPER = "#D0D7DE", "#FFFFFF"
 # Type on a coloured cell or a picture: it keeps its colour on a dark page, because its ground does.
 ON_LIGHT, ON_DARK = "#010101", "#FEFEFE"
 
@@ -71,6 +78,8 @@ COLORS = (
     anatomy.REGION_COLORS | anatomy.FACTOR_COLORS | AU_COLORS | BAND_COLORS | ROLE_COLORS
     | SIGN_COLORS | NAMED_COLORS
 )  # fmt: skip
+# By kind: references, controls, behaviours, what an oracle reads.
+WORDS: dict[str, dict[str, str]] = yaml.safe_load((ASSETS / "titles.yaml").read_text("utf-8"))
 TITLES = (
     anatomy.REGION_TITLES | anatomy.FACTOR_TITLES | SIGN_TITLES
     | {code: f"{code} {name}" for code, name in anatomy.AU_TITLES.items()}
@@ -79,22 +88,8 @@ TITLES = (
 # Columns that `cell` writes by a rule of their own.
 P_COLUMNS = {"p", "p_max", "p_equivalence", "p_plain", "p_t", "p_wilcoxon", "q"}
 BAYES_COLUMN = "bf10"
-
-# Any, because matplotlib types every key of its own dictionary.
-RC: Any = sns.axes_style("whitegrid") | {
-    "figure.dpi": 110, "savefig.dpi": 160, "figure.constrained_layout.use": True,
-    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": GREY,
-    "xtick.color": GREY, "ytick.color": GREY, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
-    "axes.titlesize": TITLE, "axes.titlelocation": "left", "axes.titleweight": "bold",
-    "axes.spines.top": False, "axes.spines.right": False,
-    "font.size": BODY, "axes.labelsize": BODY, "xtick.labelsize": SMALL, "ytick.labelsize": SMALL,
-    "legend.fontsize": SMALL, "legend.frameon": False, "grid.color": GRID, "grid.linewidth": 0.7,
-    "lines.linewidth": 1.6, "lines.markersize": 5, "patch.linewidth": 0.6,
-    # DejaVu ships with matplotlib, so every machine draws the same figure.
-    "font.sans-serif": ["DejaVu Sans"],
-    # Text stays text in SVG: small, searchable, read aloud by screen readers.
-    "svg.fonttype": "none", "svg.hashsalt": "expresso", "image.interpolation": "nearest",
-}  # fmt: skip
+NAMED_COLUMNS = {"region", "factor", "baseline", "reference"}
+NAMES = anatomy.REGION_TITLES | anatomy.FACTOR_TITLES | config.REFERENCES
 
 
 class FigureError(ValueError):
@@ -355,14 +350,19 @@ def number(value: Any, digits: int = 2) -> str:
 def cell(column: str, value: Any, digits: int = 2) -> str:
     """Write one cell of a table whose column has a rule of its own, the others as `number`.
 
-    A p is never 0 and has three decimals at least; a Bayes factor beyond a million is only that.
+    A p is never 0 and has three decimals at least; a Bayes factor beyond a million is only that;
+    regions, factors and references are called what figures call them.
 
     Examples
     --------
     >>> cell("p_max", 0.00004), cell("p", 0.0312), cell("bf10", 2.8e32), cell("r", 0.2)
     ('< .001', '.031', '> 10⁶', '0.20')
+    >>> cell("baseline", "posed_neutral"), cell("region", "face_rest")
+    ('own neutral face', 'rest of face')
     """
     name = column.partition(" ")[0]  # a comparison writes the run's name behind it
+    if name in NAMED_COLUMNS:
+        return NAMES.get(value, str(value))
     known = isinstance(value, (float, np.floating)) and bool(np.isfinite(value))
     if known and name in P_COLUMNS:
         return "< .001" if value < 0.001 else number(value, max(digits, 3)).removeprefix("0")
@@ -393,16 +393,16 @@ def table_html(table: pd.DataFrame, *, caption: str = "", digits: int = 2) -> st
     >>> print(table_html(pd.DataFrame({"mean_z": [0.126], "au": ["AU12 <c>"]}), caption="One."))
     <div class="ex-scroll" tabindex="0" role="region" aria-label="One."><table class="ex-table">...
     """
-    heads, columns = "", []
-    for name, values in table.items():
-        tag = '<td class="num">' if pd.api.types.is_numeric_dtype(values) else "<td>"
-        heads += f'<th scope="col">{html.escape(str(name)).replace("_", " ")}</th>'
-        columns.append([f"{tag}{html.escape(cell(str(name), v, digits))}</td>" for v in values])
-    body = "".join(f"<tr>{''.join(row)}</tr>" for row in zip(*columns))
-    title = f"<caption><span>{html.escape(caption)}</span></caption>" if caption else ""
-    label = html.escape(caption or "table", quote=True)
-    return (
-        f'<div class="ex-scroll" tabindex="0" role="region" aria-label="{label}">'
-        f'<table class="ex-table">{title}<thead><tr>{heads}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
+    return template("table.html").render(
+        columns=list(map(str, table)), rows=table.itertuples(index=False, name=None), cell=cell,
+        numeric=[pd.api.types.is_numeric_dtype(values) for _, values in table.items()],
+        caption=caption, digits=digits,
+    )  # fmt: skip
+
+
+def template(name: str, *, escape: bool = True) -> jinja2.Template:
+    """Return a template that ships with the library; HTML that it is given is escaped, or not."""
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("expresso_lib", "assets"), autoescape=escape,
+        undefined=jinja2.StrictUndefined, trim_blocks=True,
+    ).get_template(name)  # fmt: skip

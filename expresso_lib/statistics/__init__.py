@@ -1,39 +1,25 @@
 """Statistics that hold: estimands, tests, intervals, corrections. Tables in, `results` out.
 
 attribution_frames + action_units → window_couplings → participant_couplings   (unit: participant)
-    → h1_coupling (sign-flip max-T)   h2_severity (max-|rho|)   h4_bands   sensitivity
+    → hypotheses: h1_coupling (sign-flip max-T)   h2_severity (max-|rho|)   h4_bands   sensitivity
 attribution_regions + participants → h3_regions (given f(x) − f(x0))   h3b_two_slopes
 one recording → h5_recording (circular shift)
-all rows → results (q over everything) → claims.build (the ledger)
+all of it, in one call → testing.test_all → results (q over everything) → claims.build (the ledger)
 power_curve, detectable: what N participants can tell; lessons: the traps, simulated live;
 sentences: numbers in, a sentence that is true of them out.
 
 Degenerate data get answers: estimates stay, tests are withheld, and the column ``note`` says why.
 """
 
-from expresso_lib.statistics import lessons, sentences
-from expresso_lib.statistics.bands import paper_bars, people_table, prediction_errors
+from expresso_lib.statistics.bands import paper_bars, prediction_errors
 from expresso_lib.statistics.couplings import (
-    head_pose,
     participant_couplings,
     select,
     undefined_windows,
     wide_action_units,
     window_couplings,
 )
-from expresso_lib.statistics.hypotheses import (
-    COLUMNS,
-    h1_coupling,
-    h2_severity,
-    h3_regions,
-    h3b_two_slopes,
-    h4_bands,
-    h5_recording,
-    participant_regions,
-    recording_shift,
-    results,
-    rows_of,
-)
+from expresso_lib.statistics.hypotheses import participant_regions, recording_shift, rows_of
 from expresso_lib.statistics.intervals import mean_interval
 from expresso_lib.statistics.permutations import max_rho, sign_flip_max_t
 from expresso_lib.statistics.plan import Plan, plan_table
@@ -41,8 +27,6 @@ from expresso_lib.statistics.power import (
     detectable,
     equivalence_power,
     observed_spread,
-    power,
     power_curve,
 )
-from expresso_lib.statistics.sensitivity import sensitivity, silent_frames, speech_separability
 from expresso_lib.statistics.shifts import circular_shift

@@ -57,9 +57,8 @@ def known() -> tuple[Claim, ...]:
     """Return the claims of the ledger."""
     file = resources.files("expresso_lib") / "assets" / "claims.yaml"
     text = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return tuple(
-        Claim(estimand=text["measures"][entry.pop("measure")], **entry) for entry in text["claims"]
-    )
+    named = text["measures"]
+    return tuple(Claim(estimand=named[one.pop("measure")], **one) for one in text["claims"])
 
 
 def build(
@@ -126,13 +125,10 @@ def standing(differences: pd.DataFrame, recipe: str) -> str:
     row = prose.against(differences, recipe_a=recipe)
     if not np.isfinite(row["estimate"]):
         return ""
-    said = (
-        f"{prose.comparison(row, 'the null model')}, on participants it had not seen (chapter 3)."
-    )
-    if prose.side(row) >= 0:
-        said += " The book explains it nevertheless: an explanation is true or false about the "
-        said += "model, not about the person."
-    return said
+    why = """ The book explains it nevertheless: an explanation is true or false about the model,
+        not about the person."""
+    return prose.flat(f"""{prose.comparison(row, "the null model")}, on participants it had not seen
+        (chapter 3).{why if prose.side(row) >= 0 else ""}""")
 
 
 def _judge(

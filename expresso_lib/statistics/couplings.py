@@ -9,7 +9,7 @@ another, so neither is independent (pooled windows err in 11 to 21 % at a nomina
 import numpy as np
 import pandas as pd
 
-from expresso_lib.faces import anatomy, tables
+from expresso_lib.faces import tables
 from expresso_lib.faces.action_units import scale_of
 from expresso_lib.statistics import ranks
 from expresso_lib.statistics.plan import DEFAULT
@@ -19,20 +19,18 @@ KEYS = ["participant", "recording", "frame"]
 SERIES = ("recipe", "method", "baseline", "model", "repeat", "fold")
 
 
-def wide_action_units(action_units: pd.DataFrame, *, value: str = "intensity") -> pd.DataFrame:
-    """One row per frame and one column per AU, whether the table came wide or tidy.
+def wide_action_units(units: pd.DataFrame, *, value: str = "intensity") -> pd.DataFrame:
+    """One row per frame and one column per AU of the table ``action_units``.
 
     Parameters
     ----------
-    action_units : DataFrame
-        ``participant, recording, frame`` and either AU columns (``AU01`` …) or ``au`` with
-        ``intensity`` and, if measured, ``presence`` (0 or 1). ``unit`` (column, else in
-        ``attrs``, else 0 to 5) says what a number means: see `action_units.SCALES`.
+    units : DataFrame
+        ``participant, recording, frame, au, intensity`` and, if measured, ``presence`` (0 or 1).
+        ``unit`` (else 0 to 5) says what a number means: see `action_units.SCALES`.
     value : {"intensity", "presence", "visible", "still"}
-        Presence is read from ``AU01_c`` … (wide) or ``presence`` (tidy); where it was not
-        measured from whether the intensity reaches what counts as present in its unit.
-        ``visible`` and ``still`` are intensities in multiples of what counts as present, and of
-        what counts as still.
+        Presence where it was not measured: whether the intensity reaches what counts as present
+        in its unit. ``visible`` and ``still`` are intensities in multiples of what counts as
+        present, and of what counts as still.
 
     Returns
     -------
@@ -48,24 +46,16 @@ def wide_action_units(action_units: pd.DataFrame, *, value: str = "intensity") -
     >>> wide_action_units(tidy, value="visible")["AU12"].tolist()
     [0.0, 1.2]
     """
-    long = "au" in action_units
-    codes = ["intensity"] if long else [c for c in anatomy.AU_CODES if c in action_units]
-    table = action_units[[*KEYS, *(["au"] if long else []), *codes]].copy()
+    level = units["intensity"]
     if value != "intensity":
-        unit = action_units.get("unit", action_units.attrs.get("unit", tables.INTENSITY))
-        unit = pd.Series(unit, index=table.index)
+        unit = pd.Series(units.get("unit", tables.INTENSITY), index=units.index)
         size = {"presence": "present", "visible": "present", "still": "still"}[value]
-        sizes = {name: getattr(scale_of(name), size) for name in unit.unique()}
-        table[codes] = table[codes].div(unit.map(sizes), axis=0)
+        level = level / unit.map({name: getattr(scale_of(name), size) for name in unit.unique()})
     if value == "presence":
-        measured = action_units.rename(columns={"presence": "intensity_c"})
-        measured = measured.reindex(columns=[f"{c}_c" for c in codes]).set_axis(codes, axis=1)
-        guessed = (table[codes] >= 1).where(table[codes].notna()).astype(float)
-        table[codes] = measured.astype(float).fillna(guessed)
-    if not long:
-        return table
-    wide = table.pivot(index=KEYS, columns="au", values="intensity").reset_index()
-    return wide.rename_axis(columns=None)
+        guessed = (level >= 1).where(level.notna()).astype(float)
+        level = units.get("presence", guessed).astype(float).fillna(guessed)
+    wide = units.assign(level=level).pivot(index=KEYS, columns="au", values="level")
+    return wide.reset_index().rename_axis(columns=None)
 
 
 def select(table: pd.DataFrame, **where: str) -> pd.DataFrame:
@@ -98,8 +88,8 @@ def head_pose(frames: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def window_couplings(
-    attribution_frames: pd.DataFrame,
-    action_units: pd.DataFrame,
+    series: pd.DataFrame,
+    units: pd.DataFrame,
     *,
     window: int = 64,
     value: str = "intensity",
@@ -111,10 +101,10 @@ def window_couplings(
 
     Parameters
     ----------
-    attribution_frames : DataFrame
+    series : DataFrame
         ``participant, recording, frame, attribution`` (score points, signed sum of the frame)
         and any of `SERIES`.
-    action_units : DataFrame
+    units : DataFrame
         See `wide_action_units`. Rows are matched **by frame number**, never by position.
     window : int
         Rows of the attribution series; windows lie half of that apart. The last window is anchored
@@ -145,14 +135,12 @@ def window_couplings(
     ----------
     Spearman (1904); Fisher (1921) for z.
     """
-    wide = wide_action_units(action_units, value=value)
+    wide = wide_action_units(units, value=value)
     aus = [str(name) for name in wide if name not in KEYS]
-    keys = ["participant", "recording", *[k for k in SERIES if k in attribution_frames]]
-    data = attribution_frames.merge(wide.drop(columns="participant"), on=["recording", "frame"])
+    keys = ["participant", "recording", *[k for k in SERIES if k in series]]
+    data = series.merge(wide.drop(columns="participant"), on=["recording", "frame"])
     if data.empty:
-        raise ValueError(
-            "attributions and action units share no (recording, frame); compare their names."
-        )
+        raise ValueError("series and action units share no (recording, frame); compare names.")
     extra: list[str] = []
     if covariates is not None:
         extra = [str(c) for c in covariates if c not in KEYS]

@@ -90,6 +90,5 @@ def fold_aware_t(z: np.ndarray, folds: np.ndarray) -> np.ndarray:
     tail = scipy_stats.t.logsf(widened, freedom)
     same = np.maximum(scipy_stats.t.isf(np.maximum(np.exp(tail), 1e-300), n - 1), 0)
     # Far in the tail isf loses its digits; there the widened t itself is large beyond any doubt.
-    return np.sign(plain) * np.where(
-        extra == 0, np.abs(plain), np.where(tail < -600, widened, same)
-    )
+    size = np.where(tail < -600, widened, same)
+    return np.sign(plain) * np.where(extra == 0, np.abs(plain), size)

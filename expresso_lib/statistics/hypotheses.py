@@ -41,6 +41,8 @@ TESTED = (
 )  # fmt: skip
 TEXT = ("au", "region", "sign", "effect_name", "status", "speech", "inference", "note")
 EYES = ("right_eye", "left_eye")
+# What people differ in beside severity; H3 has the prediction in its f(x) − f(x0).
+COVARIATES = ("age", "sex", "prediction")
 THESE, ANEW = "conditional on these models", "models drawn anew"
 # H2 is confirmatory where so strong a correlation is found in four cohorts of five (Cohen: large).
 CONFIRMS = 0.50
@@ -137,11 +139,7 @@ def _rank_limits(
 
 
 def h2_severity(
-    windows: pd.DataFrame,
-    participants: pd.DataFrame,
-    *,
-    covariates: Sequence[str] = (),
-    plan: Plan = DEFAULT,
+    windows: pd.DataFrame, people: pd.DataFrame, *, plan: Plan = DEFAULT
 ) -> pd.DataFrame:
     """H2: does the coupling of an AU change with severity (continuous score)?
 
@@ -149,12 +147,10 @@ def h2_severity(
     ----------
     windows : DataFrame
         From `window_couplings`.
-    participants : DataFrame
-        ``participant, score`` and covariates; with ``fold`` (`people_table`) correlations are
-        those within folds, and scores are shuffled within folds.
-    covariates : sequence of str
-        Columns of ``participants`` for ``adjusted`` (partial rho), e.g. age, sex, mean
-        prediction; text is coded by category, and columns that are absent are named in ``note``.
+    people : DataFrame
+        ``participant, score``; with ``fold`` (`people_table`) correlations are those within
+        folds, and scores are shuffled within folds. `COVARIATES` are partialled out for
+        ``adjusted``: text is coded by category, and those that are absent are named in ``note``.
     plan : Plan
 
     Returns
@@ -167,15 +163,11 @@ def h2_severity(
     found = detectable(len(z), kind="severity", family=max(len(rows), 1))
     status = "confirmatory" if found <= CONFIRMS else "exploratory"
     rows = rows.assign(hypothesis="H2", status=status, effect_name="rho")
-    return _severity_family(rows, z, participants, covariates=covariates, plan=plan)
+    return _severity_family(rows, z, people, np.empty((len(z), 0)), plan)
 
 
 def h3_regions(
-    attribution_regions: pd.DataFrame,
-    participants: pd.DataFrame,
-    *,
-    covariates: Sequence[str] = (),
-    plan: Plan = DEFAULT,
+    regions: pd.DataFrame, people: pd.DataFrame, *, plan: Plan = DEFAULT
 ) -> pd.DataFrame:
     """H3: does a region's enrichment change with severity, given the prediction?
 
@@ -188,9 +180,9 @@ def h3_regions(
 
     Parameters
     ----------
-    attribution_regions : DataFrame
+    regions : DataFrame
         See `participant_regions`.
-    participants, covariates, plan :
+    people, plan :
         As in `h2_severity`.
 
     Returns
@@ -200,37 +192,25 @@ def h3_regions(
         f(x0), ``p_plain`` the family-wise p without studentising; both are descriptive. ``note``
         counts the participants that `participant_regions` left out.
     """
-    wide = participant_regions(attribution_regions, rounding=plan.rounding_clip)
+    wide = participant_regions(regions, rounding=plan.rounding_clip)
     members = [c for c in wide.columns if c[0] != "given"]
-    used = attribution_regions[attribution_regions["participant"].isin(wide.index)]
+    used = regions[regions["participant"].isin(wide.index)]
     rows = pd.DataFrame(members, columns=["sign", "region"]).assign(
-        hypothesis="H3",
-        status="confirmatory",
-        effect_name="partial rho",
-        n_recordings=used["recording"].nunique(),
+        hypothesis="H3", status="confirmatory", effect_name="partial rho",
+        n_recordings=used["recording"].nunique(), note=_left_out(regions, wide),
         n_windows=len(used[["recording", "clip"]].drop_duplicates()),
-        note=_left_out(attribution_regions, wide),
-    )
+    )  # fmt: skip
     control = wide[[("given", "difference")]].to_numpy(float)
-    return _severity_family(
-        rows, wide[members], participants, control=control, covariates=covariates, plan=plan
-    )
+    return _severity_family(rows, wide[members], people, control, plan)
 
 
 def _severity_family(
-    rows: pd.DataFrame,
-    wide: pd.DataFrame,
-    participants: pd.DataFrame,
-    *,
-    control: np.ndarray | None = None,
-    covariates: Sequence[str] = (),
-    plan: Plan,
+    rows: pd.DataFrame, wide: pd.DataFrame, people: pd.DataFrame, control: np.ndarray, plan: Plan
 ) -> pd.DataFrame:
-    """Fill a family of rank correlations with the score; wide (P, A), control (P, C) or None."""
-    people = _of(participants, wide)
+    """Fill a family of rank correlations with the score; wide (P, A), control (P, C)."""
+    people, controlled = _of(people, wide), control.shape[1] > 0
     values, score = wide.to_numpy(float), people["score"].to_numpy(float)
     folds, n = _shared_folds(people), np.isfinite(values).sum(axis=0)
-    given = np.empty((len(wide), 0)) if control is None else control
 
     def family(given: np.ndarray, shuffles: int = 0, studentised: bool = False) -> pm.Permutation:
         return pm.max_rho(
@@ -238,7 +218,8 @@ def _severity_family(
             n_permutations=shuffles, seed=plan.seed, alpha=plan.alpha,
         )  # fmt: skip
 
-    rho = family(given).estimate
+    rho = family(control).estimate
+    covariates = COVARIATES[:2] if controlled else COVARIATES
     known = [c for c in covariates if c in people and people[c].notna().any()]
     absent = ", ".join(c for c in covariates if c not in known)
     gaps = f"; covariates not in the data: {absent}" if absent else ""
@@ -246,16 +227,16 @@ def _severity_family(
     rows["inference"], rows["note"] = THESE, (rows["note"] + gaps).str.removeprefix("; ")
     rows["plain"] = pm.max_rho(values, score, n_permutations=0).estimate
     if known:
-        both = np.column_stack([given, numeric_columns(people, known)])
+        both = np.column_stack([control, numeric_columns(people, known)])
         rows["adjusted"] = family(both).estimate
     if len(wide) < MIN_PARTICIPANTS:
         return _refuse(rows, len(wide))
     if len(np.unique(score[np.isfinite(score)])) < 3:
         return _refuse(rows, len(wide), "fewer than three different scores: severity does not vary")
-    test = family(given, plan.permutations, studentised=control is not None)
-    if control is not None:
-        rows["p_plain"] = family(given, plan.permutations).p_max
-    freedom = n - 2 - np.linalg.matrix_rank(pm.given_rows(given, folds))
+    test = family(control, plan.permutations, studentised=controlled)
+    if controlled:
+        rows["p_plain"] = family(control, plan.permutations).p_max
+    freedom = n - 2 - np.linalg.matrix_rank(pm.given_rows(control, folds))
     rows["bf10"] = [iv.bayes_factor_rho(t, k) for t, k in zip(test.statistic, freedom)]
     return _filled(rows, test, n, plan.margin_rho)
 
@@ -267,13 +248,13 @@ def _shared_folds(people: pd.DataFrame) -> np.ndarray | None:
 
 
 def participant_regions(
-    attribution_regions: pd.DataFrame, *, rounding: float = DEFAULT.rounding_clip
+    regions: pd.DataFrame, *, rounding: float = DEFAULT.rounding_clip
 ) -> pd.DataFrame:
     """Mean enrichment and mean f(x) − f(x0) of each participant.
 
     Parameters
     ----------
-    attribution_regions : DataFrame
+    regions : DataFrame
         ``participant, recording, clip, region, signed, enrichment_positive,
         enrichment_negative, output, output_baseline``; with ``model``, only ``trained`` counts.
     rounding : float
@@ -286,7 +267,7 @@ def participant_regions(
         Indexed by participant; columns ``(sign, region)`` and ``("given", "difference")``, the
         mean over clips of a recording, then over recordings. Score points for the difference.
     """
-    table = cp.trained(attribution_regions)
+    table = cp.trained(regions)
     held = table["signed"].abs().groupby([table["participant"], table["clip"]]).sum()
     held = held.groupby("participant").mean()
     table = table[table["participant"].isin(held.index[held >= rounding])]
@@ -301,17 +282,13 @@ def participant_regions(
 
 
 def h3b_two_slopes(
-    attribution_regions: pd.DataFrame,
-    participants: pd.DataFrame,
-    *,
-    regions: Sequence[str] = EYES,
-    plan: Plan = DEFAULT,
+    regions: pd.DataFrame, people: pd.DataFrame, *, plan: Plan = DEFAULT
 ) -> pd.DataFrame:
     """H3b (exploratory): is the slope of enrichment on severity different above `Plan.knot`?
 
-    Least squares with a hinge at the knot, given f(x) − f(x0), its square and, where
-    ``participants`` has it, the ``fold`` whose model explained them; HC2 standard errors with
-    Bell–McCaffrey degrees of freedom. Enrichment is the mean over ``regions``.
+    Least squares with a hinge at the knot, given f(x) − f(x0), its square and, where ``people``
+    has it, the ``fold`` whose model explained them; HC2 standard errors with Bell–McCaffrey
+    degrees of freedom. Enrichment is the mean over `EYES`.
 
     Returns
     -------
@@ -320,37 +297,32 @@ def h3b_two_slopes(
         in log enrichment per `Plan.step` score points; ``p_max`` and ``simultaneous_*`` by
         Bonferroni over all six.
     """
-    wide = participant_regions(attribution_regions, rounding=plan.rounding_clip)
-    people, parts = _of(participants, wide), []
+    wide = participant_regions(regions, rounding=plan.rounding_clip)
+    people, parts = _of(people, wide), []
     score, given = people["score"].to_numpy(float), wide["given", "difference"].to_numpy(float)
     for sign in ("positive", "negative"):
-        y = wide.reindex(columns=[(sign, region) for region in regions]).mean(axis=1)
+        y = wide.reindex(columns=[(sign, eye) for eye in EYES]).mean(axis=1)
         found = two_slopes(y.to_numpy(float), score, given, plan, folds=_shared_folds(people))
         parts.append(found.assign(sign=sign))
     rows = pd.concat(parts, ignore_index=True).assign(hypothesis="H3b", status="exploratory")
-    rows["region"] = f"{'+'.join(regions)}: " + rows["region"]
-    rows["note"] = rows["note"].where(rows["note"] != "", _left_out(attribution_regions, wide))
+    rows["region"] = f"{'+'.join(EYES)}: " + rows["region"]
+    rows["note"] = rows["note"].where(rows["note"] != "", _left_out(regions, wide))
     return _refuse(rows, len(wide)) if len(wide) < MIN_PARTICIPANTS else tidy(rows)
 
 
-def _of(participants: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
+def _of(people: pd.DataFrame, wide: pd.DataFrame) -> pd.DataFrame:
     """The participants of a table (P, …), in its order."""
-    return participants.drop_duplicates("participant").set_index("participant").reindex(wide.index)
+    return people.drop_duplicates("participant").set_index("participant").reindex(wide.index)
 
 
-def _left_out(attribution_regions: pd.DataFrame, wide: pd.DataFrame) -> str:
+def _left_out(regions: pd.DataFrame, wide: pd.DataFrame) -> str:
     """How many participants `participant_regions` passed over, in words; empty if none."""
-    count = cp.trained(attribution_regions)["participant"].nunique() - len(wide)
+    count = cp.trained(regions)["participant"].nunique() - len(wide)
     return f"participants left out because their attribution is rounding: {count}" if count else ""
 
 
 def two_slopes(
-    y: np.ndarray,
-    score: np.ndarray,
-    given: np.ndarray,
-    plan: Plan,
-    *,
-    folds: np.ndarray | None = None,
+    y: np.ndarray, score: np.ndarray, given: np.ndarray, plan: Plan, folds: np.ndarray | None = None
 ) -> pd.DataFrame:
     """Slopes below and above the knot and their difference, per `Plan.step` points.
 
@@ -398,16 +370,16 @@ def contrast(design: np.ndarray, y: np.ndarray, weights: np.ndarray) -> tuple[fl
     return float(weights @ solve @ y), max(float(error), 1e-12), float(freedom)
 
 
-def h4_bands(windows: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
+def h4_bands(windows: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     """H4 (secondary): do the severity bands differ in the coupling of an AU?
 
     Welch's analysis of variance (``p``) with Kruskal's (``p_wilcoxon``) beside it; bands with
     fewer than three participants are left out and named. A continuous score (H2) has more power.
     """
-    bands = participants[["participant", "band"]].astype(str)
-    people = cp.participant_couplings(windows).merge(bands, on="participant").dropna(subset="z")
+    bands = people[["participant", "band"]].astype(str)
+    z = cp.participant_couplings(windows).merge(bands, on="participant").dropna(subset="z")
     rows = []
-    for au, table in people.groupby("au", sort=True):
+    for au, table in z.groupby("au", sort=True):
         part = table.groupby("band").filter(lambda one: len(one) >= 3 and one["z"].nunique() > 1)
         row: dict[str, Any] = {"au": au, "n_participants": len(table)}
         if part["band"].nunique() < 2 or len(table) < MIN_PARTICIPANTS:
@@ -424,11 +396,7 @@ def h4_bands(windows: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFrame:
 
 
 def recording_shift(
-    attribution_frames: pd.DataFrame,
-    action_units: pd.DataFrame,
-    recording: str,
-    *,
-    window: int = 64,
+    series: pd.DataFrame, units: pd.DataFrame, recording: str, *, window: int = 64
 ) -> tuple[shifts.CircularShift, list[str], str]:
     """Circular shift of one recording from the tables.
 
@@ -442,31 +410,23 @@ def recording_shift(
     ValueError
         If the recording is not in both tables.
     """
-    frames = cp.trained(attribution_frames.query("recording == @recording"))
-    units = cp.wide_action_units(action_units.query("recording == @recording")).set_index("frame")
-    data = units.drop(columns=["participant", "recording"]).join(
-        frames.groupby("frame")["attribution"].mean(), how="inner"
-    )
+    own = cp.trained(series.query("recording == @recording")).groupby("frame")["attribution"].mean()
+    wide = cp.wide_action_units(units.query("recording == @recording")).set_index("frame")
+    data = wide.drop(columns=["participant", "recording"]).join(own, how="inner")
     if data.empty:
-        raise ValueError(
-            f"recording {recording!r} is not in both tables; see their column 'recording'."
-        )
+        raise ValueError(f"recording {recording!r} is not in both tables; see column 'recording'.")
     lost = int(data.isna().any(axis=1).sum())
     data = data.sort_index().interpolate(limit_direction="both").dropna(axis=1)
     while len(data) < 2 * window and window >= 16:
         window //= 2
-    series = data.pop("attribution").to_numpy(float)
+    attribution = data.pop("attribution").to_numpy(float)
     note = f"windows of {window}, {len(data)} shifts"
     note += f", {lost} frames interpolated" if lost else ""
-    return shifts.circular_shift(data.to_numpy(float), series, window=window), list(data), note
+    return shifts.circular_shift(data.to_numpy(float), attribution, window=window), [*data], note
 
 
 def h5_recording(
-    attribution_frames: pd.DataFrame,
-    action_units: pd.DataFrame,
-    recording: str,
-    *,
-    window: int = 64,
+    series: pd.DataFrame, units: pd.DataFrame, recording: str, *, window: int = 64
 ) -> pd.DataFrame:
     """H5: does an AU go with the attribution in this one recording?
 
@@ -474,7 +434,7 @@ def h5_recording(
     is family-wise over AUs. Lost frames are interpolated and counted in ``note``. The window is
     halved until two fit.
     """
-    found, aus, note = recording_shift(attribution_frames, action_units, recording, window=window)
+    found, aus, note = recording_shift(series, units, recording, window=window)
     rows = pd.DataFrame({"au": aus, "estimate": found.z, "p": found.p, "p_max": found.p_max})
     rows = rows.assign(effect=found.z, effect_name="mean z", n_windows=found.defined.astype(int))
     rows["note"] = f"{recording}, {note}"
@@ -484,17 +444,13 @@ def h5_recording(
 
 
 def gaze(
-    attribution_frames: pd.DataFrame,
-    frames: pd.DataFrame,
-    *,
-    window: int = 64,
-    plan: Plan = DEFAULT,
+    series: pd.DataFrame, frames: pd.DataFrame, *, window: int = 64, plan: Plan = DEFAULT
 ) -> pd.DataFrame:
     """Gaze: does looking away go with the attribution? One row, tested as a family of its own.
 
     Parameters
     ----------
-    attribution_frames : DataFrame
+    series : DataFrame
         As `window_couplings` takes them.
     frames : DataFrame
         Table ``frames``: ``gaze_away``, radians from the recording's median direction.
@@ -514,7 +470,7 @@ def gaze(
     # Looking away is a series like an AU's.
     away = frames[[*cp.KEYS, "gaze_away"]].rename(columns={"gaze_away": "intensity"})
     away, rounding = away.assign(au="gaze_away"), plan.rounding_window
-    windows = cp.window_couplings(attribution_frames, away, window=window, rounding=rounding)
+    windows = cp.window_couplings(series, away, window=window, rounding=rounding)
     return h1_coupling(windows, plan=plan).assign(**row)
 
 
@@ -547,9 +503,8 @@ def rows_of(results: pd.DataFrame, hypothesis: str) -> pd.DataFrame:
 def numeric_columns(table: pd.DataFrame, names: Sequence[str]) -> np.ndarray:
     """Covariates as numbers (P, C): text by category, missing values by the column's median."""
     columns = table[list(names)]
-    for name in columns.select_dtypes(exclude="number"):
-        codes = columns[name].astype("category").cat.codes
-        columns = columns.assign(**{name: codes.where(codes >= 0)})
+    words = columns.select_dtypes(exclude="number").astype("category")
+    columns = columns.assign(**words.apply(lambda column: column.cat.codes.replace(-1, np.nan)))
     return columns.fillna(columns.median()).to_numpy(float)
 
 

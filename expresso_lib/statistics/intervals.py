@@ -48,10 +48,8 @@ def mean_interval(
     [0.083, 0.028, 0.138]
     """
     values = np.asarray(values, dtype=float)
-    people = values.shape[-2]
-    counts = np.random.default_rng(seed).multinomial(
-        people, np.full(people, 1 / people), n_resamples
-    )
+    rng, people = np.random.default_rng(seed), values.shape[-2]
+    counts = rng.multinomial(people, np.full(people, 1 / people), n_resamples)
     present = np.isfinite(values).astype(float)
     n = present.sum(axis=-2)
     mean = np.nansum(values, axis=-2) / np.where(n > 0, n, np.nan)

@@ -1,8 +1,8 @@
 """Lessons: each trap of the field as a small simulation with nothing to find, run live.
 
 Every function simulates cohorts in which the true answer is known, analyses them as is common
-and as this book does, and returns how often each finds something, as a table for a margin. Small
-numbers of cohorts: rates carry a Monte-Carlo error of a few points (`simulations` says how many).
+and as this book does, and returns how often each finds something, as a table for a margin. By 100
+to 2,000 cohorts: rates carry a Monte-Carlo error of up to a few points.
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ def window_z(
     return ranks.fisher_z(np.einsum("...i,...i->...", left, right))
 
 
-def windows_are_not_independent(
-    *, participants: int = 24, simulations: int = 200, seed: int = 0
-) -> pd.DataFrame:
+def windows_are_not_independent(*, participants: int = 24) -> pd.DataFrame:
     """One AU, one attribution, no relation: how often does each unit of analysis see one?
 
     Personal couplings of sd .15 around a mean of zero: people differ, the population does not.
@@ -65,25 +63,23 @@ def windows_are_not_independent(
     DataFrame
         ``unit, false_positives`` (share of simulated cohorts, nominal .05), ``naive``.
     """
-    rng = np.random.default_rng(seed)
-    shape = (simulations, participants, 224)
+    rng = np.random.default_rng(0)
+    shape = (200, participants, 224)
     units, noise = smooth_noise(shape, rng), smooth_noise(shape, rng)
     attribution = noise + rng.normal(0, 0.15, (*shape[:2], 1)) * units
     z = window_z(units, attribution)
-    a, b = (ranks.standard_ranks(s.reshape(simulations, -1)) for s in (attribution, units))
+    a, b = (ranks.standard_ranks(s.reshape(len(s), -1)) for s in (attribution, units))
     frames = ranks.fisher_z((a * b).sum(axis=-1)) * np.sqrt(a.shape[1] - 3)
     rates = {
         "frames, pooled": _rate(2 * scipy_stats.norm.sf(np.abs(frames))),
         "p of one window": _rate(2 * scipy_stats.norm.sf(np.abs(z[..., 0]) * np.sqrt(61))),
-        "windows, pooled": _t_rate(z.reshape(simulations, -1)),
+        "windows, pooled": _t_rate(z.reshape(len(z), -1)),
         "participants": _t_rate(z.mean(axis=-1)),
     }
     return _rates(rates, "unit")
 
 
-def raw_sums_must_grow(
-    *, participants: int = 24, simulations: int = 300, seed: int = 0
-) -> pd.DataFrame:
+def raw_sums_must_grow(*, participants: int = 24) -> pd.DataFrame:
     """Shares of the regions never change; does "the region grows with severity" come out anyway?
 
     A complete method's attributions sum to f(x) − f(x0), which follows severity. A part of every
@@ -94,8 +90,8 @@ def raw_sums_must_grow(
     DataFrame
         ``quantity, false_positives, naive``.
     """
-    rng = np.random.default_rng(seed)
-    score = rng.uniform(0, 45, (simulations, participants))
+    rng = np.random.default_rng(0)
+    score = rng.uniform(0, 45, (300, participants))
     difference = score - 20 + rng.normal(0, 5, score.shape)
     share = 0.3 + 0.02 * rng.normal(size=score.shape)
     positive, area = np.maximum(difference, 0) + 5, 0.15
@@ -111,9 +107,7 @@ def raw_sums_must_grow(
     return _rates(rates, "quantity")
 
 
-def selecting_correct_invents_a_gradient(
-    *, participants: int = 100, simulations: int = 200, seed: int = 0
-) -> pd.DataFrame:
+def selecting_correct_invents_a_gradient() -> pd.DataFrame:
     """A model without any skill, looked at only where it happens to be right.
 
     Its prediction is unrelated to severity and its mouth attribution follows its prediction, as
@@ -125,8 +119,8 @@ def selecting_correct_invents_a_gradient(
     DataFrame
         ``analysis, false_positives, naive``.
     """
-    rng = np.random.default_rng(seed)
-    score = rng.uniform(0, 45, (simulations, participants))
+    rng = np.random.default_rng(0)
+    score = rng.uniform(0, 45, (200, 100))  # cohorts, participants
     prediction = rng.normal(22, 8, score.shape)
     mouth = 0.2 * (prediction - 12) + rng.normal(0, 0.6, score.shape)
     chosen = [np.where(np.abs(prediction - score) <= 5, one, np.nan) for one in (mouth, score)]
@@ -137,9 +131,7 @@ def selecting_correct_invents_a_gradient(
     return _rates(rates, "analysis")
 
 
-def speech_is_a_common_cause(
-    *, participants: int = 24, simulations: int = 100, seed: int = 0
-) -> pd.DataFrame:
+def speech_is_a_common_cause() -> pd.DataFrame:
     """Speech moves the jaw and, on another path, the attribution; the jaw itself does nothing.
 
     Returns
@@ -148,8 +140,7 @@ def speech_is_a_common_cause(
         ``analysis, false_positives, naive`` for AU26 as it is, given an imperfectly measured
         AU25, and in silent frames only.
     """
-    rng = np.random.default_rng(seed)
-    shape = (simulations, participants, 224)
+    rng, shape = np.random.default_rng(0), (100, 24, 224)  # cohorts, participants, frames
     talk = np.repeat(rng.random((*shape[:2], shape[2] // 32)) < 0.5, 32, axis=-1)
     loud = talk * np.abs(smooth_noise(shape, rng, phi=0.6))
     jaw = loud + 0.3 * smooth_noise(shape, rng)
@@ -166,9 +157,7 @@ def speech_is_a_common_cause(
     return _rates(rates, "analysis")
 
 
-def one_model_is_shared(
-    *, participants: int = 24, simulations: int = 2000, seed: int = 0
-) -> pd.DataFrame:
+def one_model_is_shared(*, participants: int = 24) -> pd.DataFrame:
     """Participants of a fold share a model with its own quirk; the mean coupling is 0.
 
     Returns
@@ -177,7 +166,7 @@ def one_model_is_shared(
         ``analysis, false_positives, naive``: one run of five folds, the mean over three repeats,
         and the fold-aware t.
     """
-    rng = np.random.default_rng(seed)
+    rng, simulations = np.random.default_rng(0), 2000
     assigned = np.stack([rng.permutation(np.arange(participants) % 5) for _ in range(3)])
     quirk = rng.normal(0, 0.05, (simulations, 3, 5))
     z = rng.normal(0, 0.15, (simulations, 1, participants))
@@ -192,9 +181,7 @@ def one_model_is_shared(
     return _rates(rates, "analysis")
 
 
-def many_tests(
-    *, participants: int = 24, simulations: int = 500, n_flips: int = 999, seed: int = 0
-) -> pd.DataFrame:
+def many_tests(*, participants: int = 24) -> pd.DataFrame:
     """Sixteen AUs, none of which goes with anything: how often is at least one "significant"?
 
     Returns
@@ -202,14 +189,13 @@ def many_tests(
     DataFrame
         ``correction, false_positives, naive`` (family-wise).
     """
-    z = np.random.default_rng(seed).normal(0, 0.1, (simulations, participants, 16))
+    z = np.random.default_rng(0).normal(0, 0.1, (500, participants, 16))
     single = scipy_stats.ttest_1samp(z, 0, axis=1).pvalue.min(axis=1)
+    flips = pm.sign_flip_max_t(z, n_flips=999)
     rates = {
         "none": _rate(single),
         "Bonferroni": _rate(single * 16),
-        "sign-flip max-T": _rate(
-            pm.sign_flip_max_t(z, n_flips=n_flips, seed=seed).p_max.min(axis=1)
-        ),
+        "sign-flip max-T": _rate(flips.p_max.min(axis=1)),
     }
     return _rates(rates, "correction").assign(naive=[True, False, False])
 
@@ -238,7 +224,7 @@ def _rates(rates: dict[str, float], name: str) -> pd.DataFrame:
     return table.assign(naive=table.index < len(table) - 1)
 
 
-def false_positives(*, participants: int = 24, seed: int = 0) -> pd.DataFrame:
+def false_positives(*, participants: int = 24) -> pd.DataFrame:
     """Ask every lesson at once how often it finds something where nothing is.
 
     Returns
@@ -246,13 +232,12 @@ def false_positives(*, participants: int = 24, seed: int = 0) -> pd.DataFrame:
     DataFrame
         ``lesson, analysis, rate, naive``, a row per analysis.
     """
-    size = {"participants": participants, "seed": seed}
     lessons = {
-        "being right": selecting_correct_invents_a_gradient(seed=seed),
-        "window or person": windows_are_not_independent(**size),
-        "one model, many people": one_model_is_shared(**size),
-        "sixteen looks": many_tests(**size),
-        "raw sums": raw_sums_must_grow(**size),
+        "being right": selecting_correct_invents_a_gradient(),
+        "window or person": windows_are_not_independent(participants=participants),
+        "one model, many people": one_model_is_shared(participants=participants),
+        "sixteen looks": many_tests(participants=participants),
+        "raw sums": raw_sums_must_grow(participants=participants),
     }
     names = ["analysis", "rate", "naive"]
     named = [table.set_axis(names, axis=1).assign(lesson=name) for name, table in lessons.items()]

@@ -1,9 +1,11 @@
 """The plan: error rate, resampling and margins, declared before the results."""
 
 from dataclasses import dataclass, fields
+from importlib import resources
 from typing import Any, Self
 
 import pandas as pd
+import yaml
 
 # Declared before the results: what is too small to matter (mean Fisher z; correlation; slope of
 # log enrichment per `Plan.step` score points: a tenth denser).
@@ -101,31 +103,6 @@ def plan_table(plan: Plan = DEFAULT) -> pd.DataFrame:
     DataFrame
         ``hypothesis, question, estimand, test, status``.
     """
-    rounding = (
-        f"windows whose attribution ranges over less than {plan.rounding_window:g} points; H3: "
-        f"participants whose clips' regions hold less than {plan.rounding_clip:g} points"
-    )
-    rows = [
-        ("H1", "does an AU go with the attribution?", "mean participant z",
-         "sign-flip max-T, models drawn anew where the folds were repeated", "confirmatory"),
-        ("H2", "does that change with severity?", "rho of participant z and score within folds",
-         "max-|rho|, scores shuffled within folds", "confirmatory if N finds a rho of .50"),
-        ("H3", "does a region's enrichment change with severity?",
-         "partial rho given f(x) − f(x0), all as deviations from the fold's mean",
-         "studentised max-|t|, scores shuffled within folds", "confirmatory"),
-        ("H3b", f"is the eyes' slope different above {plan.knot:g}?",
-         "slopes below and above, and their difference",
-         "two-slope regression given the fold, HC2, Bonferroni",
-         "exploratory"),
-        ("H4", "do bands differ?", "participant z by band", "Welch, Kruskal",
-         "exploratory"),
-        ("H5", "in this recording?", "mean window z of one recording", "circular shift, exact",
-         "exploratory"),
-        ("gaze", "does looking away go with the attribution?", "mean participant z",
-         "sign flips, one series", "exploratory"),
-        ("mixed, gee", "does another model of the windows agree?",
-         "intercept and slope of z on score", "mixed model, GEE; reference t", "exploratory"),
-        ("all but H5", "what is passed over as rounding?", rounding, "none: counted, left out",
-         "rule"),
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["hypothesis", "question", "estimand", "test", "status"])
+    file = resources.files("expresso_lib") / "assets" / "plan.yaml"
+    rows = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return pd.DataFrame(rows).map(lambda text: text.format(plan=plan))

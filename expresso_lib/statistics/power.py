@@ -25,11 +25,10 @@ def power(
     effect: float | np.ndarray,
     *,
     kind: str = "coupling",
-    family: int = 1,
+    family: int | np.ndarray = 1,
     spread: float = SPREAD_Z,
-    alpha: float = 0.05,
 ) -> np.ndarray:
-    """Probability that a true effect is found.
+    """Probability that a true effect is found by a test at 5 %.
 
     Parameters
     ----------
@@ -38,11 +37,10 @@ def power(
     effect : float or array
         Mean Fisher z (``coupling``) or correlation with severity (``severity``).
     kind : {"coupling", "severity"}
-    family : int
+    family : int or array
         Tests among which the error is shared (17 AUs); Bonferroni, which max-T beats slightly.
     spread : float
         Standard deviation of participants' z.
-    alpha : float
 
     Examples
     --------
@@ -50,7 +48,7 @@ def power(
     (0.8, 0.77)
     """
     n, effect = np.broadcast_arrays(np.asarray(n, dtype=float), np.asarray(effect, dtype=float))
-    level = alpha / family / 2
+    level = np.asarray(0.025 / family)
     if kind == "severity":
         return _rank_correlation_power(n, np.clip(np.abs(effect), 0, 0.999), level)
     freedom = np.maximum(n - 1, 1)
@@ -61,7 +59,7 @@ def power(
     return np.nan_to_num(upper, nan=1.0) + np.nan_to_num(lower, nan=0.0)
 
 
-def _rank_correlation_power(n: np.ndarray, rho: np.ndarray, level: float) -> np.ndarray:
+def _rank_correlation_power(n: np.ndarray, rho: np.ndarray, level: np.ndarray) -> np.ndarray:
     """Power for Spearman's rho: critical t, spread of z after Bonett and Wright."""
     t = scipy_stats.t.isf(level, np.maximum(n - 2, 1))
     needed = np.arctanh(t / np.sqrt(n - 2 + t**2))
@@ -99,17 +97,13 @@ def power_curve(
         ``kind, n, family, effect, power``.
     """
     effects = np.linspace(0, 2 * spread if kind == "coupling" else 0.9, 61)
-    parts = []
-    for size, family in product(n, (1, 17)):
-        found = power(size, effects, kind=kind, family=family, spread=spread)
-        table = pd.DataFrame({"effect": effects, "power": found})
-        parts.append(table.assign(kind=kind, n=size, family=family))
-    return pd.concat(parts, ignore_index=True)
+    columns = ["kind", "n", "family", "effect"]
+    table = pd.DataFrame(product([kind], n, (1, 17), effects), columns=columns)
+    size, family, effect = (table[name].to_numpy() for name in columns[1:])
+    return table.assign(power=power(size, effect, kind=kind, family=family, spread=spread))
 
 
-def detectable(
-    n: int, *, kind: str = "coupling", family: int = 1, spread: float = SPREAD_Z
-) -> float:
+def detectable(n: int, *, kind: str = "coupling", family: int = 1) -> float:
     """Smallest effect that is found in four of five cohorts.
 
     Returns
@@ -124,9 +118,8 @@ def detectable(
     """
     if n < 5:
         return float("nan")
-    top = 0.999 if kind == "severity" else 20 * spread
-    reach = lambda e: float(power(n, e, kind=kind, family=family, spread=spread)) - 0.8  # noqa: E731
-    return float(optimize.brentq(reach, 0, top))
+    reach = lambda effect: float(power(n, effect, kind=kind, family=family)) - 0.8  # noqa: E731
+    return float(optimize.brentq(reach, 0, 0.999 if kind == "severity" else 20 * SPREAD_Z))
 
 
 def equivalence_power(n: int, *, kind: str = "coupling", family: int = 1) -> float:

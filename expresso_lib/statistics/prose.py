@@ -338,10 +338,10 @@ def recognised(table: Any) -> str:
     """
     if not len(table):
         return "What its first weights recognise was not measured."
-    known, counts = table.dropna(subset="unseen"), {}
-    for kind, bar in RECOGNISED.items():
-        unseen = known.loc[known["kind"] == kind, "unseen"]
-        counts[kind] = f"{int((unseen > bar).sum())} of {len(unseen)}"
+    known = table.dropna(subset="unseen")
+    unseen = {kind: known.loc[known["kind"] == kind, "unseen"] for kind in RECOGNISED}
+    counts = {kind: f"{(unseen[kind] > bar).sum()} of {len(unseen[kind])}"
+              for kind, bar in RECOGNISED.items()}  # fmt: skip
     gap = known["gap"].median()
     more = f"better, by {say(gap)} in the median" if gap >= 0.005 else "no better in the median"
     return flat(f"""Its first weights were tried on rendered people from whom they had not learned:
@@ -440,8 +440,6 @@ def black(table: Any) -> str:
 def held_still(table: Any) -> str:
     """Say what the agreement is where the calm frame does not turn as the head does."""
     still, own = (_fidelity(table, name) for name in ("own_neutral", NEUTRAL))
-    if not np.isfinite(still["estimate"]):
-        return "What it is with the calm frame held still was not measured."
     said = f"With the calm frame held still, whatever the head does, it is {interval(still)}"
     if not np.isfinite(still["ci_low"]):
         return f"{said}."

@@ -45,9 +45,7 @@ def standard_ranks(values: np.ndarray) -> np.ndarray:
     """
     values = np.asarray(values, dtype=float)
     missing = np.isnan(values)
-    ranks = (
-        rankdata(values, axis=-1, nan_policy="omit") if missing.any() else rankdata(values, axis=-1)
-    )
+    ranks = rankdata(values, axis=-1, nan_policy="omit" if missing.any() else "propagate")
     counts = np.maximum((~missing).sum(axis=-1, keepdims=True), 1)
     ranks = np.where(missing, 0.0, ranks - np.nansum(ranks, axis=-1, keepdims=True) / counts)
     length = np.sqrt((ranks**2).sum(axis=-1, keepdims=True))

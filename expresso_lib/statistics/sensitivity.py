@@ -18,7 +18,7 @@ from expresso_lib.statistics.plan import DEFAULT, Plan
 
 
 def sensitivity(
-    windows: pd.DataFrame, participants: pd.DataFrame, *, plan: Plan = DEFAULT
+    windows: pd.DataFrame, people: pd.DataFrame, *, plan: Plan = DEFAULT
 ) -> pd.DataFrame:
     """Windows within recordings within participants: z ~ severity by mixed model and by GEE.
 
@@ -30,7 +30,7 @@ def sensitivity(
     ----------
     windows : DataFrame
         From `window_couplings`; trained models only are used.
-    participants : DataFrame
+    people : DataFrame
         ``participant, score``.
     plan : Plan
 
@@ -45,21 +45,21 @@ def sensitivity(
     statsmodels' ``lbfgs`` can report ``converged=True`` with nonsense; ``powell`` is used, and a
     standard error below a tenth of the one from participants' means counts as failed.
     """
-    data = cp.trained(windows).merge(participants[["participant", "score"]], on="participant")
+    data = cp.trained(windows).merge(people[["participant", "score"]], on="participant")
     data = data.dropna(subset=["z", "score"])
-    data["severity"] = (data["score"] - participants["score"].mean()) / plan.step
+    data["severity"] = (data["score"] - people["score"].mean()) / plan.step
     # Repeats of the folds see the same windows: they are averaged, not counted again.
     keys = ["au", "participant", "recording", "window", "severity"]
     data = data.groupby(keys)["z"].mean().reset_index()
     rows: list[dict[str, Any]] = []
     for au, table in data.groupby("au"):
-        people, recordings = table["participant"].nunique(), table["recording"].nunique()
-        facts = {"au": au, "n_participants": people, "n_recordings": recordings,
+        count, recordings = table["participant"].nunique(), table["recording"].nunique()
+        facts = {"au": au, "n_participants": count, "n_recordings": recordings,
                  "n_windows": len(table), "status": "exploratory", "sign": "signed"}  # fmt: skip
-        reason = f"{people} participants or too few scores"
-        few = people < MIN_PARTICIPANTS or table["severity"].nunique() < 3
+        reason = f"{count} participants or too few scores"
+        few = count < MIN_PARTICIPANTS or table["severity"].nunique() < 3
         for name, fit in (("mixed", _mixed), ("gee", _gee)):
-            found = _terms(name, reason if few else fit(table), people, plan)
+            found = _terms(name, reason if few else fit(table), count, plan)
             rows += [facts | row for row in found]
     return hy.tidy(pd.DataFrame(rows))
 
@@ -103,12 +103,12 @@ def _terms(name: str, fit: Any, people: int, plan: Plan) -> list[dict[str, Any]]
     return rows
 
 
-def silent_frames(action_units: pd.DataFrame, *, margin: int = 6) -> pd.Series:
+def silent_frames(units: pd.DataFrame, *, margin: int = 6) -> pd.Series:
     """Which frames are silent: lips and jaw still for a while.
 
     Parameters
     ----------
-    action_units : DataFrame
+    units : DataFrame
         See `wide_action_units`; still is what counts as such in the table's unit.
     margin : int
         Frames on either side that must be still as well: speech closes the lips several times a
@@ -119,7 +119,7 @@ def silent_frames(action_units: pd.DataFrame, *, margin: int = 6) -> pd.Series:
     Series of bool
         Indexed by ``(recording, frame)``. All False where neither AU25 nor AU26 was measured.
     """
-    wide = cp.wide_action_units(action_units, value="still").sort_values(["recording", "frame"])
+    wide = cp.wide_action_units(units, value="still").sort_values(["recording", "frame"])
     wide = wide.set_index(["recording", "frame"])
     mouth = [au for au in ("AU25", "AU26") if au in wide]
     still = (wide[mouth] <= 1).all(axis=1) & bool(mouth)
@@ -128,11 +128,7 @@ def silent_frames(action_units: pd.DataFrame, *, margin: int = 6) -> pd.Series:
 
 
 def speech_separability(
-    attribution_frames: pd.DataFrame,
-    action_units: pd.DataFrame,
-    *,
-    window: int = 64,
-    plan: Plan = DEFAULT,
+    series: pd.DataFrame, units: pd.DataFrame, *, window: int = 64, plan: Plan = DEFAULT
 ) -> pd.DataFrame:
     """Which AUs go with the attribution when nobody speaks?
 
@@ -147,20 +143,18 @@ def speech_separability(
         empty.
     """
     everywhere, silent = (
-        cp.window_couplings(attribution_frames, action_units, window=window, keep=keep,
-                            rounding=plan.rounding_window)
-        for keep in (None, silent_frames(action_units))
-    )  # fmt: skip
+        cp.window_couplings(series, units, window=window, keep=keep, rounding=plan.rounding_window)
+        for keep in (None, silent_frames(units))
+    )
     table = cp.participant_couplings(everywhere).groupby("au")["z"].mean().to_frame("z_all")
     people = cp.participant_couplings(silent).pivot(index="participant", columns="au", values="z")
     people = people.reindex(columns=table.index)
     table["z_silent"] = people.mean()
     table["p_silent"] = np.nan
-    enough = people.columns[people.notna().sum() >= MIN_PARTICIPANTS]
-    if len(enough):
-        table.loc[enough, "p_silent"] = pm.sign_flip_max_t(
-            people[enough].to_numpy(), n_flips=plan.permutations, seed=plan.seed
-        ).p_max
+    z = people.loc[:, people.notna().sum() >= MIN_PARTICIPANTS]
+    if len(z.columns):
+        test = pm.sign_flip_max_t(z.to_numpy(), n_flips=plan.permutations, seed=plan.seed)
+        table.loc[z.columns, "p_silent"] = test.p_max
     same_sign = np.sign(table["z_silent"]) == np.sign(table["z_all"])
     survives = (table["p_silent"] <= plan.alpha) & same_sign
     speech = table.index.isin(anatomy.SPEECH_AUS)

@@ -56,8 +56,7 @@ def test_all(
     speech = speech_separability(series, units, window=window, plan=plan)
     h1 = hypotheses.h1_coupling(windows, adjusted=turned, plan=plan)
     anew = hypotheses.h1_coupling(couple(repeats, units), plan=plan)
-    covariates = ["age", "sex", "prediction"]
-    h2 = hypotheses.h2_severity(windows, table, covariates=covariates, plan=plan)
+    h2 = hypotheses.h2_severity(windows, table, plan=plan)
     severe = people.sort_values("score")["participant"].iloc[-1]
     recording = series.loc[series["participant"] == severe, "recording"].iloc[0]
     # The declared row of H1 is that of models drawn anew, where they can be told apart.
@@ -66,7 +65,7 @@ def test_all(
         h1.assign(status="exploratory") if second else h1,
         anew,
         h2,
-        hypotheses.h3_regions(regions, table, covariates=covariates[:2], plan=plan),
+        hypotheses.h3_regions(regions, table, plan=plan),
         hypotheses.h3b_two_slopes(regions, table, plan=plan),
         hypotheses.h4_bands(windows, people),
         hypotheses.h5_recording(series, units, recording, window=window),

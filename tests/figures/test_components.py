@@ -56,6 +56,12 @@ def test_removals_bars_share_a_scale_and_point_where_the_score_goes(table, movie
     assert 'class="actual up" style="left:50%;width:12.5%"' in text
 
 
+def test_removals_show_what_was_not_promised_as_a_dash(table, movies):
+    """An explanation that was refused promises nothing: a dash, no bar, and no zero."""
+    text = figures.removals(table.assign(promised=np.nan), movies)
+    assert text.count('class="promised down" style="left:50%;width:0.0%"></i></span><b>–</b>') == 4
+
+
 def test_removals_need_the_recording_as_it_is(table, movies):
     """Without the row "none" there is nothing to compare with."""
     with pytest.raises(figures.FigureError, match="Read well has no row without a removal"):

@@ -20,7 +20,7 @@ def test_planted_shows_signal_only():
 
 def test_oracle_draws_means():
     """One bar per kind and variant at the mean of its seeds."""
-    kinds = list(plots.ORACLE_TITLES)
+    kinds = list(style.WORDS["oracle"])
     table = pd.DataFrame(
         {
             "kind": kinds * 2,

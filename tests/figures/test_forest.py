@@ -9,6 +9,7 @@ from simulated import simulate_tables
 from expresso_lib import figures, statistics
 from expresso_lib.figures import statistics as plots
 from expresso_lib.figures import style, training
+from expresso_lib.statistics import hypotheses
 
 
 @pytest.fixture
@@ -97,7 +98,7 @@ def test_hypothesis_fills_what_survives_the_family():
     tables = simulate_tables(participants=24, recordings=1, coupling={"AU12": 0.6})
     windows = statistics.window_couplings(tables.attribution_frames, tables.action_units, window=32)
     speech = pd.DataFrame({"au": ["AU26"], "flag": ["not separable from speech"]})
-    rows = statistics.results(statistics.h1_coupling(windows), speech=speech)
+    rows = hypotheses.results(hypotheses.h1_coupling(windows), speech=speech)
     figure = plots.hypothesis(rows, unit="mean z", margin=0.1)
     found = marks(figure.axes[0])
     filled = {y for (x, y), line in found.items() if line.get_markerfacecolor() != style.PAPER}

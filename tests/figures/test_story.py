@@ -119,7 +119,7 @@ def test_headset_on_a_phone_has_its_pictures_above_and_its_labels_once():
 
 def test_lessons_have_the_rows_that_the_figure_quotes():
     """The figure's words come from two analyses of one lesson."""
-    table = lessons.windows_are_not_independent(participants=5, simulations=4)
+    table = lessons.windows_are_not_independent(participants=5)
     assert {"windows, pooled", "participants"} <= set(table["unit"])
 
 

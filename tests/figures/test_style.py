@@ -129,7 +129,7 @@ def test_table_html_escapes_what_it_is_given():
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
     assert ">–<" in text
-    assert 'aria-label="a &quot;b&quot;"' in text
+    assert 'aria-label="a &#34;b&#34;"' in text
 
 
 @pytest.mark.parametrize(

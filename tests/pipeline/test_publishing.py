@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from expresso_lib import statistics
 from expresso_lib.pipeline import project, provenance, publishing
+from expresso_lib.statistics import hypotheses
 
 NEW = nbformat.v4
 
@@ -238,7 +238,7 @@ def test_comparison_lists_what_differs_and_only_that(run):
     assert "clips.frames" in text
     assert "clips.size" not in text
     assert "<td>32</td><td>64</td>" in text
-    assert "<td>&#x27;face&#x27;</td>" in text  # quoted once
+    assert "<td>&#39;face&#39;</td>" in text  # quoted once
 
 
 def test_comparison_with_a_run_that_is_not_there_says_how_to_make_it(run):
@@ -271,7 +271,7 @@ def test_inputs_name_what_the_pages_depend_on(run):
 
 def test_dictionary_describes_the_columns_a_run_has(run):
     """Shared keys, own columns with their unit; a column that nobody knows stays empty."""
-    statistics.results(pd.DataFrame({"hypothesis": ["H1"], "p": [0.5]})).to_parquet(
+    hypotheses.results(pd.DataFrame({"hypothesis": ["H1"], "p": [0.5]})).to_parquet(
         run / "tables" / "results.parquet"
     )
     pd.DataFrame({"recipe": ["a"], "score": [3.0], "new": [1]}).to_parquet(
@@ -280,7 +280,7 @@ def test_dictionary_describes_the_columns_a_run_has(run):
     known = publishing.Facts(run).dictionary.set_index(["table", "column"])
     assert known.loc[("predictions", "score"), "unit"] == "score points"
     assert known.index[known["meaning"] == ""].tolist() == [("predictions", "new")]
-    assert [column for _, column in known.loc[["results"]].index] == list(statistics.COLUMNS)
+    assert [column for _, column in known.loc[["results"]].index] == list(hypotheses.COLUMNS)
 
 
 def test_dictionary_holds_a_meaning_and_at_most_one_unit():

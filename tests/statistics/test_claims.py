@@ -33,11 +33,11 @@ def tables():
     data = simulate_tables(coupling={"AU09": 0.6, "AU12": -0.6}, recordings=1, seed=2)
     windows = statistics.window_couplings(data.attribution_frames, data.action_units)
     plan = statistics.Plan(permutations=999, bootstrap=500)
-    rows = statistics.results(
-        statistics.h1_coupling(windows, plan=plan),
-        statistics.h2_severity(windows, data.participants, plan=plan),
-        statistics.h3_regions(data.attribution_regions, data.participants, plan=plan),
-        statistics.h3b_two_slopes(data.attribution_regions, data.participants),
+    rows = hypotheses.results(
+        hypotheses.h1_coupling(windows, plan=plan),
+        hypotheses.h2_severity(windows, data.participants, plan=plan),
+        hypotheses.h3_regions(data.attribution_regions, data.participants, plan=plan),
+        hypotheses.h3b_two_slopes(data.attribution_regions, data.participants),
     )
     return {"results": rows, "model_differences": against_null(-1.0)}
 
@@ -127,7 +127,7 @@ def test_build_withholds_a_verdict_below_ten_participants():
     """Estimates of six participants stay undecided and say why, couplings and errors alike."""
     data = simulate_tables(participants=6, recordings=1, coupling={"AU09": 0.9})
     windows = statistics.window_couplings(data.attribution_frames, data.action_units)
-    rows = statistics.results(statistics.h1_coupling(windows))
+    rows = hypotheses.results(hypotheses.h1_coupling(windows))
     unsure = against_null(-1.0).assign(ci_low=np.nan, ci_high=np.nan)
     few = {"results": rows, "model_differences": unsure}
     assert row_of(few, AU9)["verdict"] == "undecided"
@@ -205,7 +205,7 @@ EYES = "Behind the eyes' attribution stands eye contact."
 def test_eye_contact_is_decided_where_gaze_was_measured(away, direction):
     """Looking away that goes with the attribution, in either direction, is found as such."""
     data = simulate_tables(participants=16, coupling={"AU01": away}, recordings=1, seed=3)
-    frames = data.action_units.rename(columns={"AU01": "gaze_away"})
+    frames = data.wide.rename(columns={"AU01": "gaze_away"})
     rows = hypotheses.gaze(data.attribution_frames, frames, plan=statistics.Plan(permutations=499))
     row = row_of({"results": rows}, EYES)
     assert (row["verdict"], row["direction"]) == ("relevant", direction)
@@ -215,7 +215,7 @@ def test_eye_contact_is_decided_where_gaze_was_measured(away, direction):
 def test_eye_contact_without_gaze_is_not_testable():
     """No source with gaze: no number, and the reason stands in the ledger."""
     data = simulate_tables(participants=12, recordings=1)
-    frames = data.action_units.assign(gaze_away=np.nan)
+    frames = data.wide.assign(gaze_away=np.nan)
     rows = hypotheses.gaze(data.attribution_frames, frames)
     row = row_of({"results": rows}, EYES)
     assert (row["verdict"], row["note"]) == (claims.NO_ROW, "no gaze in this data")
