@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -90,16 +92,26 @@ def test_a_linear_mouth_is_found_where_when_and_by_removal(takes):
 def test_scores_within_and_between_speakers_are_told_apart():
     """A model that knows the speaker only: between is 1, within is nothing."""
     table = pd.DataFrame({"participant": list("aabbcc"), "clip": list("uvwxyz"),
-                          "score": [1.0, 1.2, 2.0, 2.2, 3.0, 3.2], "null": 2.1,
+                          "score": [1.0, 1.2, 2.0, 2.2, 3.0, 3.2], "null": 2.1, "motion": 2.2,
                           "prediction": [1.1, 1.1, 2.1, 2.1, 3.1, 3.1]})  # fmt: skip
     found = real.score_table(table).set_index("metric")["estimate"]
     assert found["r_between"] == pytest.approx(1)
     assert np.isnan(found["r_within"])
     assert found["mae_gain"] == pytest.approx(0.7 - 0.1, abs=0.05)
+    assert found["over_motion"] == pytest.approx(np.mean([1.2, 1.0, 0.2, 0, 0.8, 1.0]) - 0.1)
     assert "r_of_one" not in found  # within a speaker nothing varies
     own = table.assign(prediction=[1.0, 1.2, 2.2, 2.0, 3.0, 3.2])
     each = real.score_table(own).query("metric == 'r_of_one'")["estimate"]
     assert each.tolist() == pytest.approx([-1, 1, 1])
+
+
+def test_what_needs_no_network_knows_where_the_mouth_moves(takes):
+    """A mouth that lights up and goes dark counts, whatever else the picture holds."""
+    moved = real.mouth_motion(takes)
+    still = [replace(one, pixels=one.pixels[:, :1].expand_as(one.pixels)) for one in takes]
+    assert moved.shape == (len(takes), 1)
+    assert moved.min() > 0.01
+    assert real.mouth_motion(still).max() == 0
 
 
 def test_an_interval_over_speakers_needs_ten_and_covers():
@@ -108,7 +120,9 @@ def test_an_interval_over_speakers_needs_ten_and_covers():
     hits, names = [], np.repeat([f"s{k}" for k in range(10)], 2)
     for _ in range(300):
         own = np.repeat(rng.normal(size=10), 2)
-        gain = pd.DataFrame({"participant": names, "score": 0.0, "prediction": own, "null": 0.0})
+        gain = pd.DataFrame(
+            {"participant": names, "score": 0.0, "prediction": own, "null": 0.0, "motion": own}
+        )
         gain["clip"] = range(20)
         # Mean error of a half-normal, mean gain over an errorless null: the negative of it.
         row = real.score_table(gain).set_index("metric").loc["mae_gain"]

@@ -175,11 +175,12 @@ def held_out(
     Returns
     -------
     DataFrame, dict
-        participant, clip, score, prediction, null (the others' mean); speaker -> its model.
+        participant, clip, score, prediction, null (the others' mean), motion (of the mouth, no
+        network: `mouth_motion`); speaker -> its model.
     """
     who = np.array([one.participant for one in data])
     scores = np.array([one.score for one in data])
-    speakers = np.unique(who)
+    speakers, moved = np.unique(who), mouth_motion(data)
     owners: dict[str, nn.Module] = {}
     parts = []
     for number in range(folds or len(speakers)):
@@ -195,11 +196,19 @@ def held_out(
                     "score": scores[test],
                     "prediction": said,
                     "null": scores[~test].mean(),
+                    "motion": _head(moved, data, ~test).predict(moved[test]),
                 }
             )
         )
         owners |= dict.fromkeys(group.tolist(), model)
     return pd.concat(parts, ignore_index=True), owners
+
+
+def mouth_motion(data: Sequence[Take]) -> np.ndarray:
+    """How much the mouth's pixels change from frame to frame, (N, 1): what needs no network."""
+    found = [controls.maps(one.pixels, one.calm.pixels)["motion"] for one in data]
+    mouths = [one.parts == NAMES.index("mouth") for one in data]
+    return np.array([[motion[mouth].mean()] for motion, mouth in zip(found, mouths)])
 
 
 def _head(values: np.ndarray, data: Sequence[Take], train: np.ndarray) -> models.LinearHead:
@@ -267,15 +276,16 @@ def score_table(predictions: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         metric, estimate, ci_low, ci_high, speakers: ``r`` (all clips), ``r_within`` (clips from
         their speaker's mean), ``r_between`` (speakers' means), ``mae`` and ``null_mae`` (s),
-        ``mae_gain`` (null minus model, s; above 0 is better than the null); ``r_of_one``, a row
-        per speaker, lowest first, without an interval.
+        ``mae_gain`` (null minus model, s; above 0 is better than the null), ``over_motion`` (the
+        mouth's motion minus model, s); ``r_of_one``, a row per speaker, lowest first, without an
+        interval.
     """
     who = predictions["participant"]
     own = predictions[["score", "prediction"]]
     means = own.groupby(who).transform("mean")
     first = ~who.duplicated()
     error = (own["prediction"] - own["score"]).abs()
-    null = (predictions["null"] - own["score"]).abs()
+    null, motion = ((predictions[name] - own["score"]).abs() - error for name in ("null", "motion"))
     one = np.ones(len(own))
     return pd.DataFrame(
         [
@@ -283,8 +293,9 @@ def score_table(predictions: pd.DataFrame) -> pd.DataFrame:
             _pooled("r_within", who, _products(own - means), _r),
             _pooled("r_between", who[first], _products(means[first]), _r),
             _pooled("mae", who, np.stack([one, error], axis=1), _ratio),
-            _pooled("null_mae", who, np.stack([one, null], axis=1), _ratio),
-            _pooled("mae_gain", who, np.stack([one, null - error], axis=1), _ratio),
+            _pooled("null_mae", who, np.stack([one, null + error], axis=1), _ratio),
+            _pooled("mae_gain", who, np.stack([one, null], axis=1), _ratio),
+            _pooled("over_motion", who, np.stack([one, motion], axis=1), _ratio),
             *_each(predictions),
         ]
     )
@@ -737,8 +748,8 @@ def predict_and_explain(
 ) -> dict[str, pd.DataFrame]:
     """Both recipes, frozen and fine-tuned: predictions, then everything `examine` finds.
 
-    A frozen trunk with random weights predicts, too: what the pre-training on rendered faces is
-    worth on real ones.
+    Two more predict, to say what the pre-training on rendered faces is worth on real ones: a
+    frozen trunk with random weights, and the mouth's motion without any network.
     """
 
     def make(weights: str = "facial-actions") -> networks.VideoRegressor:
@@ -748,8 +759,10 @@ def predict_and_explain(
     fitted = {"frozen": frozen(make, data), "random": frozen(partial(make, "none"), data)}
     if epochs:
         fitted["tuned"] = tuned(make, data, epochs, folds)
+    said = {recipe: table for recipe, (table, _) in fitted.items()}
+    said["motion"] = said["frozen"].assign(prediction=said["frozen"]["motion"])
     found: dict[str, list[pd.DataFrame]] = {
-        "predictions": [table.assign(recipe=recipe) for recipe, (table, _) in fitted.items()]
+        "predictions": [table.assign(recipe=recipe) for recipe, table in said.items()]
     }
     for recipe in [name for name in ("frozen", "tuned") if name in fitted]:
         owners = fitted[recipe][1]
