@@ -49,23 +49,19 @@ SetOption = Annotated[
     ),
 ]
 RunOption = Annotated[str, typer.Option(help="folder below build/; default: the profile")]
-EngineOption = Annotated[str, typer.Option(help="process, loky or dask")]
-SchedulerOption = Annotated[str, typer.Option(help="address of a Dask scheduler")]
 WorkersOption = Annotated[int, typer.Option(min=0, help="processes; 0: one per core")]
 
 
 def _parameters(
-    profile: str, overrides: list[str] | None, run: str = "", engine: str = "", scheduler: str = ""
+    profile: str, overrides: list[str] | None, run: str = ""
 ) -> tuple[config.Parameters, Path, str]:
     """Return the run's parameters, the project's folder, and the options that gave them."""
     from expresso_lib.pipeline import project_root
 
+    root, chosen = project_root(), list(overrides or [])
     typed = ["--params", profile] + (["--run", run] if run else [])
-    typed += [word for text in overrides or [] for word in ("-p", text)]
-    where = {"name": run, "engine": engine, "scheduler": scheduler}
-    chosen = list(overrides or [])
-    chosen += [f"run.{name}={value}" for name, value in where.items() if value]
-    root = project_root()
+    typed += [word for text in chosen for word in ("-p", text)]
+    chosen += [f"run.name={run}"] if run else []
     parameters = config.load_profile(profile, root / "notebooks" / "params", chosen)
     return parameters, root, shlex.join(typed)
 
@@ -75,15 +71,13 @@ def book(
     params: ParamsOption = "demo",
     set_: SetOption = None,
     run: RunOption = "",
-    engine: EngineOption = "",
-    scheduler: SchedulerOption = "",
     force: Annotated[bool, typer.Option("--force", help="execute every chapter again")] = False,
 ) -> None:
     """Execute every chapter that is not up to date and build the book.
 
     Example: `expresso book --params demo -p clips.frames=64 --run demo-64`
     """
-    parameters, root, options = _parameters(params, set_, run, engine, scheduler)
+    parameters, root, options = _parameters(params, set_, run)
     from expresso_lib.pipeline import book as books
 
     index, failed = books.make(parameters, root, force=force, options=options)
@@ -97,8 +91,6 @@ def run_chapter(
     params: ParamsOption = "demo",
     set_: SetOption = None,
     run: RunOption = "",
-    engine: EngineOption = "",
-    scheduler: SchedulerOption = "",
     force: Annotated[bool, typer.Option("--force", help="even if it is up to date")] = False,
 ) -> None:
     """Execute one chapter, and those it rests on where they are not up to date.
@@ -107,7 +99,7 @@ def run_chapter(
 
     Example: `expresso run 6 --params demo -p statistics.window=128 --run demo-window`
     """
-    parameters, root, options = _parameters(params, set_, run, engine, scheduler)
+    parameters, root, options = _parameters(params, set_, run)
     from expresso_lib.pipeline import book as books
     from expresso_lib.pipeline import project
 
@@ -294,14 +286,12 @@ def study(
     params: ParamsOption = "study",
     set_: SetOption = None,
     run: RunOption = "",
-    engine: EngineOption = "",
-    scheduler: SchedulerOption = "",
 ) -> None:
     """Repeat the book's scores and explanations over many cohorts; hours, resumable.
 
-    Example: `expresso study --seeds 0,1,2 --only scores,chance --engine loky`
+    Example: `expresso study --seeds 0,1,2 --only scores,chance -p run.engine=dask`
     """
-    parameters, root, _ = _parameters(params, set_, run, engine, scheduler)
+    parameters, root, _ = _parameters(params, set_, run)
     studies = _beside("benchmarks.study")
     workers = store.executor(**parameters.run.model_dump(exclude={"name"}))
     plan = studies.design(parameters, root, executor=workers)

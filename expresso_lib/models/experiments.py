@@ -349,15 +349,8 @@ def tune(item: store.Item, path: Path) -> None:
     options = replace(study.tuning, parts=parts, seed=recipe.seed)
     if recipe.weights == "none":  # from scratch there is no good start to stay near
         options = replace(options, parts=("all",), learning_rate=1e-3, deeper=1.0)
-    # A state is gone on from by the very same work only: its name holds the key.
-    key = store.item_key(item, store.basis(__name__))[:12]
-    rows, state = map(np.flatnonzero, (learn, seen & stop)), f"{item.name}-{key}.state"
-    curves = models.finetune(
-        model, data, *rows, options=options, head=head, resume=path.with_name(state),
-        start=start[0] if start else None,
-    )  # fmt: skip
-    for left in path.parent.glob(f"{item.name}-*.state"):
-        left.unlink()
+    rows, known = map(np.flatnonzero, (learn, seen & stop)), start[0] if start else None
+    curves = models.finetune(model, data, *rows, options=options, head=head, start=known)
     networks.save(path, model, {"curves": curves.to_dict("list")})
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +13,12 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from expresso_lib import _checks, config, store
+from expresso_lib import config
 from expresso_lib.models.heads import Clips, LinearHead, features
 
 logger = logging.getLogger(__name__)
 
 PARTS = ("head", "last", "all")
-STATE = ("epoch", "best_epoch", "best_mae", "best")  # of a fit that can go on
 TAKEN = 2  # clips of a participant in one step where the whole network is trained
 
 
@@ -50,9 +49,8 @@ def finetune(
     train: np.ndarray,
     stop: np.ndarray,
     *,
-    options: FineTuning | None = None,
-    head: LinearHead | None = None,
-    resume: Path | None = None,
+    options: FineTuning,
+    head: LinearHead,
     start: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Fit a model in place: one part after another, the best epoch kept, the start included.
@@ -68,10 +66,8 @@ def finetune(
     train, stop : ndarray
         Rows of ``clips.table`` to learn from, and of other participants to stop by.
     options : FineTuning
-    head : LinearHead, optional
-        Where the head starts, e.g. from `fit_ridge`; None starts near the mean score.
-    resume : Path, optional
-        State after every epoch; a killed run goes on from there.
+    head : LinearHead
+        Where the head starts, e.g. from `fit_ridge`.
     start : ndarray, optional
         (N, ...) what the first part reads of every clip, where that is known (`features`).
 
@@ -84,31 +80,18 @@ def finetune(
     Raises
     ------
     ValueError
-        A participant on both sides, or an unknown part or optimiser.
+        A participant on both sides.
     """
-    options = options or FineTuning()
-    _check(clips, train, stop, options)
-    scores = torch.tensor(clips.table["score"].to_numpy(float), dtype=torch.float32)
-    if head is None:
-        head = LinearHead(np.zeros(model.head.in_features), float(scores[train].mean()), np.inf)
-    head.write_to(model)
-    saved: dict[str, Any] = {"model": model.state_dict(), "curves": [], "number": 0}
-    if resume is not None and resume.is_file():
-        saved = torch.load(resume, weights_only=True)
-    model.load_state_dict(saved["model"])
-    model.to(options.device).eval()
-    curves = saved["curves"]
-    for number, part in list(enumerate(options.parts))[saved["number"] :]:
-        known = start if number == 0 else None
-        fit = _PartFit(model, clips, scores, train, stop, part, options, known)
-        if "fit" in saved:
-            fit.load(saved.pop("fit"))
+    people = clips.table["participant"].to_numpy()
+    if both := sorted(set(people[train]) & set(people[stop])):
+        raise ValueError(f"{both[:3]} would both train and stop the fit; give other participants.")
+    head.write_to(model).to(options.device).eval()
+    curves = []
+    for part in options.parts:
+        fit = _PartFit(model, clips, train, stop, part, options, start)
+        start = None  # the next part reads what this one makes
         while not fit.finished:
             curves.append(fit.run_epoch())
-            if resume is not None:
-                state = {"model": model.state_dict(), "curves": curves, "number": number}
-                with store.atomic(resume) as temporary:
-                    torch.save(state | {"fit": fit.state()}, temporary)
         model.load_state_dict(fit.best)  # the start where no epoch was better
     return pd.DataFrame(curves)
 
@@ -121,16 +104,6 @@ def channels_last(model: nn.Module) -> nn.Module:
     return model
 
 
-def _check(clips: Clips, train: np.ndarray, stop: np.ndarray, options: FineTuning) -> None:
-    people = clips.table["participant"].to_numpy()
-    both = sorted(set(people[train]) & set(people[stop]))
-    if both:
-        raise ValueError(f"{both[:3]} would both train and stop the fit; give other participants.")
-    for part in options.parts:
-        _checks.one_of(part, PARTS, "part")
-    _checks.one_of(options.optimizer, ("adamw", "sgd"), "optimizer")
-
-
 class _PartFit:
     """One part of a network, from the freeze boundary below it to the score."""
 
@@ -138,14 +111,14 @@ class _PartFit:
         self,
         model: nn.Module,
         clips: Clips,
-        scores: Tensor,
         train: np.ndarray,
         stop: np.ndarray,
         part: str,
         options: FineTuning,
         known: np.ndarray | None,
     ) -> None:
-        self.model, self.scores, self.part, self.options = model, scores, part, options
+        self.model, self.part, self.options = model, part, options
+        self.scores = torch.tensor(clips.table["score"].to_numpy(float), dtype=torch.float32)
         names = clips.table["participant"].to_numpy()
         self.people, self.stopping = _by_person(names, train), _by_person(names, stop)
         self.clips: Any = clips
@@ -155,7 +128,7 @@ class _PartFit:
             self.clips = torch.from_numpy(known)
         self.optimizer = self._optimizer(model.trainable(part))
         self.epoch, self.best_epoch, self.best_mae = 0, -1, self._stop_mae()
-        self.best = {key: value.clone() for key, value in model.state_dict().items()}
+        self.best = copy.deepcopy(model.state_dict())
 
     def _optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         rate, last = self.options.learning_rate, set(self.model.above("last"))
@@ -174,7 +147,6 @@ class _PartFit:
 
     def run_epoch(self) -> dict[str, Any]:
         """Train once over the participants; a row of the learning curves."""
-        # Each epoch has its own seed, so that a resumed fit draws what an unbroken one draws.
         rng = np.random.default_rng([self.options.seed, PARTS.index(self.part), self.epoch])
         spread = float(self.scores[np.concatenate(self.people)].std()) or 1.0
         order, squares = rng.permutation(len(self.people)), 0.0
@@ -194,7 +166,7 @@ class _PartFit:
         stop_mae = self._stop_mae()
         if stop_mae < self.best_mae:
             self.best_epoch, self.best_mae = self.epoch, stop_mae
-            self.best = {key: value.clone() for key, value in self.model.state_dict().items()}
+            self.best = copy.deepcopy(self.model.state_dict())
         logger.info(
             "%s, epoch %d: train RMSE %.2f, stop MAE %.2f (best %.2f)",
             self.part, self.epoch, train_rmse, stop_mae, self.best_mae,
@@ -223,17 +195,6 @@ class _PartFit:
         else:
             found = self.model.finish(self.clips[rows].to(device), since=self.part)
         return found.cpu()
-
-    def state(self) -> dict[str, Any]:
-        """What `load` needs to go on."""
-        known = {name: getattr(self, name) for name in STATE}
-        return known | {"optimizer": self.optimizer.state_dict()}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was taken."""
-        for name in STATE:
-            setattr(self, name, state[name])
-        self.optimizer.load_state_dict(state["optimizer"])
 
 
 def _by_person(names: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Training: no participant on two sides, honest intervals, fits that resume."""
+"""Training: no participant on two sides, honest intervals, fits that stop."""
 
 from __future__ import annotations
 
@@ -196,7 +196,8 @@ def test_finetune_learns_and_stops_by_other_participants(table) -> None:
     data = PictureClips(table)
     train, stop = np.arange(60), np.arange(60, len(table))
     options = models.FineTuning(parts=("head", "all"), epochs=3, learning_rate=5e-3)
-    curves = models.finetune(model, data, train, stop, options=options)
+    head = models.LinearHead(np.zeros(model.head.in_features), 20.0, np.inf)
+    curves = models.finetune(model, data, train, stop, options=options, head=head)
     assert list(curves["part"].unique()) == ["head", "all"]
     with torch.inference_mode():
         found = torch.stack([model(data[i][None])[0] for i in stop]).numpy()
@@ -209,21 +210,8 @@ def test_finetune_refuses_to_stop_by_those_it_trains_on(table) -> None:
     """Early stopping on a training participant would be a leak."""
     model = models.build("small_image", frames=4, size=16)
     with pytest.raises(ValueError, match="both train and stop"):
-        models.finetune(model, PictureClips(table), np.arange(8), np.arange(7, 12))
-
-
-def test_finetune_resumes_where_it_was_killed(table, tmp_path) -> None:
-    """A fit cut after two epochs and resumed equals an unbroken one."""
-    data, train, stop = PictureClips(table), np.arange(60), np.arange(60, len(table))
-    full = models.FineTuning(parts=("head",), epochs=4, learning_rate=1e-2)
-    part = models.FineTuning(parts=("head",), epochs=2, learning_rate=1e-2)
-    whole, broken = (models.build("small_image", frames=4, size=16) for _ in range(2))
-    expected = models.finetune(whole, data, train, stop, options=full)
-    models.finetune(broken, data, train, stop, options=part, resume=tmp_path / "fit.pt")
-    broken = models.build("small_image", frames=4, size=16)
-    found = models.finetune(broken, data, train, stop, options=full, resume=tmp_path / "fit.pt")
-    pd.testing.assert_frame_equal(found, expected)
-    torch.testing.assert_close(broken.head.weight, whole.head.weight)
+        models.finetune(model, PictureClips(table), np.arange(8), np.arange(7, 12),
+                        options=models.FineTuning(), head=models.LinearHead(1.0, 20.0, 1.0))  # fmt: skip
 
 
 def test_features_equal_the_network_below_the_boundary(table) -> None:
