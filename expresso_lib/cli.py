@@ -335,7 +335,7 @@ def data_fetch(
     folder: Annotated[str, typer.Option(help="keep files here; default: the cache")] = "",
     parts: Annotated[str, typer.Option(help="only these, e.g. 01,02 for two actors")] = "",
 ) -> None:
-    """Download data sets or weights; resumes, checks hashes.
+    """Download data sets or weights and check their hashes; what is here and whole stays.
 
     `$EXPRESSO_MIRROR` may name an address or a folder to take the files from.
 

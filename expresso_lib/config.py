@@ -119,6 +119,11 @@ class ClipsSection(Section):
         "face", "aligned face, or the paper's tiled composite of crops"
     )
 
+    @property
+    def span(self) -> int:
+        """Frames from a clip's first to its last."""
+        return (self.frames - 1) * self.dilation + 1
+
 
 class TrainingSection(Section):
     """Which model, how it is fitted and judged."""
@@ -225,8 +230,8 @@ def possible(parameters: Parameters) -> Parameters:
     cohort, clips = parameters.cohort, parameters.clips
     if cohort.source != "rendered" or cohort.folder:
         return parameters
-    if few := too_few(cohort.participants, parameters):
-        raise ParameterError(f"cohort.participants = {few}")
+    has = round(cohort.seconds * min(clips.fps, cohort.fps))
+    suffice(cohort.participants, has, parameters)
     if parameters.faces.tracker == "tables":
         raise ParameterError(
             "faces.tracker = 'tables': beside rendered recordings lie no tables of other tools; "
@@ -238,14 +243,6 @@ def possible(parameters: Parameters) -> Parameters:
             f"cohort.size = {cohort.size} draws outer eye corners {eyes:.0f} px apart, and "
             f"faces.min_eye_distance = {needed:g} leaves them out; render larger pictures."
         )
-    has = round(cohort.seconds * min(clips.fps, cohort.fps))
-    spans = (clips.frames - 1) * clips.dilation + 1
-    if spans > has:
-        raise ParameterError(
-            f"clips.frames = {clips.frames} with clips.dilation = {clips.dilation} spans {spans} "
-            f"frames, and a recording of cohort.seconds = {cohort.seconds:g} has {has} at "
-            f"clips.fps = {min(clips.fps, cohort.fps):g}; take fewer frames or longer recordings."
-        )
     window = parameters.statistics.window
     if has < max(16, window // 4):
         raise ParameterError(
@@ -254,6 +251,33 @@ def possible(parameters: Parameters) -> Parameters:
             "shorter window."
         )
     return parameters
+
+
+def suffice(people: int, longest: int, parameters: Parameters) -> None:
+    """Refuse data of too few people, or whose longest recording has fewer frames than a clip.
+
+    Parameters
+    ----------
+    people : int
+    longest : int
+        Frames at the clips' rate.
+    parameters : Parameters
+        Of the run.
+
+    Raises
+    ------
+    ParameterError
+        With what is there and what is needed.
+    """
+    if few := too_few(people, parameters):
+        raise ParameterError(f"{parameters.cohort.source}: {few}")
+    wanted = parameters.clips
+    if wanted.span > longest:
+        raise ParameterError(
+            f"clips.frames = {wanted.frames} with clips.dilation = {wanted.dilation} spans "
+            f"{wanted.span} frames, and the longest recording has {longest} at the clips' rate; "
+            "take fewer frames or longer recordings."
+        )
 
 
 def too_few(people: int, parameters: Parameters) -> str:

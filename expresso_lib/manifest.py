@@ -1,7 +1,7 @@
 """The data manifest: every data set and weight file, where it is from, and what it allows.
 
 `load` reads `data_manifest.yaml` against a schema; `locate` says where an entry lies, `verify`
-whether it is whole, `fetch` brings it (resumable, checked, unpacked safely). Nothing is fetched
+whether it is whole, `fetch` brings it (checked, unpacked safely). Nothing is fetched
 unless `fetch` is called, and a copy that somebody put in place by hand is as good as a download.
 """
 
@@ -13,6 +13,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 import zipfile
 from collections.abc import Iterable
 from functools import lru_cache
@@ -385,17 +386,19 @@ def _unpacked_state(target: Path) -> tuple[str, str]:
 
 def _bring(known: Entry, file: File, target: Path, mirror: str | None) -> None:
     """Copy from a mirror folder or download, check the hash, and only then name the file."""
-    store.make_folder(target.parent)
     url = f"{mirror.rstrip('/')}/{target.name}" if mirror else file.url
     try:
         expected = file.hash or _learn_hash(file, mirror)
-        if mirror and Path(mirror).is_dir():
-            with store.atomic(target) as temporary:
-                shutil.copyfile(Path(mirror) / target.name, temporary)
-        elif url:
-            _download(url, target)
-        else:
-            raise OSError("it has no public address")
+        with store.atomic(target) as temporary:
+            if mirror and Path(mirror).is_dir():
+                shutil.copyfile(str(url), temporary)
+            elif url:
+                download = pooch.HTTPDownloader(sys.stderr.isatty(), chunk_size=2**16)
+                download(url, str(temporary), None)
+            else:
+                raise OSError("it has no public address")
+            if expected and not _hash_fits(temporary, expected):
+                raise ManifestError(f"{target.name} arrived with another hash than {expected}.")
     except OSError as error:  # requests' exceptions are OSErrors too
         if file.optional and getattr(getattr(error, "response", None), "status_code", 0) == 404:
             log.info("%s does not exist at its source; passed over", file.path)
@@ -405,9 +408,6 @@ def _bring(known: Entry, file: File, target: Path, mirror: str | None) -> None:
             f"{file.url or known.source} ({known.obtain}), hash {file.hash or 'not known'}, and "
             f"put it at {target}, or name a mirror, an address or a folder, in ${ENV_MIRROR}."
         ) from error
-    if expected and not _hash_fits(target, expected):
-        target.unlink()
-        raise ManifestError(f"{target.name} arrived with another hash than {expected}; removed.")
 
 
 def _learn_hash(file: File, mirror: str | None) -> str | None:
@@ -425,29 +425,3 @@ def _learn_hash(file: File, mirror: str | None) -> str | None:
     if not found or not re.match(HASH, found):
         raise ManifestError(f"{file.hash_from} lists no hash of {file.path}; verify it by hand.")
     return str(found)
-
-
-def _download(url: str, target: Path) -> None:
-    """Bring a file, going on where an earlier attempt stopped (``.<name>.part``)."""
-    import requests
-
-    part = target.with_name(f".{target.name}.part")
-    done = part.stat().st_size if part.is_file() else 0
-    # Compressed on the way, lengths and positions would be those of other bytes.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
-    with requests.get(url, headers=headers, stream=True, timeout=30) as reply:
-        if reply.status_code != 416:  # else nothing is left to send
-            reply.raise_for_status()
-            done = done if reply.status_code == 206 else 0
-            total = int(reply.headers.get("Content-Length", 0)) + done
-            with (
-                open(part, "ab" if done else "wb") as stream,
-                # Shown on a terminal only.
-                tqdm.wrapattr(
-                    stream, "write", total or None, desc=target.name, initial=done, disable=None
-                ) as shown,
-            ):
-                # Small pieces: what a broken connection leaves unfinished of one is lost.
-                for chunk in reply.iter_content(2**14):
-                    shown.write(chunk)
-    os.replace(part, target)

@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,7 +26,6 @@ log = logging.getLogger(__name__)
 SAFE_NAME = re.compile(r"\w[\w .+@-]{0,99}")
 NUMBER = r"[+-]?\d+([.,]\d+)?"
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv")
-MAX_TABLE_BYTES = 200 * 2**20
 PROBLEM = ["item", "problem", "consequence", "remedy"]
 
 
@@ -290,11 +288,8 @@ def read_table(
     Raises
     ------
     CohortError
-        Where the file is no table of text, too large, or names a column twice.
+        Where the file is no table of text, or names a column twice.
     """
-    size = _checks.existing_file(path, "table").stat().st_size
-    if size > MAX_TABLE_BYTES:
-        raise CohortError(f"{path} has {size} bytes; this is no table of scores.")
     try:
         table = tables.read_csv(path, separators=";\t,", dtype=str, keep_default_na=False)
     except tables.TableError as error:
@@ -322,16 +317,10 @@ def inside(root: Path, path: str) -> Path | None:
     if not path or os.path.isabs(path) or not path.isprintable():
         return None
     try:
-        real = os.path.realpath(os.path.join(root, path))
-        within = os.path.commonpath([real, _real(root)]) == _real(root)
-    except (OSError, ValueError):  # another drive; a name that the system refuses
+        within = Path(os.path.realpath(root / path)).is_relative_to(os.path.realpath(root))
+    except (OSError, ValueError):  # a name that the system refuses
         return None
     return root / path if within else None
-
-
-@lru_cache(maxsize=64)
-def _real(root: Path) -> str:
-    return os.path.realpath(root)
 
 
 def assemble(
@@ -483,12 +472,8 @@ def _participants(rows: pd.DataFrame, people: pd.DataFrame | None) -> pd.DataFra
 
 def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:
     """Return the relative paths of files below `root`; links to folders are not followed."""
-    found = []
-    for folder, _, names in os.walk(root, followlinks=False):
-        for name in names:
-            if Path(name).suffix.casefold() in suffixes and not name.startswith("."):
-                found.append((Path(folder) / name).relative_to(root).as_posix())
-    return sorted(found)
+    fit = (path for path in root.rglob("[!.]*") if path.suffix.casefold() in suffixes)
+    return sorted(path.relative_to(root).as_posix() for path in fit if path.is_file())
 
 
 def tables_for(paths: pd.Series, root: Path, tables: str) -> list[str]:

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 
 from expresso_lib import clips, config, models, store
-from expresso_lib.models import Recipe, networks, own
+from expresso_lib.models import Recipe, networks, own, validation
 
 log = logging.getLogger(__name__)
 
@@ -281,7 +281,7 @@ def predict(item: store.Item, path: Path) -> None:
     models.cross_validate(data.table, study.schemes, recipe.name, fit).to_parquet(path)
 
 
-def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet) -> models.Fit:
+def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet) -> validation.Fit:
     people, device = data.table["participant"].to_numpy(), study.tuning.device
 
     def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:

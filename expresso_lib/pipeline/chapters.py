@@ -137,9 +137,9 @@ def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> 
         "data": data_hash(parameters.cohort),
         "inputs": store.text_hash([read_outputs(name, run_folder) for name in chapter.needs]),
     }
-    if ":" not in (model := parameters.training.model):
-        return facts
-    return facts | {"network": store.text_hash([store.file_hash(one) for one in own.source(model)])}
+    if ":" in (model := parameters.training.model):
+        facts["network"] = store.text_hash([store.file_hash(one) for one in own.source(model)])
+    return facts
 
 
 def data_hash(section: config.CohortSection) -> str:

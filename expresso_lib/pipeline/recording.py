@@ -14,7 +14,7 @@ from torch import nn
 from expresso_lib import _checks, attribution, clips, cohort, faces, manifest, models, store
 from expresso_lib.attribution import explanation
 from expresso_lib.clips import preprocessing
-from expresso_lib.faces import action_units, mediapipe, tables, video
+from expresso_lib.faces import action_units, mediapipe, quality, tables, video
 from expresso_lib.faces import truth as truths
 from expresso_lib.figures import drawing, report
 from expresso_lib.pipeline import project
@@ -231,9 +231,9 @@ def gate(path: Path, track: faces.FaceTrack, info: video.VideoInfo) -> tuple[str
     UntrackedError
         Where too few frames show a face, or the landmarks are those of something else.
     """
-    reasons = faces.forbids(track, (info.width, info.height))
+    reasons = quality.forbids(track, (info.width, info.height))
     # Two thirds: the cascade itself errs on a frame now and then.
-    if not reasons and faces.elsewhere(path, track) > 2 / 3:
+    if not reasons and quality.elsewhere(path, track) > 2 / 3:
         reasons = [
             "the landmarks lie where no face is seen, and a face is seen somewhere else "
             "(another video's table, or of another size?)"

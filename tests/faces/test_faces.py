@@ -12,6 +12,7 @@ import torch
 
 from expresso_lib import config, faces, manifest, rendered
 from expresso_lib.faces import anatomy, s3fd_fan, video
+from expresso_lib.faces.track import boxes_of
 
 REAL = Path(__file__).parents[3] / "shared/real"
 SHAPE = (120, 160, 3)
@@ -59,7 +60,7 @@ def test_track_refuses_shapes_that_do_not_fit():
 def test_simulated_errs_by_the_heat_map_s_grid(truth):
     """Every coordinate is within a quarter of a cell, and off by about half of that."""
     track = faces.simulate(truth, 25, seed=0, dropout=0)
-    box = faces.boxes_of(truth)
+    box = boxes_of(truth)
     quarter = 200 / 195 * box[:, 2:].sum(axis=1).max() / 64 / 4
     error = np.abs(track.landmarks - truth)
     assert error.max() <= quarter * 1.001

@@ -210,8 +210,8 @@ def test_finetune_refuses_to_stop_by_those_it_trains_on(table) -> None:
     """Early stopping on a training participant would be a leak."""
     model = models.build("small_image", frames=4, size=16)
     with pytest.raises(ValueError, match="both train and stop"):
-        models.finetune(model, PictureClips(table), np.arange(8), np.arange(7, 12),
-                        options=models.FineTuning(), head=models.LinearHead(1.0, 20.0, 1.0))  # fmt: skip
+        how = {"options": models.FineTuning(), "head": models.LinearHead(1.0, 20.0, 1.0)}
+        models.finetune(model, PictureClips(table), np.arange(8), np.arange(7, 12), **how)
 
 
 def test_features_equal_the_network_below_the_boundary(table) -> None:
