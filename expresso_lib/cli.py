@@ -233,12 +233,12 @@ def pretrain(
     people: Annotated[int, typer.Option(min=8, help="rendered practice people")] = 1200,
     epochs: Annotated[int, typer.Option(min=1)] = 48,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    folder: Annotated[Path | None, typer.Option(help="of clips and state, to go on from")] = None,
+    folder: Annotated[Path | None, typer.Option(help="of the rendered clips")] = None,
     workers: WorkersOption = 0,
 ) -> None:
     """Pre-train our network: it learns to recognise actions on rendered practice people.
 
-    The defaults make the checkpoint that ships. A run that was killed goes on.
+    The defaults make the checkpoint that ships. A run that was killed finds its clips again.
 
     Example: `expresso pretrain facial_actions.safetensors`
     """

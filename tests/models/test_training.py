@@ -209,8 +209,8 @@ def test_finetune_learns_and_stops_by_other_participants(table) -> None:
 def test_finetune_refuses_to_stop_by_those_it_trains_on(table) -> None:
     """Early stopping on a training participant would be a leak."""
     model = models.build("small_image", frames=4, size=16)
+    how = {"options": models.FineTuning(), "head": models.LinearHead(1.0, 20.0, 1.0)}
     with pytest.raises(ValueError, match="both train and stop"):
-        how = {"options": models.FineTuning(), "head": models.LinearHead(1.0, 20.0, 1.0)}
         models.finetune(model, PictureClips(table), np.arange(8), np.arange(7, 12), **how)
 
 
