@@ -254,32 +254,6 @@ def pretrain(
 
 
 @app.command()
-def bench(
-    goal: Annotated[str, typer.Option(help="one goal or calibration; default: all")] = "",
-    quick: Annotated[bool, typer.Option("--quick", help="a minute instead of twenty")] = False,
-) -> None:
-    """Measure the goals and calibrate the tests; write build/bench.json.
-
-    Example: `expresso bench --goal 4`
-    """
-    raise typer.Exit(_beside("benchmarks.__main__").run(goal, quick=quick))
-
-
-def _beside(module: str) -> Any:
-    """Import what lies beside the library in a checkout: the benchmarks and the study."""
-    from expresso_lib.pipeline import project_root
-
-    root = project_root()
-    if not (root / "benchmarks" / "__init__.py").is_file():
-        raise FileNotFoundError(
-            "the benchmarks are not part of the installed package; clone the project and call "
-            "this inside it."
-        )
-    sys.path.insert(0, str(root))
-    return importlib.import_module(module)
-
-
-@app.command()
 def study(
     seeds: Annotated[str, typer.Option(help="cohorts, e.g. 0,1,2; default: 0 to 4")] = "",
     only: Annotated[str, typer.Option(help="parts of the study; a wrong one names them")] = "",
@@ -292,7 +266,8 @@ def study(
     Example: `expresso study --seeds 0,1,2 --only scores,chance -p run.engine=dask`
     """
     parameters, root, _ = _parameters(params, set_, run)
-    studies = _beside("benchmarks.study")
+    sys.path.insert(0, str(root))  # the study lies beside the library
+    studies = importlib.import_module("benchmarks.study")
     workers = store.executor(**parameters.run.model_dump(exclude={"name"}))
     plan = studies.design(parameters, root, executor=workers)
     tables = studies.run(plan, root, seeds=_numbers(seeds) or studies.SEEDS, only=_words(only))
