@@ -234,8 +234,7 @@ def possible(parameters: Parameters) -> Parameters:
     suffice(cohort.participants, has, parameters)
     if parameters.faces.tracker == "tables":
         raise ParameterError(
-            "faces.tracker = 'tables': beside rendered recordings lie no tables of other tools; "
-            "take 'auto', 'simulated', or a network's."
+            "faces.tracker = 'tables': beside rendered recordings lie no tables; take 'auto'."
         )
     eyes, needed = EYES * cohort.size, parameters.faces.min_eye_distance
     if eyes < needed:
@@ -246,9 +245,8 @@ def possible(parameters: Parameters) -> Parameters:
     window = parameters.statistics.window
     if has < max(16, window // 4):
         raise ParameterError(
-            f"cohort.seconds = {cohort.seconds:g} gives recordings of {has} frames; correlations "
-            f"need 16, and a quarter of statistics.window = {window}: longer recordings, or a "
-            "shorter window."
+            f"cohort.seconds = {cohort.seconds:g} gives recordings of {has} frames; needed are 16, "
+            f"and a quarter of statistics.window = {window}."
         )
     return parameters
 
@@ -275,8 +273,7 @@ def suffice(people: int, longest: int, parameters: Parameters) -> None:
     if wanted.span > longest:
         raise ParameterError(
             f"clips.frames = {wanted.frames} with clips.dilation = {wanted.dilation} spans "
-            f"{wanted.span} frames, and the longest recording has {longest} at the clips' rate; "
-            "take fewer frames or longer recordings."
+            f"{wanted.span} frames, and the longest recording has {longest} at the clips' rate."
         )
 
 
@@ -327,7 +324,7 @@ def load_profile(name: str, folder: Path, overrides: Iterable[str] = ()) -> Para
     path = Path(name).expanduser() if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not path.is_file():
         known = sorted(one.stem for one in folder.glob("*.yaml"))
-        raise ParameterError(f"profile {name!r} is unknown{_checks.nearest(name, known)}.")
+        _checks.one_of(name, known, "profile", ParameterError)
     if path.stat().st_size > 2**20:  # YAML of 50 MB takes minutes to read
         raise ParameterError(f"profile {name!r} is larger than 1 MB: these are no parameters.")
     try:
@@ -356,10 +353,7 @@ def _override(values: dict[str, Any], text: str) -> None:
 
 
 def _field(section: str, name: str) -> Any:
-    if section not in SECTIONS:
-        raise ParameterError(
-            f"parameter section {section!r} is unknown{_checks.nearest(section, SECTIONS)}."
-        )
+    _checks.one_of(section, SECTIONS, "parameter section", ParameterError)
     fields = SECTIONS[section].model_fields
     if name not in fields:
         elsewhere = [
@@ -478,8 +472,7 @@ class _Reader:
         value, full = getattr(values, name), f"{section}_{name}"
         if name not in values.model_fields_set:
             raise ParameterError(
-                f"this chapter reads {section}.{name} without declaring it; add {full} = None to "
-                "its parameters cell and call: expresso params sync"
+                f"{full} is read but not declared; add {full} = None and call: expresso params sync"
             )
         read.add(full)
         return value

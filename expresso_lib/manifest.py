@@ -17,7 +17,7 @@ import sys
 import zipfile
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
@@ -55,12 +55,9 @@ class FetchError(ManifestError):
 
 def _inside(path: str) -> str:
     """Check that a relative path stays inside its folder on every system."""
-    posix, windows = PurePosixPath(path), PureWindowsPath(path)
-    steps = (*posix.parts, *windows.parts)
-    if not path or posix.is_absolute() or windows.drive or windows.root or ".." in steps:
-        raise ValueError(f"path {path!r} leaves its folder; use a plain relative path.")
-    if not path.isprintable() or "\\" in path or ":" in path:
-        raise ValueError(f"path {path!r} has characters that are unsafe in a file name.")
+    odd = not path.isprintable() or "\\" in path or ":" in path
+    if odd or not path or path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"path {path!r} leaves its folder or is unsafe; use a plain relative one.")
     return path
 
 
@@ -155,9 +152,7 @@ def load() -> dict[str, Entry]:
         raw = yaml.safe_load(found.read_text(encoding="utf-8"))
         entries = Manifest.model_validate(raw).entries
     except (yaml.YAMLError, ValidationError, KeyError) as error:
-        raise ManifestError(
-            f"{found} does not fit its schema (YAML without tags): {error}"
-        ) from error
+        raise ManifestError(f"{found} does not fit its schema: {error}") from error
     return {name: _with_listed(name, entry) for name, entry in entries.items()}
 
 
@@ -181,9 +176,7 @@ def entry(name: str) -> Entry:
     """Return one entry (``s3fd`` finds ``weights_s3fd``); an unknown name raises."""
     entries = load()
     name = f"weights_{name}" if f"weights_{name}" in entries else name
-    if name not in entries:
-        hint = _checks.nearest(name, entries)
-        raise ManifestError(f"{name!r} is not in the data manifest{hint}.")
+    _checks.one_of(name, entries, "entry of the data manifest", ManifestError)
     return entries[name]
 
 
@@ -315,10 +308,7 @@ def _chosen(known: Entry, parts: Iterable[str] | None) -> list[File]:
     names = sorted({file.part for file in known.files if file.part})
     wanted = names if parts is None else list(parts)
     for part in wanted:
-        if part not in names:
-            raise ManifestError(
-                f"{known.name} has no part {part!r}; its parts: {', '.join(names) or 'none'}."
-            )
+        _checks.one_of(part, names, f"{known.name}: part", ManifestError)
     return [file for file in known.files if file.part is None or file.part in wanted]
 
 

@@ -45,8 +45,7 @@ def read(source: core.Source, *, emotion: str = "") -> core.Read:
     rows = rows.drop_duplicates("recording").set_index("recording", drop=False)
     path = _find(source, "summaryTable.csv")
     if path is None:
-        raise core.CohortError(f"{source.root} has no processedResults/summaryTable.csv; it holds "
-                               "the raters' votes: run `expresso data fetch cremad`.")  # fmt: skip
+        raise core.CohortError(f"{source.root} has no summaryTable.csv of raters' votes. {FETCH}")
     rated = core.read_table(path, ("filename", "facevote", "facelevel"))
     rated = rated.drop_duplicates("filename").set_index("filename")
     if absent := len(rated.index.difference(rows.index)):

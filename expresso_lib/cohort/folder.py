@@ -75,8 +75,7 @@ def _table(root: Path, table: str, videos: list[str]) -> Path:
     if len(tables) != 1:
         names = ", ".join(p.name for p in tables) or "none (save a spreadsheet as CSV)"
         raise core.CohortError(
-            f"{root} must hold one CSV with participant, recording, path, score; it has: {names}. "
-            "Name the right one with cohort.table."
+            f"{root} must hold one CSV, or name the right one with cohort.table; it has: {names}."
         )
     return tables[0]
 
@@ -101,9 +100,7 @@ def _scale(
     if known:
         return known
     if values.nunique() < 2:
-        raise core.CohortError(
-            f"the column {score!r} holds {values.nunique()} different numbers; a score must vary."
-        )
+        raise core.CohortError(f"the column {score!r} holds no two different numbers.")
     scale = core.ScoreScale(score, float(values.min()), float(values.max()))
     source.kept(score, f"the score's range was not stated; {scale.low:g} to {scale.high:g} "
                 "was taken from the table",

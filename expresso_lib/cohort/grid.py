@@ -73,8 +73,7 @@ def speech(path: str | Path) -> Speech:
             raise core.CohortError(f"line {number} of {path} is {line!r}, not 'start end word'")
         start, end = int(parts[1]), int(parts[2])
         if not before <= start < end:
-            raise core.CohortError(f"line {number} of {path} goes from {start} to {end} after "
-                                   f"{before}; times must increase")  # fmt: skip
+            raise core.CohortError(f"line {number} of {path}: times must increase")
         before = end
         if parts[3] not in SILENCE:
             words.append((start / PER_SECOND, end / PER_SECOND))

@@ -105,8 +105,7 @@ def read(path: str | Path, *, n_frames: int | None = None, face: int | None = No
         rows.attrs = {"tool": name, "unit": tool.unit}
     if not names:
         raise tables.TableError(
-            f"{path} holds no action units; run {tool.title} with its model "
-            "of them (OpenFace: -aus)."
+            f"{path} holds no action units; run {tool.title} with them (OpenFace: -aus)."
         )
     source = "blendshapes of mediapipe (proxy)" if name == "mediapipe" else name
     return _series(rows, names, source, tool.unit)

@@ -122,9 +122,7 @@ def _landmarker(model: Path) -> Iterator[Callable[[np.ndarray, int], list[_Face]
     try:
         media = importlib.import_module("mediapipe")
     except ImportError as error:
-        raise ImportError(
-            f"the tracker mediapipe is not installed ({error}); run: pip install -e '.[mediapipe]'"
-        ) from error
+        raise ImportError(f"{error}; run: pip install -e '.[mediapipe]'") from error
     vision = media.tasks.vision
     asked = vision.FaceLandmarkerOptions(
         base_options=media.tasks.BaseOptions(model_asset_path=str(model)),

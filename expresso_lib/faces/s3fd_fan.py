@@ -265,7 +265,6 @@ def _filled(network: nn.Module, path: str | Path) -> nn.Module:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # torch raises many kinds on a file that is no checkpoint
         raise WeightsError(
-            f"{path} is no weights of {type(network).__name__} ({type(error).__name__}); "
-            "delete it and fetch it again."
+            f"{path} is no weights of {type(network).__name__}; delete it and fetch it again."
         ) from error
     return network

@@ -258,8 +258,7 @@ def _fill(network: nn.Module, state: Mapping[str, Tensor], description: Mapping[
     if odd:
         raise ValueError(
             f"the weights {description['weights']!r} do not fit {description['model']}: "
-            f"{len(odd)} arrays are missing or of another shape, the first {odd[0]!r}; "
-            "fetch or pre-train them again."
+            f"{len(odd)} arrays are missing or of another shape, the first {odd[0]!r}."
         )
     network.load_state_dict({key: state[key] for key in wanted})
 
@@ -274,8 +273,7 @@ def _probe(name: str, frames: int, size: int) -> int:
             return stages(torch.zeros(1, 3, frames, size, size)).shape[1]
     except (RuntimeError, ValueError, ZeroDivisionError) as error:
         raise ValueError(
-            f"{name} cannot take clips of {frames} frames of {size} × {size} px ({error}); "
-            "use larger or more frames."
+            f"{name} cannot take clips of {frames} frames of {size} px: {error}; use larger ones."
         ) from error
 
 

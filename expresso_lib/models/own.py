@@ -104,10 +104,7 @@ def _tried(name: str, network: nn.Module, clips: Tensor) -> Tensor:
     if not torch.isfinite(scores).all():
         raise OwnNetworkError(f"model {name!r} returned no finite number for clips in 0 to 1.")
     if not scores.requires_grad:
-        raise OwnNetworkError(
-            f"model {name!r} keeps no gradients, so it can neither be tuned nor explained; "
-            "drop torch.no_grad and detach."
-        )
+        raise OwnNetworkError(f"model {name!r} keeps no gradients; drop torch.no_grad and detach.")
     return scores.detach().flatten()
 
 

@@ -189,8 +189,7 @@ def alone(run_folder: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise Busy(
-            f"another expresso works in {run_folder}; wait until it has ended, or give this run "
-            "a name of its own: --run NAME."
+            f"another expresso works in {run_folder}; wait, or name another run: --run NAME."
         ) from None
 
 

@@ -71,9 +71,8 @@ def find(name: str) -> Chapter:
         start, _, title = chapter.name.partition("_")
         if wanted in (chapter.name, chapter.number, start, title):
             return chapter
-    raise ValueError(
-        f"chapter {name!r} is unknown{_checks.nearest(name, [c.name for c in CHAPTERS])}."
-    )
+    hint = _checks.nearest(name, [chapter.name for chapter in CHAPTERS])
+    raise ValueError(f"chapter {name!r} is unknown{hint}.")
 
 
 def notebook_path(chapter: Chapter, root: Path) -> Path:

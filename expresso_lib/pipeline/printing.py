@@ -35,10 +35,7 @@ def browser() -> str:
     for name in BROWSERS:
         if found := shutil.which(name):
             return found
-    raise PrintFailed(
-        f"a PDF needs a Chromium on the PATH ({', '.join(BROWSERS)}); install one, or print the "
-        "pages of the book from any browser."
-    )
+    raise PrintFailed("a PDF needs a Chromium; install one, or print the pages from a browser.")
 
 
 def write_pdf(pages: Path, target: Path) -> Path:
@@ -67,9 +64,7 @@ def write_pdf(pages: Path, target: Path) -> Path:
                 capture_output=True, text=True, check=False, timeout=PATIENCE,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise PrintFailed(
-                f"Chromium had not printed {whole} after {PATIENCE} s; print it from a browser."
-            ) from error
+            raise PrintFailed(f"Chromium had not printed {whole} after {PATIENCE} s.") from error
         if not temporary.is_file() or not temporary.stat().st_size:
             raise PrintFailed(f"Chromium printed nothing; it said: {done.stderr[-500:]}")
     whole.unlink()

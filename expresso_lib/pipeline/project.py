@@ -27,8 +27,7 @@ def project_root() -> Path:
         if (folder / "data_manifest.yaml").is_file():
             return folder.resolve()
     raise FileNotFoundError(
-        "no data_manifest.yaml here or above; run from inside the project, or name its folder "
-        "in the environment variable EXPRESSO_ROOT."
+        "no data_manifest.yaml here or above; name the project's folder in $EXPRESSO_ROOT."
     )
 
 

@@ -69,10 +69,8 @@ class Reader:
         """
         path = run_folder / "models" / MODEL
         if not path.is_file():
-            raise MissingRun(
-                f"run {run_folder.name!r} has no final model; make it first: "
-                f"{project.command(run_folder, 'run 03_finetune')}"
-            )
+            command = project.command(run_folder, "run 03_finetune")
+            raise MissingRun(f"run {run_folder.name!r} has no final model; make it: {command}")
         model, recipe = models.load(path)
         table = pd.read_parquet(run_folder / "tables" / "predictions.parquet")
         scores = pd.read_parquet(run_folder / "tables" / "model_scores.parquet")
@@ -218,8 +216,7 @@ def find_face(path: Path, landmarks: Path | None, *, face: int | None = None) ->
         return mediapipe.track(path, face=face or 0)
     except (ImportError, manifest.FetchError) as error:
         raise preprocessing.TrackerError(
-            f"{error}\nOr give a table of another tool: --landmarks TABLE.csv; or the paper's "
-            "networks: 'expresso data fetch s3fd fan'."
+            f"{error}\nOr --landmarks TABLE.csv of another tool; or 'expresso data fetch s3fd fan'."
         ) from error
 
 
@@ -240,8 +237,7 @@ def gate(path: Path, track: faces.FaceTrack, info: video.VideoInfo) -> tuple[str
         ]
     if reasons:
         raise UntrackedError(
-            f"{path} gets no card: {'; '.join(reasons)}. Look at the video, give its own "
-            "landmarks, or another face with --face."
+            f"{path} gets no card: {'; '.join(reasons)}. Give its own landmarks, or a --face."
         )
     (report_row,) = faces.assess({path.name: track}).to_dict("records")
     doubts = [text for text in str(report_row["reasons"]).split("; ") if text]

@@ -58,10 +58,8 @@ def open_run(chapter: str, namespace: Mapping[str, Any]) -> Run:
     run = Run(this, parameters, project.project_root())
     for earlier in this.needs:
         if not chapters.outputs_path(earlier, run.folder).is_file():
-            raise MissingRun(
-                f"this chapter rests on {earlier}, which has not finished in run "
-                f"{run.name!r}; execute it first: {project.command(run.folder, f'run {earlier}')}"
-            )
+            command = project.command(run.folder, f"run {earlier}")
+            raise MissingRun(f"{earlier} has not finished in run {run.name!r}; first: {command}")
     run.prepare()
     return run
 
@@ -168,8 +166,7 @@ class Run:
         if not path.is_file():
             known = ", ".join(sorted(p.stem for p in self.tables.glob("*.parquet"))) or "none"
             raise MissingRun(
-                f"run {self.name!r} has no table {name!r}; execute the chapter that "
-                f"makes it first. There are: {known}"
+                f"run {self.name!r} has no table {name!r}; run its chapter. There are: {known}"
             )
         return statistics.select(pd.read_parquet(path), **where)
 
