@@ -191,15 +191,14 @@ def explain(
     from expresso_lib.pipeline import project, recording
 
     folder = out_dir or Path(f"{video.stem}-explained")
-    card = recording.explain(
-        video,
-        landmarks=landmarks,
-        aus=aus,
-        out=folder,
-        run_folder=project.run_folder(project.project_root(), run),
-        show_face=show_face,
-        face=face,
-    )
+    made = project.run_folder(project.project_root(), run)
+    given: dict[str, Any] = {
+        "landmarks": landmarks,
+        "aus": aus,
+        "show_face": show_face,
+        "face": face,
+    }
+    card = recording.explain(video, out=folder, run_folder=made, **given)
     out.print(f"The explanation card: {card}")
 
 
@@ -244,12 +243,9 @@ def pretrain(
     """
     from expresso_lib.models import practice, pretraining
 
-    pretraining.pretrain(
-        destination,
-        practice=practice.Practice(people=people, epochs=epochs, seed=seed),
-        folder=folder,
-        executor=store.executor("loky", workers=workers),
-    )
+    wanted = practice.Practice(people=people, epochs=epochs, seed=seed)
+    pool = store.executor("loky", workers=workers)
+    pretraining.pretrain(destination, practice=wanted, folder=folder, executor=pool)
     out.print(f"The checkpoint: {destination}")
 
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal, Self, get_origin
 
 import yaml
@@ -439,43 +440,24 @@ def collect(namespace: Mapping[str, Any]) -> Declared:
         section, _, name = full.partition("_")
         if section in SECTIONS and name and isinstance(value, plain):
             values.setdefault(section, {})[name] = value
-    return Declared(validate(values))
+    found = validate(values)
+    sections = {
+        section: Declared(**{name: getattr(body, name) for name in body.model_fields_set})
+        for section, body in found
+    }
+    return Declared(**sections | {"run": found.run})
 
 
-class Declared:
-    """A run's parameters as a chapter holds them: it reads what it declares, and nothing else.
-
-    The section ``run`` is free to all. `read` names what was read so far, `unread` what was not.
-    """
-
-    def __init__(self, parameters: Parameters) -> None:
-        self.run, self.read = parameters.run, set[str]()
-        self.names = {f"{s}_{name}" for s, values in parameters for name in values.model_fields_set}
-        for section, values in parameters:
-            if section != "run":
-                setattr(self, section, _Reader(section, values, self.read))
-
-    @property
-    def unread(self) -> list[str]:
-        """Declared names that nobody has read."""
-        return sorted(name for name in self.names - self.read if not name.startswith("run_"))
-
-
-class _Reader:
-    def __init__(self, section: str, values: Section, read: set[str]) -> None:
-        self._known = (section, values, read)
+class Declared(SimpleNamespace):
+    """What a chapter holds of a run's parameters: all of ``run``, of the rest what it declares."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        section, values, read = self._known
-        value, full = getattr(values, name), f"{section}_{name}"
-        if name not in values.model_fields_set:
-            raise ParameterError(
-                f"{full} is read but not declared; add {full} = None and call: expresso params sync"
-            )
-        read.add(full)
-        return value
+        raise ParameterError(
+            f"this chapter reads {name!r} without declaring it; add <section>_{name} = None to its "
+            "parameters cell and call: expresso params sync"
+        )
 
 
 def declared_names(cell: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import logging
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -15,8 +14,6 @@ from torch import Tensor, nn
 
 from expresso_lib import config
 from expresso_lib.models.heads import Clips, LinearHead, features
-
-logger = logging.getLogger(__name__)
 
 PARTS = ("head", "last", "all")
 TAKEN = 2  # clips of a participant in one step where the whole network is trained
@@ -104,31 +101,31 @@ def channels_last(model: nn.Module) -> nn.Module:
     return model
 
 
+@dataclass(eq=False)
 class _PartFit:
     """One part of a network, from the freeze boundary below it to the score."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        clips: Clips,
-        train: np.ndarray,
-        stop: np.ndarray,
-        part: str,
-        options: FineTuning,
-        known: np.ndarray | None,
-    ) -> None:
-        self.model, self.part, self.options = model, part, options
-        self.scores = torch.tensor(clips.table["score"].to_numpy(float), dtype=torch.float32)
-        names = clips.table["participant"].to_numpy()
-        self.people, self.stopping = _by_person(names, train), _by_person(names, stop)
-        self.clips: Any = clips
-        if part != "all":
-            if known is None:
-                known = features(model, clips, until=part, device=options.device)
-            self.clips = torch.from_numpy(known)
-        self.optimizer = self._optimizer(model.trainable(part))
+    model: nn.Module
+    clips: Any
+    train: np.ndarray
+    stop: np.ndarray
+    part: str
+    options: FineTuning
+    known: np.ndarray | None
+
+    def __post_init__(self) -> None:
+        table = self.clips.table
+        self.scores = torch.tensor(table["score"].to_numpy(float), dtype=torch.float32)
+        names = table["participant"].to_numpy()
+        self.people, self.stopping = _by_person(names, self.train), _by_person(names, self.stop)
+        if self.part != "all":
+            if self.known is None:
+                how = {"until": self.part, "device": self.options.device}
+                self.known = features(self.model, self.clips, **how)
+            self.clips = torch.from_numpy(self.known)
+        self.optimizer = self._optimizer(self.model.trainable(self.part))
         self.epoch, self.best_epoch, self.best_mae = 0, -1, self._stop_mae()
-        self.best = copy.deepcopy(model.state_dict())
+        self.best = copy.deepcopy(self.model.state_dict())
 
     def _optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         rate, last = self.options.learning_rate, set(self.model.above("last"))
@@ -167,10 +164,6 @@ class _PartFit:
         if stop_mae < self.best_mae:
             self.best_epoch, self.best_mae = self.epoch, stop_mae
             self.best = copy.deepcopy(self.model.state_dict())
-        logger.info(
-            "%s, epoch %d: train RMSE %.2f, stop MAE %.2f (best %.2f)",
-            self.part, self.epoch, train_rmse, stop_mae, self.best_mae,
-        )  # fmt: skip
         row = {"part": self.part, "epoch": self.epoch}
         self.epoch += 1
         return row | {"train_rmse": train_rmse, "stop_mae": stop_mae, "best_mae": self.best_mae}

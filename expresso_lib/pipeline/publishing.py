@@ -174,9 +174,7 @@ class Facts:
             caption, lines = f"{caption}; {stamps[0]}", lines.drop(columns="stamp")
         return show_table(lines, caption=caption, digits=3)
 
-    def study(
-        self, name: str, *columns: str, caption: str, digits: int = 2, wide: str = "", **where: Any
-    ) -> str:
+    def study(self, name: str, *columns: str, caption: str, wide: str = "", **where: Any) -> str:
         """Write chosen columns and rows of a table of the study, with its stamp.
 
         With `wide` the estimates of each of that column's values stand in a column of their own.
@@ -189,7 +187,7 @@ class Facts:
             table = table.drop_duplicates(list(columns))
         stamp = provenance.stamps(STUDY).get(name, {})
         caption = f"{caption} ({provenance.stamp_text(stamp)})" if stamp else caption
-        return show_table(table, columns, caption=caption, digits=digits)
+        return show_table(table, columns, caption=caption)
 
     @cached_property
     def dictionary(self) -> pd.DataFrame:

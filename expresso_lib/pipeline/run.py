@@ -331,8 +331,7 @@ class Run:
         # Only the chapter that trains answers for the models; the others find them there.
         for path in sorted(self.models.glob("*.safetensors")) if self.chapter.trains else ():
             made[f"models/{path.name}"] = store.file_hash(path)
-        facts = {"made": made, "unread": self.parameters.unread}
         path = chapters.outputs_path(self.chapter.name, self.folder)
-        store.write_text(path, json.dumps(facts, indent=1, sort_keys=True))
+        store.write_text(path, json.dumps(made, indent=1, sort_keys=True))
         if "executor" in self.__dict__ and self.executor is not None:
             self.executor.shutdown(wait=True)

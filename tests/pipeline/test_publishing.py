@@ -172,8 +172,8 @@ def test_study_tables_are_shown_with_their_stamp(run, tmp_path, monkeypatch):
     table = pd.DataFrame({"seed": ["0"], "recipe": ["null"], "estimate": [0.123456]})
     provenance.keep(tmp_path / "study", "t", table, date="2026-11-26", commit="abc123")
     monkeypatch.setattr(publishing, "STUDY", tmp_path / "study")
-    text = publishing.Facts(run).study("t", "recipe", "estimate", caption="T", digits=4)
-    assert "0.1235" in text
+    text = publishing.Facts(run).study("t", "recipe", "estimate", caption="T")
+    assert "0.12" in text
     assert "null" in text
     assert "measured 2026-11-26 at commit abc123" in text
 
