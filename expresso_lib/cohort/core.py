@@ -356,18 +356,15 @@ def assemble(
     participants = _participants(rows, people)
     varies = int((rows.groupby("participant")["score"].nunique() > 1).sum())
     if varies:
-        source.kept(name, f"{varies} of {len(participants)} participants have recordings with "
-                    "different scores; models learn each recording's, statistics over people "
-                    "take the mean",
-                    "Nothing, if the score changes from recording to recording.")  # fmt: skip
+        why = f"{varies} of {len(participants)} participants have recordings with different scores"
+        source.kept(name, why, "Nothing: models learn each, statistics over people take the mean.")
     if not scale.bands:
         scale = scale.with_tertiles(participants["score"])
     for table in (participants, rows):
         table["band"] = scale.band(table["score"])
     if len(participants) < 5 or rows["score"].nunique() < 2:
-        source.kept(name, f"{len(participants)} participants with {rows['score'].nunique()} "
-                    "different scores are too few for statistics",
-                    "Take results as a rehearsal; add participants.")  # fmt: skip
+        why = "participants, or different scores, are too few for statistics"
+        source.kept(name, why, "Take results as a rehearsal; add participants.")
     order = ["participant", "recording", "task", "path", "score", "band", "fps", "n_frames"]
     rows["task"] = rows.get("task", "")
     rows = rows[[*order, *rows.columns.difference(order, sort=False)]].reset_index(drop=True)

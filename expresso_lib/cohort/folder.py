@@ -85,10 +85,9 @@ def _two_places(rows: pd.DataFrame, source: core.Source) -> None:
     places = rows["path"].map(lambda path: str(Path(str(path)).parent))
     for participant, folders in places.groupby(rows["participant"]).unique().items():
         if len(folders) > 1:
-            source.kept(participant, f"videos lie in {len(folders)} folders "
-                        f"({', '.join(sorted(folders)[:4])}); treated as one participant, "
-                        "so never on two sides of a split",
-                        "Rename one of them if they are two people.")  # fmt: skip
+            where = f"{len(folders)} folders ({', '.join(sorted(folders)[:4])})"
+            why = f"videos lie in {where}; treated as one participant"
+            source.kept(participant, why, "Rename one of them if they are two people.")
 
 
 def _scale(
@@ -102,9 +101,8 @@ def _scale(
     if values.nunique() < 2:
         raise core.CohortError(f"the column {score!r} holds no two different numbers.")
     scale = core.ScoreScale(score, float(values.min()), float(values.max()))
-    source.kept(score, f"the score's range was not stated; {scale.low:g} to {scale.high:g} "
-                "was taken from the table",
-                "State cohort.score_low and cohort.score_high.")  # fmt: skip
+    why = f"the score's range was not stated; {scale.low:g} to {scale.high:g} is the table's"
+    source.kept(score, why, "State cohort.score_low and cohort.score_high.")
     return scale
 
 

@@ -37,12 +37,7 @@ WFLW = np.r_[0:33:2, 33:38, 42:47, 51:62, 63:66, 67:70, 71:74, 75:96]
 # Which points of a set are the 68, by the set's size.
 SETS: dict[int, np.ndarray] = {68: np.arange(68), 98: WFLW, 468: VERTICES, 478: VERTICES}
 # How tools name a point's coordinates; the last two are scripts around MediaPipe.
-POINTS = (
-    ("x_{}", "y_{}"),
-    ("lm_mp_{}_x", "lm_mp_{}_y"),
-    ("landmark_{}_x", "landmark_{}_y"),
-    ("lm_{}_x", "lm_{}_y"),
-)
+POINTS = ("{axis}_{i}", "lm_mp_{i}_{axis}", "landmark_{i}_{axis}", "lm_{i}_{axis}")
 
 
 class TableError(ValueError):
@@ -282,10 +277,10 @@ def from_table(
 
 def _point_names(rows: pd.DataFrame, path: str, tool: Tool) -> list[tuple[str, str]]:
     columns = set(rows.columns)
-    for x, y in POINTS:
-        pairs = ((x.format(i), y.format(i)) for i in count())
+    for form in POINTS:
+        pairs = ((form.format(axis="x", i=i), form.format(axis="y", i=i)) for i in count())
         names = list(takewhile(columns.issuperset, pairs))
-        deep = len(names) == anatomy.N_LANDMARKS and x.replace("x", "z").format(0) in columns
+        deep = len(names) == anatomy.N_LANDMARKS and form.format(axis="z", i=0) in columns
         if len(names) in SETS and not deep:
             return names
         if names:

@@ -309,7 +309,7 @@ def test_a_stranger_is_no_substitute_for_someone_just_lost(tmp_path):
     places = [([(10, 40, 30)] if not 10 <= i < 16 else []) + [(110, 40, 30)] for i in range(30)]
     networks = Scripted()
     follower = s3fd_fan._Follower(networks, s3fd_fan.Options(every=3), 25)
-    follower.last = np.array([10.0, 40, 40, 70])
+    follower.last = np.array([10.0, 40, 30, 30])
     frames = [f.image for f in video.read_frames(scene(tmp_path / "a.mp4", places))]
     out = [follower.follow([frame])[0][0] for frame in frames]
     found = np.array([np.isfinite(points).all() for points in out])
@@ -326,10 +326,10 @@ def test_a_face_at_the_border_is_followed(tmp_path):
 
 def test_choose_prefers_the_near_over_the_large():
     """With a last box the nearest wins if near enough; without, the largest times its score."""
-    found = np.array([[0, 0, 10, 10, 0.9], [50, 50, 100, 100, 0.9]], np.float32)
+    found = np.array([[0, 0, 10, 10, 0.9], [50, 50, 50, 50, 0.9]], np.float32)
     assert s3fd_fan.choose(found, None) == 1
-    assert s3fd_fan.choose(found, np.array([1.0, 1, 11, 11])) == 0
-    assert s3fd_fan.choose(found, np.array([200.0, 0, 210, 10])) is None
+    assert s3fd_fan.choose(found, np.array([1.0, 1, 10, 10])) == 0
+    assert s3fd_fan.choose(found, np.array([200.0, 0, 10, 10])) is None
     assert s3fd_fan.choose(found[:0], None) is None
 
 
