@@ -31,9 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Explainable video models of depression severity, as a book anyone can re-run.",
 )
-data_app = typer.Typer(
-    no_args_is_help=True, help="Data sets and weights: list, verify, fetch, render."
-)
+data_app = typer.Typer(no_args_is_help=True, help="Data sets and weights.")
 params_app = typer.Typer(no_args_is_help=True, help="Parameters of the notebooks.")
 app.add_typer(data_app, name="data")
 app.add_typer(params_app, name="params")
@@ -130,9 +128,7 @@ def _exit_if_failed(failed: dict[str, str]) -> None:
     first, why = next(iter(failed.items()))
     # Where many pieces of work failed, the second line names the first of them.
     cause = " ".join(why.splitlines()[: 1 + why.splitlines()[0].endswith(":")]).rstrip(".")
-    text = (
-        f"{first} failed, {cause}. Mend that and repeat the command: everything finished is kept."
-    )
+    text = f"{first} failed, {cause}. Mend that and repeat the command: what is done is kept."
     err.print(text, style="red")
     raise typer.Exit(1)
 
@@ -192,13 +188,8 @@ def explain(
 
     folder = out_dir or Path(f"{video.stem}-explained")
     made = project.run_folder(project.project_root(), run)
-    given: dict[str, Any] = {
-        "landmarks": landmarks,
-        "aus": aus,
-        "show_face": show_face,
-        "face": face,
-    }
-    card = recording.explain(video, out=folder, run_folder=made, **given)
+    how: dict[str, Any] = {"landmarks": landmarks, "aus": aus, "show_face": show_face, "face": face}
+    card = recording.explain(video, out=folder, run_folder=made, **how)
     out.print(f"The explanation card: {card}")
 
 
@@ -335,12 +326,10 @@ def data_render(
 
     Example: `expresso data render my_cohort --participants 8 --variant headset`
     """
-    from expresso_lib import rendered
+    from expresso_lib.rendered import plan_cohort, write_cohort
 
-    plan = rendered.plan_cohort(
-        participants, recordings, seconds, fps=fps, seed=seed, variant=variant
-    )
-    rendered.write_cohort(folder, plan, size=size, executor=store.executor("loky", workers=workers))
+    plan = plan_cohort(participants, recordings, seconds, fps=fps, seed=seed, variant=variant)
+    write_cohort(folder, plan, size=size, executor=store.executor("loky", workers=workers))
     out.print(f"The cohort: {folder}")
 
 

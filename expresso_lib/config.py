@@ -234,9 +234,7 @@ def possible(parameters: Parameters) -> Parameters:
     has = round(cohort.seconds * min(clips.fps, cohort.fps))
     suffice(cohort.participants, has, parameters)
     if parameters.faces.tracker == "tables":
-        raise ParameterError(
-            "faces.tracker = 'tables': beside rendered recordings lie no tables; take 'auto'."
-        )
+        raise ParameterError("faces.tracker = 'tables': beside rendered recordings lie no tables.")
     eyes, needed = EYES * cohort.size, parameters.faces.min_eye_distance
     if eyes < needed:
         raise ParameterError(
@@ -296,9 +294,7 @@ def too_few(people: int, parameters: Parameters) -> str:
 
 
 # Parameters that say where things lie on somebody's machine; a published book keeps them back.
-PLACES = frozenset(
-    {"cohort_folder", "cohort_table", "cohort_tables", "faces_weights_folder", "run_scheduler"}
-)
+PLACES = ("cohort_folder", "cohort_table", "cohort_tables", "faces_weights_folder", "run_scheduler")
 
 SECTIONS: dict[str, type[Section]] = {
     name: type(field.default) for name, field in Parameters.model_fields.items()
@@ -357,13 +353,9 @@ def _field(section: str, name: str) -> Any:
     _checks.one_of(section, SECTIONS, "parameter section", ParameterError)
     fields = SECTIONS[section].model_fields
     if name not in fields:
-        elsewhere = [
-            f"{other}.{name}" for other, model in SECTIONS.items() if name in model.model_fields
-        ]
-        hint = f" (there is {elsewhere[0]})" if elsewhere else ""
-        raise ParameterError(
-            f"parameter {section}.{name} is unknown{_checks.nearest(name, fields)}{hint}."
-        )
+        others = [f"{s}.{name}" for s, model in SECTIONS.items() if name in model.model_fields]
+        hint = _checks.nearest(name, fields) + (f" (there is {others[0]})" if others else "")
+        raise ParameterError(f"parameter {section}.{name} is unknown{hint}.")
     return fields[name]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import logging
 import os
 import re
 import shutil
@@ -29,8 +28,6 @@ from tqdm import tqdm
 
 from expresso_lib import _checks, store
 
-log = logging.getLogger(__name__)
-
 PACKAGE = Path(__file__).parent
 # Beside the package in a checkout, inside it in a wheel.
 SHIPPED = PACKAGE / "project"
@@ -42,6 +39,7 @@ MAX_FILES, MAX_BYTES = 100_000, 60 * 2**30
 HASH = r"^(sha256:[0-9a-f]{64}|sha256-prefix:[0-9a-f]{8,63}|md5:[0-9a-f]{32})$"
 
 
+Folder = str | Path | None
 LISTED = TypeAdapter(dict[str, tuple[int, str]])  # name to size and sha256
 
 
@@ -180,7 +178,7 @@ def entry(name: str) -> Entry:
     return entries[name]
 
 
-def locate(name: str, *, folder: str | Path | None = None) -> Path:
+def locate(name: str, *, folder: Folder = None) -> Path:
     """Return the folder where an entry's files belong (whether or not they are there).
 
     Order: `folder`; the copy that ships with this library; ``$EXPRESSO_DATA/<name>``; torch's own
@@ -199,16 +197,14 @@ def locate(name: str, *, folder: str | Path | None = None) -> Path:
     return Path(pooch.os_cache("expresso")) / known.name
 
 
-def path_of(name: str, *, folder: str | Path | None = None) -> Path:
+def path_of(name: str, *, folder: Folder = None) -> Path:
     """Return what is used of an entry: the file where it is a single one, else the folder."""
     known, root = entry(name), locate(name, folder=folder)
     single = known.kind == "weights" and len(known.files) == 1
     return root / known.files[0].path if single else root
 
 
-def verify(
-    names: str | Iterable[str] | None = None, *, folder: str | Path | None = None
-) -> pd.DataFrame:
+def verify(names: str | Iterable[str] | None = None, *, folder: Folder = None) -> pd.DataFrame:
     """Compare what lies in place with the manifest.
 
     Parameters
@@ -256,9 +252,7 @@ def _filled(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 
-def fetch(
-    name: str, *, folder: str | Path | None = None, parts: Iterable[str] | None = None
-) -> Path:
+def fetch(name: str, *, folder: Folder = None, parts: Iterable[str] | None = None) -> Path:
     """Bring an entry into place; what is there and whole is not brought again.
 
     ``$EXPRESSO_MIRROR`` names an address or a folder to take the files from instead, by their
@@ -391,7 +385,6 @@ def _bring(known: Entry, file: File, target: Path, mirror: str | None) -> None:
                 raise ManifestError(f"{target.name} arrived with another hash than {expected}.")
     except OSError as error:  # requests' exceptions are OSErrors too
         if file.optional and getattr(getattr(error, "response", None), "status_code", 0) == 404:
-            log.info("%s does not exist at its source; passed over", file.path)
             return
         raise FetchError(
             f"{file.path} of {known.title} could not be fetched ({error}). Get it from "

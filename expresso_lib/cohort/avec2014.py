@@ -5,9 +5,7 @@ from pathlib import Path
 
 from expresso_lib.cohort import core
 
-VIDEO = re.compile(
-    r"(?P<participant>\d+)_(?P<session>\d+)_(?P<task>Freeform|Northwind)_video", re.I
-)
+VIDEO = re.compile(r"(?i)(?P<participant>\d+)_(?P<session>\d+)_(?P<task>Freeform|Northwind)_video")
 LABEL = re.compile(r"(\d+_\d+)_Depression", re.I)
 SPLITS = {"training": "training", "development": "development", "testing": "test"}
 EXPECTED = 300  # 150 recordings of two tasks

@@ -152,13 +152,11 @@ class Source:
             self.left_out(item, problem, remedy)
         return rows[~mask].copy()
 
-    def left_out(
-        self, item: object, problem: str, remedy: str, consequence: str = "left out"
-    ) -> None:
+    def left_out(self, item: object, problem: str, remedy: str, outcome: str = "left out") -> None:
         """Note what keeps something out of the cohort."""
         # Control characters in names are shown, not printed.
         shown = str(item) if str(item).isprintable() else repr(str(item))
-        self.rows.append((shown, problem, consequence, remedy))
+        self.rows.append((shown, problem, outcome, remedy))
 
     def kept(self, item: object, problem: str, remedy: str) -> None:
         """Note what is odd about something that stays."""

@@ -104,9 +104,7 @@ def read(path: str | Path, *, n_frames: int | None = None, face: int | None = No
         rows = pd.concat([rows, values], axis=1)
         rows.attrs = {"tool": name, "unit": tool.unit}
     if not names:
-        raise tables.TableError(
-            f"{path} holds no action units; run {tool.title} with them (OpenFace: -aus)."
-        )
+        raise tables.TableError(f"{path} holds no action units; run {tool.title} with them (-aus).")
     source = "blendshapes of mediapipe (proxy)" if name == "mediapipe" else name
     return _series(rows, names, source, tool.unit)
 

@@ -195,9 +195,7 @@ def by_frame(
     rows = rows.sort_values("confidence", kind="stable").drop_duplicates("frame", keep="last")
     length = int(rows["frame"].max()) + 1 if n_frames is None and len(rows) else n_frames or 0
     if n_frames is None and length > 20 * len(rows) + 10_000:
-        raise TableError(
-            f"{path} has {len(rows)} rows and a frame {length - 1}; say how many the video has."
-        )
+        raise TableError(f"{path} has {len(rows)} rows and a frame {length - 1}; write it again.")
     full = rows.set_index("frame").reindex(range(length))
     beyond, absent = int((rows["frame"] >= length).sum()), int(full["face"].isna().sum())
     if beyond or absent:
@@ -231,9 +229,7 @@ def landmarks(rows: pd.DataFrame, size: tuple[int, int] | None = None) -> np.nda
     points = points.reshape(len(rows), anatomy.N_LANDMARKS, 2)
     if tool.shares and not np.nanmax(np.abs(points), initial=0.0) > 3:
         if size is None:
-            raise TableError(
-                f"{path}: {tool.title} writes landmarks as shares of the picture; give its size."
-            )
+            raise TableError(f"{path}: {tool.title} writes shares of the picture; give its size.")
         points = points * np.array(size, float) - 0.5
     lost = ~np.isfinite(points).all(axis=(1, 2)) | ~rows["usable"].to_numpy(bool)
     points[lost] = np.nan

@@ -195,9 +195,7 @@ def _encode(path: Path, frames: Iterable[np.ndarray], rate: Fraction, crf: int, 
                 shape = image.shape
                 stream.height, stream.width = (side + side % 2 for side in shape[:2])
             if image.shape != shape or image.dtype != np.uint8 or shape[2:] != (3,):
-                raise VideoError(
-                    f"{path}: a frame is {image.dtype} {image.shape}, not uint8 {shape}."
-                )
+                raise VideoError(f"{path}: frame {image.dtype} {image.shape}, not uint8 {shape}.")
             padding = ((0, shape[0] % 2), (0, shape[1] % 2), (0, 0))
             picture = np.ascontiguousarray(np.pad(image, padding, mode="edge"))
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))

@@ -5,7 +5,6 @@ runs anywhere, resumes, and is never done twice. Features are cached apart from 
 that differ only above the freeze boundary share them.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
@@ -19,8 +18,6 @@ import torch
 
 from expresso_lib import clips, config, models, store
 from expresso_lib.models import Recipe, networks, own, validation
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,7 +270,6 @@ def predict(item: store.Item, path: Path) -> None:
     """Carry out one recipe (a `store.map` function): predictions as Parquet."""
     recipe, study = item.payload
     data = study.clip_set(recipe)
-    log.info("%s: %d clips, weights %s", recipe.name, len(data), recipe.weights)
     if recipe.fit == "ridge":
         fit = models.ridge_fit(read_features(features(recipe, study)), data.table)
     else:

@@ -150,9 +150,8 @@ def _torchvision(name: str) -> nn.Module:
 
 
 def _small(*, alone: bool = False, spread: bool = False) -> nn.Module:
-    return nn.Sequential(
-        small.trunk(alone=alone), small.last_block(alone=alone), MeanOver(spread=spread)
-    )
+    parts = small.trunk(alone=alone), small.last_block(alone=alone)
+    return nn.Sequential(*parts, MeanOver(spread=spread))
 
 
 @dataclass(frozen=True)
@@ -211,9 +210,7 @@ def build(
     if ":" in name:
         return _own(description | {"weights": "own"})
     _checks.one_of(name, BACKBONES, "backbone")
-    offered = ("none", BACKBONES[name].weights)
-    if weights not in offered:
-        raise ValueError(f"{name} has no weights {weights!r}; it offers {', '.join(offered)}.")
+    _checks.one_of(weights, ("none", BACKBONES[name].weights), f"{name}: weights")
     state = None
     if weights == "facial-actions":
         state = {key.removeprefix("stages."): value for key, value in _read(shipped())[0].items()}

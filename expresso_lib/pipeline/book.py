@@ -188,9 +188,7 @@ def alone(run_folder: Path) -> Iterator[None]:
         with FileLock(run_folder / ".lock", timeout=0):
             yield
     except Timeout:
-        raise Busy(
-            f"another expresso works in {run_folder}; wait, or name another run: --run NAME."
-        ) from None
+        raise Busy(f"another expresso works in {run_folder}; wait, or use --run NAME.") from None
 
 
 def with_needs(chapter: str) -> list[chapters.Chapter]:

@@ -11,7 +11,6 @@ import base64
 import io
 import re
 import shutil
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import jinja2
 import nbformat
@@ -159,7 +159,9 @@ class Facts:
         rows = [row | {"share": _share(row.get("test", ""))} for row in known if kind in row]
         written = _goal if kind == "goal" else _calibration
         lines = pd.DataFrame(
-            written(row, before.get(_measured(row), {})) | {"stamp": _stamp(row)}
+            written(row, before.get(_measured(row), {}))
+            # Empty where it was not measured.
+            | {"stamp": provenance.stamp_text(row) if row.get("device") else ""}
             for row in rows
             if where.items() <= row.items()
         )
@@ -192,9 +194,7 @@ class Facts:
     @cached_property
     def dictionary(self) -> pd.DataFrame:
         """What the columns of this run's tables mean: table, column, unit, meaning."""
-        known = yaml.safe_load(
-            (chapters.ASSETS / "data_dictionary.yaml").read_text(encoding="utf-8")
-        )
+        known = yaml.safe_load((chapters.ASSETS / "data_dictionary.yaml").read_text("utf-8"))
         rows = []
         for path in sorted(self.folder.glob("tables/*.parquet")):
             texts = known["keys"] | known.get(path.stem, {})
@@ -257,11 +257,6 @@ def _goal(row: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
 
 def _figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _stamp(row: Mapping[str, Any]) -> str:
-    """When, at which commit and on what it was measured; empty where it was not."""
-    return provenance.stamp_text(row) if row.get("device") else ""
 
 
 def _share(test: str) -> str:
@@ -370,10 +365,8 @@ def folded(cells: Sequence[NotebookNode]) -> list[NotebookNode]:
                 continue
             what = "parameters" if "parameters" in tags else "code"
             cell.metadata["tags"] = sorted(tags | {"hide-input"})
-            prompts = {
-                f"code_prompt_{verb.lower()}": f"{verb} the {what}" for verb in ("Show", "Hide")
-            }
-            cell.metadata["mystnb"] = prompts
+            shown = {"code_prompt_show": f"Show the {what}", "code_prompt_hide": f"Hide the {what}"}
+            cell.metadata["mystnb"] = shown
         kept.append(cell)
     return kept
 
@@ -569,10 +562,7 @@ def export(run_folder: Path, *, student: bool = False) -> Path:
         raise FileNotFoundError(f"{index} is missing; build the book first: {command}")
     name = f"expresso-{run_folder.resolve().name}{'-student' if student else ''}"
     target = run_folder / f"{name}.zip"
-    with (
-        store.atomic(target) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
+    with store.atomic(target) as made, ZipFile(made, "w", ZIP_DEFLATED) as archive:
         for path in sorted(path for path in index.parent.rglob("*") if path.is_file()):
             if path.name != ".buildinfo":
                 archive.write(path, Path(name) / path.relative_to(index.parent))

@@ -182,9 +182,8 @@ def write(
     facts: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a case's card, its overlay videos and its tables into a folder; return the card."""
-    drawn = report.illustrate(
-        case, archive, permission, out, path=path, chosen=len(case.explanation.channels)
-    )
+    count = len(case.explanation.channels)
+    drawn = report.illustrate(case, archive, permission, out, path=path, chosen=count)
     for name, table in _tables(case).items():
         store.write_text(out / f"{name}.csv", table.to_csv(index=False))
     more = {"pictures": permission.note} if permission.note else {}
@@ -236,9 +235,7 @@ def gate(path: Path, track: faces.FaceTrack, info: video.VideoInfo) -> tuple[str
             "(another video's table, or of another size?)"
         ]
     if reasons:
-        raise UntrackedError(
-            f"{path} gets no card: {'; '.join(reasons)}. Give its own landmarks, or a --face."
-        )
+        raise UntrackedError(f"{path} gets no card: {'; '.join(reasons)}. Give its landmarks.")
     (report_row,) = faces.assess({path.name: track}).to_dict("records")
     doubts = [text for text in str(report_row["reasons"]).split("; ") if text]
     if track.found.mean() < SURE:

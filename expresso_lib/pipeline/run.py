@@ -144,10 +144,8 @@ class Run:
 
     def study(self) -> experiments.Study:
         """Return what every recipe shares: the cohort's people, clips and folds."""
-        cohort = self.cohort()
-        return experiments.study_of(
-            cohort.participants, cohort.recordings, self.data, self.parameters
-        )
+        who = self.cohort()
+        return experiments.study_of(who.participants, who.recordings, self.data, self.parameters)
 
     @property
     def recipe(self) -> Recipe:
@@ -246,16 +244,13 @@ class Run:
 
     # What the reader sees
 
-    def figure(
-        self, name: str, figure: Figure, *, caption: str, alt: str, note: str | None = None
-    ) -> None:
+    def figure(self, name: str, figure: Figure, *, caption: str, alt: str, note: str = "") -> None:
         """Save a figure and show it, numbered, with its caption and a text alternative.
 
         The ``note`` names the data the figure rests on, by default those of this run, so that it
         can stand alone. In place of a figure that cannot be drawn stands the reason.
         """
-        note = self.note if note is None else note
-        style.note(figure, note)
+        style.note(figure, note or self.note)
         for kind in ("png", "svg"):
             with store.atomic(self.figures / f"{name}.{kind}") as temporary:
                 figure.savefig(temporary)
@@ -263,9 +258,7 @@ class Run:
         self.interactive(name, picture, caption=caption, note=note)
         plt.close(figure)
 
-    def movie(
-        self, name: str, path: Path, *, caption: str, alt: str, note: str | None = None
-    ) -> None:
+    def movie(self, name: str, path: Path, *, caption: str, alt: str, note: str = "") -> None:
         """Show a video file as `figure` shows a figure."""
         words = f'aria-label="{html.escape(alt, quote=True)}"'
         # Without a poster the place stays black until the film is played.
@@ -274,11 +267,11 @@ class Run:
         film += f'{words} src="{drawing.film(path)}"></video>'
         self.interactive(name, film, caption=caption, note=note)
 
-    def interactive(self, name: str, piece: str, *, caption: str, note: str | None = None) -> None:
+    def interactive(self, name: str, piece: str, *, caption: str, note: str = "") -> None:
         """Show a piece of a page that answers to a hand as `figure` shows a figure."""
         from IPython.display import HTML, display
 
-        note = self.note if note is None else note
+        note = note or self.note
         number = self._figures.setdefault(name, len(self._figures) + 1)
         text = (
             f'<figure class="expresso-figure" id="fig-{html.escape(name)}">{piece}'
@@ -288,12 +281,7 @@ class Run:
         display(HTML(text))
 
     def show(
-        self,
-        table: pd.DataFrame | str,
-        *,
-        caption: str = "",
-        digits: int = 2,
-        note: str | None = None,
+        self, table: pd.DataFrame | str, *, caption: str = "", digits: int = 2, note: str = ""
     ) -> None:
         """Show a table (or a piece of HTML), scrolling sideways where the page is narrow.
 
@@ -302,7 +290,7 @@ class Run:
         from IPython.display import HTML, display
 
         if not isinstance(table, str):
-            whole = f"{caption} {self.note if note is None else note}.".strip()
+            whole = f"{caption} {note or self.note}.".strip()
             table = style.table_html(table, caption=whole, digits=digits)
         display(HTML(table))
 
