@@ -40,12 +40,8 @@ out = Console(soft_wrap=True, highlight=False, markup=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 ParamsOption = Annotated[str, typer.Option(help="profile of notebooks/params, or a file")]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-p", "--set", metavar="SECTION.NAME=VALUE", help="override one parameter; may be repeated"
-    ),
-]
+_SET = typer.Option("-p", "--set", metavar="SECTION.NAME=VALUE", help="override; may be repeated")
+SetOption = Annotated[list[str] | None, _SET]
 RunOption = Annotated[str, typer.Option(help="folder below build/; default: the profile")]
 WorkersOption = Annotated[int, typer.Option(min=0, help="processes; 0: one per core")]
 
@@ -110,13 +106,6 @@ def run_chapter(
 
 def _words(text: str) -> list[str]:
     return text.replace(",", " ").split()
-
-
-def _numbers(text: str) -> list[int]:
-    wrong = [word for word in _words(text) if not word.isdigit()]
-    if wrong:
-        raise ValueError(f"{wrong[0]!r} is no whole number from 0 on; write e.g. 0,1,2.")
-    return [int(word) for word in _words(text)]
 
 
 def _exit_if_failed(failed: dict[str, str]) -> None:
@@ -257,7 +246,8 @@ def study(
     studies = importlib.import_module("benchmarks.study")
     workers = store.executor(**parameters.run.model_dump(exclude={"name"}))
     plan = studies.design(parameters, root, executor=workers)
-    tables = studies.run(plan, root, seeds=_numbers(seeds) or studies.SEEDS, only=_words(only))
+    chosen = [int(word) for word in _words(seeds)] or studies.SEEDS
+    tables = studies.run(plan, root, seeds=chosen, only=_words(only))
     for name, table in tables.items():
         out.print(f"{studies.folder(root) / name}.csv ({len(table)} rows)")
 
@@ -369,11 +359,8 @@ def _print_table(frame: Any, title: str) -> None:
 
 def main() -> None:
     """Run the command line; a user's mistake is one message, not a traceback."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(message)s",
-        handlers=[RichHandler(console=err, show_path=False, show_time=False, show_level=False)],
-    )
+    handler = RichHandler(console=err, show_path=False, show_time=False, show_level=False)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
     logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of run_* parameters
     try:
         app()

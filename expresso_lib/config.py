@@ -286,11 +286,8 @@ def too_few(people: int, parameters: Parameters) -> str:
     least = max(parameters.training.folds, by_test)
     if people >= least:
         return ""
-    return (
-        f"{people}: at least {least} participants are needed, for training.folds = "
-        f"{parameters.training.folds} and for a sign-flip test whose p can reach "
-        f"statistics.alpha = {parameters.statistics.alpha:g}."
-    )
+    why = "for training.folds, and for a sign-flip test whose p can reach statistics.alpha"
+    return f"{people}: at least {least} participants are needed, {why}."
 
 
 # Parameters that say where things lie on somebody's machine; a published book keeps them back.

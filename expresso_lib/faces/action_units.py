@@ -7,9 +7,8 @@ threshold means depends on the unit: `scale_of` has the numbers.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,8 +21,7 @@ from expresso_lib.faces.track import FaceTrack
 DISTANCES = "outer-eye distances from the recording's median (proxy)"
 
 
-@dataclass(frozen=True)
-class Scale:
+class Scale(NamedTuple):
     """What numbers in one unit mean."""
 
     full: float  # a strong action

@@ -125,8 +125,6 @@ def read_csv(path: str | Path, *, separators: str = ",", **options: Any) -> pd.D
         raise TableError(
             f"{path}: its rows have more cells than its first line has names (semicolons needed?)."
         )
-    if not options.get("keep_default_na", True):
-        table = table.fillna("")
     table.columns = table.columns.str.strip()
     if not table.columns.is_unique:
         twice = list(table.columns[table.columns.duplicated()])

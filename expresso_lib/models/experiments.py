@@ -110,11 +110,9 @@ class Study:
 
 def schemes(participants: pd.DataFrame, *, folds: int, repeats: int, seed: int) -> pd.DataFrame:
     """Folds of every repeat: repeat, participant, fold; grouped and stratified by `clips.folds`."""
-    return pd.concat(
-        [clips.folds(participants, folds, seed=1000 * seed + repeat).assign(repeat=repeat)
-         for repeat in range(repeats)],
-        ignore_index=True,
-    )  # fmt: skip
+    seeds = {repeat: 1000 * seed + repeat for repeat in range(repeats)}
+    parts = [clips.folds(participants, folds, seed=s).assign(repeat=r) for r, s in seeds.items()]
+    return pd.concat(parts, ignore_index=True)
 
 
 def dealt(study: Study, number: int) -> Study:
@@ -255,10 +253,7 @@ def run_recipes(
             tuned(recipe, study, _tested(study), executor=executor)
     shared = study.cutting() | {"tuning": asdict(study.tuning), "scores": study.scores()}
     shared["schemes"] = study.schemes.to_dict("list")
-    items = [
-        store.Item(recipe.name, asdict(recipe) | shared, study.inputs(recipe), (recipe, study))
-        for recipe in recipes
-    ]
+    items = [store.Item(r.name, asdict(r) | shared, study.inputs(r), (r, study)) for r in recipes]
     how = {"executor": executor, "suffix": ".parquet", "describe": "recipes"}
     parts = [pd.read_parquet(one.path) for one in store.map(predict, items, out=out, **how)]
     table = study.clip_set(recipes[0]).table

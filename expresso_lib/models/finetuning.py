@@ -157,10 +157,7 @@ class _PartFit:
             loss.backward()
             self.optimizer.step()
             squares += float(error.detach().square().sum())
-        return self._note(float(np.sqrt(squares / len(order))))
-
-    def _note(self, train_rmse: float) -> dict[str, Any]:
-        stop_mae = self._stop_mae()
+        train_rmse, stop_mae = float(np.sqrt(squares / len(order))), self._stop_mae()
         if stop_mae < self.best_mae:
             self.best_epoch, self.best_mae = self.epoch, stop_mae
             self.best = copy.deepcopy(self.model.state_dict())

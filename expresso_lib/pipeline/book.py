@@ -116,10 +116,9 @@ def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
         longest = check.frames_of(people.recordings, parameters.clips).max()
         config.suffice(len(people.participants), round(longest), parameters)
     if due:
+        what = ", ".join(f"{name} ({why})" for name, why in due.items())
         logger.info(
-            "In build/%s will be executed: %s; and what rests on them, where their tables change.",
-            parameters.run.name,
-            ", ".join(f"{name} ({why})" for name, why in due.items()),
+            "In build/%s will be executed: %s; then what changes.", parameters.run.name, what
         )
 
 

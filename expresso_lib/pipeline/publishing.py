@@ -157,14 +157,11 @@ class Facts:
         known = store.read_json(self.folder.parent / "bench.json") or store.read_json(BENCHMARKS)
         before = {_measured(row): row for row in store.read_json(BEFORE)}
         rows = [row | {"share": _share(row.get("test", ""))} for row in known if kind in row]
+        rows = [row for row in rows if where.items() <= row.items()]
         written = _goal if kind == "goal" else _calibration
-        lines = pd.DataFrame(
-            written(row, before.get(_measured(row), {}))
-            # Empty where it was not measured.
-            | {"stamp": provenance.stamp_text(row) if row.get("device") else ""}
-            for row in rows
-            if where.items() <= row.items()
-        )
+        lines = pd.DataFrame(written(row, before.get(_measured(row), {})) for row in rows)
+        # Empty where it was not measured.
+        lines["stamp"] = [provenance.stamp_text(row) if row.get("device") else "" for row in rows]
         if lines.empty:
             return show_table(lines, caption=caption)
         if kind == "goal":
