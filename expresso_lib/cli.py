@@ -341,12 +341,12 @@ def params_show(params: ParamsOption = "demo", set_: SetOption = None) -> None:
 
     Example: `expresso params show --params quick`
     """
+    import pandas as pd
+
     parameters, _, _ = _parameters(params, set_)
-    table = Table("parameter", "value", "meaning", title=f"Parameters of {params}")
-    for section, values in parameters:
-        for name, value in values:
-            table.add_row(f"{section}.{name}", str(value), config.describe(section, name))
-    out.print(table, soft_wrap=False)
+    known = [(section, *pair) for section, values in parameters for pair in values]
+    rows = [(f"{s}.{name}", value, config.describe(s, name)) for s, name, value in known]
+    _print_table(pd.DataFrame(rows, columns=["parameter", "value", "meaning"]), params)
 
 
 def _print_table(frame: Any, title: str) -> None:
@@ -366,15 +366,11 @@ def main() -> None:
         app()
     except SystemExit as end:
         if end.code == 130:
-            err.print(
-                "Interrupted. Finished work is kept, and so is the book that was there; the same "
-                "command goes on from here."
-            )
+            err.print("Interrupted. Finished work is kept; the same command goes on from here.")
             os._exit(130)  # at once: what is left would wait for a kernel that is gone
         raise
     except Exception as error:
-        failed = isinstance(error, store.WorkFailed)
-        failed = failed or type(error).__name__ in ("BuildFailed", "Busy")
+        failed = type(error).__name__ in ("WorkFailed", "BuildFailed", "Busy")
         if not failed and not isinstance(error, ValueError | OSError | ImportError):
             raise  # a fault of ours
         err.print(Text(f"{type(error).__name__}:", "red"), store.readable(error))

@@ -444,8 +444,7 @@ class Declared(SimpleNamespace):
         if name.startswith("_"):
             raise AttributeError(name)
         raise ParameterError(
-            f"this chapter reads {name!r} without declaring it; add <section>_{name} = None to its "
-            "parameters cell and call: expresso params sync"
+            f"{name!r} is not declared; add <section>_{name} = None and call expresso params sync"
         )
 
 

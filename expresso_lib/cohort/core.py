@@ -6,7 +6,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -266,17 +266,15 @@ def report_text(problems: pd.DataFrame, *, most: int = 20) -> str:
     return "\n".join(lines)
 
 
-def read_table(
-    path: str | Path, columns: Iterable[str] = (), notes: Mapping[str, str] | None = None
-) -> pd.DataFrame:
+def read_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
     """Read a user's CSV as text: any of comma, semicolon, tab; with or without a byte-order mark.
 
     Parameters
     ----------
     path : path
         The file.
-    columns, notes : iterable of str, mapping of str, optional
-        What it must have; what to add to the message where a column is missing.
+    columns : iterable of str
+        What it must have.
 
     Returns
     -------
@@ -295,7 +293,7 @@ def read_table(
     table.columns = table.columns.str.casefold()
     if not table.columns.is_unique:
         raise CohortError(f"{path} names a column twice; keep one of each: {list(table)}.")
-    need(table, columns, Path(path), notes)
+    need(table, columns, Path(path))
     return table.fillna("").apply(lambda column: column.str.strip())
 
 
@@ -499,11 +497,9 @@ def _stem(path: str) -> str:
     return os.path.splitext(path.replace("\\", "/"))[0].removeprefix("./")
 
 
-def need(
-    table: pd.DataFrame, columns: Iterable[str], path: Path, notes: Mapping[str, str] | None = None
-) -> None:
+def need(table: pd.DataFrame, columns: Iterable[str], path: Path, note: str = "") -> None:
     """Raise unless `table` has `columns`, with the nearest name it does have."""
     for column in columns:
         if column not in table:
-            hint, note = _checks.nearest(column, table.columns), (notes or {}).get(column, "")
+            hint = _checks.nearest(column, table.columns)
             raise CohortError(f"{path.name} has no column {column!r}{hint}. {note}".strip())

@@ -40,8 +40,8 @@ def read(
     """
     videos = core.files_below(source.root, core.VIDEO_SUFFIXES)
     path, column = _table(source.root, table, videos), score.strip().casefold()
-    rows = core.read_table(path, ("participant", "path", column),
-                           {column: "Name the column of the score with cohort.score."})  # fmt: skip
+    rows = core.read_table(path, ("participant", "path"))
+    core.need(rows, [column], path, "Name the column of the score with cohort.score.")
     if "recording" not in rows:
         rows["recording"] = [Path(p).stem for p in rows["path"]]
     rows["path"] = rows["path"].str.replace("\\", "/", regex=False)

@@ -49,10 +49,8 @@ def read(source: core.Source) -> core.Read:
         except (core.CohortError, video.VideoError) as error:
             source.left_out(row["recording"], str(error), "Copy it again.")
     if not rows:
-        raise core.CohortError(
-            f"{root} holds no GRID clip with its alignment, such as s1/bbaf2n.mpg and "
-            f"s1/bbaf2n.align:\n{source.text()}"
-        )
+        why = f"{root} holds no clip with its alignment, as s1/bbaf2n.mpg and s1/bbaf2n.align"
+        raise core.CohortError(f"{why}:\n{source.text()}")
     return pd.DataFrame(rows), core.ScoreScale("seconds of speech", 0, 3, unit="s"), None
 
 

@@ -270,7 +270,7 @@ def _probe(name: str, frames: int, size: int) -> int:
             return stages(torch.zeros(1, 3, frames, size, size)).shape[1]
     except (RuntimeError, ValueError, ZeroDivisionError) as error:
         raise ValueError(
-            f"{name} cannot take clips of {frames} frames of {size} px: {error}; use larger ones."
+            f"{name} cannot take clips of {frames} frames, {size} px: {error}"
         ) from error
 
 

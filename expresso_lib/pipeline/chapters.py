@@ -106,8 +106,7 @@ def sync(root: Path) -> list[Path]:
         wanted = config.parameters_cell(config.declared_names(cell.source))
         if cell.source != wanted:
             cell.source = wanted
-            with store.atomic(path) as temporary:
-                nbformat.write(notebook, temporary)
+            store.write_text(path, nbformat.writes(notebook) + "\n")
             rewritten.append(path)
     return rewritten
 

@@ -24,20 +24,6 @@ class PrintFailed(OSError):
     """There is no Chromium here, or it wrote no PDF; the message holds what it said."""
 
 
-def browser() -> str:
-    """Return the Chromium of this machine.
-
-    Raises
-    ------
-    PrintFailed
-        If there is none.
-    """
-    for name in BROWSERS:
-        if found := shutil.which(name):
-            return found
-    raise PrintFailed("a PDF needs a Chromium; install one, or print the pages from a browser.")
-
-
 def write_pdf(pages: Path, target: Path) -> Path:
     """Print a built book as one PDF: pages in their order, solutions at the end.
 
@@ -53,7 +39,9 @@ def write_pdf(pages: Path, target: Path) -> Path:
     PrintFailed
         If there is no Chromium, it writes nothing, or takes longer than `PATIENCE`.
     """
-    program, whole = browser(), pages / "whole.html"
+    program, whole = next(filter(None, map(shutil.which, BROWSERS)), ""), pages / "whole.html"
+    if not program:
+        raise PrintFailed("a PDF needs a Chromium; install one, or print the pages from a browser.")
     store.write_text(whole, in_one(pages))
     with tempfile.TemporaryDirectory() as profile, store.atomic(target) as temporary:
         try:

@@ -155,8 +155,7 @@ def explain(
     case = _case(path, reader, explained, units)
     if (has := rows.shape[1]) < length:
         doubts.append(
-            f"the recording has {has} frames at {archive.fps:g} per second, fewer than the "
-            f"{length} of a clip the model was trained on"
+            f"the recording has {has} frames at {archive.fps:g}/s; the model's clips have {length}"
         )
     case = replace(case, doubts=(*doubts, *filter(None, [case.beyond])), found=track.found)
     facts = {
