@@ -43,7 +43,6 @@ ParamsOption = Annotated[str, typer.Option(help="profile of notebooks/params, or
 _SET = typer.Option("-p", "--set", metavar="SECTION.NAME=VALUE", help="override; may be repeated")
 SetOption = Annotated[list[str] | None, _SET]
 RunOption = Annotated[str, typer.Option(help="folder below build/; default: the profile")]
-WorkersOption = Annotated[int, typer.Option(min=0, help="processes; 0: one per core")]
 
 
 def _parameters(
@@ -212,8 +211,6 @@ def pretrain(
     people: Annotated[int, typer.Option(min=8, help="rendered practice people")] = 1200,
     epochs: Annotated[int, typer.Option(min=1)] = 48,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    folder: Annotated[Path | None, typer.Option(help="of the rendered clips")] = None,
-    workers: WorkersOption = 0,
 ) -> None:
     """Pre-train our network: it learns to recognise actions on rendered practice people.
 
@@ -224,8 +221,7 @@ def pretrain(
     from expresso_lib.models import practice, pretraining
 
     wanted = practice.Practice(people=people, epochs=epochs, seed=seed)
-    pool = store.executor("loky", workers=workers)
-    pretraining.pretrain(destination, practice=wanted, folder=folder, executor=pool)
+    pretraining.pretrain(destination, practice=wanted, executor=store.executor("loky"))
     out.print(f"The checkpoint: {destination}")
 
 
@@ -264,9 +260,7 @@ def data_list() -> None:
 
 
 @data_app.command("verify")
-def data_verify(
-    names: Annotated[list[str] | None, typer.Argument(help="default: all")] = None,
-) -> None:
+def data_verify(names: Annotated[list[str] | None, typer.Argument(help="else all")] = None) -> None:
     """Check the files that are here against their hashes.
 
     Example: `expresso data verify demo_cohort`
@@ -284,20 +278,19 @@ def data_verify(
 @data_app.command("fetch")
 def data_fetch(
     names: Annotated[list[str], typer.Argument(help="e.g. s3fd fan r2plus1d_18")],
-    folder: Annotated[str, typer.Option(help="keep files here; default: the cache")] = "",
     parts: Annotated[str, typer.Option(help="only these, e.g. 01,02 for two actors")] = "",
 ) -> None:
     """Download data sets or weights and check their hashes; what is here and whole stays.
 
-    `$EXPRESSO_MIRROR` may name an address or a folder to take the files from.
+    `$EXPRESSO_DATA` may name a folder to keep data sets in, `$EXPRESSO_MIRROR` an address or a
+    folder to take the files from.
 
     Example: `expresso data fetch ravdess --parts 01,02`
     """
     from expresso_lib import manifest
 
     for name in names:
-        path = manifest.fetch(name, folder=folder or None, parts=_words(parts) or None)
-        out.print(f"{name}: {path}")
+        out.print(f"{name}: {manifest.fetch(name, parts=_words(parts) or None)}")
 
 
 @data_app.command("render")
@@ -310,7 +303,6 @@ def data_render(
     fps: Annotated[float, typer.Option(min=5, max=120)] = 25.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     variant: Annotated[str, typer.Option(help="what is planted; as cohort.variant")] = "default",
-    workers: WorkersOption = 0,
 ) -> None:
     """Render a demo cohort: videos with exact landmarks and action units.
 
@@ -319,7 +311,7 @@ def data_render(
     from expresso_lib.rendered import plan_cohort, write_cohort
 
     plan = plan_cohort(participants, recordings, seconds, fps=fps, seed=seed, variant=variant)
-    write_cohort(folder, plan, size=size, executor=store.executor("loky", workers=workers))
+    write_cohort(folder, plan, size=size, executor=store.executor("loky"))
     out.print(f"The cohort: {folder}")
 
 

@@ -125,12 +125,6 @@ class Entry(BaseModel):
         return self
 
 
-class Manifest(BaseModel):
-    """What ``data_manifest.yaml`` holds."""
-
-    entries: dict[str, Entry]
-
-
 @lru_cache(maxsize=1)
 def load() -> dict[str, Entry]:
     """Read and check the manifest.
@@ -148,8 +142,8 @@ def load() -> dict[str, Entry]:
     found = _checks.existing_file(PATH, "data manifest")
     try:
         raw = yaml.safe_load(found.read_text(encoding="utf-8"))
-        entries = Manifest.model_validate(raw).entries
-    except (yaml.YAMLError, ValidationError, KeyError) as error:
+        entries = TypeAdapter(dict[str, Entry]).validate_python(raw["entries"])
+    except (yaml.YAMLError, ValidationError, KeyError, TypeError) as error:
         raise ManifestError(f"{found} does not fit its schema: {error}") from error
     return {name: _with_listed(name, entry) for name, entry in entries.items()}
 

@@ -72,8 +72,6 @@ def probe(path: str | Path) -> VideoInfo:
     if not path.is_file():
         raise VideoError(f"{path} is not a file; check the name and the folder.")
     stat = path.stat()
-    if stat.st_size == 0:
-        raise VideoError(f"{path} is empty (0 bytes); copy it again from its source.")
     return _scan(path, stat.st_mtime_ns, stat.st_size)
 
 

@@ -24,8 +24,6 @@ from torch import Tensor, nn
 from expresso_lib import _checks, manifest, store
 from expresso_lib.models import own, small
 
-CHECKPOINT = "facial_actions.safetensors"
-
 
 class VideoRegressor(nn.Module):
     """Stages, a mean over time, one linear head.
@@ -230,7 +228,7 @@ def _own(description: Mapping[str, Any]) -> VideoRegressor:
 
 def shipped() -> Path:
     """The checkpoint behind the weights ``facial-actions``."""
-    return Path(__file__).parents[1] / "assets" / CHECKPOINT
+    return Path(__file__).parents[1] / "assets" / "facial_actions.safetensors"
 
 
 def _assemble(

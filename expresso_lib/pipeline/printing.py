@@ -74,12 +74,9 @@ def in_one(pages: Path) -> str:
     for part in solutions:
         part["class"] = "solution admonition"
     head = "".join(str(tag) for tag in first.select("head link[rel=stylesheet], head style"))
-    return report.template("whole.html", escape=False).render(
-        head=head,
-        title=first.title.string if first.title else "Expresso",
-        articles=[str(article) for article in articles],
-        solutions=[str(part) for part in solutions],
-    )
+    title = first.title.string if first.title else "Expresso"
+    parts = {"articles": [*map(str, articles)], "solutions": [*map(str, solutions)]}
+    return report.template("whole.html", escape=False).render(head=head, title=title, **parts)
 
 
 def _soup(path: Path) -> BeautifulSoup:

@@ -393,7 +393,6 @@ def build(
     *,
     current: Mapping[str, Mapping[str, str]] | None = None,
     student: bool = False,
-    root: Path = ROOT,
 ) -> Path:
     """Build the static book of one run.
 
@@ -406,8 +405,6 @@ def build(
         Per chapter the hashes of its sources now; without them freshness is "not proven".
     student : bool
         Leave the solutions out, of the pages and of the notebooks offered for download.
-    root : Path
-        Folder that holds ``book/`` and ``notebooks/``.
 
     Returns
     -------
@@ -422,14 +419,14 @@ def build(
     run_folder, current = Path(run_folder).resolve(), current or {}
     edition = "student" if student else "html"
     source, out = run_folder / "pages" / edition, run_folder / edition
-    paths = [chapters.notebook_path(chapter, root) for chapter in chapters.CHAPTERS]
+    paths = [chapters.notebook_path(chapter, ROOT) for chapter in chapters.CHAPTERS]
     committed = {path.stem: path for path in paths if path.is_file()}
     read = [read_chapter(name, run_folder, current.get(name)) for name in committed]
     facts = Facts(run_folder, tuple(chapter for chapter, _ in read), student)
     dictionary = run_folder / "tables" / "data_dictionary.csv"
     store.write_text(dictionary, facts.dictionary.to_csv(index=False))
-    templates = templates_of(root / "book")
-    written = set(_write_pages(root / "book", source, facts, templates))
+    templates = templates_of(ROOT / "book")
+    written = set(_write_pages(ROOT / "book", source, facts, templates))
     for chapter, notebook in read:
         address = offered(committed[chapter.name], student=student)
         page = dress(notebook, chapter, templates, address=address, student=student)
@@ -458,16 +455,14 @@ def templates_of(folder: Path) -> jinja2.Environment:
     )
 
 
-def _write_pages(
-    book: Path, source: Path, facts: Facts, templates: jinja2.Environment
-) -> Iterator[Path]:
+def _write_pages(book: Path, out: Path, facts: Facts, pages: jinja2.Environment) -> Iterator[Path]:
     for path in sorted(path for path in book.rglob("*") if path.is_file()):
         name = path.relative_to(book)
         if path.suffix in (".md", ".yml"):
-            text = templates.get_template(name.as_posix()).render(facts=facts)
-            yield _refresh(source / name, text)
+            text = pages.get_template(name.as_posix()).render(facts=facts)
+            yield _refresh(out / name, text)
         elif "__pycache__" not in path.parts:
-            yield _refresh(source / name, path.read_bytes())
+            yield _refresh(out / name, path.read_bytes())
 
 
 def _refresh(path: Path, content: str | bytes) -> Path:

@@ -139,7 +139,6 @@ def explain(
     UntrackedError
         Where the face is not found often enough, or the landmarks are of something else.
     """
-    _checks.existing_file(path, "video")
     info, reader = video.probe(path), Reader.of(run_folder)
     track = find_face(path, landmarks, face=face)
     doubts = [*gate(path, track, info)]

@@ -285,9 +285,10 @@ def test_dictionary_holds_a_meaning_and_at_most_one_unit():
 
 
 @pytest.mark.slow
-def test_warning_stops_the_build(run, tmp_path):
+def test_warning_stops_the_build(run, tmp_path, monkeypatch):
     """A broken reference is an error, with the page that has it."""
     root = tmp_path / "project"
+    monkeypatch.setattr(publishing, "ROOT", root)
     (root / "book").mkdir(parents=True)
     (root / "notebooks").mkdir()
     (root / "book" / "_config.yml").write_text(
@@ -299,9 +300,9 @@ def test_warning_stops_the_build(run, tmp_path):
     (root / "book" / "index.md").write_text("# Book\n\n{doc}`nowhere`\n")
     (root / "book" / "more.md").write_text("# More\n")
     with pytest.raises(publishing.BuildFailed, match="nowhere"):
-        publishing.build(run, root=root)
+        publishing.build(run)
     (root / "book" / "index.md").write_text("# Book of [[ facts.name ]]\n")
-    index = publishing.build(run, root=root)
+    index = publishing.build(run)
     assert "Book of demo" in index.read_text()
 
 
