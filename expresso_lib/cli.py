@@ -338,7 +338,8 @@ def params_show(params: ParamsOption = "demo", set_: SetOption = None) -> None:
     parameters, _, _ = _parameters(params, set_)
     known = [(section, *pair) for section, values in parameters for pair in values]
     rows = [(f"{s}.{name}", value, config.describe(s, name)) for s, name, value in known]
-    _print_table(pd.DataFrame(rows, columns=["parameter", "value", "meaning"]), params)
+    table = pd.DataFrame(rows, columns=["parameter", "value", "meaning"])
+    _print_table(table, f"Parameters of {params}")
 
 
 def _print_table(frame: Any, title: str) -> None:

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal, Self, get_origin
+from typing import Annotated, Any, Literal, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from expresso_lib import _checks
 
@@ -73,12 +73,6 @@ class CohortSection(Section):
         "what is planted: default, amount, null, headset, region:NAME, au:N",
         pattern=r"^(default|amount|null|headset|region:\w+|au:\d+)$",
     )
-
-    @model_validator(mode="after")
-    def _range(self) -> Self:
-        if self.score_low > self.score_high:
-            raise ValueError("score_low must lie below score_high (equal: the scale's own range)")
-        return self
 
 
 class FacesSection(Section):
@@ -170,10 +164,8 @@ class AttributionSection(Section):
     @classmethod
     def _compared(cls, named: tuple[str, ...]) -> tuple[str, ...]:
         if lacking := {NEUTRAL, "zero"} - set(named):
-            raise ValueError(
-                f"chapters 4 to 6 set {NEUTRAL} beside zero; {' and '.join(sorted(lacking))} "
-                "cannot be left out, others can be added"
-            )
+            names = " and ".join(sorted(lacking))
+            raise ValueError(f"{names} cannot be left out: chapters 4 to 6 compare the two")
         return named
 
 

@@ -82,12 +82,6 @@ def test_load_profile_reads_bands_in_their_documented_form(text):
     )
 
 
-def test_load_profile_refuses_a_range_upside_down():
-    """The lowest score lies below the highest; equal ones mean the scale's own range."""
-    with pytest.raises(config.ParameterError, match="score_low must lie below score_high"):
-        config.load_profile("folder", PROFILES, ["cohort.score_low=10", "cohort.score_high=5"])
-
-
 def test_load_profile_takes_the_path_of_a_file(tmp_path):
     """A profile of one's own need not lie in the project; its name is the run's."""
     (tmp_path / "mine.yaml").write_text("clips: {frames: 16}\n")

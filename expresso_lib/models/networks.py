@@ -11,10 +11,9 @@ reads, ``model.features(clips, until="last")`` what the last block reads, and
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -152,8 +151,7 @@ def _small(*, alone: bool = False, spread: bool = False) -> nn.Module:
     return nn.Sequential(*parts, MeanOver(spread=spread))
 
 
-@dataclass(frozen=True)
-class Backbone:
+class Backbone(NamedTuple):
     """How a network is made and cut into stages, the weights it can carry, its normalisation."""
 
     make: Callable[[], nn.Module]

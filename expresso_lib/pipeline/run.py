@@ -60,7 +60,11 @@ def open_run(chapter: str, namespace: Mapping[str, Any]) -> Run:
         if not chapters.outputs_path(earlier, run.folder).is_file():
             command = project.command(run.folder, f"run {earlier}")
             raise MissingRun(f"{earlier} has not finished in run {run.name!r}; first: {command}")
-    run.prepare()
+    for folder in (run.data, run.models, run.tables, run.figures):
+        store.make_folder(folder)
+    # Until its last cell the chapter counts as not run.
+    chapters.outputs_path(this.name, run.folder).unlink(missing_ok=True)
+    style.use()
     return run
 
 
@@ -87,13 +91,6 @@ class Run:
         self.folder = project.run_folder(self.root, self.name)
         self.data, self.models = self.folder / "data", self.folder / "models"
         self.tables, self.figures = self.folder / "tables", self.folder / "figures"
-
-    def prepare(self) -> None:
-        """Make the run's folders, withdraw this chapter's stamp and set the figures' style."""
-        for folder in (self.data, self.models, self.tables, self.figures):
-            store.make_folder(folder)
-        chapters.outputs_path(self.chapter.name, self.folder).unlink(missing_ok=True)
-        style.use()
 
     # Data
 
