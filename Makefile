@@ -14,7 +14,7 @@ check: .venv/ready  ## style, layout, types, layers, spelling, notebooks without
 study: .venv/ready  ## the whole grid, every seed and variant; hours, resumable
 	$(BIN)/expresso study
 bench: .venv/ready  ## the goals of the book's benchmark page; GOAL=4 for one, QUICK=1 for a minute
-	$(BIN)/expresso bench $(if $(GOAL),--goal $(GOAL)) $(if $(QUICK),--quick)
+	$(BIN)/python -m benchmarks $(if $(GOAL),--goal $(GOAL)) $(if $(QUICK),--quick)
 export: .venv/ready  ## one zip that opens by double click
 	$(BIN)/expresso export --params demo
 clean:  ## everything a run made

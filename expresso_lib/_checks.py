@@ -7,18 +7,19 @@ from pathlib import Path
 import numpy as np
 
 
-def one_of(value: object, allowed: Iterable[object], what: str) -> None:
+def one_of(
+    value: object, allowed: Iterable[object], what: str, error: type[ValueError] = ValueError
+) -> None:
     """Raise unless `value` is one of `allowed`, naming the nearest.
 
     Raises
     ------
     ValueError
-        With the allowed values and, for strings, a did-you-mean.
+        Or what `error` says: with the allowed values and, for strings, a did-you-mean.
     """
     options = list(allowed)
-    if value in options:
-        return
-    raise ValueError(f"{what} {value!r} is unknown{nearest(str(value), map(str, options))}.")
+    if value not in options:
+        raise error(f"{what} {value!r} is unknown{nearest(str(value), map(str, options))}.")
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -41,12 +42,9 @@ def shape(array: np.ndarray, expected: tuple[int | None, ...], what: str) -> Non
     ValueError
         With both shapes.
     """
-    fits = array.ndim == len(expected) and all(
-        want is None or got == want for got, want in zip(array.shape, expected, strict=True)
-    )
-    if not fits:
-        wanted = tuple("any" if want is None else want for want in expected)
-        raise ValueError(f"{what} has shape {array.shape}; it must be {wanted}.")
+    same = (want in (None, got) for got, want in zip(array.shape, expected))
+    if array.ndim != len(expected) or not all(same):
+        raise ValueError(f"{what} has shape {array.shape}; it must be {expected}, None any length.")
 
 
 def existing_file(path: str | Path, what: str) -> Path:

@@ -31,9 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Explainable video models of depression severity, as a book anyone can re-run.",
 )
-data_app = typer.Typer(
-    no_args_is_help=True, help="Data sets and weights: list, verify, fetch, render."
-)
+data_app = typer.Typer(no_args_is_help=True, help="Data sets and weights.")
 params_app = typer.Typer(no_args_is_help=True, help="Parameters of the notebooks.")
 app.add_typer(data_app, name="data")
 app.add_typer(params_app, name="params")
@@ -42,30 +40,21 @@ out = Console(soft_wrap=True, highlight=False, markup=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 ParamsOption = Annotated[str, typer.Option(help="profile of notebooks/params, or a file")]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "-p", "--set", metavar="SECTION.NAME=VALUE", help="override one parameter; may be repeated"
-    ),
-]
+_SET = typer.Option("-p", "--set", metavar="SECTION.NAME=VALUE", help="override; may be repeated")
+SetOption = Annotated[list[str] | None, _SET]
 RunOption = Annotated[str, typer.Option(help="folder below build/; default: the profile")]
-EngineOption = Annotated[str, typer.Option(help="process, loky or dask")]
-SchedulerOption = Annotated[str, typer.Option(help="address of a Dask scheduler")]
-WorkersOption = Annotated[int, typer.Option(min=0, help="processes; 0: one per core")]
 
 
 def _parameters(
-    profile: str, overrides: list[str] | None, run: str = "", engine: str = "", scheduler: str = ""
+    profile: str, overrides: list[str] | None, run: str = ""
 ) -> tuple[config.Parameters, Path, str]:
     """Return the run's parameters, the project's folder, and the options that gave them."""
     from expresso_lib.pipeline import project_root
 
+    root, chosen = project_root(), list(overrides or [])
     typed = ["--params", profile] + (["--run", run] if run else [])
-    typed += [word for text in overrides or [] for word in ("-p", text)]
-    where = {"name": run, "engine": engine, "scheduler": scheduler}
-    chosen = list(overrides or [])
-    chosen += [f"run.{name}={value}" for name, value in where.items() if value]
-    root = project_root()
+    typed += [word for text in chosen for word in ("-p", text)]
+    chosen += [f"run.name={run}"] if run else []
     parameters = config.load_profile(profile, root / "notebooks" / "params", chosen)
     return parameters, root, shlex.join(typed)
 
@@ -75,15 +64,13 @@ def book(
     params: ParamsOption = "demo",
     set_: SetOption = None,
     run: RunOption = "",
-    engine: EngineOption = "",
-    scheduler: SchedulerOption = "",
     force: Annotated[bool, typer.Option("--force", help="execute every chapter again")] = False,
 ) -> None:
     """Execute every chapter that is not up to date and build the book.
 
     Example: `expresso book --params demo -p clips.frames=64 --run demo-64`
     """
-    parameters, root, options = _parameters(params, set_, run, engine, scheduler)
+    parameters, root, options = _parameters(params, set_, run)
     from expresso_lib.pipeline import book as books
 
     index, failed = books.make(parameters, root, force=force, options=options)
@@ -97,8 +84,6 @@ def run_chapter(
     params: ParamsOption = "demo",
     set_: SetOption = None,
     run: RunOption = "",
-    engine: EngineOption = "",
-    scheduler: SchedulerOption = "",
     force: Annotated[bool, typer.Option("--force", help="even if it is up to date")] = False,
 ) -> None:
     """Execute one chapter, and those it rests on where they are not up to date.
@@ -107,7 +92,7 @@ def run_chapter(
 
     Example: `expresso run 6 --params demo -p statistics.window=128 --run demo-window`
     """
-    parameters, root, options = _parameters(params, set_, run, engine, scheduler)
+    parameters, root, options = _parameters(params, set_, run)
     from expresso_lib.pipeline import book as books
     from expresso_lib.pipeline import project
 
@@ -122,13 +107,6 @@ def _words(text: str) -> list[str]:
     return text.replace(",", " ").split()
 
 
-def _numbers(text: str) -> list[int]:
-    wrong = [word for word in _words(text) if not word.isdigit()]
-    if wrong:
-        raise ValueError(f"{wrong[0]!r} is no whole number from 0 on; write e.g. 0,1,2.")
-    return [int(word) for word in _words(text)]
-
-
 def _exit_if_failed(failed: dict[str, str]) -> None:
     """Name every chapter that failed; the last line is the first one's cause and the remedy."""
     if not failed:
@@ -138,9 +116,7 @@ def _exit_if_failed(failed: dict[str, str]) -> None:
     first, why = next(iter(failed.items()))
     # Where many pieces of work failed, the second line names the first of them.
     cause = " ".join(why.splitlines()[: 1 + why.splitlines()[0].endswith(":")]).rstrip(".")
-    text = (
-        f"{first} failed, {cause}. Mend that and repeat the command: everything finished is kept."
-    )
+    text = f"{first} failed, {cause}. Mend that and repeat the command: what is done is kept."
     err.print(text, style="red")
     raise typer.Exit(1)
 
@@ -199,15 +175,9 @@ def explain(
     from expresso_lib.pipeline import project, recording
 
     folder = out_dir or Path(f"{video.stem}-explained")
-    card = recording.explain(
-        video,
-        landmarks=landmarks,
-        aus=aus,
-        out=folder,
-        run_folder=project.run_folder(project.project_root(), run),
-        show_face=show_face,
-        face=face,
-    )
+    made = project.run_folder(project.project_root(), run)
+    how: dict[str, Any] = {"landmarks": landmarks, "aus": aus, "show_face": show_face, "face": face}
+    card = recording.explain(video, out=folder, run_folder=made, **how)
     out.print(f"The explanation card: {card}")
 
 
@@ -241,50 +211,18 @@ def pretrain(
     people: Annotated[int, typer.Option(min=8, help="rendered practice people")] = 1200,
     epochs: Annotated[int, typer.Option(min=1)] = 48,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    folder: Annotated[Path | None, typer.Option(help="of clips and state, to go on from")] = None,
-    workers: WorkersOption = 0,
 ) -> None:
     """Pre-train our network: it learns to recognise actions on rendered practice people.
 
-    The defaults make the checkpoint that ships. A run that was killed goes on.
+    The defaults make the checkpoint that ships. A run that was killed finds its clips again.
 
     Example: `expresso pretrain facial_actions.safetensors`
     """
     from expresso_lib.models import practice, pretraining
 
-    pretraining.pretrain(
-        destination,
-        practice=practice.Practice(people=people, epochs=epochs, seed=seed),
-        folder=folder,
-        executor=store.executor("loky", workers=workers),
-    )
+    wanted = practice.Practice(people=people, epochs=epochs, seed=seed)
+    pretraining.pretrain(destination, practice=wanted, executor=store.executor("loky"))
     out.print(f"The checkpoint: {destination}")
-
-
-@app.command()
-def bench(
-    goal: Annotated[str, typer.Option(help="one goal or calibration; default: all")] = "",
-    quick: Annotated[bool, typer.Option("--quick", help="a minute instead of twenty")] = False,
-) -> None:
-    """Measure the goals and calibrate the tests; write build/bench.json.
-
-    Example: `expresso bench --goal 4`
-    """
-    raise typer.Exit(_beside("benchmarks.__main__").run(goal, quick=quick))
-
-
-def _beside(module: str) -> Any:
-    """Import what lies beside the library in a checkout: the benchmarks and the study."""
-    from expresso_lib.pipeline import project_root
-
-    root = project_root()
-    if not (root / "benchmarks" / "__init__.py").is_file():
-        raise FileNotFoundError(
-            "the benchmarks are not part of the installed package; clone the project and call "
-            "this inside it."
-        )
-    sys.path.insert(0, str(root))
-    return importlib.import_module(module)
 
 
 @app.command()
@@ -294,18 +232,18 @@ def study(
     params: ParamsOption = "study",
     set_: SetOption = None,
     run: RunOption = "",
-    engine: EngineOption = "",
-    scheduler: SchedulerOption = "",
 ) -> None:
     """Repeat the book's scores and explanations over many cohorts; hours, resumable.
 
-    Example: `expresso study --seeds 0,1,2 --only scores,chance --engine loky`
+    Example: `expresso study --seeds 0,1,2 --only scores,chance -p run.engine=dask`
     """
-    parameters, root, _ = _parameters(params, set_, run, engine, scheduler)
-    studies = _beside("benchmarks.study")
+    parameters, root, _ = _parameters(params, set_, run)
+    sys.path.insert(0, str(root))  # the study lies beside the library
+    studies = importlib.import_module("benchmarks.study")
     workers = store.executor(**parameters.run.model_dump(exclude={"name"}))
     plan = studies.design(parameters, root, executor=workers)
-    tables = studies.run(plan, root, seeds=_numbers(seeds) or studies.SEEDS, only=_words(only))
+    chosen = [int(word) for word in _words(seeds)] or studies.SEEDS
+    tables = studies.run(plan, root, seeds=chosen, only=_words(only))
     for name, table in tables.items():
         out.print(f"{studies.folder(root) / name}.csv ({len(table)} rows)")
 
@@ -322,9 +260,7 @@ def data_list() -> None:
 
 
 @data_app.command("verify")
-def data_verify(
-    names: Annotated[list[str] | None, typer.Argument(help="default: all")] = None,
-) -> None:
+def data_verify(names: Annotated[list[str] | None, typer.Argument(help="else all")] = None) -> None:
     """Check the files that are here against their hashes.
 
     Example: `expresso data verify demo_cohort`
@@ -342,20 +278,19 @@ def data_verify(
 @data_app.command("fetch")
 def data_fetch(
     names: Annotated[list[str], typer.Argument(help="e.g. s3fd fan r2plus1d_18")],
-    folder: Annotated[str, typer.Option(help="keep files here; default: the cache")] = "",
     parts: Annotated[str, typer.Option(help="only these, e.g. 01,02 for two actors")] = "",
 ) -> None:
-    """Download data sets or weights; resumes, checks hashes.
+    """Download data sets or weights and check their hashes; what is here and whole stays.
 
-    `$EXPRESSO_MIRROR` may name an address or a folder to take the files from.
+    `$EXPRESSO_DATA` may name a folder to keep data sets in, `$EXPRESSO_MIRROR` an address or a
+    folder to take the files from.
 
     Example: `expresso data fetch ravdess --parts 01,02`
     """
     from expresso_lib import manifest
 
     for name in names:
-        path = manifest.fetch(name, folder=folder or None, parts=_words(parts) or None)
-        out.print(f"{name}: {path}")
+        out.print(f"{name}: {manifest.fetch(name, parts=_words(parts) or None)}")
 
 
 @data_app.command("render")
@@ -368,18 +303,15 @@ def data_render(
     fps: Annotated[float, typer.Option(min=5, max=120)] = 25.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     variant: Annotated[str, typer.Option(help="what is planted; as cohort.variant")] = "default",
-    workers: WorkersOption = 0,
 ) -> None:
     """Render a demo cohort: videos with exact landmarks and action units.
 
     Example: `expresso data render my_cohort --participants 8 --variant headset`
     """
-    from expresso_lib import rendered
+    from expresso_lib.rendered import plan_cohort, write_cohort
 
-    plan = rendered.plan_cohort(
-        participants, recordings, seconds, fps=fps, seed=seed, variant=variant
-    )
-    rendered.write_cohort(folder, plan, size=size, executor=store.executor("loky", workers=workers))
+    plan = plan_cohort(participants, recordings, seconds, fps=fps, seed=seed, variant=variant)
+    write_cohort(folder, plan, size=size, executor=store.executor("loky"))
     out.print(f"The cohort: {folder}")
 
 
@@ -401,12 +333,13 @@ def params_show(params: ParamsOption = "demo", set_: SetOption = None) -> None:
 
     Example: `expresso params show --params quick`
     """
+    import pandas as pd
+
     parameters, _, _ = _parameters(params, set_)
-    table = Table("parameter", "value", "meaning", title=f"Parameters of {params}")
-    for section, values in parameters:
-        for name, value in values:
-            table.add_row(f"{section}.{name}", str(value), config.describe(section, name))
-    out.print(table, soft_wrap=False)
+    known = [(section, *pair) for section, values in parameters for pair in values]
+    rows = [(f"{s}.{name}", value, config.describe(s, name)) for s, name, value in known]
+    table = pd.DataFrame(rows, columns=["parameter", "value", "meaning"])
+    _print_table(table, f"Parameters of {params}")
 
 
 def _print_table(frame: Any, title: str) -> None:
@@ -419,25 +352,18 @@ def _print_table(frame: Any, title: str) -> None:
 
 def main() -> None:
     """Run the command line; a user's mistake is one message, not a traceback."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(message)s",
-        handlers=[RichHandler(console=err, show_path=False, show_time=False, show_level=False)],
-    )
+    handler = RichHandler(console=err, show_path=False, show_time=False, show_level=False)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
     logging.getLogger("papermill").setLevel(logging.ERROR)  # it warns of run_* parameters
     try:
         app()
     except SystemExit as end:
         if end.code == 130:
-            err.print(
-                "Interrupted. Finished work is kept, and so is the book that was there; the same "
-                "command goes on from here."
-            )
+            err.print("Interrupted. Finished work is kept; the same command goes on from here.")
             os._exit(130)  # at once: what is left would wait for a kernel that is gone
         raise
     except Exception as error:
-        failed = isinstance(error, store.WorkFailed)
-        failed = failed or type(error).__name__ in ("BuildFailed", "Busy")
+        failed = type(error).__name__ in ("WorkFailed", "BuildFailed", "Busy")
         if not failed and not isinstance(error, ValueError | OSError | ImportError):
             raise  # a fault of ours
         err.print(Text(f"{type(error).__name__}:", "red"), store.readable(error))

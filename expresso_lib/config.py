@@ -12,10 +12,11 @@ import math
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_origin
+from types import SimpleNamespace
+from typing import Annotated, Any, Literal, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from expresso_lib import _checks
 
@@ -73,12 +74,6 @@ class CohortSection(Section):
         pattern=r"^(default|amount|null|headset|region:\w+|au:\d+)$",
     )
 
-    @model_validator(mode="after")
-    def _range(self) -> Self:
-        if self.score_low > self.score_high:
-            raise ValueError("score_low must lie below score_high (equal: the scale's own range)")
-        return self
-
 
 class FacesSection(Section):
     """How faces and landmarks are found."""
@@ -118,6 +113,11 @@ class ClipsSection(Section):
     input: Literal["face", "composite"] = param(
         "face", "aligned face, or the paper's tiled composite of crops"
     )
+
+    @property
+    def span(self) -> int:
+        """Frames from a clip's first to its last."""
+        return (self.frames - 1) * self.dilation + 1
 
 
 class TrainingSection(Section):
@@ -169,10 +169,8 @@ class AttributionSection(Section):
     @classmethod
     def _compared(cls, named: tuple[str, ...]) -> tuple[str, ...]:
         if lacking := {NEUTRAL, "zero"} - set(named):
-            raise ValueError(
-                f"chapters 4 to 6 set {NEUTRAL} beside zero; {' and '.join(sorted(lacking))} "
-                "cannot be left out, others can be added"
-            )
+            names = " and ".join(sorted(lacking))
+            raise ValueError(f"{names} cannot be left out: chapters 4 to 6 compare the two")
         return named
 
 
@@ -230,35 +228,49 @@ def possible(parameters: Parameters) -> Parameters:
     cohort, clips = parameters.cohort, parameters.clips
     if cohort.source != "rendered" or cohort.folder:
         return parameters
-    if few := too_few(cohort.participants, parameters):
-        raise ParameterError(f"cohort.participants = {few}")
+    has = round(cohort.seconds * min(clips.fps, cohort.fps))
+    suffice(cohort.participants, has, parameters)
     if parameters.faces.tracker == "tables":
-        raise ParameterError(
-            "faces.tracker = 'tables': beside rendered recordings lie no tables of other tools; "
-            "take 'auto', 'simulated', or a network's."
-        )
+        raise ParameterError("faces.tracker = 'tables': beside rendered recordings lie no tables.")
     eyes, needed = EYES * cohort.size, parameters.faces.min_eye_distance
     if eyes < needed:
         raise ParameterError(
             f"cohort.size = {cohort.size} draws outer eye corners {eyes:.0f} px apart, and "
             f"faces.min_eye_distance = {needed:g} leaves them out; render larger pictures."
         )
-    has = round(cohort.seconds * min(clips.fps, cohort.fps))
-    spans = (clips.frames - 1) * clips.dilation + 1
-    if spans > has:
-        raise ParameterError(
-            f"clips.frames = {clips.frames} with clips.dilation = {clips.dilation} spans {spans} "
-            f"frames, and a recording of cohort.seconds = {cohort.seconds:g} has {has} at "
-            f"clips.fps = {min(clips.fps, cohort.fps):g}; take fewer frames or longer recordings."
-        )
     window = parameters.statistics.window
     if has < max(16, window // 4):
         raise ParameterError(
-            f"cohort.seconds = {cohort.seconds:g} gives recordings of {has} frames; correlations "
-            f"need 16, and a quarter of statistics.window = {window}: longer recordings, or a "
-            "shorter window."
+            f"cohort.seconds = {cohort.seconds:g} gives recordings of {has} frames; needed are 16, "
+            f"and a quarter of statistics.window = {window}."
         )
     return parameters
+
+
+def suffice(people: int, longest: int, parameters: Parameters) -> None:
+    """Refuse data of too few people, or whose longest recording has fewer frames than a clip.
+
+    Parameters
+    ----------
+    people : int
+    longest : int
+        Frames at the clips' rate.
+    parameters : Parameters
+        Of the run.
+
+    Raises
+    ------
+    ParameterError
+        With what is there and what is needed.
+    """
+    if few := too_few(people, parameters):
+        raise ParameterError(f"{parameters.cohort.source}: {few}")
+    wanted = parameters.clips
+    if wanted.span > longest:
+        raise ParameterError(
+            f"clips.frames = {wanted.frames} with clips.dilation = {wanted.dilation} spans "
+            f"{wanted.span} frames, and the longest recording has {longest} at the clips' rate."
+        )
 
 
 def too_few(people: int, parameters: Parameters) -> str:
@@ -271,17 +283,12 @@ def too_few(people: int, parameters: Parameters) -> str:
     least = max(parameters.training.folds, by_test)
     if people >= least:
         return ""
-    return (
-        f"{people}: at least {least} participants are needed, for training.folds = "
-        f"{parameters.training.folds} and for a sign-flip test whose p can reach "
-        f"statistics.alpha = {parameters.statistics.alpha:g}."
-    )
+    why = "for training.folds, and for a sign-flip test whose p can reach statistics.alpha"
+    return f"{people}: at least {least} participants are needed, {why}."
 
 
 # Parameters that say where things lie on somebody's machine; a published book keeps them back.
-PLACES = frozenset(
-    {"cohort_folder", "cohort_table", "cohort_tables", "faces_weights_folder", "run_scheduler"}
-)
+PLACES = ("cohort_folder", "cohort_table", "cohort_tables", "faces_weights_folder", "run_scheduler")
 
 SECTIONS: dict[str, type[Section]] = {
     name: type(field.default) for name, field in Parameters.model_fields.items()
@@ -308,7 +315,7 @@ def load_profile(name: str, folder: Path, overrides: Iterable[str] = ()) -> Para
     path = Path(name).expanduser() if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not path.is_file():
         known = sorted(one.stem for one in folder.glob("*.yaml"))
-        raise ParameterError(f"profile {name!r} is unknown{_checks.nearest(name, known)}.")
+        _checks.one_of(name, known, "profile", ParameterError)
     if path.stat().st_size > 2**20:  # YAML of 50 MB takes minutes to read
         raise ParameterError(f"profile {name!r} is larger than 1 MB: these are no parameters.")
     try:
@@ -337,19 +344,12 @@ def _override(values: dict[str, Any], text: str) -> None:
 
 
 def _field(section: str, name: str) -> Any:
-    if section not in SECTIONS:
-        raise ParameterError(
-            f"parameter section {section!r} is unknown{_checks.nearest(section, SECTIONS)}."
-        )
+    _checks.one_of(section, SECTIONS, "parameter section", ParameterError)
     fields = SECTIONS[section].model_fields
     if name not in fields:
-        elsewhere = [
-            f"{other}.{name}" for other, model in SECTIONS.items() if name in model.model_fields
-        ]
-        hint = f" (there is {elsewhere[0]})" if elsewhere else ""
-        raise ParameterError(
-            f"parameter {section}.{name} is unknown{_checks.nearest(name, fields)}{hint}."
-        )
+        others = [f"{s}.{name}" for s, model in SECTIONS.items() if name in model.model_fields]
+        hint = _checks.nearest(name, fields) + (f" (there is {others[0]})" if others else "")
+        raise ParameterError(f"parameter {section}.{name} is unknown{hint}.")
     return fields[name]
 
 
@@ -426,44 +426,23 @@ def collect(namespace: Mapping[str, Any]) -> Declared:
         section, _, name = full.partition("_")
         if section in SECTIONS and name and isinstance(value, plain):
             values.setdefault(section, {})[name] = value
-    return Declared(validate(values))
+    found = validate(values)
+    sections = {
+        section: Declared(**{name: getattr(body, name) for name in body.model_fields_set})
+        for section, body in found
+    }
+    return Declared(**sections | {"run": found.run})
 
 
-class Declared:
-    """A run's parameters as a chapter holds them: it reads what it declares, and nothing else.
-
-    The section ``run`` is free to all. `read` names what was read so far, `unread` what was not.
-    """
-
-    def __init__(self, parameters: Parameters) -> None:
-        self.run, self.read = parameters.run, set[str]()
-        self.names = {f"{s}_{name}" for s, values in parameters for name in values.model_fields_set}
-        for section, values in parameters:
-            if section != "run":
-                setattr(self, section, _Reader(section, values, self.read))
-
-    @property
-    def unread(self) -> list[str]:
-        """Declared names that nobody has read."""
-        return sorted(name for name in self.names - self.read if not name.startswith("run_"))
-
-
-class _Reader:
-    def __init__(self, section: str, values: Section, read: set[str]) -> None:
-        self._known = (section, values, read)
+class Declared(SimpleNamespace):
+    """What a chapter holds of a run's parameters: all of ``run``, of the rest what it declares."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        section, values, read = self._known
-        value, full = getattr(values, name), f"{section}_{name}"
-        if name not in values.model_fields_set:
-            raise ParameterError(
-                f"this chapter reads {section}.{name} without declaring it; add {full} = None to "
-                "its parameters cell and call: expresso params sync"
-            )
-        read.add(full)
-        return value
+        raise ParameterError(
+            f"{name!r} is not declared; add <section>_{name} = None and call expresso params sync"
+        )
 
 
 def declared_names(cell: str) -> list[str]:

@@ -1,7 +1,7 @@
 """The data manifest: every data set and weight file, where it is from, and what it allows.
 
 `load` reads `data_manifest.yaml` against a schema; `locate` says where an entry lies, `verify`
-whether it is whole, `fetch` brings it (resumable, checked, unpacked safely). Nothing is fetched
+whether it is whole, `fetch` brings it (checked, unpacked safely). Nothing is fetched
 unless `fetch` is called, and a copy that somebody put in place by hand is as good as a download.
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import itertools
 import json
-import logging
 import os
 import re
 import shutil
+import sys
 import zipfile
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
@@ -27,8 +27,6 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationEr
 from tqdm import tqdm
 
 from expresso_lib import _checks, store
-
-log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).parent
 # Beside the package in a checkout, inside it in a wheel.
@@ -41,6 +39,7 @@ MAX_FILES, MAX_BYTES = 100_000, 60 * 2**30
 HASH = r"^(sha256:[0-9a-f]{64}|sha256-prefix:[0-9a-f]{8,63}|md5:[0-9a-f]{32})$"
 
 
+Folder = str | Path | None
 LISTED = TypeAdapter(dict[str, tuple[int, str]])  # name to size and sha256
 
 
@@ -54,12 +53,9 @@ class FetchError(ManifestError):
 
 def _inside(path: str) -> str:
     """Check that a relative path stays inside its folder on every system."""
-    posix, windows = PurePosixPath(path), PureWindowsPath(path)
-    steps = (*posix.parts, *windows.parts)
-    if not path or posix.is_absolute() or windows.drive or windows.root or ".." in steps:
-        raise ValueError(f"path {path!r} leaves its folder; use a plain relative path.")
-    if not path.isprintable() or "\\" in path or ":" in path:
-        raise ValueError(f"path {path!r} has characters that are unsafe in a file name.")
+    odd = not path.isprintable() or "\\" in path or ":" in path
+    if odd or not path or path.startswith("/") or ".." in path.split("/"):
+        raise ValueError(f"path {path!r} leaves its folder or is unsafe; use a plain relative one.")
     return path
 
 
@@ -129,12 +125,6 @@ class Entry(BaseModel):
         return self
 
 
-class Manifest(BaseModel):
-    """What ``data_manifest.yaml`` holds."""
-
-    entries: dict[str, Entry]
-
-
 @lru_cache(maxsize=1)
 def load() -> dict[str, Entry]:
     """Read and check the manifest.
@@ -152,11 +142,9 @@ def load() -> dict[str, Entry]:
     found = _checks.existing_file(PATH, "data manifest")
     try:
         raw = yaml.safe_load(found.read_text(encoding="utf-8"))
-        entries = Manifest.model_validate(raw).entries
-    except (yaml.YAMLError, ValidationError, KeyError) as error:
-        raise ManifestError(
-            f"{found} does not fit its schema (YAML without tags): {error}"
-        ) from error
+        entries = TypeAdapter(dict[str, Entry]).validate_python(raw["entries"])
+    except (yaml.YAMLError, ValidationError, KeyError, TypeError) as error:
+        raise ManifestError(f"{found} does not fit its schema: {error}") from error
     return {name: _with_listed(name, entry) for name, entry in entries.items()}
 
 
@@ -180,13 +168,11 @@ def entry(name: str) -> Entry:
     """Return one entry (``s3fd`` finds ``weights_s3fd``); an unknown name raises."""
     entries = load()
     name = f"weights_{name}" if f"weights_{name}" in entries else name
-    if name not in entries:
-        hint = _checks.nearest(name, entries)
-        raise ManifestError(f"{name!r} is not in the data manifest{hint}.")
+    _checks.one_of(name, entries, "entry of the data manifest", ManifestError)
     return entries[name]
 
 
-def locate(name: str, *, folder: str | Path | None = None) -> Path:
+def locate(name: str, *, folder: Folder = None) -> Path:
     """Return the folder where an entry's files belong (whether or not they are there).
 
     Order: `folder`; the copy that ships with this library; ``$EXPRESSO_DATA/<name>``; torch's own
@@ -205,16 +191,14 @@ def locate(name: str, *, folder: str | Path | None = None) -> Path:
     return Path(pooch.os_cache("expresso")) / known.name
 
 
-def path_of(name: str, *, folder: str | Path | None = None) -> Path:
+def path_of(name: str, *, folder: Folder = None) -> Path:
     """Return what is used of an entry: the file where it is a single one, else the folder."""
     known, root = entry(name), locate(name, folder=folder)
     single = known.kind == "weights" and len(known.files) == 1
     return root / known.files[0].path if single else root
 
 
-def verify(
-    names: str | Iterable[str] | None = None, *, folder: str | Path | None = None
-) -> pd.DataFrame:
+def verify(names: str | Iterable[str] | None = None, *, folder: Folder = None) -> pd.DataFrame:
     """Compare what lies in place with the manifest.
 
     Parameters
@@ -262,9 +246,7 @@ def _filled(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
 
 
-def fetch(
-    name: str, *, folder: str | Path | None = None, parts: Iterable[str] | None = None
-) -> Path:
+def fetch(name: str, *, folder: Folder = None, parts: Iterable[str] | None = None) -> Path:
     """Bring an entry into place; what is there and whole is not brought again.
 
     ``$EXPRESSO_MIRROR`` names an address or a folder to take the files from instead, by their
@@ -314,10 +296,7 @@ def _chosen(known: Entry, parts: Iterable[str] | None) -> list[File]:
     names = sorted({file.part for file in known.files if file.part})
     wanted = names if parts is None else list(parts)
     for part in wanted:
-        if part not in names:
-            raise ManifestError(
-                f"{known.name} has no part {part!r}; its parts: {', '.join(names) or 'none'}."
-            )
+        _checks.one_of(part, names, f"{known.name}: part", ManifestError)
     return [file for file in known.files if file.part is None or file.part in wanted]
 
 
@@ -385,29 +364,27 @@ def _unpacked_state(target: Path) -> tuple[str, str]:
 
 def _bring(known: Entry, file: File, target: Path, mirror: str | None) -> None:
     """Copy from a mirror folder or download, check the hash, and only then name the file."""
-    store.make_folder(target.parent)
     url = f"{mirror.rstrip('/')}/{target.name}" if mirror else file.url
     try:
         expected = file.hash or _learn_hash(file, mirror)
-        if mirror and Path(mirror).is_dir():
-            with store.atomic(target) as temporary:
-                shutil.copyfile(Path(mirror) / target.name, temporary)
-        elif url:
-            _download(url, target)
-        else:
-            raise OSError("it has no public address")
+        with store.atomic(target) as temporary:
+            if mirror and Path(mirror).is_dir():
+                shutil.copyfile(str(url), temporary)
+            elif url:
+                download = pooch.HTTPDownloader(sys.stderr.isatty(), chunk_size=2**16)
+                download(url, str(temporary), None)
+            else:
+                raise OSError("it has no public address")
+            if expected and not _hash_fits(temporary, expected):
+                raise ManifestError(f"{target.name} arrived with another hash than {expected}.")
     except OSError as error:  # requests' exceptions are OSErrors too
         if file.optional and getattr(getattr(error, "response", None), "status_code", 0) == 404:
-            log.info("%s does not exist at its source; passed over", file.path)
             return
         raise FetchError(
             f"{file.path} of {known.title} could not be fetched ({error}). Get it from "
             f"{file.url or known.source} ({known.obtain}), hash {file.hash or 'not known'}, and "
             f"put it at {target}, or name a mirror, an address or a folder, in ${ENV_MIRROR}."
         ) from error
-    if expected and not _hash_fits(target, expected):
-        target.unlink()
-        raise ManifestError(f"{target.name} arrived with another hash than {expected}; removed.")
 
 
 def _learn_hash(file: File, mirror: str | None) -> str | None:
@@ -425,29 +402,3 @@ def _learn_hash(file: File, mirror: str | None) -> str | None:
     if not found or not re.match(HASH, found):
         raise ManifestError(f"{file.hash_from} lists no hash of {file.path}; verify it by hand.")
     return str(found)
-
-
-def _download(url: str, target: Path) -> None:
-    """Bring a file, going on where an earlier attempt stopped (``.<name>.part``)."""
-    import requests
-
-    part = target.with_name(f".{target.name}.part")
-    done = part.stat().st_size if part.is_file() else 0
-    # Compressed on the way, lengths and positions would be those of other bytes.
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
-    with requests.get(url, headers=headers, stream=True, timeout=30) as reply:
-        if reply.status_code != 416:  # else nothing is left to send
-            reply.raise_for_status()
-            done = done if reply.status_code == 206 else 0
-            total = int(reply.headers.get("Content-Length", 0)) + done
-            with (
-                open(part, "ab" if done else "wb") as stream,
-                # Shown on a terminal only.
-                tqdm.wrapattr(
-                    stream, "write", total or None, desc=target.name, initial=done, disable=None
-                ) as shown,
-            ):
-                # Small pieces: what a broken connection leaves unfinished of one is lost.
-                for chunk in reply.iter_content(2**14):
-                    shown.write(chunk)
-    os.replace(part, target)

@@ -140,10 +140,8 @@ def map(
     if errors and not collect_errors:
         lines = [f"{work[i].name}: {text}" for i, text in list(errors.items())[:5]]
         lines += [f"(and {len(errors) - 5} more)"] if len(errors) > 5 else []
-        raise WorkFailed(
-            f"{len(errors)} of {len(work)} pieces of work failed; the others are finished and "
-            "will not be repeated:\n" + "\n".join(lines)
-        )
+        failed = f"{len(errors)} of {len(work)} pieces of work failed; the others are kept:"
+        raise WorkFailed("\n".join([failed, *lines]))
     return [Outcome(work[i], paths[i], done[i], errors.get(i)) for i in range(len(work))]
 
 
@@ -460,10 +458,7 @@ def executor(
     try:
         from distributed import Client
     except ImportError as error:
-        raise ImportError(
-            "engine 'dask' needs the package distributed; install it with "
-            "pip install 'expresso-lib[dask]', or choose engine 'loky'."
-        ) from error
+        raise ImportError("engine 'dask' needs: pip install 'expresso-lib[dask]'") from error
     here = {"n_workers": count, "threads_per_worker": threads, "dashboard_address": None}
     return (Client(scheduler) if scheduler else Client(**here)).get_executor()
 

@@ -19,7 +19,6 @@ COMMANDS = [
     ["explain"],
     ["check"],
     ["pretrain"],
-    ["bench"],
     ["data", "list"],
     ["data", "verify"],
     ["data", "fetch"],
@@ -139,14 +138,6 @@ def test_explain_says_what_out_is(expresso):
     """A folder, and not the card's file."""
     lines = expresso("explain", "--help").stdout.splitlines()
     assert any("--out" in line and "folder of the card" in line for line in lines)
-
-
-def test_benchmarks_refuse_an_unknown_goal(expresso):
-    """One message with the goals there are."""
-    done = expresso("bench", "--goal", "99")
-    assert done.returncode == 2
-    assert "goal '99' is unknown" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_help_answers_without_loading_torch():

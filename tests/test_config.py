@@ -40,7 +40,7 @@ def test_load_profile_reads_every_profile(path):
         ("faces.tracker=tables", "beside rendered recordings lie no tables"),
         ("run.name=a/b", "[A-Za-z0-9]"),  # a pattern in its own letters
         ("cohort.participants=5", "at least 6 participants .* sign-flip test"),
-        ("clips.frames=200", "spans 200 frames, and a recording .* has 125"),
+        ("clips.frames=200", "spans 200 frames, and the longest recording has 125"),
     ],
 )
 def test_load_profile_refuses_what_does_not_fit(text, message):
@@ -82,12 +82,6 @@ def test_load_profile_reads_bands_in_their_documented_form(text):
     )
 
 
-def test_load_profile_refuses_a_range_upside_down():
-    """The lowest score lies below the highest; equal ones mean the scale's own range."""
-    with pytest.raises(config.ParameterError, match="score_low must lie below score_high"):
-        config.load_profile("folder", PROFILES, ["cohort.score_low=10", "cohort.score_high=5"])
-
-
 def test_load_profile_takes_the_path_of_a_file(tmp_path):
     """A profile of one's own need not lie in the project; its name is the run's."""
     (tmp_path / "mine.yaml").write_text("clips: {frames: 16}\n")
@@ -112,7 +106,6 @@ def test_parameters_cell_gives_the_defaults_back():
     namespace = {}
     exec(config.parameters_cell(ALL), namespace)
     found = config.collect(namespace)
-    assert found.names == set(ALL)
     assert config.flatten(found, ALL) == config.flatten(config.Parameters(), ALL)
 
 
@@ -123,11 +116,10 @@ def test_collect_refuses_a_misspelt_notebook_parameter():
 
 
 def test_a_chapter_reads_what_it_declares_and_nothing_else():
-    """An undeclared read is an error with its remedy; a declared one is noted; run is free."""
+    """An undeclared read is an error with its remedy; run is free."""
     found = config.collect({"clips_frames": 16, "clips_step": 4, "run_name": "x"})
     assert (found.clips.frames, found.run.name, found.run.engine) == (16, "x", "loky")
-    assert found.unread == ["clips_step"]
-    with pytest.raises(config.ParameterError, match=r"clips_size = None .* expresso params sync"):
+    with pytest.raises(config.ParameterError, match=r"_size = None .* expresso params sync"):
         found.clips.size  # noqa: B018
 
 

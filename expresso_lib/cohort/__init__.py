@@ -11,18 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from expresso_lib import _checks, config, manifest
-from expresso_lib.cohort import avec2014, core, cremad, grid, ravdess, rendered
-from expresso_lib.cohort import folder as own
+from expresso_lib.cohort import avec2014, core, cremad, folder, grid, ravdess, rendered
 from expresso_lib.cohort.core import BDI_II, Cohort, CohortError, ScoreScale
 
-READERS = {
-    "rendered": rendered.read,
-    "avec2014": avec2014.read,
-    "cremad": cremad.read,
-    "ravdess": ravdess.read,
-    "grid": grid.read,
-    "folder": own.read,
-}
+MODULES = (rendered, avec2014, cremad, ravdess, grid, folder)
+READERS = {module.__name__.rpartition(".")[2]: module.read for module in MODULES}
 NAMES = {"rendered": "demo cohort", "avec2014": "AVEC 2014", "cremad": "CREMA-D",
          "ravdess": "RAVDESS", "grid": "GRID"}  # fmt: skip
 

@@ -5,9 +5,7 @@ from pathlib import Path
 
 from expresso_lib.cohort import core
 
-VIDEO = re.compile(
-    r"(?P<participant>\d+)_(?P<session>\d+)_(?P<task>Freeform|Northwind)_video", re.I
-)
+VIDEO = re.compile(r"(?i)(?P<participant>\d+)_(?P<session>\d+)_(?P<task>Freeform|Northwind)_video")
 LABEL = re.compile(r"(\d+_\d+)_Depression", re.I)
 SPLITS = {"training": "training", "development": "development", "testing": "test"}
 EXPECTED = 300  # 150 recordings of two tasks
@@ -40,12 +38,11 @@ def read(source: core.Source) -> core.Read:
     again = table["recording"].duplicated()
     table = source.without(table, again, "a second copy of a recording", "One is enough.", "path")
     if len(table) != EXPECTED:
-        source.kept(source.name, f"{len(table)} videos instead of {EXPECTED}",
-                    "A part is enough to try; results are those of the part.")  # fmt: skip
+        source.kept(source.name, f"{len(table)} videos instead of {EXPECTED}", "A part will do.")
     shared = table[table["split"] != ""].groupby("participant")["split"].nunique()
     for participant in shared.index[shared > 1]:
-        source.kept(participant, "stands in more than one official split",
-                    "Our folds keep all recordings of a participant together.")  # fmt: skip
+        why = "stands in more than one official split"
+        source.kept(participant, why, "Our folds keep all recordings of a participant together.")
     return table, core.BDI_II, None
 
 
@@ -57,7 +54,6 @@ def _labels(source: core.Source) -> dict[str, str]:
             text = (source.root / path).read_bytes()[:64].decode("utf-8-sig", errors="replace")
             found.setdefault(match[1], set()).add(text.strip())
     for key in [key for key, texts in found.items() if len(texts) > 1]:
-        source.left_out(key, "two label files of this session disagree",
-                        "Keep the one from the organisers' final release.")  # fmt: skip
+        source.left_out(key, "two label files of this session disagree", "Keep the final one.")
         del found[key]
     return {key: texts.pop() for key, texts in found.items()}

@@ -6,9 +6,8 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,7 +26,6 @@ log = logging.getLogger(__name__)
 SAFE_NAME = re.compile(r"\w[\w .+@-]{0,99}")
 NUMBER = r"[+-]?\d+([.,]\d+)?"
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv")
-MAX_TABLE_BYTES = 200 * 2**20
 PROBLEM = ["item", "problem", "consequence", "remedy"]
 
 
@@ -154,13 +152,11 @@ class Source:
             self.left_out(item, problem, remedy)
         return rows[~mask].copy()
 
-    def left_out(
-        self, item: object, problem: str, remedy: str, consequence: str = "left out"
-    ) -> None:
+    def left_out(self, item: object, problem: str, remedy: str, outcome: str = "left out") -> None:
         """Note what keeps something out of the cohort."""
         # Control characters in names are shown, not printed.
         shown = str(item) if str(item).isprintable() else repr(str(item))
-        self.rows.append((shown, problem, consequence, remedy))
+        self.rows.append((shown, problem, outcome, remedy))
 
     def kept(self, item: object, problem: str, remedy: str) -> None:
         """Note what is odd about something that stays."""
@@ -270,17 +266,15 @@ def report_text(problems: pd.DataFrame, *, most: int = 20) -> str:
     return "\n".join(lines)
 
 
-def read_table(
-    path: str | Path, columns: Iterable[str] = (), notes: Mapping[str, str] | None = None
-) -> pd.DataFrame:
+def read_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
     """Read a user's CSV as text: any of comma, semicolon, tab; with or without a byte-order mark.
 
     Parameters
     ----------
     path : path
         The file.
-    columns, notes : iterable of str, mapping of str, optional
-        What it must have; what to add to the message where a column is missing.
+    columns : iterable of str
+        What it must have.
 
     Returns
     -------
@@ -290,11 +284,8 @@ def read_table(
     Raises
     ------
     CohortError
-        Where the file is no table of text, too large, or names a column twice.
+        Where the file is no table of text, or names a column twice.
     """
-    size = _checks.existing_file(path, "table").stat().st_size
-    if size > MAX_TABLE_BYTES:
-        raise CohortError(f"{path} has {size} bytes; this is no table of scores.")
     try:
         table = tables.read_csv(path, separators=";\t,", dtype=str, keep_default_na=False)
     except tables.TableError as error:
@@ -302,7 +293,7 @@ def read_table(
     table.columns = table.columns.str.casefold()
     if not table.columns.is_unique:
         raise CohortError(f"{path} names a column twice; keep one of each: {list(table)}.")
-    need(table, columns, Path(path), notes)
+    need(table, columns, Path(path))
     return table.fillna("").apply(lambda column: column.str.strip())
 
 
@@ -322,16 +313,10 @@ def inside(root: Path, path: str) -> Path | None:
     if not path or os.path.isabs(path) or not path.isprintable():
         return None
     try:
-        real = os.path.realpath(os.path.join(root, path))
-        within = os.path.commonpath([real, _real(root)]) == _real(root)
-    except (OSError, ValueError):  # another drive; a name that the system refuses
+        within = Path(os.path.realpath(root / path)).is_relative_to(os.path.realpath(root))
+    except (OSError, ValueError):  # a name that the system refuses
         return None
     return root / path if within else None
-
-
-@lru_cache(maxsize=64)
-def _real(root: Path) -> str:
-    return os.path.realpath(root)
 
 
 def assemble(
@@ -367,18 +352,15 @@ def assemble(
     participants = _participants(rows, people)
     varies = int((rows.groupby("participant")["score"].nunique() > 1).sum())
     if varies:
-        source.kept(name, f"{varies} of {len(participants)} participants have recordings with "
-                    "different scores; models learn each recording's, statistics over people "
-                    "take the mean",
-                    "Nothing, if the score changes from recording to recording.")  # fmt: skip
+        why = f"{varies} of {len(participants)} participants have recordings with different scores"
+        source.kept(name, why, "Nothing: models learn each, statistics over people take the mean.")
     if not scale.bands:
         scale = scale.with_tertiles(participants["score"])
     for table in (participants, rows):
         table["band"] = scale.band(table["score"])
     if len(participants) < 5 or rows["score"].nunique() < 2:
-        source.kept(name, f"{len(participants)} participants with {rows['score'].nunique()} "
-                    "different scores are too few for statistics",
-                    "Take results as a rehearsal; add participants.")  # fmt: skip
+        why = "participants, or different scores, are too few for statistics"
+        source.kept(name, why, "Take results as a rehearsal; add participants.")
     order = ["participant", "recording", "task", "path", "score", "band", "fps", "n_frames"]
     rows["task"] = rows.get("task", "")
     rows = rows[[*order, *rows.columns.difference(order, sort=False)]].reset_index(drop=True)
@@ -483,12 +465,8 @@ def _participants(rows: pd.DataFrame, people: pd.DataFrame | None) -> pd.DataFra
 
 def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:
     """Return the relative paths of files below `root`; links to folders are not followed."""
-    found = []
-    for folder, _, names in os.walk(root, followlinks=False):
-        for name in names:
-            if Path(name).suffix.casefold() in suffixes and not name.startswith("."):
-                found.append((Path(folder) / name).relative_to(root).as_posix())
-    return sorted(found)
+    fit = (path for path in root.rglob("[!.]*") if path.suffix.casefold() in suffixes)
+    return sorted(path.relative_to(root).as_posix() for path in fit if path.is_file())
 
 
 def tables_for(paths: pd.Series, root: Path, tables: str) -> list[str]:
@@ -519,11 +497,9 @@ def _stem(path: str) -> str:
     return os.path.splitext(path.replace("\\", "/"))[0].removeprefix("./")
 
 
-def need(
-    table: pd.DataFrame, columns: Iterable[str], path: Path, notes: Mapping[str, str] | None = None
-) -> None:
+def need(table: pd.DataFrame, columns: Iterable[str], path: Path, note: str = "") -> None:
     """Raise unless `table` has `columns`, with the nearest name it does have."""
     for column in columns:
         if column not in table:
-            hint, note = _checks.nearest(column, table.columns), (notes or {}).get(column, "")
+            hint = _checks.nearest(column, table.columns)
             raise CohortError(f"{path.name} has no column {column!r}{hint}. {note}".strip())

@@ -45,13 +45,11 @@ def read(source: core.Source, *, emotion: str = "") -> core.Read:
     rows = rows.drop_duplicates("recording").set_index("recording", drop=False)
     path = _find(source, "summaryTable.csv")
     if path is None:
-        raise core.CohortError(f"{source.root} has no processedResults/summaryTable.csv; it holds "
-                               "the raters' votes: run `expresso data fetch cremad`.")  # fmt: skip
+        raise core.CohortError(f"{source.root} has no summaryTable.csv of raters' votes. {FETCH}")
     rated = core.read_table(path, ("filename", "facevote", "facelevel"))
     rated = rated.drop_duplicates("filename").set_index("filename")
     if absent := len(rated.index.difference(rows.index)):
-        source.kept(source.name, f"{absent} rated clips are not here (a part of the data)",
-                    "A part is enough to try.")  # fmt: skip
+        source.kept(source.name, f"{absent} rated clips are not here", "A part is enough to try.")
     rows = source.without(rows, ~rows.index.isin(rated.index), "raters' votes are missing", nothing)
     votes, levels = rated.loc[rows.index, ["facevote", "facelevel"]].to_numpy().T
     rows["score"] = [_score(*pair, emotion) for pair in zip(votes, levels)]

@@ -40,8 +40,8 @@ def read(
     """
     videos = core.files_below(source.root, core.VIDEO_SUFFIXES)
     path, column = _table(source.root, table, videos), score.strip().casefold()
-    rows = core.read_table(path, ("participant", "path", column),
-                           {column: "Name the column of the score with cohort.score."})  # fmt: skip
+    rows = core.read_table(path, ("participant", "path"))
+    core.need(rows, [column], path, "Name the column of the score with cohort.score.")
     if "recording" not in rows:
         rows["recording"] = [Path(p).stem for p in rows["path"]]
     rows["path"] = rows["path"].str.replace("\\", "/", regex=False)
@@ -75,8 +75,7 @@ def _table(root: Path, table: str, videos: list[str]) -> Path:
     if len(tables) != 1:
         names = ", ".join(p.name for p in tables) or "none (save a spreadsheet as CSV)"
         raise core.CohortError(
-            f"{root} must hold one CSV with participant, recording, path, score; it has: {names}. "
-            "Name the right one with cohort.table."
+            f"{root} must hold one CSV, or name the right one with cohort.table; it has: {names}."
         )
     return tables[0]
 
@@ -86,28 +85,26 @@ def _two_places(rows: pd.DataFrame, source: core.Source) -> None:
     places = rows["path"].map(lambda path: str(Path(str(path)).parent))
     for participant, folders in places.groupby(rows["participant"]).unique().items():
         if len(folders) > 1:
-            source.kept(participant, f"videos lie in {len(folders)} folders "
-                        f"({', '.join(sorted(folders)[:4])}); treated as one participant, "
-                        "so never on two sides of a split",
-                        "Rename one of them if they are two people.")  # fmt: skip
+            where = f"{len(folders)} folders ({', '.join(sorted(folders)[:4])})"
+            why = f"videos lie in {where}; treated as one participant"
+            source.kept(participant, why, "Rename one of them if they are two people.")
 
 
 def _scale(
     score: str, values: pd.Series, low: float, high: float, source: core.Source
 ) -> core.ScoreScale:
+    if low > high:
+        raise core.CohortError("cohort.score_low must lie below cohort.score_high.")
     known = core.KNOWN_SCALES.get(re.sub(r"[\W_]", "", score.casefold()))
     if low < high:
         return replace(known or core.ScoreScale(score, low, high), low=low, high=high)
     if known:
         return known
     if values.nunique() < 2:
-        raise core.CohortError(
-            f"the column {score!r} holds {values.nunique()} different numbers; a score must vary."
-        )
+        raise core.CohortError(f"the column {score!r} holds no two different numbers.")
     scale = core.ScoreScale(score, float(values.min()), float(values.max()))
-    source.kept(score, f"the score's range was not stated; {scale.low:g} to {scale.high:g} "
-                "was taken from the table",
-                "State cohort.score_low and cohort.score_high.")  # fmt: skip
+    why = f"the score's range was not stated; {scale.low:g} to {scale.high:g} is the table's"
+    source.kept(score, why, "State cohort.score_low and cohort.score_high.")
     return scale
 
 

@@ -49,10 +49,8 @@ def read(source: core.Source) -> core.Read:
         except (core.CohortError, video.VideoError) as error:
             source.left_out(row["recording"], str(error), "Copy it again.")
     if not rows:
-        raise core.CohortError(
-            f"{root} holds no GRID clip with its alignment, such as s1/bbaf2n.mpg and "
-            f"s1/bbaf2n.align:\n{source.text()}"
-        )
+        why = f"{root} holds no clip with its alignment, as s1/bbaf2n.mpg and s1/bbaf2n.align"
+        raise core.CohortError(f"{why}:\n{source.text()}")
     return pd.DataFrame(rows), core.ScoreScale("seconds of speech", 0, 3, unit="s"), None
 
 
@@ -73,8 +71,7 @@ def speech(path: str | Path) -> Speech:
             raise core.CohortError(f"line {number} of {path} is {line!r}, not 'start end word'")
         start, end = int(parts[1]), int(parts[2])
         if not before <= start < end:
-            raise core.CohortError(f"line {number} of {path} goes from {start} to {end} after "
-                                   f"{before}; times must increase")  # fmt: skip
+            raise core.CohortError(f"line {number} of {path}: times must increase")
         before = end
         if parts[3] not in SILENCE:
             words.append((start / PER_SECOND, end / PER_SECOND))

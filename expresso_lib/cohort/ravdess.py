@@ -49,9 +49,8 @@ def read(source: core.Source, *, emotion: str = "") -> core.Read:
         au_table=_tables(source, known["performance"]),
     )
     shown = rows["acted_emotion"]
-    rows["score"] = rows["acted_level"].where(
-        shown == emotion if emotion else shown != "neutral", 0
-    )
+    meant = shown == emotion if emotion else shown != "neutral"
+    rows["score"] = rows["acted_level"].where(meant, 0)
     people = rows[["participant"]].drop_duplicates()
     people["sex"] = ["male" if int(p) % 2 else "female" for p in people["participant"]]
     name = f"acted intensity ({emotion})" if emotion else "acted intensity"

@@ -9,22 +9,7 @@ and `jitter` treat and measure a track's noise; `assess` judges every recording 
 thresholds and leaves none out in silence.
 """
 
-from expresso_lib.faces.quality import (
-    assess,
-    elsewhere,
-    forbids,
-    index_errors,
-    pose,
-    readable,
-    summary,
-)
+from expresso_lib.faces.quality import assess, index_errors, pose, readable, summary
 from expresso_lib.faces.simulated import simulate
 from expresso_lib.faces.tables import from_table
-from expresso_lib.faces.track import (
-    FaceTrack,
-    boxes_of,
-    eye_distance,
-    from_landmarks,
-    jitter,
-    smooth,
-)
+from expresso_lib.faces.track import FaceTrack, eye_distance, from_landmarks, jitter, smooth

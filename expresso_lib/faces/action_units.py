@@ -7,9 +7,8 @@ threshold means depends on the unit: `scale_of` has the numbers.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,8 +21,7 @@ from expresso_lib.faces.track import FaceTrack
 DISTANCES = "outer-eye distances from the recording's median (proxy)"
 
 
-@dataclass(frozen=True)
-class Scale:
+class Scale(NamedTuple):
     """What numbers in one unit mean."""
 
     full: float  # a strong action
@@ -104,10 +102,7 @@ def read(path: str | Path, *, n_frames: int | None = None, face: int | None = No
         rows = pd.concat([rows, values], axis=1)
         rows.attrs = {"tool": name, "unit": tool.unit}
     if not names:
-        raise tables.TableError(
-            f"{path} holds no action units; run {tool.title} with its model "
-            "of them (OpenFace: -aus)."
-        )
+        raise tables.TableError(f"{path} holds no action units; run {tool.title} with them (-aus).")
     source = "blendshapes of mediapipe (proxy)" if name == "mediapipe" else name
     return _series(rows, names, source, tool.unit)
 
@@ -175,8 +170,6 @@ def proxies(landmarks: np.ndarray) -> pd.DataFrame:
 
 def agreement(series: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """Pearson correlation of each AU with the truth, over frames both have: au, r, frames."""
-    if len(series) != len(truth):
-        raise ValueError(f"series of {len(series)} and {len(truth)} frames; give one recording.")
     codes = [c for c in anatomy.AU_CODES if c in series and c in truth]
     frames = (series[codes].notna() & truth[codes].notna()).sum()
     r = series[codes].corrwith(truth[codes]).where(frames > 2)

@@ -109,9 +109,8 @@ def forbids(track: tracks.FaceTrack, size: tuple[int, int]) -> list[str]:
     outside = ((middle < 0) | (middle > np.array(size))).any(axis=1).mean()
     if outside > 1 - limits.min_share or values["eye_distance"] > max(size):
         reasons.append(
-            f"landmarks around x {middle[:, 0].mean():.0f}, y {middle[:, 1].mean():.0f} "
-            f"lie outside of the picture of {size[0]} x {size[1]} px in "
-            f"{outside:.0%} of frames (another video's, or of another size?)"
+            f"landmarks around x {middle[:, 0].mean():.0f}, y {middle[:, 1].mean():.0f} lie "
+            f"outside of the picture of {size[0]} x {size[1]} px in {outside:.0%} of frames"
         )
     return reasons
 

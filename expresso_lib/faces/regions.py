@@ -6,7 +6,7 @@ map it comes with carries an attribution on it back to the face without changing
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -73,8 +73,7 @@ def boxes(landmarks: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-@dataclass(frozen=True)
-class Tile:
+class Tile(NamedTuple):
     """A region's place in the composite, as shares of its side."""
 
     region: str

@@ -7,7 +7,6 @@ detection is called early when the landmarks are unsure or the box jumps. One pe
 newcomer never takes over a box.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -27,8 +26,6 @@ from torchvision.ops import nms
 from expresso_lib import _checks, manifest
 from expresso_lib.faces import anatomy, video
 from expresso_lib.faces import track as tracks
-
-log = logging.getLogger(__name__)
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CROP, HEATMAP = 256, 64  # pixels of FAN's input, cells of its output
@@ -159,7 +156,6 @@ def track(path: str | Path, networks: Networks, options: Options | None = None) 
         placed = follower.follow([frame.image for frame in chunk])
         for frame, (found, trust) in zip(chunk, placed):
             points[frame.number], confidence[frame.number] = found, trust
-    log.info("%s: %d detections in %d frames", path, follower.detections, info.n_frames)
     return tracks.from_landmarks(points, confidence, info.fps, "s3fd_fan")
 
 
@@ -169,11 +165,11 @@ class _Follower:
     def __init__(self, networks: Networks, options: Options, fps: float) -> None:
         self.networks, self.options = networks, options
         self.patience = options.forget * fps
-        self.box: np.ndarray | None = None  # left, top, right, bottom for the next frame
+        self.box: np.ndarray | None = None  # x, y, width, height for the next frame
         self.last: np.ndarray | None = None  # the last box that held the face
         self.previous = np.empty((0, anatomy.N_LANDMARKS, 2))  # the last frame's landmarks
         self.relation = np.zeros(4)  # detected box against landmark box, in the latter's sides
-        self.since = self.lost = self.detections = 0
+        self.since = self.lost = 0
 
     def follow(self, images: list[np.ndarray]) -> list[tuple[np.ndarray, float]]:
         """Place landmarks in neighbouring frames: (68, 2) and confidence each, NaN where lost."""
@@ -198,15 +194,15 @@ class _Follower:
         return out
 
     def _detect(self, image: np.ndarray) -> np.ndarray | None:
-        self.detections += 1
         how = self.options
         found = self.networks.detect(image, side=how.side, min_score=how.min_score)
+        found = np.hstack([found[:, :2], found[:, 2:4] - found[:, :2], found[:, 4:]])
         chosen = choose(found, self.last if self.lost <= self.patience else None, self.lost)
         return None if chosen is None else found[chosen, :4].astype(np.float64)
 
     def _place(self, images: list[np.ndarray], box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        width, height = np.maximum(box[2:] - box[:2], 1.0)
-        centre = (box[:2] + box[2:]) / 2 - np.array([0.0, LIFT * height])
+        width, height = np.maximum(box[2:], 1.0)
+        centre = box[:2] + box[2:] / 2 - np.array([0.0, LIFT * height])
         side = SIDE * float(width + height)
         scale = CROP / side
         shift = CROP / 2 - 0.5 - (centre - 0.5) * scale
@@ -227,10 +223,10 @@ class _Follower:
         return int(np.argmax(bad)) if bad.any() else len(points)
 
     def _advance(self, points: np.ndarray, fresh: bool) -> None:
-        boxes = tracks.boxes_of(points)
+        boxes = tracks.boxes_of(points).astype(np.float64)
         if fresh and self.box is not None:
-            self.relation = (self.box - _corners(boxes[0])) / np.tile(boxes[0, 2:], 2)
-        self.box = _corners(boxes[-1]) + self.relation * np.tile(boxes[-1, 2:], 2)
+            self.relation = (self.box - boxes[0]) / np.tile(boxes[0, 2:], 2)
+        self.box = boxes[-1] + self.relation * np.tile(boxes[-1, 2:], 2)
         self.last, self.previous = self.box, points[-1:]
         self.since, self.lost = self.since + len(points), 0
 
@@ -240,23 +236,18 @@ def choose(found: np.ndarray, last: np.ndarray | None, lost: int = 0) -> int | N
 
     Parameters
     ----------
-    found : (K, 5) left, top, right, bottom, score.
+    found : (K, 5) x, y, width, height, score.
     last : (4,) box where the face was last; None to take the largest times score.
     lost : frames since; the face may have moved a tenth of its side in each.
     """
     if not len(found):
         return None
-    boxes = np.hstack([found[:, :2], found[:, 2:4] - found[:, :2]])
     if last is None:
-        sides = np.sqrt(np.maximum(boxes[:, 2:], 0).prod(axis=1))
+        sides = np.sqrt(np.maximum(found[:, 2:4], 0).prod(axis=1))
         return int(np.argmax(sides * found[:, 4]))
-    away = tracks.apart(boxes, np.concatenate([last[:2], last[2:] - last[:2]]))
+    away = tracks.apart(found[:, :4], last)
     nearest = int(np.argmin(away))
     return nearest if away[nearest] < tracks.near(lost) else None
-
-
-def _corners(box: np.ndarray) -> np.ndarray:
-    return np.concatenate([box[:2], box[:2] + box[2:]]).astype(np.float64)
 
 
 def _filled(network: nn.Module, path: str | Path) -> nn.Module:
@@ -265,7 +256,6 @@ def _filled(network: nn.Module, path: str | Path) -> nn.Module:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # torch raises many kinds on a file that is no checkpoint
         raise WeightsError(
-            f"{path} is no weights of {type(network).__name__} ({type(error).__name__}); "
-            "delete it and fetch it again."
+            f"{path} is no weights of {type(network).__name__}; delete it and fetch it again."
         ) from error
     return network

@@ -37,12 +37,7 @@ WFLW = np.r_[0:33:2, 33:38, 42:47, 51:62, 63:66, 67:70, 71:74, 75:96]
 # Which points of a set are the 68, by the set's size.
 SETS: dict[int, np.ndarray] = {68: np.arange(68), 98: WFLW, 468: VERTICES, 478: VERTICES}
 # How tools name a point's coordinates; the last two are scripts around MediaPipe.
-POINTS = (
-    ("x_{}", "y_{}"),
-    ("lm_mp_{}_x", "lm_mp_{}_y"),
-    ("landmark_{}_x", "landmark_{}_y"),
-    ("lm_{}_x", "lm_{}_y"),
-)
+POINTS = ("{axis}_{i}", "lm_mp_{i}_{axis}", "landmark_{i}_{axis}", "lm_{i}_{axis}")
 
 
 class TableError(ValueError):
@@ -128,11 +123,8 @@ def read_csv(path: str | Path, *, separators: str = ",", **options: Any) -> pd.D
         raise TableError(f"{path} is no table ({error}); write it again as CSV.") from error
     if not isinstance(table.index, pd.RangeIndex):
         raise TableError(
-            f"{path}: its rows have more cells than its first line has names (a decimal comma "
-            "among commas, semicolons for commas?); write it again, and name every column."
+            f"{path}: its rows have more cells than its first line has names (semicolons needed?)."
         )
-    if not options.get("keep_default_na", True):
-        table = table.fillna("")
     table.columns = table.columns.str.strip()
     if not table.columns.is_unique:
         twice = list(table.columns[table.columns.duplicated()])
@@ -158,10 +150,8 @@ def read_faces(path: str | Path) -> pd.DataFrame:
     table = read_csv(path)
     name = next((n for n, tool in TOOLS.items() if tool.known(set(table.columns))), None)
     if name is None:
-        raise TableError(
-            f"{path} is no table of {', '.join(t.title for t in TOOLS.values())}: OpenFace's has "
-            f"frame and confidence; it has {_first(table)}"
-        )
+        titles = ", ".join(tool.title for tool in TOOLS.values())
+        raise TableError(f"{path} is no table of {titles}; it has {_first(table)}")
     tool = TOOLS[name]
     if tool.frame not in table:
         raise TableError(f"{path} lacks {tool.frame} of {tool.title}; it has {_first(table)}")
@@ -203,10 +193,7 @@ def by_frame(
     rows = rows.sort_values("confidence", kind="stable").drop_duplicates("frame", keep="last")
     length = int(rows["frame"].max()) + 1 if n_frames is None and len(rows) else n_frames or 0
     if n_frames is None and length > 20 * len(rows) + 10_000:
-        raise TableError(
-            f"{path} has {len(rows)} rows and a frame {length - 1}; write it again, or give the "
-            "video's number of frames."
-        )
+        raise TableError(f"{path} has {len(rows)} rows and a frame {length - 1}; write it again.")
     full = rows.set_index("frame").reindex(range(length))
     beyond, absent = int((rows["frame"] >= length).sum()), int(full["face"].isna().sum())
     if beyond or absent:
@@ -240,10 +227,7 @@ def landmarks(rows: pd.DataFrame, size: tuple[int, int] | None = None) -> np.nda
     points = points.reshape(len(rows), anatomy.N_LANDMARKS, 2)
     if tool.shares and not np.nanmax(np.abs(points), initial=0.0) > 3:
         if size is None:
-            raise TableError(
-                f"{path}: {tool.title} writes landmarks as shares of the picture; "
-                "give the picture's size, or the video beside it."
-            )
+            raise TableError(f"{path}: {tool.title} writes shares of the picture; give its size.")
         points = points * np.array(size, float) - 0.5
     lost = ~np.isfinite(points).all(axis=(1, 2)) | ~rows["usable"].to_numpy(bool)
     points[lost] = np.nan
@@ -287,17 +271,16 @@ def from_table(
 
 def _point_names(rows: pd.DataFrame, path: str, tool: Tool) -> list[tuple[str, str]]:
     columns = set(rows.columns)
-    for x, y in POINTS:
-        pairs = ((x.format(i), y.format(i)) for i in count())
+    for form in POINTS:
+        pairs = ((form.format(axis="x", i=i), form.format(axis="y", i=i)) for i in count())
         names = list(takewhile(columns.issuperset, pairs))
-        deep = len(names) == anatomy.N_LANDMARKS and x.replace("x", "z").format(0) in columns
+        deep = len(names) == anatomy.N_LANDMARKS and form.format(axis="z", i=0) in columns
         if len(names) in SETS and not deep:
             return names
         if names:
             raise TableError(
                 f"{path}: {tool.title} with {len(names)} points{' in space' * deep}, of which "
-                f"nobody says which are the {anatomy.N_LANDMARKS}; known sets have "
-                f"{', '.join(map(str, SETS))}."
+                f"nobody says which are the 68; known sets have {', '.join(map(str, SETS))}."
             )
     raise TableError(f"{path} lacks x_0 … y_67 of 68 landmarks; it has {_first(rows)}")
 
@@ -308,10 +291,7 @@ def _keyed(table: pd.DataFrame, path: str | Path, tool: Tool) -> pd.DataFrame:
     first = 0 if (number == 0).any() else tool.counts_from
     bad = (number % 1 != 0) | ~number.between(first, 10**9)  # no recording has as many frames
     if bad.any():
-        raise TableError(
-            f"{path}: frame {table[tool.frame][bad].iloc[0]!r} in row "
-            f"{int(np.flatnonzero(bad)[0])} is no frame number; write it again."
-        )
+        raise TableError(f"{path}: frame {table[tool.frame][bad].iloc[0]!r} is no frame number.")
     frame = number.astype(int) - first
     # Py-Feat's faces, for one, have no number: they are counted within their frame.
     counted, sure = frame.groupby(frame).cumcount(), pd.Series(1.0, table.index)

@@ -60,10 +60,7 @@ def read(path: str | Path) -> Truth:
     file = store.read_arrays(path, "truth")
     missing = [name for name in (*_STEPS, "fps") if name not in file]
     if missing:
-        raise ValueError(
-            f"{path} has no {', '.join(missing)}: it is no truth of a rendered recording; "
-            "render it again."
-        )
+        raise ValueError(f"{path} has no {', '.join(missing)}; render its recording again.")
     sums = {name: np.cumsum(file[name], axis=0, dtype=np.int32) for name in _STEPS}
     series = {n: sums[n].astype(np.float32) * np.float32(step) for n, step in _STEPS.items()}
     return Truth(**series, fps=float(file["fps"]))

@@ -72,8 +72,6 @@ def probe(path: str | Path) -> VideoInfo:
     if not path.is_file():
         raise VideoError(f"{path} is not a file; check the name and the folder.")
     stat = path.stat()
-    if stat.st_size == 0:
-        raise VideoError(f"{path} is empty (0 bytes); copy it again from its source.")
     return _scan(path, stat.st_mtime_ns, stat.st_size)
 
 
@@ -101,9 +99,7 @@ def read_frames(path: str | Path, frames: Iterable[int] | None = None) -> Iterat
     if any(b <= a for a, b in pairwise(wanted)):
         raise VideoError(f"frames of {path} must increase; sort them, or use read_array.")
     if wanted and (wanted[0] < 0 or wanted[-1] >= info.n_frames):
-        raise VideoError(
-            f"{path} has frames 0 to {info.n_frames - 1}, {wanted[0]} to {wanted[-1]} were asked."
-        )
+        raise VideoError(f"{path} has frames 0 to {info.n_frames - 1}, not all that were asked.")
     lost = len(wanted)
     with _opened(info.path) as (container, stream):
         for frame in _decoded(container, stream, info, wanted):
@@ -197,10 +193,7 @@ def _encode(path: Path, frames: Iterable[np.ndarray], rate: Fraction, crf: int, 
                 shape = image.shape
                 stream.height, stream.width = (side + side % 2 for side in shape[:2])
             if image.shape != shape or image.dtype != np.uint8 or shape[2:] != (3,):
-                raise VideoError(
-                    f"{path}: a frame is {image.dtype} {image.shape}, the first is {shape}; "
-                    "give uint8 (H, W, 3) frames of one size."
-                )
+                raise VideoError(f"{path}: frame {image.dtype} {image.shape}, not uint8 {shape}.")
             padding = ((0, shape[0] % 2), (0, shape[1] % 2), (0, 0))
             picture = np.ascontiguousarray(np.pad(image, padding, mode="edge"))
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
@@ -218,17 +211,12 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
                 raise VideoError(f"{path} holds no video (sound only?); give the video file.")
             stream = container.streams.video[0]
             if stream.codec_context is None:
-                raise VideoError(
-                    f"{path} is in a format that cannot be decoded here; convert it, "
-                    "for instance to H.264."
-                )
+                raise VideoError(f"{path} cannot be decoded here; convert it, e.g. to H.264.")
             # Recordings are the unit of parallel work: threads inside one would compete with it.
             stream.codec_context.thread_count = 1
             yield container, stream
     except (av.FFmpegError, OSError) as error:
-        raise VideoError(
-            f"{path} cannot be read: {error}; it may be cut short or no video: copy it again."
-        ) from error
+        raise VideoError(f"{path} cannot be read: {error}; copy it again.") from error
 
 
 @lru_cache(maxsize=64)

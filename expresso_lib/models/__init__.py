@@ -19,10 +19,4 @@ from expresso_lib.models.finetuning import FineTuning, channels_last, finetune
 from expresso_lib.models.heads import LinearHead, features, fit_ridge
 from expresso_lib.models.networks import BACKBONES, VideoRegressor, build, load, save, shipped
 from expresso_lib.models.recipes import Recipe, recipes_table
-from expresso_lib.models.validation import (
-    Fit,
-    conformal_interval,
-    cross_validate,
-    null_fit,
-    ridge_fit,
-)
+from expresso_lib.models.validation import conformal_interval, cross_validate, null_fit, ridge_fit

@@ -1,7 +1,7 @@
 """How well scores are read: per clip and per participant, with intervals over participants."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -165,8 +165,7 @@ def summary(scores: pd.DataFrame, recipe: str) -> dict[str, float]:
     return people[recipe].to_dict() | {"null_mae": float(people["null", "mae"])}
 
 
-@dataclass(frozen=True, eq=False)
-class Errors:
+class Errors(NamedTuple):
     """Who a recipe is wrong about; error = prediction - score, points."""
 
     participant: pd.DataFrame  # participant, band, prediction, score, error

@@ -5,7 +5,6 @@ runs anywhere, resumes, and is never done twice. Features are cached apart from 
 that differ only above the freeze boundary share them.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
@@ -18,9 +17,7 @@ import pandas as pd
 import torch
 
 from expresso_lib import clips, config, models, store
-from expresso_lib.models import Recipe, networks, own
-
-log = logging.getLogger(__name__)
+from expresso_lib.models import Recipe, networks, own, validation
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +110,9 @@ class Study:
 
 def schemes(participants: pd.DataFrame, *, folds: int, repeats: int, seed: int) -> pd.DataFrame:
     """Folds of every repeat: repeat, participant, fold; grouped and stratified by `clips.folds`."""
-    return pd.concat(
-        [clips.folds(participants, folds, seed=1000 * seed + repeat).assign(repeat=repeat)
-         for repeat in range(repeats)],
-        ignore_index=True,
-    )  # fmt: skip
+    seeds = {repeat: 1000 * seed + repeat for repeat in range(repeats)}
+    parts = [clips.folds(participants, folds, seed=s).assign(repeat=r) for r, s in seeds.items()]
+    return pd.concat(parts, ignore_index=True)
 
 
 def dealt(study: Study, number: int) -> Study:
@@ -258,10 +253,7 @@ def run_recipes(
             tuned(recipe, study, _tested(study), executor=executor)
     shared = study.cutting() | {"tuning": asdict(study.tuning), "scores": study.scores()}
     shared["schemes"] = study.schemes.to_dict("list")
-    items = [
-        store.Item(recipe.name, asdict(recipe) | shared, study.inputs(recipe), (recipe, study))
-        for recipe in recipes
-    ]
+    items = [store.Item(r.name, asdict(r) | shared, study.inputs(r), (r, study)) for r in recipes]
     how = {"executor": executor, "suffix": ".parquet", "describe": "recipes"}
     parts = [pd.read_parquet(one.path) for one in store.map(predict, items, out=out, **how)]
     table = study.clip_set(recipes[0]).table
@@ -273,7 +265,6 @@ def predict(item: store.Item, path: Path) -> None:
     """Carry out one recipe (a `store.map` function): predictions as Parquet."""
     recipe, study = item.payload
     data = study.clip_set(recipe)
-    log.info("%s: %d clips, weights %s", recipe.name, len(data), recipe.weights)
     if recipe.fit == "ridge":
         fit = models.ridge_fit(read_features(features(recipe, study)), data.table)
     else:
@@ -281,7 +272,7 @@ def predict(item: store.Item, path: Path) -> None:
     models.cross_validate(data.table, study.schemes, recipe.name, fit).to_parquet(path)
 
 
-def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet) -> models.Fit:
+def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet) -> validation.Fit:
     people, device = data.table["participant"].to_numpy(), study.tuning.device
 
     def fit(train: np.ndarray, test: np.ndarray) -> np.ndarray:
@@ -349,15 +340,8 @@ def tune(item: store.Item, path: Path) -> None:
     options = replace(study.tuning, parts=parts, seed=recipe.seed)
     if recipe.weights == "none":  # from scratch there is no good start to stay near
         options = replace(options, parts=("all",), learning_rate=1e-3, deeper=1.0)
-    # A state is gone on from by the very same work only: its name holds the key.
-    key = store.item_key(item, store.basis(__name__))[:12]
-    rows, state = map(np.flatnonzero, (learn, seen & stop)), f"{item.name}-{key}.state"
-    curves = models.finetune(
-        model, data, *rows, options=options, head=head, resume=path.with_name(state),
-        start=start[0] if start else None,
-    )  # fmt: skip
-    for left in path.parent.glob(f"{item.name}-*.state"):
-        left.unlink()
+    rows, known = map(np.flatnonzero, (learn, seen & stop)), start[0] if start else None
+    curves = models.finetune(model, data, *rows, options=options, head=head, start=known)
     networks.save(path, model, {"curves": curves.to_dict("list")})
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
+import copy
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,13 +12,10 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from expresso_lib import _checks, config, store
+from expresso_lib import config
 from expresso_lib.models.heads import Clips, LinearHead, features
 
-logger = logging.getLogger(__name__)
-
 PARTS = ("head", "last", "all")
-STATE = ("epoch", "best_epoch", "best_mae", "best")  # of a fit that can go on
 TAKEN = 2  # clips of a participant in one step where the whole network is trained
 
 
@@ -50,9 +46,8 @@ def finetune(
     train: np.ndarray,
     stop: np.ndarray,
     *,
-    options: FineTuning | None = None,
-    head: LinearHead | None = None,
-    resume: Path | None = None,
+    options: FineTuning,
+    head: LinearHead,
     start: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Fit a model in place: one part after another, the best epoch kept, the start included.
@@ -68,10 +63,8 @@ def finetune(
     train, stop : ndarray
         Rows of ``clips.table`` to learn from, and of other participants to stop by.
     options : FineTuning
-    head : LinearHead, optional
-        Where the head starts, e.g. from `fit_ridge`; None starts near the mean score.
-    resume : Path, optional
-        State after every epoch; a killed run goes on from there.
+    head : LinearHead
+        Where the head starts, e.g. from `fit_ridge`.
     start : ndarray, optional
         (N, ...) what the first part reads of every clip, where that is known (`features`).
 
@@ -84,31 +77,18 @@ def finetune(
     Raises
     ------
     ValueError
-        A participant on both sides, or an unknown part or optimiser.
+        A participant on both sides.
     """
-    options = options or FineTuning()
-    _check(clips, train, stop, options)
-    scores = torch.tensor(clips.table["score"].to_numpy(float), dtype=torch.float32)
-    if head is None:
-        head = LinearHead(np.zeros(model.head.in_features), float(scores[train].mean()), np.inf)
-    head.write_to(model)
-    saved: dict[str, Any] = {"model": model.state_dict(), "curves": [], "number": 0}
-    if resume is not None and resume.is_file():
-        saved = torch.load(resume, weights_only=True)
-    model.load_state_dict(saved["model"])
-    model.to(options.device).eval()
-    curves = saved["curves"]
-    for number, part in list(enumerate(options.parts))[saved["number"] :]:
-        known = start if number == 0 else None
-        fit = _PartFit(model, clips, scores, train, stop, part, options, known)
-        if "fit" in saved:
-            fit.load(saved.pop("fit"))
+    people = clips.table["participant"].to_numpy()
+    if both := sorted(set(people[train]) & set(people[stop])):
+        raise ValueError(f"{both[:3]} would both train and stop the fit; give other participants.")
+    head.write_to(model).to(options.device).eval()
+    curves = []
+    for part in options.parts:
+        fit = _PartFit(model, clips, train, stop, part, options, start)
+        start = None  # the next part reads what this one makes
         while not fit.finished:
             curves.append(fit.run_epoch())
-            if resume is not None:
-                state = {"model": model.state_dict(), "curves": curves, "number": number}
-                with store.atomic(resume) as temporary:
-                    torch.save(state | {"fit": fit.state()}, temporary)
         model.load_state_dict(fit.best)  # the start where no epoch was better
     return pd.DataFrame(curves)
 
@@ -121,41 +101,31 @@ def channels_last(model: nn.Module) -> nn.Module:
     return model
 
 
-def _check(clips: Clips, train: np.ndarray, stop: np.ndarray, options: FineTuning) -> None:
-    people = clips.table["participant"].to_numpy()
-    both = sorted(set(people[train]) & set(people[stop]))
-    if both:
-        raise ValueError(f"{both[:3]} would both train and stop the fit; give other participants.")
-    for part in options.parts:
-        _checks.one_of(part, PARTS, "part")
-    _checks.one_of(options.optimizer, ("adamw", "sgd"), "optimizer")
-
-
+@dataclass(eq=False)
 class _PartFit:
     """One part of a network, from the freeze boundary below it to the score."""
 
-    def __init__(
-        self,
-        model: nn.Module,
-        clips: Clips,
-        scores: Tensor,
-        train: np.ndarray,
-        stop: np.ndarray,
-        part: str,
-        options: FineTuning,
-        known: np.ndarray | None,
-    ) -> None:
-        self.model, self.scores, self.part, self.options = model, scores, part, options
-        names = clips.table["participant"].to_numpy()
-        self.people, self.stopping = _by_person(names, train), _by_person(names, stop)
-        self.clips: Any = clips
-        if part != "all":
-            if known is None:
-                known = features(model, clips, until=part, device=options.device)
-            self.clips = torch.from_numpy(known)
-        self.optimizer = self._optimizer(model.trainable(part))
+    model: nn.Module
+    clips: Any
+    train: np.ndarray
+    stop: np.ndarray
+    part: str
+    options: FineTuning
+    known: np.ndarray | None
+
+    def __post_init__(self) -> None:
+        table = self.clips.table
+        self.scores = torch.tensor(table["score"].to_numpy(float), dtype=torch.float32)
+        names = table["participant"].to_numpy()
+        self.people, self.stopping = _by_person(names, self.train), _by_person(names, self.stop)
+        if self.part != "all":
+            if self.known is None:
+                how = {"until": self.part, "device": self.options.device}
+                self.known = features(self.model, self.clips, **how)
+            self.clips = torch.from_numpy(self.known)
+        self.optimizer = self._optimizer(self.model.trainable(self.part))
         self.epoch, self.best_epoch, self.best_mae = 0, -1, self._stop_mae()
-        self.best = {key: value.clone() for key, value in model.state_dict().items()}
+        self.best = copy.deepcopy(self.model.state_dict())
 
     def _optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
         rate, last = self.options.learning_rate, set(self.model.above("last"))
@@ -174,7 +144,6 @@ class _PartFit:
 
     def run_epoch(self) -> dict[str, Any]:
         """Train once over the participants; a row of the learning curves."""
-        # Each epoch has its own seed, so that a resumed fit draws what an unbroken one draws.
         rng = np.random.default_rng([self.options.seed, PARTS.index(self.part), self.epoch])
         spread = float(self.scores[np.concatenate(self.people)].std()) or 1.0
         order, squares = rng.permutation(len(self.people)), 0.0
@@ -188,17 +157,10 @@ class _PartFit:
             loss.backward()
             self.optimizer.step()
             squares += float(error.detach().square().sum())
-        return self._note(float(np.sqrt(squares / len(order))))
-
-    def _note(self, train_rmse: float) -> dict[str, Any]:
-        stop_mae = self._stop_mae()
+        train_rmse, stop_mae = float(np.sqrt(squares / len(order))), self._stop_mae()
         if stop_mae < self.best_mae:
             self.best_epoch, self.best_mae = self.epoch, stop_mae
-            self.best = {key: value.clone() for key, value in self.model.state_dict().items()}
-        logger.info(
-            "%s, epoch %d: train RMSE %.2f, stop MAE %.2f (best %.2f)",
-            self.part, self.epoch, train_rmse, stop_mae, self.best_mae,
-        )  # fmt: skip
+            self.best = copy.deepcopy(self.model.state_dict())
         row = {"part": self.part, "epoch": self.epoch}
         self.epoch += 1
         return row | {"train_rmse": train_rmse, "stop_mae": stop_mae, "best_mae": self.best_mae}
@@ -223,17 +185,6 @@ class _PartFit:
         else:
             found = self.model.finish(self.clips[rows].to(device), since=self.part)
         return found.cpu()
-
-    def state(self) -> dict[str, Any]:
-        """What `load` needs to go on."""
-        known = {name: getattr(self, name) for name in STATE}
-        return known | {"optimizer": self.optimizer.state_dict()}
-
-    def load(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was taken."""
-        for name in STATE:
-            setattr(self, name, state[name])
-        self.optimizer.load_state_dict(state["optimizer"])
 
 
 def _by_person(names: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:

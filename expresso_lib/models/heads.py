@@ -59,11 +59,10 @@ def features(
 
 @dataclass(frozen=True, eq=False)
 class LinearHead:
-    """score = features @ weight + bias; `penalty` is the one chosen inside the training set."""
+    """score = features @ weight + bias."""
 
     weight: np.ndarray  # (D,) score points per unit
     bias: float
-    penalty: float
 
     def predict(self, values: np.ndarray) -> np.ndarray:
         """Score points (N,) of features (N, D)."""
@@ -98,8 +97,7 @@ def fit_ridge(values: np.ndarray, scores: np.ndarray, groups: Sequence[str]) -> 
     center, scale, fit = ridge(x, y[:, None])
     weight = np.ravel(fit.coef_) / scale
     bias = float(np.ravel(fit.intercept_)[0] - center @ weight)
-    chosen = int(np.argmin(np.abs(fit.alphas - np.ravel(fit.alpha_)[0])))
-    return LinearHead(weight, bias, PENALTIES[chosen])
+    return LinearHead(weight, bias)
 
 
 def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, RidgeCV]:

@@ -11,10 +11,9 @@ reads, ``model.features(clips, until="last")`` what the last block reads, and
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -23,8 +22,6 @@ from torch import Tensor, nn
 
 from expresso_lib import _checks, manifest, store
 from expresso_lib.models import own, small
-
-CHECKPOINT = "facial_actions.safetensors"
 
 
 class VideoRegressor(nn.Module):
@@ -150,13 +147,11 @@ def _torchvision(name: str) -> nn.Module:
 
 
 def _small(*, alone: bool = False, spread: bool = False) -> nn.Module:
-    return nn.Sequential(
-        small.trunk(alone=alone), small.last_block(alone=alone), MeanOver(spread=spread)
-    )
+    parts = small.trunk(alone=alone), small.last_block(alone=alone)
+    return nn.Sequential(*parts, MeanOver(spread=spread))
 
 
-@dataclass(frozen=True)
-class Backbone:
+class Backbone(NamedTuple):
     """How a network is made and cut into stages, the weights it can carry, its normalisation."""
 
     make: Callable[[], nn.Module]
@@ -211,9 +206,7 @@ def build(
     if ":" in name:
         return _own(description | {"weights": "own"})
     _checks.one_of(name, BACKBONES, "backbone")
-    offered = ("none", BACKBONES[name].weights)
-    if weights not in offered:
-        raise ValueError(f"{name} has no weights {weights!r}; it offers {', '.join(offered)}.")
+    _checks.one_of(weights, ("none", BACKBONES[name].weights), f"{name}: weights")
     state = None
     if weights == "facial-actions":
         state = {key.removeprefix("stages."): value for key, value in _read(shipped())[0].items()}
@@ -233,7 +226,7 @@ def _own(description: Mapping[str, Any]) -> VideoRegressor:
 
 def shipped() -> Path:
     """The checkpoint behind the weights ``facial-actions``."""
-    return Path(__file__).parents[1] / "assets" / CHECKPOINT
+    return Path(__file__).parents[1] / "assets" / "facial_actions.safetensors"
 
 
 def _assemble(
@@ -258,8 +251,7 @@ def _fill(network: nn.Module, state: Mapping[str, Tensor], description: Mapping[
     if odd:
         raise ValueError(
             f"the weights {description['weights']!r} do not fit {description['model']}: "
-            f"{len(odd)} arrays are missing or of another shape, the first {odd[0]!r}; "
-            "fetch or pre-train them again."
+            f"{len(odd)} arrays are missing or of another shape, the first {odd[0]!r}."
         )
     network.load_state_dict({key: state[key] for key in wanted})
 
@@ -274,8 +266,7 @@ def _probe(name: str, frames: int, size: int) -> int:
             return stages(torch.zeros(1, 3, frames, size, size)).shape[1]
     except (RuntimeError, ValueError, ZeroDivisionError) as error:
         raise ValueError(
-            f"{name} cannot take clips of {frames} frames of {size} × {size} px ({error}); "
-            "use larger or more frames."
+            f"{name} cannot take clips of {frames} frames, {size} px: {error}"
         ) from error
 
 

@@ -8,7 +8,8 @@ every other network: a ridge head on what its last linear layer reads, fine-tuni
 import copy
 import importlib.util
 import pkgutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -73,50 +74,37 @@ def source(name: str) -> tuple[Path, ...]:
     return ()
 
 
+@contextmanager
+def _told(what: str, remedy: str) -> Iterator[None]:
+    """Say in our words what somebody's code raises, whatever that is."""
+    try:
+        yield
+    except Exception as error:
+        raise OwnNetworkError(f"{what} ({type(error).__name__}: {error}); {remedy}") from error
+
+
 def _called(name: str) -> nn.Module:
-    try:
+    remedy = "give package.module:function, and install it or put its folder on PYTHONPATH."
+    with _told(f"model {name!r} cannot be imported", remedy):
         factory = pkgutil.resolve_name(name)
-    except Exception as error:
-        raise OwnNetworkError(
-            f"model {name!r} cannot be imported ({type(error).__name__}: {error}); give "
-            "package.module:function, and install the package or put its folder on PYTHONPATH."
-        ) from error
-    try:
+    with _told(f"model {name!r} raised an error", "it must return a network without arguments."):
         network = factory()
-    except Exception as error:
-        raise OwnNetworkError(
-            f"model {name!r} raised {type(error).__name__} ({error}); "
-            "it must return a network when called without arguments."
-        ) from error
     if not isinstance(network, nn.Module):
-        raise OwnNetworkError(
-            f"model {name!r} returned {type(network).__name__}, no torch.nn.Module."
-        )
+        raise OwnNetworkError(f"model {name!r} returned {type(network)}, no torch.nn.Module.")
     return network
 
 
 def _tried(name: str, network: nn.Module, clips: Tensor) -> Tensor:
-    shape = tuple(clips.shape)
-    try:
+    remedy = "set clips.frames and clips.size to what it takes, or normalise and resize inside it."
+    with _told(f"model {name!r} cannot take clips {tuple(clips.shape)} in 0 to 1", remedy):
         scores = network(clips)
-    except Exception as error:
-        raise OwnNetworkError(
-            f"model {name!r} cannot take clips {shape} in 0 to 1 ({type(error).__name__}: {error});"
-            " set clips.frames and clips.size to what it takes, or normalise and resize inside it."
-        ) from error
-    if not isinstance(scores, Tensor) or tuple(scores.shape) not in ((2,), (2, 1)):
-        found = tuple(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
-        raise OwnNetworkError(
-            f"model {name!r} returned {found} for two clips, not (2,); "
-            "of several outputs return the one that is meant."
-        )
+    shape = tuple(getattr(scores, "shape", [type(scores).__name__]))
+    if shape not in ((2,), (2, 1)):
+        raise OwnNetworkError(f"model {name!r} returned {shape} for two clips, not (2,).")
     if not torch.isfinite(scores).all():
         raise OwnNetworkError(f"model {name!r} returned no finite number for clips in 0 to 1.")
     if not scores.requires_grad:
-        raise OwnNetworkError(
-            f"model {name!r} keeps no gradients, so it can neither be tuned nor explained; "
-            "drop torch.no_grad and detach."
-        )
+        raise OwnNetworkError(f"model {name!r} keeps no gradients; drop torch.no_grad and detach.")
     return scores.detach().flatten()
 
 

@@ -100,9 +100,8 @@ class TimeBlock(nn.Module):
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()
-        self.convolve = nn.Conv1d(
-            width, width, 5, dilation=dilation, padding="same", padding_mode="replicate"
-        )
+        edges = {"padding": "same", "padding_mode": "replicate"}
+        self.convolve = nn.Conv1d(width, width, 5, dilation=dilation, **edges)
         self.rectify = nn.ReLU()
         self.mix = nn.Conv1d(width, width, 1)
 

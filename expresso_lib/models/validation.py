@@ -14,9 +14,7 @@ Fit = Callable[[np.ndarray, np.ndarray], np.ndarray]
 LEVEL = 0.9  # of a new participant's interval
 
 
-def cross_validate(
-    table: pd.DataFrame, schemes: pd.DataFrame, recipe: str, fit: Fit
-) -> pd.DataFrame:
+def cross_validate(table: pd.DataFrame, schemes: pd.DataFrame, name: str, fit: Fit) -> pd.DataFrame:
     """Table ``predictions``: every clip predicted by a fit that saw nothing of its participant.
 
     Parameters
@@ -25,8 +23,8 @@ def cross_validate(
         ``participant``, ``recording``, ``clip``, ``score``; N rows.
     schemes : DataFrame
         ``repeat``, ``participant``, ``fold``: who is tested when.
-    recipe : str
-        Name for the rows.
+    name : str
+        Of the recipe, for the rows.
     fit : callable
         ``fit(train, test)`` with bool (N,) masks gives the predictions of the test rows.
 
@@ -53,7 +51,7 @@ def cross_validate(
             rows = table.loc[test, keys].assign(repeat=repeat, fold=int(fold))
             parts.append(rows.assign(prediction=fit(~test, test)))
     columns = [*keys[:3], "repeat", "fold", "prediction", "score"]
-    return pd.concat(parts).assign(recipe=recipe)[["recipe", *columns]].reset_index(drop=True)
+    return pd.concat(parts).assign(recipe=name)[["recipe", *columns]].reset_index(drop=True)
 
 
 def ridge_fit(values: np.ndarray, table: pd.DataFrame) -> Fit:

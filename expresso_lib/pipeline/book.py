@@ -112,24 +112,13 @@ def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
         wanted, clips = parameters.training, parameters.clips
         networks.build(wanted.model, weights=wanted.weights, frames=clips.frames, size=clips.size)
     if "01_cohort" in due and parameters.cohort.source != "rendered":
-        _enough(cohort.from_parameters(parameters.cohort), parameters)
+        people = cohort.from_parameters(parameters.cohort)
+        longest = check.frames_of(people.recordings, parameters.clips).max()
+        config.suffice(len(people.participants), round(longest), parameters)
     if due:
+        what = ", ".join(f"{name} ({why})" for name, why in due.items())
         logger.info(
-            "In build/%s will be executed: %s; and what rests on them, where their tables change.",
-            parameters.run.name,
-            ", ".join(f"{name} ({why})" for name, why in due.items()),
-        )
-
-
-def _enough(people: cohort.Cohort, parameters: config.Parameters) -> None:
-    """Refuse a data set of too few people, or of recordings shorter than a clip."""
-    if few := config.too_few(len(people.participants), parameters):
-        raise config.ParameterError(f"{parameters.cohort.source}: {few}")
-    wanted, longest = parameters.clips, check.frames_of(people.recordings, parameters.clips).max()
-    if round(longest) < (wanted.frames - 1) * wanted.dilation + 1:
-        raise config.ParameterError(
-            f"clips.frames = {wanted.frames} with clips.dilation = {wanted.dilation}: the longest "
-            f"recording has {longest:.0f} frames at {wanted.fps:g}/s; take fewer frames."
+            "In build/%s will be executed: %s; then what changes.", parameters.run.name, what
         )
 
 
@@ -198,10 +187,7 @@ def alone(run_folder: Path) -> Iterator[None]:
         with FileLock(run_folder / ".lock", timeout=0):
             yield
     except Timeout:
-        raise Busy(
-            f"another expresso works in {run_folder}; wait until it has ended, or give this run "
-            "a name of its own: --run NAME."
-        ) from None
+        raise Busy(f"another expresso works in {run_folder}; wait, or use --run NAME.") from None
 
 
 def with_needs(chapter: str) -> list[chapters.Chapter]:

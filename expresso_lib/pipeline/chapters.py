@@ -71,9 +71,8 @@ def find(name: str) -> Chapter:
         start, _, title = chapter.name.partition("_")
         if wanted in (chapter.name, chapter.number, start, title):
             return chapter
-    raise ValueError(
-        f"chapter {name!r} is unknown{_checks.nearest(name, [c.name for c in CHAPTERS])}."
-    )
+    hint = _checks.nearest(name, [chapter.name for chapter in CHAPTERS])
+    raise ValueError(f"chapter {name!r} is unknown{hint}.")
 
 
 def notebook_path(chapter: Chapter, root: Path) -> Path:
@@ -83,11 +82,8 @@ def notebook_path(chapter: Chapter, root: Path) -> Path:
 
 def parameters_cell(notebook: nbformat.NotebookNode, path: Path) -> nbformat.NotebookNode:
     """Return a notebook's one cell tagged ``parameters``; without one a ValueError names it."""
-    found = [
-        cell
-        for cell in notebook.cells
-        if "parameters" in cell.metadata.get("tags", []) and cell.cell_type == "code"
-    ]
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    found = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
     if len(found) != 1:
         raise ValueError(f"{path.name} has {len(found)} cells tagged 'parameters'; it needs one.")
     return found[0]
@@ -110,8 +106,7 @@ def sync(root: Path) -> list[Path]:
         wanted = config.parameters_cell(config.declared_names(cell.source))
         if cell.source != wanted:
             cell.source = wanted
-            with store.atomic(path) as temporary:
-                nbformat.write(notebook, temporary)
+            store.write_text(path, nbformat.writes(notebook) + "\n")
             rewritten.append(path)
     return rewritten
 
@@ -137,9 +132,9 @@ def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> 
         "data": data_hash(parameters.cohort),
         "inputs": store.text_hash([read_outputs(name, run_folder) for name in chapter.needs]),
     }
-    if ":" not in (model := parameters.training.model):
-        return facts
-    return facts | {"network": store.text_hash([store.file_hash(one) for one in own.source(model)])}
+    if ":" in (model := parameters.training.model):
+        facts["network"] = store.text_hash([store.file_hash(one) for one in own.source(model)])
+    return facts
 
 
 def data_hash(section: config.CohortSection) -> str:
@@ -179,13 +174,13 @@ def library_hash(path: Path) -> str:
 
 
 def outputs_path(chapter: str, run_folder: Path) -> Path:
-    """Return the file in which a finished chapter lists what it made, and what it never read."""
+    """Return the file in which a finished chapter lists what it made."""
     return run_folder / "tables" / f"{chapter}.outputs.json"
 
 
 def read_outputs(chapter: str, run_folder: Path) -> Mapping[str, str]:
     """Return the tables and models a chapter made, name to hash; empty if it never finished."""
-    return store.read_json(outputs_path(chapter, run_folder)).get("made", {})
+    return store.read_json(outputs_path(chapter, run_folder))
 
 
 def keep_fingerprint(run_folder: Path, name: str, facts: Mapping[str, str]) -> None:

@@ -73,9 +73,8 @@ def frames_of(recordings: pd.DataFrame, wanted: config.ClipsSection) -> pd.Serie
 
 def _clips(people: cohort.Cohort, wanted: config.ClipsSection) -> Finding:
     have = frames_of(people.recordings, wanted)
-    spans = (wanted.frames - 1) * wanted.dilation + 1
-    short = int((have.round() < spans).sum())
-    text = f"{spans} frames at {wanted.fps:g}/s; {short} of {len(have)} recordings shorter"
+    short = int((have.round() < wanted.span).sum())
+    text = f"{wanted.span} frames at {wanted.fps:g}/s; {short} of {len(have)} recordings shorter"
     remedy = f"lower clips.frames (the shortest has {int(have.min())})" if short else ""
     return Finding("clips", text, short == 0, remedy)
 

@@ -142,14 +142,12 @@ def _stamp(source: Path, path: Path, facts: dict[str, Any]) -> None:
     nbformat.write(notebook, path)
 
 
-def _record(
-    run_folder: Path, parameters: config.Parameters, chapter: str, facts: dict[str, Any]
-) -> None:
+def _record(folder: Path, parameters: config.Parameters, name: str, facts: dict[str, Any]) -> None:
     kept = ("fingerprint", "started", "seconds", "cpu_seconds", "error", "device", "commit")
-    known = project.facts(run_folder).get("chapters", {})
+    known = project.facts(folder).get("chapters", {})
     project.record(
-        run_folder,
+        folder,
         parameters=parameters.model_dump(mode="json"),
-        chapters=known | {chapter: {key: facts[key] for key in kept}},
+        chapters=known | {name: {key: facts[key] for key in kept}},
         **{key: facts[key] for key in ("packages", "python", "device", "commit")},
     )

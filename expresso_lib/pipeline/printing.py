@@ -24,23 +24,6 @@ class PrintFailed(OSError):
     """There is no Chromium here, or it wrote no PDF; the message holds what it said."""
 
 
-def browser() -> str:
-    """Return the Chromium of this machine.
-
-    Raises
-    ------
-    PrintFailed
-        If there is none.
-    """
-    for name in BROWSERS:
-        if found := shutil.which(name):
-            return found
-    raise PrintFailed(
-        f"a PDF needs a Chromium on the PATH ({', '.join(BROWSERS)}); install one, or print the "
-        "pages of the book from any browser."
-    )
-
-
 def write_pdf(pages: Path, target: Path) -> Path:
     """Print a built book as one PDF: pages in their order, solutions at the end.
 
@@ -56,7 +39,9 @@ def write_pdf(pages: Path, target: Path) -> Path:
     PrintFailed
         If there is no Chromium, it writes nothing, or takes longer than `PATIENCE`.
     """
-    program, whole = browser(), pages / "whole.html"
+    program, whole = next(filter(None, map(shutil.which, BROWSERS)), ""), pages / "whole.html"
+    if not program:
+        raise PrintFailed("a PDF needs a Chromium; install one, or print the pages from a browser.")
     store.write_text(whole, in_one(pages))
     with tempfile.TemporaryDirectory() as profile, store.atomic(target) as temporary:
         try:
@@ -67,9 +52,7 @@ def write_pdf(pages: Path, target: Path) -> Path:
                 capture_output=True, text=True, check=False, timeout=PATIENCE,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
-            raise PrintFailed(
-                f"Chromium had not printed {whole} after {PATIENCE} s; print it from a browser."
-            ) from error
+            raise PrintFailed(f"Chromium had not printed {whole} after {PATIENCE} s.") from error
         if not temporary.is_file() or not temporary.stat().st_size:
             raise PrintFailed(f"Chromium printed nothing; it said: {done.stderr[-500:]}")
     whole.unlink()
@@ -91,12 +74,9 @@ def in_one(pages: Path) -> str:
     for part in solutions:
         part["class"] = "solution admonition"
     head = "".join(str(tag) for tag in first.select("head link[rel=stylesheet], head style"))
-    return report.template("whole.html", escape=False).render(
-        head=head,
-        title=first.title.string if first.title else "Expresso",
-        articles=[str(article) for article in articles],
-        solutions=[str(part) for part in solutions],
-    )
+    title = first.title.string if first.title else "Expresso"
+    parts = {"articles": [*map(str, articles)], "solutions": [*map(str, solutions)]}
+    return report.template("whole.html", escape=False).render(head=head, title=title, **parts)
 
 
 def _soup(path: Path) -> BeautifulSoup:

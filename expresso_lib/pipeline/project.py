@@ -26,10 +26,7 @@ def project_root() -> Path:
     for folder in (here, *here.parents, store.PACKAGE.parent, SHIPPED):
         if (folder / "data_manifest.yaml").is_file():
             return folder.resolve()
-    raise FileNotFoundError(
-        "no data_manifest.yaml here or above; run from inside the project, or name its folder "
-        "in the environment variable EXPRESSO_ROOT."
-    )
+    raise FileNotFoundError("no data_manifest.yaml here or above; name its folder: $EXPRESSO_ROOT.")
 
 
 def run_folder(root: Path, name: str) -> Path:
@@ -47,9 +44,8 @@ def facts(folder: Path) -> dict[str, Any]:
 
 def record(folder: Path, **known: Any) -> None:
     """Add facts to ``run.json`` of a run's folder."""
-    text = json.dumps(
-        {"name": folder.name} | facts(folder) | known, indent=1, sort_keys=True, default=str
-    )
+    known = {"name": folder.name} | facts(folder) | known
+    text = json.dumps(known, indent=1, sort_keys=True, default=str)
     store.write_text(folder / "run.json", text)
 
 

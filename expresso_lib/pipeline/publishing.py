@@ -11,7 +11,6 @@ import base64
 import io
 import re
 import shutil
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import jinja2
 import nbformat
@@ -165,12 +165,11 @@ class Facts:
         known = store.read_json(self.folder.parent / "bench.json") or store.read_json(BENCHMARKS)
         before = {_measured(row): row for row in store.read_json(BEFORE)}
         rows = [row | {"share": _share(row.get("test", ""))} for row in known if kind in row]
+        rows = [row for row in rows if where.items() <= row.items()]
         written = _goal if kind == "goal" else _calibration
-        lines = pd.DataFrame(
-            written(row, before.get(_measured(row), {})) | {"stamp": _stamp(row)}
-            for row in rows
-            if where.items() <= row.items()
-        )
+        lines = pd.DataFrame(written(row, before.get(_measured(row), {})) for row in rows)
+        # Empty where it was not measured.
+        lines["stamp"] = [provenance.stamp_text(row) if row.get("device") else "" for row in rows]
         if lines.empty:
             return show_table(lines, caption=caption)
         if kind == "goal":
@@ -182,9 +181,7 @@ class Facts:
             caption, lines = f"{caption}; {stamps[0]}", lines.drop(columns="stamp")
         return show_table(lines, caption=caption, digits=3)
 
-    def study(
-        self, name: str, *columns: str, caption: str, digits: int = 2, wide: str = "", **where: Any
-    ) -> str:
+    def study(self, name: str, *columns: str, caption: str, wide: str = "", **where: Any) -> str:
         """Write chosen columns and rows of a table of the study, with its stamp.
 
         With `wide` the estimates of each of that column's values stand in a column of their own.
@@ -197,14 +194,12 @@ class Facts:
             table = table.drop_duplicates(list(columns))
         stamp = provenance.stamps(STUDY).get(name, {})
         caption = f"{caption} ({provenance.stamp_text(stamp)})" if stamp else caption
-        return show_table(table, columns, caption=caption, digits=digits)
+        return show_table(table, columns, caption=caption)
 
     @cached_property
     def dictionary(self) -> pd.DataFrame:
         """What the columns of this run's tables mean: table, column, unit, meaning."""
-        known = yaml.safe_load(
-            (chapters.ASSETS / "data_dictionary.yaml").read_text(encoding="utf-8")
-        )
+        known = yaml.safe_load((chapters.ASSETS / "data_dictionary.yaml").read_text("utf-8"))
         rows = []
         for path in sorted(self.folder.glob("tables/*.parquet")):
             texts = known["keys"] | known.get(path.stem, {})
@@ -267,11 +262,6 @@ def _goal(row: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
 
 def _figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _stamp(row: Mapping[str, Any]) -> str:
-    """When, at which commit and on what it was measured; empty where it was not."""
-    return provenance.stamp_text(row) if row.get("device") else ""
 
 
 def _share(test: str) -> str:
@@ -380,10 +370,8 @@ def folded(cells: Sequence[NotebookNode]) -> list[NotebookNode]:
                 continue
             what = "parameters" if "parameters" in tags else "code"
             cell.metadata["tags"] = sorted(tags | {"hide-input"})
-            prompts = {
-                f"code_prompt_{verb.lower()}": f"{verb} the {what}" for verb in ("Show", "Hide")
-            }
-            cell.metadata["mystnb"] = prompts
+            shown = {"code_prompt_show": f"Show the {what}", "code_prompt_hide": f"Hide the {what}"}
+            cell.metadata["mystnb"] = shown
         kept.append(cell)
     return kept
 
@@ -413,7 +401,6 @@ def build(
     *,
     current: Mapping[str, Mapping[str, str]] | None = None,
     student: bool = False,
-    root: Path = ROOT,
 ) -> Path:
     """Build the static book of one run.
 
@@ -426,8 +413,6 @@ def build(
         Per chapter the hashes of its sources now; without them freshness is "not proven".
     student : bool
         Leave the solutions out, of the pages and of the notebooks offered for download.
-    root : Path
-        Folder that holds ``book/`` and ``notebooks/``.
 
     Returns
     -------
@@ -442,14 +427,14 @@ def build(
     run_folder, current = Path(run_folder).resolve(), current or {}
     edition = "student" if student else "html"
     source, out = run_folder / "pages" / edition, run_folder / edition
-    paths = [chapters.notebook_path(chapter, root) for chapter in chapters.CHAPTERS]
+    paths = [chapters.notebook_path(chapter, ROOT) for chapter in chapters.CHAPTERS]
     committed = {path.stem: path for path in paths if path.is_file()}
     read = [read_chapter(name, run_folder, current.get(name)) for name in committed]
     facts = Facts(run_folder, tuple(chapter for chapter, _ in read), student)
     dictionary = run_folder / "tables" / "data_dictionary.csv"
     store.write_text(dictionary, facts.dictionary.to_csv(index=False))
-    templates = templates_of(root / "book")
-    written = set(_write_pages(root / "book", source, facts, templates))
+    templates = templates_of(ROOT / "book")
+    written = set(_write_pages(ROOT / "book", source, facts, templates))
     for chapter, notebook in read:
         address = offered(committed[chapter.name], student=student)
         page = dress(notebook, chapter, templates, address=address, student=student)
@@ -478,16 +463,14 @@ def templates_of(folder: Path) -> jinja2.Environment:
     )
 
 
-def _write_pages(
-    book: Path, source: Path, facts: Facts, templates: jinja2.Environment
-) -> Iterator[Path]:
+def _write_pages(book: Path, out: Path, facts: Facts, pages: jinja2.Environment) -> Iterator[Path]:
     for path in sorted(path for path in book.rglob("*") if path.is_file()):
         name = path.relative_to(book)
         if path.suffix in (".md", ".yml"):
-            text = templates.get_template(name.as_posix()).render(facts=facts)
-            yield _refresh(source / name, text)
+            text = pages.get_template(name.as_posix()).render(facts=facts)
+            yield _refresh(out / name, text)
         elif "__pycache__" not in path.parts:
-            yield _refresh(source / name, path.read_bytes())
+            yield _refresh(out / name, path.read_bytes())
 
 
 def _refresh(path: Path, content: str | bytes) -> Path:
@@ -579,10 +562,7 @@ def export(run_folder: Path, *, student: bool = False) -> Path:
         raise FileNotFoundError(f"{index} is missing; build the book first: {command}")
     name = f"expresso-{run_folder.resolve().name}{'-student' if student else ''}"
     target = run_folder / f"{name}.zip"
-    with (
-        store.atomic(target) as temporary,
-        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive,
-    ):
+    with store.atomic(target) as made, ZipFile(made, "w", ZIP_DEFLATED) as archive:
         for path in sorted(path for path in index.parent.rglob("*") if path.is_file()):
             if path.name != ".buildinfo":
                 archive.write(path, Path(name) / path.relative_to(index.parent))

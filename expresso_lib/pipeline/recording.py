@@ -14,7 +14,7 @@ from torch import nn
 from expresso_lib import _checks, attribution, clips, cohort, faces, manifest, models, store
 from expresso_lib.attribution import explanation
 from expresso_lib.clips import preprocessing
-from expresso_lib.faces import action_units, mediapipe, tables, video
+from expresso_lib.faces import action_units, mediapipe, quality, tables, video
 from expresso_lib.faces import truth as truths
 from expresso_lib.figures import drawing, report
 from expresso_lib.pipeline import project
@@ -69,10 +69,8 @@ class Reader:
         """
         path = run_folder / "models" / MODEL
         if not path.is_file():
-            raise MissingRun(
-                f"run {run_folder.name!r} has no final model; make it first: "
-                f"{project.command(run_folder, 'run 03_finetune')}"
-            )
+            command = project.command(run_folder, "run 03_finetune")
+            raise MissingRun(f"run {run_folder.name!r} has no final model; make it: {command}")
         model, recipe = models.load(path)
         table = pd.read_parquet(run_folder / "tables" / "predictions.parquet")
         scores = pd.read_parquet(run_folder / "tables" / "model_scores.parquet")
@@ -141,7 +139,6 @@ def explain(
     UntrackedError
         Where the face is not found often enough, or the landmarks are of something else.
     """
-    _checks.existing_file(path, "video")
     info, reader = video.probe(path), Reader.of(run_folder)
     track = find_face(path, landmarks, face=face)
     doubts = [*gate(path, track, info)]
@@ -157,8 +154,7 @@ def explain(
     case = _case(path, reader, explained, units)
     if (has := rows.shape[1]) < length:
         doubts.append(
-            f"the recording has {has} frames at {archive.fps:g} per second, fewer than the "
-            f"{length} of a clip the model was trained on"
+            f"the recording has {has} frames at {archive.fps:g}/s; the model's clips have {length}"
         )
     case = replace(case, doubts=(*doubts, *filter(None, [case.beyond])), found=track.found)
     facts = {
@@ -184,9 +180,8 @@ def write(
     facts: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a case's card, its overlay videos and its tables into a folder; return the card."""
-    drawn = report.illustrate(
-        case, archive, permission, out, path=path, chosen=len(case.explanation.channels)
-    )
+    count = len(case.explanation.channels)
+    drawn = report.illustrate(case, archive, permission, out, path=path, chosen=count)
     for name, table in _tables(case).items():
         store.write_text(out / f"{name}.csv", table.to_csv(index=False))
     more = {"pictures": permission.note} if permission.note else {}
@@ -218,8 +213,7 @@ def find_face(path: Path, landmarks: Path | None, *, face: int | None = None) ->
         return mediapipe.track(path, face=face or 0)
     except (ImportError, manifest.FetchError) as error:
         raise preprocessing.TrackerError(
-            f"{error}\nOr give a table of another tool: --landmarks TABLE.csv; or the paper's "
-            "networks: 'expresso data fetch s3fd fan'."
+            f"{error}\nOr --landmarks TABLE.csv of another tool; or 'expresso data fetch s3fd fan'."
         ) from error
 
 
@@ -231,18 +225,15 @@ def gate(path: Path, track: faces.FaceTrack, info: video.VideoInfo) -> tuple[str
     UntrackedError
         Where too few frames show a face, or the landmarks are those of something else.
     """
-    reasons = faces.forbids(track, (info.width, info.height))
+    reasons = quality.forbids(track, (info.width, info.height))
     # Two thirds: the cascade itself errs on a frame now and then.
-    if not reasons and faces.elsewhere(path, track) > 2 / 3:
+    if not reasons and quality.elsewhere(path, track) > 2 / 3:
         reasons = [
             "the landmarks lie where no face is seen, and a face is seen somewhere else "
             "(another video's table, or of another size?)"
         ]
     if reasons:
-        raise UntrackedError(
-            f"{path} gets no card: {'; '.join(reasons)}. Look at the video, give its own "
-            "landmarks, or another face with --face."
-        )
+        raise UntrackedError(f"{path} gets no card: {'; '.join(reasons)}. Give its landmarks.")
     (report_row,) = faces.assess({path.name: track}).to_dict("records")
     doubts = [text for text in str(report_row["reasons"]).split("; ") if text]
     if track.found.mean() < SURE:

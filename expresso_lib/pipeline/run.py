@@ -58,11 +58,13 @@ def open_run(chapter: str, namespace: Mapping[str, Any]) -> Run:
     run = Run(this, parameters, project.project_root())
     for earlier in this.needs:
         if not chapters.outputs_path(earlier, run.folder).is_file():
-            raise MissingRun(
-                f"this chapter rests on {earlier}, which has not finished in run "
-                f"{run.name!r}; execute it first: {project.command(run.folder, f'run {earlier}')}"
-            )
-    run.prepare()
+            command = project.command(run.folder, f"run {earlier}")
+            raise MissingRun(f"{earlier} has not finished in run {run.name!r}; first: {command}")
+    for folder in (run.data, run.models, run.tables, run.figures):
+        store.make_folder(folder)
+    # Until its last cell the chapter counts as not run.
+    chapters.outputs_path(this.name, run.folder).unlink(missing_ok=True)
+    style.use()
     return run
 
 
@@ -89,13 +91,6 @@ class Run:
         self.folder = project.run_folder(self.root, self.name)
         self.data, self.models = self.folder / "data", self.folder / "models"
         self.tables, self.figures = self.folder / "tables", self.folder / "figures"
-
-    def prepare(self) -> None:
-        """Make the run's folders, withdraw this chapter's stamp and set the figures' style."""
-        for folder in (self.data, self.models, self.tables, self.figures):
-            store.make_folder(folder)
-        chapters.outputs_path(self.chapter.name, self.folder).unlink(missing_ok=True)
-        style.use()
 
     # Data
 
@@ -146,10 +141,8 @@ class Run:
 
     def study(self) -> experiments.Study:
         """Return what every recipe shares: the cohort's people, clips and folds."""
-        cohort = self.cohort()
-        return experiments.study_of(
-            cohort.participants, cohort.recordings, self.data, self.parameters
-        )
+        who = self.cohort()
+        return experiments.study_of(who.participants, who.recordings, self.data, self.parameters)
 
     @property
     def recipe(self) -> Recipe:
@@ -168,8 +161,7 @@ class Run:
         if not path.is_file():
             known = ", ".join(sorted(p.stem for p in self.tables.glob("*.parquet"))) or "none"
             raise MissingRun(
-                f"run {self.name!r} has no table {name!r}; execute the chapter that "
-                f"makes it first. There are: {known}"
+                f"run {self.name!r} has no table {name!r}; run its chapter. There are: {known}"
             )
         return statistics.select(pd.read_parquet(path), **where)
 
@@ -249,16 +241,13 @@ class Run:
 
     # What the reader sees
 
-    def figure(
-        self, name: str, figure: Figure, *, caption: str, alt: str, note: str | None = None
-    ) -> None:
+    def figure(self, name: str, figure: Figure, *, caption: str, alt: str, note: str = "") -> None:
         """Save a figure and show it, numbered, with its caption and a text alternative.
 
         The ``note`` names the data the figure rests on, by default those of this run, so that it
         can stand alone. In place of a figure that cannot be drawn stands the reason.
         """
-        note = self.note if note is None else note
-        style.note(figure, note)
+        style.note(figure, note or self.note)
         for kind in ("png", "svg"):
             with store.atomic(self.figures / f"{name}.{kind}") as temporary:
                 figure.savefig(temporary)
@@ -266,9 +255,7 @@ class Run:
         self.interactive(name, picture, caption=caption, note=note)
         plt.close(figure)
 
-    def movie(
-        self, name: str, path: Path, *, caption: str, alt: str, note: str | None = None
-    ) -> None:
+    def movie(self, name: str, path: Path, *, caption: str, alt: str, note: str = "") -> None:
         """Show a video file as `figure` shows a figure."""
         words = f'aria-label="{html.escape(alt, quote=True)}"'
         # Without a poster the place stays black until the film is played.
@@ -277,11 +264,11 @@ class Run:
         film += f'{words} src="{drawing.film(path)}"></video>'
         self.interactive(name, film, caption=caption, note=note)
 
-    def interactive(self, name: str, piece: str, *, caption: str, note: str | None = None) -> None:
+    def interactive(self, name: str, piece: str, *, caption: str, note: str = "") -> None:
         """Show a piece of a page that answers to a hand as `figure` shows a figure."""
         from IPython.display import HTML, display
 
-        note = self.note if note is None else note
+        note = note or self.note
         number = self._figures.setdefault(name, len(self._figures) + 1)
         text = (
             f'<figure class="expresso-figure" id="fig-{html.escape(name)}">{piece}'
@@ -291,12 +278,7 @@ class Run:
         display(HTML(text))
 
     def show(
-        self,
-        table: pd.DataFrame | str,
-        *,
-        caption: str = "",
-        digits: int = 2,
-        note: str | None = None,
+        self, table: pd.DataFrame | str, *, caption: str = "", digits: int = 2, note: str = ""
     ) -> None:
         """Show a table (or a piece of HTML), scrolling sideways where the page is narrow.
 
@@ -305,7 +287,7 @@ class Run:
         from IPython.display import HTML, display
 
         if not isinstance(table, str):
-            whole = f"{caption} {self.note if note is None else note}.".strip()
+            whole = f"{caption} {note or self.note}.".strip()
             table = style.table_html(table, caption=whole, digits=digits)
         display(HTML(table))
 
@@ -334,8 +316,7 @@ class Run:
         # Only the chapter that trains answers for the models; the others find them there.
         for path in sorted(self.models.glob("*.safetensors")) if self.chapter.trains else ():
             made[f"models/{path.name}"] = store.file_hash(path)
-        facts = {"made": made, "unread": self.parameters.unread}
         path = chapters.outputs_path(self.chapter.name, self.folder)
-        store.write_text(path, json.dumps(facts, indent=1, sort_keys=True))
+        store.write_text(path, json.dumps(made, indent=1, sort_keys=True))
         if "executor" in self.__dict__ and self.executor is not None:
             self.executor.shutdown(wait=True)

@@ -331,7 +331,7 @@ def test_write_video_refuses_what_is_no_film(tmp_path):
         video.write_video(tmp_path / "a.mp4", [], 25)
     with pytest.raises(video.VideoError, match="0 frames/s"):
         video.write_video(tmp_path / "b.mp4", [picture(0)], 0)
-    with pytest.raises(video.VideoError, match="one size"):
+    with pytest.raises(video.VideoError, match=r"not uint8 \(48, 64, 3\)"):
         video.write_video(tmp_path / "c.mp4", [picture(0), picture(1, 32, 32)], 25)
     assert list(tmp_path.iterdir()) == []
 

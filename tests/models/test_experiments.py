@@ -144,30 +144,6 @@ def test_a_killed_recipe_goes_on_in_the_fold_it_had_reached(study, tmp_path, mon
     pd.testing.assert_frame_equal(again, whole)
 
 
-def test_another_fit_does_not_go_on_from_a_killed_one(study, tmp_path, monkeypatch) -> None:
-    """What one batch size left behind is no start for another: its curves are those of its own."""
-
-    def quick(folder: Path, batch: int) -> pd.DataFrame:
-        tuning = replace(study.tuning, epochs=2, batch=batch)
-        here = replace(study, folder=folder / "features", tuning=tuning)
-        return experiments.learning_curves(TUNED, here)
-
-    whole, note = quick(tmp_path / "new", 8), finetuning._PartFit._note
-
-    def killed(fit, rmse):
-        if fit.epoch:
-            raise KeyboardInterrupt
-        return note(fit, rmse)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(finetuning._PartFit, "_note", killed)
-        with pytest.raises(KeyboardInterrupt):
-            quick(tmp_path / "again", 1)
-    assert list(tmp_path.rglob("*.state"))
-    pd.testing.assert_frame_equal(quick(tmp_path / "again", 8), whole)
-    assert not list(tmp_path.rglob("*.state"))
-
-
 def test_people_left_out_together_twice_have_one_network(study, tmp_path) -> None:
     """As in repeats of folds that hold one person each: the same file, made once."""
     here = replace(study, folder=tmp_path / "features")

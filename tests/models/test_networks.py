@@ -117,7 +117,7 @@ def test_trainable_freezes_below_the_boundary(small: models.VideoRegressor) -> N
     ("arguments", "message"),
     [
         ({"name": "smal"}, "did you mean 'small'"),
-        ({"name": "r3d_18", "weights": "facial-actions"}, "offers none, kinetics400"),
+        ({"name": "r3d_18", "weights": "facial-actions"}, "Known: none, kinetics400"),
         ({"name": "r3d_18", "frames": 0}, "cannot take clips of 0 frames"),
     ],
 )

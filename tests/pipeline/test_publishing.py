@@ -172,8 +172,8 @@ def test_study_tables_are_shown_with_their_stamp(run, tmp_path, monkeypatch):
     table = pd.DataFrame({"seed": ["0"], "recipe": ["null"], "estimate": [0.123456]})
     provenance.keep(tmp_path / "study", "t", table, date="2026-11-26", commit="abc123")
     monkeypatch.setattr(publishing, "STUDY", tmp_path / "study")
-    text = publishing.Facts(run).study("t", "recipe", "estimate", caption="T", digits=4)
-    assert "0.1235" in text
+    text = publishing.Facts(run).study("t", "recipe", "estimate", caption="T")
+    assert "0.12" in text
     assert "null" in text
     assert "measured 2026-11-26 at commit abc123" in text
 
@@ -294,9 +294,10 @@ def test_dictionary_holds_a_meaning_and_at_most_one_unit():
 
 
 @pytest.mark.slow
-def test_warning_stops_the_build(run, tmp_path):
+def test_warning_stops_the_build(run, tmp_path, monkeypatch):
     """A broken reference is an error, with the page that has it."""
     root = tmp_path / "project"
+    monkeypatch.setattr(publishing, "ROOT", root)
     (root / "book").mkdir(parents=True)
     (root / "notebooks").mkdir()
     (root / "book" / "_config.yml").write_text(
@@ -308,9 +309,9 @@ def test_warning_stops_the_build(run, tmp_path):
     (root / "book" / "index.md").write_text("# Book\n\n{doc}`nowhere`\n")
     (root / "book" / "more.md").write_text("# More\n")
     with pytest.raises(publishing.BuildFailed, match="nowhere"):
-        publishing.build(run, root=root)
+        publishing.build(run)
     (root / "book" / "index.md").write_text("# Book of [[ facts.name ]]\n")
-    index = publishing.build(run, root=root)
+    index = publishing.build(run)
     assert "Book of demo" in index.read_text()
 
 
