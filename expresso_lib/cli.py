@@ -214,7 +214,7 @@ def pretrain(
 ) -> None:
     """Pre-train our network: it learns to recognise actions on rendered practice people.
 
-    The defaults make the checkpoint that ships. A run that was killed finds its clips again.
+    The defaults make the checkpoint that ships. A run that was killed goes on.
 
     Example: `expresso pretrain facial_actions.safetensors`
     """

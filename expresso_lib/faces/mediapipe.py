@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-from unittest import mock
 
 import numpy as np
 
@@ -122,7 +121,9 @@ def _landmarker(model: Path) -> Iterator[Callable[[np.ndarray, int], list[_Face]
     try:
         media = importlib.import_module("mediapipe")
     except ImportError as error:
-        raise ImportError(f"{error}; run: pip install -e '.[mediapipe]'") from error
+        raise ImportError(
+            f"the tracker mediapipe is not installed ({error}); run: pip install -e '.[mediapipe]'"
+        ) from error
     vision = media.tasks.vision
     asked = vision.FaceLandmarkerOptions(
         base_options=media.tasks.BaseOptions(model_asset_path=str(model)),
@@ -139,10 +140,21 @@ def _landmarker(model: Path) -> Iterator[Callable[[np.ndarray, int], list[_Face]
         faces = zip(found.face_landmarks, found.face_blendshapes, turns)
         return [_face(*one, np.array(image.shape[1::-1])) for one in faces]
 
-    # What it would tell over https goes to a closed door of this very machine.
-    silenced = mock.patch.dict(os.environ, https_proxy=NOWHERE)
-    with silenced, vision.FaceLandmarker.create_from_options(asked) as network:
+    with silenced(), vision.FaceLandmarker.create_from_options(asked) as network:
         yield look
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Send what this process would tell over https to a closed door of this very machine."""
+    before = os.environ.get("https_proxy")
+    os.environ["https_proxy"] = NOWHERE
+    try:
+        yield
+    finally:
+        del os.environ["https_proxy"]
+        if before is not None:
+            os.environ["https_proxy"] = before
 
 
 def _face(mesh: Any, shapes: Any, matrix: np.ndarray, sides: np.ndarray) -> _Face:

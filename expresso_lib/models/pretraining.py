@@ -10,6 +10,7 @@ are thrown away afterwards. No score and nothing of `rendered.planting` takes pa
 from __future__ import annotations
 
 import json
+import logging
 import math
 from concurrent.futures import Executor
 from dataclasses import asdict
@@ -31,6 +32,8 @@ from expresso_lib.models import finetuning, networks, small
 from expresso_lib.models.practice import SERIES, Batch, Data, Practice, batch, render
 from expresso_lib.rendered import actions
 
+log = logging.getLogger(__name__)
+
 FLOOR = 0.05  # intensity or degrees: keeps the logarithm of a still series finite
 SHOWN = 0.05  # share of a window's frames from which on it shows an action
 _N, _C, _L = len(SERIES), len(actions.CLASSES), 2 * anatomy.N_LANDMARKS
@@ -49,7 +52,8 @@ def pretrain(destination: str | Path, *, practice: Practice, executor: Executor 
     executor : Executor, optional
         Where clips are rendered.
     folder : path, optional
-        Where rendered clips are kept, to be found again; default beside the destination.
+        Where rendered clips and the state of the training are kept, to go on from; default beside
+        the destination.
 
     Returns
     -------
@@ -59,7 +63,7 @@ def pretrain(destination: str | Path, *, practice: Practice, executor: Executor 
     destination = Path(destination)
     folder = Path(folder or destination.parent / "practice")
     data = Data.load(render(practice, folder, executor=executor), practice)
-    model, readouts = train(data, practice)
+    model, readouts = train(data, practice, state=folder / "state.pt")
     recipe = asdict(practice) | {"report": report(model, readouts, data, practice)}
     networks.save(destination, model, recipe, dtype=torch.float16)
     store.write_text(destination.with_suffix(".json"), json.dumps(recipe, indent=1) + "\n")
@@ -127,8 +131,13 @@ def _loss(
     return {name: value.mean() for name, value in each.items()}
 
 
-def train(data: Data, practice: Practice) -> tuple[networks.VideoRegressor, Readouts]:
-    """AdamW on one cycle, all targets at once."""
+def train(
+    data: Data, practice: Practice, *, state: Path | None = None
+) -> tuple[networks.VideoRegressor, Readouts]:
+    """AdamW on one cycle, all targets at once; goes on from `state` where a run was killed.
+
+    A state that was left by another `practice` is begun anew.
+    """
     torch.manual_seed(practice.seed)
     model = networks.build("small", frames=practice.window, size=practice.size, seed=practice.seed)
     finetuning.channels_last(model)
@@ -142,20 +151,46 @@ def train(data: Data, practice: Practice) -> tuple[networks.VideoRegressor, Read
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, practice.learning_rate, total_steps=practice.epochs * steps, pct_start=0.15
     )
-    progress = tqdm(range(practice.epochs), desc="pre-training", mininterval=1)
+    run: dict[str, Any] = {"model": model, "readouts": readouts, "optimizer": optimizer,
+                           "schedule": schedule}  # fmt: skip
+    first = _resume(state, run, practice)
+    progress = tqdm(range(first, practice.epochs), desc="pre-training", mininterval=1)
     for epoch in progress:
-        rng, losses = np.random.default_rng([practice.seed, 1, epoch]), []
-        for rows in np.array_split(rng.permutation(data.n_learned), steps):
-            seen = batch(data, rows, practice, rng)
-            parts = _loss(model, readouts, seen, data, bf16=practice.bf16)
-            optimizer.zero_grad()
-            sum(parts.values()).backward()
-            nn.utils.clip_grad_norm_(parameters, 1.0)
-            optimizer.step()
-            schedule.step()
-            losses.append({name: float(value.detach()) for name, value in parts.items()})
-        progress.set_postfix(pd.DataFrame(losses).mean().to_dict())
+        progress.set_postfix(_epoch(run, data, practice, epoch))
+        if state is not None:
+            with store.atomic(state) as temporary:
+                parts = {name: part.state_dict() for name, part in run.items()}
+                facts = {"epoch": epoch + 1, "practice": asdict(practice)}
+                torch.save(parts | facts, temporary)
     return model.eval(), readouts
+
+
+def _resume(state: Path | None, run: dict[str, Any], practice: Practice) -> int:
+    if state is None or not state.is_file():
+        return 0
+    saved = torch.load(state, weights_only=True)
+    if saved.get("practice") != asdict(practice):
+        log.info("%s is of other settings; the training begins anew", state)
+        return 0
+    for name, part in run.items():
+        part.load_state_dict(saved[name])
+    return int(saved["epoch"])
+
+
+def _epoch(run: dict[str, Any], data: Data, practice: Practice, epoch: int) -> dict[str, float]:
+    """One pass over the clips that are learned from; the mean of every loss."""
+    rng, losses = np.random.default_rng([practice.seed, 1, epoch]), []
+    order = rng.permutation(data.n_learned)
+    for rows in np.array_split(order, math.ceil(len(order) / practice.batch)):
+        seen = batch(data, rows, practice, rng)
+        parts = _loss(run["model"], run["readouts"], seen, data, bf16=practice.bf16)
+        run["optimizer"].zero_grad()
+        sum(parts.values()).backward()
+        nn.utils.clip_grad_norm_(run["optimizer"].param_groups[0]["params"], 1.0)
+        run["optimizer"].step()
+        run["schedule"].step()
+        losses.append({name: float(value.detach()) for name, value in parts.items()})
+    return pd.DataFrame(losses).mean().to_dict()
 
 
 def report(

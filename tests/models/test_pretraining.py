@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -70,8 +71,31 @@ def test_statistics_tell_speed_from_spread() -> None:
     assert float(speed.min()) > 0.5
 
 
-def test_pretrain_writes_a_checkpoint_with_its_report(folder, tmp_path) -> None:
-    """The checkpoint loads, and its JSON says how it was made and what it reads."""
+def test_pretrain_writes_a_checkpoint_and_goes_on(folder, tmp_path) -> None:
+    """A run cut after its first epoch and resumed equals an unbroken one."""
+    two = replace(TINY, epochs=2)
+    data = practice.Data.load(practice.render(TINY, folder), TINY)
+    whole, _ = pretraining.train(data, two)
+    batch, seen = pretraining.batch, []
+
+    def cut(*arguments, **options):
+        if len(seen) == math.ceil(data.n_learned / two.batch):  # one epoch's
+            raise KeyboardInterrupt
+        seen.append(1)
+        return batch(*arguments, **options)
+
+    state = tmp_path / "state.pt"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pretraining, "batch", cut)
+        with pytest.raises(KeyboardInterrupt):
+            pretraining.train(data, two, state=state)
+    resumed, _ = pretraining.train(data, two, state=state)
+    # What other settings left behind is no start.
+    pretraining.train(data, TINY, state=tmp_path / "other.pt")
+    again, _ = pretraining.train(data, two, state=tmp_path / "other.pt")
+    for one, other, third in zip(*(net.parameters() for net in (whole, resumed, again))):
+        torch.testing.assert_close(one, other)
+        torch.testing.assert_close(one, third)
     path = pretraining.pretrain(tmp_path / "made.safetensors", practice=TINY, folder=folder)
     model, recipe = models.load(path)
     assert model.description["model"] == "small"
