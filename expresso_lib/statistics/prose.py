@@ -959,7 +959,7 @@ def real_scores(scores: Any) -> str:
     blind, moved = (row(scores, metric="r_within", recipe=name) for name in ("random", "motion"))
     over = _first(scores, metric="over_motion")
     errs = by_side(over, "errs more than", "errs less than", "is not shown to err less than")
-    each = fitting(scores, recipe="frozen", metric="r_of_one")["estimate"] if len(scores) else []
+    each: Any = fitting(scores, recipe="frozen", metric="r_of_one").get("estimate", ())
     apart = (
         flat(f""" Taken one by one, {int((each > 0.5).sum())} of {len(each)} speakers lie above
         .50, the lowest at {say(each.min())}.""")
