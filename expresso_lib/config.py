@@ -231,7 +231,9 @@ def possible(parameters: Parameters) -> Parameters:
     has = round(cohort.seconds * min(clips.fps, cohort.fps))
     suffice(cohort.participants, has, parameters)
     if parameters.faces.tracker == "tables":
-        raise ParameterError("faces.tracker = 'tables': beside rendered recordings lie no tables.")
+        raise ParameterError(
+            "faces.tracker = 'tables': beside rendered recordings lie no tables; take 'auto'."
+        )
     eyes, needed = EYES * cohort.size, parameters.faces.min_eye_distance
     if eyes < needed:
         raise ParameterError(
@@ -269,7 +271,7 @@ def suffice(people: int, longest: int, parameters: Parameters) -> None:
     if wanted.span > longest:
         raise ParameterError(
             f"clips.frames = {wanted.frames} with clips.dilation = {wanted.dilation} spans "
-            f"{wanted.span} frames, and the longest recording has {longest} at the clips' rate."
+            f"{wanted.span} frames, and the longest recording has {longest} at the clips' rate; take fewer."
         )
 
 

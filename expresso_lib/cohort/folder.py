@@ -75,7 +75,8 @@ def _table(root: Path, table: str, videos: list[str]) -> Path:
     if len(tables) != 1:
         names = ", ".join(p.name for p in tables) or "none (save a spreadsheet as CSV)"
         raise core.CohortError(
-            f"{root} must hold one CSV, or name the right one with cohort.table; it has: {names}."
+            f"{root} must hold one CSV with participant, path and score; it has: {names}. "
+            "Name the right one with cohort.table."
         )
     return tables[0]
 

@@ -100,7 +100,9 @@ def _tried(name: str, network: nn.Module, clips: Tensor) -> Tensor:
         scores = network(clips)
     shape = tuple(getattr(scores, "shape", [type(scores).__name__]))
     if shape not in ((2,), (2, 1)):
-        raise OwnNetworkError(f"model {name!r} returned {shape} for two clips, not (2,).")
+        raise OwnNetworkError(
+            f"model {name!r} returned {shape} for two clips, not (2,); return the one output meant."
+        )
     if not torch.isfinite(scores).all():
         raise OwnNetworkError(f"model {name!r} returned no finite number for clips in 0 to 1.")
     if not scores.requires_grad:
