@@ -265,13 +265,16 @@ def suffice(people: int, longest: int, parameters: Parameters) -> None:
     ParameterError
         With what is there and what is needed.
     """
+    source = parameters.cohort.source
     if few := too_few(people, parameters):
-        raise ParameterError(f"{parameters.cohort.source}: {few}")
+        where = "cohort.participants" if source == "rendered" else source
+        raise ParameterError(f"{where}: {few}")
     wanted = parameters.clips
     if wanted.span > longest:
         raise ParameterError(
             f"clips.frames = {wanted.frames} with clips.dilation = {wanted.dilation} spans "
-            f"{wanted.span} frames, and the longest recording has {longest} at the clips' rate; take fewer."
+            f"{wanted.span} frames, and the longest recording has {longest} at clips.fps = "
+            f"{wanted.fps:g}; take fewer frames, or recordings of more seconds."
         )
 
 
@@ -440,7 +443,7 @@ class Declared(SimpleNamespace):
     """What a chapter holds of a run's parameters: all of ``run``, of the rest what it declares."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
+        if not any(name in section.model_fields for section in SECTIONS.values()):
             raise AttributeError(name)
         raise ParameterError(
             f"{name!r} is not declared; add <section>_{name} = None and call expresso params sync"
