@@ -760,7 +760,7 @@ def predict_and_explain(
     if epochs:
         fitted["tuned"] = tuned(make, data, epochs, folds)
     said = {recipe: table for recipe, (table, _) in fitted.items()}
-    said["motion"] = said["frozen"].assign(prediction=said["frozen"]["motion"])
+    said["by_motion"] = said["frozen"].assign(prediction=said["frozen"]["motion"])
     found: dict[str, list[pd.DataFrame]] = {
         "predictions": [table.assign(recipe=recipe) for recipe, table in said.items()]
     }

@@ -911,7 +911,7 @@ REAL_RECIPES = {
     "frozen": "pre-trained on rendered faces",
     "tuned": "fine-tuned to real ones",
     "random": "random weights",
-    "motion": "motion of the mouth, no network",
+    "by_motion": "motion of the mouth, no network",
 }
 
 
@@ -954,25 +954,22 @@ def real_faces(scores: Any, removals: Any) -> str:
 
 
 def real_scores(scores: Any) -> str:
-    """Say how well seconds of speech are predicted, against the mean and with random weights."""
+    """Say how well seconds of speech are predicted: beside the mean, random weights, no network."""
     own, null, within = (_first(scores, metric=name) for name in ("mae", "null_mae", "r_within"))
-    blind, moved = (row(scores, metric="r_within", recipe=name) for name in ("random", "motion"))
+    blind, moved = (row(scores, metric="r_within", recipe=one) for one in ("random", "by_motion"))
     over = _first(scores, metric="over_motion")
     errs = by_side(over, "errs more than", "errs less than", "is not shown to err less than")
     each: Any = fitting(scores, recipe="frozen", metric="r_of_one").get("estimate", ())
-    apart = (
-        flat(f""" Taken one by one, {int((each > 0.5).sum())} of {len(each)} speakers lie above
-        .50, the lowest at {say(each.min())}.""")
-        if len(each)
-        else ""
-    )
+    apart = ""
+    if len(each):
+        apart = f" ({int((each > 0.5).sum())} of {len(each)} of them above .50, the lowest at "
+        apart += f"{say(each.min())})"
     return flat(f"""From frozen weights that have seen rendered faces only, the model errs by
         {say(own["estimate"])} s, always answering the mean by {say(null["estimate"])} s. Within
-        speakers, prediction and seconds of speech correlate at {interval(within)}; with random
-        weights in their place at {interval(blind)}. How much the mouth's pixels change, one
+        speakers{apart}, prediction and seconds of speech correlate at {interval(within)}; with
+        random weights in their place at {interval(blind)}. How much the mouth's pixels change, one
         number and no network, goes with it at {interval(moved)}; the model {errs} that
-        ({interval(over)} s).{apart} Between speakers there are too few
-        people to say much.""")
+        ({interval(over)} s). Between speakers there are too few people to say much.""")
 
 
 def real_gap(scores: Any, reading: Any) -> str:

@@ -143,7 +143,7 @@ REAL = pd.DataFrame(
         ("mae_gain", -0.02, -0.1, 0.1, "frozen"),
         ("r_within", 0.6, 0.1, 0.8, "frozen"),
         ("r_within", 0.2, 0.1, 0.3, "random"),
-        ("r_within", 0.5, 0.3, 0.7, "motion"),
+        ("r_within", 0.5, 0.3, 0.7, "by_motion"),
         ("over_motion", 0.02, -0.03, 0.07, "frozen"),
         ("r_of_one", 0.16, np.nan, np.nan, "frozen"),
         ("r_of_one", 0.8, np.nan, np.nan, "frozen"),
@@ -251,10 +251,10 @@ def test_real_faces_are_read_where_the_intervals_say_so(within, gain, told):
     assert "not shown: what it says" in said
     assert "errs by 0.23 s" in prose.real_scores(scores)
     assert "with random weights in their place at 0.20" in prose.real_scores(scores)
-    assert "1 of 2 speakers lie above .50, the lowest at 0.16" in prose.real_scores(scores)
+    assert "(1 of 2 of them above .50, the lowest at 0.16)" in prose.real_scores(scores)
     assert "goes with it at 0.50" in prose.real_scores(scores)
     assert "is not shown to err less than that (0.02" in prose.real_scores(scores)
-    assert "one by one" not in prose.real_scores(scores[scores["metric"] != "r_of_one"])
+    assert "of them above" not in prose.real_scores(scores[scores["metric"] != "r_of_one"])
 
 
 def test_on_real_faces_the_peak_the_costliest_part_and_the_densest_other_are_named():
