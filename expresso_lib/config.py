@@ -273,8 +273,8 @@ def suffice(people: int, longest: int, parameters: Parameters) -> None:
     if wanted.span > longest:
         raise ParameterError(
             f"clips.frames = {wanted.frames} with clips.dilation = {wanted.dilation} spans "
-            f"{wanted.span} frames, and the longest recording has {longest} at clips.fps = "
-            f"{wanted.fps:g}; take fewer frames, or recordings of more seconds."
+            f"{wanted.span} frames, and the longest recording has {longest} at the clips' rate "
+            "(clips.fps); take fewer frames, or longer recordings (cohort.seconds)."
         )
 
 
