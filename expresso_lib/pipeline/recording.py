@@ -91,8 +91,8 @@ class Reader:
             return ""
         whom = "rendered faces" if self.cohort.demo else f"the recordings of {self.cohort.name}"
         return (
-            f"The model behind this card was trained on {whom}, of which this recording is "
-            "none. Its prediction tells nothing about this person."
+            f"The model behind this card was trained on {whom}, and this is not one of them. Its "
+            "prediction tells nothing about this person."
         )
 
 

@@ -135,7 +135,7 @@ def test_a_recording_is_known_by_its_file_not_by_the_files_name(folder):
     assert reader.name(folder / "b" / "session1.mp4") == "b_session1"
     assert reader.outside(folder / "b" / "session1.mp4") == ""
     assert reader.name(folder / "session1.mp4") == ""
-    assert "of which this recording is none" in reader.outside(folder / "session1.mp4")
+    assert "and this is not one of them" in reader.outside(folder / "session1.mp4")
 
 
 def test_a_rendered_recordings_own_landmarks_need_no_tracker():
