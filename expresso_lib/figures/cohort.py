@@ -34,7 +34,7 @@ def in_motion(scripts: Sequence[rendered.Script], path: str | Path) -> Path:
     moments = zip(*map(_film, scripts))
     films = (drawing.strip(np.stack(moment), columns=3, gap=0) for moment in moments)
     # Room below, where a player has its controls.
-    frames = (np.pad(film, ((0, 40), (0, 0), (0, 0)), constant_values=255) for film in films)
+    frames = (np.pad(film, ((0, 80), (0, 0), (0, 0)), constant_values=255) for film in films)
     return video.write_video(path, frames, scripts[0].fps / 2)
 
 

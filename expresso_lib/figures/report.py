@@ -334,7 +334,7 @@ def timeline(case: Case, channel: Channel) -> Figure:
               color=style.signed(values))  # fmt: skip
     style.zero_line(below)
     against = config.REFERENCES.get(channel.baseline, channel.baseline)
-    below.set_title(f"Attribution of each frame against the {against}; red raises, blue lowers")
+    below.set_title(f"Each frame, {against}: red raises, blue lowers")
     below.set(xlabel="time (s)", ylabel="points per frame")
     return figure
 
@@ -449,7 +449,8 @@ def card(
     words = "Predictions of the clips, attribution of every frame; the tables hold the numbers."
     return template("card.html").render(
         case=case, page=page, channel=channel, drawn=drawn, facts=facts or {}, titles=TITLES,
-        number=style.number, table=style.table_html, scrubber=scrubber(case, movies=movies),
+        names=config.REFERENCES, number=style.number, table=style.table_html,
+        scrubber=scrubber(case, movies=movies),
         timeline=page_of.picture(timeline(case, channel), name="timeline", alt=words),
         incomplete=sum(int((~c.complete).sum()) for c in case.explanation.channels),
     )  # fmt: skip
