@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
@@ -279,7 +278,8 @@ def by_network(table: pd.DataFrame) -> Figure:
         style.heat(axes, cells.reindex(index=order, columns=networks).astype(float), 1.0)
         axes.set_title(title)
         axes.set_xticklabels(networks, rotation=90)
-        plt.setp(axes.texts, fontsize=7)  # five columns a panel
+        for text in axes.texts:  # five columns a panel leave no room for a 0
+            text.set_text(text.get_text().replace("0.", "."))
     return figure
 
 

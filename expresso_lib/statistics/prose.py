@@ -510,10 +510,16 @@ def by_network(table: Any) -> str:
     own = own.groupby("network")["fidelity"].mean().reindex(table["network"].unique())
     refused = own.index[own.isna()]
     without = f"; on {listed(refused)} it adds up to nothing and is refused" * bool(len(refused))
+    best = fitting(table, method="DeepLift", baseline="oracle_neutral")
+    least, limit = best.groupby("network")["fidelity"].mean().min(), ""
+    if np.isfinite(least):
+        what = "the reference is what limits it" if least >= BAR else "the rule limits it, too"
+        limit = f" Against the clip rendered without its movements it has {say(least)} at least: "
+        limit += f"{what}."
     good = own[own >= BAR]
     which = listed(f"{network} ({say(one)})" for network, one in good.items())
     return flat(f"""DeepLift against the {REFERENCES[name]} reaches {say(BAR)} on {len(good)} of
-        {len(own)} networks{f": {which}" if len(good) else ""}{without}.""")
+        {len(own)} networks{f": {which}" if len(good) else ""}{without}.{limit}""")
 
 
 def predicted(found: Any) -> str:

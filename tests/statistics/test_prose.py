@@ -398,6 +398,12 @@ def test_a_study_names_the_reference_that_it_asked():
     both = pd.concat([old, pd.DataFrame([row | {"baseline": "posed_neutral"}])])
     assert "own neutral frame reaches" in prose.by_network(old)
     assert "own neutral face reaches" in prose.by_network(both)
+    assert "limits it" not in prose.by_network(both)
+    oracle = pd.DataFrame([row | {"baseline": "oracle_neutral"}])
+    said = prose.by_network(pd.concat([both, oracle]))
+    assert said.endswith("it has 0.95 at least: the reference is what limits it.")
+    worse = pd.concat([both, oracle.assign(fidelity=0.5)])
+    assert prose.by_network(worse).endswith("0.50 at least: the rule limits it, too.")
 
 
 def test_networks_that_nobody_asked_are_said_to_be_unmeasured():
