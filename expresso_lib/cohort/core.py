@@ -418,7 +418,7 @@ def _playable(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
     rows["path"] = [str(path) for path in paths if path is not None]
     gone = "its video is not there"
     if {"fps", "n_frames"} <= set(rows):
-        missing = [not Path(path).is_file() for path in rows["path"]]
+        missing = [not os.path.isfile(path) for path in rows["path"]]
         return source.without(rows, missing, gone, "Copy it again.")
     found: list[tuple[float, int]] = []
     pairs = list(zip(rows["recording"], rows["path"]))

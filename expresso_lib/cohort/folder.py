@@ -1,5 +1,6 @@
 """Reader of a folder of one's own: videos and one table."""
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,7 @@ def read(
 def _table(root: Path, table: str, videos: list[str]) -> Path:
     if table:
         found = core.inside(root, table)
-        if found is None or not found.is_file():
+        if found is None or not os.path.isfile(found):
             raise core.CohortError(f"{root} has no table {table!r}; correct cohort.table.")
         return found
     # OpenFace writes a table beside each video, under the video's name.

@@ -6,6 +6,7 @@ costs one jump to the key frame before it. Memory does not grow with the recordi
 """
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ def probe(path: str | Path) -> VideoInfo:
         Where the file is missing, empty, no video, or without a decodable frame.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # a path's own method raises where a name is too long
         raise VideoError(f"{path} is not a file; check the name and the folder.")
     stat = path.stat()
     return _scan(path, stat.st_mtime_ns, stat.st_size)

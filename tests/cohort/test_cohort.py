@@ -115,6 +115,7 @@ def test_read_folder_lists_everything_that_is_wrong_at_once(tmp_path, clips):
         "bob,b1,b1.mp4,", "bob,b2,b2.mp4,many", "bob,b3,b3.mp4,64",
         "cid,c1,c1.mp4,9", "cid,C1,c1.mp4,10",  # one name, two scores
         "dan,d1,broken.mp4,9", "dan,d2,absent.mp4,9", "dan,d3,../outside.mp4,9",
+        f"dan,d4,{'a' * 300}.mp4,9",  # longer than a system's names
         "eve,e1,sub/e1.mp4,20", "eve,e2,e2.mp4,22",  # one person in two folders
         "<b>,x1,a1.mp4,9", ",x2,a1.mp4,9",
     ]  # fmt: skip
@@ -128,7 +129,7 @@ def test_read_folder_lists_everything_that_is_wrong_at_once(tmp_path, clips):
     expected = {
         "a1": "more than once", "b1": "no score", "b2": "no plain number", "b3": "outside",
         "c1": "share", "C1": "share", "d1": "cannot be read", "d2": "not there",
-        "d3": "leaves the data folder", "eve": "2 folders", "spare.mp4": "not listed",
+        "d3": "leaves the data folder", "d4": "not", "eve": "2 folders", "spare.mp4": "not listed",
         "<b>": "unsafe", "a1.mp4": "not named",
     }  # fmt: skip
     for item, words in expected.items():
