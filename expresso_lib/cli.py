@@ -107,6 +107,13 @@ def _words(text: str) -> list[str]:
     return text.replace(",", " ").split()
 
 
+def _numbers(text: str) -> list[int]:
+    wrong = [word for word in _words(text) if not word.isdigit()]
+    if wrong:
+        raise ValueError(f"{wrong[0]!r} is no whole number from 0 on; write e.g. 0,1,2.")
+    return [int(word) for word in _words(text)]
+
+
 def _exit_if_failed(failed: dict[str, str]) -> None:
     """Name every chapter that failed; the last line is the first one's cause and the remedy."""
     if not failed:
@@ -242,8 +249,7 @@ def study(
     studies = importlib.import_module("benchmarks.study")
     workers = store.executor(**parameters.run.model_dump(exclude={"name"}))
     plan = studies.design(parameters, root, executor=workers)
-    chosen = [int(word) for word in _words(seeds)] or studies.SEEDS
-    tables = studies.run(plan, root, seeds=chosen, only=_words(only))
+    tables = studies.run(plan, root, seeds=_numbers(seeds) or studies.SEEDS, only=_words(only))
     for name, table in tables.items():
         out.print(f"{studies.folder(root) / name}.csv ({len(table)} rows)")
 

@@ -12,11 +12,10 @@ import math
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, Self, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from expresso_lib import _checks
 
@@ -73,6 +72,12 @@ class CohortSection(Section):
         "what is planted: default, amount, null, headset, region:NAME, au:N",
         pattern=r"^(default|amount|null|headset|region:\w+|au:\d+)$",
     )
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if self.score_low > self.score_high:
+            raise ValueError("score_low must lie below score_high (equal: the scale's own range)")
+        return self
 
 
 class FacesSection(Section):
@@ -431,23 +436,44 @@ def collect(namespace: Mapping[str, Any]) -> Declared:
         section, _, name = full.partition("_")
         if section in SECTIONS and name and isinstance(value, plain):
             values.setdefault(section, {})[name] = value
-    found = validate(values)
-    sections = {
-        section: Declared(**{name: getattr(body, name) for name in body.model_fields_set})
-        for section, body in found
-    }
-    return Declared(**sections | {"run": found.run})
+    return Declared(validate(values))
 
 
-class Declared(SimpleNamespace):
-    """What a chapter holds of a run's parameters: all of ``run``, of the rest what it declares."""
+class Declared:
+    """A run's parameters as a chapter holds them: it reads what it declares, and nothing else.
+
+    The section ``run`` is free to all. `read` names what was read so far, `unread` what was not.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.run, self.read = parameters.run, set[str]()
+        self.names = {f"{s}_{name}" for s, values in parameters for name in values.model_fields_set}
+        for section, values in parameters:
+            if section != "run":
+                setattr(self, section, _Reader(section, values, self.read))
+
+    @property
+    def unread(self) -> list[str]:
+        """Declared names that nobody has read."""
+        return sorted(name for name in self.names - self.read if not name.startswith("run_"))
+
+
+class _Reader:
+    def __init__(self, section: str, values: Section, read: set[str]) -> None:
+        self._known = (section, values, read)
 
     def __getattr__(self, name: str) -> Any:
-        if not any(name in section.model_fields for section in SECTIONS.values()):
+        if name.startswith("_"):
             raise AttributeError(name)
-        raise ParameterError(
-            f"{name!r} is not declared; add <section>_{name} = None and call expresso params sync"
-        )
+        section, values, read = self._known
+        value, full = getattr(values, name), f"{section}_{name}"
+        if name not in values.model_fields_set:
+            raise ParameterError(
+                f"this chapter reads {section}.{name} without declaring it; add {full} = None to "
+                "its parameters cell and call: expresso params sync"
+            )
+        read.add(full)
+        return value
 
 
 def declared_names(cell: str) -> list[str]:

@@ -176,3 +176,12 @@ def test_what_predicts_fidelity_is_found_and_what_does_not_is_not() -> None:
     # The same five networks in two cohorts are five networks.
     few = networks.predictors(table[table["network"].isin([f"N{k}" for k in range(5)])], draws=400)
     assert few.set_index("number").loc["removal", ["ci_low", "ci_high"]].isna().all()
+
+
+def test_benchmarks_refuse_an_unknown_goal(monkeypatch, capsys):
+    """One message with the goals there are."""
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--goal", "99"])
+    with pytest.raises(SystemExit) as stopped:
+        runner.main()
+    assert stopped.value.code == 2
+    assert "invalid choice: '99'" in capsys.readouterr().err

@@ -82,6 +82,12 @@ def test_load_profile_reads_bands_in_their_documented_form(text):
     )
 
 
+def test_load_profile_refuses_a_range_upside_down():
+    """The lowest score lies below the highest; equal ones mean the scale's own range."""
+    with pytest.raises(config.ParameterError, match="score_low must lie below score_high"):
+        config.load_profile("folder", PROFILES, ["cohort.score_low=10", "cohort.score_high=5"])
+
+
 def test_load_profile_takes_the_path_of_a_file(tmp_path):
     """A profile of one's own need not lie in the project; its name is the run's."""
     (tmp_path / "mine.yaml").write_text("clips: {frames: 16}\n")
@@ -106,6 +112,7 @@ def test_parameters_cell_gives_the_defaults_back():
     namespace = {}
     exec(config.parameters_cell(ALL), namespace)
     found = config.collect(namespace)
+    assert found.names == set(ALL)
     assert config.flatten(found, ALL) == config.flatten(config.Parameters(), ALL)
 
 
@@ -116,10 +123,11 @@ def test_collect_refuses_a_misspelt_notebook_parameter():
 
 
 def test_a_chapter_reads_what_it_declares_and_nothing_else():
-    """An undeclared read is an error with its remedy; run is free."""
+    """An undeclared read is an error with its remedy; a declared one is noted; run is free."""
     found = config.collect({"clips_frames": 16, "clips_step": 4, "run_name": "x"})
     assert (found.clips.frames, found.run.name, found.run.engine) == (16, "x", "loky")
-    with pytest.raises(config.ParameterError, match=r"_size = None .* expresso params sync"):
+    assert found.unread == ["clips_step"]
+    with pytest.raises(config.ParameterError, match=r"clips_size = None .* expresso params sync"):
         found.clips.size  # noqa: B018
 
 

@@ -29,6 +29,11 @@ FORBIDDEN = (
     ast.Try,
     ast.Lambda,
 )
+# Read where the data set, or the tracker, is another than the demo's.
+ELSEWHERE = re.compile(
+    "cohort_(table|tables|score|score_low|score_high|bands|emotion|show_faces)"
+    "|faces_(detector|detect_every|detect_side|flip|device|precision)"
+)
 # What a cell may end with: all else would print its value into the page.
 SHOWN = {"print", "run.close", "run.figure", "run.glue", "run.movie", "run.record", "run.show"}
 TABLES = {
@@ -339,6 +344,13 @@ def test_quick_run_json_holds_the_provenance(quick_run):
             "data",
             "inputs",
         }
+
+
+@pytest.mark.slow
+def test_every_declared_parameter_is_read(quick_run, path):
+    """A knob that turns nothing is not offered; what is read without being declared fails."""
+    facts = json.loads(chapters.outputs_path(path.stem, quick_run).read_text())
+    assert [name for name in facts["unread"] if not ELSEWHERE.fullmatch(name)] == []
 
 
 @pytest.mark.slow

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 SAFE_NAME = re.compile(r"\w[\w .+@-]{0,99}")
 NUMBER = r"[+-]?\d+([.,]\d+)?"
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".mpg", ".mpeg", ".flv", ".wmv")
+MAX_TABLE_BYTES = 200 * 2**20
 PROBLEM = ["item", "problem", "consequence", "remedy"]
 
 
@@ -284,8 +285,11 @@ def read_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
     Raises
     ------
     CohortError
-        Where the file is no table of text, or names a column twice.
+        Where the file is no table of text, too large, or names a column twice.
     """
+    size = _checks.existing_file(path, "table").stat().st_size
+    if size > MAX_TABLE_BYTES:
+        raise CohortError(f"{path} has {size} bytes; this is no table of scores.")
     try:
         table = tables.read_csv(path, separators=";\t,", dtype=str, keep_default_na=False)
     except tables.TableError as error:

@@ -95,8 +95,6 @@ def _two_places(rows: pd.DataFrame, source: core.Source) -> None:
 def _scale(
     score: str, values: pd.Series, low: float, high: float, source: core.Source
 ) -> core.ScoreScale:
-    if low > high:
-        raise core.CohortError("cohort.score_low must lie below cohort.score_high.")
     known = core.KNOWN_SCALES.get(re.sub(r"[\W_]", "", score.casefold()))
     if low < high:
         return replace(known or core.ScoreScale(score, low, high), low=low, high=high)

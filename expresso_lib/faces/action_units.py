@@ -170,6 +170,8 @@ def proxies(landmarks: np.ndarray) -> pd.DataFrame:
 
 def agreement(series: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
     """Pearson correlation of each AU with the truth, over frames both have: au, r, frames."""
+    if len(series) != len(truth):
+        raise ValueError(f"series of {len(series)} and {len(truth)} frames; give one recording.")
     codes = [c for c in anatomy.AU_CODES if c in series and c in truth]
     frames = (series[codes].notna() & truth[codes].notna()).sum()
     r = series[codes].corrwith(truth[codes]).where(frames > 2)

@@ -72,6 +72,7 @@ def from_landmarks(
 ) -> FaceTrack:
     """Make a track from (F, 68, 2) landmarks; a frame with any value not finite is lost whole."""
     points = np.array(landmarks, np.float32)
+    _checks.shape(points, (None, anatomy.N_LANDMARKS, 2), "landmarks")
     lost = ~np.isfinite(points).all(axis=(1, 2))
     points[lost] = np.nan
     trust = np.where(lost, 0.0, np.nan_to_num(confidence, nan=0.0)).astype(np.float32)
@@ -106,6 +107,8 @@ def smooth(track: FaceTrack, frames: float) -> FaceTrack:
 
     Lost frames stay lost and lend no weight to their neighbours.
     """
+    if not frames >= 0:
+        raise ValueError(f"smoothing is {frames} frames; give 0 (off) or more.")
     if frames == 0:
         return track
     points = averaged(track.landmarks, frames)

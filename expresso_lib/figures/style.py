@@ -67,19 +67,19 @@ ROLE_COLORS = {
     "other": "#B79F00",
 }  # fmt: skip
 ROLE_MARKERS = {"truth": "s", "control": "D", "null": "D"}
+# By kind: references, controls, behaviours, what an oracle reads.
+WORDS: dict[str, dict[str, str]] = yaml.safe_load((ASSETS / "titles.yaml").read_text("utf-8"))
 # References and a control, named in full: ours, the paper's, blind.
 NAMED_COLORS = {
     config.REFERENCES[config.NEUTRAL]: ROLE_COLORS["model"],
     config.REFERENCES["zero"]: ROLE_COLORS["paper"],
-    "motion, no model": ROLE_COLORS["control"],
+    WORDS["controls"]["motion"]: ROLE_COLORS["control"],
 }
 AU_COLORS = {unit.code: anatomy.FACTOR_COLORS[unit.factor] for unit in anatomy.ACTION_UNITS}
 COLORS = (
     anatomy.REGION_COLORS | anatomy.FACTOR_COLORS | AU_COLORS | BAND_COLORS | ROLE_COLORS
     | SIGN_COLORS | NAMED_COLORS
 )  # fmt: skip
-# By kind: references, controls, behaviours, what an oracle reads.
-WORDS: dict[str, dict[str, str]] = yaml.safe_load((ASSETS / "titles.yaml").read_text("utf-8"))
 TITLES = (
     anatomy.REGION_TITLES | anatomy.FACTOR_TITLES | SIGN_TITLES
     | {code: f"{code} {name}" for code, name in anatomy.AU_TITLES.items()}

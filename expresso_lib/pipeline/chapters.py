@@ -174,13 +174,13 @@ def library_hash(path: Path) -> str:
 
 
 def outputs_path(chapter: str, run_folder: Path) -> Path:
-    """Return the file in which a finished chapter lists what it made."""
+    """Return the file in which a finished chapter lists what it made, and what it never read."""
     return run_folder / "tables" / f"{chapter}.outputs.json"
 
 
 def read_outputs(chapter: str, run_folder: Path) -> Mapping[str, str]:
     """Return the tables and models a chapter made, name to hash; empty if it never finished."""
-    return store.read_json(outputs_path(chapter, run_folder))
+    return store.read_json(outputs_path(chapter, run_folder)).get("made", {})
 
 
 def keep_fingerprint(run_folder: Path, name: str, facts: Mapping[str, str]) -> None:

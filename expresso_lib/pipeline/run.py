@@ -317,6 +317,7 @@ class Run:
         for path in sorted(self.models.glob("*.safetensors")) if self.chapter.trains else ():
             made[f"models/{path.name}"] = store.file_hash(path)
         path = chapters.outputs_path(self.chapter.name, self.folder)
-        store.write_text(path, json.dumps(made, indent=1, sort_keys=True))
+        facts = {"made": made, "unread": self.parameters.unread}
+        store.write_text(path, json.dumps(facts, indent=1, sort_keys=True))
         if "executor" in self.__dict__ and self.executor is not None:
             self.executor.shutdown(wait=True)

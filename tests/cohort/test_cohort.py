@@ -174,13 +174,6 @@ def test_read_folder_names_the_nearest_column(tmp_path, clips):
         cohort.read("folder", root)
 
 
-def test_read_folder_refuses_a_range_upside_down(tmp_path, clips):
-    """The lowest score lies below the highest; equal ones mean the scale's own range."""
-    root = write_folder(tmp_path, clips, "participant,path,score\nann,a.mp4,3\n", ["a.mp4"])
-    with pytest.raises(cohort.CohortError, match=r"score_low must lie below cohort\.score_high"):
-        cohort.read("folder", root, low=10, high=5)
-
-
 def test_rows_that_are_longer_than_the_header_move_no_column(tmp_path):
     """A decimal comma among commas is refused; a last separator is no cell."""
     (tmp_path / "scores.csv").write_text("participant,path,score\nann,a.mp4,12,5\n")

@@ -172,3 +172,5 @@ def test_agreement_is_pearson_over_frames_both_have():
     assert table.r["AU01"] == pytest.approx(np.corrcoef(a[5:], b[5:])[0, 1])
     assert table.frames["AU01"] == 35
     assert np.isnan(table.r["AU02"])
+    with pytest.raises(ValueError, match="one recording"):
+        action_units.agreement(series, truth[:9])

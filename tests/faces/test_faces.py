@@ -98,6 +98,8 @@ def test_smoothing_takes_jitter_and_keeps_holes(truth):
     np.testing.assert_array_equal(smooth.found, track.found)
     assert np.nanmax(np.abs(smooth.landmarks - truth)) < 6
     assert faces.smooth(track, 0) is track
+    with pytest.raises(ValueError, match="smoothing is -1"):
+        faces.smooth(track, -1)
 
 
 def test_openface_table_becomes_a_track(tmp_path):

@@ -127,7 +127,7 @@ def count(monkeypatch) -> list[str]:
     def execute(chapter, parameters, root):
         folder = project_.run_folder(root, parameters.run.name)
         made = chapters.outputs_path(chapter.name, folder)
-        store.write_text(made, json.dumps({}))
+        store.write_text(made, json.dumps({"made": {}, "unread": []}))
         now = chapters.fingerprint(chapter, parameters, root)
         chapters.keep_fingerprint(folder, chapter.name, now)
         ran.append(chapter.name)
