@@ -1,8 +1,8 @@
 """The artefact audit: a headset that severe participants wear more often, and who finds it.
 
 One clip of every participant of a ``headset`` cohort is rendered with the headset and without
-it, so what a model makes of the headset is known. Two models are asked: one as it is, and the
-same with a head fitted anew where the headset gives severity away.
+it, so what a model makes of the headset is known. Two models are asked: one as it is, and its
+network taught where the headset gives severity away.
 """
 
 import copy
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from expresso_lib import attribution, config, models, rendered, store
 from expresso_lib.faithfulness import interventions, metrics
+from expresso_lib.models import small
 from expresso_lib.statistics.prose import flat
 
 BASELINES = ("own_neutral", "blur", "zero")
@@ -110,8 +111,14 @@ def audit(work: store.Item, path: Path) -> None:
 
 
 def taught(model: nn.Module, pairs: Pairs) -> nn.Module:
-    """A copy of a model, its head fitted anew where the headset gives severity away."""
+    """A copy of a model that was not made blind to headsets (`models.twins`).
+
+    Its head is fitted anew where the headset gives severity away.
+    """
     fresh = copy.deepcopy(model)
+    for layer in fresh.modules():
+        if isinstance(layer, small.Whiten):
+            nn.init.eye_(layer.weight)
     scores, people = pairs.table["score"].to_numpy(float), pairs.table["participant"].to_numpy()
     head = models.fit_ridge(models.features(fresh, pairs), scores, people)
     return head.write_to(fresh).eval()

@@ -148,7 +148,8 @@ def _torchvision(name: str) -> nn.Module:
 
 def _small(*, alone: bool = False, spread: bool = False) -> nn.Module:
     parts = small.trunk(alone=alone), small.last_block(alone=alone)
-    return nn.Sequential(*parts, MeanOver(spread=spread))
+    whiten = small.Whiten((1 + spread) * small.N_FEATURES)
+    return nn.Sequential(*parts, nn.Sequential(MeanOver(spread=spread), whiten))
 
 
 class Backbone(NamedTuple):
@@ -210,6 +211,7 @@ def build(
     state = None
     if weights == "facial-actions":
         state = {key.removeprefix("stages."): value for key, value in _read(shipped())[0].items()}
+        state["2.1.weight"] = state.get(f"whiten.{name}", state["2.1.weight"])
     elif weights != "none":
         path = manifest.fetch(f"weights_{name}")
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -271,13 +273,15 @@ def _probe(name: str, frames: int, size: int) -> int:
 
 
 def save(path: Path | str, model: VideoRegressor, recipe: Mapping[str, Any], *,
-         dtype: torch.dtype = torch.float32) -> Path:  # fmt: skip
+         dtype: torch.dtype = torch.float32, others: Mapping[str, Tensor] | None = None
+         ) -> Path:  # fmt: skip
     """Write weights (safetensors) with what made them: the model's description and the recipe.
 
-    `dtype` is what weights are stored as; they are float32 again when read.
+    `dtype` is what weights are stored as; they are float32 again when read. `others` are arrays
+    that networks of the same trunk need.
     """
     metadata = {"model": json.dumps(model.description), "recipe": json.dumps(dict(recipe))}
-    state = model.state_dict()
+    state = model.state_dict() | dict(others or {})
     state = {key: value.detach().to("cpu", dtype).contiguous() for key, value in state.items()}
     with store.atomic(path) as temporary:
         save_file(state, temporary, metadata=metadata)

@@ -43,7 +43,13 @@ class Practice:
     learning_rate: float = 1e-3
     still: float = 0.1  # share of windows shown as one frame, repeated
     bf16: bool = True
+    twins: int = 400  # pairs of people who move alike (`models.twins`)
     seed: int = 0
+
+    @property
+    def first(self) -> int:
+        """Number of the first practice person; other seeds have others."""
+        return 10_000_000 * self.seed
 
 
 def render(
@@ -52,10 +58,9 @@ def render(
     """Render the practice clips, a file for each person; finished files are kept."""
     names = ("clips", "frames", "size", "render_size", "seed")
     recipe = {name: getattr(practice, name) for name in names}
-    people = range(10_000_000 * practice.seed, 10_000_000 * practice.seed + practice.people)
     items = [
         store.Item(f"person_{who:07d}", recipe | {"person": who}, payload=(practice, who))
-        for who in people
+        for who in range(practice.first, practice.first + practice.people)
     ]
     how = {"executor": executor, "describe": "practice clips"}
     return [done.path for done in store.map(render_item, items, out=Path(folder), **how)]
@@ -71,20 +76,45 @@ def render_item(item: store.Item, path: Path) -> None:
     for number in range(practice.clips):
         clip = actions.practice_clip(person, number, practice.frames)
         script, coded = clip.script, (person + number) % 2 == 1
-        drawn = list(scene.render(script, size=practice.render_size))
-        images = [frame.image for frame in drawn]
-        images = _through_video(images) if coded else images
-        landmarks = np.stack([frame.landmarks for frame in drawn])
-        transforms = clips.align(clips.steady(landmarks, script.fps), practice.size)
-        transforms[:, :, 2] += EDGE
-        side = practice.size + 2 * EDGE
-        crops = [video.warp(image, turn, side) for image, turn in zip(images, transforms)]
-        points = clips.transform_points(landmarks, transforms).astype(np.float16)
+        made, points = crops(script, practice, edge=EDGE, coded=coded)
         series = np.concatenate([script.au, script.pose, script.gaze], axis=1)
-        made = {"frames": np.stack(crops), "landmarks": points, "series": series}
-        for name, one in (made | {"labels": clip.labels()}).items():
+        arrays = {"frames": made, "landmarks": points.astype(np.float16), "series": series}
+        for name, one in (arrays | {"labels": clip.labels()}).items():
             parts.setdefault(name, []).append(one)
     np.savez(path, **{name: np.stack(part) for name, part in parts.items()})
+
+
+def crops(
+    script: scene.Script, practice: Practice, *, edge: int = 0, coded: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Render a script and cut it as a cohort's recordings are cut.
+
+    Parameters
+    ----------
+    script : scene.Script
+        F frames.
+    practice : Practice
+        Sizes.
+    edge : int
+        Pixels that a crop is wider than the network's input, on each side.
+    coded : bool
+        Seen through H.264.
+
+    Returns
+    -------
+    frames : ndarray uint8 (F, S', S', 3)
+    landmarks : ndarray (F, 68, 2)
+        On them.
+    """
+    drawn = list(scene.render(script, size=practice.render_size))
+    images = [frame.image for frame in drawn]
+    images = _through_video(images) if coded else images
+    landmarks = np.stack([frame.landmarks for frame in drawn])
+    transforms = clips.align(clips.steady(landmarks, script.fps), practice.size)
+    transforms[:, :, 2] += edge
+    side = practice.size + 2 * edge
+    frames = [video.warp(image, turn, side) for image, turn in zip(images, transforms)]
+    return np.stack(frames), clips.transform_points(landmarks, transforms)
 
 
 def _through_video(images: list[np.ndarray]) -> list[np.ndarray]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict
 from functools import partial
@@ -28,7 +29,7 @@ from tqdm import tqdm
 
 from expresso_lib import store
 from expresso_lib.faces import anatomy
-from expresso_lib.models import finetuning, networks, small
+from expresso_lib.models import finetuning, networks, small, twins
 from expresso_lib.models.practice import SERIES, Batch, Data, Practice, batch, render
 from expresso_lib.rendered import actions
 
@@ -41,7 +42,7 @@ _N, _C, _L = len(SERIES), len(actions.CLASSES), 2 * anatomy.N_LANDMARKS
 
 def pretrain(destination: str | Path, *, practice: Practice, executor: Executor | None = None,
              folder: str | Path | None = None) -> Path:  # fmt: skip
-    """Render the practice clips, train on them, save the checkpoint with its recipe.
+    """Render the practice clips, train on them, whiten, save the checkpoint with its recipe.
 
     Parameters
     ----------
@@ -65,7 +66,10 @@ def pretrain(destination: str | Path, *, practice: Practice, executor: Executor 
     data = Data.load(render(practice, folder, executor=executor), practice)
     model, readouts = train(data, practice, state=folder / "state.pt")
     recipe = asdict(practice) | {"report": report(model, readouts, data, practice)}
-    networks.save(destination, model, recipe, dtype=torch.float16)
+    recipe["report"]["twins"], others = whiten(
+        model, twins.render(practice, folder, executor=executor), practice
+    )
+    networks.save(destination, model, recipe, dtype=torch.float16, others=others)
     store.write_text(destination.with_suffix(".json"), json.dumps(recipe, indent=1) + "\n")
     return destination
 
@@ -193,6 +197,41 @@ def _epoch(run: dict[str, Any], data: Data, practice: Practice, epoch: int) -> d
     return pd.DataFrame(losses).mean().to_dict()
 
 
+def whiten(
+    model: networks.VideoRegressor, paths: Sequence[Path], practice: Practice
+) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """Measure the model's features against twins, in place, and those of its image counterparts.
+
+    Parameters
+    ----------
+    model : VideoRegressor
+        A pre-trained ``small``.
+    paths : sequence of path
+        Of `twins.render`; the last ones, `practice.held_out` of them, only tell what it is worth.
+    practice : Practice
+
+    Returns
+    -------
+    apart : dict
+        ``before`` and ``after``: `twins.share_apart` of those held out.
+    others : dict
+        ``whiten.<network>``: weights (D, D) of `small.Whiten` for the image networks.
+    """
+    learned = max(1, round(len(paths) * (1 - practice.held_out)))
+    shape = {"frames": practice.window, "size": practice.size}
+    others = {}
+    for name in ("small_image", "small_image_sd"):
+        image = networks.build(name, **shape)
+        image.stages[:2].load_state_dict(model.stages[:2].state_dict())
+        others[f"whiten.{name}"] = twins.whitening(twins.features(image, paths[:learned]))
+    seen = twins.features(model, paths)
+    weight = twins.whitening(seen[:learned])
+    model.stages[2][1].weight.copy_(weight)
+    held = seen[learned:] if learned < len(seen) else seen
+    both = {"before": held, "after": held @ weight.double()}
+    return {name: round(twins.share_apart(one), 3) for name, one in both.items()}, others
+
+
 def report(
     model: networks.VideoRegressor, readouts: Readouts, data: Data, practice: Practice
 ) -> dict[str, Any]:
@@ -218,13 +257,22 @@ def recognised() -> pd.DataFrame:
         kind (actions: area under the ROC curve; action_units and pose: Pearson r over frames),
         name, unseen (people that were not learned from), learned, gap (learned minus unseen).
     """
-    recipe = json.loads(networks.shipped().with_suffix(".json").read_text("utf-8"))
-    unseen, learned = (recipe["report"][side] for side in ("unseen", "learned"))
+    unseen, learned = (_told()[side] for side in ("unseen", "learned"))
     rows = [(kind, name, unseen[kind][name], learned[kind][name])
             for kind in unseen for name in unseen[kind]]  # fmt: skip
     table = pd.DataFrame(rows, columns=["kind", "name", "unseen", "learned"])
     table = table.astype({"unseen": float, "learned": float})
     return table.assign(gap=table["learned"] - table["unseen"])
+
+
+def apart() -> dict[str, float]:
+    """What `whiten` left between people who move alike, of the checkpoint that ships."""
+    return _told()["twins"]
+
+
+def _told() -> dict[str, Any]:
+    recipe = json.loads(networks.shipped().with_suffix(".json").read_text("utf-8"))
+    return recipe["report"]
 
 
 def _read(model: networks.VideoRegressor, readouts: Readouts, data: Data, rows: np.ndarray,

@@ -110,6 +110,25 @@ class TimeBlock(nn.Module):
         return values + self.mix(self.rectify(self.convolve(values)))
 
 
+class Whiten(nn.Module):
+    """Features measured against what is no movement: within-class covariance normalisation.
+
+    Another face, room or headset changes the features, too. Twins who move alike show how
+    (`pretraining.whiten`), and along these directions the features are shrunk, as in the
+    recognition of speakers (Hatch, Kajarekar and Stolcke, 2006). Without it nothing is changed.
+    """
+
+    weight: Tensor
+
+    def __init__(self, n_features: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", torch.eye(n_features))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(N, D) to (N, D)."""
+        return values @ self.weight
+
+
 class _Stage(nn.Module):
     """Layers on clips or, `alone`, on every frame as a clip of its own: an image network."""
 

@@ -9,7 +9,7 @@ and gaze) is drawn apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from expresso_lib.rendered import dynamics, geometry, scene
 
 # Practice people come from seeds that no cohort uses.
 PRACTICE = 7_000_000
+TWIN = 500_000_000  # from a practice person to the one who moves alike
 # Facial actions: name -> action units with their share of the action's size.
 FACIAL: dict[str, dict[str, float]] = {
     "smile": {"AU12": 1.0}, "raise cheeks": {"AU06": 1.0, "AU07": .25},
@@ -106,6 +107,18 @@ def practice_clip(person: int, number: int, n_frames: int, fps: float = 12.5) ->
     keep = slice(total - n_frames * ratio, None, ratio)
     script = _script(take, keep, person, number, fps, headset=rng.random() < .3)
     return Practice(script, active[keep].astype(np.float32), tempo.astype(np.float32))
+
+
+def twins(person: int, n_frames: int, fps: float = 12.5) -> tuple[scene.Script, ...]:
+    """Return the same movements three times.
+
+    By a person, by the same person with a headset, and by somebody else in another room who wears
+    one, too. What a network makes of the differences is no movement.
+    """
+    bare = replace(practice_clip(person, 0, n_frames, fps).script, headset=False)
+    worn = replace(bare, headset=True)
+    other = geometry.draw_identity(PRACTICE + TWIN + person)
+    return bare, worn, replace(worn, identity=other, seed=worn.seed + TWIN)
 
 
 def _script(take: _Take, keep: slice, person: int, number: int, fps: float, *, headset: bool

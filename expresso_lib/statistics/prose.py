@@ -351,6 +351,24 @@ def recognised(table: Any) -> str:
         had learned are read {more}.""")
 
 
+def twins(apart: Mapping[str, float]) -> str:
+    """Say what twins are, how much of the features lies between them, and what is left of it.
+
+    Parameters
+    ----------
+    apart : mapping
+        ``before`` and ``after``, shares of variance (`models.pretraining.apart`); empty: other
+        weights.
+    """
+    if not apart:
+        return ""
+    before, after = (f"{100 * apart[name]:.0f} %" for name in ("before", "after"))
+    return flat(f"""Then it saw the same movements by two people, with a headset and without:
+        {before} of the variance of what the head reads lay between these twins, and along such
+        directions it was shrunk until {after} were left. So the head has less of a face to learn
+        by heart.""")
+
+
 def calibrated(errors: Any) -> str:
     """Say how far predictions follow the scores: the slope, and the errors of the outer bands.
 
@@ -464,18 +482,19 @@ def removals(clips: int, rows: Any) -> str:
     return f"{clips} clips of {rows['participant'].nunique()} participants were looked at."
 
 
-def headset(points: Any) -> str:
-    """Say what the headset adds to the score of a model that was trained with it.
+def headset(own: Any, taught: Any) -> str:
+    """Say what a headset is worth to a run's model, and to one that was taught with headsets.
 
     Parameters
     ----------
-    points : DataFrame
-        `faithfulness.headset.points` of that model, indexed by ``channel``.
+    own, taught : DataFrame
+        `faithfulness.headset.points` of either model, indexed by ``channel``.
     """
-    effect = points.loc["effect"].rename({"points": "estimate"})
+    own, effect = (of.loc["effect"].rename({"points": "estimate"}) for of in (own, taught))
     learned = by_side(effect, "reacts to", "learned to use", "is not shown to have learned to use")
-    return flat(f"""The model {learned} the headset: taking it off changes the score by
-        {interval(effect, 1)} points{" (it lowers the score)" if side(effect) < 0 else ""}.""")
+    return flat(f"""To this run's model a headset is worth {interval(own, 1)} points. The taught
+        model {learned} it: putting it on changes the score by {interval(effect, 1)}
+        points{" (it lowers the score)" if side(effect) < 0 else ""}.""")
 
 
 def believed(verdicts: Any) -> str:

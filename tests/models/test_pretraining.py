@@ -14,7 +14,8 @@ from expresso_lib import models
 from expresso_lib.models import practice, pretraining
 from expresso_lib.rendered import actions
 
-TINY = practice.Practice(people=8, clips=1, frames=12, window=8, render_size=64, epochs=1, batch=4)
+TINY = practice.Practice(people=8, clips=1, frames=12, window=8, render_size=64, epochs=1, batch=4,
+                         twins=3)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +100,8 @@ def test_pretrain_writes_a_checkpoint_and_goes_on(folder, tmp_path) -> None:
     path = pretraining.pretrain(tmp_path / "made.safetensors", practice=TINY, folder=folder)
     model, recipe = models.load(path)
     assert model.description["model"] == "small"
-    assert set(recipe["report"]) == {"unseen", "learned"}
+    assert set(recipe["report"]) == {"unseen", "learned", "twins"}
+    assert not torch.equal(model.stages[2][1].weight, torch.eye(256))
     assert json.loads(path.with_suffix(".json").read_text()) == recipe
 
 
@@ -114,6 +116,8 @@ def test_shipped_checkpoint_says_how_it_was_made_and_what_it_reads() -> None:
     areas = [value for value in unseen["actions"].values() if value is not None]
     assert np.median(areas) > 0.6
     assert np.median([*unseen["action_units"].values()]) > 0.15
+    apart = pretraining.apart()
+    assert 0 < apart["after"] < 0.7 * apart["before"]
     table = pretraining.recognised()
     assert set(table["kind"]) == {"actions", "action_units", "pose"}
     assert set(table.loc[table["kind"] == "actions", "name"]) == set(actions.CLASSES)

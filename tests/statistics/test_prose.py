@@ -188,8 +188,8 @@ READING = pd.DataFrame(
         lambda: prose.steadiness(pd.DataFrame({"before": [NONE]}), []),
         lambda: prose.index_error(pd.DataFrame(
             {"by_flag": [NONE], "by_position": [NONE], "found": [False]})),
-        lambda: prose.headset(pd.DataFrame(
-            {"points": NONE, "ci_low": NONE, "ci_high": NONE}, index=["effect"])),
+        lambda: prose.headset(*2 * [pd.DataFrame(
+            {"points": NONE, "ci_low": NONE, "ci_high": NONE}, index=["effect"])]),
         lambda: prose.real_faces(EMPTY, EMPTY),
         lambda: prose.real_removals(EMPTY),
         lambda: prose.null_tests([]),
@@ -484,7 +484,13 @@ def test_a_tie_is_neither_more_nor_less():
     for slope, words in slopes.items():
         assert words in prose.calibrated(SimpleNamespace(slope=slope, by_band=bands))
     used = pd.DataFrame({"points": -3.0, "ci_low": -4.0, "ci_high": -2.0}, index=["effect"])
-    assert "reacts to the headset" in prose.headset(used)
+    said = prose.headset(used.assign(points=0.2, ci_low=-0.1), used)
+    assert "this run's model a headset is worth 0.2 [−0.1" in said
+    assert "taught model reacts to it" in said
+    assert "(it lowers the score)" in said
+    assert prose.twins({}) == ""
+    apart = prose.twins({"before": 0.391, "after": 0.117})
+    assert apart.index("39 %") < apart.index("12 %")
 
 
 def test_one_case_says_how_wrong_the_model_is_about_the_person_too():
