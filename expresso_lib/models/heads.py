@@ -114,12 +114,12 @@ def ridge(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, RidgeCV
 
 
 def _scale(x: np.ndarray) -> np.ndarray:
-    """Spread of each unit, but never less than the median unit's.
+    """Spread of each unit, but never less than a quarter of the median unit's.
 
     A unit that hardly moves in these participants (nobody wears a headset) must not shout when it
     moves in somebody else; one that never moves says nothing.
     """
     scale = x.std(axis=0)
     moves = scale > 1e-6 * max(float(scale.max()), 1e-12)
-    floor = float(np.median(scale[moves])) if moves.any() else 1.0
+    floor = 0.25 * float(np.median(scale[moves])) if moves.any() else 1.0
     return np.where(moves, np.maximum(scale, floor), np.inf)

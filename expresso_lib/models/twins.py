@@ -5,12 +5,12 @@ other things, who it was that scored high. Rendered people who move alike show w
 another room and a headset do to a network's features, and nothing of any score. So the features
 are whitened by it (`small.Whiten`) before a head is fitted.
 
-On practice cohorts 501, 502 and 503 (84 people each, three repeats) r rose from .70, .83 and .55
-to .73, .83 and .60; what a headset is worth to a model that never saw one went from .7, -2.5 and
-6.9 points to -.3, -.4 and .7. Tried there, too: 5 to 40 directions taken out whole (mean r .68 to
-.72), strengths of 1 to 100 (.71 to .72), the headset counted ten times (.71), twins who differ in
+On practice cohorts 501, 502 and 503 (84 people each, three repeats) r rose from .71, .82 and .52
+to .73, .83 and .59; what a headset is worth to a model that never saw one went from -2.8, -5.2 and
+5.7 points to -.5, -.5 and .6. Tried there, too: 5 to 40 directions taken out whole (mean r .68 to
+.72), strengths of 1 to 100 (.70 to .72), the headset counted ten times (.71), twins who differ in
 face, room and headset at once (r the same, effects to 1.2 points). The image networks gain as
-well, by twins of their own (mean .24 to .29; with standard deviations .49 to .54), and so do
+well, by twins of their own (mean .24 to .27; with standard deviations .48 to .51), and so do
 random weights (.19 to .28), which ship without any.
 """
 
