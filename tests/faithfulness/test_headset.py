@@ -17,7 +17,7 @@ T, SIZE, RENDER = 8, 32, 64
 def test_what_a_model_makes_of_the_headset(tmp_path):
     """Worn and bare clips of the same people; both models are asked, in every channel."""
     torch.manual_seed(0)
-    model = models.build("small", frames=T, size=SIZE)
+    model = models.build("small", weights="facial-actions", frames=T, size=SIZE)
     checkpoint = models.save(tmp_path / "model.safetensors", model, {})
     work = headset.items(participants=4, length=T, side=SIZE, rate=12.5, render_size=RENDER)
     worn = store.map(headset.render, work, out=tmp_path / "worn")
@@ -27,7 +27,10 @@ def test_what_a_model_makes_of_the_headset(tmp_path):
     assert 0.005 < (pairs.worn != pairs.bare).any(dim=1).float().mean() < 0.5
     taught = headset.taught(model, pairs)
     assert not taught.training
-    assert any(not torch.equal(a, b) for a, b in zip(model.parameters(), taught.parameters()))
+    assert not torch.equal(model.head.weight, taught.head.weight)
+    blind, sees = (one.stages[2][1].weight for one in (model, taught))
+    assert torch.equal(sees, torch.eye(256))
+    assert not torch.equal(blind, sees)
     asked = store.map(
         headset.audit, headset.audits(checkpoint, worn), out=tmp_path / "audit", suffix=".parquet"
     )
