@@ -154,10 +154,10 @@ def compare(
 
     Example: `expresso compare demo demo-64`
     """
-    from expresso_lib.pipeline import project, publishing
+    from expresso_lib.pipeline import comparison, project
 
     folders = [project.run_folder(project.project_root(), name) for name in (first, second)]
-    out.print(f"{publishing.compare(*folders)}")
+    out.print(f"{comparison.compare(*folders)}")
 
 
 @app.command()
