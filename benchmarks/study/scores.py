@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from expresso_lib import clips, models, store
+from expresso_lib import models, store
 from expresso_lib.models import experiments, heads
 
 from . import rendering
@@ -287,7 +287,7 @@ def permuted(
         clip=own["participant"],
     )
     if scenario == "anew":
-        first = clips.folds(table, int(fold.max()) + 1, seed=number).assign(repeat=0)
+        first = models.folds(table, int(fold.max()) + 1, seed=number).assign(repeat=0)
     return table, first
 
 

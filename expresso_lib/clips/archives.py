@@ -1,4 +1,4 @@
-"""Clips: which frames, cut how, and who is tested when.
+"""Clips: which frames, cut how.
 
 `windows` is the one function that says which frames make a clip; every table and every tensor
 asks it. `prepare` cuts a recording into a `ClipArchive`: aligned faces (or the paper's composite)
@@ -16,31 +16,15 @@ import numpy as np
 import pandas as pd
 
 from expresso_lib import _checks, rendered, store
+from expresso_lib.clips.alignment import ClipError, align, filled, steady, transform_points
 from expresso_lib.faces import regions, video
-from expresso_lib.faces.track import averaged
 
 log = logging.getLogger(__name__)
 
 INPUTS = ("face", "composite")
-# Points that expression moves least: eye corners, root and base of the nose. Where they come to
-# lie in the crop, as shares of its side: a tight face from above the brows to the chin.
-STABLE = (36, 39, 42, 45, 27, 31, 33, 35)
-TEMPLATE = np.array([
-    (0.24, 0.315), (0.40, 0.32), (0.60, 0.32), (0.76, 0.315),
-    (0.5, 0.315), (0.42, 0.57), (0.5, 0.59), (0.58, 0.57),
-])  # fmt: skip
 # The composite magnifies and its tiles reach beyond the face: it is sampled from a picture this
 # much finer than the aligned face and wider by this share of its side on each side.
 FINER, WIDER = 3, 0.25
-
-
-# The crop follows the head's place over this many seconds (the sd of a Gaussian): what is quicker
-# stays in the picture as a movement.
-STEADY = 2.0
-
-
-class ClipError(ValueError):
-    """A recording, track or window that does not fit; the message says which and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +58,7 @@ class ClipArchive:
         """
         if self.maps is None:
             return self.regions
-        return regions.label_map(_filled(self.landmarks), self.frames.shape[1:3])
+        return regions.label_map(filled(self.landmarks), self.frames.shape[1:3])
 
     def save(self, path: str | Path) -> Path:
         """Write NPZ atomically."""
@@ -181,54 +165,6 @@ def resample(times: np.ndarray, rate: float) -> np.ndarray:
     return np.unique(after - earlier).astype(np.int64)
 
 
-def align(landmarks: np.ndarray, size: int) -> np.ndarray:
-    """Similarity transforms that bring faces to the same place, float32 (F, 2, 3).
-
-    Least squares over points that expression moves least (Umeyama 1991, without reflection). Lost
-    frames take the transform that lies between their neighbours', so that the crop stays steady.
-
-    Parameters
-    ----------
-    landmarks : (F, 68, 2) pixels, NaN where lost.
-    size : side of the crop, pixels.
-
-    Raises
-    ------
-    ClipError
-        Where no frame has a face.
-    """
-    points = landmarks[:, list(STABLE)].astype(np.float64)
-    found = np.isfinite(landmarks).all(axis=(1, 2))
-    if not found.any():
-        raise ClipError("no frame has a face; leave this recording out and report it.")
-    # As complex numbers a similarity is one product and one sum: target = turn * point + shift.
-    target = (TEMPLATE * size - 0.5) @ np.array([1, 1j])
-    here = points[found] @ np.array([1, 1j])
-    centre = here.mean(axis=1, keepdims=True)
-    away = here - centre
-    turn = (away.conj() * (target - target.mean())).sum(axis=1) / (np.abs(away) ** 2).sum(axis=1)
-    shift = target.mean() - turn * centre[:, 0]
-    transform = np.full((len(found), 2, 3), np.nan)
-    transform[found, 0] = np.stack([turn.real, -turn.imag, shift.real], axis=-1)
-    transform[found, 1] = np.stack([turn.imag, turn.real, shift.imag], axis=-1)
-    return _filled(transform).astype(np.float32)
-
-
-def steady(landmarks: np.ndarray, fps: float) -> np.ndarray:
-    """Landmarks (F, 68, 2) averaged over about `STEADY` before and after, NaN where all are lost.
-
-    Crops that follow these hold still while the head moves: its movement stays in the picture,
-    and the jitter of a tracker does not come in.
-    """
-    return averaged(landmarks, STEADY * fps, reach=2.5)
-
-
-def transform_points(points: np.ndarray, transform: np.ndarray) -> np.ndarray:
-    """Map points (F, K, 2) by transforms (F, 2, 3); NaN stays NaN."""
-    moved = np.einsum("fij,fkj->fki", transform[:, :, :2], points) + transform[:, None, :, 2]
-    return moved.astype(np.float32)
-
-
 def prepare(
     path: str | Path, track: Any, *, size: int = 64, rate: float = 12.5, input: str = "face"
 ) -> ClipArchive:
@@ -293,16 +229,16 @@ def assemble(
     transform = align(steady(landmarks, fps) if guide is None else guide, size)
     # A lost frame's regions and tiles follow its neighbours; its landmarks stay NaN.
     aligned = transform_points(landmarks, transform)
-    filled = _filled(aligned)
+    whole = filled(aligned)
     tiles = input == "composite"
-    maps = np.stack([regions.composite_map(one, size) for one in filled]) if tiles else None
+    maps = np.stack([regions.composite_map(one, size) for one in whole]) if tiles else None
     frames, lost = np.zeros((len(source), size, size, 3), np.uint8), np.ones(len(source), bool)
     for number, image in pictures:
         row = int(np.searchsorted(source, number))
         lost[row] = False
         frames[row] = _seen(image, transform[row], size, None if maps is None else maps[row])
     aligned[lost] = np.nan
-    labels = _labels(filled, size, maps)
+    labels = _labels(whole, size, maps)
     return ClipArchive(frames, source, aligned, transform, labels, float(fps), input, maps)
 
 
@@ -327,14 +263,6 @@ def _labels(points: np.ndarray, size: int, maps: np.ndarray | None) -> np.ndarra
     wide = regions.label_map(points + edge, (size + 2 * edge,) * 2)
     seen = zip(wide, maps + edge)
     return np.stack([regions.compose(one, tiles, labels=True) for one, tiles in seen])
-
-
-def _filled(points: np.ndarray) -> np.ndarray:
-    """Landmarks (F, 68, 2) with those of lost frames between their neighbours'."""
-    flat = points.reshape(len(points), -1)
-    at = np.flatnonzero(np.isfinite(flat).all(axis=1))
-    columns = [np.interp(np.arange(len(flat)), at, column) for column in flat[at].T]
-    return np.stack(columns, axis=-1).reshape(points.shape)
 
 
 class Rerendering:
@@ -460,34 +388,3 @@ def cut(
             f"{longest}; take fewer frames."
         )
     return pd.concat(tables, ignore_index=True), np.concatenate(spans)
-
-
-def folds(participants: pd.DataFrame, n_folds: int, *, seed: int) -> pd.DataFrame:
-    """Deal participants into folds, each with its share of every severity band.
-
-    Parameters
-    ----------
-    participants : columns participant, score, band; one row each.
-    n_folds : number of folds.
-    seed : of the dealing; another seed is another repeat.
-
-    Returns
-    -------
-    DataFrame
-        participant, fold (0 to n_folds - 1). All recordings of a participant go with them, so
-        nobody is on two sides of a split; sizes differ by at most one, in all and per band.
-    """
-    if participants["participant"].duplicated().any():
-        raise ClipError("a participant has two rows; give one row per participant.")
-    if not 2 <= n_folds <= len(participants):
-        raise ClipError(
-            f"{n_folds} folds of {len(participants)} participants; give 2 or more, "
-            "at most one per participant."
-        )
-    rng = np.random.default_rng(seed)
-    severity = participants.groupby("band")["score"].transform("mean")
-    order = participants.assign(draw=rng.permutation(len(participants)), severity=severity)
-    order = order.sort_values(["severity", "band", "draw"])
-    # Dealing goes on from band to band: the folds stay level in every band and in all.
-    order = order.assign(fold=rng.permutation(n_folds)[np.arange(len(order)) % n_folds])
-    return order[["participant", "fold"]].sort_values("participant", ignore_index=True)

@@ -109,9 +109,9 @@ class Study:
 
 
 def schemes(participants: pd.DataFrame, *, folds: int, repeats: int, seed: int) -> pd.DataFrame:
-    """Folds of every repeat: repeat, participant, fold; grouped and stratified by `clips.folds`."""
+    """Folds of every repeat: repeat, participant, fold; as `models.folds` deals them."""
     seeds = {repeat: 1000 * seed + repeat for repeat in range(repeats)}
-    parts = [clips.folds(participants, folds, seed=s).assign(repeat=r) for r, s in seeds.items()]
+    parts = [models.folds(participants, folds, seed=s).assign(repeat=r) for r, s in seeds.items()]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -330,7 +330,7 @@ def tune(item: store.Item, path: Path) -> None:
     scores, people = data.table["score"].to_numpy(float), data.table["participant"].to_numpy()
     seen = ~np.isin(people, item.recipe["unseen"])
     kept = study.participants[study.participants["participant"].isin(people[seen])]
-    aside = clips.folds(kept, min(5, len(kept)), seed=recipe.seed)
+    aside = models.folds(kept, min(5, len(kept)), seed=recipe.seed)
     stop = np.isin(people, aside.loc[aside["fold"] == 0, "participant"].to_numpy())
     learn = seen & ~stop
     values, *start = (read_features(one) for one in item.inputs if one.parent == study.folder)

@@ -1,4 +1,4 @@
-"""Predictions of participants that the fit has not seen."""
+"""Who is tested when, and predictions of participants that the fit has not seen."""
 
 from collections.abc import Callable
 
@@ -12,6 +12,37 @@ from expresso_lib.models.heads import fit_ridge
 Fit = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 LEVEL = 0.9  # of a new participant's interval
+
+
+def folds(participants: pd.DataFrame, n_folds: int, *, seed: int) -> pd.DataFrame:
+    """Deal participants into folds, each with its share of every severity band.
+
+    Parameters
+    ----------
+    participants : columns participant, score, band; one row each.
+    n_folds : number of folds.
+    seed : of the dealing; another seed is another repeat.
+
+    Returns
+    -------
+    DataFrame
+        participant, fold (0 to n_folds - 1). All recordings of a participant go with them, so
+        nobody is on two sides of a split; sizes differ by at most one, in all and per band.
+    """
+    if participants["participant"].duplicated().any():
+        raise ValueError("a participant has two rows; give one row per participant.")
+    if not 2 <= n_folds <= len(participants):
+        raise ValueError(
+            f"{n_folds} folds of {len(participants)} participants; give 2 or more, "
+            "at most one per participant."
+        )
+    rng = np.random.default_rng(seed)
+    severity = participants.groupby("band")["score"].transform("mean")
+    order = participants.assign(draw=rng.permutation(len(participants)), severity=severity)
+    order = order.sort_values(["severity", "band", "draw"])
+    # Dealing goes on from band to band: the folds stay level in every band and in all.
+    order = order.assign(fold=rng.permutation(n_folds)[np.arange(len(order)) % n_folds])
+    return order[["participant", "fold"]].sort_values("participant", ignore_index=True)
 
 
 def cross_validate(table: pd.DataFrame, schemes: pd.DataFrame, name: str, fit: Fit) -> pd.DataFrame:

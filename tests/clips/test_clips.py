@@ -1,4 +1,4 @@
-"""Clips: one function says which frames; crops look right; nobody is on two sides."""
+"""Clips: one function says which frames; crops look right."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expresso_lib import clips, faces, rendered
-from expresso_lib.clips import archives
+from expresso_lib.clips import alignment
 from expresso_lib.faces import anatomy, regions, video
 
 REAL = Path(__file__).parents[3] / "shared/real"
@@ -113,8 +113,8 @@ def test_prepare_puts_stable_points_in_their_place(recording):
     archive = clips.prepare(path, track, size=64)
     np.testing.assert_array_equal(archive.source, np.arange(0, 30, 2))
     np.testing.assert_array_equal(np.flatnonzero(archive.lost), [4])
-    placed = archive.landmarks[~archive.lost][:, list(archives.STABLE)]
-    assert np.abs(placed.mean(axis=0) - (archives.TEMPLATE * 64 - 0.5)).max() < 4
+    placed = archive.landmarks[~archive.lost][:, list(alignment.STABLE)]
+    assert np.abs(placed.mean(axis=0) - (alignment.TEMPLATE * 64 - 0.5)).max() < 4
     assert archive.fps == 12.5
 
 
@@ -287,44 +287,6 @@ def test_real_recording_goes_through_to_clips():
 
 
 # Folds
-
-
-def people(n: int = 24) -> pd.DataFrame:
-    bands = np.array(["minimal", "mild", "moderate", "severe"])[np.arange(n) % 4]
-    return pd.DataFrame(
-        {
-            "participant": [f"P{i:02d}" for i in range(n)],
-            "band": bands,
-            "score": 10.0 * (np.arange(n) % 4) + np.arange(n) / n,
-        }
-    )
-
-
-@settings(max_examples=40)
-@given(n=st.integers(4, 40), k=st.integers(2, 6), seed=st.integers(0, 99))
-def test_folds_are_level_in_all_and_in_every_band(n, k, seed):
-    """Everyone once; sizes differ by at most one over all and within each band."""
-    k = min(k, n)
-    table = people(n)
-    dealt = clips.folds(table, k, seed=seed)
-    assert sorted(dealt["participant"]) == sorted(table["participant"])
-    sizes = dealt["fold"].value_counts().reindex(range(k), fill_value=0)
-    assert sizes.max() - sizes.min() <= 1
-    merged = dealt.merge(table)
-    for _, part in merged.groupby("band"):
-        counts = part["fold"].value_counts().reindex(range(k), fill_value=0)
-        assert counts.max() - counts.min() <= 1
-
-
-def test_folds_follow_the_seed_not_the_order():
-    """The same seed deals the same; another seed otherwise; a second row is refused."""
-    table = people()
-    pd.testing.assert_frame_equal(clips.folds(table, 4, seed=1), clips.folds(table, 4, seed=1))
-    assert (clips.folds(table, 4, seed=1) != clips.folds(table, 4, seed=2)).any(axis=None)
-    with pytest.raises(clips.ClipError, match="two rows"):
-        clips.folds(pd.concat([table, table[:1]]), 4, seed=1)
-    with pytest.raises(clips.ClipError, match="30 folds of 24"):
-        clips.folds(table, 30, seed=0)
 
 
 def test_archived_passes_over_what_holds_no_clip(recording, tmp_path):

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats as sps
 from sklearn.linear_model import Ridge
 
@@ -234,3 +236,41 @@ def test_recipe_names_differ_whenever_recipes_do() -> None:
     names = {models.Recipe(**{key: value}).name for key, value in changes.items()}
     assert len(names | {base.name}) == len(changes) + 1
     assert list(models.recipes_table([base])["recipe"]) == [base.name]
+
+
+def people(n: int = 24) -> pd.DataFrame:
+    bands = np.array(["minimal", "mild", "moderate", "severe"])[np.arange(n) % 4]
+    return pd.DataFrame(
+        {
+            "participant": [f"P{i:02d}" for i in range(n)],
+            "band": bands,
+            "score": 10.0 * (np.arange(n) % 4) + np.arange(n) / n,
+        }
+    )
+
+
+@settings(max_examples=40)
+@given(n=st.integers(4, 40), k=st.integers(2, 6), seed=st.integers(0, 99))
+def test_folds_are_level_in_all_and_in_every_band(n, k, seed):
+    """Everyone once; sizes differ by at most one over all and within each band."""
+    k = min(k, n)
+    table = people(n)
+    dealt = models.folds(table, k, seed=seed)
+    assert sorted(dealt["participant"]) == sorted(table["participant"])
+    sizes = dealt["fold"].value_counts().reindex(range(k), fill_value=0)
+    assert sizes.max() - sizes.min() <= 1
+    merged = dealt.merge(table)
+    for _, part in merged.groupby("band"):
+        counts = part["fold"].value_counts().reindex(range(k), fill_value=0)
+        assert counts.max() - counts.min() <= 1
+
+
+def test_folds_follow_the_seed_not_the_order():
+    """The same seed deals the same; another seed otherwise; a second row is refused."""
+    table = people()
+    pd.testing.assert_frame_equal(models.folds(table, 4, seed=1), models.folds(table, 4, seed=1))
+    assert (models.folds(table, 4, seed=1) != models.folds(table, 4, seed=2)).any(axis=None)
+    with pytest.raises(ValueError, match="two rows"):
+        models.folds(pd.concat([table, table[:1]]), 4, seed=1)
+    with pytest.raises(ValueError, match="30 folds of 24"):
+        models.folds(table, 30, seed=0)

@@ -141,7 +141,7 @@ def test_permuted_scores_stay_in_their_folds() -> None:
             "band": ["low"] * 6 + ["high"] * 6,
         }
     )
-    schemes = clips.folds(own, 3, seed=1).assign(repeat=0)
+    schemes = models.folds(own, 3, seed=1).assign(repeat=0)
     inside, same = scores.permuted(own, schemes, "within folds", 4)
     fold = same.set_index("participant")["fold"]
     for number in range(3):
