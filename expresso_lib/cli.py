@@ -221,7 +221,8 @@ def pretrain(
 ) -> None:
     """Pre-train our network: it learns to recognise actions on rendered practice people.
 
-    A third as many twins then show it what is no movement. The defaults make the checkpoint that ships. A run that was killed goes on.
+    A third as many twins then show it what is no movement. The defaults make the checkpoint that
+    ships. A run that was killed goes on.
 
     Example: `expresso pretrain facial_actions.safetensors`
     """
