@@ -43,7 +43,7 @@ class Practice:
     learning_rate: float = 1e-3
     still: float = 0.1  # share of windows shown as one frame, repeated
     bf16: bool = True
-    twins: int = 400  # pairs of people who move alike (`models.twins`)
+    twins: int = 400  # people with somebody who moves alike (`models.twins`)
     seed: int = 0
 
     @property

@@ -36,7 +36,7 @@ STRENGTH = 10.0
 def render(
     practice: Practice, folder: str | Path, *, executor: Executor | None = None
 ) -> list[Path]:
-    """Render twins who are not practised on, a file for each pair; finished files are kept."""
+    """Render twins who are not practised on, a file for each; finished files are kept."""
     recipe = {name: getattr(practice, name) for name in ("window", "size", "render_size")}
     first = practice.first + practice.people
     items = [
