@@ -34,6 +34,8 @@ FIELDS = {
     for section, model in config.SECTIONS.items()
     for name, field in model.model_fields.items()
 }
+# Workers would import the library once more per chapter, which takes longer than their work.
+BASE = {"run.engine": "process"}
 # What is tried of a parameter, the value of the profile "quick" left out. Values that cannot
 # work stand here on purpose: they have to be refused before anything runs.
 VALUES: dict[str, tuple[Any, ...]] = {
@@ -69,7 +71,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "statistics.alpha": (0.001, 0.2, 0.45),
     "statistics.correct_within": (0.0, 20.0),
     "statistics.margin_z": (0.5,),
-    "run.engine": ("process", "dask"),
+    "run.engine": ("loky", "dask"),
     "run.workers": (1,),
 }  # fmt: skip
 # Data of one's own, places, devices, names; effort and thresholds whose every value is alike.
@@ -124,8 +126,8 @@ def turn(case: Mapping[str, str], words: Sequence[str] = ("book",)) -> dict[str,
     folder = project.run_folder(project_root(), RUN)
     shutil.rmtree(folder, ignore_errors=True)
     start = time.perf_counter()
-    done = subprocess.run(command(case, words), cwd=project_root(), capture_output=True, text=True,
-                          check=False)  # fmt: skip
+    done = subprocess.run(command({**BASE, **case}, words), cwd=project_root(), capture_output=True,
+                          text=True, check=False)  # fmt: skip
     began = any(folder.glob("notebooks/*.ipynb"))
     said = " ".join(done.stderr.split())
     ends = "fault"
