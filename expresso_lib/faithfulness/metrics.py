@@ -272,6 +272,38 @@ def table(rows: pd.DataFrame, *, recipe: str = "", score_range: float | None = N
     return whole.assign(recipe=recipe)[["recipe", *KEYS, *ENDS, *COUNTS]]
 
 
+def less(rows: pd.DataFrame, method: str, baseline: str, *, draws: int = DRAWS,
+         seed: int = 0) -> dict:  # fmt: skip
+    """By how much a reference has less fidelity than the own neutral face, the same clips in both.
+
+    Parameters
+    ----------
+    rows : pd.DataFrame
+        As `table` takes them; changed pixels are read, head motion is left out.
+    method, baseline : str
+        A channel.
+    draws, seed : int
+        Bootstrap over participants, the same draws for both.
+
+    Returns
+    -------
+    dict
+        ``estimate, ci_low, ci_high`` and who it rests on; NaN where nothing was taken out.
+    """
+    told = rows[(rows["metric"] == "evidence") & (rows["support"] == "changed")]
+    told = told[(told["method"] == method) & told["factor"].isin(interventions.PLACED)]
+    one, other = (told[told["baseline"] == name] for name in (config.NEUTRAL, baseline))
+    both = one.merge(other, on=["participant", "clip", "factor"]).dropna(
+        subset=["said_x", "said_y", "effect_x"]
+    )
+    if both.empty:
+        return dict.fromkeys(ENDS, np.nan) | dict.fromkeys(COUNTS, 0)
+    weight = _draws(both["participant"].to_numpy(), draws, seed)
+    done, *said = both[["effect_x", "said_x", "said_y"]].to_numpy(float).T
+    near, far = (_pearson(weight, one, done) for one in said)
+    return _row(near - far, both)
+
+
 def means(
     rows: pd.DataFrame, keys: Sequence[str], *, draws: int = DRAWS, seed: int = 0
 ) -> pd.DataFrame:

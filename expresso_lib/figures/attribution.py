@@ -214,7 +214,7 @@ def said_and_done(evidence: pd.DataFrame, channels: Sequence[tuple[str, str]]) -
                         palette=style.palette(factors), legend=axes is panels[0])  # fmt: skip
         axes.axline((0, 0), slope=1, color=style.GREY, linewidth=0.8)
         axes.set_title(channel_title(method, baseline), fontsize=style.BODY)
-        axes.set(xlabel="score lost without the factor (points)", ylabel="")
+        axes.set(xlabel="prediction lost without the factor (points)", ylabel="")
     panels[0].set_ylabel("what the explanation says (points)")
     style.legend_below(figure, panels[0], 6)
     return figure

@@ -23,6 +23,7 @@ from expresso_lib.cohort import ScoreScale
 from expresso_lib.faces import action_units, anatomy
 from expresso_lib.figures import drawing, style
 from expresso_lib.figures import page as page_of
+from expresso_lib.figures.attribution import channel_title
 from expresso_lib.figures.style import template
 
 # More frames than this are thinned out in the scrubber, and said so: a page must stay light.
@@ -138,7 +139,7 @@ class Case:
         first = self.explanation.channels[0].output
         table = pd.DataFrame({"starts_at_s": starts, "prediction": first})
         for channel in self.explanation.channels:
-            name = f"{channel.method}, {channel.baseline.replace('_', ' ')}"
+            name = channel_title(channel.method, channel.baseline)
             table[f"of the reference ({name})"] = channel.output_baseline
             table[f"complete ({name})"] = channel.complete
         return table
@@ -279,7 +280,8 @@ def scrubber(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
         title=case.recording, regions=map(style.title, anatomy.REGIONS), data=data,
         note=note + (f"One frame in {thin} is shown. " if thin > 1 else ""),
         au_source=case.action_units.attrs.get("source", "source not stated"),
-        tables=[(key, _table(shown["seconds"], values, key)) for key, values in series.items()],
+        tables=[(_key(c), _table(shown["seconds"], series[_key(c)], c))
+                for c in case.explanation.channels],
     )  # fmt: skip
 
 
@@ -300,11 +302,12 @@ def _rounded(values: pd.Series) -> list[float | None]:
     return [float(f"{value:.4g}") if np.isfinite(value) else None for value in values]
 
 
-def _table(seconds: pd.Series, values: pd.DataFrame, key: str) -> str:
+def _table(seconds: pd.Series, values: pd.DataFrame, channel: Channel) -> str:
     """Write half-second means: what the eye takes from the scrubber, for the ear."""
     table = pd.concat([values.sum(axis=1).rename("all"), values], axis=1)
     means = table.groupby(seconds * 2 // 1 / 2).mean().reset_index()
-    return style.table_html(means, caption=f"{key}: mean of each half second", digits=3)
+    title = f"{channel_title(channel.method, channel.baseline)}: mean of each half second"
+    return style.table_html(means, caption=title)
 
 
 def _embedded(movies: Mapping[str, Path]) -> dict[str, str]:

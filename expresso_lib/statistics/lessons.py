@@ -182,19 +182,19 @@ def one_model_is_shared(*, participants: int = 24) -> pd.DataFrame:
 
 
 def many_tests(*, participants: int = 24) -> pd.DataFrame:
-    """Sixteen AUs, none of which goes with anything: how often is at least one "significant"?
+    """Seventeen AUs, none of which goes with anything: how often is at least one "significant"?
 
     Returns
     -------
     DataFrame
         ``correction, false_positives, naive`` (family-wise).
     """
-    z = np.random.default_rng(0).normal(0, 0.1, (500, participants, 16))
+    z = np.random.default_rng(0).normal(0, 0.1, (500, participants, 17))
     single = scipy_stats.ttest_1samp(z, 0, axis=1).pvalue.min(axis=1)
     flips = pm.sign_flip_max_t(z, n_flips=999)
     rates = {
         "none": _rate(single),
-        "Bonferroni": _rate(single * 16),
+        "Bonferroni": _rate(single * 17),
         "sign-flip max-T": _rate(flips.p_max.min(axis=1)),
     }
     return _rates(rates, "correction").assign(naive=[True, False, False])
@@ -236,7 +236,7 @@ def false_positives(*, participants: int = 24) -> pd.DataFrame:
         "being right": selecting_correct_invents_a_gradient(),
         "window or person": windows_are_not_independent(participants=participants),
         "one model, many people": one_model_is_shared(participants=participants),
-        "sixteen looks": many_tests(participants=participants),
+        "seventeen looks": many_tests(participants=participants),
         "raw sums": raw_sums_must_grow(participants=participants),
     }
     names = ["analysis", "rate", "naive"]

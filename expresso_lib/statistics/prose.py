@@ -20,8 +20,8 @@ from expresso_lib.statistics.power import detectable, equivalence_power
 Row = Mapping[str, Any]
 MISSING = "not measured"
 ENDS = ("estimate", "ci_low", "ci_high")
-# What an explanation has to reach against removals, and on regions of real faces.
-BAR, REGION_BAR = 0.9, 0.8
+# What an explanation has to reach against removals, on regions of real faces, with head motion.
+BAR, REGION_BAR, WHOLE_BAR = 0.9, 0.8, 0.8
 POOLED = {"metric": "interventional_fidelity", "factor": "pooled", "support": "changed"}
 
 
@@ -101,11 +101,10 @@ def by_side(row: Row, below: str, above: str, undecided: str) -> str:
     return {-1: below, 1: above, 0: undecided}[side(row)]
 
 
-def beside(one: Row, other: Row, less: str, more: str, undecided: str) -> str:
-    """Choose words by whether one interval lies below or above the other."""
-    if one["ci_high"] < other["ci_low"]:
-        return less
-    return more if one["ci_low"] > other["ci_high"] else undecided
+def _without_sign(row: Row) -> Row:
+    """The size of a difference whose interval lies on one side of 0."""
+    low, high = sorted(abs(float(row[key])) for key in ENDS[1:])
+    return {"estimate": abs(float(row["estimate"])), "ci_low": low, "ci_high": high}
 
 
 def plain(name: Any) -> str:
@@ -113,21 +112,28 @@ def plain(name: Any) -> str:
     return str(name).replace("_", " ")
 
 
-def comparison(row: Row, other: str) -> str:
+def comparison(row: Row, other: str, *, margin: float = 0.0) -> str:
     """Say which errs less, from the error of the video model minus that of another.
+
+    An interval that holds 0 and lies within the margin (points) says that neither does.
 
     >>> comparison({"estimate": -2.0, "ci_low": -3.0, "ci_high": -1.0}, "the image model")
     'The video model errs 2.0 points less than the image model (95 % interval 1.0 to 3.0)'
     >>> comparison({"estimate": -2.0, "ci_low": -5.0, "ci_high": 1.0}, "the mean")
     'Which errs less, the video model or the mean, is undecided (in points: −2.0 [−5.0, 1.0])'
+    >>> comparison({"estimate": 0.1, "ci_low": -0.4, "ci_high": 0.6}, "the mean", margin=1.0)
+    'The video model and the mean err alike, within 1.0 points (difference 0.1 [−0.4, 0.6])'
     """
     if not side(row):
+        if margin and max(-row["ci_low"], row["ci_high"]) <= margin:
+            return flat(f"""The video model and {other} err alike, within {say(margin, 1)} points
+                (difference {interval(row, 1)})""")
         return flat(f"""Which errs less, the video model or {other}, is undecided (in points:
             {interval(row, 1)})""")
-    low, high = sorted(abs(float(row[key])) for key in ENDS[1:])
-    return flat(f"""The video model errs {say(abs(row["estimate"]), 1)} points
-        {by_side(row, "less", "more", "")} than {other} (95 % interval {_limit(low, 1)} to
-        {_limit(high, 1)})""")
+    size = _without_sign(row)
+    low, high = (_limit(size[key], 1) for key in ENDS[1:])
+    return flat(f"""The video model errs {say(size["estimate"], 1)} points
+        {by_side(row, "less", "more", "")} than {other} (95 % interval {low} to {high})""")
 
 
 def listed(names: Iterable[str], *, none: str = "none") -> str:
@@ -151,10 +157,9 @@ def reach(n: int, family: int = 17) -> str:
     if n < MIN_PARTICIPANTS:
         return f"Of {n} participants no test of this book can be asked: ten are the least."
     one, many = (say(detectable(n, kind="severity", family=k)) for k in (1, family))
-    return flat(f"""With {n} participants, by a test at 5 %, a correlation with severity must be
-        {one} to be found in four of five cohorts, and {many} where {family} action units share one
-        error rate; a movement that goes with the model's reasons needs a mean correlation of
-        {say(detectable(n, family=family))} with them (as Fisher's z, chapter 6).""")
+    return flat(f"""With {n} participants only large effects show: one correlation with severity is
+        found in four of five such cohorts if it is {one}, and if {family} movements are asked about
+        together, {many} (tests at 5 %).""")
 
 
 def who(participants: Any, recordings: Any, *, scale: Any, demo: bool) -> str:
@@ -187,8 +192,8 @@ def planted(table: Any) -> str:
         return "Nothing is planted in these participants: severity changes no movement."
     share = signal.loc[signal["kind"] == "tempo", "weight"].sum() / signal["weight"].sum()
     return flat(f"""{len(signal)} behaviours change with severity. {say(100 * share, 0)} % of the
-        change, on a log scale, is tempo: how fast things happen, while every frame stays as likely
-        as before.""")
+        change, on a log scale, is tempo: how fast things happen, and in which order, while every
+        movement is seen in as many frames as before.""")
 
 
 def tracked(report: Any) -> str:
@@ -220,7 +225,7 @@ def clips(table: Any, *, frames: int, fps: float) -> str:
     """
     each = len(table) / max(table["recording"].nunique(), 1)
     return flat(f"""The recordings give {len(table)} clips of {frames} frames or
-        {say(frames / fps, 1)} seconds, {say(each, 1)} to a recording.""")
+        {say(frames / fps, 1)} seconds, {say(each, 1).removesuffix(".0")} to a recording.""")
 
 
 def steadiness(effect: Any, agreement: Any) -> str:
@@ -308,17 +313,28 @@ def model_reads(scores: Any, differences: Any, recipe: str) -> str:
         {interval(r)}.""")
 
 
-def model_against(differences: Any, recipe: str, other: str, name: str) -> str:
-    """Say which errs less on the same participants, a recipe or another one of that name."""
-    return f"{comparison(against(differences, other, recipe_a=recipe), name)}."
+def model_against(differences: Any, recipe: str, other: str, name: str, *, scale: Any) -> str:
+    """Say which errs less on the same participants, a recipe or another one of that name.
+
+    Parameters
+    ----------
+    differences : DataFrame
+        Table ``model_differences``.
+    recipe, other, name : str
+        Names of the recipes, and what a reader calls the other.
+    scale : cohort.Scale
+        Errors that differ by less than a point of BDI-II, as a share of it, are alike.
+    """
+    margin = Plan.of(None, scale).point
+    return f"{comparison(against(differences, other, recipe_a=recipe), name, margin=margin)}."
 
 
 def fitted(fit: str) -> str:
     """Say what of a network was fitted to scores."""
     if fit == "ridge":
         return flat("""Only the coloured step is fitted to scores; everything before it is frozen
-            as it was pre-trained: with all of it fitted, practice people were read no better, at
-            forty times the cost.""")
+            as it was pre-trained: with all of it fitted, rendered people of other cohorts were read
+            no better, at forty times the cost.""")
     if fit == "last":
         return "The last layers and the head are fitted to scores; what comes before is frozen."
     return "The whole network is fitted to scores, from its pre-trained weights."
@@ -342,8 +358,7 @@ def recognised(table: Any) -> str:
     unseen = {kind: known.loc[known["kind"] == kind, "unseen"] for kind in RECOGNISED}
     counts = {kind: f"{(unseen[kind] > bar).sum()} of {len(unseen[kind])}"
               for kind, bar in RECOGNISED.items()}  # fmt: skip
-    gap = known["gap"].median()
-    more = f"better, by {say(gap)} in the median" if gap >= 0.005 else "no better in the median"
+    more = "somewhat better" if known["gap"].median() >= 0.005 else "no better"
     return flat(f"""Its first weights were tried on rendered people from whom they had not learned:
         {counts["actions"]} actions, such as a nod or a quick smile, are recognised (area under the
         ROC curve above .80), {counts["action_units"]} action units are followed (r above .50) and
@@ -363,10 +378,11 @@ def twins(apart: Mapping[str, float]) -> str:
     if not apart:
         return ""
     before, after = (f"{100 * apart[name]:.0f} %" for name in ("before", "after"))
-    return flat(f"""Then it saw the same movements by two people, with a headset and without:
-        {before} of the variance of what the head reads lay between these twins, and along such
-        directions it was shrunk until {after} were left. So the head has less of a face to learn
-        by heart.""")
+    return flat(f"""Whose face it is does not matter here. So the network was shown *twins*: the
+        same movements on two rendered faces, and with a headset (as some wear in the paper's data)
+        and without. {before} of the variance of its features came from face or headset instead of
+        the movement; directions in which twins differ were shrunk until {after} were left. The last
+        layer, fitted to so few people, can then learn less of a face by heart.""")
 
 
 def calibrated(errors: Any) -> str:
@@ -443,26 +459,42 @@ def trust(table: Any, control: Row) -> str:
         verdict = "In part: better than every control, below the bar that was declared"
     else:
         verdict = "Yes, as far as removals can tell"
+    whole = _fidelity(table, NEUTRAL, factor="pooled_all")
     return flat(f"""{verdict}. What {main_method(table)} says against the person's own neutral face
         agrees with what taking a movement out does to the prediction at r =
-        {_agreement(own, BAR)} (bar {say(BAR)}); the best control reaches {say(blind)}.""")
+        {_agreement(own, BAR)} (declared bar {say(BAR)}; motion of the head left out, with it
+        {interval(whole)}, declared bar {say(WHOLE_BAR)}); the best control reaches
+        {say(blind)}.""")
 
 
-def black(table: Any) -> str:
-    """Say how far the paper's black reference agrees with what removals do."""
-    zero, own = (_fidelity(table, name) for name in ("zero", NEUTRAL))
-    return flat(f"""With the black reference, the paper's, the agreement is {interval(zero)}:
-        {beside(zero, own, "less", "more", "not shown to be less")} than the own neutral face.""")
+def _less(difference: Row) -> str:
+    """Say how much less a fidelity is than that of the own neutral face, the same clips in both."""
+    if not np.isfinite(difference["estimate"]):
+        return ""
+    if not side(difference):
+        return f", not shown to be less than the own neutral face's (by {interval(difference)})"
+    word = by_side(difference, "more", "less", "")
+    return f", {interval(_without_sign(difference))} {word} than with the own neutral face"
 
 
-def held_still(table: Any) -> str:
-    """Say what the agreement is where the calm frame does not turn as the head does."""
-    still, own = (_fidelity(table, name) for name in ("own_neutral", NEUTRAL))
-    said = f"With the calm frame held still, whatever the head does, it is {interval(still)}"
-    if not np.isfinite(still["ci_low"]):
-        return f"{said}."
-    than = beside(still, own, "less", "more", "not shown to be less")
-    return f"{said}: {than} than with the own neutral face, which turns as the head does."
+def black(table: Any, difference: Row) -> str:
+    """Say how far the paper's black reference agrees with what removals do.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table ``faithfulness``.
+    difference : row
+        `faithfulness.metrics.less`: what it has less than the own neutral face.
+    """
+    return flat(f"""With the black reference, the paper's, the agreement is
+        {interval(_fidelity(table, "zero"))}{_less(difference)}.""")
+
+
+def held_still(table: Any, difference: Row) -> str:
+    """Say what the agreement is where the calm frame does not turn as the head does; as `black`."""
+    return flat(f"""With the calm frame held still, whatever the head does, it is
+        {interval(_fidelity(table, "own_neutral"))}{_less(difference)}.""")
 
 
 def head_motion(table: Any) -> str:
@@ -492,8 +524,9 @@ def headset(own: Any, taught: Any) -> str:
     """
     own, effect = (of.loc["effect"].rename({"points": "estimate"}) for of in (own, taught))
     learned = by_side(effect, "reacts to", "learned to use", "is not shown to have learned to use")
-    return flat(f"""To this run's model a headset is worth {interval(own, 1)} points. The taught
-        model {learned} it: putting it on changes the score by {interval(effect, 1)}
+    sees = "it is not shown to see it" if not side(own) else "so it is not blind to it"
+    return flat(f"""To this run's model a headset is worth {interval(own, 1)} points: {sees}. The
+        taught model {learned} it: putting it on changes the score by {interval(effect, 1)}
         points{" (it lowers the score)" if side(effect) < 0 else ""}.""")
 
 
@@ -599,9 +632,9 @@ def slopes(table: Any) -> str:
         _fidelity(table, baseline, method=method, metric="interventional_slope")
         for method, baseline in (("painted", "none"), (main_method(table), NEUTRAL))
     )
-    return flat(f"""Points said per point of effect, where factors share pixels: by a map that tells
-        the truth {interval(truth)}; by {main_method(table)} with the own neutral face
-        {interval(said)}.""")
+    return flat(f"""For each point that a removal costs, {main_method(table)} with the own neutral
+        face says {interval(said)} points; a map that tells the truth says {interval(truth)}, for
+        factors share pixels.""")
 
 
 def randomised(cascade: Any, *, bar: float = 0.3) -> str:
@@ -666,9 +699,9 @@ def carried(parts: Any) -> str:
         shown = "There are too few participants to show that a region carries severity"
     elif not (low > 0).any():
         shown = "No region is shown to carry severity"
-    return flat(f"""{shown}; of the {len(six)} named regions the {plain(most.name)} has the largest
-        part, {interval(most)}, where all parts make r = {say(parts["estimate"].sum())} (that it is
-        the largest is not tested).""")
+    return flat(f"""{shown}. The {len(six)} named regions hold {say(six["estimate"].sum())} of r =
+        {say(parts["estimate"].sum())}, of it the {plain(most.name)} {interval(most)} (that this is
+        the largest part is not tested); what is left lies outside of them.""")
 
 
 def parts_sum(parts: Any) -> str:
@@ -705,10 +738,14 @@ def complete(sums: Any) -> str:
     sums : DataFrame
         `attribution.explanation.completeness`.
     """
-    share, gap = sums["complete"].mean(), sums["largest_gap"].max()
-    return flat(f"""{int(sums["clips"].max())} clips were explained; {percent(share)} % of the
-        explanations add up to f(x) − f(x0) within 0.1 % of it, and the largest gap is
-        {say(gap, 3)} points.""")
+    whole, gap = int(sums["clips"].sum()), sums["largest_gap"].max()
+    fail = round(float((sums["clips"] * (1 - sums["complete"])).sum()))
+    size, which = (
+        "below 0.001" if gap < 0.001 else say(gap, 3),
+        f"all but {fail}" if fail else "all",
+    )
+    return flat(f"""{int(sums["clips"].max())} clips were explained; {which} of {whole} explanations
+        add up to f(x) − f(x0) within 0.1 % of it, and the largest gap is {size} points.""")
 
 
 def recovered(study: Any) -> str:
@@ -724,8 +761,12 @@ def recovered(study: Any) -> str:
     most = study.loc[study.groupby(["seed", "planted"])["part"].idxmax(), ["planted", "region"]]
     # Severity is planted left and right alike.
     most = most.replace("^(right|left)_", "", regex=True)
-    return flat(f"""In {int((most["planted"] == most["region"]).sum())} of {len(most)} cohorts the
-        region with the largest part, left or right, was the planted one.""")
+    missed = most[most["planted"] != most["region"]].drop_duplicates()
+    pairs = zip(missed["planted"], missed["region"])
+    where = listed(f"{plain(own)}, where it was that of the {plain(other)}" for own, other in pairs)
+    return flat(f"""In {len(most) - int((most["planted"] != most["region"]).sum())} of {len(most)}
+        cohorts the region with the largest part, left or right, was the planted
+        one{f"; not always for {where}" if len(missed) else ""}.""")
 
 
 def uses_time(used: Any, scale: Any) -> str:
@@ -803,10 +844,12 @@ def coupled(rows: Any, alpha: float) -> str:
     inference, less, others = rows["inference"].iloc[0].partition(", less ")
     whose = "models of other folds" if "anew" in inference else "these models"
     beside = f", less that with {others}," if less else ""
+    small = rows.loc[limits <= rows["margin"], "au"]
+    both = listed(small[small.isin(found["au"])], none="")
     return flat(f"""{len(found)} of {len(rows)} action units go with the attribution of
-        {whose}{beside} once all are allowed for: {listed(found["au"])}. Of
-        {int((limits <= rows["margin"]).sum())} the mean lies within the margin that was declared
-        too small to matter, with its interval.""")
+        {whose}{beside} once all are allowed for: {listed(found["au"])}. For {len(small)}
+        {f"({both}, though found, among them) " if both else ""}the family's interval lies within
+        the margin that was declared too small to matter.""")
 
 
 def largest(rows: Any) -> str:
@@ -852,7 +895,9 @@ def changes(rows: Any, participants: int, alpha: float) -> str:
         return "There are too few participants to ask that."
     found, top = _found(rows, alpha), rows.loc[rows["estimate"].abs().idxmax()]
     needed = detectable(participants, kind="severity", family=len(rows))
-    return flat(f"""By the family-wise test: {listed(found["au"])} of {len(rows)}. The steepest is
+    some = f" ({listed(found['au'])})" if len(found) else ""
+    return flat(f"""By the family-wise test it does for {len(found)} of {len(rows)}{some}. The
+        steepest is
         {top["au"]}, ρ = {interval(top)}; to be found in four of five cohorts by such a test (5 %),
         a correlation would have to be {say(needed)}.""")
 
@@ -971,9 +1016,12 @@ def real_faces(scores: Any, removals: Any) -> str:
     if own["ci_low"] > max(abs(one["estimate"]) for one in (motion, *others)):
         part = "" if own["estimate"] >= REGION_BAR else "in part "
         true = f"Its explanation agrees {part}with what the model does"
-    return flat(f"""On real faces that it has not seen the model {reads} seconds of speech from clip
-        to clip (r within speakers {interval(within)}), and {errs} than the mean does (gain
-        {interval(gain)} s). {true}: what it says of a part of the face goes with what making that
+    over = by_side(_first(scores, metric="over_motion"), "It errs more", "It errs less",
+                   "It is not shown to err less")  # fmt: skip
+    return flat(f"""On real faces the same network, its head fitted to other speakers' seconds of
+        speech, {reads} these seconds from clip to clip (r within speakers {interval(within)}), and
+        {errs} than the mean does (gain {interval(gain)} s). {over} than one number that counts how
+        much the mouth moves. {true}: what it says of a part of the face goes with what making that
         part neutral does at r = {interval(own)} (bar {say(REGION_BAR)}), a map of motion at
         {interval(motion)}.""")
 
@@ -987,14 +1035,15 @@ def real_scores(scores: Any) -> str:
     each: Any = fitting(scores, recipe="frozen", metric="r_of_one").get("estimate", ())
     apart = ""
     if len(each):
-        apart = f" ({int((each > 0.5).sum())} of {len(each)} of them above .50, the lowest at "
-        apart += f"{say(each.min())})"
-    return flat(f"""From frozen weights that have seen rendered faces only, the model errs by
-        {say(own["estimate"])} s, always answering the mean by {say(null["estimate"])} s. Within
-        speakers{apart}, prediction and seconds of speech correlate at {interval(within)}; with
-        random weights in their place at {interval(blind)}. How much the mouth's pixels change, one
-        number and no network, goes with it at {interval(moved)}; the model {errs} that
-        ({interval(over)} s). Between speakers there are too few people to say much.""")
+        apart = f" ({int((each > 0.5).sum())} of {len(each)} above .50 each by themselves, the "
+        apart += f"lowest at {say(each.min())})"
+    return flat(f"""From frozen weights that have seen rendered faces only, with a head fitted to
+        the other speakers, the model errs by {say(own["estimate"])} s, always answering the mean by
+        {say(null["estimate"])} s. Within speakers{apart}, prediction and seconds of speech
+        correlate at {interval(within)}; with random weights in their place at {interval(blind)}.
+        How much the mouth's pixels change, one number and no network, goes with it at
+        {interval(moved)}; the model {errs} that ({interval(over)} s). Between speakers there are
+        too few people to say much.""")
 
 
 def real_gap(scores: Any, reading: Any) -> str:
@@ -1018,17 +1067,24 @@ def real_gap(scores: Any, reading: Any) -> str:
 
 
 def real_where(regions: Any) -> str:
-    """Say how dense attribution is on mouth and jaw, in a map of motion, and elsewhere."""
-    own, motion = _beside_motion(regions, part="mouth and jaw", metric="density")
-    said = flat(f"""Density of attribution on mouth and jaw, in times the picture's mean: against
-        the own neutral face {interval(own)}, in a map of motion {interval(motion)}.""")
-    rest = fitting(regions, recipe="frozen", channel=NEUTRAL, metric="density")
-    if rest.empty:
+    """Say where attribution is dense: mouth and jaw, the densest part, the rest; and in motion."""
+    asked = {"metric": "density"}
+    own, motion = _beside_motion(regions, part="mouth and jaw", **asked)
+    said = flat(f"""Density of attribution, in times the picture's mean, against the own neutral
+        face: {interval(own)} on mouth and jaw together (in a map of motion {interval(motion)}).""")
+    parts = fitting(regions, recipe="frozen", channel=NEUTRAL, **asked)
+    parts = parts[parts["part"] != "mouth and jaw"] if len(parts) else parts
+    if parts.empty:
         return said
-    rest = rest[~rest["part"].isin(["mouth and jaw", "mouth", "jaw"])]
-    top = rest.loc[rest["estimate"].idxmax()]
-    return flat(f"""{said} Densest of the parts that hold no answer: {top["part"]},
-        {interval(top)}.""")
+    top = parts.loc[parts["estimate"].idxmax()]
+    blind = _first(regions, part=top["part"], channel="motion", **asked)
+    rest = parts[~parts["part"].isin(["mouth", "jaw"])]
+    other = rest.loc[rest["estimate"].idxmax()]
+    said += flat(f""" The densest single part: {top["part"]}, {interval(top)} (motion
+        {interval(blind)})""")
+    if top["part"] == other["part"]:
+        return f"{said}, which holds no answer."
+    return f"{said}; of those that hold no answer: {other['part']}, {interval(other)}."
 
 
 def real_when(time: Any, onsets: Any) -> str:
@@ -1041,18 +1097,18 @@ def real_when(time: Any, onsets: Any) -> str:
     """
     own, motion = _beside_motion(time, metric="auroc_signed")
     size = _first(time, channel=NEUTRAL, metric="auroc_size")
-    better = beside(own, motion, "worse", "better", "not shown to be better")
     said = flat(f"""A frame of speech should raise the prediction: by signed attribution it outranks
         one outside with probability {interval(own)} (.50: no better than chance), by its size with
-        {interval(size)}. That is {better} than a map of motion, {interval(motion)}: when people
-        speak is seen in the picture, and the model need not use all of it.""")
+        {interval(size)}; a map of motion has {interval(motion)}. When people speak is seen in the
+        picture, and the model need not use all of it.""")
     near = fitting(onsets, recipe="frozen", channel=NEUTRAL)
     if near.empty:
         return said
-    top = near.loc[near["estimate"].idxmax()]
+    top, word = near.loc[near["estimate"].idxmax()], near.loc[near["seconds"].abs().idxmin()]
     side_of = "before" if top["seconds"] < 0 else "after"
-    return flat(f"""{said} Around the first word attribution is largest
-        {say(abs(top["seconds"]))} s {side_of} it, at {interval(top)} times the clip's mean.""")
+    return flat(f"""{said} When the first word begins attribution is {interval(word)} times the
+        clip's mean; it is largest {say(abs(top["seconds"]))} s {side_of} it, at
+        {interval(top)}.""")
 
 
 def real_removals(removals: Any) -> str:
@@ -1068,8 +1124,8 @@ def real_removals(removals: Any) -> str:
     if lost.empty:
         return said
     top = lost.loc[lost["estimate"].idxmax()]
-    return flat(f"""Making {top["part"]} neutral costs most, {interval(top)} s of the prediction.
-        {said}""")
+    return flat(f"""Making the {top["part"]} neutral costs most, {interval(top)} s of the
+        prediction. {said}""")
 
 
 def planted_found(ledger: Any) -> str:
@@ -1223,6 +1279,9 @@ def front(
         return "This run has not measured it yet: chapters 3 and 7 will say."
     own, advice = _fidelity(faithfulness, NEUTRAL), "Read its reasons as questions."
     what, agreement = "what happens when a movement is taken out", f"r = {_agreement(own, BAR)}"
+    whole = _fidelity(faithfulness, NEUTRAL, factor="pooled_all")
+    if np.isfinite(whole["estimate"]):
+        agreement += f"; {interval(whole)} with the motion of the head"
     if not np.isfinite(own["ci_low"]):
         reasons = "its explanations were not tested on enough people in this run"
     elif not own["ci_low"] > abs(control):

@@ -389,3 +389,25 @@ def test_a_sign_counts_those_who_were_asked_for_one(rows):
     assert found["n_participants"].max() == 9
     # Of randomised networks the lowest and the highest stand there.
     assert found.loc[found["method"] != "randomised", "ci_low"].isna().all()
+
+
+@pytest.mark.parametrize(("noise", "less"), [(1.0, True), (0.0, False)])
+def test_two_references_are_compared_on_the_same_clips(noise, less):
+    """The difference of their fidelities, its interval by drawing people for both at once."""
+    rng = np.random.default_rng(0)
+    effect = rng.normal(size=(20, 2))
+    said = {"posed_neutral": effect, "zero": effect + noise * rng.normal(size=(20, 2))}
+    rows = [
+        {"participant": f"P{who}", "clip": 0, "factor": factor, "baseline": baseline,
+         "said": one[who, at], "effect": effect[who, at]}
+        for baseline, one in said.items()
+        for who in range(20)
+        for at, factor in enumerate(("smile", "head_motion"))
+    ]  # fmt: skip
+    told = pd.DataFrame(rows).assign(metric="evidence", support="changed", method="DeepLift")
+    found = metrics.less(told, "DeepLift", "zero")
+    alone = 1 - metrics.pearson(said["zero"][:, 0], effect[:, 0])  # the head is left out
+    assert found["estimate"] == pytest.approx(alone, abs=1e-6)
+    assert (found["ci_low"] > 0) == less
+    assert found["n_participants"] == 20
+    assert np.isnan(metrics.less(told, "DeepLift", "blur")["estimate"])

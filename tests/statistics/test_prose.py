@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from expresso_lib.statistics import prose
 
 NUMBER = st.floats(-60, 60, allow_nan=False)
+BDI = SimpleNamespace(low=0.0, high=63.0, bands=())
 
 
 def line(estimate, below=1.0, above=1.0, **keys):
@@ -28,6 +29,46 @@ def test_comparison_decides_only_where_the_interval_leaves_zero(estimate, below,
     assert ("points more than" in said) == (row.ci_low > 0)
     assert ("undecided" in said) == (row.ci_low <= 0 <= row.ci_high)
     assert "-" not in said
+
+
+@pytest.mark.parametrize(
+    ("estimate", "half", "words"),
+    [
+        (-0.3, 0.4, "err alike, within 1.0 points (difference −0.3 [−0.7, 0.1])."),
+        (-0.3, 0.8, "is undecided (in points: −0.3 [−1.1, 0.5])."),
+        (-0.5, 0.3, "errs 0.5 points less than another (95 % interval 0.2 to 0.8)."),
+    ],
+)
+def test_errors_within_a_point_are_alike_where_the_interval_shows_it(estimate, half, words):
+    """The margin of the ledger; what excludes 0 is a difference, however small."""
+    keys = {"level": "participant", "metric": "mae", "recipe_a": "m", "recipe_b": "n"}
+    table = pd.DataFrame([line(estimate, half, half, **keys)])
+    assert prose.model_against(table, "m", "n", "another", scale=BDI).endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("complete", "gap", "words"),
+    [
+        (1.0, 0.00002, "all of 8 explanations add up to f(x) − f(x0) within 0.1 % of it, and the "
+                       "largest gap is below 0.001 points."),
+        (0.75, 0.25, "all but 2 of 8 explanations"),
+    ],
+)  # fmt: skip
+def test_explanations_that_do_not_add_up_are_counted(complete, gap, words):
+    """No percentage that rounds one of them away."""
+    sums = pd.DataFrame({"clips": [4, 4], "complete": complete, "largest_gap": gap})
+    assert words in prose.complete(sums)
+
+
+def test_where_another_region_than_the_planted_one_carried_most_is_named():
+    """The exceptions belong to the count."""
+    rows = [("0", "nose", "nose", 0.2), ("0", "nose", "mouth", 0.1),
+            ("1", "nose", "nose", 0.1), ("1", "nose", "mouth", 0.2)]  # fmt: skip
+    study = pd.DataFrame(rows, columns=["seed", "planted", "region", "part"])
+    said = prose.recovered(study)
+    assert said.startswith("In 1 of 2 cohorts")
+    assert said.endswith("not always for nose, where it was that of the mouth.")
+    assert prose.recovered(study[study["seed"] == "0"]).endswith("was the planted one.")
 
 
 @given(NUMBER, st.floats(0, 30))
@@ -54,15 +95,20 @@ def test_trust_is_a_yes_only_above_bar_and_control(fidelity, half, control):
 
 
 @pytest.mark.parametrize(
-    ("still", "half", "word"), [(0.5, 0.1, ": less than"), (0.85, 0.2, "not shown to be less than")]
+    ("less", "half", "words"),
+    [
+        (0.1, 0.05, "0.10 [0.05, 0.15] less than with the own neutral face."),
+        (-0.1, 0.05, "0.10 [0.05, 0.15] more than with the own neutral face."),
+        (0.05, 0.2, "not shown to be less than the own neutral face's (by 0.05 [−0.15, 0.25])."),
+        (np.nan, np.nan, "it is 0.80 [0.70, 0.90]."),
+    ],
 )
-def test_the_frame_held_still_is_less_only_where_intervals_say_so(still, half, word):
-    """Beside the own neutral face, which turns as the head does."""
+def test_the_frame_held_still_is_less_only_where_the_paired_difference_says_so(less, half, words):
+    """Beside the own neutral face, which turns as the head does, on the same clips."""
     keys = {"method": "DeepLift", "factor": "pooled", "metric": "interventional_fidelity",
             "support": "changed"}  # fmt: skip
-    table = pd.DataFrame([line(0.9, 0.05, 0.05, **keys, baseline="posed_neutral"),
-                          line(still, half, half, **keys, baseline="own_neutral")])  # fmt: skip
-    assert word in prose.held_still(table)
+    table = pd.DataFrame([line(0.8, 0.1, 0.1, **keys, baseline="own_neutral")])
+    assert prose.held_still(table, line(less, half, half)).endswith(words)
 
 
 def test_what_is_not_measured_is_said_in_words():
@@ -74,8 +120,8 @@ def test_what_is_not_measured_is_said_in_words():
         prose.comparison(nothing, "another"),
         prose.model_reads(empty, empty, "m"),
         prose.trust(empty, nothing),
-        prose.black(empty),
-        prose.held_still(empty),
+        prose.black(empty, nothing),
+        prose.held_still(empty, nothing),
         prose.head_motion(empty),
         prose.reach(3),
     ):
@@ -181,7 +227,7 @@ READING = pd.DataFrame(
         lambda: prose.parts_sum(REGION),
         lambda: prose.shares(EMPTY),
         lambda: prose.front(EMPTY, EMPTY, EMPTY, "m", control=NONE, demo=True),
-        lambda: prose.model_against(EMPTY, "m", "n", "the image model"),
+        lambda: prose.model_against(EMPTY, "m", "n", "the image model", scale=BDI),
         lambda: prose.one_person({"half_width": float("inf"), "level": 0.9},
                                  SimpleNamespace(low=0.0, high=27.0)),
         lambda: prose.densest(pd.DataFrame({"region": ["mouth"], "enrichment_positive": [NONE]})),
@@ -235,9 +281,9 @@ def test_the_gap_to_real_faces_is_said_where_all_of_it_was_measured():
 @pytest.mark.parametrize(
     ("within", "gain", "told"),
     [
-        (0.1, 0.01, ["follows seconds", "errs less than"]),
-        (0.1, -0.01, ["follows seconds", "is not shown to err less than"]),
-        (-0.01, -0.9, ["is not shown to follow", "errs more than"]),
+        (0.1, 0.01, ["follows these seconds", "errs less than the mean"]),
+        (0.1, -0.01, ["follows these seconds", "is not shown to err less than the mean"]),
+        (-0.01, -0.9, ["is not shown to follow", "errs more than the mean"]),
     ],
 )
 def test_real_faces_are_read_where_the_intervals_say_so(within, gain, told):
@@ -251,10 +297,10 @@ def test_real_faces_are_read_where_the_intervals_say_so(within, gain, told):
     assert "not shown: what it says" in said
     assert "errs by 0.23 s" in prose.real_scores(scores)
     assert "with random weights in their place at 0.20" in prose.real_scores(scores)
-    assert "(1 of 2 of them above .50, the lowest at 0.16)" in prose.real_scores(scores)
+    assert "(1 of 2 above .50 each by themselves, the lowest at 0.16)" in prose.real_scores(scores)
     assert "goes with it at 0.50" in prose.real_scores(scores)
     assert "is not shown to err less than that (0.02" in prose.real_scores(scores)
-    assert "of them above" not in prose.real_scores(scores[scores["metric"] != "r_of_one"])
+    assert "by themselves" not in prose.real_scores(scores[scores["metric"] != "r_of_one"])
 
 
 def test_on_real_faces_the_peak_the_costliest_part_and_the_densest_other_are_named():
@@ -266,14 +312,21 @@ def test_on_real_faces_the_peak_the_costliest_part_and_the_densest_other_are_nam
             for part, value in {"mouth": 4.0, "eyes": 3.6, "nose": 1.2}.items()
         ]
     )
-    assert "parts that hold no answer: eyes, 3.60" in prose.real_where(parts)
+    said = prose.real_where(parts)
+    assert "densest single part: mouth, 4.00" in said
+    assert said.endswith("of those that hold no answer: eyes, 3.60 [3.50, 3.70].")
+    said = prose.real_where(parts.assign(estimate=[1.0, 3.6, 1.2]))
+    assert "part: eyes, 3.60 [3.50, 3.70] (motion not measured), which holds no answer." in said
+    assert prose.real_where(EMPTY).endswith("(in a map of motion not measured).")
     words = pd.DataFrame([line(value, 0.1, 0.1, seconds=seconds, **keys)
                           for seconds, value in {-0.08: 1.3, 0.08: 1.1}.items()])  # fmt: skip
-    assert "largest 0.08 s before it, at 1.30" in prose.real_when(EMPTY, words)
+    said = prose.real_when(EMPTY, words)
+    assert "begins attribution is 1.30 [1.20, 1.40] times the clip's mean" in said
+    assert "largest 0.08 s before it, at 1.30" in said
     lost = pd.DataFrame([line(value, 0.01, 0.01, part=part, kind="region", metric="effect",
                               channel="effect", recipe="frozen")
                          for part, value in {"mouth": 0.09, "eyes": -0.04}.items()])  # fmt: skip
-    assert prose.real_removals(lost).startswith("Making mouth neutral costs most, 0.09")
+    assert prose.real_removals(lost).startswith("Making the mouth neutral costs most, 0.09")
     for said in (prose.real_where(EMPTY), prose.real_when(EMPTY, EMPTY),
                  prose.real_removals(EMPTY)):  # fmt: skip
         assert "largest" not in said
@@ -292,6 +345,18 @@ def test_action_units_go_with_the_models_that_were_asked(inference, whose):
     """The declared test asks models of other folds, the figure beside it these."""
     rows = UNKNOWN.assign(p_max=0.01, inference=inference)
     assert f"go with the attribution of {whose} once" in prose.coupled(rows, 0.05)
+
+
+def test_an_action_unit_may_be_found_and_still_be_too_small_to_matter():
+    """It is in both counts, and the sentence says so."""
+    rows = UNKNOWN.iloc[[0, 0]].assign(au=["AU07", "AU12"], p_max=[0.01, 0.9], margin=0.1,
+                                       inference="conditional on these models",
+                                       simultaneous_low=[0.01, -0.05],
+                                       simultaneous_high=[0.09, 0.05])  # fmt: skip
+    said = prose.coupled(rows, 0.05)
+    assert said.startswith("1 of 2 action units go")
+    assert "For 2 (AU07, though found, among them) the family's interval" in said
+    assert "For 1 the family's" in prose.coupled(rows.assign(p_max=0.9).iloc[1:], 0.05)
 
 
 @pytest.mark.parametrize("status", ["confirmatory", "exploratory"])
@@ -461,7 +526,7 @@ def test_every_region_shown_to_carry_severity_is_named_and_no_other(values):
     names = ["mouth", "nose", "left_eye", "right_eye", "left_eyebrow", "right_eyebrow"]
     parts = pd.DataFrame([line(one, half, half, simultaneous_low=one - 1.3 * half)
                           for one, half in values], index=names)  # fmt: skip
-    said = prose.carried(parts).partition(";")[0]
+    said = prose.carried(parts).partition(".")[0]
     shown = parts["simultaneous_low"] > 0
     assert ("No region" in said) == (not shown.any())
     expected = prose.listed(parts.index[shown])
@@ -471,11 +536,10 @@ def test_every_region_shown_to_carry_severity_is_named_and_no_other(values):
 
 def test_a_tie_is_neither_more_nor_less():
     """Equal errors, still faces read like moving ones, a slope below 0, no scores that vary."""
-    scale = SimpleNamespace(low=0.0, high=63.0, bands=())
     for frozen, word in ((20.0, "as much severity as"), (20.5, "as much"), (24.0, "more severity"),
                          (12.0, "less severity")):  # fmt: skip
         used = pd.DataFrame({"prediction": [20.0], "freeze": [20.0 - frozen]})
-        assert word in prose.stillness(used, scale)
+        assert word in prose.stillness(used, BDI)
     case = {"participant": "P01", "recording": "P01_R1", "prediction": 12.5, "score": 12.5}
     assert "the score is 12.5: just that" in prose.one_case(case, pd.DataFrame([case]))
     bands = pd.DataFrame({"error": [1.0, -1.0]})
@@ -508,7 +572,7 @@ def test_the_rest_of_the_face_may_carry_more_than_the_largest_named_region():
     parts = pd.DataFrame([line(0.2, 0.1, 0.1, simultaneous_low=0.05),
                           line(0.3, 0.1, 0.1, simultaneous_low=0.15)],
                          index=["mouth", "face_rest"])  # fmt: skip
-    assert "of the 1 named regions the mouth has the largest part" in prose.carried(parts)
+    assert "The 1 named regions hold 0.20 of r = 0.50, of it the mouth 0.20" in prose.carried(parts)
 
 
 def test_a_gain_stands_beside_the_two_errors_that_it_comes_from():
