@@ -14,9 +14,9 @@ class Recipe:
     -----
     ``fit`` is ``ridge`` (frozen trunk), ``last`` or ``all`` (fine-tuned in stages). Declared:
     fine-tuned is the default unless the frozen trunk is better by .02 of r on practice people. On
-    practice cohorts 500, 501 and 502 (84 people each, one repeat; before `twins`) r is .698, .693
-    and .821 frozen, .689, .631 and .814 fine-tuned: .026 better on average, so the frozen trunk is
-    the default (MAE 6.1, 7.5 and 6.1 points against 6.3, 8.2 and 6.1). Chapter 3 has both.
+    practice cohorts 500, 501, 502, 506 and 507 (84 people each, one repeat) r is .725, .710, .826,
+    .745 and .714 frozen, .718, .653, .813, .693 and .702 fine-tuned: .028 better on average, so the
+    frozen trunk is the default (MAE 6.4 points against 6.7). Chapter 3 has both.
     """
 
     model: str = "small"

@@ -761,12 +761,12 @@ def recovered(study: Any) -> str:
     most = study.loc[study.groupby(["seed", "planted"])["part"].idxmax(), ["planted", "region"]]
     # Severity is planted left and right alike.
     most = most.replace("^(right|left)_", "", regex=True)
-    missed = most[most["planted"] != most["region"]].drop_duplicates()
-    pairs = zip(missed["planted"], missed["region"])
-    where = listed(f"{plain(own)}, where it was that of the {plain(other)}" for own, other in pairs)
-    return flat(f"""In {len(most) - int((most["planted"] != most["region"]).sum())} of {len(most)}
-        cohorts the region with the largest part, left or right, was the planted
-        one{f"; not always for {where}" if len(missed) else ""}.""")
+    missed = most[most["planted"] != most["region"]]
+    told = [f"the {plain(own)}, where it was that of the {plain(other)}"
+            for own, other in missed.drop_duplicates().itertuples(index=False)]  # fmt: skip
+    but = f"; not always for {listed(told)}" if told else ""
+    return flat(f"""In {len(most) - len(missed)} of {len(most)} cohorts the region with the largest
+        part, left or right, was the planted one{but}.""")
 
 
 def uses_time(used: Any, scale: Any) -> str:

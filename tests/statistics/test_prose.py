@@ -67,7 +67,7 @@ def test_where_another_region_than_the_planted_one_carried_most_is_named():
     study = pd.DataFrame(rows, columns=["seed", "planted", "region", "part"])
     said = prose.recovered(study)
     assert said.startswith("In 1 of 2 cohorts")
-    assert said.endswith("not always for nose, where it was that of the mouth.")
+    assert said.endswith("not always for the nose, where it was that of the mouth.")
     assert prose.recovered(study[study["seed"] == "0"]).endswith("was the planted one.")
 
 
