@@ -70,6 +70,17 @@ def test_names_below_an_axis_do_not_lie_on_each_other_on_a_phone():
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
+@pytest.mark.parametrize("weight", ["normal", "bold"])
+def test_a_title_ends_inside_a_figure_for_a_phone(weight):
+    """Bold letters are wider, and a browser's letters are not those that are measured here."""
+    figure, axes = style.figure()
+    axes.plot(range(5))
+    axes.set_ylabel("points per frame")
+    axes.set_title("Each frame, own neutral face: red raises, blue lowers", weight=weight)
+    page.narrow(figure).draw_without_rendering()
+    assert axes.title.get_window_extent().x1 <= 0.96 * figure.bbox.x1
+
+
 def test_a_panel_with_an_axis_of_its_own_keeps_its_numbers():
     """Panels that do not share their axis are read by their own ticks, wherever they stand."""
     figure, axes = style.figure(1, 3)
