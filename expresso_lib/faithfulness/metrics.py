@@ -389,7 +389,7 @@ def trust_table(found: pd.DataFrame) -> pd.DataFrame:
     pd.DataFrame
         ``method, reference, fidelity, rank, to shares, time``, a column per question: "yes" where
         the bar is reached and the interval lies above the best control, "no" where not, "too few
-        people" below 10, "not measured"; and ``people``.
+        people" below 10, "not measured"; and ``people``, also those asked for shares.
     """
     explained = (found["baseline"] != "none") & (found["method"] != "randomised")
     channels = found.loc[explained, ["method", "baseline"]].drop_duplicates()
@@ -402,7 +402,9 @@ def trust_table(found: pd.DataFrame) -> pd.DataFrame:
         row["to shares"] = get("share_fidelity")["estimate"]
         row["time"] = get("time_fidelity", support="rendered")["estimate"]
         row |= {asked: _answer(found, get, one) for asked, one in QUESTIONS.items()}
-        rows.append(row | {"people": int(fidelity["n_participants"])})
+        few = get("share_fidelity")["n_participants"]
+        row |= {"people": int(fidelity["n_participants"]), "people, shares": few}
+        rows.append(row)
     return pd.DataFrame(rows)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from expresso_lib.config import NEUTRAL, REFERENCES
 from expresso_lib.models import MIN_PARTICIPANTS
 from expresso_lib.statistics.plan import Plan
-from expresso_lib.statistics.power import detectable, equivalence_power
+from expresso_lib.statistics.power import SPREAD_Z, detectable, equivalence_power
 
 Row = Mapping[str, Any]
 MISSING = "not measured"
@@ -157,9 +157,9 @@ def reach(n: int, family: int = 17) -> str:
     if n < MIN_PARTICIPANTS:
         return f"Of {n} participants no test of this book can be asked: ten are the least."
     one, many = (say(detectable(n, kind="severity", family=k)) for k in (1, family))
-    return flat(f"""With {n} participants only large effects show: one correlation with severity is
-        found in four of five such cohorts if it is {one}, and if {family} movements are asked about
-        together, {many} (tests at 5 %).""")
+    return flat(f"""With {n} participants one correlation with severity is found in four of five
+        such cohorts if it is {one}, and if {family} movements are asked about together, {many}
+        (tests at 5 %); what is smaller is missed more often.""")
 
 
 def who(participants: Any, recordings: Any, *, scale: Any, demo: bool) -> str:
@@ -538,7 +538,7 @@ def believed(verdicts: Any) -> str:
     verdicts : DataFrame
         `faithfulness.trials.trust_table`.
     """
-    real = verdicts[verdicts["reference"] != "oracle neutral"]
+    real = verdicts[verdicts["reference"] != REFERENCES["oracle_neutral"]]
     asked = real.filter(["what taking it out does", "its share", "where", "when"])
     if not asked.isin(["yes", "no"]).any(axis=None):
         return "Too little was taken out of faces in this run, so no explanation was judged."
@@ -587,14 +587,15 @@ def predicted(found: Any) -> str:
         return "Not measured."
     among = flat(f"""Over {int(known["explanations"].max())} explanations of
         {int(known["units"].max())} networks""")
-    if known["ci_low"].isna().all():
-        return flat(f"""{among} rank correlations with what only the renderer knows run from
-            {say(known["rho"].min())} to {say(known["rho"].max())}. So few networks allow no
-            interval: whether anything that can be known without a renderer shows which to believe
-            is open.""")
     words = {"agreement": "agreement with other explanations", "completeness": "what is missed of "
              "the difference", "removal": "removed regions", "stretches": "removed stretches",
              "randomisation": "likeness under shuffled weights"}  # fmt: skip
+    if known["ci_low"].isna().all():
+        each = listed(f"{words[one]} {say(rho)}" for one, rho in zip(known["number"], known["rho"]))
+        return flat(f"""{among} rank correlations with what only the renderer knows are: {each} (of
+            what is missed and of likeness less is better). So few networks allow no interval:
+            whether anything that can be known without a renderer shows which to believe is
+            open.""")
     named = [f"{words[one['number']]} (rho {interval(one | {'estimate': one['rho']})})"
              for one in known.to_dict("records") if side(one)]  # fmt: skip
     return flat(f"""{among}, {listed(named, none="nothing")} of what can be known without a renderer
@@ -615,6 +616,27 @@ def drawn_alike(study: Any) -> str:
         return ""
     return flat(f"""In the study's {len(found)} rendered cohorts this book's explanation has
         fidelities of {listed(map(say, found))}: one cohort's number is no constant.""")
+
+
+def reached(study: Any) -> str:
+    """Say in how many of the study's cohorts the book's explanation reaches each bar.
+
+    Parameters
+    ----------
+    study : DataFrame
+        ``study_faithfulness``.
+    """
+    own = fitting(study, model="default", baseline=NEUTRAL, method="DeepLift", factor="pooled")
+    asked = {"what taking out would do": ("interventional_fidelity", "changed", BAR),
+             "where": ("interventional_fidelity", "region", REGION_BAR),
+             "when": ("time_fidelity", "rendered", REGION_BAR)}  # fmt: skip
+    found = {what: fitting(own, metric=metric, support=support)["estimate"].ge(bar)
+             for what, (metric, support, bar) in asked.items()} if len(own) else {}  # fmt: skip
+    if not found:
+        return ""
+    counts = listed(f"{int(one.sum())} for {what}" for what, one in found.items())
+    return flat(f"""Of the study's {own["seed"].nunique()} cohorts the bar is reached by DeepLift
+        with the own neutral face in {counts}.""")
 
 
 def shares(table: Any) -> str:
@@ -933,7 +955,8 @@ def absence(participants: int) -> str:
          for kind in ("coupling", "severity")]
         for family in (1, 17)
     )  # fmt: skip
-    return flat(f"""If nothing is there, a test at 5 % shows it with a probability of {alone[0]} for
+    return flat(f"""If nothing is there and people differ by {say(SPREAD_Z)}, a test at 5 % shows it
+        with a probability of {alone[0]} for
         one coupling (margin z = .10) and {alone[1]} for one correlation with severity (margin ρ =
         .30); by intervals that hold for seventeen at once, {together[0]} and {together[1]}. Where
         it is not shown, "not significant" is silence, not an answer.""")
@@ -950,8 +973,8 @@ def oracle(seeds: Any) -> str:
     r = seeds.groupby(["variant", "kind"])["r"].mean().map(say)
     return flat(f"""With movement and its timing it reaches r = {r["default", "dynamics"]}, with
         mean and standard deviation of the frames {r["default", "mean_sd"]}, with one frame
-        {r["default", "one_frame"]}; where nothing is planted {r["null", "dynamics"]} (chance lies
-        slightly below 0: the mean of the others is low where one's own score is high).""")
+        {r["default", "one_frame"]}; where nothing is planted {r["null", "dynamics"]}, which is
+        chance. All are means over {seeds["seed"].nunique()} cohorts.""")
 
 
 def region_changes(rows: Any, alpha: float) -> str:
@@ -1146,19 +1169,22 @@ def cohorts(study: Any) -> Any:
 
 
 def null_tests(rates: Any) -> str:
-    """Say whether the tests keep to 5 % where nothing is there.
+    """Say how often the test of r finds something in scores that were permuted.
 
     Parameters
     ----------
     rates : DataFrame
-        Single cohorts of ``study_null``: ``scenario, rate, ci_low, ci_high``.
+        ``study_null``: ``seed, scenario, n, rate, ci_low, ci_high``; a row ``all`` per scenario.
     """
-    if not len(rates):
-        return "What the tests find in the null cohort has no committed table yet."
-    within = int(((rates["ci_low"] <= 0.05) & (rates["ci_high"] >= 0.05)).sum())
-    return flat(f"""The tests find something in {say(100 * rates["rate"].min(), 1)} to
-        {say(100 * rates["rate"].max(), 1)} % of runs where 5 % was asked for; in {within} of
-        {len(rates)} settings the interval holds 5 %.""")
+    whole = fitting(rates, seed="all") if len(rates) else rates
+    if not len(whole):
+        return "How often the test of r errs has no committed table yet."
+    how = {"anew": "any with any", "within folds": "within folds"}
+    each = [f"{interval(one[['rate', 'ci_low', 'ci_high']].mul(100).set_axis(ENDS), 1)} % "
+            f"({how[one['scenario']]})" for _, one in whole.iterrows()]  # fmt: skip
+    return flat(f"""The scores of {cohorts(rates)["seed"].nunique()} cohorts were permuted, and the
+        permutation test of r says that they can be read in {listed(each)} of
+        {int(whole["n"].iloc[0])} runs each, where 5 % was asked for.""")
 
 
 def draws(scores: Any) -> str:

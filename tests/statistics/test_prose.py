@@ -609,9 +609,46 @@ def test_people_too_few_for_a_test_are_told_so():
 def test_networks_too_few_for_an_interval_decide_nothing():
     """Without an interval it is open whether a number predicts: not "nothing does"."""
     row = line(0.4, NONE, NONE, number="removal", explanations=45, units=5, rho=0.4)
-    said = prose.predicted(pd.DataFrame([row]))
+    other = pd.Series({**row, "number": "completeness", "rho": -0.26})
+    said = prose.predicted(pd.DataFrame([row, other]))
+    assert "are: removed regions 0.40 and what is missed of the difference −0.26 (of what" in said
     assert "is open" in said
     assert "nothing" not in said
+
+
+def test_the_renderer_is_no_explanation_of_a_real_recording():
+    """Its row is shown, and counted nowhere."""
+    verdicts = pd.DataFrame({"reference": ["own neutral face", prose.REFERENCES["oracle_neutral"]],
+                             "where": ["yes", "yes"], "when": ["no", "yes"]})  # fmt: skip
+    said = prose.believed(verdicts)
+    assert said.startswith("Of 1 explanations")
+    assert said.endswith("1 for where and 0 for when.")
+
+
+def test_the_null_study_is_told_by_its_pooled_rows():
+    """Both ways of permuting, each with its interval over all cohorts."""
+    rows = [("0", "anew", 100, 0.05, 0.02, 0.11), ("1", "anew", 100, 0.04, 0.02, 0.10),
+            ("all", "anew", 200, 0.045, 0.024, 0.083),
+            ("all", "within folds", 200, 0.05, 0.03, 0.09)]  # fmt: skip
+    columns = ["seed", "scenario", "n", "rate", "ci_low", "ci_high"]
+    said = prose.null_tests(pd.DataFrame(rows, columns=columns))
+    assert said.startswith("The scores of 2 cohorts were permuted")
+    assert "4.5 [2.4, 8.3] % (any with any) and 5.0 [3.0, 9.0] % (within folds) of 200" in said
+
+
+def test_how_often_the_bars_are_reached_is_counted_over_cohorts():
+    """What just misses a bar does not reach it."""
+    keys = {"model": "default", "baseline": "posed_neutral", "method": "DeepLift",
+            "factor": "pooled"}  # fmt: skip
+    rows = [line(value, 0.1, 0.1, **keys, seed=seed, metric=metric, support=support)
+            for seed, values in (("0", (0.94, 0.84, 0.82)), ("1", (0.8975, 0.7984, 0.62)))
+            for value, (metric, support) in zip(values, (
+                ("interventional_fidelity", "changed"), ("interventional_fidelity", "region"),
+                ("time_fidelity", "rendered")))]  # fmt: skip
+    said = prose.reached(pd.DataFrame(rows))
+    assert said.startswith("Of the study's 2 cohorts")
+    assert said.endswith("1 for what taking out would do, 1 for where and 1 for when.")
+    assert prose.reached(pd.DataFrame()) == ""
 
 
 def test_absence_in_a_family_is_harder_to_show_than_alone():
