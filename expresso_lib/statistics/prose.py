@@ -432,9 +432,13 @@ def _fidelity(table: Any, baseline: str, **where: Any) -> Row:
     return row(table, **{"method": main_method(table), "baseline": baseline, **POOLED, **where})
 
 
+def _digits(value: float, bar: float) -> int:
+    """Digits of a fidelity: what lies below the bar is not rounded onto it."""
+    return 3 if value < bar and say(value) == say(bar) else 2
+
+
 def _agreement(own: Row, bar: float) -> str:
-    """Write a fidelity; what lies below the bar is not rounded onto it."""
-    return interval(own, 3 if own["estimate"] < bar and say(own["estimate"]) == say(bar) else 2)
+    return interval(own, _digits(own["estimate"], bar))
 
 
 def trust(table: Any, control: Row) -> str:
@@ -615,7 +619,8 @@ def drawn_alike(study: Any) -> str:
     if len(found) < 2:
         return ""
     return flat(f"""In the study's {len(found)} rendered cohorts this book's explanation has
-        fidelities of {listed(map(say, found))}: one cohort's number is no constant.""")
+        fidelities of {listed(say(one, _digits(one, BAR)) for one in found)}: one cohort's number
+        is no constant.""")
 
 
 def reached(study: Any) -> str:

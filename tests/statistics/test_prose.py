@@ -438,7 +438,7 @@ def test_every_cohort_that_was_drawn_alike_is_named(values):
     known = [value for value in values if np.isfinite(value)]
     assert bool(said) == (len(known) > 1)
     assert not said or f"study's {len(known)} rendered cohorts" in said
-    assert all(prose.say(value) in said for value in known if said)
+    assert all(prose.say(value) in said or prose.say(value, 3) in said for value in known if said)
     assert "9.00" not in said
     assert prose.drawn_alike(pd.DataFrame()) == ""
 
@@ -634,6 +634,14 @@ def test_the_null_study_is_told_by_its_pooled_rows():
     said = prose.null_tests(pd.DataFrame(rows, columns=columns))
     assert said.startswith("The scores of 2 cohorts were permuted")
     assert "4.5 [2.4, 8.3] % (any with any) and 5.0 [3.0, 9.0] % (within folds) of 200" in said
+
+
+def test_what_just_misses_the_bar_is_not_rounded_onto_it():
+    """Beside one that is above, with as many digits as that takes."""
+    keys = {"model": "default", "baseline": "posed_neutral", "method": "DeepLift"}
+    keys |= {"factor": "pooled", "metric": "interventional_fidelity", "support": "changed"}
+    study = pd.DataFrame([line(value, 0.1, 0.1, **keys) for value in (0.898, 0.95)])
+    assert "fidelities of 0.898 and 0.95:" in prose.drawn_alike(study)
 
 
 def test_how_often_the_bars_are_reached_is_counted_over_cohorts():
