@@ -140,7 +140,7 @@ def narrow(figure: Figure) -> Figure:
         handles = [handle for handle in legend.legend_handles if handle is not None]
         figure.legend(handles, words, **place, ncols=2)
     for text in figure.findobj(Text):
-        letters = 38 if text.get_weight() == "bold" else 44  # of a line; bold ones are wider
+        letters = 38 if text.get_fontweight() == "bold" else 44  # of a line; bold ones are wider
         text.set_text(_broken(text.get_text(), letters // columns))
     for axes in panels:
         names = [label.get_text() for label in axes.get_yticklabels()]
