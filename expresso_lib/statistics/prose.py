@@ -378,7 +378,7 @@ def twins(apart: Mapping[str, float]) -> str:
     if not apart:
         return ""
     before, after = (f"{100 * apart[name]:.0f} %" for name in ("before", "after"))
-    return flat(f"""Whose face it is does not matter here. So the network was shown *twins*: the
+    return flat(f"""Whose face it is does not matter here. So the network was shown twins: the
         same movements on two rendered faces, and with a headset (as some wear in the paper's data)
         and without. {before} of the variance of its features came from face or headset instead of
         the movement; directions in which twins differ were shrunk until {after} were left. The last
