@@ -17,6 +17,7 @@ from expresso_lib.faithfulness.metrics import (
     QUESTIONS,
     by_factor,
     cell,
+    reached,
     strongest_control,
     table,
     trust_table,

@@ -354,12 +354,13 @@ class Question:
 
 
 QUESTIONS = {
-    "what taking it out does": Question("interventional_fidelity", "changed", 0.9,
+    "what taking it out does": Question("interventional_fidelity", "changed", prose.BAR,
                                         "interventional_slope"),
-    "the head included": Question("interventional_fidelity", "changed", 0.8, factor="pooled_all"),
+    "the head included": Question("interventional_fidelity", "changed", prose.WHOLE_BAR,
+                                  factor="pooled_all"),
     "its share": Question("share_fidelity", "changed", 0.9, "share_slope"),
     # Regions hold only a part of what a factor changes, so no slope is asked there.
-    "where": Question("interventional_fidelity", "region", 0.8),
+    "where": Question("interventional_fidelity", "region", prose.REGION_BAR),
     "when": Question("time_fidelity", "rendered", 0.8),
 }  # fmt: skip
 SLOPES = (0.8, 1.25)
@@ -421,6 +422,29 @@ def _answer(found: pd.DataFrame, get: Callable[..., pd.Series], asked: Question)
         truth = cell(found, *controls.TRUTH, asked.slope, **where)["estimate"]
         reached &= SLOPES[0] <= get(asked.slope, **where)["estimate"] / truth <= SLOPES[1]
     return "yes" if reached else "no"
+
+
+def reached(study: pd.DataFrame) -> str:
+    """Say in how many of the study's cohorts the book's explanation reaches each question's bar.
+
+    Parameters
+    ----------
+    study : pd.DataFrame
+        ``study_faithfulness``: rows as in ``faithfulness``, with ``seed`` and ``model``.
+    """
+    if not len(study):
+        return ""
+    cohorts = [one for _, one in study[study["model"] == "default"].groupby("seed")]
+    counts = prose.listed(
+        f"{sum(_of(one, asked)['estimate'] >= asked.bar for one in cohorts)} for {name}"
+        for name, asked in QUESTIONS.items()
+    )
+    return prose.flat(f"""Of the study's {len(cohorts)} cohorts the bar is reached by DeepLift with
+        the own neutral face in {counts}.""")
+
+
+def _of(found: pd.DataFrame, asked: Question) -> pd.Series:
+    return cell(found, *DEFAULT, asked.metric, factor=asked.factor, support=asked.support)
 
 
 def main_channel(found: pd.DataFrame) -> tuple[str, str]:

@@ -623,27 +623,6 @@ def drawn_alike(study: Any) -> str:
         is no constant.""")
 
 
-def reached(study: Any) -> str:
-    """Say in how many of the study's cohorts the book's explanation reaches each bar.
-
-    Parameters
-    ----------
-    study : DataFrame
-        ``study_faithfulness``.
-    """
-    own = fitting(study, model="default", baseline=NEUTRAL, method="DeepLift", factor="pooled")
-    asked = {"what taking out would do": ("interventional_fidelity", "changed", BAR),
-             "where": ("interventional_fidelity", "region", REGION_BAR),
-             "when": ("time_fidelity", "rendered", REGION_BAR)}  # fmt: skip
-    found = {what: fitting(own, metric=metric, support=support)["estimate"].ge(bar)
-             for what, (metric, support, bar) in asked.items()} if len(own) else {}  # fmt: skip
-    if not found:
-        return ""
-    counts = listed(f"{int(one.sum())} for {what}" for what, one in found.items())
-    return flat(f"""Of the study's {own["seed"].nunique()} cohorts the bar is reached by DeepLift
-        with the own neutral face in {counts}.""")
-
-
 def shares(table: Any) -> str:
     """Say how far the explanation agrees with the factors' shares, and what misses the whole."""
     missing = row(table, method="model", metric="beyond_pairs")["estimate"]
@@ -767,10 +746,8 @@ def complete(sums: Any) -> str:
     """
     whole, gap = int(sums["clips"].sum()), sums["largest_gap"].max()
     fail = round(float((sums["clips"] * (1 - sums["complete"])).sum()))
-    size, which = (
-        "below 0.001" if gap < 0.001 else say(gap, 3),
-        f"all but {fail}" if fail else "all",
-    )
+    size = "below 0.001" if gap < 0.001 else say(gap, 3)
+    which = f"all but {fail}" if fail else "all"
     return flat(f"""{int(sums["clips"].max())} clips were explained; {which} of {whole} explanations
         add up to f(x) − f(x0) within 0.1 % of it, and the largest gap is {size} points.""")
 
@@ -924,9 +901,8 @@ def changes(rows: Any, participants: int, alpha: float) -> str:
     needed = detectable(participants, kind="severity", family=len(rows))
     some = f" ({listed(found['au'])})" if len(found) else ""
     return flat(f"""By the family-wise test it does for {len(found)} of {len(rows)}{some}. The
-        steepest is
-        {top["au"]}, ρ = {interval(top)}; to be found in four of five cohorts by such a test (5 %),
-        a correlation would have to be {say(needed)}.""")
+        steepest is {top["au"]}, ρ = {interval(top)}; to be found in four of five cohorts by such a
+        test (5 %), a correlation would have to be {say(needed)}.""")
 
 
 def selected(errors: Any, within: float) -> str:
@@ -961,10 +937,10 @@ def absence(participants: int) -> str:
         for family in (1, 17)
     )  # fmt: skip
     return flat(f"""If nothing is there and people differ by {say(SPREAD_Z)}, a test at 5 % shows it
-        with a probability of {alone[0]} for
-        one coupling (margin z = .10) and {alone[1]} for one correlation with severity (margin ρ =
-        .30); by intervals that hold for seventeen at once, {together[0]} and {together[1]}. Where
-        it is not shown, "not significant" is silence, not an answer.""")
+        with a probability of {alone[0]} for one coupling (margin z = .10) and {alone[1]} for one
+        correlation with severity (margin ρ = .30); by intervals that hold for seventeen at once,
+        {together[0]} and {together[1]}. Where it is not shown, "not significant" is silence, not an
+        answer.""")
 
 
 def oracle(seeds: Any) -> str:
@@ -978,8 +954,8 @@ def oracle(seeds: Any) -> str:
     r = seeds.groupby(["variant", "kind"])["r"].mean().map(say)
     return flat(f"""With movement and its timing it reaches r = {r["default", "dynamics"]}, with
         mean and standard deviation of the frames {r["default", "mean_sd"]}, with one frame
-        {r["default", "one_frame"]}; where nothing is planted {r["null", "dynamics"]}, which is
-        chance. All are means over {seeds["seed"].nunique()} cohorts.""")
+        {r["default", "one_frame"]}; where nothing is planted {r["null", "dynamics"]}
+        (chance: about 0). All are means over {seeds["seed"].nunique()} cohorts.""")
 
 
 def region_changes(rows: Any, alpha: float) -> str:

@@ -411,3 +411,19 @@ def test_two_references_are_compared_on_the_same_clips(noise, less):
     assert (found["ci_low"] > 0) == less
     assert found["n_participants"] == 20
     assert np.isnan(metrics.less(told, "DeepLift", "blur")["estimate"])
+
+
+def test_how_often_the_bars_are_reached_is_counted_over_cohorts():
+    """What just misses a bar does not reach it."""
+    keys = {"model": "default", "baseline": "posed_neutral", "method": "DeepLift",
+            "factor": "pooled"}  # fmt: skip
+    rows = [{"estimate": value, **keys, "seed": seed, "metric": metric, "support": support}
+            for seed, values in (("0", (0.94, 0.84, 0.82)), ("1", (0.8975, 0.7984, 0.62)))
+            for value, (metric, support) in zip(values, (
+                ("interventional_fidelity", "changed"), ("interventional_fidelity", "region"),
+                ("time_fidelity", "rendered")))]  # fmt: skip
+    said = metrics.reached(pd.DataFrame(rows))
+    assert said.startswith("Of the study's 2 cohorts")
+    assert "in 1 for what taking it out does, 0 for the head included," in said
+    assert said.endswith("1 for where and 1 for when.")
+    assert metrics.reached(pd.DataFrame()) == ""

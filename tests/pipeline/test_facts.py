@@ -96,9 +96,7 @@ def test_calibrations_tell_false_positives_from_coverage_and_power(run):
     rows = [
         {"test": test, "scenario": "s", "n": 24, "cohorts": 500, "rate": rate, "naive": False}
         for test, rate in (
-            ("H5 shift", 0.0612),  # what 500 cohorts leave open
-            ("H4 bands", 0.0912),
-            ("H3 density", 0.0),
+            ("H5 shift", 0.0612),
             ("H1 max-T", 0.05),
             ("interval covers: rho", 0.953),
             ("finds a planted rho", 0.81),
@@ -112,8 +110,7 @@ def test_calibrations_tell_false_positives_from_coverage_and_power(run):
     }
     for share, own in (("coverage", "95.3 %"), ("power", "81.0 %"), ("false positives", "6.1 %")):
         assert [name for name, text in tables.items() if own in text] == [share]
-    for word, count in (("kept", 2), ("missed", 1), ("conservative", 1)):
-        assert tables["false positives"].count(word) == count
+    assert tables["false positives"].count("missed") == 1
     assert "participants" in tables["power"]
 
 

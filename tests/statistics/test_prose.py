@@ -644,21 +644,6 @@ def test_what_just_misses_the_bar_is_not_rounded_onto_it():
     assert "fidelities of 0.898 and 0.95:" in prose.drawn_alike(study)
 
 
-def test_how_often_the_bars_are_reached_is_counted_over_cohorts():
-    """What just misses a bar does not reach it."""
-    keys = {"model": "default", "baseline": "posed_neutral", "method": "DeepLift",
-            "factor": "pooled"}  # fmt: skip
-    rows = [line(value, 0.1, 0.1, **keys, seed=seed, metric=metric, support=support)
-            for seed, values in (("0", (0.94, 0.84, 0.82)), ("1", (0.8975, 0.7984, 0.62)))
-            for value, (metric, support) in zip(values, (
-                ("interventional_fidelity", "changed"), ("interventional_fidelity", "region"),
-                ("time_fidelity", "rendered")))]  # fmt: skip
-    said = prose.reached(pd.DataFrame(rows))
-    assert said.startswith("Of the study's 2 cohorts")
-    assert said.endswith("1 for what taking out would do, 1 for where and 1 for when.")
-    assert prose.reached(pd.DataFrame()) == ""
-
-
 def test_absence_in_a_family_is_harder_to_show_than_alone():
     """The ledger judges by intervals of the whole family, and their power is said beside."""
     said = prose.absence(84)
