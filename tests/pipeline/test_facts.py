@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import yaml
 
-from expresso_lib.pipeline import facts, provenance
+from expresso_lib.pipeline import facts, provenance, publishing
 from expresso_lib.statistics import hypotheses
 
 
@@ -69,6 +69,14 @@ def test_study_tables_are_shown_with_their_stamp(run, tmp_path, monkeypatch):
     assert "0.12" in text
     assert "null" in text
     assert "measured 2026-11-26 at commit abc123" in text
+
+
+def test_the_study_holds_every_table_column_and_value_that_the_benchmark_page_asks_for(run):
+    """On the page a misspelt column reads "not measured"; here it is a fault."""
+    page = publishing.templates_of(facts.ROOT / "book").get_template("benchmarks.md")
+    text = page.render(facts=facts.Facts(run))
+    assert text.count("<table") > 10
+    assert ": not measured.*" not in text
 
 
 def test_the_front_page_says_what_the_committed_study_found_on_real_faces(tmp_path, monkeypatch):
