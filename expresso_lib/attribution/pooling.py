@@ -186,10 +186,8 @@ def frame_table(mass: RegionMass, frames: np.ndarray) -> pd.DataFrame:
     return table.assign(n_clips=count)
 
 
-def top_frames(
-    values: np.ndarray, count: int, *, apart: int = 1, lowest: bool = False
-) -> np.ndarray:
-    """Rows of the most extreme values, at least ``apart`` rows from one another.
+def top_frames(values: np.ndarray, count: int, *, apart: int = 1) -> np.ndarray:
+    """Rows of the largest values, at least ``apart`` rows from one another.
 
     Fewer than ``count`` come back where the series is too short for that distance.
 
@@ -199,7 +197,7 @@ def top_frames(
     array([1, 4])
     """
     series = np.asarray(values, float)
-    order = np.argsort(series if lowest else -series, kind="stable")
+    order = np.argsort(-series, kind="stable")
     order = order[np.isfinite(series[order])]
     chosen: list[int] = []
     for row in order:

@@ -6,8 +6,7 @@ and keyboard from a file on a stick. Without a script all of it can still be rea
 
 import html
 import zlib
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -16,18 +15,10 @@ from matplotlib.figure import Figure
 from expresso_lib.figures import drawing, page, style
 from expresso_lib.figures.style import template
 
-# Bytes of one piece of a page.
-LARGEST = 4_000_000
 REMOVALS = {"none": "nothing removed", "speech_mouth": "speech"}
 
 
-def removals(
-    table: pd.DataFrame,
-    movies: Mapping[tuple[str, str], Path],
-    *,
-    scale: tuple[float, float] = (0, 63),
-    note: str = "",
-) -> str:
+def removals(table: pd.DataFrame, *, scale: tuple[float, float] = (0, 63), note: str = "") -> str:
     """Write "take the smile away": recordings without a movement, and what becomes of the score.
 
     Parameters
@@ -37,10 +28,8 @@ def removals(
         ``removal`` ("none", or a factor's name), ``prediction`` (points, of the
         recording so rendered), ``promised`` and ``actual`` (points: what the explanation says that
         the removal changes, and what it did change, prediction without minus prediction with;
-        not read of "none"), ``score``.
-    movies : mapping of (recording, removal) to Path
-        H.264 videos of equal length (`faces.video.write_video`); a removal without one shows
-        the recording as it is.
+        not read of "none"), ``score``, ``film`` (an H.264 video of `faces.video.write_video`,
+        equally long for all removals).
     scale : (float, float)
         Ends of the score.
     note : str
@@ -50,27 +39,19 @@ def removals(
     -------
     str
         HTML; for `run.show`, or a file for ``facts.fragment``.
-
-    Raises
-    ------
-    FigureError
-        If a recording has no row "none", or the whole is larger than ``LARGEST``.
     """
     cases = []
     for recording, rows in table.groupby("recording", sort=False):
-        if "none" not in set(rows["removal"]):
-            raise style.FigureError(f"recording {recording} has no row without a removal.")
         titles = [REMOVALS.get(name, style.title(name)) for name in rows["removal"]]
         cases.append({
             "title": recording, "score": float(rows["score"].iloc[0]),
             "reach": float(rows[["promised", "actual"]].abs().max(axis=None)) or 1.0,
             "rows": rows.assign(title=titles).to_dict("records"),
-            "videos": {name: drawing.film(movies[recording, name]) for name in rows["removal"]
-                       if (recording, name) in movies},
+            "videos": dict(zip(rows["removal"], map(drawing.film, rows["film"]))),
         })  # fmt: skip
     videos = {f"r{number}": case["videos"] for number, case in enumerate(cases)}
-    return _light("removals.html", cases=cases, unit="points", note=note, scale=scale, data=videos,
-                  number=style.number)  # fmt: skip
+    return template("removals.html").render(cases=cases, unit="points", note=note, scale=scale,
+                                            data=videos, number=style.number)  # fmt: skip
 
 
 def slider(
@@ -103,32 +84,15 @@ def slider(
     -------
     str
         HTML; for `run.show`, or a file for ``facts.fragment``.
-
-    Raises
-    ------
-    FigureError
-        If there is not one label for each picture, or the whole is larger than ``LARGEST``.
     """
-    if len(pictures) != len(labels) or not labels:
-        raise style.FigureError(f"{len(pictures)} pictures do not fit {len(labels)} labels.")
     key = f"s{zlib.crc32(''.join([question, *labels]).encode()):x}"
-    shown = [_picture(p, f"{key}-{i}", text) for i, (p, text) in enumerate(zip(pictures, labels))]
-    return _light("slider.html", steps=list(zip(shown, labels)), caption=caption, question=question,
-                  start=start, choice=choice, key=key)  # fmt: skip
+    pairs = enumerate(zip(pictures, labels, strict=True))
+    steps = [(_picture(one, f"{key}-{number}", label), label) for number, (one, label) in pairs]
+    return template("slider.html").render(steps=steps, caption=caption, question=question,
+                                          start=start, choice=choice, key=key)  # fmt: skip
 
 
 def _picture(source: Figure | np.ndarray, name: str, alt: str) -> str:
     if isinstance(source, Figure):
         return page.picture(source, name=name, alt=alt)
     return f'<img src="{drawing.address(source)}" alt="{html.escape(alt, quote=True)}">'
-
-
-def _light(name: str, **given: object) -> str:
-    """Fill a template; refuse what would make the page heavy."""
-    text = template(name).render(**given)
-    if (size := len(text.encode())) > LARGEST:
-        raise style.FigureError(
-            f"this piece of the page would have {size / 1e6:.1f} MB, more than "
-            f"{LARGEST / 1e6:.0f}; make its videos shorter or smaller."
-        )
-    return text

@@ -172,11 +172,10 @@ class Case:
         frames = self.inner(channel)
         values, apart = frames["attribution"].to_numpy(), max(1, round(self.explanation.fps / 2))
         found = {}
-        for name, lowest in (("raise", False), ("lower", True)):
-            rows = pooling.top_frames(values, count, apart=apart, lowest=lowest)
+        for name, change in (("raise", values), ("lower", -values)):
+            rows = pooling.top_frames(change, count, apart=apart)
             # A frame that lowers the score does not become a frame that raises it for want of any.
-            rows = rows[values[rows] < 0 if lowest else values[rows] > 0]
-            found[name] = frames.iloc[rows]
+            found[name] = frames.iloc[rows[change[rows] > 0]]
         return found
 
 
@@ -265,7 +264,7 @@ def scrubber(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
         "fps": case.explanation.fps, "row": shown["row"].tolist(),
         "frame": shown["frame"].tolist(), "time": _rounded(shown["seconds"]),
         "videos": _embedded(movies or {}), "titles": TITLES,
-        "au_top": _au_top(aus, case.action_units.attrs.get("unit", "")),
+        "au_top": action_units.scale_of(case.action_units.attrs["unit"]).full,
         "channels": [
             {"method": c.method, "baseline": c.baseline,
              "attribution": _rounded(series[_key(c)].sum(axis=1)),
@@ -283,14 +282,6 @@ def scrubber(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
         tables=[(_key(c), _table(shown["seconds"], series[_key(c)], c))
                 for c in case.explanation.channels],
     )  # fmt: skip
-
-
-def _au_top(aus: pd.DataFrame, unit: str) -> float:
-    """Return the top of the AU axis: that of the unit, or what the series reaches."""
-    for words, top in {"0 to 5": 5.0, "0 to 1": 1.0}.items():
-        if words in unit:
-            return top
-    return round(float(aus.abs().max(axis=None)), 3) if aus.size else 1.0
 
 
 def _key(channel: Channel) -> str:

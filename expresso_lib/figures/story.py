@@ -119,13 +119,10 @@ def take_away(
         shown[title] = (archive, at, plan.script(name), found, scores[name])
     if archive.input == "face":
         shown["Nothing planted"] = _of_null(model, metrics.main_channel(rows), archive, **clip)
-    table, movies = [], dict[tuple[str, str], Path]()
-    for title, (archive, at, script, found, score) in shown.items():
-        changes, films = _taken_away(archive, at, script, found, out)
-        table.append(changes.assign(recording=title, score=score))
-        movies |= {(title, removal): path for removal, path in films.items()}
+    tables = [_taken_away(archive, at, script, found, out).assign(recording=title, score=score)
+              for title, (archive, at, script, found, score) in shown.items()]  # fmt: skip
     note = "Rendered participants; models that had not seen them"
-    return components.removals(pd.concat(table), movies, scale=scale, note=note)
+    return components.removals(pd.concat(tables), scale=scale, note=note)
 
 
 def _of_null(
@@ -148,7 +145,7 @@ def _of_null(
 
 def _taken_away(
     archive: ClipArchive, at: np.ndarray, script: rendered.Script, found: pd.DataFrame, out: Path
-) -> tuple[pd.DataFrame, dict[str, Path]]:
+) -> pd.DataFrame:
     """What every removal promised and did, and its film; of one clip and its trial's rows."""
     value = float(statistics.select(found, metric="output")["value"].iloc[0])
     said = statistics.select(found, metric="evidence", support="changed")
@@ -159,13 +156,13 @@ def _taken_away(
         "promised": [np.nan, *-said["said"]], "actual": [np.nan, *-said["effect"]],
     })  # fmt: skip
     level = int(archive.source[calm_frames(archive.landmarks)[0]])
-    films, frames = {}, archive.source[at].tolist()
+    films, frames = [], archive.source[at].tolist()
     for name in table["removal"]:
         one = script if name == "none" else rendered.without(script, name, level=level)
         pictures = (frame.image for frame in rendered.render(one, size=160, frames=frames))
         path = out / f"{found['clip'].iloc[0]}_{name}.mp4"
-        films[name] = video.write_video(path, pictures, archive.fps, crf=26)
-    return table, films
+        films.append(video.write_video(path, pictures, archive.fps, crf=26))
+    return table.assign(film=films)
 
 
 def references(network: nn.Module, scene: interventions.Scene, *, method: str = "DeepLift") -> str:
@@ -185,8 +182,6 @@ def references(network: nn.Module, scene: interventions.Scene, *, method: str = 
     str
         HTML of a `components.slider`.
     """
-    if scene.still is None:
-        raise style.FigureError("the oracle's reference needs a rendered clip.")
     moved = (scene.clip - scene.still).abs().mean(dim=(0, 1, 3, 4))
     at = int(moved.argmax())
     pictures, labels = [], []

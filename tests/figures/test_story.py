@@ -11,7 +11,7 @@ from torch import nn
 from expresso_lib import models, rendered
 from expresso_lib.faces import anatomy
 from expresso_lib.faithfulness import interventions
-from expresso_lib.figures import FigureError, page, story
+from expresso_lib.figures import page, story
 from expresso_lib.statistics import lessons
 
 T, SIZE = 4, 16
@@ -41,12 +41,6 @@ def test_references_say_what_each_one_leaves_to_explain():
                  "re-rendered neutral (oracle): f(x) − f(x0) = 10.0"):  # fmt: skip
         assert said in text
     assert text.count('<img src="data:image/webp') == 5
-
-
-def test_references_need_an_oracle():
-    """A real recording has none, and says so."""
-    with pytest.raises(FigureError, match="needs a rendered clip"):
-        story.references(Mean().eval(), scene())
 
 
 def test_false_positives_say_the_rates_of_every_number_of_people():
