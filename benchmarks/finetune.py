@@ -26,7 +26,8 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     parameters = model.trainable("all")
     with torch.inference_mode():
         plain = model(clips)
-    quickly = models.channels_last(models.build("r2plus1d_18", frames=frames, size=size))
+    quickly = models.build("r2plus1d_18", frames=frames, size=size)
+    quickly.stages.to(memory_format=torch.channels_last_3d)
     quickly.load_state_dict(model.state_dict())
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         agrees = torch.allclose(quickly(clips).float(), plain, rtol=0.05, atol=0.05)
@@ -62,8 +63,8 @@ def _task(frames: int, size: int, count: int) -> tuple[models.VideoRegressor, Te
 def _gpu(quick: bool) -> dict[str, Any]:
     """Training steps of the compiled network in bf16, channels last."""
     frames, size, count = (8, 64, 4) if quick else (16, 112, 32)
-    plain, clips, scores = (part.to("cuda") for part in _task(frames, size, count))
-    network = models.channels_last(plain)
+    network, clips, scores = (part.to("cuda") for part in _task(frames, size, count))
+    network.stages.to(memory_format=torch.channels_last_3d)
     parameters = network.trainable("all")
     clips = clips.to(memory_format=torch.channels_last_3d)
     with FlopCounterMode(display=False) as counter:

@@ -95,14 +95,13 @@ def make_case():
             output_baseline=np.zeros(3),
             delta=np.zeros(3),
             complete=np.ones(3, bool),
-            degenerate=np.zeros(3, bool),
             map=np.zeros((20, 4, 4), np.float32),
         )
         for baseline in ("own_neutral", "blur")
     )
     aus = pd.DataFrame({"frame": np.arange(40), "AU04": 1.0, "AU12": np.linspace(0, 4, 40)})
     aus.attrs |= {"source": "truth", "unit": "intensity, 0 to 5"}
-    explained = explanation.Explanation(rows, 2 * rows, 3, 12.5, channels)
+    explained = explanation.Explanation(rows, 2 * rows, 12.5, channels)
     return report.Case("P01_R1", explained, aus, cohort.BDI_II, half_width=8.0, score=11.0)
 
 

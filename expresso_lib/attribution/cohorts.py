@@ -9,20 +9,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from expresso_lib import models, store
+from expresso_lib import clips, models, store
 from expresso_lib.attribution import explanation, references
 from expresso_lib.models import experiments
 
 Map = Callable[..., list[store.Outcome]]
 NEUTRAL = (("DeepLift", references.NEUTRAL),)
+DRAWS = 1000  # seeds of a recording: more than its networks
 BEYOND = 2**40  # frames between windows, more than any recording has: one clip fits
 
 
 def explain(study: experiments.Study, recipe: models.Recipe, model_of: Mapping[str, Path], *,
             map: Map, out: str, recordings: pd.DataFrame | None = None,
-            channels: Sequence[Sequence[str]] = NEUTRAL,
+            channels: Sequence[Sequence[str]] = NEUTRAL, randomised: int = 0, seed: int = 0,
             **options: Any) -> tuple[pd.DataFrame, pd.DataFrame]:  # fmt: skip
     """Explain recordings and pool what was found over regions and over frames.
 
@@ -41,8 +43,12 @@ def explain(study: experiments.Study, recipe: models.Recipe, model_of: Mapping[s
     recordings : DataFrame, optional
         Some of the study's recordings.
     channels : sequence of (method, baseline)
+    randomised : int
+        Networks with shuffled weights, for the first recording of everyone.
+    seed : int
+        Of the first recording; each has its own.
     **options
-        Of `explanation.items`.
+        Of `explanation.explain`.
 
     Returns
     -------
@@ -50,8 +56,16 @@ def explain(study: experiments.Study, recipe: models.Recipe, model_of: Mapping[s
     """
     shown = study.recordings if recordings is None else recordings
     folder = next(iter(study.archives[recipe.input].values())).parent
-    cutting = {"length": recipe.frames, "step": study.step, "dilation": study.dilation}
-    work = explanation.items(shown, folder, model_of, channels=channels, **cutting, **options)
+    shape = {"length": recipe.frames, "dilation": study.dilation}
+    known = clips.archived(shown, folder, model_of, **shape)
+    # Drawn anew for everybody: what networks share by chance would look like a finding.
+    networks = np.where(known["participant"].duplicated(), 0, randomised)
+    how = shape | {"step": study.step, "channels": channels} | options
+    work = [
+        explanation.item(one.recording, one.archive, model_of[one.participant],
+                         randomised=int(count), seed=seed + DRAWS * number, **how)
+        for number, (one, count) in enumerate(zip(known.itertuples(), networks))
+    ]  # fmt: skip
     done = map(explanation.explain_item, work, out=out, describe=f"explaining ({out})")
     owner = shown.set_index("recording")["participant"]
     files = [(owner[one.item.name], one.item.name, one.path) for one in done]

@@ -25,7 +25,6 @@ CHANNELS = (("DeepLift", references.NEUTRAL), ("DeepLift", "blur"), ("DeepLift",
 BACKGROUND = anatomy.REGIONS.index("background")
 # Maps are kept for pictures only: 8 bits, scaled to this share of a recording's |values|.
 MAP_QUANTILE = 0.9995
-DRAWS = 1000  # seeds of a recording: more than its networks
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +38,6 @@ class Channel:
     output_baseline: np.ndarray  # (N,) f(x0), score points
     delta: np.ndarray  # (N,) sum(A) - (f(x) - f(x0)), score points
     complete: np.ndarray  # (N,) bool
-    degenerate: np.ndarray  # (N,) bool, clip equals baseline
     map: np.ndarray  # (F', H, W) float32 score points, on the aligned face; NaN where no clip
     model: str = "trained"  # or random_1, random_2, ...: the same network, weights shuffled
 
@@ -55,7 +53,6 @@ class Explanation:
 
     rows: np.ndarray  # (N, T) int, rows of the clip archive
     frames: np.ndarray  # (N, T) int, frame numbers in the recording
-    neutral: int  # row of the archive that served as the own neutral frame
     fps: float  # rows per second
     channels: tuple[Channel, ...]
 
@@ -67,25 +64,10 @@ class Explanation:
         known = ", ".join(f"{c.method}/{c.baseline}" for c in self.channels)
         raise ValueError(f"no channel {method}/{baseline}; this explanation has {known}.")
 
-    def region_table(self) -> pd.DataFrame:
-        """One row per channel, clip and region: `pooling.region_table` with f(x), f(x0), delta."""
-        parts = []
-        for channel in self.channels:
-            table = pooling.region_table(channel.mass)
-            row = table["clip"].to_numpy()
-            facts = {name: getattr(channel, name)[row] for name in _FACTS[:4]}
-            parts.append(table.assign(clip=self.rows[row, 0], **channel.names, **facts))
-        return pd.concat(parts, ignore_index=True)
-
-    def frame_table(self) -> pd.DataFrame:
-        """One row per channel and frame of the recording, stitched: `pooling.frame_table`."""
-        parts = [pooling.frame_table(c.mass, self.frames).assign(**c.names) for c in self.channels]
-        return pd.concat(parts, ignore_index=True)
-
     def save(self, path: str | Path) -> Path:
         """Write NPZ; maps are rounded to 8 bits (for pictures), everything else is exact."""
         names = [channel.names for channel in self.channels]
-        head = json.dumps({"neutral": self.neutral, "fps": self.fps, "channels": names})
+        head = json.dumps({"fps": self.fps, "channels": names})
         arrays = {"rows": self.rows, "frames": self.frames, "head": np.array(head)}
         for number, channel in enumerate(self.channels):
             arrays |= {f"{number}_{k}": v for k, v in _channel_arrays(channel).items()}
@@ -101,11 +83,11 @@ class Explanation:
             for k in range(len(head["channels"]))
         ]
         channels = tuple(map(_channel_of, head["channels"], parts))
-        return cls(file["rows"], file["frames"], head["neutral"], head["fps"], channels)
+        return cls(file["rows"], file["frames"], head["fps"], channels)
 
 
 _MASS = ("positive", "negative", "area")
-_FACTS = ("output", "output_baseline", "delta", "complete", "degenerate")
+_FACTS = ("output", "output_baseline", "delta", "complete")
 
 
 def _channel_arrays(channel: Channel) -> dict[str, np.ndarray]:
@@ -169,16 +151,13 @@ def explain(
     inputs = torch.from_numpy(clips.stack(archive, rows))
     calm, labels = calm_frames(archive), archive.face_regions[rows]
     posed = posed_neutral(archive, rows, inputs, calm[0])
-    neutral = references.neutral_frame(archive.landmarks)
-    blocks = {"regions": torch.from_numpy(archive.regions[rows]), "stretches": 4}
 
     def told(network: nn.Module, channels: Sequence[Sequence[str]]) -> list[Channel]:
         found: dict[tuple[str, str], Channel] = {}
         for method in dict.fromkeys(method for method, _ in channels):
-            asked = blocks | options if method in ("Occlusion", "ShapleySampling") else options
             names = [baseline for one, baseline in channels if one == method]
             given = [references.of_recording(calm, name, posed) for name in names]
-            results = methods.attribute_each(network, inputs, method, given, seed=seed, **asked)
+            results = methods.attribute_each(network, inputs, method, given, seed=seed, **options)
             for name, result in zip(names, results):
                 found[method, name] = _pooled(result, name, archive, rows, labels)
         return [found[method, name] for method, name in channels]
@@ -188,7 +167,7 @@ def explain(
         [(_, shuffled)] = references.randomised(model, seed=seed + number, depths=[-1])
         [one] = told(shuffled, channels[:1])
         found.append(replace(one, map=one.map[:0], model=f"random_{number}"))
-    return Explanation(rows, archive.source[rows], neutral, archive.fps, tuple(found))
+    return Explanation(rows, archive.source[rows], archive.fps, tuple(found))
 
 
 def calm_frames(archive: clips.ClipArchive) -> Tensor:
@@ -238,69 +217,13 @@ def _pooled(result, baseline, archive, rows, labels) -> Channel:
     return Channel(result.method, baseline, pooling.pool(values, labels), map=full, **facts)
 
 
-def item(
-    recording: str,
-    archive: str | Path,
-    model: str | Path,
-    *,
-    length: int,
-    step: int = 0,
-    dilation: int = 1,
-    **options,
-) -> store.Item:
+def item(recording: str, archive: Path, model: Path, **recipe: Any) -> store.Item:
     """One recording as a piece of work for ``explain_item``.
 
-    ``length``, ``step`` and ``dilation`` are those of `clips.windows`, ``options`` those of
-    ``explain`` (``channels``, ``seed``, ``internal_batch_size``, ...).
+    ``recipe``: ``length, step, dilation`` of `clips.windows`, and options of ``explain``
+    (``channels``, ``seed``, ``internal_batch_size``, ...).
     """
-    recipe = {"windows": {"step": step, "dilation": dilation}, "length": length} | options
-    return store.Item(recording, recipe, (Path(archive), Path(model)))
-
-
-def items(
-    recordings: pd.DataFrame,
-    folder: str | Path,
-    model_of: Mapping[str, Path],
-    *,
-    length: int,
-    dilation: int = 1,
-    channels: Sequence[Sequence[str]] = CHANNELS,
-    randomised: int = 0,
-    seed: int = 0,
-    **options,
-) -> list[store.Item]:
-    """The work of a cohort: every recording by the model that has not seen its participant.
-
-    Parameters
-    ----------
-    recordings : pd.DataFrame
-        ``participant, recording``; those without an archive, or shorter than one clip, are
-        passed over.
-    folder : path
-        Of the clip archives.
-    model_of : mapping
-        Participant to checkpoint, as ``experiments.fold_models`` gives it.
-    length, dilation : int
-        Of a clip.
-    channels : sequence of (method, baseline)
-        For every recording.
-    randomised : int
-        Networks with shuffled weights, for the first recording of everyone, drawn anew for each:
-        what they have in common by chance would look like something that people share.
-    seed : int
-        Of the first recording; each has its own.
-    **options
-        Of ``explain``.
-    """
-    known = clips.archived(recordings, folder, model_of, length=length, dilation=dilation)
-    known["networks"] = np.where(known["participant"].duplicated(), 0, randomised)
-    shared: dict[str, Any] = {"length": length, "dilation": dilation}
-    shared |= {"channels": [list(c) for c in channels]} | options
-    return [
-        item(row.recording, row.archive, model_of[row.participant], randomised=row.networks,
-             seed=seed + DRAWS * number, **shared)
-        for number, row in enumerate(known.itertuples())
-    ]  # fmt: skip
+    return store.Item(recording, recipe, (archive, model))
 
 
 def explain_item(work: store.Item, path: Path) -> None:
@@ -308,8 +231,8 @@ def explain_item(work: store.Item, path: Path) -> None:
     archive = clips.ClipArchive.load(work.inputs[0])
     model, _ = models.load(work.inputs[1])
     options = dict(work.recipe)
-    length, windows = options.pop("length"), options.pop("windows")
-    rows = clips.windows(archive.n_frames, length, **windows)
+    shape = {name: options.pop(name) for name in ("length", "step", "dilation") if name in options}
+    rows = clips.windows(archive.n_frames, **shape)
     explain(archive, model, rows, **options).save(path)
 
 
@@ -329,11 +252,14 @@ def tables(
     for participant, recording, path in files:
         explained = Explanation.load(path)
         keys = {"recipe": recipe, "participant": participant, "recording": recording}
-        table = explained.region_table()
-        # The name of a clip is that of `clips.clip_table`.
-        table["clip"] = [f"{recording}_{start:05d}" for start in table["clip"]]
-        by_region.append(table.assign(**keys))
-        by_frame.append(explained.frame_table().assign(**keys))
+        for channel in explained.channels:
+            table, names = pooling.region_table(channel.mass), channel.names | keys
+            row = table["clip"].to_numpy()
+            facts = {name: getattr(channel, name)[row] for name in _FACTS}
+            # The name of a clip is that of `clips.cut`.
+            clip = [f"{recording}_{start:05d}" for start in explained.rows[row, 0]]
+            by_region.append(table.assign(clip=clip, **names, **facts))
+            by_frame.append(pooling.frame_table(channel.mass, explained.frames).assign(**names))
     first = [*keys, "method", "baseline"]
     joined = (pd.concat(parts, ignore_index=True) for parts in (by_region, by_frame))
     regions, frames = (t[[*first, *t.columns.difference(first, sort=False)]] for t in joined)

@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 TOLERANCE = 1e-3
 # A DeepLift that misses more than this share of f(x) - f(x0) does not know the model's layers.
 REFUSAL = 0.05
-DEFAULT_PASSES = 8
 # Activations that DeepLift has a rule for: one number in, one number out.
 ELEMENTWISE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish,
                nn.Sigmoid, nn.Tanh, nn.Softplus)  # fmt: skip
@@ -46,8 +45,7 @@ class IncompleteModelError(ModelError):
 class Attribution:
     """Attributions of N clips, in score points.
 
-    ``complete`` is False where |delta| > 1e-3 |f(x) - f(x0)|. ``degenerate`` marks clips equal to
-    their baseline (a constant clip against its own neutral frame): there is nothing to explain.
+    ``complete`` is False where |delta| > 1e-3 |f(x) - f(x0)|.
     """
 
     values: Tensor  # (N, C, T, H, W) float32, score points
@@ -55,15 +53,15 @@ class Attribution:
     output_baseline: Tensor  # (N,) f(x0), score points; mean over references where there are many
     delta: Tensor  # (N,) sum(values) - (f(x) - f(x0)), score points
     complete: Tensor  # (N,) bool
-    degenerate: Tensor  # (N,) bool
     method: str
-    baseline: str
 
 
 @dataclass(frozen=True)
 class Options:
-    """What only some methods ask for."""
+    """How a clip is asked, and what only some methods ask for."""
 
+    output: int | None = None  # which of a model's K outputs is the score
+    internal_batch_size: int = 8  # most clips in one forward pass
     steps: int = 32  # of integrated gradients
     samples: int = 32  # of expected gradients, passes forward and back
     passes: int = 64  # of Shapley sampling, passes forward
@@ -73,14 +71,7 @@ class Options:
 
 
 def attribute(
-    model: nn.Module,
-    clips: Tensor,
-    method: str,
-    baseline: str | Tensor,
-    *,
-    output: int | None = None,
-    internal_batch_size: int = DEFAULT_PASSES,
-    **options: Any,
+    model: nn.Module, clips: Tensor, method: str, baseline: str | Tensor, **options: Any
 ) -> Attribution:
     """Explain the score of every clip by its voxels.
 
@@ -96,10 +87,6 @@ def attribute(
         ``zero``, ``blur``, or frames in the clips' units that broadcast to (N, C, T, H, W), as
         `references.of_recording` gives. ``ExpectedGradients`` takes (K, C, 1, H, W): K references
         for every clip. ``Saliency`` and ``LayerGradCam`` use it for f(x0) only.
-    output : int, optional
-        Which of a model's K outputs is the score.
-    internal_batch_size : int
-        Most clips in one forward pass.
     **options
         Fields of ``Options``.
 
@@ -128,26 +115,19 @@ def attribute(
     >>> attribute(Mean().eval(), clips, "InputXGradient", "zero").values.sum(dim=(1, 2, 3, 4))
     tensor([1., 1.])
     """
-    how: dict[str, Any] = {"output": output, "internal_batch_size": internal_batch_size}
-    return attribute_each(model, clips, method, [baseline], **how, **options)[0]
+    return attribute_each(model, clips, method, [baseline], **options)[0]
 
 
 def attribute_each(
-    model: nn.Module,
-    clips: Tensor,
-    method: str,
-    baselines: Sequence[str | Tensor],
-    *,
-    output: int | None = None,
-    internal_batch_size: int = DEFAULT_PASSES,
-    **options: Any,
+    model: nn.Module, clips: Tensor, method: str, baselines: Sequence[str | Tensor], **options: Any
 ) -> list[Attribution]:
     """`attribute` against several baselines; DeepLift's share one forward pass of the clips."""
     _checks.one_of(method, METHODS, "method")
     chosen = Options(**options)
     _check_inputs(clips, chosen.regions)
     device = next((p.device for p in model.parameters()), clips.device)
-    x, limit, score = clips.to(device), internal_batch_size, partial(score_of, model, output=output)
+    x, limit = clips.to(device), chosen.internal_batch_size
+    score = partial(score_of, model, output=chosen.output)
     many = method == "ExpectedGradients"
     given = [_references(clips, baseline, many) for baseline in baselines]
     x0s = [[x0.to(device) for x0 in own] for own in given]
@@ -157,10 +137,9 @@ def attribute_each(
         explained = [_EXPLAINERS[method](model, score, x, x0 if many else x0[0], limit, chosen)
                      for x0 in x0s]  # fmt: skip
     found = []
-    for parts, own, baseline in zip(explained, given, baselines):
+    for parts, own in zip(explained, given):
         values, f_x, f_x0 = (part.detach().float().cpu() for part in parts)
-        names = (method, baseline if isinstance(baseline, str) else "tensor")
-        found.append(_judged(values, f_x, f_x0, clips, own[0], names, model))
+        found.append(_judged(values, f_x, f_x0, clips, own[0], method, model))
     return found
 
 
@@ -242,7 +221,7 @@ def gradient(score: Callable[[Tensor], Tensor], clips: Tensor) -> tuple[Tensor, 
 
 
 # Every explainer gives values (N, C, T, H, W), and the scores f(x) and f(x0) (N,).
-Explained = tuple[Tensor, Tensor, Tensor]
+Explained = tuple[Tensor, ...]
 
 
 def _deeplift(model, score, x, x0s, limit) -> list[Explained]:
@@ -258,11 +237,7 @@ def _deeplift(model, score, x, x0s, limit) -> list[Explained]:
             slopes, found = rule.slopes(score, part, [known[k][0] for k in range(len(x0s))])
             explained.append([(slope * (part - base), found, known[k][1].expand(len(part)))
                               for k, (slope, base) in enumerate(zip(slopes, bases))])  # fmt: skip
-    joined = []
-    for parts in zip(*explained):
-        values, output, zero = map(torch.cat, zip(*parts))
-        joined.append((values, output, zero))
-    return joined
+    return [tuple(map(torch.cat, zip(*parts))) for parts in zip(*explained)]
 
 
 # What every activation of a network took and gave in one pass.
@@ -497,15 +472,14 @@ _EXPLAINERS: dict[str, Callable[..., Explained]] = {
 METHODS = ("DeepLift", *_EXPLAINERS)
 
 
-def _judged(values, output, zero, clips, reference, names, model) -> Attribution:
+def _judged(values, output, zero, clips, reference, method, model) -> Attribution:
     """Measure the gap to f(x) - f(x0) in float64 and flag the clips that miss it."""
     difference = (output - zero).double()
     delta = values.double().sum(dim=(1, 2, 3, 4)) - difference
-    degenerate = (clips == reference).flatten(1).all(dim=1).cpu()
-    if degenerate.any():
-        log.warning("%d of %d clips equal their baseline", int(degenerate.sum()), len(values))
+    if same := int((clips == reference).flatten(1).all(dim=1).sum()):
+        log.warning("%d of %d clips equal their baseline", same, len(values))
     gap, rounding = delta.abs().sum(), 1e-5 * (output.abs() + zero.abs()).sum()
-    if names[0] == "DeepLift" and gap > max(REFUSAL * difference.abs().sum(), rounding):
+    if method == "DeepLift" and gap > max(REFUSAL * difference.abs().sum(), rounding):
         raise IncompleteModelError(
             f"DeepLift on {type(model).__name__} misses {gap / difference.abs().sum():.0%} of "
             f"f(x) - f(x0) ({gap / len(delta):.3g} score points a clip): the model has layers "
@@ -513,5 +487,4 @@ def _judged(values, output, zero, clips, reference, names, model) -> Attribution
             "'IntegratedGradients' or 'ShapleySampling'."
         )
     complete = delta.abs() <= TOLERANCE * difference.abs()
-    return Attribution(values, output, zero.contiguous(), delta.float(), complete, degenerate,
-                       *names)  # fmt: skip
+    return Attribution(values, output, zero.contiguous(), delta.float(), complete, method)

@@ -12,7 +12,6 @@ from expresso_lib.clips.archives import (
     Rerendering,
     archived,
     assemble,
-    clip_table,
     cut,
     prepare,
     resample,

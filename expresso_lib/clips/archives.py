@@ -332,21 +332,6 @@ def stack(archive: ClipArchive, frames: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(shown.astype(np.float32) / 255)
 
 
-def clip_table(
-    archive: ClipArchive, frames: np.ndarray, *, participant: str, recording: str
-) -> pd.DataFrame:
-    """One row per clip: clip, participant, recording, its frames in archive and recording, lost.
-
-    `first` and `last` count the archive's frames, `source_first` and `source_last` the
-    recording's; `lost` is the share of the clip's frames without a face.
-    """
-    names = [f"{recording}_{start:05d}" for start in frames[:, 0]]
-    table = pd.DataFrame({"clip": names, "participant": participant, "recording": recording})
-    table[["first", "last"]] = frames[:, [0, -1]]
-    table[["source_first", "source_last"]] = archive.source[frames[:, [0, -1]]]
-    return table.assign(lost=archive.lost[frames].mean(axis=1))
-
-
 def cut(
     recordings: pd.DataFrame,
     files: Mapping[str, Path],
@@ -355,7 +340,7 @@ def cut(
     step: int = 0,
     dilation: int = 1,
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """All clips of recordings: the rows of `clip_table`, and their `windows` (N, T).
+    """All clips of recordings, a row each, and their `windows` (N, T).
 
     Recordings shorter than one clip are logged and left out.
 
@@ -364,6 +349,14 @@ def cut(
     recordings : columns participant, recording.
     files : recording -> its archive.
     length, step, dilation : of `windows`.
+
+    Returns
+    -------
+    table : DataFrame
+        ``clip, participant, recording``; `first` and `last` count the archive's frames,
+        `source_first` and `source_last` the recording's; `lost` is the share of the clip's frames
+        without a face.
+    windows : ndarray
 
     Raises
     ------
@@ -378,8 +371,12 @@ def cut(
         if not len(chosen):
             log.warning("%s is shorter than one clip and left out", one.recording)
             continue
-        names = {"participant": str(one.participant), "recording": str(one.recording)}
-        tables.append(clip_table(archive, chosen, **names))
+        names = [f"{one.recording}_{start:05d}" for start in chosen[:, 0]]
+        whose = {"participant": str(one.participant), "recording": str(one.recording)}
+        table = pd.DataFrame({"clip": names} | whose)
+        table[["first", "last"]] = chosen[:, [0, -1]]
+        table[["source_first", "source_last"]] = archive.source[chosen[:, [0, -1]]]
+        tables.append(table.assign(lost=archive.lost[chosen].mean(axis=1)))
         spans.append(chosen)
     if not tables:
         raise ClipError(

@@ -182,7 +182,8 @@ def references(network: nn.Module, scene: interventions.Scene, *, method: str = 
     str
         HTML of a `components.slider`.
     """
-    moved = (scene.clip - scene.still).abs().mean(dim=(0, 1, 3, 4))
+    still = attribution.clips_of(scene.clip, scene.reference("oracle_neutral"))
+    moved = (scene.clip - still).abs().mean(dim=(0, 1, 3, 4))
     at = int(moved.argmax())
     pictures, labels = [], []
     for name in ("zero", "blur", "own_neutral", "posed_neutral", "oracle_neutral"):

@@ -16,7 +16,7 @@ from expresso_lib.models.evaluation import (
     model_scores,
     summary,
 )
-from expresso_lib.models.finetuning import FineTuning, channels_last, finetune
+from expresso_lib.models.finetuning import FineTuning, finetune
 from expresso_lib.models.heads import LinearHead, features, fit_ridge
 from expresso_lib.models.networks import BACKBONES, VideoRegressor, build, load, save, shipped
 from expresso_lib.models.recipes import Recipe, recipes_table

@@ -93,14 +93,6 @@ def finetune(
     return pd.DataFrame(curves)
 
 
-def channels_last(model: nn.Module) -> nn.Module:
-    """Lay 3-D convolutions out as bf16 wants them (no help in fp32); return the model."""
-    for module in model.modules():
-        if isinstance(module, nn.Conv3d):
-            module.weight.data = module.weight.data.to(memory_format=torch.channels_last_3d)
-    return model
-
-
 @dataclass(eq=False)
 class _PartFit:
     """One part of a network, from the freeze boundary below it to the score."""

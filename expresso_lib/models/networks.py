@@ -11,7 +11,7 @@ reads, ``model.features(clips, until="last")`` what the last block reads, and
 
 import json
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -157,24 +157,25 @@ class Backbone(NamedTuple):
 
     make: Callable[[], nn.Module]
     split: Callable[[nn.Module], list[nn.Module]]
+    n_features: int
     weights: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
 
-_OURS = (list, "facial-actions", (0.5,) * 3, (0.25,) * 3)
+_OURS = ("facial-actions", (0.5,) * 3, (0.25,) * 3)
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _KINETICS = ("kinetics400", (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989))
 _TORCHVISION = {
-    "r2plus1d_18": (_split_resnet3d, *_KINETICS),
-    "r3d_18": (_split_resnet3d, *_KINETICS),
-    "swin3d_t": (_split_swin3d, "kinetics400", *_IMAGENET),
-    "resnet18": (_split_image_resnet, "imagenet", *_IMAGENET),
+    "r2plus1d_18": (_split_resnet3d, 512, *_KINETICS),
+    "r3d_18": (_split_resnet3d, 512, *_KINETICS),
+    "swin3d_t": (_split_swin3d, 768, "kinetics400", *_IMAGENET),
+    "resnet18": (_split_image_resnet, 512, "imagenet", *_IMAGENET),
 }
 BACKBONES = {
-    "small": Backbone(_small, *_OURS),
-    "small_image": Backbone(partial(_small, alone=True), *_OURS),
-    "small_image_sd": Backbone(partial(_small, alone=True, spread=True), *_OURS),
+    "small": Backbone(_small, list, 256, *_OURS),
+    "small_image": Backbone(partial(_small, alone=True), list, 256, *_OURS),
+    "small_image_sd": Backbone(partial(_small, alone=True, spread=True), list, 512, *_OURS),
 } | {name: Backbone(partial(_torchvision, name), *how) for name, how in _TORCHVISION.items()}
 
 
@@ -235,15 +236,13 @@ def _assemble(
     description: Mapping[str, Any], seed: int, state: Mapping[str, Tensor] | None = None
 ) -> VideoRegressor:
     backbone = BACKBONES[description["model"]]
-    n_features = _probe(*(description[key] for key in ("model", "frames", "size")))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = backbone.make()
         if state is not None:
             _fill(network, state, description)
-        return VideoRegressor(
-            backbone.split(network), n_features, description, mean=backbone.mean, std=backbone.std
-        ).eval()
+        stages, scale = backbone.split(network), {"mean": backbone.mean, "std": backbone.std}
+        return VideoRegressor(stages, backbone.n_features, description, **scale).eval()
 
 
 def _fill(network: nn.Module, state: Mapping[str, Tensor], description: Mapping[str, Any]) -> None:
@@ -256,20 +255,6 @@ def _fill(network: nn.Module, state: Mapping[str, Tensor], description: Mapping[
             f"{len(odd)} arrays are missing or of another shape, the first {odd[0]!r}."
         )
     network.load_state_dict({key: state[key] for key in wanted})
-
-
-@lru_cache
-def _probe(name: str, frames: int, size: int) -> int:
-    """Number of features, found by sending a black clip through a network of this build."""
-    backbone = BACKBONES[name]
-    try:
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
-            stages = nn.Sequential(*backbone.split(backbone.make())).eval()
-            return stages(torch.zeros(1, 3, frames, size, size)).shape[1]
-    except (RuntimeError, ValueError, ZeroDivisionError) as error:
-        raise ValueError(
-            f"{name} cannot take clips of {frames} frames, {size} px: {error}"
-        ) from error
 
 
 def save(path: Path | str, model: VideoRegressor, recipe: Mapping[str, Any], *,

@@ -29,7 +29,7 @@ from tqdm import tqdm
 
 from expresso_lib import store
 from expresso_lib.faces import anatomy
-from expresso_lib.models import finetuning, networks, small, twins
+from expresso_lib.models import networks, small, twins
 from expresso_lib.models.practice import SERIES, Batch, Data, Practice, batch, render
 from expresso_lib.rendered import actions
 
@@ -144,7 +144,7 @@ def train(
     """
     torch.manual_seed(practice.seed)
     model = networks.build("small", frames=practice.window, size=practice.size, seed=practice.seed)
-    finetuning.channels_last(model)
+    model.stages.to(memory_format=torch.channels_last_3d)
     readouts = Readouts(small.N_EMBEDDING, small.N_FEATURES)
     whole = statistics(data.series[: data.n_learned, : practice.window], data.spread)
     readouts.statistics_mean.copy_(whole.mean(0))

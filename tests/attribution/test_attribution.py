@@ -352,9 +352,8 @@ def test_a_clip_equal_to_its_baseline_is_flagged(curved, clips, caplog):
     still[1] = still[1, :, :1]
     with caplog.at_level(logging.WARNING):
         result = attribution.attribute(curved, still, "DeepLift", still[:, :, :1])
-    assert result.degenerate.tolist() == [False, True, False, False]
     assert result.values[1].abs().max() < 1e-6
-    assert "equal their baseline" in caplog.text
+    assert "1 of 4 clips equal their baseline" in caplog.text
 
 
 def _face(rng, *, mouth, yaw):

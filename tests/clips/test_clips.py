@@ -64,13 +64,16 @@ def test_windows_refuse_what_is_no_window(wrong):
         clips.windows(**({"n_frames": 9, "length": 2, "step": 1, "dilation": 1} | wrong))
 
 
-def test_windows_are_what_every_use_takes(recording):
+def test_windows_are_what_every_use_takes(recording, tmp_path):
     """Tensor, table and archive speak of the same frames."""
     path, track = recording
     archive = clips.prepare(path, track, size=24)
     spans = clips.windows(archive.n_frames, 4, step=3, dilation=2)
     tensor = clips.stack(archive, spans)
-    table = clips.clip_table(archive, spans, participant="P01", recording="P01_R1")
+    files = {"P01_R1": archive.save(tmp_path / "P01_R1.npz")}
+    who = pd.DataFrame({"participant": ["P01"], "recording": ["P01_R1"]})
+    table, chosen = clips.cut(who, files, length=4, step=3, dilation=2)
+    np.testing.assert_array_equal(chosen, spans)
     assert tensor.shape == (len(spans), 3, 4, 24, 24)
     for n, row in table.iterrows():
         assert (row["first"], row["last"]) == (spans[n, 0], spans[n, -1])

@@ -21,11 +21,11 @@ def case():
     ones = np.ones(len(rows))
     channel = explanation.Channel(
         "DeepLift", "own_neutral", mass=mass, output=12 * ones, output_baseline=0 * ones,
-        delta=0 * ones, complete=ones > 0, degenerate=ones < 0,
+        delta=0 * ones, complete=ones > 0,
         map=generator.normal(size=(FRAMES, SIDE, SIDE)).astype(np.float32),
     )  # fmt: skip
     aus = pd.DataFrame({"frame": np.arange(2 * FRAMES), "AU12": np.linspace(0, 5, 2 * FRAMES)})
-    explained = explanation.Explanation(rows, 2 * rows, 0, 12.5, (channel,))
+    explained = explanation.Explanation(rows, 2 * rows, 12.5, (channel,))
     return report.Case("P01_R1", explained, aus, cohort.BDI_II)
 
 

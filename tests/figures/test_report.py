@@ -26,7 +26,7 @@ def make_channel(method, baseline, seed=0, complete=True):
     output = np.array([10.0, 20.0, 30.0])
     return explanation.Channel(
         method, baseline, mass=mass, output=output, output_baseline=output - 1,
-        delta=np.zeros(CLIPS), complete=np.full(CLIPS, complete), degenerate=np.zeros(CLIPS, bool),
+        delta=np.zeros(CLIPS), complete=np.full(CLIPS, complete),
         map=np.zeros((FRAMES, 6, 5), np.float32),
     )  # fmt: skip
 
@@ -38,7 +38,7 @@ def case():
     aus["AU04"], aus["AU12"] = 0.2, np.linspace(0, 4, 2 * FRAMES)
     aus.attrs |= {"source": "truth", "unit": "intensity, 0 to 5"}
     channels = (make_channel("DeepLift", "own_neutral"), make_channel("DeepLift", "blur", 1))
-    explained = explanation.Explanation(rows, 2 * rows, 3, FPS, channels)
+    explained = explanation.Explanation(rows, 2 * rows, FPS, channels)
     return report.Case("P01_R1", explained, aus, cohort.BDI_II, half_width=8.0, score=17.0)
 
 
@@ -167,7 +167,7 @@ def test_extremes_leave_out_the_edges_of_clips(case):
     up[:, [0, -1], 0], up[:, 3, 0], down[:, 5, 0] = 9.0, 1.0, -1.0
     mass = pooling.RegionMass(up, down, np.full(up.shape, 30.0))
     channel = dataclasses.replace(make_channel("DeepLift", "zero"), mass=mass)
-    one = explanation.Explanation(rows, 2 * rows, 3, FPS, (channel,))
+    one = explanation.Explanation(rows, 2 * rows, FPS, (channel,))
     found = report.Case("r", one, case.action_units, case.scale).extremes(channel)
     assert found["raise"]["row"].tolist() == rows[:, 3].tolist()
     assert (found["raise"]["attribution"] == 1.0).all()
@@ -216,7 +216,7 @@ def test_predictions_outside_of_the_scale_are_counted(case):
 def test_incomplete_explanations_are_counted_on_the_card(case):
     """A flagged clip is said to be flagged."""
     flawed = explanation.Explanation(
-        case.explanation.rows, case.explanation.frames, 3, FPS,
+        case.explanation.rows, case.explanation.frames, FPS,
         (make_channel("DeepLift", "zero", complete=False),))  # fmt: skip
     text = report.card(report.Case("r", flawed, case.action_units, case.scale))
     assert "3 clip explanations miss" in text
