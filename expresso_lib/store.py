@@ -469,9 +469,9 @@ class Loky(Executor):
     def __init__(self, workers: int, threads: int) -> None:
         from loky import get_reusable_executor
 
-        env = {"OMP_NUM_THREADS": str(threads)}
-        start = {"initializer": limit_threads, "initargs": (threads,), "env": env}
-        self._pool = partial(get_reusable_executor, workers, timeout=60, **start)
+        # More threads than one per core make workers wait in turn.
+        env = dict.fromkeys(("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), str(threads))
+        self._pool = partial(get_reusable_executor, workers, timeout=60, env=env)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Hand `fn` to a worker."""
@@ -480,12 +480,3 @@ class Loky(Executor):
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Stop the workers at once: what they finished is on disk, and their goodbyes take long."""
         self._pool().shutdown(wait=wait, kill_workers=True)
-
-
-def limit_threads(threads: int) -> None:
-    """Let this worker use `threads` threads; more than one per core makes them wait in turn."""
-    import cv2
-    import torch
-
-    cv2.setNumThreads(threads)
-    torch.set_num_threads(threads)

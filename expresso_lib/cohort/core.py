@@ -219,11 +219,8 @@ class Cohort:
         A participant's score, band and number of recordings are those of what is kept.
         """
         kept = self.recordings[self.recordings["recording"].isin(list(recordings))]
-        own = kept.groupby("participant")["score"].agg(["mean", "size"])
-        people = self.participants[self.participants["participant"].isin(own.index)]
-        people, own = people.reset_index(drop=True), own.loc[people["participant"]].reset_index()
-        band = self.scale.band(own["mean"])
-        people = people.assign(score=own["mean"], band=band, n_recordings=own["size"])
+        people = _participants(kept, self.participants)
+        people["band"] = self.scale.band(people["score"])
         return replace(self, recordings=kept.reset_index(drop=True), participants=people)
 
     def save(self, folder: str | Path) -> Path:
@@ -316,10 +313,7 @@ def inside(root: Path, path: str) -> Path | None:
     """Return `root / path` where that stays inside `root`, links followed; else None."""
     if not path or os.path.isabs(path) or not path.isprintable():
         return None
-    try:
-        within = Path(os.path.realpath(root / path)).is_relative_to(os.path.realpath(root))
-    except (OSError, ValueError):  # a name that the system refuses
-        return None
+    within = Path(os.path.realpath(root / path)).is_relative_to(os.path.realpath(root))
     return root / path if within else None
 
 

@@ -6,7 +6,6 @@ map it comes with carries an attribution on it back to the face without changing
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -73,25 +72,16 @@ def boxes(landmarks: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-class Tile(NamedTuple):
-    """A region's place in the composite, as shares of its side."""
-
-    region: str
-    left: float
-    top: float
-    width: float
-    height: float
-
-
-# Left and right as they are seen; the small, quick features get as much room as the large ones.
-TILES = (
-    Tile("right_eyebrow", 0.0, 0.0, 0.5, 0.25),
-    Tile("left_eyebrow", 0.5, 0.0, 0.5, 0.25),
-    Tile("right_eye", 0.0, 0.25, 0.5, 0.25),
-    Tile("left_eye", 0.5, 0.25, 0.5, 0.25),
-    Tile("nose", 0.0, 0.5, 0.375, 0.5),
-    Tile("mouth", 0.375, 0.5, 0.625, 0.5),
-)
+# Each region's left, top, right and bottom edge in the composite, as shares of its side. Left and
+# right as they are seen; the small, quick features get as much room as the large ones.
+TILES = {
+    "right_eyebrow": (0.0, 0.0, 0.5, 0.25),
+    "left_eyebrow": (0.5, 0.0, 1.0, 0.25),
+    "right_eye": (0.0, 0.25, 0.5, 0.5),
+    "left_eye": (0.5, 0.25, 1.0, 0.5),
+    "nose": (0.0, 0.5, 0.375, 1.0),
+    "mouth": (0.375, 0.5, 1.0, 1.0),
+}
 
 
 def composite_map(landmarks: np.ndarray, size: int) -> np.ndarray:
@@ -100,16 +90,13 @@ def composite_map(landmarks: np.ndarray, size: int) -> np.ndarray:
     Boxes are widened to their tile's proportions, so that nothing is distorted.
     """
     source = np.zeros((size, size, 2), np.float32)
-    found = boxes(landmarks)
-    for tile in TILES:
-        rows = slice(round(tile.top * size), round((tile.top + tile.height) * size))
-        columns = slice(round(tile.left * size), round((tile.left + tile.width) * size))
-        high, wide = rows.stop - rows.start, columns.stop - columns.start
-        left, top, width, height = found[tile.region]
+    for name, (left, top, width, height) in boxes(landmarks).items():
+        x0, y0, x1, y1 = (round(size * edge) for edge in TILES[name])
+        wide, high = x1 - x0, y1 - y0
         scale = max(width / wide, height / high)  # face pixels per composite pixel
         x = left + width / 2 + (np.arange(wide) + 0.5 - wide / 2) * scale
         y = top + height / 2 + (np.arange(high) + 0.5 - high / 2) * scale
-        source[rows, columns] = np.stack(np.meshgrid(x, y), axis=-1)
+        source[y0:y1, x0:x1] = np.stack(np.meshgrid(x, y), axis=-1)
     return source
 
 

@@ -57,15 +57,16 @@ def composite(face: np.ndarray, landmarks: np.ndarray, *, size: int = 64) -> Fig
     for axes, picture, title in zip(panels, (face, tiles, seen), titles):
         style.picture(axes, picture, title)
     source = regions.composite_map(landmarks, 64)
-    for tile in regions.TILES:
+    for name, edges in regions.TILES.items():
         # The rectangle in the face is that of the tile's own map, so that the two cannot disagree.
-        box = np.array([tile.left, tile.top, tile.width, tile.height])
-        left, top, width, height = np.round(64 * box).astype(int)
-        part = source[top : top + height, left : left + width]
+        left, top, right, bottom = edges
+        box = np.array([left, top, right - left, bottom - top])
+        x0, y0, x1, y1 = np.round(64 * np.array(edges)).astype(int)
+        part = source[y0:y1, x0:x1]
         low, high = part.min(axis=(0, 1)), part.max(axis=(0, 1))
         # Sides share a hue, the left is dashed.
-        look = {"edgecolor": style.color(tile.region), "linewidth": 1.5,
-                "linestyle": "--" if tile.region.startswith("left_") else "-"}  # fmt: skip
+        look = {"edgecolor": style.color(name), "linewidth": 1.5,
+                "linestyle": "--" if name.startswith("left_") else "-"}  # fmt: skip
         _box(panels[0], (*low, *(high - low)), **look)
         _box(panels[1], shown * box + (1, 1, -3, -3), **look)
     return figure
