@@ -97,7 +97,7 @@ def _regions_of(design: scores.Design, variant: str, seed: int) -> pd.DataFrame:
     below = partial(_map, design, out)
     table, _ = cohorts.explain(study, recipe, owner, map=below, out="explained")
     chance = cohorts.label_permuted(study, recipe, DEALS, map=below, folder=out / "dealt", each=1)
-    part = explanation.parts_of_r(table, study.participants).groupby("region")["value"].mean()
+    part = explanation.parts_of_r(table, study.participants).mean()
     found = pd.DataFrame(
         {
             "enrichment": explanation.enrichment(table).mean(),

@@ -306,8 +306,8 @@ def parts_of_r(regions: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFram
     Returns
     -------
     DataFrame
-        One row per participant and region (``f(x0)`` is one, too): ``participant, region,
-        value``. The mean of ``value`` over participants is the region's part of r.
+        A row per participant, a column per region and for ``f(x0)``; the mean of a column over
+        participants is the region's part of r.
     """
     clips_of = regions.drop_duplicates(["participant", "clip"]).set_index("participant")
     outputs = clips_of[["output", "output_baseline"]].groupby("participant").mean()
@@ -321,13 +321,7 @@ def parts_of_r(regions: pd.DataFrame, participants: pd.DataFrame) -> pd.DataFram
     score = participants.set_index("participant")["score"].loc[terms.index].astype(float)
     size = float(outputs["output"].std(ddof=0) * score.std(ddof=0))
     away = (terms - terms.mean()).mul(score - score.mean(), axis=0)
-    parts = away / size if size > 1e-12 else away * np.nan
-    return (
-        parts.rename_axis(columns="region")
-        .reset_index()
-        .melt("participant", value_name="value")
-        .sort_values(["participant", "region"], ignore_index=True)
-    )
+    return away / size if size > 1e-12 else away * np.nan
 
 
 def completeness(regions: pd.DataFrame) -> pd.DataFrame:

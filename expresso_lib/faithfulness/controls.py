@@ -10,8 +10,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from expresso_lib.faithfulness import interventions
-from expresso_lib.faithfulness.interventions import Effect, Scene
+from expresso_lib.faithfulness.interventions import Effect
 
 # What has not seen the model's answer to the clip; by far not all, see `usual`.
 BLIND = ("random", "edge", "motion", "difference", "amount", "usual")
@@ -44,13 +43,6 @@ def painted(effects: Sequence[Effect]) -> np.ndarray:
     """
     parts = [one.effect * one.change / max(one.change.sum(), 1e-12) for one in effects]
     return np.sum(parts, axis=0)
-
-
-def amount_by_stretch(scene: Scene) -> np.ndarray:
-    """How much the face moves in every stretch, (S,): activity of its placed factors together."""
-    activity = np.sum([scene.activity[name] for name in interventions.PLACED], axis=0)
-    stretch = interventions.stretch_of(len(activity))
-    return np.bincount(stretch, weights=activity)
 
 
 def usual(rows: pd.DataFrame) -> pd.DataFrame:

@@ -33,9 +33,7 @@ def parts(
         add up; ``estimate, ci_low, ci_high`` and ``simultaneous_low, simultaneous_high``, which
         hold for the regions of the face at once (Bonferroni). The estimates add up to r.
     """
-    terms = explanation.parts_of_r(regions, participants).pivot(
-        index="participant", columns="region", values="value"
-    )
+    terms = explanation.parts_of_r(regions, participants)
     clips = regions.drop_duplicates(["participant", "clip"])
     prediction = clips.groupby("participant")["output"].mean().loc[terms.index]
     score = participants.set_index("participant")["score"].loc[terms.index].astype(float)
@@ -47,8 +45,7 @@ def parts(
             influence.to_numpy(), confidence=1 - plan.alpha / family,
             n_resamples=plan.bootstrap, seed=plan.seed,
         )  # fmt: skip
-    last = [name for name in ("f(x0)", "not explained") if name in found.index]
-    return found.loc[[*found.index.drop(last), *last]]
+    return found
 
 
 def beyond_chance(regions: pd.DataFrame, dealt: Sequence[pd.DataFrame]) -> pd.DataFrame:

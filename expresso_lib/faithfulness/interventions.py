@@ -287,18 +287,23 @@ def by_region(model: nn.Module, scene: Scene, *, output: int | None = None) -> d
     return {anatomy.REGIONS[k]: whole - one for k, one in zip(here, lost)}
 
 
-def time_use(model: nn.Module, shown: Tensor, *, seed: int = 0) -> dict[str, np.ndarray]:
-    """Does the model use time at all? f(x) - f(x with its frames disturbed), each (N,), points.
+def time_use(model: nn.Module, clip: Tensor, *, seed: int = 0) -> dict[str, float]:
+    """Does the model use time at all? f(x), and f(x) - f(x with its frames disturbed), points.
 
-    ``freeze`` repeats the middle frame, ``shuffle`` puts the frames in random order, ``reverse``
-    plays them backwards.
+    Parameters
+    ----------
+    clip : Tensor
+        (1, 3, T, H, W).
+
+    Returns
+    -------
+    dict
+        ``prediction``; ``freeze`` repeats the middle frame, ``shuffle`` puts the frames in random
+        order, ``reverse`` plays them backwards.
     """
-    frames = shown.shape[2]
+    frames = clip.shape[2]
     order = torch.randperm(frames, generator=torch.Generator().manual_seed(seed))
-    disturbed = {
-        "freeze": shown[:, :, [frames // 2]].expand_as(shown),
-        "shuffle": shown[:, :, order],
-        "reverse": shown.flip(2),
-    }
-    whole = scores(model, shown)
-    return {name: whole - scores(model, x) for name, x in disturbed.items()}
+    disturbed = [clip[:, :, [frames // 2]].expand_as(clip), clip[:, :, order], clip.flip(2)]
+    whole, *rest = scores(model, torch.cat([clip, *disturbed]))
+    lost = dict(zip(("freeze", "shuffle", "reverse"), whole - np.array(rest)))
+    return {"prediction": whole} | lost

@@ -113,7 +113,8 @@ def evidence(
     stretch = interventions.stretch_of(len(scene.regions))
     timed = {channel: np.bincount(stretch, one.sum(axis=(1, 2))) for channel, one in maps.items()}
     if scene.activity:
-        timed[("amount", "none")] = controls.amount_by_stretch(scene)
+        moved = np.sum([scene.activity[name] for name in interventions.PLACED], axis=0)
+        timed[("amount", "none")] = np.bincount(stretch, moved)
     timed = {channel: one - one.mean() for channel, one in timed.items()}
     for truth, used in (stretches or {}).items():
         lay(truth, map(str, range(len(used))), timed, used - used.mean(), *UNKNOWN)
@@ -364,19 +365,17 @@ QUESTIONS = {
     "when": Question("time_fidelity", "rendered", 0.8),
 }  # fmt: skip
 SLOPES = (0.8, 1.25)
+COUNTED = {"people": "interventional_fidelity", "people, shares": "share_fidelity"}
 
 
 def cell(found: pd.DataFrame, method: str, baseline: str, metric: str, *,
-         factor: str = "pooled", support: str = "changed") -> pd.Series:  # fmt: skip
+         factor: str = "pooled", support: str = "changed") -> prose.Row:  # fmt: skip
     """One row of ``faithfulness``; NaN where this run did not measure it."""
-    wanted = {"method": method, "baseline": baseline, "metric": metric, "factor": factor,
-              "support": support}  # fmt: skip
-    rows = found[found[[*wanted]].eq(pd.Series(wanted)).all(axis=1)]
-    none = dict.fromkeys(ENDS, np.nan) | dict.fromkeys(COUNTS, 0)
-    return rows.iloc[0] if len(rows) else pd.Series(wanted | none)
+    return prose.row(found, method=method, baseline=baseline, metric=metric, factor=factor,
+                     support=support)  # fmt: skip
 
 
-def strongest_control(found: pd.DataFrame, metric: str, **options: str) -> pd.Series:
+def strongest_control(found: pd.DataFrame, metric: str, **options: str) -> prose.Row:
     """The control with the largest |estimate|; NaN where this run has none."""
     rows = [cell(found, name, "none", metric, **options) for name in controls.BLIND]
     return max(rows, key=lambda row: np.nan_to_num(abs(row["estimate"]), nan=-1))
@@ -403,13 +402,12 @@ def trust_table(found: pd.DataFrame) -> pd.DataFrame:
         row["to shares"] = get("share_fidelity")["estimate"]
         row["time"] = get("time_fidelity", support="rendered")["estimate"]
         row |= {asked: _answer(found, get, one) for asked, one in QUESTIONS.items()}
-        few = get("share_fidelity")["n_participants"]
-        row |= {"people": int(fidelity["n_participants"]), "people, shares": few}
+        row |= {name: int(get(metric).get("n_participants", 0)) for name, metric in COUNTED.items()}
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def _answer(found: pd.DataFrame, get: Callable[..., pd.Series], asked: Question) -> str:
+def _answer(found: pd.DataFrame, get: Callable[..., prose.Row], asked: Question) -> str:
     where = {"support": asked.support, "factor": asked.factor}
     said = get(asked.metric, **where)
     control = abs(strongest_control(found, asked.metric, **where)["estimate"])
@@ -443,7 +441,7 @@ def reached(study: pd.DataFrame) -> str:
         the own neutral face in {counts}.""")
 
 
-def _of(found: pd.DataFrame, asked: Question) -> pd.Series:
+def _of(found: pd.DataFrame, asked: Question) -> prose.Row:
     return cell(found, *DEFAULT, asked.metric, factor=asked.factor, support=asked.support)
 
 
@@ -468,7 +466,7 @@ def by_factor(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
         get = partial(cell, found, *channel, factor=factor)
         title = anatomy.FACTOR_TITLES.get(factor, factor)
         line = {"factor": title, "sd of effect": one["effect"].std()}
-        line |= dict(zip(("fidelity", "from", "to"), get("interventional_fidelity")[ENDS]))
+        line |= dict(zip(("fidelity", "from", "to"), map(get("interventional_fidelity").get, ENDS)))
         line["on regions"] = get("interventional_fidelity", support="region")["estimate"]
         line["given amount"] = get("fidelity_given_amount")["estimate"]
         lines.append(line | {"right sign": get("sign")["estimate"]})

@@ -375,8 +375,6 @@ def time_use(
         at = interventions.random_clip(archive.n_frames, length, dilation=dilation,
                                        name=one.recording, seed=seed)  # fmt: skip
         clip: Tensor = torch.from_numpy(clips.stack(archive, at[None]))
-        found = interventions.time_use(model, clip, seed=seed)
-        found = {"prediction": interventions.scores(model, clip)} | found
-        numbers = {name: float(value[0]) for name, value in found.items()}
-        rows.append({"participant": one.participant, "recording": one.recording} | numbers)
+        who = {"participant": one.participant, "recording": one.recording}
+        rows.append(who | interventions.time_use(model, clip, seed=seed))
     return pd.DataFrame(rows)

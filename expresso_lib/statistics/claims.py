@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -102,19 +101,6 @@ def summary(ledger: pd.DataFrame) -> str:
     agree = int((ledger["direction"] == "as claimed").sum())
     have = f"{agree} {'has' if agree == 1 else 'have'} an effect in the direction claimed"
     return f"Of {len(ledger)} claims: {said or 'none'}; {have}."
-
-
-def tables_of(folder: Path) -> dict[str, pd.DataFrame]:
-    """Read the tables of a run that claims are judged by, those that are there."""
-    names = {claim.find["table"] for claim in known() if claim.find}
-    paths = {name: Path(folder) / f"{name}.parquet" for name in sorted(names)}
-    return {name: pd.read_parquet(path) for name, path in paths.items() if path.is_file()}
-
-
-def planted_beside(recordings: pd.DataFrame) -> pd.DataFrame | None:
-    """Read the demo cohort's truth, ``planted.csv`` beside its recordings; None elsewhere."""
-    path = Path(str(recordings["path"].iloc[0])).parent / "planted.csv"
-    return pd.read_csv(path, keep_default_na=False) if path.is_file() else None
 
 
 def standing(differences: pd.DataFrame, recipe: str) -> str:

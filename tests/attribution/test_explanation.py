@@ -210,7 +210,7 @@ def test_parts_of_r_add_up_to_r() -> None:
         ]
     )
     people = pd.DataFrame({"participant": [f"P{i}" for i in range(30)], "score": score})
-    parts = explanation.parts_of_r(rows, people).groupby("region")["value"].mean()
+    parts = explanation.parts_of_r(rows, people).mean()
     r = np.corrcoef(7 + sum(said.values()), score)[0, 1]
     assert parts.sum() == pytest.approx(r)
     assert parts["f(x0)"] == parts["face_rest"] == 0
@@ -233,7 +233,7 @@ def test_parts_of_r_add_up_for_a_method_that_does_not() -> None:
         }
     )
     people = rows[["participant"]].assign(score=score)
-    parts = explanation.parts_of_r(rows, people).groupby("region")["value"].mean()
+    parts = explanation.parts_of_r(rows, people).mean()
     assert parts.sum() == pytest.approx(np.corrcoef(rows["output"], score)[0, 1])
     assert parts["not explained"] > parts["mouth"]
 
