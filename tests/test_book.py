@@ -168,7 +168,7 @@ def book(tmp_path_factory):
     (run / "run.json").write_text(
         json.dumps({"name": "demo", "default_recipe": "a", "parameters": {}})
     )
-    return publishing.build(run).parent
+    return publishing.build(run, {}).parent
 
 
 def books():

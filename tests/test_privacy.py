@@ -264,7 +264,7 @@ def test_book_of_closed_data_shows_the_mark_nowhere(tmp_path, project):
     assert book.run_chapters(wanted, parameters, project) == {}
     made = {path.stem: path for path in (out / "notebooks").glob("*.ipynb")}
     assert sorted(made) == sorted(one.name for one in wanted)
-    publishing.build(out)
+    publishing.build(out, {})
     for name in ("html", "notebooks", "figures"):
         shown = list(pictures(out / name, tmp_path / "scratch"))
         assert shown

@@ -146,7 +146,7 @@ def _build_pages(parameters: config.Parameters, root: Path, *, student: bool = F
         facts = {str(path): store.file_hash(path) for path in publishing.inputs(root, run_folder)}
         facts |= {"library": store.rooms_hash("pipeline"), "current": store.text_hash(current)}
         if not index.is_file() or chapters.kept_fingerprint(run_folder, edition) != facts:
-            publishing.build(run_folder, current=current, student=student)
+            publishing.build(run_folder, current, student=student)
             chapters.keep_fingerprint(run_folder, edition, facts)
     return index
 

@@ -35,7 +35,7 @@ class BuildFailed(RuntimeError):
 
 
 def read_chapter(
-    name: str, run_folder: Path, current: Mapping[str, str] | None = None
+    name: str, run_folder: Path, current: Mapping[str, str]
 ) -> tuple[ChapterFacts, NotebookNode]:
     """Return what is known of a chapter, and its executed notebook (empty if it has not run)."""
     path = run_folder / "notebooks" / f"{name}.ipynb"
@@ -48,7 +48,7 @@ def read_chapter(
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     failed = stamp["error"] or any(output.output_type == "error" for output in outputs)
     state = "failed" if failed else "done"
-    return ChapterFacts(name, title, state, command, stamp, current or {}), notebook
+    return ChapterFacts(name, title, state, command, stamp, current), notebook
 
 
 def dress(
@@ -143,10 +143,7 @@ def inputs(root: Path, run_folder: Path) -> list[Path]:
 
 
 def build(
-    run_folder: Path,
-    *,
-    current: Mapping[str, Mapping[str, str]] | None = None,
-    student: bool = False,
+    run_folder: Path, current: Mapping[str, Mapping[str, str]], *, student: bool = False
 ) -> Path:
     """Build the static book of one run.
 
@@ -155,8 +152,8 @@ def build(
     run_folder : Path
         ``build/<run>`` with ``notebooks/``, ``tables/`` and ``run.json``; a chapter that was not
         executed gets a page that says so.
-    current : mapping, optional
-        Per chapter the hashes of its sources now; without them freshness is "not proven".
+    current : mapping
+        Per chapter the hashes of its sources now.
     student : bool
         Leave the solutions out, of the pages and of the notebooks offered for download.
 
@@ -170,12 +167,12 @@ def build(
     BuildFailed
         If Sphinx warns of anything.
     """
-    run_folder, current = Path(run_folder).resolve(), current or {}
+    run_folder = Path(run_folder).resolve()
     edition = "student" if student else "html"
     source, out = run_folder / "pages" / edition, run_folder / edition
     paths = [chapters.notebook_path(chapter, ROOT) for chapter in chapters.CHAPTERS]
     committed = {path.stem: path for path in paths if path.is_file()}
-    read = [read_chapter(name, run_folder, current.get(name)) for name in committed]
+    read = [read_chapter(name, run_folder, current.get(name, {})) for name in committed]
     facts = Facts(run_folder, tuple(chapter for chapter, _ in read), student)
     dictionary = run_folder / "tables" / "data_dictionary.csv"
     store.write_text(dictionary, facts.dictionary.to_csv(index=False))
