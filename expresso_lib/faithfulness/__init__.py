@@ -6,20 +6,13 @@
 - `headset`: an artefact that must be exposed; `decomposition`: what a region carries of r
 """
 
-from expresso_lib.faithfulness.interventions import (
-    PLACED,
-    by_stretch,
-    effects,
-    rendered_scenes,
-    stage,
-)
+from expresso_lib.faithfulness.interventions import rendered_scenes
 from expresso_lib.faithfulness.metrics import (
     QUESTIONS,
     by_factor,
-    cell,
     reached,
     strongest_control,
     table,
     trust_table,
 )
-from expresso_lib.faithfulness.trials import agreement_table, examine, indicators, trial
+from expresso_lib.faithfulness.trials import agreement_table, examine, indicators

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -158,33 +158,6 @@ def _people(rng: np.random.Generator, count: int, seed: int) -> pd.DataFrame:
         "identity_seed": [100_000 + 1000 * seed + i for i in range(count)]})
 
 
-def portraits(plan: Plan, *, size: int = 160, frame: int = 12) -> np.ndarray:
-    """Return one frame of each participant's first recording, uint8 (P, H, W, 3)."""
-    first = plan.recordings.groupby("participant", sort=False).recording.first()
-    scripts = [plan.script(name) for name in first]
-    return np.stack([next(scene.render(script, size=size, frames=[min(frame, script.n_frames - 1)]))
-                     .image for script in scripts])
-
-
-def au_script(script: scene.Script) -> scene.Script:
-    """Return the participant facing the camera: neutral, then each AU at full intensity."""
-    count = len(anatomy.AU_CODES)
-    au = np.vstack([np.zeros(count), dynamics.FULL * np.eye(count)]).astype(np.float32)
-    still = np.zeros((count + 1, 3), np.float32)
-    return replace(script, au=au, gaze=still[:, :2], pose=still, shift=still[:, :2])
-
-
-def truth(plan: Plan, recording: str) -> pd.DataFrame:
-    """Return one recording's true intensities: participant, recording, frame, au, intensity."""
-    script = plan.script(recording)
-    frame, a = np.meshgrid(np.arange(script.n_frames), np.arange(len(anatomy.AU_CODES)),
-                           indexing="ij")
-    return pd.DataFrame({
-        "participant": recording.rpartition("_R")[0], "recording": recording,
-        "frame": frame.ravel(), "au": np.array(anatomy.AU_CODES)[a.ravel()],
-        "intensity": script.au.ravel()})
-
-
 def read_plan(folder: str | Path) -> Plan:
     """Return the plan behind a folder that `write_cohort` made.
 
@@ -207,7 +180,7 @@ def write_cohort(folder: str | Path, plan: Plan, *, size: int = 160, crf: int = 
     Writes ``participants.csv``, ``recordings.csv``, ``planted.csv``, ``plan.json`` (arguments of
     `plan_cohort`), and for every recording
     ``<recording>.mp4`` and ``<recording>.npz`` (see `faces.truth`), and ``files.json`` with size
-    and sha256 of each. Region masks are not stored: `geometry_of` gives them back from the plan.
+    and sha256 of each. Region masks are not stored: `render` gives them back from the plan.
 
     Parameters
     ----------

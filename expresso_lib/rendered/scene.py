@@ -158,17 +158,6 @@ def render(script: Script, *, size: int = 224, frames: Iterable[int] | None = No
         yield _render_frame(stage, script, f)
 
 
-def geometry_of(script: Script, *, size: int = 224, frames: Iterable[int] | None = None
-                ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield landmarks (68, 2) and regions (H, W) only: the truth without the picture, fast."""
-    wanted = range(script.n_frames) if frames is None else [int(f) for f in frames]
-    _check(script, size, wanted)
-    stage = _stage(_IdentityKey(script.identity), script.headset, script.seed, size)
-    for f in wanted:
-        lookup, points, _ = _move(stage, script, f)
-        yield points.astype(np.float32), _regions(stage, lookup)
-
-
 def _check(script: Script, size: int, frames: Iterable[int]) -> None:
     if not 48 <= size <= 512:
         raise ValueError(f"size {size} px does not fit; choose 48 to 512.")
@@ -478,15 +467,3 @@ def _held(series: np.ndarray, level: Mapping[str, float] | int | None) -> np.nda
     if level is None or isinstance(level, Mapping):
         return np.zeros_like(series)
     return np.repeat(series[level : level + 1], len(series), axis=0)
-
-
-# Smallest grey-value difference that counts as changed: rounding alone reaches 1.
-CHANGE = 2
-
-
-def changed_pixels(script_a: Script, script_b: Script, frame: int, *, size: int = 224
-                   ) -> np.ndarray:
-    """Return where two renderings of one frame differ, bool (H, W)."""
-    a = next(render(script_a, size=size, frames=[frame])).image.astype(np.int16)
-    b = next(render(script_b, size=size, frames=[frame])).image.astype(np.int16)
-    return np.abs(a - b).max(axis=2) >= CHANGE

@@ -11,7 +11,7 @@ from torch import nn
 
 from expresso_lib import attribution, faithfulness
 from expresso_lib.faces import anatomy
-from expresso_lib.faithfulness import controls, interventions, metrics
+from expresso_lib.faithfulness import controls, interventions, metrics, trials
 
 PEOPLE, T, SIDE = 14, 16, 24
 # Where the three factors show in the picture, and what a point of brightness there is worth.
@@ -123,13 +123,13 @@ def test_every_complete_method_passes_on_a_network_wired_by_hand(
     table, method, baseline, metric, support, least
 ):
     """The absolute control: three factors whose use is known exactly."""
-    row = faithfulness.cell(table, method, baseline, metric, support=support)
+    row = metrics.cell(table, method, baseline, metric, support=support)
     assert row["estimate"] >= least
     assert (row["n_participants"], row["n_clips"]) == (PEOPLE, PEOPLE)
     if metric == "interventional_fidelity":
         control = faithfulness.strongest_control(table, metric, support=support)
         assert row["ci_low"] > abs(control["estimate"])
-        slope = faithfulness.cell(table, method, baseline, "interventional_slope", support=support)
+        slope = metrics.cell(table, method, baseline, "interventional_slope", support=support)
         assert slope["estimate"] == pytest.approx(1, abs=0.05)
 
 
@@ -137,12 +137,12 @@ def test_every_complete_method_passes_on_a_network_wired_by_hand(
 @pytest.mark.parametrize("truth", ["rendered", "replaced"])
 def test_complete_methods_know_when_the_wired_network_looks(table, method, baseline, truth):
     """The smile counts in the first half only, the brows throughout: time says so."""
-    row = faithfulness.cell(table, method, baseline, "time_fidelity", support=truth)
+    row = metrics.cell(table, method, baseline, "time_fidelity", support=truth)
     least = (
         0.9 if method == "ShapleySampling" else 0.99
     )  # by quarters of the clip, asked by eighths
     assert row["estimate"] > least
-    by_stretch = faithfulness.cell(
+    by_stretch = metrics.cell(
         table, "ShapleySampling (stretches)", "own_neutral", "time_fidelity", support=truth
     )
     assert by_stretch["estimate"] > 0.999
@@ -153,7 +153,7 @@ def test_complete_methods_know_when_the_wired_network_looks(table, method, basel
 def test_the_effects_are_those_that_were_wired(scenes):
     """By hand: worth × brightness, over the frames that are read; shares are effects here."""
     scene = scenes[0]
-    found = {one.factor: one for one in faithfulness.effects(Wired().eval(), scene)}
+    found = {one.factor: one for one in interventions.effects(Wired().eval(), scene)}
     for factor, (r, c) in PLACES.items():
         light = (scene.clip - scene.without[factor])[0, 0, :, r, c].mean(dim=(1, 2))
         read = light[: T // 2].sum() if factor == "smile" else light.sum()
@@ -162,7 +162,7 @@ def test_the_effects_are_those_that_were_wired(scenes):
         assert_allclose(found[factor].share, expected, atol=1e-3)
         assert_allclose(found[factor].amount, scene.activity[factor].mean())
     assert np.isnan(found["head_motion"].share)
-    when = faithfulness.by_stretch(Wired().eval(), scene)
+    when = interventions.by_stretch(Wired().eval(), scene)
     whole = sum(one.effect for one in found.values())
     for truth in ("rendered", "replaced"):
         assert_allclose(when[truth].sum(), whole, atol=1e-3)
@@ -193,7 +193,7 @@ def test_no_interval_and_no_verdict_from_fewer_than_ten(rows):
     few = rows[rows["participant"].isin([f"P{i:02d}" for i in range(9)])]
     table = faithfulness.table(few, draws=50)
     assert table.loc[table["method"] != "randomised", ["ci_low", "ci_high"]].isna().all(axis=None)
-    row = faithfulness.cell(table, "DeepLift", "own_neutral", "interventional_fidelity")
+    row = metrics.cell(table, "DeepLift", "own_neutral", "interventional_fidelity")
     assert row["estimate"] > 0.99
     assert row["n_participants"] == 9
     answers = faithfulness.trust_table(table)[list(faithfulness.QUESTIONS)]
@@ -203,9 +203,9 @@ def test_no_interval_and_no_verdict_from_fewer_than_ten(rows):
 def test_sign_is_asked_of_effects_that_matter_on_the_scores_scale(rows):
     """On a scale a hundred times as wide nothing is large enough to have a sign."""
     narrow, wide = (faithfulness.table(rows, score_range=r, draws=20) for r in (60, 1e6))
-    right = faithfulness.cell(narrow, "DeepLift", "own_neutral", "sign")
+    right = metrics.cell(narrow, "DeepLift", "own_neutral", "sign")
     assert right["estimate"] == 1
-    assert np.isnan(faithfulness.cell(wide, "DeepLift", "own_neutral", "sign")["estimate"])
+    assert np.isnan(metrics.cell(wide, "DeepLift", "own_neutral", "sign")["estimate"])
 
 
 def test_pooled_all_is_pooled_with_the_head(rows):
@@ -217,7 +217,7 @@ def test_pooled_all_is_pooled_with_the_head(rows):
     wrong.loc[head, "effect"] = rng.normal(0, 30, head.sum())
     before, after = (faithfulness.table(one, draws=20) for one in (rows, wrong))
     found = [
-        [faithfulness.cell(one, "DeepLift", "own_neutral", "interventional_fidelity",
+        [metrics.cell(one, "DeepLift", "own_neutral", "interventional_fidelity",
                            factor=factor)["estimate"] for factor in ("pooled", "pooled_all")]
         for one in (before, after)
     ]  # fmt: skip
@@ -261,7 +261,7 @@ def test_intervals_are_over_participants(rows):
     """Every clip twice is no more people: the interval stays, the number of clips doubles."""
     again = pd.concat([rows, rows.assign(clip=rows["clip"] + "b")])
     one, two = (
-        faithfulness.cell(faithfulness.table(r, draws=100), "edge", "none",
+        metrics.cell(faithfulness.table(r, draws=100), "edge", "none",
                           "interventional_fidelity") for r in (rows, again)
     )  # fmt: skip
     assert_allclose(
@@ -305,7 +305,7 @@ def test_freezing_tears_nothing():
     clip[:, :, 6:8], clip[:, :, 8:] = 0.25, 0.5
     calm = torch.zeros(1, 3, 1, 4, 4)
     scene = interventions.Scene("P", "r", clip, calm, np.zeros((T, 4, 4), int))
-    found = faithfulness.by_stretch(Rises().eval(), scene)
+    found = interventions.by_stretch(Rises().eval(), scene)
     assert "rendered" not in found
     assert_allclose(found["frozen"][[0, 1, 5, 6, 7]], 0, atol=1e-4)
     assert_allclose(found["frozen"].sum(), 50, atol=1e-4)
@@ -362,11 +362,11 @@ def test_a_method_that_does_not_add_up_is_left_out_with_a_warning(scenes, caplog
 
     channels = (("DeepLift", "zero"), ("IntegratedGradients", "zero"))
     with caplog.at_level(logging.WARNING):
-        rows = faithfulness.trial(Product().eval(), scenes[0], channels)
+        rows = trials.trial(Product().eval(), scenes[0], channels)
     assert "left out" in caplog.text
     assert set(rows.loc[rows["baseline"] == "zero", "method"]) == {"IntegratedGradients"}
     with pytest.raises(attribution.ModelError, match="eval"):
-        faithfulness.trial(Product(), scenes[0], channels)
+        trials.trial(Product(), scenes[0], channels)
 
 
 def test_an_interval_of_ten_people_covers():

@@ -39,7 +39,7 @@ def rows(archive):
 @pytest.fixture(scope="module")
 def scene(archive, rows, script):
     who = {"participant": "P02", "recording": "P02_R1", "script": script}
-    return faithfulness.stage(archive, rows, **who, **SIZES)
+    return interventions.stage(archive, rows, **who, **SIZES)
 
 
 def test_stage_renders_the_archives_own_clip(scene, archive, rows):
@@ -56,7 +56,7 @@ def test_stage_takes_out_one_factor_at_a_time(scene):
         assert without.shape == scene.clip.shape
         changed = (without != scene.clip).any(dim=1).float().mean()
         assert changed < (1.01 if factor == "head_motion" else 0.9), factor
-    assert set(scene.only) == set(faithfulness.PLACED)
+    assert set(scene.only) == set(interventions.PLACED)
     assert all(0 <= one.min() <= one.max() <= 1 for one in scene.activity.values())
 
 
@@ -107,8 +107,8 @@ def test_trials_of_a_cohort_make_the_books_table(archive, model, tmp_path):
     ]  # fmt: skip
     assert {"pooled", "pooled_all", "smile"} <= set(table["factor"])
     assert {"changed", "region", "rendered", "frozen", "replaced_region"} <= set(table["support"])
-    single = faithfulness.cell(table, "DeepLift", "zero", "interventional_fidelity")
-    shares = faithfulness.cell(table, "DeepLift", "zero", "share_fidelity")
+    single = metrics.cell(table, "DeepLift", "zero", "interventional_fidelity")
+    shares = metrics.cell(table, "DeepLift", "zero", "share_fidelity")
     assert (single["n_participants"], shares["n_participants"]) == (2, 1)
     assert len(faithfulness.by_factor(rows, table)) == len(anatomy.FACTORS)
     other = store.Item("P01_R1", work[0].recipe | {"method": "IntegratedGradients"}, work[0].inputs)
@@ -139,8 +139,8 @@ def test_a_network_that_every_channel_refuses_is_said_so(script, archive):
     )  # fmt: skip
     network, refused = Squared().eval(), ("DeepLift", "zero")
     with pytest.raises(attribution.IncompleteModelError, match="Use method"):
-        faithfulness.trial(network, scene, [refused, ("DeepLift", "blur")])
-    rows = faithfulness.trial(network, scene, [refused, ("IntegratedGradients", "zero")])
+        trials.trial(network, scene, [refused, ("DeepLift", "blur")])
+    rows = trials.trial(network, scene, [refused, ("IntegratedGradients", "zero")])
     assert set(rows.loc[rows["metric"] == "completeness", "method"]) == {"IntegratedGradients"}
 
 

@@ -13,7 +13,7 @@ from expresso_lib.figures import faces as plots
 
 
 @pytest.fixture(scope="module")
-def frame() -> rendered.Frame:
+def frame() -> rendered.scene.Frame:
     return rendered.average_face(112)
 
 

@@ -25,12 +25,22 @@ def still(seed=11, **intensities):
         au[0, anatomy.AU_CODES.index(code)] = value
     zero = np.zeros((1, 3), np.float32)
     return rendered.Script(
-        "still", rendered.draw_identity(seed), 25.0, au, zero[:, :2], zero, zero[:, :2], seed=5
+        "still", geometry.draw_identity(seed), 25.0, au, zero[:, :2], zero, zero[:, :2], seed=5
     )
 
 
+def first(script, size=160):
+    return next(rendered.render(script, size=size, frames=[0]))
+
+
 def landmarks_of(script, size=160):
-    return next(rendered.geometry_of(script, size=size, frames=[0]))[0]
+    return first(script, size).landmarks
+
+
+def changed_pixels(one, other):
+    """Where two scripts show different pixels, by more than rounding."""
+    a, b = (first(script, 112).image.astype(int) for script in (one, other))
+    return np.abs(a - b).max(axis=2) >= 2
 
 
 @pytest.fixture(scope="module")
@@ -57,15 +67,6 @@ def test_render_is_a_function_of_script_size_and_frame():
     together = [frame.image for frame in rendered.render(script, size=96, frames=[3, 4, 5])]
     assert hashlib.sha256(alone).digest() == hashlib.sha256(together[1]).digest()
     assert (together[0] != together[1]).any()
-
-
-def test_geometry_of_agrees_with_render(plan):
-    """The fast truth is the rendered truth."""
-    script = plan.script("P03_R1")
-    frame = next(rendered.render(script, size=80, frames=[9]))
-    points, regions = next(rendered.geometry_of(script, size=80, frames=[9]))
-    np.testing.assert_array_equal(points, frame.landmarks)
-    np.testing.assert_array_equal(regions, frame.regions)
 
 
 @pytest.mark.parametrize(
@@ -140,10 +141,10 @@ def test_lips_and_lids_never_cross_and_landmarks_stay_inside(levels, seed, yaw, 
     for upper, lower in features._UPPER_LIDS + features._INNER_LIPS:
         assert points[lower, 1] > points[upper, 1]
     turned = replace(script, pose=np.array([[yaw, pitch, 0]], np.float32))
-    marks, regions = next(rendered.geometry_of(turned, size=112, frames=[0]))
-    at = np.round(marks[list(anatomy.INNER_POINTS)]).astype(int).clip(0, 111)
+    shown = first(turned, 112)
+    at = np.round(shown.landmarks[list(anatomy.INNER_POINTS)]).astype(int).clip(0, 111)
     # Within a pixel: at the far silhouette a brow's end may round to the pixel beside the face.
-    face = (regions != anatomy.REGIONS.index("background")).astype(np.uint8)
+    face = (shown.regions != anatomy.REGIONS.index("background")).astype(np.uint8)
     assert cv2.dilate(face, np.ones((3, 3), np.uint8))[at[:, 1], at[:, 0]].all()
 
 
@@ -173,7 +174,7 @@ def test_invert_undoes_the_forward_map():
 def test_turned_heads_do_not_fold(yaw):
     """Up to the cap of 20 degrees what is left of something on the head stays left of it."""
     turned = replace(still(19), pose=np.array([[yaw, 0, 0]], np.float32))
-    points, _ = next(rendered.geometry_of(turned, size=96, frames=[0]))
+    points = landmarks_of(turned, 96)
     for row in (range(17, 27), range(31, 36), range(48, 55), (36, 39, 42, 45)):
         assert (np.diff(points[list(row), 0]) > 0).all()
 
@@ -215,21 +216,21 @@ def test_without_refuses_an_unknown_factor(plan):
 def test_changed_pixels_lie_where_the_factor_acts():
     """Taking a smile out changes the mouth, and brows, eyes and background much less."""
     script = still(17, AU12=4.0)
-    changed = rendered.changed_pixels(script, rendered.without(script, "smile"), 0, size=112)
-    regions = next(rendered.geometry_of(script, size=112, frames=[0]))[1]
+    changed = changed_pixels(script, rendered.without(script, "smile"))
+    regions = first(script, 112).regions
     share = {name: changed[regions == i].mean() for i, name in enumerate(anatomy.REGIONS)}
     assert share["mouth"] > 0.8
     # Cheeks rise with the lips: skin up to the brows follows by fractions of a pixel.
     assert max(share["right_eyebrow"], share["left_eyebrow"], share["left_eye"]) < 0.3
     assert share["background"] < 0.08
-    assert not rendered.changed_pixels(script, script, 0, size=112).any()
+    assert not changed_pixels(script, script).any()
 
 
 def test_headset_is_seen_at_the_ears_only():
     """The headset changes the sides of the head and leaves the features alone."""
     script = replace(still(17), headset=True)
-    changed = rendered.changed_pixels(script, rendered.without(script, "headset"), 0, size=112)
-    regions = next(rendered.geometry_of(script, size=112, frames=[0]))[1]
+    changed = changed_pixels(script, rendered.without(script, "headset"))
+    regions = first(script, 112).regions
     assert changed.mean() > 0.02
     for name in ("mouth", "nose", "left_eye"):
         assert changed[regions == anatomy.REGIONS.index(name)].mean() < 0.02
@@ -335,16 +336,6 @@ def test_perform_stays_in_range(plan):
     assert script.au.max() <= 5
     assert np.abs(script.pose[:, 0]).max() <= camera.MAX_YAW
     assert script.au.dtype == np.float32
-
-
-def test_truth_lists_every_frame_and_unit(plan):
-    """The long table holds the script's series."""
-    table = rendered.truth(plan, "P01_R1")
-    script = plan.script("P01_R1")
-    assert list(table) == ["participant", "recording", "frame", "au", "intensity"]
-    assert len(table) == script.au.size
-    wide = table.pivot(index="frame", columns="au", values="intensity")[list(anatomy.AU_CODES)]
-    np.testing.assert_array_equal(wide.to_numpy(), script.au)
 
 
 def test_average_face_is_symmetric_and_neutral():

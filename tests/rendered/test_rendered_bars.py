@@ -9,6 +9,7 @@ import pytest
 from expresso_lib import manifest, rendered
 from expresso_lib.faces import anatomy, video
 from expresso_lib.faces import truth as truths
+from expresso_lib.rendered import geometry
 
 pytestmark = pytest.mark.slow
 FRAMES = 6  # per recording and bar
@@ -162,7 +163,7 @@ def test_no_look_alikes():
     """No two of 24 people share their proportions: at least 1.2 mm apart per inner landmark."""
     people = rendered.plan_cohort(24, 1, 0.1).participants
     shapes = [
-        rendered.draw_identity(p.identity_seed, sex=p.sex, age=p.age, tone=p.tone).landmarks
+        geometry.draw_identity(p.identity_seed, sex=p.sex, age=p.age, tone=p.tone).landmarks
         for p in people.itertuples()
     ]
     shapes = np.array(shapes)[:, list(anatomy.INNER_POINTS)]
