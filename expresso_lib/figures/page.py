@@ -142,21 +142,27 @@ def narrow(figure: Figure) -> Figure:
     for text in figure.findobj(Text):
         letters = 38 if text.get_fontweight() == "bold" else 44  # of a line; bold ones are wider
         text.set_text(_broken(text.get_text(), letters // columns))
-    for axes in panels:
-        names = [label.get_text() for label in axes.get_yticklabels()]
-        if many := sum(len(name) > 26 for name in names):
-            # seaborn turns the names of a square that it finds too narrow.
-            broken = [_broken(name, 26) for name in names]
-            axes.set_yticks(axes.get_yticks(), broken, rotation=0, va="center")
-            height += 0.11 * many
-        names = [label.get_text() for label in axes.get_xticklabels()]
-        room = round(11 * NARROW / columns / max(len(names), 1))
-        level = not any(label.get_rotation() for label in axes.get_xticklabels())
-        if level and any(re.search("[a-z]", n) and len(n) > room for n in names):
-            axes.set_xticks(axes.get_xticks(), [_broken(" ".join(n.split()), room) for n in names])
-            height += 0.15
+    height += sum(_break_names(axes, columns) for axes in panels)
     figure.set_size_inches(min(width, NARROW), height)
     return figure
+
+
+def _break_names(axes: Axes, columns: int) -> float:
+    """Break the names at both axes of a panel, one of `columns`; return the height it takes."""
+    more = 0.0
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    if many := sum(len(name) > 26 for name in names):
+        # seaborn turns the names of a square that it finds too narrow.
+        broken = [_broken(name, 26) for name in names]
+        axes.set_yticks(axes.get_yticks(), broken, rotation=0, va="center")
+        more += 0.11 * many
+    names = [label.get_text() for label in axes.get_xticklabels()]
+    room = round(11 * NARROW / columns / max(len(names), 1))
+    level = not any(label.get_rotation() for label in axes.get_xticklabels())
+    if level and any(re.search("[a-z]", n) and len(n) > room for n in names):
+        axes.set_xticks(axes.get_xticks(), [_broken(" ".join(n.split()), room) for n in names])
+        more += 0.15
+    return more
 
 
 def _restack(figure: Figure, panels: list[Axes], rows: int, columns: int) -> None:
