@@ -6,7 +6,7 @@ attribution_regions + participants → h3_regions (given f(x) − f(x0))   h3b_t
 one recording → h5_recording (circular shift)
 all of it, in one call → testing.test_all → results (q over everything) → claims.build (the ledger)
 power_curve, detectable: what N participants can tell; lessons: the traps, simulated live;
-sentences: numbers in, a sentence that is true of them out.
+prose: numbers in, a sentence that is true of them out.
 
 Degenerate data get answers: estimates stay, tests are withheld, and the column ``note`` says why.
 """

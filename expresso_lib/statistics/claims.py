@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from expresso_lib.statistics import hypotheses, prose, sentences
+from expresso_lib.statistics import hypotheses, prose
 from expresso_lib.statistics.plan import DEFAULT, Plan
 
 OTHER_QUESTION, NO_ROW = "does not answer this question", "not testable here"
@@ -142,7 +142,7 @@ def _judge(
         return row
     if claim.direction == 0:
         return row | {"verdict": "undecided"}
-    said = sentences.verdict(low, high, margin)
+    said = prose.verdict(low, high, margin)
     if claim.bar:  # of a fidelity: below the bar an explanation answers another question
         bar = claim.bar
         said = "relevant" if low > bar else OTHER_QUESTION if high < bar else "undecided"

@@ -978,6 +978,55 @@ def single(rows: Any, recording: str) -> str:
         {chance(first["p_max"])} over all.""")
 
 
+def verdict(low: float, high: float, margin: float) -> str:
+    """Judge an effect by an interval that holds for its whole family, against a declared margin.
+
+    Relevant: the interval lies beyond the margin. Present but small: it excludes 0 and reaches
+    into the margin. Equivalent: it holds 0 and lies within the margin. Else undecided.
+
+    Examples
+    --------
+    >>> [verdict(low, 0.3, 0.1) for low in (0.12, 0.02, -0.05)], verdict(-0.05, 0.06, 0.1)
+    (['relevant', 'present but small', 'undecided'], 'equivalent')
+    """
+    if np.isnan(margin):
+        return "undecided"
+    if low > margin or high < -margin:
+        return "relevant"
+    if low > 0 or high < 0:
+        return "present but small"
+    return "equivalent" if -margin <= low and high <= margin else "undecided"
+
+
+def gaze(results: Any) -> str:
+    """Say whether looking away goes with the attribution, or that nobody measured gaze."""
+    found = row(results, hypothesis="gaze")
+    if not np.isfinite(found["estimate"]):
+        return "There is no gaze in this data, so nothing is said about eye contact."
+    low, high, margin = found["ci_low"], found["ci_high"], found["margin"]
+    size = "smaller than" if max(abs(low), abs(high)) <= margin else "not shown to exceed"
+    words = {
+        "relevant": f"beyond the margin of {say(margin)} that was declared to matter",
+        "present but small": f"not zero, and {size} the margin of {say(margin)}",
+        "equivalent": f"within the margin of {say(margin)}: nothing that matters",
+        "undecided": "undecided: neither an effect nor its absence is shown",
+    }
+    return flat(f"""Looking away from one's median direction (mean z): {interval(found)},
+        {words[verdict(low, high, margin)]}.""")
+
+
+def nothing(rows: Any) -> str:
+    """Say for how many rows of a family nothing that matters is there, and how many stay open."""
+    limits = rows[["simultaneous_low", "simultaneous_high", "margin"]].dropna().to_numpy()
+    said = [verdict(*limit) for limit in limits]
+    if not said:
+        return "Whether nothing is there could not be tested."
+    open_ = said.count("undecided")
+    return flat(f"""For {said.count("equivalent")} of {len(said)} the interval of the whole family
+        holds zero and lies within the margin: nothing that matters. {open_}
+        {"remains" if open_ == 1 else "remain"} open: neither an effect nor its absence.""")
+
+
 REAL_CHANNELS = {name: REFERENCES[name] for name in (NEUTRAL, "zero")} | {
     "motion": "motion, no model"
 }

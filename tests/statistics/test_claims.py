@@ -6,7 +6,7 @@ import pytest
 from simulated import simulate_tables
 
 from expresso_lib import statistics
-from expresso_lib.statistics import claims, hypotheses, sentences
+from expresso_lib.statistics import claims, hypotheses, prose
 
 AU9, AU12 = "Nose wrinkling (AU9) stands out.", "AU12 is among the most negative at any level."
 VIDEO = "Video models beat single-face image models."
@@ -209,7 +209,7 @@ def test_eye_contact_is_decided_where_gaze_was_measured(away, direction):
     rows = hypotheses.gaze(data.attribution_frames, frames, plan=statistics.Plan(permutations=499))
     row = row_of({"results": rows}, EYES)
     assert (row["verdict"], row["direction"]) == ("relevant", direction)
-    assert "Looking away" in sentences.gaze(rows)
+    assert "Looking away" in prose.gaze(rows)
 
 
 def test_eye_contact_without_gaze_is_not_testable():
@@ -219,5 +219,5 @@ def test_eye_contact_without_gaze_is_not_testable():
     rows = hypotheses.gaze(data.attribution_frames, frames)
     row = row_of({"results": rows}, EYES)
     assert (row["verdict"], row["note"]) == (claims.NO_ROW, "no gaze in this data")
-    assert sentences.gaze(rows).startswith("There is no gaze")
-    assert sentences.gaze(pd.DataFrame({"hypothesis": [], "estimate": []})).startswith("There is")
+    assert prose.gaze(rows).startswith("There is no gaze")
+    assert prose.gaze(pd.DataFrame({"hypothesis": [], "estimate": []})).startswith("There is")

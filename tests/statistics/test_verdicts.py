@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expresso_lib.statistics import sentences
+from expresso_lib.statistics import prose
 
 NAN = float("nan")
 NUMBERS = st.one_of(st.floats(-3, 3), st.just(NAN), st.just(0.0))
@@ -19,8 +19,9 @@ LIMITS = st.one_of(
 MARGIN = 0.1
 
 
-def row_of(estimate, limits):
-    return {"estimate": estimate, "ci_low": limits[0], "ci_high": limits[1]}
+def gaze_of(estimate, limits):
+    row = {"hypothesis": "gaze", "estimate": estimate, "margin": MARGIN}
+    return pd.DataFrame([row | {"ci_low": limits[0], "ci_high": limits[1]}])
 
 
 def clean(text):
@@ -32,15 +33,18 @@ def clean(text):
 
 @settings(max_examples=300, deadline=None)
 @given(NUMBERS, LIMITS)
-def test_judged_says_what_the_interval_says(estimate, limits):
+def test_gaze_says_what_the_interval_says(estimate, limits):
     """One verdict for every interval, and the sentence claims no more than it."""
     low, high = limits
-    text = clean(sentences.judged("AU12", row_of(estimate, limits), MARGIN))
-    verdict = sentences.verdict(low, high, MARGIN)
+    text = clean(prose.gaze(gaze_of(estimate, limits)))
+    if np.isnan(estimate):
+        assert text.startswith("There is no gaze")
+        return
+    verdict = prose.verdict(low, high, MARGIN)
     assert (verdict == "relevant") == bool(low > MARGIN or high < -MARGIN)
     assert ("beyond the margin" in text) == (verdict == "relevant")
     assert ("nothing that matters" in text) == (verdict == "equivalent")
-    assert ("undecided" in text or "could not" in text) == (verdict == "undecided")
+    assert ("undecided" in text) == (verdict == "undecided")
     if verdict == "equivalent":
         assert low <= 0 <= high
         assert max(-low, high) <= MARGIN
@@ -52,10 +56,10 @@ def test_judged_says_what_the_interval_says(estimate, limits):
 
 
 @given(st.lists(LIMITS, max_size=5))
-def test_absence_counts_verdicts(limits):
+def test_nothing_counts_verdicts(limits):
     """Equivalent and undecided by the interval of the whole family; no interval, no count."""
     rows = pd.DataFrame(limits, columns=["simultaneous_low", "simultaneous_high"], dtype=float)
-    text = clean(sentences.absence(rows.assign(margin=MARGIN)))
+    text = clean(prose.nothing(rows.assign(margin=MARGIN)))
     within = sum(lo <= 0 <= hi and lo >= -MARGIN and hi <= MARGIN for lo, hi in limits)
     known = int(rows["simultaneous_low"].notna().sum())
     assert text.startswith(f"For {within} of {known}") if known else "could not" in text
