@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
@@ -248,25 +247,18 @@ class Run:
 
     def movie(self, name: str, path: Path, *, caption: str, alt: str, note: str = "") -> None:
         """Show a video file as `figure` shows a figure."""
-        words = f'aria-label="{html.escape(alt, quote=True)}"'
         # Without a poster the place stays black until the film is played.
         first = drawing.address(video.read_array(path, [0])[0])
-        film = f'<video controls loop muted playsinline preload="metadata" poster="{first}" '
-        film += f'{words} src="{drawing.film(path)}"></video>'
+        film = style.template("film.html").render(poster=first, alt=alt, film=drawing.film(path))
         self.interactive(name, film, caption=caption, note=note)
 
     def interactive(self, name: str, piece: str, *, caption: str, note: str = "") -> None:
         """Show a piece of a page that answers to a hand as `figure` shows a figure."""
-        from IPython.display import HTML, display
-
-        note = note or self.note
         number = self._figures.setdefault(name, len(self._figures) + 1)
-        text = (
-            f'<figure class="expresso-figure" id="fig-{html.escape(name)}">{piece}'
-            f"<figcaption><strong>Figure {self.chapter.number}.{number}.</strong> {caption} "
-            f'<span class="expresso-note">{html.escape(note)}.</span></figcaption></figure>'
-        )
-        display(HTML(text))
+        self.show(style.template("figure.html").render(
+            name=name, piece=piece, number=f"{self.chapter.number}.{number}", caption=caption,
+            note=note or self.note,
+        ))  # fmt: skip
 
     def show(
         self, table: pd.DataFrame | str, *, caption: str = "", digits: int = 2, note: str = ""
