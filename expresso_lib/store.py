@@ -470,7 +470,8 @@ class Loky(Executor):
         from loky import get_reusable_executor
 
         # More threads than one per core make workers wait in turn.
-        env = dict.fromkeys(("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), str(threads))
+        limits = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+        env = dict.fromkeys(limits, str(threads))
         self._pool = partial(get_reusable_executor, workers, timeout=60, env=env)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:

@@ -110,6 +110,20 @@ def test_map_gives_the_same_files_whoever_runs_it(tmp_path, name):
     assert [int(np.load(o.path)["value"]) for o in outcomes] == [0, 1, 4, 9]
 
 
+def threads() -> tuple[int, int]:
+    import cv2
+    import torch
+
+    return torch.get_num_threads(), cv2.getNumThreads()
+
+
+def test_workers_use_as_many_threads_as_they_are_told(monkeypatch):
+    """More than one per core would wait in turn; what the machine's environment says yields."""
+    monkeypatch.setenv("MKL_NUM_THREADS", "4")
+    with store.executor("loky", workers=2, threads=1) as executor:
+        assert executor.submit(threads).result() == (1, 1)
+
+
 def test_map_in_this_process_shows_each_finished_item(tmp_path, monkeypatch):
     """Long work in one process moves its bar with every piece, not once at the end."""
     seen = []

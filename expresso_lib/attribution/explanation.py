@@ -151,13 +151,15 @@ def explain(
     inputs = torch.from_numpy(clips.stack(archive, rows))
     calm, labels = calm_frames(archive), archive.face_regions[rows]
     posed = posed_neutral(archive, rows, inputs, calm[0])
+    blocks = {"regions": torch.from_numpy(archive.regions[rows]), "stretches": 4}
 
     def told(network: nn.Module, channels: Sequence[Sequence[str]]) -> list[Channel]:
         found: dict[tuple[str, str], Channel] = {}
         for method in dict.fromkeys(method for method, _ in channels):
+            asked = blocks | options if method in ("Occlusion", "ShapleySampling") else options
             names = [baseline for one, baseline in channels if one == method]
             given = [references.of_recording(calm, name, posed) for name in names]
-            results = methods.attribute_each(network, inputs, method, given, seed=seed, **options)
+            results = methods.attribute_each(network, inputs, method, given, seed=seed, **asked)
             for name, result in zip(names, results):
                 found[method, name] = _pooled(result, name, archive, rows, labels)
         return [found[method, name] for method, name in channels]

@@ -313,7 +313,10 @@ def inside(root: Path, path: str) -> Path | None:
     """Return `root / path` where that stays inside `root`, links followed; else None."""
     if not path or os.path.isabs(path) or not path.isprintable():
         return None
-    within = Path(os.path.realpath(root / path)).is_relative_to(os.path.realpath(root))
+    try:
+        within = Path(os.path.realpath(root / path)).is_relative_to(os.path.realpath(root))
+    except ValueError:  # a name that the system's encoding cannot spell
+        return None
     return root / path if within else None
 
 

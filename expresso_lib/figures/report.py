@@ -264,7 +264,7 @@ def scrubber(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
         "fps": case.explanation.fps, "row": shown["row"].tolist(),
         "frame": shown["frame"].tolist(), "time": _rounded(shown["seconds"]),
         "videos": _embedded(movies or {}), "titles": TITLES,
-        "au_top": action_units.scale_of(case.action_units.attrs["unit"]).full,
+        "au_top": _au_top(aus, case.action_units.attrs.get("unit", "")),
         "channels": [
             {"method": c.method, "baseline": c.baseline,
              "attribution": _rounded(series[_key(c)].sum(axis=1)),
@@ -282,6 +282,14 @@ def scrubber(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
         tables=[(_key(c), _table(shown["seconds"], series[_key(c)], c))
                 for c in case.explanation.channels],
     )  # fmt: skip
+
+
+def _au_top(aus: pd.DataFrame, unit: str) -> float:
+    """Return the top of the AU axis: that of the unit, or what the series reaches."""
+    for words, top in {"0 to 5": 5.0, "0 to 1": 1.0}.items():
+        if words in unit:
+            return top
+    return round(float(aus.abs().max(axis=None)), 3) if aus.size else 1.0
 
 
 def _key(channel: Channel) -> str:

@@ -202,7 +202,7 @@ def build(
     Raises
     ------
     ValueError
-        Unknown name, weights that this network has not, or clips too small for it.
+        Unknown name, or weights that this network has not.
     """
     description = {"model": name, "weights": weights, "frames": frames, "size": size}
     if ":" in name:

@@ -226,7 +226,8 @@ def whiten(
         others[f"whiten.{name}"] = twins.whitening(twins.features(image, paths[:learned]))
     seen = twins.features(model, paths)
     weight = twins.whitening(seen[:learned])
-    model.stages[2][1].weight.copy_(weight)
+    [layer] = [one for one in model.modules() if isinstance(one, small.Whiten)]
+    layer.weight.copy_(weight)
     held = seen[learned:] if learned < len(seen) else seen
     both = {"before": held, "after": held @ weight.double()}
     return {name: round(twins.share_apart(one), 3) for name, one in both.items()}, others

@@ -56,6 +56,8 @@ class ChapterFacts:
         """One word, or a short reason, as the status page shows it."""
         if self.state != "done":
             return self.state
+        if not self.current:
+            return "not proven"
         return f"stale ({', '.join(self.stale)} changed)" if self.stale else "fresh"
 
     @property

@@ -540,7 +540,7 @@ def believed(verdicts: Any) -> str:
     Parameters
     ----------
     verdicts : DataFrame
-        `faithfulness.trials.trust_table`.
+        `faithfulness.metrics.trust_table`.
     """
     real = verdicts[verdicts["reference"] != REFERENCES["oracle_neutral"]]
     asked = real.filter(["what taking it out does", "its share", "where", "when"])

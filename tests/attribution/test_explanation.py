@@ -119,6 +119,20 @@ def test_save_and_load_keep_everything_but_the_maps_last_bits(archive, model, ro
     assert after.fps == before.fps
 
 
+def test_shapley_sampling_speaks_of_regions(archive, rows):
+    """A region that the network does not read is worth nothing, whatever lies in it."""
+
+    class Below(torch.nn.Module):
+        def forward(self, x):
+            return x[..., SIZE // 2 :, :].mean(dim=(1, 2, 3, 4))
+
+    asked = [("ShapleySampling", "zero")]
+    [channel] = explanation.explain(archive, Below().eval(), rows[:1], channels=asked).channels
+    worth = channel.mass.signed.sum(axis=(0, 1))
+    assert worth[anatomy.REGIONS.index("mouth")] > 0.01
+    assert abs(worth[anatomy.REGIONS.index("right_eyebrow")]) < 1e-6
+
+
 def test_a_composite_is_explained_on_the_face(composite, model, rows):
     """Tiles are mapped back to the face with their sum: completeness is kept."""
     found = explanation.explain(composite, model, rows, channels=CHANNELS[:1])

@@ -36,6 +36,7 @@ def test_chapter_is_fresh_only_if_every_hash_agrees(tmp_path):
     for current, words in (
         ({"notebook": "a", "library": "b"}, "fresh"),
         ({"notebook": "a", "library": "z"}, "stale (library changed)"),
+        ({}, "not proven"),
     ):
         facts, _ = publishing.read_chapter("02_faces", path, current)
         assert facts.freshness == words

@@ -1,7 +1,6 @@
 """Statistics against SciPy, pingouin, statsmodels and brute force; recovery; degenerate data."""
 
 import itertools
-import time
 
 import numpy as np
 import pandas as pd
@@ -342,25 +341,12 @@ def test_circular_shift_answers_constant_and_refuses_broken_series(rng):
 
 
 @pytest.mark.slow
-def test_circular_shift_of_a_long_recording_is_fast(rng):
-    """17 AUs × 500 windows × 16,032 shifts in at most 5 s (1.7 s where this was written)."""
+def test_circular_shift_takes_a_long_recording(rng):
+    """17 AUs, 500 windows and every one of 16,032 shifts; goal 7 of the benchmarks times it."""
     units, attribution = rng.normal(size=(16032, 17)), rng.normal(size=16032)
-    start = time.process_time()
     found = statistics.circular_shift(units, attribution, window=64, step=32)
-    assert time.process_time() - start <= 5
     assert found.null.shape == (17, 16032)
     assert found.defined[0] >= 499
-
-
-def test_ten_thousand_sign_flips_take_less_than_50_ms(rng):
-    """17 AUs, 84 participants; the best of five, since other work may run beside."""
-    z = rng.normal(size=(84, 17))
-    times = []
-    for _ in range(5):
-        start = time.process_time()
-        statistics.sign_flip_max_t(z, n_flips=10_000)
-        times.append(time.process_time() - start)
-    assert min(times) < 0.05
 
 
 # Shared fold models
