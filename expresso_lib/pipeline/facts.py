@@ -167,7 +167,7 @@ class Facts:
         if len(stamps) == 1:  # said once, it leaves room for the notes
             caption, lines = f"{caption}; {stamps[0]}", lines.drop(columns="stamp")
         else:  # broken at every word, stamps would be taller than what they stand beside
-            whole = lines["stamp"].str.replace(" ", NO_BREAK)
+            whole = lines["stamp"].str.replace(" ", NO_BREAK).str.replace("-", "\u2011")
             lines["stamp"] = whole.str.replace(f"{NO_BREAK}on{NO_BREAK}", f" on{NO_BREAK}")
         return show_table(lines, caption=caption, digits=3)
 
