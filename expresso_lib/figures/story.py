@@ -182,12 +182,12 @@ def references(network: nn.Module, scene: interventions.Scene, *, method: str = 
     str
         HTML of a `components.slider`.
     """
-    still = attribution.clips_of(scene.clip, scene.reference("oracle_neutral"))
-    moved = (scene.clip - still).abs().mean(dim=(0, 1, 3, 4))
+    names = ("zero", "blur", "own_neutral", "posed_neutral", "oracle_neutral")
+    bases = {name: attribution.clips_of(scene.clip, scene.reference(name)) for name in names}
+    moved = (scene.clip - bases["oracle_neutral"]).abs().mean(dim=(0, 1, 3, 4))
     at = int(moved.argmax())
     pictures, labels = [], []
-    for name in ("zero", "blur", "own_neutral", "posed_neutral", "oracle_neutral"):
-        base = attribution.clips_of(scene.clip, scene.reference(name))
+    for name, base in bases.items():
         found = attribution.attribute(network, scene.clip, method, base)
         shown = [drawing.enlarged(one[0, :, at].permute(1, 2, 0).numpy())
                  for one in (scene.clip, base)]  # fmt: skip

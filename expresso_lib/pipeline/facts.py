@@ -28,7 +28,6 @@ RELEASE = "release 0.1"  # what every later measurement stands beside
 BEFORE = ROOT / "benchmarks" / "release_0.1.json"
 STUDY = ROOT / "benchmarks" / "study"
 MISSING = "not measured"
-NO_BREAK = "\u00a0"
 
 
 @dataclass(frozen=True)
@@ -166,9 +165,6 @@ class Facts:
         stamps = [stamp for stamp in lines["stamp"].unique() if stamp]
         if len(stamps) == 1:  # said once, it leaves room for the notes
             caption, lines = f"{caption}; {stamps[0]}", lines.drop(columns="stamp")
-        else:  # broken at every word, stamps would be taller than what they stand beside
-            whole = lines["stamp"].str.replace(" ", NO_BREAK).str.replace("-", "\u2011")
-            lines["stamp"] = whole.str.replace(f"{NO_BREAK}on{NO_BREAK}", f" on{NO_BREAK}")
         return show_table(lines, caption=caption, digits=3)
 
     def study(self, name: str, *columns: str, caption: str, wide: str = "", digits: int = 2,

@@ -153,7 +153,7 @@ def build(
         ``build/<run>`` with ``notebooks/``, ``tables/`` and ``run.json``; a chapter that was not
         executed gets a page that says so.
     current : mapping
-        Per chapter the hashes of its sources now.
+        Per chapter the hashes of its sources now; without them freshness is "not proven".
     student : bool
         Leave the solutions out, of the pages and of the notebooks offered for download.
 
