@@ -6,6 +6,7 @@ import argparse
 import importlib
 import json
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,12 +58,14 @@ def run(goal: str = "", *, quick: bool = False) -> int:
     everything = [name for name in MODULES if name not in BY_NAME]
     for name in [goal] if goal else everything:
         console.print(f"goal {name}: {MODULES[name]} …")
+        begun = time.perf_counter()
         try:
             lines = importlib.import_module(f"benchmarks.{MODULES[name]}").run(quick=quick)
         except Exception as error:  # one broken goal must not cost the others
             console.print(f"  failed: {type(error).__name__}: {error}", style="red", markup=False)
             failed.append(name)
             continue
+        console.print(f"  {time.perf_counter() - begun:.0f} s")
         keep(lines, quick=quick)
         show(lines)
     for line in slower(read(TABLE), read(COMMITTED)):

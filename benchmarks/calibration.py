@@ -8,7 +8,9 @@ for them. The naive analyses stand beside them, as they are commonly done.
 from __future__ import annotations
 
 from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -63,19 +65,12 @@ class Rates:
 
 def run(quick: bool = False) -> list[dict[str, Any]]:
     """Return one line per test and scenario; ``quick`` takes a hundred cohorts."""
-    rates = Rates()
-    for chunk in range((100 if quick else 5000) // CHUNK):
-        rng, rates.seed = np.random.default_rng([8, chunk]), chunk
-        for rates.n in SIZES:
-            # The frames of 84 people take minutes a thousand; what they show does not hang on n.
-            if rates.n == SIZES[0]:
-                _series(rng, rates)
-            _shared_models(rng, rates)
-            for rates.scenario in REGIONS:
-                _regions(rng, rates)
-            _power(rng, rates)
-            _coverage(rng, rates)
-        _selection(rng, rates)
+    found: dict[tuple, list[float]] = defaultdict(list)
+    # Started anew: a forked process would wait for threads that it has not got.
+    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+        for part in pool.map(judge, range((100 if quick else 5000) // CHUNK)):
+            for key, values in part.items():
+                found[key] += values
     # What is the same in every line is asked for once.
     shared = measure.calibration("", "", 0, 0.0, False)
     names = ("test", "scenario", "n", "naive")
@@ -83,8 +78,24 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
         shared
         | dict(zip(names, key))
         | {"rate": round(float(np.mean(values)), 4), "cohorts": len(values)}
-        for key, values in rates.found.items()
+        for key, values in found.items()
     ]
+
+
+def judge(chunk: int) -> dict[tuple, list[float]]:
+    """`Rates.found` of the cohorts of a chunk, which is the seed of all that is drawn."""
+    rng, rates = np.random.default_rng([8, chunk]), Rates(seed=chunk)
+    for rates.n in SIZES:
+        # The frames of 84 people take minutes a thousand; what they show does not hang on n.
+        if rates.n == SIZES[0]:
+            _series(rng, rates)
+        _shared_models(rng, rates)
+        for rates.scenario in REGIONS:
+            _regions(rng, rates)
+        _power(rng, rates)
+        _coverage(rng, rates)
+    _selection(rng, rates)
+    return dict(rates.found)
 
 
 def _series(rng: np.random.Generator, rates: Rates) -> None:

@@ -1,9 +1,11 @@
 """Turn every parameter that a reader may turn: each run ends in a book or in one clear message.
 
 ``python -m benchmarks.turning`` makes the quick book with one parameter turned at a time and with
-40 drawn combinations; hours, resumable: a row of ``build/turning.jsonl`` per run, and what stands
-there is not run again. ``--only drawn``, ``--only one``, ``--first 5`` and ``--chapter 2`` make it
-shorter; ``--kills 20`` kills a book at drawn moments instead and compares the resumed tables.
+40 drawn combinations, each from a copy of the book as it comes, as a reader does: what the turned
+parameters do not touch stands already. Hours, resumable: a row of ``build/turning.jsonl`` per run,
+and what stands there is not run again. ``--only drawn``, ``--only one``, ``--first 5`` and
+``--chapter 2`` make it shorter; ``--kills 20`` kills a book at drawn moments instead and compares
+the resumed tables.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from expresso_lib import config, store
 from expresso_lib.pipeline import project, project_root
 
 ROWS = project_root() / "build" / "turning.jsonl"
-RUN = "turning"
+RUN, PLAIN = "turning", "turning_plain"
 FIELDS = {
     f"{section}.{name}": field
     for section, model in config.SECTIONS.items()
@@ -106,8 +108,14 @@ def key(case: Mapping[str, str]) -> str:
     return " ".join(f"-p '{name}={value}'" for name, value in case.items())
 
 
+def plain() -> None:
+    """Make the quick book as it comes, where it is not made yet; `turn` starts from copies."""
+    line = command(BASE, ("book",), run=PLAIN)
+    subprocess.run(line, cwd=project_root(), check=True, stderr=subprocess.DEVNULL)
+
+
 def turn(case: Mapping[str, str], words: Sequence[str] = ("book",)) -> dict[str, Any]:
-    """Type one command and say how it ended.
+    """Type one command and say how it ended; where the `plain` book is made, a copy is turned.
 
     Parameters
     ----------
@@ -121,34 +129,42 @@ def turn(case: Mapping[str, str], words: Sequence[str] = ("book",)) -> dict[str,
     dict
         ``case``; ``ends``: "book" (exit code 0, no chapter failed), "message" (exit code 2 with
         some lines and no traceback, before any chapter began) or "fault"; ``said``: the last
-        lines; ``seconds``.
+        lines; ``chapters``: how many were made anew; ``seconds``.
     """
-    folder = project.run_folder(project_root(), RUN)
+    folder, kept = (project.run_folder(project_root(), name) for name in (RUN, PLAIN))
     shutil.rmtree(folder, ignore_errors=True)
-    start = time.perf_counter()
+    if kept.is_dir():
+        shutil.copytree(kept, folder)
+    before, start = executed(folder), time.perf_counter()
     done = subprocess.run(command({**BASE, **case}, words), cwd=project_root(), capture_output=True,
                           text=True, check=False)  # fmt: skip
-    began = any(folder.glob("notebooks/*.ipynb"))
+    made = executed(folder) - before
     said = " ".join(done.stderr.split())
     ends = "fault"
     if done.returncode == 0:
         ends = "book"
-    elif done.returncode == 2 and not began and 20 < len(said) < 2000 and "Traceback" not in said:
+    elif done.returncode == 2 and not made and 20 < len(said) < 2000 and "Traceback" not in said:
         ends = "message"
     shutil.rmtree(folder, ignore_errors=True)
     return {
         "case": key(case),
         "ends": ends,
         "said": said[-600:],
+        "chapters": len(made),
         "seconds": round(time.perf_counter() - start, 1),
     }
 
 
-def command(case: Mapping[str, str], words: Sequence[str]) -> list[str]:
+def executed(folder: Path) -> set[tuple[str, int]]:
+    """The chapters that a run has made, each with the time of its file."""
+    return {(path.name, path.stat().st_mtime_ns) for path in folder.glob("notebooks/*.ipynb")}
+
+
+def command(case: Mapping[str, str], words: Sequence[str], *, run: str = RUN) -> list[str]:
     """The command line of a case, on the quick profile."""
     turned = [word for name, value in case.items() for word in ("-p", f"{name}={value}")]
     start = [sys.executable, "-m", "expresso_lib.cli", *words]
-    return [*start, "--params", "quick", "--run", RUN, *turned]
+    return [*start, "--params", "quick", "--run", run, *turned]
 
 
 def rows(path: Path = ROWS) -> list[dict[str, Any]]:
@@ -253,6 +269,7 @@ def main() -> int:
     cases = {"one": singles(), "drawn": drawn()}
     chosen = cases[asked.only] if asked.only else cases["one"] + cases["drawn"]
     typed = ("run", asked.chapter) if asked.chapter else ("book",)
+    plain()
     faults = 0
     for row in run(chosen[: asked.first], turn=lambda case: turn(case, typed)):
         print(f"{row['ends']:8} {row['seconds']:7.0f} s  {row['case']}", flush=True)
