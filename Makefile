@@ -7,7 +7,7 @@ book: .venv/ready  ## the published book; its status page says what each chapter
 	$(BIN)/expresso book --params demo
 test: .venv/ready  ## every test, the quick profile of the whole book included; two at a time
 	$(BIN)/python -m pytest -n 2 --dist loadfile
-hard: .venv/ready  ## the same with every mutant, every drawn moment and a book on real clips
+hard: .venv/ready  ## the same with every chapter of a closed book, and a book on real clips
 	EXPRESSO_HARD=1 EXPRESSO_REAL_BOOK=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 check: .venv/ready  ## style, layout, types, layers, spelling, notebooks without outputs
 	$(BIN)/ruff check && $(BIN)/ruff format --check && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/codespell && $(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb

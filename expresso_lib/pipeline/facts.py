@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from string import ascii_lowercase
 from typing import Any
 
 import pandas as pd
@@ -152,6 +153,7 @@ class Facts:
         before = {_measured(row): row for row in store.read_json(BEFORE)}
         rows = [row | {"share": _share(row.get("test", ""))} for row in known if kind in row]
         rows = [row for row in rows if where.items() <= row.items()]
+        rows.sort(key=lambda row: row.get("date", ""))
         written = _goal if kind == "goal" else _calibration
         lines = pd.DataFrame(written(row, before.get(_measured(row), {})) for row in rows)
         # Empty where it was not measured.
@@ -159,13 +161,23 @@ class Facts:
         if lines.empty:
             return show_table(lines, caption=caption)
         if kind == "goal":
-            # What no machine at hand could measure gives way to its value from another.
+            # What no machine at hand could measure gives way to its value from another; of two
+            # machines the latest speaks, unless they disagree on whether the bar is reached.
             twice = lines.duplicated(["goal", "what"], keep=False)
-            lines = lines[~twice | (lines["measured"] != MISSING)].sort_values(["goal", "what"])
+            lines = lines[~twice | (lines["measured"] != MISSING)]
+            lines = lines.drop_duplicates(["goal", "what", "reached"], keep="last")
+            lines = lines.sort_values(["goal", "what"], kind="stable")
+            both = zip(lines["what"], lines["note"])
+            noted = [f"{what} ({note})" if note else what for what, note in both]
+            lines = lines.assign(what=noted).drop(columns="note")
         stamps = [stamp for stamp in lines["stamp"].unique() if stamp]
-        if len(stamps) == 1:  # said once, it leaves room for the notes
+        if len(stamps) == 1:  # said once
             caption, lines = f"{caption}; {stamps[0]}", lines.drop(columns="stamp")
-        return show_table(lines, caption=caption, digits=3)
+            return show_table(lines, caption=caption, digits=3)
+        letters = dict(zip(stamps, ascii_lowercase))
+        lines["stamp"] = lines["stamp"].map(letters).fillna("")
+        key = "; ".join(f"{letter}: {stamp}" for stamp, letter in letters.items())
+        return f"{show_table(lines, caption=caption, digits=3)}\nStamps: {key}.\n"
 
     def study(self, name: str, *columns: str, caption: str, wide: str = "", digits: int = 2,
               **where: Any) -> str:  # fmt: skip
@@ -229,7 +241,7 @@ def _measured(row: Mapping[str, Any]) -> tuple[Any, ...]:
 def _goal(row: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
     value, least = row["value"], row.get("better") == "higher"
     line = {"goal": row["goal"], "what": row.get("what", ""), "measured": MISSING}
-    line |= {"bar": f"{'at least' if least else 'at most'} {row['bar']:g}", "reached": ""}
+    line |= {"bar": f"{'≥' if least else '≤'}\N{NO-BREAK SPACE}{row['bar']:g}", "reached": ""}
     if value is not None:  # else a goal of a machine that is not at hand
         holds = value >= row["bar"] if least else value <= row["bar"]
         line["measured"] = _figure(value)

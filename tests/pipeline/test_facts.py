@@ -40,6 +40,20 @@ def test_measurements_carry_their_stamp_and_are_never_withheld(run):
     assert "<td>here" not in text  # one machine is named once, in the caption
 
 
+def test_the_latest_machine_speaks_and_one_that_disagrees_beside_it(run):
+    """Two machines that reach a bar are one row; each stamp has a letter and is told once."""
+    line = {"goal": 1, "what": "a", "bar": 2, "better": "higher", "note": "small"}
+    rows = [line | {"device": "new", "date": "2026-11-30", "value": 2.5},
+            line | {"device": "old", "date": "2026-11-26", "value": 2.25},
+            line | {"device": "slow", "date": "2026-11-25", "value": 1.125}]  # fmt: skip
+    (run.parent / "bench.json").write_text(json.dumps(rows))
+    text = facts.Facts(run).bench("goal", "Goals")
+    assert "2.25" not in text
+    assert text.index("1.125") < text.index("2.5") < text.index("Stamps: a: measured 2026-11-25")
+    assert "; b: measured 2026-11-30 on new." in text
+    assert text.count("a (small)") == 2
+
+
 def test_every_measurement_stands_beside_that_of_release_0_1(run, tmp_path, monkeypatch):
     """Better or worse is seen in the row; what was not measured then has an empty place."""
     goal = {"goal": 1, "bar": 1, "better": "higher", "device": "here"}
