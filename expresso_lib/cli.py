@@ -101,6 +101,8 @@ def run_chapter(
     _exit_if_failed(books.run_chapters(wanted, parameters, root, force=forced, options=options))
     folder = project.run_folder(root, parameters.run.name)
     out.print(f"The executed chapter: {folder / 'notebooks' / wanted[-1].name}.ipynb")
+    again = project.command(folder, "book")
+    out.print(f"Its sentences get their numbers on the pages of the book: {again}")
 
 
 def _words(text: str) -> list[str]:
@@ -202,6 +204,8 @@ def check(
 
     overrides = [f"cohort.folder={folder.resolve()}", *(set_ or [])]
     parameters, _, _ = _parameters(params, overrides)
+    # What is noted while the folder is read is told below.
+    logging.getLogger("expresso_lib.cohort").setLevel(logging.WARNING)
     found = checks.check(parameters)
     for one in found:
         mark, color = ("fine", "green") if one.fine else ("look", "yellow")

@@ -260,6 +260,7 @@ def suffice(people: int, longest: int, parameters: Parameters) -> None:
     Parameters
     ----------
     people : int
+        Who have a recording as long as a clip.
     longest : int
         Frames at the clips' rate.
     parameters : Parameters
@@ -270,10 +271,6 @@ def suffice(people: int, longest: int, parameters: Parameters) -> None:
     ParameterError
         With what is there and what is needed.
     """
-    source = parameters.cohort.source
-    if few := too_few(people, parameters):
-        where = "cohort.participants" if source == "rendered" else source
-        raise ParameterError(f"{where}: {few}")
     wanted = parameters.clips
     if wanted.span > longest:
         raise ParameterError(
@@ -281,6 +278,10 @@ def suffice(people: int, longest: int, parameters: Parameters) -> None:
             f"{wanted.span} frames, and the longest recording has {longest} at the clips' rate "
             "(clips.fps); take fewer frames, or longer recordings (cohort.seconds)."
         )
+    source = parameters.cohort.source
+    if few := too_few(people, parameters):
+        where = "cohort.participants" if source == "rendered" else source
+        raise ParameterError(f"{where}: {few}")
 
 
 def too_few(people: int, parameters: Parameters) -> str:

@@ -277,7 +277,7 @@ def read_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
     Returns
     -------
     DataFrame of str
-        Names stripped and in lower case; cells stripped.
+        Names stripped and in lower case; cells stripped, accents composed; no empty rows.
 
     Raises
     ------
@@ -295,7 +295,8 @@ def read_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
     if not table.columns.is_unique:
         raise CohortError(f"{path} names a column twice; keep one of each: {list(table)}.")
     need(table, columns, Path(path))
-    return table.fillna("").apply(lambda column: column.str.strip())
+    cells = table.fillna("").apply(lambda column: column.str.normalize("NFC").str.strip())
+    return cells[(cells != "").any(axis=1)].reset_index(drop=True)
 
 
 def numbers(cells: pd.Series) -> pd.Series:
@@ -346,7 +347,7 @@ def assemble(
     rows, name = rows.copy(), source.name
     if "au_table" not in rows and not source.demo:
         rows["au_table"] = tables_for(rows["path"], source.root, source.tables)
-    rows = _scored(_single(_named(rows, source), source), scale, source)
+    rows = _scored(_single(_alike(_named(rows, source), source), source), scale, source)
     rows = _same_content(_playable(rows, source), source)
     if rows.empty:
         raise CohortError(f"{name} in {source.root} has no usable recording:\n{source.text()}")
@@ -381,6 +382,16 @@ def _named(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
     return rows
 
 
+def _alike(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
+    """Take names that differ in case only as one person's: two folds must not share somebody."""
+    first = rows.groupby(rows["participant"].str.casefold())["participant"].transform("first")
+    for other, name in dict.fromkeys(zip(rows["participant"], first)):
+        if other != name:
+            why = f"its name differs from {name} in case only; treated as one participant"
+            source.kept(other, why, "Rename one of them if they are two people.")
+    return rows.assign(participant=first)
+
+
 def _single(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
     same = rows.duplicated(keep="first")
     for item in rows.loc[same, "recording"]:
@@ -394,8 +405,8 @@ def _single(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
     rows = rows.assign(recording=names)
     # Files on Windows and macOS do not tell A from a.
     twice = rows["recording"].str.casefold().duplicated(keep=False)
-    why = "rows with different values share this recording's name"
-    return source.without(rows, twice, why, "Decide which is right, or rename one.")
+    why = "rows with different values share a recording's name"
+    return source.without(rows, twice, why, "Decide which is right, or rename one.", "path")
 
 
 def _scored(rows: pd.DataFrame, scale: ScoreScale, source: Source) -> pd.DataFrame:
@@ -500,7 +511,8 @@ def _stem(path: str) -> str:
 
 def need(table: pd.DataFrame, columns: Iterable[str], path: Path, note: str = "") -> None:
     """Raise unless `table` has `columns`, with the nearest name it does have."""
-    for column in columns:
-        if column not in table:
-            hint = _checks.nearest(column, table.columns)
-            raise CohortError(f"{path.name} has no column {column!r}{hint}. {note}".strip())
+    missing = [column for column in columns if column not in table]
+    if missing:
+        hint = _checks.nearest(missing[0], table.columns)
+        names = " and no ".join(map(repr, missing))
+        raise CohortError(f"{path.name} has no column {names}{hint}. {note}".strip())

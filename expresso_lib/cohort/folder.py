@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,7 +46,10 @@ def read(
     core.need(rows, [column], path, "Name the column of the score with cohort.score.")
     if "recording" not in rows:
         rows["recording"] = [Path(p).stem for p in rows["path"]]
+    # A Mac writes the accents of file names otherwise than a table does.
+    on_disk = {unicodedata.normalize("NFC", video): video for video in videos}
     rows["path"] = rows["path"].str.replace("\\", "/", regex=False)
+    rows["path"] = [on_disk.get(path, path) for path in rows["path"]]
     listed = set(rows["path"])
     for video in videos:
         if video not in listed:

@@ -101,8 +101,9 @@ def track(path: str | Path, *, folder: str | Path | None = None, face: int = 0) 
     people.sort(key=lambda one: (-len(one.seen), -one.box[2:].prod()))
     if face and face >= len(people):
         raise ValueError(f"face {face} of {path}: {len(people)} were seen; count from 0.")
-    text = "%s: faces seen in %s of %d frames; number %d is followed"
-    log.info(text, path, [len(one.seen) for one in people], len(count), face)
+    seen = ", ".join(str(len(one.seen)) for one in people) or "none"
+    text = "%s: faces seen in so many of %d frames: %s; number %d is followed"
+    log.info(text, path, len(count), seen, face)
     points = np.full((len(count), anatomy.N_LANDMARKS, 2), np.nan, np.float32)
     signals = {"faces": count, "face": np.full(len(count), float(face))}
     if people:
@@ -117,7 +118,6 @@ def track(path: str | Path, *, folder: str | Path | None = None, face: int = 0) 
 @contextmanager
 def _landmarker(model: Path) -> Iterator[Callable[[np.ndarray, int], list[_Face]]]:
     """Give a function from a picture and its milliseconds to its faces."""
-    os.environ.setdefault("GLOG_minloglevel", "2")
     try:
         media = importlib.import_module("mediapipe")
     except ImportError as error:
@@ -135,13 +135,30 @@ def _landmarker(model: Path) -> Iterator[Callable[[np.ndarray, int], list[_Face]
 
     def look(image: np.ndarray, milliseconds: int) -> list[_Face]:
         picture = media.Image(image_format=media.ImageFormat.SRGB, data=image)
-        found = network.detect_for_video(picture, milliseconds)
+        with _hushed():
+            found = network.detect_for_video(picture, milliseconds)
         turns = found.facial_transformation_matrixes
         faces = zip(found.face_landmarks, found.face_blendshapes, turns)
         return [_face(*one, np.array(image.shape[1::-1])) for one in faces]
 
-    with silenced(), vision.FaceLandmarker.create_from_options(asked) as network:
-        yield look
+    with silenced():
+        with _hushed():
+            made = vision.FaceLandmarker.create_from_options(asked)
+        with made as network:
+            yield look
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Keep what MediaPipe writes to standard error off it: no setting of its own does."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @contextmanager

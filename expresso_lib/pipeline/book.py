@@ -112,9 +112,10 @@ def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
         wanted, clips = parameters.training, parameters.clips
         networks.build(wanted.model, weights=wanted.weights, frames=clips.frames, size=clips.size)
     if "01_cohort" in due and parameters.cohort.source != "rendered":
-        people = cohort.from_parameters(parameters.cohort)
-        longest = check.frames_of(people.recordings, parameters.clips).max()
-        config.suffice(len(people.participants), round(longest), parameters)
+        recordings = cohort.from_parameters(parameters.cohort).recordings
+        frames = check.frames_of(recordings, parameters.clips).round()
+        whole = recordings.loc[frames >= parameters.clips.span, "participant"]
+        config.suffice(whole.nunique(), int(frames.max()), parameters)
     if due:
         what = ", ".join(f"{name} ({why})" for name, why in due.items())
         logger.info(

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from expresso_lib import cohort, config
+from expresso_lib import cohort, config, models
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import tables
 
@@ -49,20 +49,30 @@ def check(parameters: config.Parameters) -> list[Finding]:
 
 
 def _people(people: cohort.Cohort, parameters: config.Parameters) -> Finding:
-    count, recordings = len(people.participants), len(people.recordings)
-    text = f"{count} with {recordings} usable recordings, {people.scale.title}"
-    reason = config.too_few(count, parameters)
-    return Finding("participants", text, not reason, reason)
+    recordings, count = people.recordings, len(people.participants)
+    whole = frames_of(recordings, parameters.clips).round() >= parameters.clips.span
+    asked = recordings.loc[whole, "participant"].nunique()
+    text = f"{count} with {len(recordings)} usable recordings, {people.scale.title}"
+    if asked < count:
+        text += f"; {asked} of them have one as long as a clip"
+    few = f"with fewer than {models.MIN_PARTICIPANTS} nothing is tested, all is description"
+    lacks = config.too_few(asked, parameters)
+    return Finding("participants", text, not lacks,
+                   lacks or few * (asked < models.MIN_PARTICIPANTS))  # fmt: skip
 
 
 def _problems(people: cohort.Cohort) -> list[Finding]:
     grouped = people.problems.groupby(["problem", "consequence", "remedy"], sort=False)["item"]
     found = []
     for (problem, consequence, remedy), items in grouped:
-        named = ", ".join(items.head(4)) + (", …" if len(items) > 4 else "")
+        named = _some(items.tolist())
         what, fine = f"{consequence}: {len(items)}", consequence != "left out"
         found.append(Finding(what, f"{problem} ({named})", fine, str(remedy)))
     return found
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (", …" if len(names) > 4 else "")
 
 
 def frames_of(recordings: pd.DataFrame, wanted: config.ClipsSection) -> pd.Series:
@@ -72,11 +82,15 @@ def frames_of(recordings: pd.DataFrame, wanted: config.ClipsSection) -> pd.Serie
 
 
 def _clips(people: cohort.Cohort, wanted: config.ClipsSection) -> Finding:
-    have = frames_of(people.recordings, wanted)
-    short = int((have.round() < wanted.span).sum())
-    text = f"{wanted.span} frames at {wanted.fps:g}/s; {short} of {len(have)} recordings shorter"
-    remedy = f"lower clips.frames (the shortest has {int(have.min())})" if short else ""
-    return Finding("clips", text, short == 0, remedy)
+    have = frames_of(people.recordings, wanted).round().astype(int)
+    text, short = f"{wanted.span} frames at {wanted.fps:g}/s", have[have < wanted.span]
+    if short.empty:
+        return Finding("clips", f"{text}; every recording is as long", True)
+    names = people.recordings.loc[short.index, "recording"]
+    each = [f"{name} has {frames}" for name, frames in zip(names, short)]
+    text += f"; {len(short)} of {len(have)} recordings are shorter ({_some(each)})"
+    remedy = "they take no part: copy them again if they were cut short, or lower clips.frames"
+    return Finding("clips", text, False, remedy)
 
 
 def _tables(recordings: pd.DataFrame) -> Finding:

@@ -69,8 +69,12 @@ class Reader:
         """
         path = run_folder / "models" / MODEL
         if not path.is_file():
-            command = project.command(run_folder, "run 03_finetune")
-            raise MissingRun(f"run {run_folder.name!r} has no final model; make it: {command}")
+            name, command = run_folder.name, project.command(run_folder, "run 03_finetune")
+            known = sorted(
+                one.parents[1].name for one in run_folder.parent.glob(f"*/models/{MODEL}")
+            )
+            others = f"{_checks.nearest(name, known)}. Or make it" if known else "; make it"
+            raise MissingRun(f"run {name!r} has no final model{others}: {command}")
         model, recipe = models.load(path)
         table = pd.read_parquet(run_folder / "tables" / "predictions.parquet")
         scores = pd.read_parquet(run_folder / "tables" / "model_scores.parquet")
@@ -148,8 +152,10 @@ def explain(
     size, rate = int(known["size"]), float(known["domain"]["fps"])
     archive = clips.prepare(path, track, size=size, rate=rate, input=known["input"])
     length = int(known["frames"])
+    if archive.n_frames < 2:
+        raise UntrackedError(f"{path} gets no card: it has one frame, and nothing moves in it.")
     rows = clips.windows(archive.n_frames, min(length, archive.n_frames))
-    logger.info("%d clips of %d frames", *rows.shape)
+    logger.info("clips: %d, frames of each: %d", *rows.shape)
     explained = explained_by_any(archive, reader.model, rows)
     case = _case(path, reader, explained, units)
     if (has := rows.shape[1]) < length:

@@ -211,21 +211,31 @@ def tracked(report: Any) -> str:
         {percent(share.min())} %.""")
 
 
-def clips(table: Any, *, frames: int, fps: float) -> str:
-    """Say how many clips of how many seconds the recordings give.
+def clips(table: Any, recordings: Any, *, frames: int, fps: float) -> str:
+    """Say how many clips of how many seconds the recordings give, and who has none.
 
     Parameters
     ----------
     table : DataFrame
         Table ``clips``, a row per clip.
+    recordings : DataFrame
+        ``participant, recording`` of all that were to be cut.
     frames : int
         Frames per clip.
     fps : float
         Frames per second of the clips.
     """
     each = len(table) / max(table["recording"].nunique(), 1)
-    return flat(f"""The recordings give {len(table)} clips of {frames} frames or
+    said = flat(f"""The recordings give {len(table)} clips of {frames} frames or
         {say(frames / fps, 1)} seconds, {say(each, 1).removesuffix(".0")} to a recording.""")
+    short = len(recordings) - recordings["recording"].isin(table["recording"]).sum()
+    if not short:
+        return said
+    people = set(recordings["participant"])
+    lost = len(people - set(table["participant"]))
+    with_them = f", and with them {lost} of {len(people)} participants" if lost else ""
+    return flat(f"""{said} {short} of {len(recordings)} recordings are shorter than a clip and take
+        no part{with_them}.""")
 
 
 def steadiness(effect: Any, agreement: Any) -> str:

@@ -128,7 +128,7 @@ def test_read_folder_lists_everything_that_is_wrong_at_once(tmp_path, clips):
     by_item = found.problems.groupby("item")["problem"].apply(" | ".join)
     expected = {
         "a1": "more than once", "b1": "no score", "b2": "no plain number", "b3": "outside",
-        "c1": "share", "C1": "share", "d1": "cannot be read", "d2": "not there",
+        "c1.mp4": "share", "d1": "cannot be read", "d2": "not there",
         "d3": "leaves the data folder", "d4": "not", "eve": "2 folders", "spare.mp4": "not listed",
         "<b>": "unsafe", "a1.mp4": "not named",
     }  # fmt: skip
@@ -136,6 +136,17 @@ def test_read_folder_lists_everything_that_is_wrong_at_once(tmp_path, clips):
         assert words in by_item[item], (item, by_item[item])
     report = core.report_text(found.problems)
     assert "1 left out: it has no score" in report
+
+
+def test_one_person_is_one_however_the_name_is_written(tmp_path, clips):
+    """Case, accents in two parts as a Mac writes them, an empty row of a spreadsheet."""
+    text = "participant,path,score\nann,caf\u00e9.mp4,1\nAnn,b.mp4,2\n,,\ncid,c.mp4,3\n"
+    root = write_folder(tmp_path, clips, text, ["cafe\u0301.mp4", "b.mp4", "c.mp4"])
+    found = cohort.read("folder", root)
+    assert found.participants["n_recordings"].tolist() == [2, 1]
+    assert found.problems["item"].tolist()[:2] == ["score", "Ann"]
+    assert "left out" not in set(found.problems["consequence"])
+    assert "differs from ann in case only" in found.problems["problem"][1]
 
 
 def test_read_folder_leaves_out_one_video_under_two_participants(tmp_path, clips):
@@ -171,6 +182,9 @@ def test_read_folder_names_the_nearest_column(tmp_path, clips):
     """A misspelt column is answered with the nearest one."""
     root = write_folder(tmp_path, clips, "participant,path,scroe\nann,a.mp4,3\n", ["a.mp4"])
     with pytest.raises(cohort.CohortError, match="did you mean 'scroe'"):
+        cohort.read("folder", root)
+    (root / "scores.csv").write_text("who,video,score\nann,a.mp4,3\n")
+    with pytest.raises(cohort.CohortError, match="no column 'participant' and no 'path'"):
         cohort.read("folder", root)
 
 

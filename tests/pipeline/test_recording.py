@@ -13,7 +13,7 @@ from torch import nn
 from expresso_lib import clips, cohort, config, faces
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import mediapipe, video
-from expresso_lib.pipeline import check, recording
+from expresso_lib.pipeline import MissingRun, book, check, recording
 
 DEMO = Path(faces.__file__).parents[1] / "assets/demo_cohort"
 VIDEO = sorted(DEMO.glob("*.mp4"))[0]
@@ -115,6 +115,41 @@ def test_check_says_what_a_folder_lacks_before_anything_runs(folder, monkeypatch
     assert not any(one.fine for one in found.values() if one.what != "kept: 1")
 
 
+@pytest.fixture
+def cut_short(tmp_path, project):
+    """Parameters of seven people with three seconds each, one of them cut short."""
+    rng, rows = np.random.default_rng(0), ["participant,path,phq-9"]
+    for number in range(7):
+        frames = rng.integers(0, 255, (4 if number == 6 else 75, 48, 64, 3), np.uint8)
+        video.write_video(tmp_path / f"p{number}.mp4", list(frames), 25.0)
+        rows.append(f"p{number},p{number}.mp4,{2 * number}")
+    (tmp_path / "scores.csv").write_text("\n".join(rows))
+    given = (f"cohort.folder={tmp_path}", "cohort.score=phq-9", "faces.tracker=simulated")
+    return config.load_profile("folder", project / "notebooks" / "params", given)
+
+
+def test_who_has_no_clip_does_not_count_and_is_named(cut_short):
+    """Seven people, six of them with a clip: enough to run, too few to test."""
+    found = {one.what: one for one in check.check(cut_short)}
+    people, cut = found["participants"], found["clips"]
+    assert people.fine
+    assert "7 with 7 usable recordings" in people.found
+    assert "6 of them have one as long as a clip" in people.found
+    assert "fewer than 10 nothing is tested" in people.remedy
+    assert not cut.fine
+    assert "1 of 7 recordings are shorter (p6 has 2)" in cut.found
+
+
+def test_a_run_is_refused_where_too_few_have_a_clip(cut_short, project):
+    """With seven folds the six people are too few, whoever is listed in the table."""
+    more = config.Parameters.model_validate(
+        cut_short.model_dump() | {"training": cut_short.training.model_dump() | {"folds": 7}}
+    )
+    assert not {one.what: one.fine for one in check.check(more)}["participants"]
+    with pytest.raises(config.ParameterError, match="6: at least 7 participants are needed"):
+        book.make(more, project)
+
+
 def test_recordings_of_one_name_are_told_apart_and_keep_their_own_tables(folder):
     """A/session1 and B/session1: two recordings, and a's table is not b's."""
     parameters = config.load_profile(
@@ -136,6 +171,16 @@ def test_a_recording_is_known_by_its_file_not_by_the_files_name(folder):
     assert reader.outside(folder / "b" / "session1.mp4") == ""
     assert reader.name(folder / "session1.mp4") == ""
     assert "and this is not one of them" in reader.outside(folder / "session1.mp4")
+
+
+def test_a_run_without_a_model_names_those_that_have_one(tmp_path):
+    """A misspelt name of a run is answered with the nearest one."""
+    with pytest.raises(MissingRun, match="has no final model; make it: expresso run 03_finetune"):
+        recording.Reader.of(tmp_path / "minee")
+    (tmp_path / "mine" / "models").mkdir(parents=True)
+    (tmp_path / "mine" / "models" / recording.MODEL).touch()
+    with pytest.raises(MissingRun, match="did you mean 'mine'"):
+        recording.Reader.of(tmp_path / "minee")
 
 
 def test_a_rendered_recordings_own_landmarks_need_no_tracker():

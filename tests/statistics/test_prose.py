@@ -60,6 +60,17 @@ def test_explanations_that_do_not_add_up_are_counted(complete, gap, words):
     assert words in prose.complete(sums)
 
 
+def test_recordings_without_a_clip_are_counted_and_who_has_no_other():
+    """Three of six give clips; b has another that does, c has not."""
+    names = pd.DataFrame({"recording": list("uvwxyz"), "participant": list("aabbcc")})
+    cut = names.iloc[[0, 1, 2, 2]]
+    said = prose.clips(cut, names, frames=32, fps=12.5)
+    assert said.startswith("The recordings give 4 clips of 32 frames or 2.6 seconds, 1.3 to a rec")
+    assert said.endswith("3 of 6 recordings are shorter than a clip and take no part, and with "
+                         "them 1 of 3 participants.")  # fmt: skip
+    assert prose.clips(cut, names.iloc[:3], frames=32, fps=12.5).endswith("1.3 to a recording.")
+
+
 def test_where_another_region_than_the_planted_one_carried_most_is_named():
     """The exceptions belong to the count."""
     rows = [("0", "nose", "nose", 0.2), ("0", "nose", "mouth", 0.1),
