@@ -8,6 +8,8 @@
 
 from expresso_lib.attribution.methods import (
     METHODS,
+    OTHERWISE,
+    REFUSAL,
     Attribution,
     IncompleteModelError,
     ModelError,

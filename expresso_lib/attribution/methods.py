@@ -26,8 +26,12 @@ from expresso_lib.attribution import references
 log = logging.getLogger(__name__)
 
 TOLERANCE = 1e-3
+BRIGHTEST = 16  # far above 1, and above what any normalisation makes of it
 # A DeepLift that misses more than this share of f(x) - f(x0) does not know the model's layers.
 REFUSAL = 0.05
+OTHERWISE = ("the model has layers without a rule (attention, max pooling, functional "
+             "activations). Use method 'IntegratedGradients' (in a run: "
+             "attribution.method=IntegratedGradients) or 'ShapleySampling'.")  # fmt: skip
 # Activations that DeepLift has a rule for: one number in, one number out.
 ELEMENTWISE = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish,
                nn.Sigmoid, nn.Tanh, nn.Softplus)  # fmt: skip
@@ -67,6 +71,7 @@ class Options:
     passes: int = 64  # of Shapley sampling, passes forward
     stretches: int = 8  # of time, for Occlusion and ShapleySampling
     regions: Tensor | None = None  # (N, T, H, W) labels for these two; None: the whole picture
+    refuse: bool = True  # DeepLift that does not add up is an error, no result
     seed: int = 0
 
 
@@ -104,7 +109,7 @@ def attribute(
     ModelError
         For a network in training mode, one that fails, gives NaN or has no gradients.
     IncompleteModelError
-        Where DeepLift misses more than 5 % of f(x) - f(x0) over these clips.
+        Where DeepLift misses more than 5 % of f(x) - f(x0) over these clips (with ``refuse``).
 
     Examples
     --------
@@ -118,6 +123,8 @@ def attribute(
     return attribute_each(model, clips, method, [baseline], **options)[0]
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def attribute_each(
     model: nn.Module, clips: Tensor, method: str, baselines: Sequence[str | Tensor], **options: Any
 ) -> list[Attribution]:
@@ -139,7 +146,8 @@ def attribute_each(
     found = []
     for parts, own in zip(explained, given):
         values, f_x, f_x0 = (part.detach().float().cpu() for part in parts)
-        found.append(_judged(values, f_x, f_x0, clips, own[0], method, model))
+        refuse = chosen.refuse and method == "DeepLift" and type(model).__name__
+        found.append(_judged(values, f_x, f_x0, clips, own[0], method, refuse))
     return found
 
 
@@ -160,20 +168,15 @@ def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> T
     if any(module.training for module in model.modules()):
         raise ModelError(f"{name} is in training mode; call model.eval() before explaining it.")
     try:
-        found = model(clips)
+        found = model(clips.clone())  # it may normalise in place
     except Exception as error:
-        advice = (
-            "this machine has no such device: load it with map_location='cpu' and take .cuda() "
-            "out of its code"
-            if any(word in str(error) for word in ("CUDA", "NVIDIA"))
-            else "give clips of the frames and size that it was made for, or wrap it: "
-            "attribution.Adapter(model, frames=..., size=...)"
-        )
         raise ModelError(
-            f"{name} fails on clips {tuple(clips.shape)} ({error}); {advice}."
+            f"{name} fails on clips {tuple(clips.shape)} ({error}); {_advice(model, error)}."
         ) from error
     if not isinstance(found, Tensor) or not found.ndim or len(found) != len(clips):
-        raise ModelError(f"{name} must give a tensor (N,) or (N, K) for N clips.")
+        gave = tuple(getattr(found, "shape", [type(found).__name__]))
+        raise ModelError(f"{name} gave {gave} for {len(clips)} clips; it must give a tensor (N,) "
+                         "or (N, K) for N clips: wrap it in a module that does.")  # fmt: skip
     found = found.flatten(1) if found.ndim > 1 else found[:, None]
     if output is None and found.shape[1] > 1:
         raise ModelError(f"{name} gives {found.shape[1]} outputs; say which: output=0 to "
@@ -187,6 +190,16 @@ def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> T
     return score
 
 
+def _advice(model: nn.Module, error: Exception) -> str:
+    if any(word in str(error) for word in ("CUDA", "NVIDIA")):
+        return ("this machine has no such device: load it with map_location='cpu' and take .cuda() "
+                "out of its code")  # fmt: skip
+    if any(p.is_floating_point() and p.dtype != torch.float32 for p in model.parameters()):
+        return "its weights are not float32, as clips are: call model.float()"
+    return ("give clips (N, 3, T, H, W) of the frames and size that it was made for, or wrap it: "
+            "attribution.Adapter(model, frames=..., size=...)")  # fmt: skip
+
+
 def _check_inputs(clips: Tensor, regions: Tensor | None) -> None:
     want = (*clips.shape[:1], *clips.shape[2:])
     if regions is not None and tuple(regions.shape) != want:
@@ -194,13 +207,15 @@ def _check_inputs(clips: Tensor, regions: Tensor | None) -> None:
                          f"(N, T, H, W) {want}.")  # fmt: skip
     if clips.ndim != 5 or not len(clips):
         raise ValueError(f"clips {tuple(clips.shape)} must be (N, C, T, H, W), at least one.")
-    if not clips.is_floating_point():
+    if clips.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"clips are {clips.dtype}; give float32 in 0 to 1 (divide uint8 by 255).")
     lost = torch.nonzero(~torch.isfinite(clips).all(dim=4).all(dim=3).all(dim=1))
     if len(lost):
         clip, frame = lost[0].tolist()
         raise ValueError(f"clip {clip} holds NaN in frame {frame} ({len(lost)} frames in all); "
                          "leave out windows with lost frames.")  # fmt: skip
+    if (most := float(clips.max())) > BRIGHTEST:
+        raise ValueError(f"clips reach {most:g}; give RGB in 0 to 1 (divide by 255).")
 
 
 def _forward(score: Callable[[Tensor], Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:
@@ -229,10 +244,16 @@ def _deeplift(model, score, x, x0s, limit) -> list[Explained]:
     explained, known = [], {}
     with _rescaled(model) as rule:
         # Every reference has slopes of its own in memory, so fewer clips go at once.
+        for k, x0 in enumerate(x0s):
+            if not x0.stride(0):  # what all clips share is passed once
+                known[k] = rule.note(score, x0[:1].contiguous())
+                # With frames in its batch, whose they are is the network's affair: one for each.
+                if any(len(taken) > 1 for taken, _ in known[k][0]):
+                    x0s[k] = x0.contiguous()
         for rows in torch.arange(len(x)).split(max(1, limit // len(x0s))):
             part, bases = x[rows], [x0[rows] if x0.stride(0) else x0[:1] for x0 in x0s]
             for k, base in enumerate(bases):
-                if k not in known or x0s[k].stride(0):  # what all clips share is passed once
+                if x0s[k].stride(0):
                     known[k] = rule.note(score, base.contiguous())
             slopes, found = rule.slopes(score, part, [known[k][0] for k in range(len(x0s))])
             explained.append([(slope * (part - base), found, known[k][1].expand(len(part)))
@@ -273,23 +294,22 @@ class _Rescale:
             found += torch.autograd.grad(scores.sum(), leaf, retain_graph=True)
         return found, scores.detach()
 
-    def hook(self, module: nn.Module, given: tuple[Tensor, ...], result: Tensor) -> Tensor:
+    def hook(self, module: nn.Module, given: tuple, named: dict, result: Tensor) -> Tensor:
         """Same value as the activation's, another slope."""
-        value, result, step = given[0].detach(), result.detach(), 1e-3
+        taken = given[0] if given else named["input"]
+        value, result, step = taken.detach(), result.detach(), 1e-3
         if self.noted is not None:
             self.noted.append((value, result))
-            return result
+            return result.clone()  # what follows may change it in place
         with torch.no_grad():
             near = (module.forward(value + step) - module.forward(value - step)).div_(2 * step)
             slopes = []
             for base, base_result in (one[len(self.found)] for one in self.against):
-                # A reference that all clips share was passed once; frames may be in the batch.
-                shape = (-1, *base.shape)
-                gap = (value.reshape(shape) - base).view_as(value)
-                slope = (result.reshape(shape) - base_result).view_as(value).div_(gap)
+                gap = value - base  # one row where all clips share it
+                slope = (result - base_result).div_(gap)
                 slopes.append(torch.where(gap.abs() <= 1e-5, near, slope))
         self.found.append(slopes)
-        return _WithSlope.apply(given[0], result, self, len(self.found) - 1)
+        return _WithSlope.apply(taken, result, self, len(self.found) - 1)
 
 
 class _WithSlope(torch.autograd.Function):
@@ -298,7 +318,7 @@ class _WithSlope(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, given: Tensor, result: Tensor, rule: _Rescale, number: int) -> Tensor:
         ctx.rule, ctx.number = rule, number
-        return result.view_as(result)
+        return result.clone()  # what follows may change it in place
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
@@ -311,7 +331,7 @@ def _rescaled(model: nn.Module) -> Iterator[_Rescale]:
     with ExitStack() as undone:
         for layer in model.modules():
             if isinstance(layer, ELEMENTWISE):
-                undone.enter_context(layer.register_forward_hook(rescale.hook))
+                undone.enter_context(layer.register_forward_hook(rescale.hook, with_kwargs=True))
                 undone.callback(setattr, layer, "inplace", getattr(layer, "inplace", False))
                 layer.inplace = False
         yield rescale
@@ -430,10 +450,12 @@ def _gradients(score, clips: Tensor, limit: int) -> tuple[Tensor, Tensor]:
 def _grad_cam(model, score, x, x0, limit, chosen) -> Explained:
     from captum.attr import LayerGradCam  # takes a second to load, and few ask for it
 
-    explainer = LayerGradCam(score, _last_map(model, x[:1]))
-    coarse = torch.cat([explainer.attribute(part) for part in x.split(limit)]).detach()
-    if coarse.ndim == 4:  # an image layer: its batch is every frame of every clip
-        coarse = coarse.reshape(len(x), -1, *coarse.shape[-2:])[:, None]
+    _forward(score, x[:1])
+    layer = _last_map(model, x[:1])
+    explainer, image = LayerGradCam(score, layer), isinstance(layer, nn.Conv2d)
+    # The batch of an image layer is frames, of several clips in an order that only it knows.
+    parts = [explainer.attribute(part).detach() for part in x.split(1 if image else limit)]
+    coarse = torch.stack(parts).transpose(1, 2) if image else torch.cat(parts)
     fine = functional.interpolate(coarse, size=x.shape[2:], mode="trilinear")
     values = (fine / x.shape[1]).expand_as(x).contiguous()
     return values, _passed(score, x, limit), _passed(score, x0, limit)
@@ -452,10 +474,9 @@ def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
             if isinstance(module, nn.Conv2d | nn.Conv3d):
                 hooks.enter_context(module.register_forward_hook(note))
         model(clip)
-    if not found:
-        raise ModelError(
-            "LayerGradCam needs a convolution that keeps a map; use IntegratedGradients instead."
-        )
+    if not found or sum(one is found[-1] for one in found) > 1:
+        raise ModelError("LayerGradCam needs a convolution that keeps a map and is called once for "
+                         "all frames; use IntegratedGradients instead.")  # fmt: skip
     return found[-1]
 
 
@@ -472,19 +493,20 @@ _EXPLAINERS: dict[str, Callable[..., Explained]] = {
 METHODS = ("DeepLift", *_EXPLAINERS)
 
 
-def _judged(values, output, zero, clips, reference, method, model) -> Attribution:
-    """Measure the gap to f(x) - f(x0) in float64 and flag the clips that miss it."""
+def _judged(values, output, zero, clips, reference, method, refuse) -> Attribution:
+    """Measure the gap to f(x) - f(x0) in float64 and flag the clips that miss it.
+
+    With ``refuse``, the network's name, a gap of most of it is an error.
+    """
     difference = (output - zero).double()
     delta = values.double().sum(dim=(1, 2, 3, 4)) - difference
     if same := int((clips == reference).flatten(1).all(dim=1).sum()):
         log.warning("%d of %d clips equal their baseline", same, len(values))
     gap, rounding = delta.abs().sum(), 1e-5 * (output.abs() + zero.abs()).sum()
-    if method == "DeepLift" and gap > max(REFUSAL * difference.abs().sum(), rounding):
+    if refuse and gap > max(REFUSAL * difference.abs().sum(), rounding):
         raise IncompleteModelError(
-            f"DeepLift on {type(model).__name__} misses {gap / difference.abs().sum():.0%} of "
-            f"f(x) - f(x0) ({gap / len(delta):.3g} score points a clip): the model has layers "
-            "without a rule (attention, max pooling, functional activations). Use method "
-            "'IntegratedGradients' or 'ShapleySampling'."
+            f"DeepLift on {refuse} misses {gap / difference.abs().sum():.0%} of f(x) - f(x0) "
+            f"({gap / len(delta):.3g} score points a clip): {OTHERWISE}"
         )
     complete = delta.abs() <= TOLERANCE * difference.abs()
     return Attribution(values, output, zero.contiguous(), delta.float(), complete, method)

@@ -287,6 +287,7 @@ class Adapter(nn.Module):
         self.model, self.frames, self.size = model, frames, size
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(3, 1, 1, 1))
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(3, 1, 1, 1))
+        self.train(model.training)
 
     def forward(self, clips: Tensor) -> Tensor:
         """What the network says of clips (N, 3, T, H, W) in 0 to 1."""

@@ -5,8 +5,8 @@ The function takes no argument and returns a `torch.nn.Module` from clips (N, 3,
 every other network: a ridge head on what its last linear layer reads, fine-tuning, attribution.
 """
 
-import copy
 import importlib.util
+import logging
 import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,21 +15,32 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+log = logging.getLogger(__name__)
+
 
 class OwnNetworkError(ValueError):
     """A factory or its network does not fit; the message says how."""
 
 
 class Body(nn.Module):
-    """A network up to its last linear layer: clips (N, 3, T, H, W) to what that reads, (N, D)."""
+    """A network up to its last linear layer: clips (N, 3, T, H, W) to what that reads, (N, D).
 
-    def __init__(self, network: nn.Module) -> None:
+    Without a layer's name the score itself is all there is to read, and D is 1.
+    """
+
+    def __init__(self, network: nn.Module, last: str = "") -> None:
         super().__init__()
-        self.network = network
+        self.network, self.last = network, last
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Features (N, D); D is 1 where the score itself is all there is to read."""
-        return self.network(clips).reshape(len(clips), -1)
+        """Features (N, D)."""
+        if not self.last:
+            return self.network(clips).reshape(len(clips), -1)
+        read: list[Tensor] = []
+        layer = self.network.get_submodule(self.last)
+        with layer.register_forward_pre_hook(lambda _, given: read.append(given[0])):
+            self.network(clips)
+        return read[-1].reshape(len(clips), -1)
 
 
 def make(name: str, *, frames: int, size: int) -> tuple[Body, nn.Linear]:
@@ -87,7 +98,9 @@ def _called(name: str) -> nn.Module:
     remedy = "give package.module:function, and install it or put its folder on PYTHONPATH."
     with _told(f"model {name!r} cannot be imported", remedy):
         factory = pkgutil.resolve_name(name)
-    with _told(f"model {name!r} raised an error", "it must return a network without arguments."):
+    remedy = "it must return a network without arguments."
+    with _told(f"model {name!r} raised an error", remedy), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # called once more it must give the same, whatever is random in it
         network = factory()
     if not isinstance(network, nn.Module):
         raise OwnNetworkError(f"model {name!r} returned {type(network)}, no torch.nn.Module.")
@@ -111,16 +124,25 @@ def _tried(name: str, network: nn.Module, clips: Tensor) -> Tensor:
 
 
 def _parted(network: nn.Module, clips: Tensor, scores: Tensor) -> tuple[Body, nn.Linear]:
-    """Take the last linear layer off, if the network ends in it; else its score is the feature."""
+    """Read before the last linear layer, if the network ends in it; else its score is all."""
     layers = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Linear)]
-    ends = [(name, head) for name, head in layers if name and head.out_features == 1]
+    ends = [(name, last) for name, last in layers if name and last.out_features == 1]
     if ends:
-        name, head = ends[-1]
-        body = Body(copy.deepcopy(network))
-        body.network.set_submodule(name, nn.Identity())
+        name, last = ends[-1]
+        body, head = Body(network, name), nn.Linear(last.in_features, 1, bias=last.bias is not None)
+        with torch.no_grad():
+            head.weight.copy_(last.weight)
+            if last.bias is not None:
+                head.bias.copy_(last.bias)
+        # It may be called for parts of a clip, or never.
         with suppress(RuntimeError, IndexError), torch.no_grad():
             if torch.allclose(head(body(clips)).flatten(), scores, rtol=1e-4, atol=1e-5):
                 return body, head
+        log.info(
+            "%s does not end in its layer %s: its score is the only feature",
+            type(network).__name__,
+            name,
+        )
     whole = nn.Linear(1, 1)
     nn.init.ones_(whole.weight)
     nn.init.zeros_(whole.bias)

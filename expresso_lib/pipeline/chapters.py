@@ -117,7 +117,8 @@ def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> 
     Keys: ``notebook`` (its cells), ``library`` (the rooms it imports), ``packages`` (versions),
     ``assets`` (texts and weights of the library), ``parameters`` (those it declares, where it
     runs left out), ``manifest``, ``data`` (what lies in the data's folders), ``inputs`` (the
-    tables of the chapters it rests on), and of a network of one's own ``network`` (its file).
+    tables of the chapters it rests on), and of a network of one's own, where the chapter names it,
+    ``network`` (its file).
     """
     path = notebook_path(chapter, root)
     names = [name for name in declared(path) if not name.startswith("run_")]
@@ -132,7 +133,7 @@ def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> 
         "data": data_hash(parameters.cohort),
         "inputs": store.text_hash([read_outputs(name, run_folder) for name in chapter.needs]),
     }
-    if ":" in (model := parameters.training.model):
+    if "training_model" in names and ":" in (model := parameters.training.model):
         facts["network"] = store.text_hash([store.file_hash(one) for one in own.source(model)])
     return facts
 

@@ -310,6 +310,8 @@ def _raise(error):
         (lambda x: x.mean(dim=(1, 2, 3, 4)).detach(), "DeepLift", "no gradients.*Shapley"),
         (lambda x: x.mean(dim=(2, 3, 4)), "DeepLift", "3 outputs; say which: output=0 to 2"),
         (lambda x: x.mean(), "DeepLift", r"must give a tensor \(N,\)"),
+        (lambda x: {"score": x}, "DeepLift", r"gave \('dict',\) for .* clips"),
+        (lambda x: x.mean(dim=(1, 2, 3, 4)).detach(), "LayerGradCam", "no gradients.*Shapley"),
         (lambda x: _raise(RuntimeError("size mismatch")), "Saliency", "size mismatch.*Adapter"),
         (lambda x: _raise(AssertionError("Torch not compiled with CUDA enabled")), "Saliency",
          "map_location='cpu'"),
@@ -321,6 +323,99 @@ def test_a_network_that_cannot_be_explained_is_refused_in_one_sentence(
     """NaN, no gradients, several outputs, another size, a device that is not here."""
     with pytest.raises(attribution.ModelError, match=message):
         attribution.attribute(Broken(answer).eval(), clips, method, "blur")
+
+
+class Folded(nn.Module):
+    """Frames one by one, in the batch: those of a clip together, or clip by clip of each frame."""
+
+    def __init__(self, order):
+        super().__init__()
+        torch.manual_seed(4)
+        self.order, self.layer = order, nn.Conv2d(C, 4, 3)
+        self.rectify, self.head = nn.ReLU(), nn.Linear(4, 1)
+        self.place = nn.Parameter(torch.linspace(-1, 1, T))
+
+    def forward(self, clips):
+        axes = (0, 2, 1, 3, 4) if self.order == "clips" else (2, 0, 1, 3, 4)
+        frames = clips.permute(axes)
+        place = self.place[None, :, None] if self.order == "clips" else self.place[:, None, None]
+        seen = self.rectify(self.layer(frames.flatten(0, 1))).mean(dim=(2, 3))
+        seen = self.rectify(seen.view(*frames.shape[:2], -1) - 0.2 + 0.1 * place)
+        return self.head(seen.mean(dim=1 if self.order == "clips" else 0)).squeeze(1)
+
+
+@pytest.mark.parametrize("method", ["DeepLift", "LayerGradCam"])
+def test_frames_in_the_batch_may_stand_in_any_order(clips, method):
+    """Two orders of the same computation have the same explanation, a shared reference or not."""
+    first, other = (
+        attribution.attribute(Folded(order).eval(), clips, method, "zero").values
+        for order in ("clips", "frames")
+    )
+    assert first.abs().max() > 0
+    torch.testing.assert_close(first, other, rtol=1e-3, atol=1e-6)
+    [single] = attribution.attribute(Folded("frames").eval(), clips[1:2], method, "zero").values
+    torch.testing.assert_close(single, first[1], rtol=1e-3, atol=1e-6)
+
+
+def test_grad_cam_of_a_layer_that_is_called_frame_by_frame_is_refused(clips):
+    """Only the last frame's map would be seen, and laid on all."""
+
+    class Loop(Folded):
+        def forward(self, clips):
+            each = [self.layer(clips[:, :, k]).mean(dim=(2, 3)) for k in range(clips.shape[2])]
+            return self.head(torch.stack(each).mean(dim=0)).squeeze(1)
+
+    with pytest.raises(attribution.ModelError, match="called once for all frames"):
+        attribution.attribute(Loop("frames").eval(), clips, "LayerGradCam", "zero")
+
+
+class InPlace(nn.Module):
+    """Normalises its input and goes on from an activation in place, or does neither."""
+
+    def __init__(self, in_place):
+        super().__init__()
+        torch.manual_seed(5)
+        self.in_place, self.layer, self.bend = in_place, nn.Conv3d(C, 3, 1), nn.SiLU()
+
+    def forward(self, clips):
+        if self.in_place:
+            clips -= 0.45
+            seen = self.bend(input=self.layer(clips))
+            seen += 1
+        else:
+            seen = self.bend(self.layer(clips - 0.45)) + 1
+        return seen.mean(dim=(1, 2, 3, 4))
+
+
+@pytest.mark.parametrize("method", ["DeepLift", "IntegratedGradients", "Occlusion"])
+def test_a_network_that_works_in_place_gets_clips_of_its_own(clips, method):
+    """The caller's clips stay as they are, and the explanation is that of its twin."""
+    before = clips.clone()
+    found, twin = (
+        attribution.attribute(InPlace(how).eval(), clips, method, "zero") for how in (True, False)
+    )
+    assert torch.equal(clips, before)
+    torch.testing.assert_close(found.values, twin.values, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_gradients_are_taken_wherever_it_is_called_from(curved, clips, context):
+    """Inference code stands under one of these contexts."""
+    with context():
+        found = attribution.attribute(curved, clips.clone(), "DeepLift", "zero")
+    assert torch.equal(
+        found.values, attribution.attribute(curved, clips, "DeepLift", "zero").values
+    )
+
+
+def test_clips_and_weights_of_another_kind_are_refused(clips):
+    """Half weights, half clips, pixels in 0 to 255."""
+    with pytest.raises(attribution.ModelError, match=r"call model\.float"):
+        attribution.attribute(InPlace(False).eval().half(), clips, "DeepLift", "zero")
+    with pytest.raises(ValueError, match="bfloat16; give float32"):
+        attribution.attribute(InPlace(False).eval(), clips.bfloat16(), "DeepLift", "zero")
+    with pytest.raises(ValueError, match="divide by 255"):
+        attribution.attribute(InPlace(False).eval(), clips * 255, "DeepLift", "zero")
 
 
 def test_an_output_of_many_is_explained(clips):
@@ -340,7 +435,7 @@ def test_an_adapter_gives_a_network_what_it_was_made_for(clips):
     strict = Broken(lambda x: x.view(len(x), 3, 4, 8, 8).mean(dim=(1, 2, 3, 4))).eval()
     with pytest.raises(attribution.ModelError, match="Adapter"):
         attribution.attribute(strict, clips, "DeepLift", "zero")
-    fits = attribution.Adapter(strict, frames=4, size=8, mean=(0.5,) * 3, std=(0.25,) * 3).eval()
+    fits = attribution.Adapter(strict, frames=4, size=8, mean=(0.5,) * 3, std=(0.25,) * 3)
     found = attribution.attribute(fits, clips, "DeepLift", "zero")
     assert found.values.shape == clips.shape
     assert found.complete.all()

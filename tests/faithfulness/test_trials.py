@@ -139,9 +139,19 @@ def test_a_network_that_every_channel_refuses_is_said_so(script, archive):
     )  # fmt: skip
     network, refused = Squared().eval(), ("DeepLift", "zero")
     with pytest.raises(attribution.IncompleteModelError, match="Use method"):
-        trials.trial(network, scene, [refused, ("DeepLift", "blur")])
-    rows = trials.trial(network, scene, [refused, ("IntegratedGradients", "zero")])
+        trials.examine(network, [scene], [refused, ("DeepLift", "blur")])
+    rows = trials.examine(network, [scene], [refused, ("IntegratedGradients", "zero")])
     assert set(rows.loc[rows["metric"] == "completeness", "method"]) == {"IntegratedGradients"}
+
+
+def test_one_clip_that_does_not_add_up_does_not_decide():
+    """The median clip does; a reference stays whole, with all of its clips, or goes."""
+    names = ["method", "baseline", "factor", "metric", "value"]
+    rows = [("DeepLift", "blur", "all", "completeness", gap) for gap in (0.0, 0.01, 1.0)]
+    rows += [("DeepLift", "zero", "all", "completeness", gap) for gap in (0.0, 0.2, 0.3)]
+    rows += [("DeepLift", "blur", "DeepLift/zero", "agreement", 0.5)]
+    kept = trials.adding_up(pd.DataFrame(rows, columns=names))
+    assert kept["value"].tolist() == [0.0, 0.01, 1.0]
 
 
 @pytest.mark.slow

@@ -36,7 +36,19 @@ class Plain(nn.Module):
             return values.sum(dim=1)
         if self.wrong == "elsewhere":
             return self.head(values).squeeze(-1) ** 2
+        if self.wrong == "column":
+            return self.head(values.to(self.head.weight.dtype))[:, 0]
         return self.head(values).squeeze(-1)
+
+
+def column() -> nn.Module:
+    return Plain("column")
+
+
+def normed() -> nn.Module:
+    network = Plain("column")
+    nn.utils.parametrizations.weight_norm(network.head)
+    return network
 
 
 def plain() -> nn.Module:
@@ -74,15 +86,22 @@ def nothing() -> str:
 HERE = __name__
 
 
-def test_own_network_is_parted_at_its_last_linear_layer() -> None:
+@pytest.mark.parametrize("function", ["plain", "column", "normed"])
+def test_own_network_is_parted_at_its_last_linear_layer(function: str) -> None:
     """Features times head is the network's own score; a ridge head can take the head's place."""
-    torch.manual_seed(0)
-    model = models.build(f"{HERE}:plain", frames=4, size=16)
+    model = models.build(f"{HERE}:{function}", frames=4, size=16)
     clips = torch.rand(2, 3, 4, 16, 16)
     assert model.features(clips).shape == (2, 5)
     torch.testing.assert_close(model.finish(model.features(clips)), model(clips))
     result = attribution.attribute(model, clips, "DeepLift", "zero")
     assert result.complete.all()
+
+
+def test_a_factory_with_random_weights_gives_the_same_network_every_time() -> None:
+    """The head is fitted on one call's features and explained on another's."""
+    one, other = (models.build(f"{HERE}:plain", frames=4, size=16) for _ in range(2))
+    clips = torch.rand(2, 3, 4, 16, 16)
+    assert torch.equal(one.features(clips), other.features(clips))
 
 
 def test_own_network_without_a_linear_end_keeps_its_score() -> None:

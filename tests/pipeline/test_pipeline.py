@@ -38,9 +38,13 @@ USE = (
 )
 
 
-ENOUGH = pd.DataFrame({"fps": [25.0], "n_frames": [100]})
-People = namedtuple("People", "participants recordings", defaults=[ENOUGH])
+People = namedtuple("People", "recordings")
 ALPHA = ("statistics_alpha", "run_name")
+
+
+def people(count: int) -> People:
+    """So many people with a recording of four seconds each."""
+    return People(pd.DataFrame({"participant": range(count), "fps": 25.0, "n_frames": 100}))
 
 
 def write_notebook(root: Path, name: str, names: tuple[str, ...], work: str) -> None:
@@ -139,7 +143,7 @@ def count(monkeypatch) -> list[str]:
 def test_fetched_data_make_chapters_stale(project, monkeypatch, tmp_path):
     """A data set that arrives at its default place after a run is read by the next one."""
     monkeypatch.setenv("EXPRESSO_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(book.cohort, "from_parameters", lambda section: People(range(9)))
+    monkeypatch.setattr(book.cohort, "from_parameters", lambda section: people(9))
     ran = count(monkeypatch)
     wanted = config.validate({"run": {"name": "t"}, "cohort": {"source": "cremad"}})
     for expected in (["01_cohort", "02_faces"], []):
@@ -178,7 +182,7 @@ def test_force_executes_the_named_chapter_only(project, monkeypatch, caplog):
 def test_too_few_people_are_refused_before_chapter_1(project, monkeypatch):
     """The least number has a reason, and nothing is executed."""
     ran = count(monkeypatch)
-    monkeypatch.setattr(book.cohort, "from_parameters", lambda section: People(range(2)))
+    monkeypatch.setattr(book.cohort, "from_parameters", lambda section: people(2))
     wanted = config.validate({"run": {"name": "t"}, "cohort": {"source": "ravdess"}})
     with pytest.raises(config.ParameterError, match=r"ravdess: 2: at least 6 .* sign-flip"):
         book.run_chapters(chapters.CHAPTERS, wanted, project)
@@ -188,7 +192,7 @@ def test_too_few_people_are_refused_before_chapter_1(project, monkeypatch):
 def test_recordings_shorter_than_a_clip_are_refused_before_chapter_1(project, monkeypatch):
     """Four seconds hold no clip of 200 frames; nothing is executed."""
     ran = count(monkeypatch)
-    monkeypatch.setattr(book.cohort, "from_parameters", lambda section: People(range(9)))
+    monkeypatch.setattr(book.cohort, "from_parameters", lambda section: people(9))
     wanted = {"run": {"name": "t"}, "cohort": {"source": "ravdess"}, "clips": {"frames": 200}}
     with pytest.raises(config.ParameterError, match="longest recording has 50"):
         book.run_chapters(chapters.CHAPTERS, config.validate(wanted), project)
