@@ -179,7 +179,8 @@ def trial_rows(
         depths=[-1],
     )
     below = partial(_map, design, design.folder(recipe.variant, seed))
-    return trials.read(below(trials.trial_item, items, out="trials", suffix=".parquet"))
+    done = below(trials.trial_item, items, out="trials", suffix=".parquet")
+    return trials.adding_up(trials.read(done))
 
 
 def headset_points(

@@ -315,9 +315,9 @@ def trial_item(work: store.Item, path: Path) -> None:
 
 
 def read(outcomes: Iterable[store.Outcome]) -> pd.DataFrame:
-    """All rows of the trials that ended well, but for what `adding_up` leaves out."""
+    """All rows of the trials that ended well."""
     parts = [pd.read_parquet(done.path) for done in outcomes if done.error is None]
-    return adding_up(pd.concat(parts, ignore_index=True))
+    return pd.concat(parts, ignore_index=True)
 
 
 def agreement_table(rows: pd.DataFrame) -> pd.DataFrame:
