@@ -250,7 +250,7 @@ def kills(count: int, *, seed: int = 22) -> pd.DataFrame:
         shutil.rmtree(folder, ignore_errors=True)
         lives = []
         while one := life(rng.uniform(0, LIFE), list(VICTIMS)[len(lives) % len(VICTIMS)]):
-            lives.append(one)
+            lives += [one] if one["met"] else []  # it may have had no worker just then
         same = tables(folder) == wanted
         if not (lives or same):
             raise RuntimeError(f"book {book} ended otherwise than the first, and nobody killed it.")
@@ -286,9 +286,9 @@ def main() -> int:
         table = kills(asked.kills)
         print(table.to_string())
         lost = table.loc[~table["same"], "book"].nunique()
-        note = f"{len(table)} kills of {table['book'].max()} quick books"
+        note = f"{len(table)} kills of {table['book'].nunique()} quick books"
         keep([measure.goal(12, "killed books that end in other tables", lost, 0, "lower",
-                           note=note)])  # fmt: skip
+                           note=note)], quick=False)  # fmt: skip
         return int(lost > 0)
     cases = {"one": singles(), "drawn": drawn()}
     chosen = cases[asked.only] if asked.only else cases["one"] + cases["drawn"]
@@ -299,7 +299,7 @@ def main() -> int:
         ended[row["ends"]] += 1
     note = f"{ended['book']} books and {ended['message']} messages beside"
     keep([measure.goal(12, "turned parameters that end in neither a book nor a message",
-                       ended["fault"], 0, "lower", note=note)])  # fmt: skip
+                       ended["fault"], 0, "lower", note=note)], quick=False)  # fmt: skip
     return int(ended["fault"] > 0)
 
 

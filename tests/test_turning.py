@@ -1,7 +1,9 @@
 """Parameters are for turning: every value is taken, or refused in words, before anything runs."""
 
 import contextlib
+import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -159,6 +161,26 @@ def test_a_case_that_has_ended_is_not_run_again(tmp_path):
     again = list(turning.run(cases[:2], path, turn=turn))
     assert [row["case"] for row in again] == ["-p 'a.b=1'", "-p 'a.b=2'"]
     assert len(ran) == 3
+
+
+def test_what_was_turned_and_killed_is_kept_as_a_measurement(tmp_path, monkeypatch):
+    """Rows and kills end in a line each of the benchmarks; who killed nobody does not count."""
+    lives = iter([{"victim": "book", "after": 3, "met": 2}, {"victim": "worker", "met": 0}, {},
+                  {"victim": "book", "after": 9, "met": 1}, {}])  # fmt: skip
+    monkeypatch.setattr(turning, "life", lambda seconds, victim: next(lives))
+    monkeypatch.setattr(turning, "tables", lambda folder: {"a.parquet": "hash"})
+    monkeypatch.setattr(turning, "plain", lambda: None)
+    monkeypatch.setattr(turning, "run", lambda cases, turn: [
+        {"ends": ends, "seconds": 1.0, "case": ""} for ends in ("book", "message", "fault")
+    ])  # fmt: skip
+    monkeypatch.setattr("benchmarks.__main__.TABLE", tmp_path / "bench.json")
+    monkeypatch.setattr(sys, "argv", ["turning", "--kills", "2"])
+    assert turning.main() == 0
+    monkeypatch.setattr(sys, "argv", ["turning", "--only", "one"])
+    assert turning.main() == 1
+    kept = json.loads((tmp_path / "bench.json").read_text())
+    told = {row["note"]: row["value"] for row in kept if row.get("goal") == 12}
+    assert told == {"2 kills of 2 quick books": 0, "1 books and 1 messages beside": 1}
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ TOLERANCE = 1e-3
 BRIGHTEST = 16  # far above 1, and above what any normalisation makes of it
 # A DeepLift that misses more than this share of f(x) - f(x0) does not know the model's layers.
 REFUSAL = 0.05
+ROUNDING = 1e-5  # of |f(x)| + |f(x0)|: a gap that float32 alone may leave
 OTHERWISE = ("the model has layers without a rule (attention, max pooling, functional "
              "activations). Use method 'IntegratedGradients' (in a run: "
              "attribution.method=IntegratedGradients) or 'ShapleySampling'.")  # fmt: skip
@@ -58,6 +59,13 @@ class Attribution:
     delta: Tensor  # (N,) sum(values) - (f(x) - f(x0)), score points
     complete: Tensor  # (N,) bool
     method: str
+
+    @property
+    def missed(self) -> Tensor:
+        """|delta| as a share of |f(x) - f(x0)| (N,), 1 at most; 0 where it is rounding."""
+        gap, sizes = self.delta.abs(), self.output.abs() + self.output_baseline.abs()
+        share = (gap / (self.output - self.output_baseline).abs()).clamp(max=1)
+        return torch.where(gap <= ROUNDING * sizes, 0, share)
 
 
 @dataclass(frozen=True)
@@ -243,13 +251,14 @@ def _deeplift(model, score, x, x0s, limit) -> list[Explained]:
     """Against every reference of a list, on one forward pass of the clips."""
     explained, known = [], {}
     with _rescaled(model) as rule:
-        # Every reference has slopes of its own in memory, so fewer clips go at once.
         for k, x0 in enumerate(x0s):
             if not x0.stride(0):  # what all clips share is passed once
                 known[k] = rule.note(score, x0[:1].contiguous())
+                twice, _ = rule.note(score, x0[:2].contiguous())
                 # With frames in its batch, whose they are is the network's affair: one for each.
-                if any(len(taken) > 1 for taken, _ in known[k][0]):
+                if not all(map(_a_row_each, known[k][0], twice)):
                     x0s[k] = x0.contiguous()
+        # Every reference has slopes of its own in memory, so fewer clips go at once.
         for rows in torch.arange(len(x)).split(max(1, limit // len(x0s))):
             part, bases = x[rows], [x0[rows] if x0.stride(0) else x0[:1] for x0 in x0s]
             for k, base in enumerate(bases):
@@ -261,8 +270,14 @@ def _deeplift(model, score, x, x0s, limit) -> list[Explained]:
     return [tuple(map(torch.cat, zip(*parts))) for parts in zip(*explained)]
 
 
-# What every activation of a network took and gave in one pass.
-Passed = list[tuple[Tensor, Tensor]]
+def _a_row_each(one: Tensor, twice: Tensor) -> bool:
+    """Whether an activation took a row for each clip, or nothing that hangs on their number."""
+    rows = one.ndim and len(one) == 1 and twice.shape == (2, *one.shape[1:])
+    return bool(rows) or one.shape == twice.shape
+
+
+# What every activation of a network took in one pass.
+Passed = list[Tensor]
 
 
 class _Rescale:
@@ -299,14 +314,14 @@ class _Rescale:
         taken = given[0] if given else named["input"]
         value, result, step = taken.detach(), result.detach(), 1e-3
         if self.noted is not None:
-            self.noted.append((value, result))
-            return result.clone()  # what follows may change it in place
+            self.noted.append(value.clone())  # what follows may change it in place
+            return result
         with torch.no_grad():
             near = (module.forward(value + step) - module.forward(value - step)).div_(2 * step)
             slopes = []
-            for base, base_result in (one[len(self.found)] for one in self.against):
+            for base in (one[len(self.found)] for one in self.against):
                 gap = value - base  # one row where all clips share it
-                slope = (result - base_result).div_(gap)
+                slope = (result - module.forward(base)).div_(gap)
                 slopes.append(torch.where(gap.abs() <= 1e-5, near, slope))
         self.found.append(slopes)
         return _WithSlope.apply(taken, result, self, len(self.found) - 1)
@@ -473,7 +488,7 @@ def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
         for module in model.modules():
             if isinstance(module, nn.Conv2d | nn.Conv3d):
                 hooks.enter_context(module.register_forward_hook(note))
-        model(clip)
+        model(clip.clone())
     if not found or sum(one is found[-1] for one in found) > 1:
         raise ModelError("LayerGradCam needs a convolution that keeps a map and is called once for "
                          "all frames; use IntegratedGradients instead.")  # fmt: skip
@@ -496,13 +511,13 @@ METHODS = ("DeepLift", *_EXPLAINERS)
 def _judged(values, output, zero, clips, reference, method, refuse) -> Attribution:
     """Measure the gap to f(x) - f(x0) in float64 and flag the clips that miss it.
 
-    With ``refuse``, the network's name, a gap of most of it is an error.
+    With ``refuse``, the network's name, a gap of more than 5 % over all clips is an error.
     """
     difference = (output - zero).double()
     delta = values.double().sum(dim=(1, 2, 3, 4)) - difference
     if same := int((clips == reference).flatten(1).all(dim=1).sum()):
         log.warning("%d of %d clips equal their baseline", same, len(values))
-    gap, rounding = delta.abs().sum(), 1e-5 * (output.abs() + zero.abs()).sum()
+    gap, rounding = delta.abs().sum(), ROUNDING * (output.abs() + zero.abs()).sum()
     if refuse and gap > max(REFUSAL * difference.abs().sum(), rounding):
         raise IncompleteModelError(
             f"DeepLift on {refuse} misses {gap / difference.abs().sum():.0%} of f(x) - f(x0) "

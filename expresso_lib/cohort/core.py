@@ -347,7 +347,12 @@ def assemble(
     rows, name = rows.copy(), source.name
     if "au_table" not in rows and not source.demo:
         rows["au_table"] = tables_for(rows["path"], source.root, source.tables)
-    rows = _scored(_single(_alike(_named(rows, source), source), source), scale, source)
+    named = _named(rows, source)
+    rows = _alike(named, source)
+    if people is not None:
+        spelt = dict(zip(named["participant"], rows["participant"]))
+        people = people.assign(participant=people["participant"].astype(str).replace(spelt))
+    rows = _scored(_single(rows, source), scale, source)
     rows = _same_content(_playable(rows, source), source)
     if rows.empty:
         raise CohortError(f"{name} in {source.root} has no usable recording:\n{source.text()}")
@@ -467,7 +472,9 @@ def _participants(rows: pd.DataFrame, people: pd.DataFrame | None) -> pd.DataFra
         score=("score", "mean"), n_recordings=("recording", "size")
     )
     if people is not None and len(people.columns) > 1:
-        known = people.drop_duplicates("participant").astype({"participant": str})
+        # The first that is told of each: another row may leave it open.
+        known = people.astype({"participant": str})
+        known = known.groupby("participant", as_index=False).first()
         known = known.drop(columns=["score", "band", "n_recordings"], errors="ignore")
         table = table.merge(known, on="participant", how="left")
     first = ["participant", "score", "band", "age", "sex", "n_recordings"]

@@ -116,10 +116,11 @@ def trial(
     closer : bool
         Also ask *when* (stretches of time) and *where* without a renderer (regions replaced).
     randomised : int
-        Networks with shuffled weights that are explained as well, in the first channel.
+        Networks with shuffled weights that are explained as well, in the first channel that adds
+        up on this clip.
     depths : sequence of int
-        Numbers of layers after whose randomisation the maps of the first channels (``compared`` of
-        them) are compared with themselves; -1: all.
+        Numbers of layers after whose randomisation the maps of the first such channels
+        (``compared`` of them) are compared with themselves; -1: all.
     **options
         Of `attribution.attribute`.
 
@@ -142,17 +143,18 @@ def trial(
         maps[key] = _map(result)
         if channel[1] in POSED:
             heads[key] = float(result.output_baseline) - calm
-        whole = (result.output - result.output_baseline).abs()
-        gap = float((result.delta.abs() / whole).clamp(max=1))
-        rows.append((*key, "all", "completeness", gap))
+        rows.append((*key, "all", "completeness", float(result.missed)))
         if len(rows) == 1:
             rows.append(("model", "none", "all", "output", float(result.output)))
     ranks = {key: metrics.ranked(one) for key, one in maps.items()}
     rows += [(*a, "/".join(b), "agreement", metrics.pearson(ranks[a], ranks[b]))
              for a, b in combinations(maps, 2)]  # fmt: skip
-    for channel, (key, one) in list(zip(told, maps.items()))[:compared]:
-        rows += _cascade(model, scene, channel, (key, one), depths, output, seed)
-    maps |= _others(model, scene, next(iter(told)), randomised, output, seed)
+    sound = [one for one, found in told.items()
+             if one[0] != "DeepLift" or found.missed <= attribution.REFUSAL] or [*told]  # fmt: skip
+    for channel, pair in zip(told, list(maps.items())):
+        if channel in sound[:compared]:
+            rows += _cascade(model, scene, channel, pair, depths, output, seed)
+    maps |= _others(model, scene, sound[0], randomised, output, seed)
     effects = interventions.effects(model, scene, output=output)
     if effects:
         faces = [one for one in effects if one.factor != "head_motion"]
@@ -192,7 +194,8 @@ def explain(
     if method in ("Occlusion", "ShapleySampling") and not word:
         options = {"regions": torch.from_numpy(scene.regions)[None], "stretches": 4} | options
     given = [scene.reference(baseline) for _, baseline, *_ in channels]
-    return attribution.attribute_each(model, scene.clip, method, given, refuse=False, **options)
+    options = {"refuse": False} | options  # `adding_up` judges over all clips
+    return attribution.attribute_each(model, scene.clip, method, given, **options)
 
 
 def _map(result: attribution.Attribution) -> np.ndarray:

@@ -22,6 +22,21 @@ class OwnNetworkError(ValueError):
     """A factory or its network does not fit; the message says how."""
 
 
+class Removed(nn.Module):
+    """Stands where a last linear layer stood: as wide an answer, and no weights to learn.
+
+    Its weight and bias are no parameters; a forward may ask for their type or shape.
+    """
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.weight, self.bias = layer.weight.detach(), getattr(layer.bias, "data", None)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Any (..., 1) of values (..., D); `Body` takes the values themselves."""
+        return values[..., :1]
+
+
 class Body(nn.Module):
     """A network up to its last linear layer: clips (N, 3, T, H, W) to what that reads, (N, D).
 
@@ -98,9 +113,7 @@ def _called(name: str) -> nn.Module:
     remedy = "give package.module:function, and install it or put its folder on PYTHONPATH."
     with _told(f"model {name!r} cannot be imported", remedy):
         factory = pkgutil.resolve_name(name)
-    remedy = "it must return a network without arguments."
-    with _told(f"model {name!r} raised an error", remedy), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # called once more it must give the same, whatever is random in it
+    with _told(f"model {name!r} raised an error", "it must return a network without arguments."):
         network = factory()
     if not isinstance(network, nn.Module):
         raise OwnNetworkError(f"model {name!r} returned {type(network)}, no torch.nn.Module.")
@@ -134,15 +147,13 @@ def _parted(network: nn.Module, clips: Tensor, scores: Tensor) -> tuple[Body, nn
             head.weight.copy_(last.weight)
             if last.bias is not None:
                 head.bias.copy_(last.bias)
+        network.set_submodule(name, Removed(last))
         # It may be called for parts of a clip, or never.
         with suppress(RuntimeError, IndexError), torch.no_grad():
             if torch.allclose(head(body(clips)).flatten(), scores, rtol=1e-4, atol=1e-5):
                 return body, head
-        log.info(
-            "%s does not end in its layer %s: its score is the only feature",
-            type(network).__name__,
-            name,
-        )
+        network.set_submodule(name, last)
+        log.info("a network does not end in its layer %s: its score is the only feature", name)
     whole = nn.Linear(1, 1)
     nn.init.ones_(whole.weight)
     nn.init.zeros_(whole.bias)

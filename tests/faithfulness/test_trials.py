@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose
 from torch import nn
 
@@ -127,8 +128,13 @@ def test_trials_of_a_cohort_make_the_books_table(archive, model, tmp_path):
 class Squared(nn.Module):
     """A network with a layer that no rule of DeepLift covers."""
 
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layer = nn.Conv3d(3, 2, 1)
+
     def forward(self, clips):
-        return (clips**2).mean(dim=(1, 2, 3, 4))
+        return (self.layer(clips) ** 2).mean(dim=(1, 2, 3, 4))
 
 
 def test_a_network_that_every_channel_refuses_is_said_so(script, archive):
@@ -140,7 +146,10 @@ def test_a_network_that_every_channel_refuses_is_said_so(script, archive):
     network, refused = Squared().eval(), ("DeepLift", "zero")
     with pytest.raises(attribution.IncompleteModelError, match="Use method"):
         trials.examine(network, [scene], [refused, ("DeepLift", "blur")])
-    rows = trials.examine(network, [scene], [refused, ("IntegratedGradients", "zero")])
+    channels = [refused, ("IntegratedGradients", "zero")]
+    rows = trials.examine(network, [scene], channels, randomised=1, depths=[-1])
+    # What is asked again of shuffled networks is what adds up.
+    assert set(rows.loc[rows["metric"] == "randomisation", "method"]) == {"IntegratedGradients"}
     assert set(rows.loc[rows["metric"] == "completeness", "method"]) == {"IntegratedGradients"}
 
 

@@ -41,6 +41,12 @@ class Plain(nn.Module):
         return self.head(values).squeeze(-1)
 
 
+def lazy() -> nn.Module:
+    network = Plain()
+    network.head = nn.LazyLinear(1)
+    return network
+
+
 def column() -> nn.Module:
     return Plain("column")
 
@@ -99,9 +105,21 @@ def test_own_network_is_parted_at_its_last_linear_layer(function: str) -> None:
 
 def test_a_factory_with_random_weights_gives_the_same_network_every_time() -> None:
     """The head is fitted on one call's features and explained on another's."""
-    one, other = (models.build(f"{HERE}:plain", frames=4, size=16) for _ in range(2))
-    clips = torch.rand(2, 3, 4, 16, 16)
-    assert torch.equal(one.features(clips), other.features(clips))
+    for function in ("plain", "lazy"):
+        torch.manual_seed(1)
+        before = torch.get_rng_state()
+        one, other = (models.build(f"{HERE}:{function}", frames=4, size=16) for _ in range(2))
+        assert torch.equal(torch.get_rng_state(), before)
+        clips = torch.rand(2, 3, 4, 16, 16)
+        assert torch.equal(one(clips), other(clips))
+
+
+def test_a_parted_network_keeps_no_layer_that_nothing_reads() -> None:
+    """Its last layer is the model's head, once: fitted, saved and shuffled as such."""
+    model = models.build(f"{HERE}:plain", frames=4, size=16)
+    assert len(list(attribution.randomised(model))) == 2
+    assert [name for name in model.state_dict() if name.endswith("weight")] == [
+        "stages.0.network.convolve.weight", "head.weight"]  # fmt: skip
 
 
 def test_own_network_without_a_linear_end_keeps_its_score() -> None:
