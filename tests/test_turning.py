@@ -164,9 +164,8 @@ def test_a_case_that_has_ended_is_not_run_again(tmp_path):
 
 
 def test_what_was_turned_and_killed_is_kept_as_a_measurement(tmp_path, monkeypatch):
-    """Rows and kills end in a line each of the benchmarks; who killed nobody does not count."""
-    lives = iter([{"victim": "book", "after": 3, "met": 2}, {"victim": "worker", "met": 0}, {},
-                  {"victim": "book", "after": 9, "met": 1}, {}])  # fmt: skip
+    """Rows and kills end in a line each of the benchmarks; a book that nobody killed is none."""
+    lives = iter([{"victim": "book", "met": 2}, {}, {}, {"victim": "kernel", "met": 1}, {}])
     monkeypatch.setattr(turning, "life", lambda seconds, victim: next(lives))
     monkeypatch.setattr(turning, "tables", lambda folder: {"a.parquet": "hash"})
     monkeypatch.setattr(turning, "plain", lambda: None)
