@@ -8,7 +8,7 @@
 
 from expresso_lib.attribution.methods import (
     METHODS,
-    OTHERWISE,
+    NO_RULE,
     REFUSAL,
     Attribution,
     IncompleteModelError,

@@ -30,7 +30,7 @@ BRIGHTEST = 16  # far above 1, and above what any normalisation makes of it
 # A DeepLift that misses more than this share of f(x) - f(x0) does not know the model's layers.
 REFUSAL = 0.05
 ROUNDING = 1e-5  # of |f(x)| + |f(x0)|: a gap that float32 alone may leave
-OTHERWISE = ("the model has layers without a rule (attention, max pooling, functional "
+NO_RULE = ("the model has layers without a rule (attention, max pooling, functional "
              "activations). Use method 'IntegratedGradients' (in a run: "
              "attribution.method=IntegratedGradients) or 'ShapleySampling'.")  # fmt: skip
 # Activations that DeepLift has a rule for: one number in, one number out.
@@ -154,8 +154,10 @@ def attribute_each(
     found = []
     for parts, own in zip(explained, given):
         values, f_x, f_x0 = (part.detach().float().cpu() for part in parts)
-        refuse = chosen.refuse and method == "DeepLift" and type(model).__name__
-        found.append(_judged(values, f_x, f_x0, clips, own[0], method, refuse))
+        one = _judged(values, f_x, f_x0, clips, own[0], method)
+        if method == "DeepLift" and chosen.refuse:
+            _refuse(one, type(model).__name__)
+        found.append(one)
     return found
 
 
@@ -256,7 +258,8 @@ def _deeplift(model, score, x, x0s, limit) -> list[Explained]:
                 known[k] = rule.note(score, x0[:1].contiguous())
                 twice, _ = rule.note(score, x0[:2].contiguous())
                 # With frames in its batch, whose they are is the network's affair: one for each.
-                if not all(map(_a_row_each, known[k][0], twice)):
+                if any(two.shape not in (one.shape, (2, *one.shape[1:]))
+                       for one, two in zip(known[k][0], twice)):  # fmt: skip
                     x0s[k] = x0.contiguous()
         # Every reference has slopes of its own in memory, so fewer clips go at once.
         for rows in torch.arange(len(x)).split(max(1, limit // len(x0s))):
@@ -268,12 +271,6 @@ def _deeplift(model, score, x, x0s, limit) -> list[Explained]:
             explained.append([(slope * (part - base), found, known[k][1].expand(len(part)))
                               for k, (slope, base) in enumerate(zip(slopes, bases))])  # fmt: skip
     return [tuple(map(torch.cat, zip(*parts))) for parts in zip(*explained)]
-
-
-def _a_row_each(one: Tensor, twice: Tensor) -> bool:
-    """Whether an activation took a row for each clip, or nothing that hangs on their number."""
-    rows = one.ndim and len(one) == 1 and twice.shape == (2, *one.shape[1:])
-    return bool(rows) or one.shape == twice.shape
 
 
 # What every activation of a network took in one pass.
@@ -465,8 +462,7 @@ def _gradients(score, clips: Tensor, limit: int) -> tuple[Tensor, Tensor]:
 def _grad_cam(model, score, x, x0, limit, chosen) -> Explained:
     from captum.attr import LayerGradCam  # takes a second to load, and few ask for it
 
-    _forward(score, x[:1])
-    layer = _last_map(model, x[:1])
+    layer = _last_map(model, score, x[:1])
     explainer, image = LayerGradCam(score, layer), isinstance(layer, nn.Conv2d)
     # The batch of an image layer is frames, of several clips in an order that only it knows.
     parts = [explainer.attribute(part).detach() for part in x.split(1 if image else limit)]
@@ -476,7 +472,7 @@ def _grad_cam(model, score, x, x0, limit, chosen) -> Explained:
     return values, _passed(score, x, limit), _passed(score, x0, limit)
 
 
-def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
+def _last_map(model: nn.Module, score: Callable[[Tensor], Tensor], clip: Tensor) -> nn.Module:
     """Return the last convolution whose output still has a place: more than one pixel each way."""
     found: list[nn.Module] = []
 
@@ -484,11 +480,11 @@ def _last_map(model: nn.Module, clip: Tensor) -> nn.Module:
         if output.ndim in (4, 5) and min(output.shape[-2:]) > 1:
             found.append(module)
 
-    with ExitStack() as hooks, torch.no_grad():
+    with ExitStack() as hooks:
         for module in model.modules():
             if isinstance(module, nn.Conv2d | nn.Conv3d):
                 hooks.enter_context(module.register_forward_hook(note))
-        model(clip.clone())
+        _forward(score, clip)
     if not found or sum(one is found[-1] for one in found) > 1:
         raise ModelError("LayerGradCam needs a convolution that keeps a map and is called once for "
                          "all frames; use IntegratedGradients instead.")  # fmt: skip
@@ -508,20 +504,22 @@ _EXPLAINERS: dict[str, Callable[..., Explained]] = {
 METHODS = ("DeepLift", *_EXPLAINERS)
 
 
-def _judged(values, output, zero, clips, reference, method, refuse) -> Attribution:
-    """Measure the gap to f(x) - f(x0) in float64 and flag the clips that miss it.
-
-    With ``refuse``, the network's name, a gap of more than 5 % over all clips is an error.
-    """
+def _judged(values, output, zero, clips, reference, method) -> Attribution:
+    """Measure the gap to f(x) - f(x0) in float64 and flag the clips that miss it."""
     difference = (output - zero).double()
     delta = values.double().sum(dim=(1, 2, 3, 4)) - difference
     if same := int((clips == reference).flatten(1).all(dim=1).sum()):
         log.warning("%d of %d clips equal their baseline", same, len(values))
-    gap, rounding = delta.abs().sum(), ROUNDING * (output.abs() + zero.abs()).sum()
-    if refuse and gap > max(REFUSAL * difference.abs().sum(), rounding):
-        raise IncompleteModelError(
-            f"DeepLift on {refuse} misses {gap / difference.abs().sum():.0%} of f(x) - f(x0) "
-            f"({gap / len(delta):.3g} score points a clip): {OTHERWISE}"
-        )
     complete = delta.abs() <= TOLERANCE * difference.abs()
     return Attribution(values, output, zero.contiguous(), delta.float(), complete, method)
+
+
+def _refuse(found: Attribution, name: str) -> None:
+    """Raise where an explanation misses more than 5 % of f(x) - f(x0) over all clips."""
+    whole = (found.output - found.output_baseline).double().abs().sum()
+    rounding = ROUNDING * (found.output.abs() + found.output_baseline.abs()).sum()
+    if (gap := found.delta.double().abs().sum()) > max(REFUSAL * whole, rounding):
+        raise IncompleteModelError(
+            f"DeepLift on {name} misses {gap / whole:.0%} of f(x) - f(x0) "
+            f"({gap / len(found.delta):.3g} score points a clip): {NO_RULE}"
+        )

@@ -347,12 +347,7 @@ def assemble(
     rows, name = rows.copy(), source.name
     if "au_table" not in rows and not source.demo:
         rows["au_table"] = tables_for(rows["path"], source.root, source.tables)
-    named = _named(rows, source)
-    rows = _alike(named, source)
-    if people is not None:
-        spelt = dict(zip(named["participant"], rows["participant"]))
-        people = people.assign(participant=people["participant"].astype(str).replace(spelt))
-    rows = _scored(_single(rows, source), scale, source)
+    rows = _scored(_single(_named(rows, source), source), scale, source)
     rows = _same_content(_playable(rows, source), source)
     if rows.empty:
         raise CohortError(f"{name} in {source.root} has no usable recording:\n{source.text()}")
@@ -385,16 +380,6 @@ def _named(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
         why = f"the {column}'s name has characters that are unsafe in file names and pages"
         rows = source.without(rows, bad, why, "Use letters, digits, space and . _ + @ -", column)
     return rows
-
-
-def _alike(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
-    """Take names that differ in case only as one person's: two folds must not share somebody."""
-    first = rows.groupby(rows["participant"].str.casefold())["participant"].transform("first")
-    for other, name in dict.fromkeys(zip(rows["participant"], first)):
-        if other != name:
-            why = f"its name differs from {name} in case only; treated as one participant"
-            source.kept(other, why, "Rename one of them if they are two people.")
-    return rows.assign(participant=first)
 
 
 def _single(rows: pd.DataFrame, source: Source) -> pd.DataFrame:

@@ -55,11 +55,12 @@ def read(
         if video not in listed:
             why = f"the video is not listed in {path.name}"
             source.left_out(video, why, "Add a row with its participant and score.")
-    _two_places(rows, source)
     rows["score"] = rows[column]
     scale = _scale(score, core.numbers(rows["score"]).dropna(), low, high, source)
     if bands:
         scale = replace(scale, bands=tuple(_band(text) for text in bands))
+    rows = _alike(rows, source)
+    _two_places(rows, source)
     people = rows[[c for c in ("participant", "age", "sex", "group") if c in rows]].copy()
     if "age" in people:
         people["age"] = core.numbers(people["age"])
@@ -84,6 +85,16 @@ def _table(root: Path, table: str, videos: list[str]) -> Path:
             "Name the right one with cohort.table."
         )
     return tables[0]
+
+
+def _alike(rows: pd.DataFrame, source: core.Source) -> pd.DataFrame:
+    """Take names that differ in case only as one person's: two folds must not share somebody."""
+    first = rows.groupby(rows["participant"].str.casefold())["participant"].transform("first")
+    for other, name in dict.fromkeys(zip(rows["participant"], first)):
+        if other != name:
+            why = f"its name differs from {name} in case only; treated as one participant"
+            source.kept(other, why, "Rename one of them if they are two people.")
+    return rows.assign(participant=first)
 
 
 def _two_places(rows: pd.DataFrame, source: core.Source) -> None:

@@ -82,12 +82,12 @@ def adding_up(rows: pd.DataFrame) -> pd.DataFrame:
     refused = missed.index[missed > attribution.REFUSAL]
     for baseline in refused:
         log.warning("left out: DeepLift against %s misses %.0f %% in the median clip: %s",
-                    baseline, 100 * missed[baseline], attribution.OTHERWISE)  # fmt: skip
+                    baseline, 100 * missed[baseline], attribution.NO_RULE)  # fmt: skip
     gone = (rows["method"] == "DeepLift") & rows["baseline"].isin(refused)
     kept = rows[~(gone | rows["factor"].isin("DeepLift/" + refused))]
     if len(refused) and not (kept["metric"] == "completeness").any():
         raise attribution.IncompleteModelError(
-            f"DeepLift adds up to nothing: {attribution.OTHERWISE}"
+            f"DeepLift adds up to nothing: {attribution.NO_RULE}"
         )
     return kept.reset_index(drop=True)
 

@@ -142,11 +142,10 @@ def _parted(network: nn.Module, clips: Tensor, scores: Tensor) -> tuple[Body, nn
     ends = [(name, last) for name, last in layers if name and last.out_features == 1]
     if ends:
         name, last = ends[-1]
-        body, head = Body(network, name), nn.Linear(last.in_features, 1, bias=last.bias is not None)
+        body, head = Body(network, name), nn.Linear(last.in_features, 1)
         with torch.no_grad():
             head.weight.copy_(last.weight)
-            if last.bias is not None:
-                head.bias.copy_(last.bias)
+            head.bias.copy_(getattr(last.bias, "data", torch.zeros(1)))  # it may have none
         network.set_submodule(name, Removed(last))
         # It may be called for parts of a clip, or never.
         with suppress(RuntimeError, IndexError), torch.no_grad():

@@ -113,9 +113,8 @@ def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
         networks.build(wanted.model, weights=wanted.weights, frames=clips.frames, size=clips.size)
     if "01_cohort" in due and parameters.cohort.source != "rendered":
         recordings = cohort.from_parameters(parameters.cohort).recordings
-        frames = check.frames_of(recordings, parameters.clips).round()
-        whole = recordings.loc[frames >= parameters.clips.span, "participant"]
-        config.suffice(whole.nunique(), int(frames.max()), parameters)
+        longest = int(check.frames_of(recordings, parameters.clips).max())
+        config.suffice(check.with_clips(recordings, parameters.clips), longest, parameters)
     if due:
         what = ", ".join(f"{name} ({why})" for name, why in due.items())
         logger.info(

@@ -49,10 +49,8 @@ def check(parameters: config.Parameters) -> list[Finding]:
 
 
 def _people(people: cohort.Cohort, parameters: config.Parameters) -> Finding:
-    recordings, count = people.recordings, len(people.participants)
-    whole = frames_of(recordings, parameters.clips).round() >= parameters.clips.span
-    asked = recordings.loc[whole, "participant"].nunique()
-    text = f"{count} with {len(recordings)} usable recordings, {people.scale.title}"
+    count, asked = len(people.participants), with_clips(people.recordings, parameters.clips)
+    text = f"{count} with {len(people.recordings)} usable recordings, {people.scale.title}"
     if asked < count:
         text += f"; {asked} of them have one as long as a clip"
     few = f"with fewer than {models.MIN_PARTICIPANTS} nothing is tested, all is description"
@@ -76,13 +74,19 @@ def _some(names: list[str]) -> str:
 
 
 def frames_of(recordings: pd.DataFrame, wanted: config.ClipsSection) -> pd.Series:
-    """Frames of every recording at the clips' rate."""
+    """Whole frames of every recording at the clips' rate."""
     rate = recordings["fps"]
-    return recordings["n_frames"] / rate * rate.clip(upper=wanted.fps)
+    return (recordings["n_frames"] / rate * rate.clip(upper=wanted.fps)).round().astype(int)
+
+
+def with_clips(recordings: pd.DataFrame, wanted: config.ClipsSection) -> int:
+    """How many participants have a recording as long as a clip."""
+    whole = frames_of(recordings, wanted) >= wanted.span
+    return recordings.loc[whole, "participant"].nunique()
 
 
 def _clips(people: cohort.Cohort, wanted: config.ClipsSection) -> Finding:
-    have = frames_of(people.recordings, wanted).round().astype(int)
+    have = frames_of(people.recordings, wanted)
     text, short = f"{wanted.span} frames at {wanted.fps:g}/s", have[have < wanted.span]
     if short.empty:
         return Finding("clips", f"{text}; every recording is as long", True)

@@ -171,9 +171,9 @@ class Facts:
             noted = [f"{what} ({note})" if note else what for what, note in both]
             lines = lines.assign(what=noted).drop(columns="note")
         stamps = [stamp for stamp in lines["stamp"].unique() if stamp]
-        if len(stamps) == 1:  # said once
-            caption, lines = f"{caption}; {stamps[0]}", lines.drop(columns="stamp")
-            return show_table(lines, caption=caption, digits=3)
+        if len(stamps) < 2:  # said once, or nothing to say
+            caption = "; ".join([caption, *stamps])
+            return show_table(lines.drop(columns="stamp"), caption=caption, digits=3)
         letters = dict(zip(stamps, ascii_lowercase))
         lines["stamp"] = lines["stamp"].map(letters).fillna("")
         key = "; ".join(f"{letter}: {stamp}" for stamp, letter in letters.items())

@@ -140,9 +140,9 @@ def test_read_folder_lists_everything_that_is_wrong_at_once(tmp_path, clips):
 
 def test_one_person_is_one_however_the_name_is_written(tmp_path, clips):
     """Case, accents in two parts as a Mac writes them, an empty row of a spreadsheet."""
-    rows = ["participant,path,score,age", "ann,\u00e9.mp4,1,", "Ann,b.mp4,2,31", ",,,",
+    rows = ["participant,path,score,age", "ann,x/\u00e9.mp4,1,", "Ann,b.mp4,2,31", ",,,",
             "cid,c.mp4,3,40"]  # fmt: skip
-    names = ["e\u0301.mp4", "b.mp4", "c.mp4"]
+    names = ["x/e\u0301.mp4", "b.mp4", "c.mp4"]
     root = write_folder(tmp_path, clips, "\n".join(rows), names)
     found = cohort.read("folder", root)
     assert found.participants["n_recordings"].tolist() == [2, 1]
@@ -150,6 +150,7 @@ def test_one_person_is_one_however_the_name_is_written(tmp_path, clips):
     assert found.problems["item"].tolist()[:2] == ["score", "Ann"]
     assert "left out" not in set(found.problems["consequence"])
     assert "differs from ann in case only" in found.problems["problem"][1]
+    assert "2 folders" in found.problems["problem"][2]
 
 
 def test_read_folder_leaves_out_one_video_under_two_participants(tmp_path, clips):

@@ -57,6 +57,12 @@ def normed() -> nn.Module:
     return network
 
 
+def unbiased() -> nn.Module:
+    network = Plain()
+    network.head = nn.Linear(5, 1, bias=False)
+    return network
+
+
 def plain() -> nn.Module:
     return Plain()
 
@@ -92,7 +98,7 @@ def nothing() -> str:
 HERE = __name__
 
 
-@pytest.mark.parametrize("function", ["plain", "column", "normed"])
+@pytest.mark.parametrize("function", ["plain", "column", "normed", "unbiased"])
 def test_own_network_is_parted_at_its_last_linear_layer(function: str) -> None:
     """Features times head is the network's own score; a ridge head can take the head's place."""
     model = models.build(f"{HERE}:{function}", frames=4, size=16)

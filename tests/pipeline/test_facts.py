@@ -141,6 +141,7 @@ def test_calibrations_tell_false_positives_from_coverage_and_power(run):
         assert [name for name, text in tables.items() if own in text] == [share]
     assert tables["false positives"].count("missed") == 1
     assert "participants" in tables["power"]
+    assert "Stamps" not in tables["power"]  # these have none
 
 
 def test_dictionary_describes_the_columns_a_run_has(run):
