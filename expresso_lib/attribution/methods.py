@@ -191,7 +191,7 @@ def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> T
     if output is None and found.shape[1] > 1:
         raise ModelError(f"{name} gives {found.shape[1]} outputs; say which: output=0 to "
                          f"{found.shape[1] - 1}.")  # fmt: skip
-    if not -found.shape[1] <= (output or 0) < found.shape[1]:
+    if isinstance(output, bool) or not -found.shape[1] <= (output or 0) < found.shape[1]:
         raise ModelError(f"{name} has no output {output}; it has 0 to {found.shape[1] - 1}.")
     score = found[:, output or 0]
     if not torch.isfinite(score).all():
@@ -211,6 +211,8 @@ def _advice(model: nn.Module, error: Exception) -> str:
 
 
 def _check_inputs(clips: Tensor, regions: Tensor | None) -> None:
+    if not isinstance(clips, Tensor):
+        raise ValueError(f"clips are of {type(clips)}; give a tensor: torch.from_numpy(clips).")
     want = (*clips.shape[:1], *clips.shape[2:])
     if regions is not None and tuple(regions.shape) != want:
         raise ValueError(f"regions {tuple(regions.shape)} do not fit clips; they must be "

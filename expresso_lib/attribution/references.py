@@ -261,7 +261,7 @@ class Adapter(nn.Module):
     model : nn.Module
         Takes (N, 3, T', H', W').
     frames, size : int, optional
-        T' and H' = W'; clips are interpolated.
+        T' and H' = W'; clips are interpolated, and stretched where they are not square.
     mean, std : sequence of float
         Per colour; the network gets (clip - mean) / std.
 
@@ -291,7 +291,8 @@ class Adapter(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """What the network says of clips (N, 3, T, H, W) in 0 to 1."""
-        frames, side = self.frames or clips.shape[2], self.size or clips.shape[3]
-        if clips.shape[2:] != (frames, side, side):
-            clips = functional.interpolate(clips, size=(frames, side, side), mode="trilinear")
+        sides = (self.size, self.size) if self.size else clips.shape[3:]
+        shape = (self.frames or clips.shape[2], *sides)
+        if clips.shape[2:] != shape:
+            clips = functional.interpolate(clips, size=shape, mode="trilinear")
         return self.model((clips - self.mean) / self.std)

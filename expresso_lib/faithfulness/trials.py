@@ -63,6 +63,9 @@ def examine(
         faithfulness.trust_table(faithfulness.table(rows))
     """
     parts = [trial(model, scene, channels, output=output, **options) for scene in scenes]
+    if not parts:
+        raise ValueError("no scene to examine a network on; faithfulness.rendered_scenes(12) makes "
+                         "a dozen.")  # fmt: skip
     return adding_up(pd.concat(parts, ignore_index=True))
 
 

@@ -140,11 +140,15 @@ class Data:
 
     @classmethod
     def load(cls, paths: list[Path], practice: Practice) -> Data:
-        """Read and scale."""
-        files = [store.read_arrays(path) for path in paths]
+        """Read and scale, a file at a time: the frames of all fill gigabytes."""
+        whole = {name: np.empty((len(paths), *one.shape), one.dtype)
+                 for name, one in store.read_arrays(paths[0]).items()}  # fmt: skip
+        for row, path in enumerate(paths):
+            for name, one in store.read_arrays(path).items():
+                whole[name][row] = one
         names = ("frames", "series", "landmarks", "labels")
         frames, series, landmarks, labels = (
-            torch.from_numpy(np.concatenate([file.pop(name) for file in files])) for name in names
+            torch.from_numpy(whole[name]).flatten(0, 1) for name in names
         )
         series, landmarks = series.float(), landmarks.float()
         mean, spread = series.mean((0, 1)), series.std((0, 1)) + 1e-6

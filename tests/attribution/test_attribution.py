@@ -447,6 +447,8 @@ def test_clips_and_weights_of_another_kind_are_refused(clips):
         attribution.attribute(InPlace(False).eval(), clips.bfloat16(), "DeepLift", "zero")
     with pytest.raises(ValueError, match="divide by 255"):
         attribution.attribute(InPlace(False).eval(), clips * 255, "DeepLift", "zero")
+    with pytest.raises(ValueError, match=r"numpy\.ndarray.*torch\.from_numpy"):
+        attribution.attribute(InPlace(False).eval(), clips.numpy(), "DeepLift", "zero")
 
 
 def test_an_output_of_many_is_explained(clips):
@@ -457,8 +459,9 @@ def test_an_output_of_many_is_explained(clips):
     assert found.values[:, [0, 2]].abs().max() == 0
     blind = Broken(lambda x: x.detach().mean(dim=(1, 2, 3, 4))).eval()
     assert attribution.attribute(blind, clips, "ShapleySampling", "blur").complete.all()
-    with pytest.raises(attribution.ModelError, match="no output 7"):
-        attribution.attribute(model, clips, "DeepLift", "zero", output=7)
+    for none in (7, True):
+        with pytest.raises(attribution.ModelError, match=f"no output {none}; it has 0 to 2"):
+            attribution.attribute(model, clips, "DeepLift", "zero", output=none)
 
 
 def test_an_adapter_gives_a_network_what_it_was_made_for(clips):
@@ -470,6 +473,9 @@ def test_an_adapter_gives_a_network_what_it_was_made_for(clips):
     found = attribution.attribute(fits, clips, "DeepLift", "zero")
     assert found.values.shape == clips.shape
     assert found.complete.all()
+    wide = torch.rand(1, 3, 8, 6, 10)
+    same = attribution.Adapter(nn.Identity(), frames=4)(wide)
+    assert same.shape == (1, 3, 4, 6, 10), "no size was asked for"
 
 
 def test_a_clip_equal_to_its_baseline_is_flagged(curved, clips, caplog):

@@ -147,6 +147,8 @@ def test_a_network_that_every_channel_refuses_is_said_so(script, archive):
     with pytest.raises(attribution.IncompleteModelError, match="Use method"):
         trials.examine(network, [scene], [refused, ("DeepLift", "blur")])
     channels = [refused, ("IntegratedGradients", "zero")]
+    with pytest.raises(ValueError, match="no scene"):
+        trials.examine(network, [])
     rows = trials.examine(network, [scene], channels, randomised=1, depths=[-1])
     # What is asked again of shuffled networks is what adds up.
     assert set(rows.loc[rows["metric"] == "randomisation", "method"]) == {"IntegratedGradients"}
