@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from scipy import stats as scipy_stats
 
+from expresso_lib.attribution.cohorts import REPEATS
 from expresso_lib.statistics import (
     circular_shift,
     detectable,
@@ -33,7 +34,7 @@ from expresso_lib.statistics.power import SPREAD_Z
 from . import measure
 
 SIZES = (24, 84)
-AUS, FRAMES, WINDOW, STEP, FOLDS, REPEATS = 16, 224, 64, 32, 5, 10
+AUS, FRAMES, WINDOW, STEP, FOLDS = 16, 224, 64, 32, 5
 FLIPS = 499
 CHUNK = 50
 SERIES = ("no coupling", "personal couplings", "slow drift")
@@ -167,7 +168,7 @@ def _judge_pooled(rates: Rates, au: np.ndarray, attribution: np.ndarray, z: np.n
 
 
 def _shared_models(rng: np.random.Generator, rates: Rates) -> None:
-    """Ten repeats of five folds: a model effect of sd .05 beside personal couplings of sd .10."""
+    """Folds made anew as in chapter 6: models differ by sd .05, personal couplings by sd .10."""
     people = np.arange(rates.n) % FOLDS
     assigned = np.stack([rng.permutation(people) for _ in range(REPEATS)])
     score = rng.uniform(0, 45, (CHUNK, rates.n))

@@ -650,10 +650,13 @@ def tracker_table(people: cohort.Cohort, tracks: Mapping[str, Path], weights: st
             "GRID",
             "CPU per frame, decoding included",
             "ms",
-            [1000 * (process_time() - start) / frames],
+            1000 * (process_time() - start) / frames,
+            together=len(found),
         ),
         _spread("GRID", "frames with a face", "share", report["found"]),
-        _spread("GRID", "recordings that pass", "share", [report["passed"].mean()]),
+        _spread(
+            "GRID", "recordings that pass", "share", report["passed"].mean(), together=len(report)
+        ),
         _spread("GRID", "jitter", "outer-eye distances", report["jitter"]),
         _spread(
             "GRID", "most faces in a frame", "faces", [one.signals["faces"].max() for one in found]
@@ -726,9 +729,12 @@ def _against_truth(weights: str) -> tuple[list[dict], pd.DataFrame]:
     return rows, table.reset_index()
 
 
-def _spread(on: str, what: str, unit: str, values: Any) -> dict[str, Any]:
-    array = np.asarray(values, float)
+def _spread(on: str, what: str, unit: str, values: Any, *, together: int = 0) -> dict[str, Any]:
+    """Median and tenths over recordings; a value of so many `together` has no spread."""
+    array = np.atleast_1d(np.asarray(values, float))
     low, middle, high = np.nanquantile(array, [0.1, 0.5, 0.9])
+    if together:
+        low = high = np.nan
     return {
         "on": on,
         "what": what,
@@ -736,7 +742,7 @@ def _spread(on: str, what: str, unit: str, values: Any) -> dict[str, Any]:
         "low": low,
         "high": high,
         "unit": unit,
-        "recordings": len(array),
+        "recordings": together or len(array),
     }
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from expresso_lib import attribution, config, models, rendered, store
 from expresso_lib.faithfulness import interventions, metrics
 from expresso_lib.models import small
-from expresso_lib.statistics.prose import flat
+from expresso_lib.statistics.prose import flat, side
 
 BASELINES = ("own_neutral", "blur", "zero")
 MODELS = {"own": "this run's model", "taught": "trained with headsets"}
@@ -158,18 +158,19 @@ def points(rows: pd.DataFrame, **options: Any) -> pd.DataFrame:
 
 
 def verdict(found: pd.DataFrame) -> str:
-    """Say which channels expose the headset: interval above 0, and over half of the effect found.
+    """Say which channels expose the headset: its sign, and over half of the effect found.
 
     Parameters
     ----------
     found : pd.DataFrame
         Rows of `points` for one model, indexed by ``channel``.
     """
-    if not found.loc["effect", "ci_low"] > 0:
+    way = side(found.loc["effect"])
+    if not way:
         return flat("""The taught model is not shown to lose or gain by the headset, so there is
             nothing to expose.""")
-    half = found.loc["effect", "points"] / 2
-    exposed = (found["ci_low"] > 0) & (found["points"] > half)
+    half = way * found.loc["effect", "points"] / 2
+    exposed = (found.apply(side, axis=1) == way) & (way * found["points"] > half)
     known = [config.REFERENCES[channel] for channel in BASELINES if exposed[channel]]
     if known:
         return f"The artefact is exposed against the {' and the '.join(known)}."

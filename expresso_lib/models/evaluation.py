@@ -15,12 +15,10 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 def by_level(predictions: pd.DataFrame, level: str) -> pd.DataFrame:
-    """One row per clip or per participant: predictions averaged over repeats (and clips)."""
-    keys = ["participant", "recording", "clip"]
-    rows = predictions.groupby(keys, as_index=False)[["prediction", "score"]].mean()
-    if level == "clip":
-        return rows
-    return rows.groupby("participant", as_index=False)[["prediction", "score"]].mean()
+    """One row per clip, recording or participant: means over repeats, then over clips."""
+    keys, values = ["participant", "recording", "clip"], ["prediction", "score"]
+    rows = predictions.groupby(keys, as_index=False)[values].mean()
+    return rows.groupby(keys[: keys.index(level) + 1], as_index=False)[values].mean()
 
 
 def _sums(rows: pd.DataFrame) -> np.ndarray:
@@ -187,6 +185,8 @@ def errors(predictions: pd.DataFrame, participants: pd.DataFrame) -> Errors:
     people["error"] = people["prediction"] - people["score"]
     bands = participants.set_index("participant")["band"].astype(str)
     people["band"] = people["participant"].map(bands)
-    slope = float(np.polyfit(people["score"], people["prediction"], 1)[0])
+    slope = float("nan")  # where everybody has one score nothing can follow it
+    if people["score"].nunique() > 1:
+        slope = float(np.polyfit(people["score"], people["prediction"], 1)[0])
     means = people.groupby("band", as_index=False)[["score", "error"]].mean()
     return Errors(people, means.sort_values("score", ignore_index=True), slope)

@@ -255,14 +255,16 @@ def recognised() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        kind (actions: area under the ROC curve; action_units and pose: Pearson r over frames),
-        name, unseen (people that were not learned from), learned, gap (learned minus unseen).
+        kind (actions and headset: area under the ROC curve; action_units and pose: Pearson r over
+        frames), name, unseen (people that were not learned from), learned, gap (learned minus
+        unseen).
     """
     unseen, learned = (_told()[side] for side in ("unseen", "learned"))
     rows = [(kind, name, unseen[kind][name], learned[kind][name])
             for kind in unseen for name in unseen[kind]]  # fmt: skip
     table = pd.DataFrame(rows, columns=["kind", "name", "unseen", "learned"])
     table = table.astype({"unseen": float, "learned": float})
+    table.loc[table["name"] == "headset", "kind"] = "headset"  # worn, not done
     return table.assign(gap=table["learned"] - table["unseen"])
 
 

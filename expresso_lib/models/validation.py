@@ -107,10 +107,12 @@ def null_fit(table: pd.DataFrame) -> Fit:
 
 
 def conformal_interval(predictions: pd.DataFrame) -> dict[str, float]:
-    """Half width of a 90 % participant-level interval around a new participant's prediction.
+    """Half width of a 90 % interval around what is predicted of a new participant's recording.
 
-    Cross-conformal (Vovk, 2015): the ⌈(P + 1) level⌉-th smallest absolute error of participants
-    predicted by fits that had not seen them; infinite where P is too small for the level.
+    Cross-conformal (Vovk, 2015), by the absolute errors of recordings whose participant no fit
+    had seen. As recordings of one person are alike, each counts 1 / (their number), and the width
+    is where these counts reach level × (P + 1) (Lee, Barber and Willett, 2023); infinite where P
+    participants are too few for the level.
 
     Parameters
     ----------
@@ -122,8 +124,12 @@ def conformal_interval(predictions: pd.DataFrame) -> dict[str, float]:
     dict
         level, half_width (score points), participants.
     """
-    rows = by_level(predictions, "participant")
-    errors = np.sort((rows["prediction"] - rows["score"]).abs().to_numpy())
-    rank = int(np.ceil((len(errors) + 1) * LEVEL))
-    width = float(errors[rank - 1]) if rank <= len(errors) else float("inf")
-    return {"level": LEVEL, "half_width": width, "participants": float(len(errors))}
+    # One fit is what somebody new meets: means over repeats of the folds err less.
+    once = predictions[predictions["repeat"] == predictions["repeat"].min()]
+    rows = by_level(once, "recording")
+    rows = rows.assign(error=(rows["prediction"] - rows["score"]).abs()).sort_values("error")
+    people = rows["participant"].nunique()
+    counts = 1 / rows.groupby("participant")["recording"].transform("size")
+    wide = rows.loc[counts.cumsum() >= LEVEL * (people + 1) - 1e-9, "error"]
+    width = float(wide.iloc[0]) if len(wide) else float("inf")
+    return {"level": LEVEL, "half_width": width, "participants": float(people)}

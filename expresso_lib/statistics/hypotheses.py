@@ -46,6 +46,7 @@ COVARIATES = ("age", "sex", "prediction")
 THESE, ANEW = "conditional on these models", "models drawn anew"
 # H2 is confirmatory where so strong a correlation is found in four cohorts of five (Cohen: large).
 CONFIRMS = 0.50
+AGAIN = ("mixed", "mixed slope", "gee", "gee slope")  # H1 and H2 by other models of the same data
 SLOPES = 6  # of H3b: below, above and their difference, for either sign
 
 
@@ -75,24 +76,26 @@ def h1_coupling(
     """
     z, rows = _participant_z(windows)
     rows = rows.assign(hypothesis="H1", status="confirmatory", margin=plan.margin_z)
-    values = z.to_numpy(float)
-    rows["estimate"] = z.mean().to_numpy()
+    models = _models(windows, z)
+    if models is not None:  # who lacks an AU in one repeat tells nothing of how models differ
+        z = z.where(np.isfinite(models[0]).all(axis=0))
+    rows["estimate"], n = z.mean().to_numpy(), z.notna().sum().to_numpy()
+    rows["n_participants"] = n
+    values = _judged(z.to_numpy(float), n)
     if adjusted is not None:
         means = cp.participant_couplings(adjusted).groupby("au")["z"].mean()
         rows["adjusted"] = means.reindex(rows["au"]).to_numpy()
     if len(z) < MIN_PARTICIPANTS:
         return _refuse(rows, len(z))
 
-    models = _models(windows, z)
-
     def flips(of: Callable[[np.ndarray], np.ndarray]) -> pm.Permutation:
         return pm.sign_flip_max_t(
             of(values), n_flips=plan.permutations, seed=plan.seed, alpha=plan.alpha,
-            observed=None if models is None else fm.fold_aware_t(of(models[0]), models[1]),
+            observed=None if models is None
+            else fm.fold_aware_t(of(_judged(models[0], n)), models[1]),
         )  # fmt: skip
 
     test = flips(np.asarray)
-    n = np.isfinite(values).sum(axis=0)
     rows["inference"], rows["effect_name"] = _inference(windows, anew=models is not None), "d"
     rows["effect"] = pm.t_statistic(values) / np.sqrt(np.maximum(n, 1))
     rows["rank_low"], rows["rank_high"] = _rank_limits(flips, values.shape[1], plan.alpha)
@@ -107,7 +110,7 @@ def _inference(windows: pd.DataFrame, *, anew: bool) -> str:
     shuffled = windows["model"].nunique() - 1 if "model" in windows else 0
     # Drawn anew for everyone: what they do by chance is part of the spread over people.
     networks = f"{shuffled} randomised network{'s' if shuffled > 1 else ''} of each person"
-    return ANEW if anew else f"{THESE}, less {networks}" if shuffled else THESE
+    return (ANEW if anew else THESE) + (f", less {networks}" if shuffled else "")
 
 
 def _models(windows: pd.DataFrame, z: pd.DataFrame) -> tuple[np.ndarray, np.ndarray] | None:
@@ -233,6 +236,7 @@ def _severity_family(
         return _refuse(rows, len(wide))
     if len(np.unique(score[np.isfinite(score)])) < 3:
         return _refuse(rows, len(wide), "fewer than three different scores: severity does not vary")
+    values = _judged(values, n)
     test = family(control, plan.permutations, studentised=controlled)
     if controlled:
         rows["p_plain"] = family(control, plan.permutations).p_max
@@ -305,7 +309,7 @@ def h3b_two_slopes(
         found = two_slopes(y.to_numpy(float), score, given, plan, folds=_shared_folds(people))
         parts.append(found.assign(sign=sign))
     rows = pd.concat(parts, ignore_index=True).assign(hypothesis="H3b", status="exploratory")
-    rows["region"] = f"{'+'.join(EYES)}: " + rows["region"]
+    rows["region"] = "both eyes: " + rows["region"]
     rows["note"] = rows["note"].where(rows["note"] != "", _left_out(regions, wide))
     return _refuse(rows, len(wide)) if len(wide) < MIN_PARTICIPANTS else tidy(rows)
 
@@ -475,7 +479,7 @@ def gaze(
 
 
 def results(*tables: pd.DataFrame, speech: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Put the hypotheses' rows into one table, with Benjamini–Hochberg q over every p in it.
+    """Put the hypotheses' rows into one table, with Benjamini–Hochberg q over its questions.
 
     Parameters
     ----------
@@ -485,7 +489,10 @@ def results(*tables: pd.DataFrame, speech: pd.DataFrame | None = None) -> pd.Dat
         From `speech_separability`; flags the AUs that speech may explain.
     """
     table = tidy(pd.concat([t.dropna(axis=1, how="all") for t in tables], ignore_index=True))
-    table["q"] = pg.multicomp(table["p"].to_numpy(float), method="fdr_bh")[1]
+    # A question counts once: not again by another analysis, nor by models that do not decide it.
+    again = table["hypothesis"].isin(AGAIN)
+    again |= (table["hypothesis"] == "H1") & ~table.index.isin(rows_of(table, "H1").index)
+    table["q"] = pg.multicomp(table["p"].mask(again).to_numpy(float), method="fdr_bh")[1]
     if speech is not None:
         table["speech"] = table["au"].map(speech.set_index("au")["flag"]).fillna("")
     return table
@@ -494,7 +501,8 @@ def results(*tables: pd.DataFrame, speech: pd.DataFrame | None = None) -> pd.Dat
 def rows_of(results: pd.DataFrame, hypothesis: str) -> pd.DataFrame:
     """The rows of one hypothesis; of H1 those of models drawn anew, else of the first models."""
     rows = results[results["hypothesis"] == hypothesis]
-    anew = rows["inference"].eq(ANEW) if "inference" in rows else pd.Series(False, rows.index)
+    said = rows["inference"] if "inference" in rows else pd.Series("", rows.index)
+    anew = said.astype(str).str.startswith(ANEW)
     if anew.any():
         return rows[anew]
     return rows.drop_duplicates("au") if hypothesis == "H1" else rows
@@ -522,6 +530,14 @@ def _participant_z(windows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     counts = people.groupby("au")[["n_participants", "n_recordings", "n_windows"]].sum()
     rows = counts.loc[list(z)].reset_index().merge(cp.undefined_windows(windows), on="au")
     return z, rows.assign(sign="signed", note=rows["au"].map(note), inference=THESE)
+
+
+def _judged(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Values (..., A) without members of fewer than `MIN_PARTICIPANTS`, which would spoil a family.
+
+    Of three people a quarter of all flips are as large as can be.
+    """
+    return np.where(counts < MIN_PARTICIPANTS, np.nan, values)
 
 
 def _p_beside(test: Callable[..., pd.DataFrame], values: np.ndarray, *options: float) -> float:

@@ -23,7 +23,7 @@ def mean_interval(
 
     Each resample of participants, because they are the independent units, gives
     ``t* = (mean* − mean) / se*``; the quantile of ``|t*|`` replaces Student's. Covers 95 % from
-    10 participants (percentile intervals: 91 %).
+    10 participants (percentile intervals: 91 %), less where next to everybody has one value.
 
     Parameters
     ----------

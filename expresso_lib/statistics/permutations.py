@@ -260,28 +260,48 @@ def max_rho(
     columns = np.where(missing[..., None, :], np.nan, given[..., None, :, :])
     left, right = ranks.residual_ranks(x, columns), ranks.residual_ranks(rows, columns)
     orders = permutation_orders(x.shape[-1], n_permutations, blocks=folds, seed=seed)[1:]
-    basis = _orthonormal(given)
+    basis = _orthonormal(ranks.standard_ranks(given))
     shuffled = ranks.residual_ranks(score, given)[..., orders]  # (..., B, P)
     shuffled = shuffled - (shuffled @ np.swapaxes(basis, -1, -2)) @ basis
     present = (~missing).astype(float)
     enough = present.sum(axis=-1) > 3 + given.shape[-2]
     exists = left.any(axis=-1) & right.any(axis=-1) & enough
     rho = np.clip((left * right).sum(axis=-1), -1, 1)
-    turned = np.swapaxes(shuffled, -1, -2)
+    used = (basis**2).sum(axis=(-1, -2)).round()[..., None]
+    freedom = np.maximum(present.sum(axis=-1) - 3 - used, 1)
+    error = np.sqrt((1 + rho**2 / 2) / freedom)
+    if studentised:
+        error = _robust(rho, lambda i, j: (left**i * right**j * present).sum(axis=-1))
+    t = np.where(exists, ranks.fisher_z(rho) / error, 0.0)
+
+    null = _null_t(left, np.swapaxes(shuffled, -1, -2), present, None if studentised else freedom)
+    # Among the people whom a member has, shuffled scores are residuals of these people's.
+    for *cohort, member in np.argwhere(missing.any(axis=-1) & exists):
+        one = (*cohort, [member])
+        given_here = ranks.standard_ranks(columns[(*cohort, member)])
+        own, cut = _orthonormal(np.vstack([present[one], given_here])), shuffled[*cohort]
+        cut = cut * present[one]
+        own_turned = (cut - (cut @ own.T) @ own).T
+        null[one] = _null_t(left[one], own_turned, present[one],
+                            None if studentised else freedom[one])  # fmt: skip
+    return Permutation(np.where(exists, rho, np.nan), t, error, null, True, alpha)
+
+
+def _null_t(
+    left: np.ndarray, turned: np.ndarray, present: np.ndarray, freedom: np.ndarray | None
+) -> np.ndarray:
+    """|t| of shuffled scores (..., P, B) against residuals (..., A, P): (..., A, B).
+
+    Studentised where no degrees of freedom (..., A) are given.
+    """
     powers = np.multiply.accumulate([np.ones_like(turned), *[turned] * 4])  # faster than **
     length = np.sqrt(np.maximum(present @ powers[2], 1e-12))
     random = left @ turned / length
-    if studentised:
-        error = _robust(rho, lambda i, j: (left**i * right**j * present).sum(axis=-1))
+    if freedom is None:
         spread = _robust(random, lambda i, j: (present * left**i) @ powers[j] / length**j)
     else:
-        used = (basis**2).sum(axis=(-1, -2)).round()[..., None]
-        freedom = np.maximum(present.sum(axis=-1) - 3 - used, 1)
-        error = np.sqrt((1 + rho**2 / 2) / freedom)
         spread = np.sqrt((1 + random**2 / 2) / freedom[..., None])
-    t = np.where(exists, ranks.fisher_z(rho) / error, 0.0)
-    null = np.abs(ranks.fisher_z(random)) / spread
-    return Permutation(np.where(exists, rho, np.nan), t, error, null, True, alpha)
+    return np.abs(ranks.fisher_z(random)) / spread
 
 
 def from_fold_means(values: np.ndarray, folds: np.ndarray) -> np.ndarray:
@@ -312,7 +332,7 @@ def given_rows(covariates: np.ndarray, folds: np.ndarray | None) -> np.ndarray:
     return np.concatenate([rows, dummies], axis=-2)
 
 
-def _orthonormal(covariates: np.ndarray) -> np.ndarray:
-    """Orthonormal rows that span the covariates' ranks; covariates (..., C, P)."""
-    _, size, rows = np.linalg.svd(ranks.standard_ranks(covariates), full_matrices=False)
-    return rows * (size > 1e-8)[..., None]
+def _orthonormal(rows: np.ndarray) -> np.ndarray:
+    """Orthonormal rows that span rows (..., C, P); zeros where there are fewer."""
+    _, size, basis = np.linalg.svd(rows, full_matrices=False)
+    return basis * (size > 1e-8)[..., None]

@@ -103,6 +103,25 @@ def _terms(name: str, fit: Any, people: int, plan: Plan) -> list[dict[str, Any]]
     return rows
 
 
+# Analyses of two questions, by their hypothesis in `results`.
+ANALYSES = {
+    "H1": "mean: H1", "mixed": "mean: mixed model", "gee": "mean: GEE",
+    "H2": "severity: H2", "H4": "severity: bands (H4)",
+    "mixed slope": "severity: mixed model", "gee slope": "severity: GEE",
+}  # fmt: skip
+
+
+def side_by_side(results: pd.DataFrame) -> pd.DataFrame:
+    """Uncorrected p of every action unit, a column for each of `ANALYSES` that a run has.
+
+    All of the models at hand: where H1 was asked of models of other folds too, not of these.
+    """
+    rows = results[results["hypothesis"].isin(ANALYSES)]
+    rows = rows[~rows["inference"].astype(str).str.contains("anew")]
+    wide = rows.pivot_table("p", "au", "hypothesis").reindex(columns=list(ANALYSES))
+    return wide.dropna(axis=1, how="all").rename(columns=ANALYSES)
+
+
 def silent_frames(units: pd.DataFrame, *, margin: int = 6) -> pd.Series:
     """Which frames are silent: lips and jaw still for a while.
 

@@ -61,7 +61,12 @@ def test_permuted_labels_are_explained_by_the_method_asked_for(study, tmp_path, 
 def test_models_of_other_folds_are_explained_by_the_method_asked_for(study, tmp_path) -> None:
     """Everybody's first recording, by models of folds made anew that have not seen them."""
     found = cohorts.repeated(
-        study, RECIPE, 1, map=below(tmp_path), folder=tmp_path / "m", method="IntegratedGradients"
+        study,
+        RECIPE,
+        map=below(tmp_path),
+        folder=tmp_path / "m",
+        method="IntegratedGradients",
+        repeats=1,
     )
     assert set(zip(found["method"], found["baseline"])) == {
         ("IntegratedGradients", "posed_neutral")

@@ -85,8 +85,11 @@ def test_a_model_of_composites_is_shown_composites(tmp_path):
 )
 def test_verdict_wants_over_half_of_an_effect_that_is_shown(effect_low, blur, words):
     """The effect is 3 points: 1.6 exposes it, 1.4 does not; nor does an interval that holds 0."""
+    low = [effect_low, -0.1, blur[1], -1.0]
     points = pd.DataFrame(
-        {"points": [3.0, 0.1, blur[0], 0.0], "ci_low": [effect_low, -0.1, blur[1], -1.0]},
+        {"points": [3.0, 0.1, blur[0], 0.0], "ci_low": low, "ci_high": [5.0, 0.3, 3.0, 1.0]},
         index=["effect", "own_neutral", "blur", "zero"],
     )
     assert words in headset.verdict(points)
+    lowers = -points.rename(columns={"ci_low": "ci_high", "ci_high": "ci_low"})
+    assert words in headset.verdict(lowers), "one that lowers the score is an effect, too"

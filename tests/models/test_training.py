@@ -192,6 +192,17 @@ def test_conformal_interval_is_the_ranked_error(table) -> None:
     rows.loc[rows["participant"] == "P03", "prediction"] += 9
     assert models.conformal_interval(rows)["half_width"] == pytest.approx(10)
     assert models.conformal_interval(rows.head(8))["half_width"] == float("inf")
+    more = pd.concat([rows.assign(recording=rows["recording"] + f"_{k}") for k in range(3)])
+    assert models.conformal_interval(more)["half_width"] == pytest.approx(10), "people count"
+    again = pd.concat([rows, rows.assign(repeat=1, prediction=rows["score"])])
+    assert models.conformal_interval(again)["half_width"] == pytest.approx(10), "one fit"
+
+
+def test_scores_that_do_not_vary_have_no_slope(table) -> None:
+    """Everybody has 20 points: what predictions do cannot follow that."""
+    rows = table.assign(score=20.0, recipe="r", repeat=0, fold=0, prediction=table["score"])
+    people = table[["participant"]].drop_duplicates().assign(band="mild")
+    assert np.isnan(models.errors(rows, people).slope)
 
 
 def test_finetune_learns_and_stops_by_other_participants(table) -> None:

@@ -250,6 +250,12 @@ READING = pd.DataFrame(
         lambda: prose.real_faces(EMPTY, EMPTY),
         lambda: prose.real_removals(EMPTY),
         lambda: prose.null_tests([]),
+        lambda: prose.null_cohorts([]),
+        lambda: prose.false_alarm(EMPTY),
+        lambda: prose.other_analyses(pd.DataFrame(), 0.05),
+        lambda: prose.recognised(pd.DataFrame({"kind": ["pose"], "unseen": [NONE]})),
+        lambda: prose.uses_time(pd.DataFrame(
+            {name: [NONE] for name in ("freeze", "shuffle", "reverse")}), BDI),
         lambda: prose.draws([]),
         lambda: prose.slopes(EMPTY),
         lambda: prose.real_gap(REAL.assign(estimate=np.nan), READING) or "nothing",
@@ -655,6 +661,56 @@ def test_what_just_misses_the_bar_is_not_rounded_onto_it():
     assert "fidelities of 0.898 and 0.95:" in prose.drawn_alike(study)
 
 
+def test_trust_needs_a_control_to_be_better_than():
+    """A run whose controls were not measured shows nothing, however high the agreement."""
+    keys = {"method": "DeepLift", "baseline": "posed_neutral", "factor": "pooled",
+            "metric": "interventional_fidelity", "support": "changed"}  # fmt: skip
+    table = pd.DataFrame([line(0.95, 0.02, 0.02, **keys)])
+    assert prose.trust(table, {"estimate": NONE}).startswith("That is not shown")
+
+
+def test_other_recipes_err_less_more_alike_or_are_undecided():
+    """Alike: within a point, and the interval holds zero."""
+    keys = {"level": "participant", "metric": "mae", "recipe_a": "m"}
+    rows = [line(at, half, half, **keys, recipe_b=f"r{k}") for k, (at, half) in
+            enumerate([(-1, 0.5), (1, 0.5), (0.1, 0.3), (0.1, 2.0), (0.4, 0.2)])]  # fmt: skip
+    said = prose.others_do(pd.DataFrame(rows), "m", scale=BDI)
+    assert "2 err less than the default, 1 err more and 1 err alike within 1.0 points" in said
+    assert said.endswith("1 are undecided.")
+
+
+def test_other_analyses_of_a_question_are_counted_and_their_quarrels_named():
+    """A column that a run lacks does not count; what is not tested is not found."""
+    table = pd.DataFrame(
+        {
+            "mean: H1": [0.01, 0.2, NONE],
+            "mean: GEE": [0.04, 0.01, NONE],
+            "severity: H2": [0.5, 0.9, 0.04],
+        },
+        index=["AU01", "AU04", "AU12"],
+    )
+    said = prose.other_analyses(table, 0.05)
+    assert "differs from zero (p ≤ 0.05) for 1 by H1 and 2 by GEE; not all agree on AU04." in said
+    assert said.endswith("for 1 by H2; not all agree on none.")
+
+
+def test_a_null_cohort_and_a_clean_model_speak_for_themselves():
+    """The book's recipe where nothing is planted; a headset that is worth little."""
+    keys = {"recipe": "small-face-32-null-s0", "seed": "0"}
+    rows = [line(0.1, 0.2, 0.2, metric="pearson", **keys),
+            line(1.01, NONE, NONE, metric="mae_ratio", **keys),
+            line(0.7, metric="pearson", recipe="small-default", seed="0")]  # fmt: skip
+    scores = pd.DataFrame(rows)
+    said = prose.null_cohorts(scores)
+    assert "r = 0.10 [−0.10, 0.30], and errs 1.01" in said
+    known = {"model": "this run's model", "factor": "headset"}
+    study = pd.DataFrame(
+        [line(-0.6, **known, baseline="effect"), line(-2.3, **known, baseline="blur")]
+    )
+    assert "worth −0.6 points" in prose.false_alarm(study)
+    assert "put −2.3 points on it" in prose.false_alarm(study)
+
+
 def test_absence_in_a_family_is_harder_to_show_than_alone():
     """The ledger judges by intervals of the whole family, and their power is said beside."""
     said = prose.absence(84)
@@ -667,5 +723,7 @@ def test_a_number_predicts_fidelity_only_where_its_interval_leaves_zero(rho, hal
     row = line(rho, half, half, number="removal", explanations=45, units=5, rho=rho)
     said = prose.predicted(pd.DataFrame([row]))
     assert "Over 45 explanations of 5 networks" in said
-    assert ("removed regions" in said) == (abs(rho) > half)
-    assert ("nothing of what can be known" in said) == (abs(rho) <= half)
+    assert ("removed regions" in said) == (rho > half), "the wrong way shows nothing"
+    said = prose.predicted(pd.DataFrame([{**row, "number": "completeness"}]))
+    assert ("what is missed" in said) == (rho < -half), "less missed is better"
+    assert ("nothing of what can be known" in said) == (rho >= -half)

@@ -30,6 +30,7 @@ from expresso_lib.statistics import (
     ranks,
     sensitivity,
     shifts,
+    testing,
 )
 
 QUICK = statistics.Plan(permutations=499, bootstrap=499)
@@ -368,6 +369,55 @@ def test_fold_aware_t_is_the_plain_t_with_one_repeat(rng):
     assert_allclose(aware, scipy_stats.ttest_1samp(z[0], 0).statistic)
 
 
+def test_people_whom_some_repeat_misses_do_not_shrink_the_models_variance(rng):
+    """30 % missing in one of three repeats: the t of those whom all repeats explain."""
+    assigned = np.stack([rng.permutation(np.arange(60) % 5) for _ in range(3)])
+    model = rng.normal(0, 0.1, (3, 5))
+    z = rng.normal(0.05, 0.1, (1, 60)) + np.take_along_axis(model, assigned, axis=1)
+    z = np.stack([z, z + 0.01], axis=-1)
+    z[0, :18, 1] = np.nan
+    found = folds.fold_aware_t(z, assigned)
+    assert_allclose(found[0], folds.fold_aware_t(z[..., :1], assigned)[0])
+    assert_allclose(found[1], folds.fold_aware_t(z[:, 18:, 1:], assigned[:, 18:])[0])
+    z[0, 1:, 1] = np.nan
+    assert folds.fold_aware_t(z, assigned)[1] == 0
+
+
+@pytest.mark.parametrize("studentised", [False, True])
+def test_a_correlation_of_few_people_is_judged_by_these_people(rng, studentised):
+    """15 of 60 have a value: shuffled residuals are theirs, and 5 % of empty cohorts are found.
+
+    With residuals of everybody 10 to 12 % were.
+    """
+    shape, fold = (400, 60), np.arange(60) % 5
+    x, score, given = rng.normal(size=shape), rng.uniform(0, 45, shape), rng.normal(size=shape)
+    x[:, :45] = np.nan
+    x = x[:, rng.permutation(60)]
+    test = statistics.max_rho(
+        x[..., None], score, folds=fold, studentised=studentised, n_permutations=199,
+        covariates=given[..., None] if studentised else None,
+    )  # fmt: skip
+    assert 0.02 < (test.p <= 0.05).mean() < 0.085
+
+
+def test_a_member_of_three_people_does_not_spoil_its_family(rng):
+    """Of three alike people a quarter of all flips are as large as can be."""
+    people = [f"P{k:02d}" for k in range(40)]
+    z = {"AU01": rng.normal(0.1, 0.1, 40), "AU04": np.r_[[0.2, 0.21, 0.19], np.full(37, np.nan)]}
+    rows = [
+        {"participant": one, "recording": one, "window": 0, "au": au, "z": value}
+        for au, values in z.items()
+        for one, value in zip(people, values)
+    ]
+    windows = pd.DataFrame(rows).assign(rho=0.1, n_frames=64, reason="")
+    both = hypotheses.h1_coupling(windows).set_index("au")
+    alone = hypotheses.h1_coupling(windows[windows["au"] == "AU01"]).set_index("au")
+    names = ["p_max", "simultaneous_low", "simultaneous_high"]
+    assert_allclose(both.loc["AU01", names].astype(float), alone.loc["AU01", names].astype(float))
+    assert both.loc["AU04", "estimate"] == pytest.approx(0.2)
+    assert both.loc["AU04", "note"] == "defined for 3 participants only"
+
+
 # Intervals, equivalence, Bayes factors
 
 
@@ -436,6 +486,35 @@ def test_h1_with_repeated_folds_widens_the_interval():
     plain = intervals.mean_interval(z[["AU01"]].to_numpy())
     assert row["inference"] == "models drawn anew"
     assert row["ci_high"] - row["ci_low"] > 1.2 * (plain.high - plain.low)[0]
+
+
+def test_declared_h1_asks_what_the_models_at_hand_are_asked(planted):
+    """What shuffled networks give comes off the models of other folds, too; q asks once."""
+    data = simulate_tables(participants=12, recordings=1, repeats=3, fold_sd=0.6)
+    shown = data.attribution_frames
+    first = shown[shown["repeat"] == 0].drop(columns=["repeat", "fold"])
+    first = pd.concat([first.assign(model=name) for name in ("trained", "random_1")])
+    head = first[["participant", "recording", "frame"]].drop_duplicates()
+    head = head.assign(yaw=0.0, pitch=0.0, roll=0.0)
+    people = data.participants
+    said = people.assign(recording=people["participant"] + "_R1", clip="c", recipe="m", repeat=0,
+                         fold=np.arange(12) % 4, prediction=people["score"] + 1.0)  # fmt: skip
+    tests = testing.test_all(
+        first, data.action_units, data.attribution_regions, people, said,
+        frames=head, repeats=shown.assign(model="trained"), window=64, plan=QUICK,
+    )  # fmt: skip
+    assert (
+        tests.anew["inference"]
+        .eq("models drawn anew, less 1 randomised network of each person")
+        .all()
+    )
+    assert tests.anew["estimate"].abs().max() < 0.3, "one of its repeats is the shuffled network"
+    assert set(tests.results.loc[tests.results["status"] == "confirmatory", "hypothesis"]) > {"H1"}
+    again = tests.results["hypothesis"].isin(["mixed", "gee", "mixed slope", "gee slope"])
+    assert tests.results.loc[again, "q"].isna().all()
+    side = sensitivity.side_by_side(tests.results)
+    assert side.columns[0] == "mean: H1"
+    assert_allclose(side.loc["AU01", "mean: H1"], tests.h1.set_index("au").loc["AU01", "p"])
 
 
 def test_h2_finds_the_coupling_that_changes_with_severity(windows, planted):
