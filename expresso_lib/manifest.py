@@ -14,6 +14,7 @@ import re
 import shutil
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -338,9 +339,12 @@ def unpack(archive: Path) -> None:
             sizes = {_inside(member.filename): member.file_size for member in members}
             if len(members) > MAX_FILES or sum(sizes.values()) > MAX_BYTES:
                 raise ValueError(f"the limits are {MAX_FILES} files and {MAX_BYTES} bytes")
-            for name, size in sizes.items():
-                if (root / name).exists() and (root / name).stat().st_size != size:
-                    raise ValueError(f"{name} is there with other contents; move it away first")
+            for member in members:
+                there = root / member.filename
+                if there.exists() and zlib.crc32(there.read_bytes()) != member.CRC:
+                    raise ValueError(
+                        f"{member.filename} is there with other contents; move it away first"
+                    )
             for member in members:
                 with store.atomic(root / member.filename) as path, open(path, "wb") as stream:
                     shutil.copyfileobj(bundle.open(member), stream)

@@ -18,7 +18,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib import metadata
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from tqdm import tqdm
 
 from expresso_lib import _checks
@@ -123,7 +124,8 @@ def map(
     work = list(items)
     _check_names(work)
     make_folder(Path(out))
-    makers = basis(getattr(function, "func", function).__module__)
+    maker = getattr(function, "func", function)
+    makers = text_hash([basis(maker.__module__), maker.__qualname__])
     keys = [item_key(item, makers) for item in work]
     paths = [Path(out) / f"{item.name}{suffix}" for item in work]
     done = [is_finished(path, key) for path, key in zip(paths, keys)]
@@ -189,12 +191,15 @@ def _make(function: Callable[[Item, Path], None], item: Item, path: Path, key: s
     if is_finished(path, key):
         return None
     try:
-        # Killed between result and key, the old key must not vouch for the new result.
-        _key_path(path).unlink(missing_ok=True)
-        with atomic(path) as temporary:
-            function(item, temporary)
         noted = {"key": key, "recipe": dict(item.recipe)}
-        write_text(_key_path(path), json.dumps(noted, sort_keys=True, default=str))
+        with ExitStack() as held:
+            with atomic(path) as temporary:
+                function(item, temporary)
+                # Of two that make it at once neither's key may stand by the other's result; and
+                # killed between the two, the old key must not vouch for the new result.
+                held.enter_context(FileLock(path.with_name(".keys.lock")))
+                _key_path(path).unlink(missing_ok=True)
+            write_text(_key_path(path), json.dumps(noted, sort_keys=True, default=str))
     except Exception as error:
         return f"{type(error).__name__}: {readable(error)}"
     return None

@@ -337,6 +337,11 @@ def test_fetch_unpacks_what_was_put_there_by_hand(use, tmp_path):
         bundle.writestr("x.mp4", b"video")
     file = {"path": "set.zip", "unpack": True, "url": "http://127.0.0.1:9/set.zip"}
     use(file, head=HEAD.replace("kind: weights", "kind: data"))
+    (tmp_path / "x.mp4").write_bytes(b"other")  # of the same size
+    with pytest.raises(manifest.ManifestError, match="there with other contents"):
+        manifest.fetch("thing", folder=tmp_path)
+    assert (tmp_path / "x.mp4").read_bytes() == b"other"
+    (tmp_path / "x.mp4").unlink()
     assert (manifest.fetch("thing", folder=tmp_path) / "x.mp4").read_bytes() == b"video"
 
 

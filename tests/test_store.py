@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import textwrap
+import threading
 import types
 from pathlib import Path
 
@@ -20,6 +21,11 @@ def square(item: store.Item, path: Path) -> None:
     with (path.parent / "trace.log").open("a") as log:
         log.write(f"{item.name}\n")
     np.savez(path, value=item.recipe["number"] ** 2)
+
+
+def cube(item: store.Item, path: Path) -> None:
+    """Write the third power."""
+    np.savez(path, value=item.recipe["number"] ** 3)
 
 
 def picky(item: store.Item, path: Path) -> None:
@@ -75,6 +81,33 @@ def test_a_result_is_not_vouched_for_by_the_key_before(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             store.map(square, [two], out=tmp_path)
     assert int(np.load(store.map(square, [one], out=tmp_path)[0].path)["value"]) == 1
+
+
+def test_two_that_make_it_at_once_do_not_mix_result_and_key(tmp_path, monkeypatch):
+    """While one stands between its result and its key, another one waits."""
+    one, two = store.Item("n1", {"number": 1}), store.Item("n1", {"number": 2})
+    write, other = store.write_text, []
+
+    def slow(path, text):
+        if not other:
+            other.append(threading.Thread(target=store.map, args=(square, [two]),
+                                          kwargs={"out": tmp_path}))  # fmt: skip
+            other[0].start()
+            other[0].join(0.5)
+            assert other[0].is_alive()
+        return write(path, text)
+
+    monkeypatch.setattr(store, "write_text", slow)
+    store.map(square, [one], out=tmp_path)
+    other[0].join()
+    for item, value in ((two, 4), (one, 1)):
+        assert int(np.load(store.map(square, [item], out=tmp_path)[0].path)["value"]) == value
+
+
+def test_another_function_makes_it_anew(tmp_path):
+    """What one function made does not pass for another's."""
+    store.map(square, items(1), out=tmp_path)
+    assert not store.map(cube, items(1), out=tmp_path)[0].reused
 
 
 def test_map_redoes_only_what_changed(tmp_path):

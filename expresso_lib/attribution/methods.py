@@ -163,8 +163,10 @@ def attribute_each(
 
 def _references(clips: Tensor, baseline: str | Tensor, many: bool) -> list[Tensor]:
     """The reference input of every clip; of each of several references where ``many`` are asked."""
-    single = isinstance(baseline, str) or baseline.ndim < 5 or not many
-    return [references.clips_of(clips, one) for one in ([baseline] if single else baseline)]
+    # One of a clip's own shape is each clip's own.
+    single = isinstance(baseline, str) or baseline.ndim < 5 or baseline.shape == clips.shape
+    return [references.clips_of(clips, one)
+            for one in (baseline if many and not single else [baseline])]  # fmt: skip
 
 
 def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> Tensor:
@@ -477,17 +479,19 @@ def _grad_cam(model, score, x, x0, limit, chosen) -> Explained:
 def _last_map(model: nn.Module, score: Callable[[Tensor], Tensor], clip: Tensor) -> nn.Module:
     """Return the last convolution whose output still has a place: more than one pixel each way."""
     found: list[nn.Module] = []
+    apart: list[bool] = []  # frames in the batch of a layer for clips
 
     def note(module: nn.Module, _: tuple, output: Tensor) -> None:
         if output.ndim in (4, 5) and min(output.shape[-2:]) > 1:
             found.append(module)
+            apart.append(isinstance(module, nn.Conv3d) and len(output) != len(clip))
 
     with ExitStack() as hooks:
         for module in model.modules():
             if isinstance(module, nn.Conv2d | nn.Conv3d):
                 hooks.enter_context(module.register_forward_hook(note))
         _forward(score, clip)
-    if not found or sum(one is found[-1] for one in found) > 1:
+    if not found or apart[-1] or sum(one is found[-1] for one in found) > 1:
         raise ModelError("LayerGradCam needs a convolution that keeps a map and is called once for "
                          "all frames; use IntegratedGradients instead.")  # fmt: skip
     return found[-1]

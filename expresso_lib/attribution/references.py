@@ -180,7 +180,7 @@ def posed(
     seen = np.isfinite(points).all(axis=(1, 2))
     rigid, whole = (_affine(points[at][k], points[seen][:, k]) for k in (list(_RIGID), slice(None)))
     fit = make_pipeline(StandardScaler(), Ridge(alpha=_PENALTY * len(rigid))).fit(rigid, whole)
-    place = np.cumsum(seen) - 1
+    place = np.maximum(np.cumsum(seen) - 1, 0)  # before the first face its pose is the best guess
     at_calm, at_rows = (fit.predict(rigid[place[k]]) for k in ([at], rows))
     moves = (at_rows - at_calm + _STILL).reshape(-1, 3, 2).transpose(0, 2, 1)
     picture = calm[:, 0].permute(1, 2, 0).contiguous().numpy()
@@ -231,8 +231,9 @@ def randomised(
 ) -> Iterator[tuple[int, nn.Module]]:
     """Yield copies of the model with 1, 2, ... all layers randomised, from the output down.
 
-    Every weight tensor is shuffled within itself: its distribution stays, what it learned goes
-    (the cascade of Adebayo et al., 2018).
+    Every weight tensor is shuffled within itself, and every learned buffer (whitening, statistics
+    of a normalisation): its distribution stays, what it learned goes (the cascade of Adebayo et
+    al., 2018).
 
     Parameters
     ----------
@@ -241,16 +242,22 @@ def randomised(
     """
     changed = copy.deepcopy(model)
     generator = torch.Generator().manual_seed(seed)
-    layers = [m for m in changed.modules() if list(m.parameters(recurse=False))]
+    layers = [m for m in changed.modules() if _learned(m)]
     every = range(1, len(layers) + 1)
     wanted = every if depths is None else {depth % (len(layers) + 1) for depth in depths}
     for number, layer in enumerate(reversed(layers), start=1):
         with torch.no_grad():
-            for weights in layer.parameters(recurse=False):
+            for weights in _learned(layer):
                 order = torch.randperm(weights.numel(), generator=generator)
                 weights.copy_(weights.flatten()[order].reshape(weights.shape))
         if number in wanted:
             yield number, copy.deepcopy(changed)
+
+
+def _learned(layer: nn.Module) -> list[Tensor]:
+    """Weights and kept floating buffers of a layer itself."""
+    kept = layer.state_dict(keep_vars=True)
+    return [one for name, one in kept.items() if "." not in name and one.is_floating_point()]
 
 
 class Adapter(nn.Module):

@@ -21,6 +21,8 @@ from expresso_lib.faces import regions, video
 
 log = logging.getLogger(__name__)
 
+GUIDED = 6  # frames between those by which a crop follows a changed head
+
 INPUTS = ("face", "composite")
 # The composite magnifies and its tiles reach beyond the face: it is sampled from a picture this
 # much finer than the aligned face and wider by this share of its side on each side.
@@ -190,6 +192,11 @@ def prepare(
             "make the track from this file, or read its table with n_frames."
         )
     source = resample(info.times, rate)
+    longest = float(np.diff(info.times[source]).max(initial=0.0))
+    if info.fps >= rate and longest > 2 / rate:
+        log.warning("%s: up to %.2f s lie between frames that should be %.2f s apart: its rate "
+                    "varies, and clips that hold such a stretch last longer than they say",
+                    path, longest, 1 / rate)  # fmt: skip
     fps = min(rate, info.fps) if len(source) > 1 else info.fps
     pictures = ((frame.number, frame.image) for frame in video.read_frames(path, source))
     try:
@@ -299,9 +306,13 @@ class Rerendering:
         guide = steady(tracked, fps)[rows]
         then, now = (np.hstack([one.pose, one.shift]) for one in (self.script, script))
         if not np.array_equal(then, now):
-            # The crop follows the head slowly, that of the change as that of the recording.
+            # The crop follows the head slowly, that of the change as that of the recording: over
+            # seconds around the clip, of which some frames tell enough.
+            some = np.arange(0, len(tracked), GUIDED)
+            at: dict[str, Any] = {"size": self.size, "frames": self.archive.source[some]}
             moved = np.full_like(tracked, np.nan)
-            moved[rows] = change
+            moved[some] = rendered.landmarks(script, **at)
+            moved[some] -= rendered.landmarks(self.script, **at)
             guide = guide + steady(moved, fps)[rows]
         pictures = zip(source.tolist(), (frame.image for frame in drawn))
         how: dict[str, Any] = {"size": self.archive.frames.shape[1], "input": self.archive.input}

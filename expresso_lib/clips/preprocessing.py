@@ -50,7 +50,10 @@ def choose_tracker(name: str, recordings: pd.DataFrame, *, weights_folder: str =
     if at_hand("s3fd_fan", weights_folder):
         return "s3fd_fan"
     for tracker, place in BESIDE.items():
-        if all(place(row).is_file() for _, row in recordings.iterrows()):
+        beside = [place(row) for _, row in recordings.iterrows()]
+        if all(one.is_file() for one in beside) and (
+            tracker != "tables" or tables.holds_landmarks(beside[0])
+        ):
             return tracker
     if importlib.util.find_spec("mediapipe") and at_hand("mediapipe", weights_folder):
         return "mediapipe"
@@ -306,7 +309,9 @@ def _au_series(row: pd.Series, track: faces.FaceTrack) -> pd.DataFrame:
         return action_units.from_truth(truth)
     if table.is_file():
         try:
-            return action_units.read(table, n_frames=track.n_frames)
+            info, seen = video.probe(row["path"]), tables.read_faces(table)
+            face = tables.nearest_face(seen, track.landmarks, (info.width, info.height))
+            return action_units.read(table, n_frames=track.n_frames, face=face)
         except tables.TableError as error:
             log.warning("%s Proxies stand in for them.", error)
     return action_units.of_track(track)

@@ -13,7 +13,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,14 +53,6 @@ class _Face(NamedTuple):
     values: np.ndarray
 
 
-@dataclass(eq=False)
-class _Person:
-    """One face through the recording, by frame, and where it was last."""
-
-    box: np.ndarray
-    seen: dict[int, _Face]
-
-
 def track(path: str | Path, *, folder: str | Path | None = None, face: int = 0) -> tracks.FaceTrack:
     """Follow one person's face through a recording, in memory that does not grow with its pictures.
 
@@ -91,27 +82,27 @@ def track(path: str | Path, *, folder: str | Path | None = None, face: int = 0) 
     """
     info = video.probe(path)
     model = manifest.fetch(WEIGHTS, folder=folder or None)
-    people: list[_Person] = []
+    all_found: list[tuple[int, _Face]] = []
     count = np.zeros(info.n_frames)
     with _landmarker(model) as look:
         for frame in video.read_frames(path):
             found = look(frame.image, round(1000 * frame.number / info.fps))
             count[frame.number] = len(found)
-            _assign(people, frame.number, found)
-    people.sort(key=lambda one: (-len(one.seen), -one.box[2:].prod()))
-    if face and face >= len(people):
-        raise ValueError(f"face {face} of {path}: {len(people)} were seen; count from 0.")
-    seen = ", ".join(str(len(one.seen)) for one in people) or "none"
-    text = "%s: faces seen in so many of %d frames: %s; number %d is followed"
-    log.info(text, path, len(count), seen, face)
+            all_found += [(frame.number, one) for one in found]
     points = np.full((len(count), anatomy.N_LANDMARKS, 2), np.nan, np.float32)
     signals = {"faces": count, "face": np.full(len(count), float(face))}
+    people = _people(all_found)
+    if face and face >= len(people):
+        raise ValueError(f"face {face} of {path}: {len(people)} were seen; count from 0.")
+    seen = ", ".join(str(len(one)) for one in people) or "none"
+    text = "%s: faces seen in so many of %d frames: %s; number %d is followed"
+    log.info(text, path, len(count), seen, face)
     if people:
-        frames, found = list(people[face].seen), list(people[face].seen.values())
-        points[frames] = [one.points for one in found]
-        series = np.full((len(found[0].names), len(count)), np.nan, np.float32)
-        series[:, frames] = np.stack([one.values for one in found], axis=1)
-        signals |= dict(zip(found[0].names, series))
+        frames, faces = zip(*people[face])
+        points[list(frames)] = [one.points for one in faces]
+        series = np.full((len(faces[0].names), len(count)), np.nan, np.float32)
+        series[:, frames] = np.stack([one.values for one in faces], axis=1)
+        signals |= dict(zip(faces[0].names, series))
     return tracks.from_landmarks(points, np.ones(len(count)), info.fps, "mediapipe", signals)
 
 
@@ -209,22 +200,12 @@ def _gaze(eyes: np.ndarray) -> np.ndarray:
     return np.arcsin(np.clip(CORNERS_PER_RADIUS * moved, -1, 1)).mean(axis=0)
 
 
-def _assign(people: list[_Person], frame: int, found: list[_Face]) -> None:
-    """Link a frame's faces to the people seen before, nearest first; newcomers are new people."""
+def _people(found: list[tuple[int, _Face]]) -> list[list[tuple[int, _Face]]]:
+    """The frames and faces of every person, who is seen most first, and of them the largest."""
     if not found:
-        return
-    boxes = tracks.boxes_of(np.stack([face.points for face in found]))
-    away = [tracks.apart(boxes, one.box) for one in people]
-    pairs = sorted((far, k, j) for k, row in enumerate(away) for j, far in enumerate(row.tolist()))
-    owner: dict[int, _Person] = {}
-    for far, k, j in pairs:
-        one = people[k]
-        free = j not in owner and frame not in one.seen
-        if free and far < tracks.near(frame - next(reversed(one.seen)) - 1):
-            owner[j] = one
-            one.seen[frame] = found[j]
-    for j, (face, box) in enumerate(zip(found, boxes)):
-        if j not in owner:
-            people.append(_Person(box, {frame: face}))
-        else:
-            owner[j].box = box
+        return []
+    boxes = tracks.boxes_of(np.stack([face.points for _, face in found]))
+    who = tracks.linked(np.array([frame for frame, _ in found]), boxes)
+    rows = [np.flatnonzero(who == one) for one in range(who.max() + 1)]
+    rows.sort(key=lambda own: (-len(own), -boxes[own[-1], 2:].prod()))
+    return [[found[row] for row in own] for own in rows]

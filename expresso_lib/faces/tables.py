@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
-from itertools import count, takewhile
+from itertools import chain, count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +234,38 @@ def landmarks(rows: pd.DataFrame, size: tuple[int, int] | None = None) -> np.nda
     return points
 
 
+def holds_landmarks(path: str | Path) -> bool:
+    """Say whether a table has points from which a face can be cut; one of action units may not."""
+    try:
+        table = read_faces(path)
+        return bool(_point_names(table, str(path), TOOLS[table.attrs["tool"]]))
+    except TableError as error:
+        log.warning("no landmarks: %s", error)
+        return False
+
+
+def nearest_face(table: pd.DataFrame, points: np.ndarray, size: tuple[int, int]) -> int | None:
+    """Number of the face of a table that a track follows; None where there is one, or no pair.
+
+    Parameters
+    ----------
+    table : of `read_faces`.
+    points : (F, 68, 2) the track's landmarks, pixels.
+    size : as for `landmarks`.
+
+    Raises
+    ------
+    TableError
+        Where the table has several faces and no landmarks to tell them by.
+    """
+    rows = table[table["frame"] < len(points)]
+    if rows["face"].nunique() < 2:
+        return None
+    away = np.linalg.norm(landmarks(rows, size) - points[rows["frame"]], axis=2).mean(axis=1)
+    each = pd.Series(away).groupby(rows["face"].to_numpy()).median().dropna()
+    return int(each.idxmin()) if len(each) else None
+
+
 def from_table(
     path: str | Path,
     *,
@@ -293,9 +325,9 @@ def _keyed(table: pd.DataFrame, path: str | Path, tool: Tool) -> pd.DataFrame:
     if bad.any():
         raise TableError(f"{path}: frame {table[tool.frame][bad].iloc[0]!r} is no frame number.")
     frame = number.astype(int) - first
-    # Py-Feat's faces, for one, have no number: they are counted within their frame.
-    counted, sure = frame.groupby(frame).cumcount(), pd.Series(1.0, table.index)
-    face = pd.to_numeric(table.get(tool.face, counted), errors="coerce").fillna(0)
+    sure = pd.Series(1.0, table.index)
+    numbers = table[tool.face] if tool.face in table else _who(table, frame, path, tool)
+    face = pd.to_numeric(numbers, errors="coerce").fillna(0)
     confidence = pd.to_numeric(table.get(tool.confidence, sure), errors="coerce")
     # Whether the tool vouches for the row.
     if tool.success in table:
@@ -307,6 +339,26 @@ def _keyed(table: pd.DataFrame, path: str | Path, tool: Tool) -> pd.DataFrame:
     else:
         usable = confidence > 0
     return table.assign(frame=frame, face=face.astype(int), confidence=confidence, usable=usable)
+
+
+def _who(table: pd.DataFrame, frame: pd.Series, path: str | Path, tool: Tool) -> pd.Series:
+    """Number faces that have no number (Py-Feat's): the same person keeps hers, by the points.
+
+    Without points they are counted within their frame.
+    """
+    counted = frame.groupby(frame).cumcount()
+    try:
+        names = _point_names(table, str(path), tool) if counted.any() else []
+    except TableError:
+        names = []
+    if not names:
+        return counted
+    points = table[list(chain(*names))].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    points = points.reshape(len(table), -1, 2)
+    rows = np.argsort(frame.to_numpy(), kind="stable")
+    rows = rows[np.isfinite(points[rows]).all(axis=(1, 2))]
+    who = tracks.linked(frame.to_numpy()[rows], tracks.boxes_of(points[rows]))
+    return pd.Series(who, table.index[rows]).reindex(table.index)
 
 
 def _listed(cell: object) -> np.ndarray:

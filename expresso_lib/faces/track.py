@@ -102,6 +102,34 @@ def near(lost: int) -> float:
     return 0.75 + 0.1 * lost
 
 
+def linked(frames: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Say who is who over a recording: the number (N,) of the person in each row, from 0.
+
+    A frame's faces are linked to the people seen before, nearest first; who is near nobody is new.
+
+    Parameters
+    ----------
+    frames : (N,) frame of each face, ascending.
+    boxes : (N, 4) x, y, width, height, pixels; rows with NaN are new people each.
+    """
+    who = np.full(len(frames), -1)
+    last: list[np.ndarray] = []  # where each person was, and in which frame
+    seen: list[int] = []
+    for frame in np.unique(frames):
+        rows = np.flatnonzero(frames == frame)
+        away = [apart(boxes[rows], box) for box in last]
+        pairs = sorted((far, k, row) for k, some in enumerate(away)
+                       for row, far in zip(rows.tolist(), some.tolist()))  # fmt: skip
+        for far, k, row in pairs:
+            if who[row] < 0 and seen[k] < frame and far < near(frame - seen[k] - 1):
+                who[row], last[k], seen[k] = k, boxes[row], frame
+        for row in rows[who[rows] < 0]:
+            who[row] = len(last)
+            last.append(boxes[row])
+            seen.append(frame)
+    return who
+
+
 def smooth(track: FaceTrack, frames: float) -> FaceTrack:
     """Smooth landmarks in time with a Gaussian of standard deviation `frames`; 0 changes nothing.
 

@@ -24,6 +24,8 @@ from expresso_lib import store
 
 log = logging.getLogger(__name__)
 
+REORDERED = 17  # most pictures that H.264 and HEVC hold back for reordering, and one
+
 
 class VideoError(ValueError):
     """A recording that cannot be read or written; the message names the file and the remedy."""
@@ -227,6 +229,8 @@ def _scan(path: Path, modified: int, size: int) -> VideoInfo:
         packets = [p for p in container.demux(stream) if p.size and not p.is_discard]
         stamps = [p.pts for p in packets]
         known = bool(stamps) and None not in stamps and len(set(stamps)) == len(stamps)
+        # AVI has no display times: of reordered pictures those that are made up for it are wrong.
+        known &= container.format.name != "avi" or not stream.codec_context.has_b_frames
         order = np.argsort(stamps) if known else np.arange(len(packets))
         pts = np.array(stamps, np.int64)[order] if known else np.empty(0, np.int64)
         keys = np.flatnonzero(np.array([p.is_keyframe for p in packets], bool)[order])
@@ -236,7 +240,9 @@ def _scan(path: Path, modified: int, size: int) -> VideoInfo:
     if known and cut and len(pts) > 2:
         # Cut short: in storage order the last pictures have holes before them, which would
         # shift their numbers. What follows the first hole is lost with the rest.
-        holes = np.flatnonzero(np.diff(pts) > 1.5 * np.median(np.diff(pts)))
+        # Earlier ones are pauses of the camera.
+        late = max(len(pts) - REORDERED, 0)
+        holes = late + np.flatnonzero(np.diff(pts)[late:] > 1.5 * np.median(np.diff(pts)))
         pts = pts[: holes[0] + 1] if len(holes) else pts
         log.warning("%s is cut short: %d frames are left", path, len(pts))
     with _opened(path) as (container, stream):
@@ -247,6 +253,10 @@ def _scan(path: Path, modified: int, size: int) -> VideoInfo:
         width, height = first.width, first.height
     if rotation % 180:
         width, height = height, width
+    if known and first.pts is not None:
+        # Cut inside a group of pictures the first ones cannot be decoded, and nobody counts them.
+        early = int(np.searchsorted(pts, first.pts))
+        pts, keys = pts[early:], keys[keys >= early] - early
     times = np.arange(len(packets)) / (header or 25.0)
     if known:
         # The beginning can always be decoded, also where its key frame was trimmed away.

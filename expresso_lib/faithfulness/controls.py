@@ -10,15 +10,16 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from expresso_lib.config import NEUTRAL
 from expresso_lib.faithfulness.interventions import Effect
 
 # What has not seen the model's answer to the clip; by far not all, see `usual`.
-BLIND = ("random", "edge", "motion", "difference", "amount", "usual")
+BLIND = ("random", "edge", "motion", "difference", "amount", "usual", "usual and the head")
 # What the model does, laid on the pixels: a map that tells the truth, and what overlap costs it.
 TRUTH = ("painted", "none")
 
 
-def maps(clip: Tensor, calm: Tensor, *, seed: int = 0) -> dict[str, np.ndarray]:
+def maps(clip: Tensor, calm: Tensor, *, seed: int | Sequence[int] = 0) -> dict[str, np.ndarray]:
     """Maps (T, H, W) of a clip (3, T, H, W) and a calm frame (3, 1, H, W), blind to the model.
 
     ``random``, ``edge`` (spatial gradient), ``motion`` (change since the frame before),
@@ -65,3 +66,21 @@ def usual(rows: pd.DataFrame) -> pd.DataFrame:
     size = elsewhere(one["amount"] ** 2)
     rate = elsewhere(one["amount"] * one["effect"]) / size.where(size > 1e-9)
     return one.assign(method="usual", said=one["amount"] * rate)
+
+
+def with_head(usual: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """`usual`, but of the head what a posed reference says of it, whatever is laid on pixels.
+
+    What such a reference scores as the head moves is known without any explanation; so one that
+    is to know the head, too, has to know more than this.
+
+    Parameters
+    ----------
+    usual, rows : pd.DataFrame
+        Evidence of `usual`, and of explanations (`metrics.evidence`).
+    """
+    head = rows[(rows["baseline"] == NEUTRAL) & (rows["factor"] == "head_motion")]
+    head = head.drop_duplicates(["participant", "clip", "support"])
+    placed = usual[usual["factor"] != "head_motion"]
+    both = pd.concat([placed, head[head["support"].isin(usual["support"])]], ignore_index=True)
+    return both.assign(method="usual and the head", baseline="none") if len(head) else both.iloc[:0]

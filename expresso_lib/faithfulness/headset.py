@@ -22,6 +22,7 @@ from expresso_lib.models import small
 from expresso_lib.statistics.prose import flat, side
 
 BASELINES = ("own_neutral", "blur", "zero")
+OTHERS = 1000  # added to a cohort's seed: nobody in the audit had a head fitted to them
 MODELS = {"own": "this run's model", "taught": "trained with headsets"}
 
 
@@ -57,7 +58,7 @@ class Pairs:
 def items(*, participants: int, length: int, side: int, rate: float, dilation: int = 1,
           input: str = "face", seed: int = 0,
           render_size: int = interventions.RENDER_SIZE) -> list[store.Item]:  # fmt: skip
-    """The participants of a ``headset`` cohort, for `render`.
+    """The participants of a ``headset`` cohort of other people than those of a seed, for `render`.
 
     Parameters
     ----------
@@ -70,7 +71,8 @@ def items(*, participants: int, length: int, side: int, rate: float, dilation: i
         What the model is shown: ``face`` or ``composite``.
     """
     cohort: dict[str, Any] = {"participants": participants, "recordings": 1, "fps": 2 * rate}
-    cohort |= {"seed": seed, "seconds": (length * dilation + 1) / rate, "variant": "headset"}
+    cohort |= {"seed": OTHERS + seed, "variant": "headset"}
+    cohort["seconds"] = (length * dilation + 1) / rate
     plan = rendered.plan_cohort(**cohort)
     recipe = {"cohort": cohort, "length": length, "dilation": dilation, "side": side,
               "input": input, "render_size": render_size}  # fmt: skip

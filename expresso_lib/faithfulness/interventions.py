@@ -197,8 +197,11 @@ def _activity(script: rendered.Script, factor: str, frames: np.ndarray, level: i
     if factor != "head_motion":
         columns = [anatomy.AU_CODES.index(code) for code in anatomy.FACTORS[factor]]
         series, full = script.au[:, columns], FULL_INTENSITY
-    away = np.abs(series[np.asarray(frames)] - series[level]).max(axis=1)
-    return np.minimum(away / full, 1)
+    away = np.abs(series[frames] - series[level]).max(axis=1) / full
+    if factor == "lids_gaze":  # eyes that turn under still lids
+        turn = np.abs(script.gaze[frames] - script.gaze[level]).max(axis=1)
+        away = np.maximum(away, turn / FULL_TURN)
+    return np.minimum(away, 1)
 
 
 def scores(model: nn.Module, shown: Tensor, *, output: int | None = None) -> np.ndarray:

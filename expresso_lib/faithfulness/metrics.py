@@ -134,7 +134,7 @@ def _spread(draws: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    return np.divide(above, below, where=below > 1e-12, out=np.full(len(below), np.nan))
+    return np.divide(above, below, where=below > 0, out=np.full(len(below), np.nan))
 
 
 def _pearson(draws: np.ndarray, said: np.ndarray, done: np.ndarray) -> np.ndarray:
@@ -249,15 +249,21 @@ def table(rows: pd.DataFrame, *, recipe: str = "", score_range: float | None = N
     """
     told = rows[rows["metric"] == "evidence"]
     if len(told):
-        told = pd.concat([told, controls.usual(told)], ignore_index=True)
+        usual = controls.usual(told)
+        told = pd.concat([told, usual, controls.with_head(usual, told)], ignore_index=True)
     reach = told["effect"].max() - told["effect"].min() if score_range is None else score_range
     least = SIGN_SHARE * float(np.nan_to_num(reach))
     found = []
     keys = ["method", "baseline", "support"]
     for (method, baseline, support), part in told.groupby(keys, sort=False):
-        for factor, one in _groups(part, support).items():
+        groups = _groups(part, support)
+        if method == "usual and the head":
+            groups = {"pooled_all": groups["pooled_all"]}
+        for factor, one in groups.items():
             weight = _draws(one["participant"].to_numpy(), draws, seed)
             judged = _judged(one, support, weight, least)
+            if method.startswith("usual"):  # it is the amount, and one rate: nothing is left
+                del judged["fidelity_given_amount"]
             # Shares are rendered for those looked at closely, and few effects may be large
             # enough for a sign: no more people are counted.
             fewer = {"share": one[np.isfinite(one["share"])],
@@ -376,8 +382,17 @@ def cell(found: pd.DataFrame, method: str, baseline: str, metric: str, *,
 
 
 def strongest_control(found: pd.DataFrame, metric: str, **options: str) -> prose.Row:
-    """The control with the largest |estimate|; NaN where this run has none."""
-    rows = [cell(found, name, "none", metric, **options) for name in controls.BLIND]
+    """The control with the largest |estimate|; NaN where this run has none.
+
+    What has a sign already counts with it: the rate of others is lower where a person's own effect
+    is high, so `controls.usual` goes against effects that are nothing but noise.
+    """
+    rows = []
+    for name in controls.BLIND:
+        row = dict(cell(found, name, "none", metric, **options))
+        if name.startswith("usual"):
+            row["estimate"] = np.maximum(row["estimate"], 0)
+        rows.append(row)
     return max(rows, key=lambda row: np.nan_to_num(abs(row["estimate"]), nan=-1))
 
 

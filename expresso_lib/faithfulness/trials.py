@@ -6,6 +6,7 @@ the interventions are left out; what needs no renderer stays.
 """
 
 import logging
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -27,6 +28,8 @@ BASELINES = (attribution.NEUTRAL, "own_neutral", "blur", "zero", "oracle_neutral
 # References that move the head as the clip does: what they say of it is their own score, beside
 # that of the calm frame.
 POSED = (attribution.NEUTRAL, "oracle_neutral")
+# These divide f(x) - f(x0), so what f(x0) says of a head that turns is a part of their account.
+DIVIDING = ("DeepLift", "IntegratedGradients", "ExpectedGradients", "ShapleySampling")
 CHANNELS = tuple((metrics.DEFAULT[0], baseline) for baseline in BASELINES)
 # What knows time only: Shapley sampling over the whole picture by stretches, 16 passes.
 STRETCHED = ("ShapleySampling", attribution.NEUTRAL, "stretches")
@@ -144,7 +147,7 @@ def trial(
     for channel, result in told.items():
         key = ("".join([channel[0], *(f" ({word})" for word in channel[2:])]), channel[1])
         maps[key] = _map(result)
-        if channel[1] in POSED:
+        if channel[0] in DIVIDING and _turned(scene, channel[1]):
             heads[key] = float(result.output_baseline) - calm
         rows.append((*key, "all", "completeness", float(result.missed)))
         if len(rows) == 1:
@@ -157,7 +160,8 @@ def trial(
     for channel, pair in zip(told, list(maps.items())):
         if channel in sound[:compared]:
             rows += _cascade(model, scene, channel, pair, depths, output, seed)
-    maps |= _others(model, scene, sound[0], randomised, output, seed)
+    others, their_heads = _others(model, scene, sound[0], randomised, output, seed)
+    maps, heads = maps | others, heads | their_heads
     effects = interventions.effects(model, scene, output=output)
     if effects:
         faces = [one for one in effects if one.factor != "head_motion"]
@@ -205,15 +209,27 @@ def _map(result: attribution.Attribution) -> np.ndarray:
     return result.values[0].sum(dim=0).double().numpy()
 
 
-def _others(model, scene, channel, randomised, output, seed) -> dict[tuple[str, str], np.ndarray]:
-    """Maps of controls, and of networks with shuffled weights."""
-    blind = controls.maps(scene.clip[0], scene.calm[0], seed=seed)
+def _turned(scene: Scene, baseline: str) -> bool:
+    """Whether a reference's head turns as the clip's does; a composite's face has no pose."""
+    return baseline in POSED and (baseline != attribution.NEUTRAL or scene.posed is not None)
+
+
+def _others(model, scene, channel, randomised, output, seed) -> tuple[dict, dict]:
+    """Maps of controls, and of networks with shuffled weights; and what these say of the head."""
+    # Crops are aligned: the same noise for everybody would be an explanation of sorts.
+    own = [seed, zlib.crc32(scene.recording.encode())]
+    blind, heads = controls.maps(scene.clip[0], scene.calm[0], seed=own), {}
     found = {(name, "none"): one for name, one in blind.items()}
     for number in range(randomised):
         [(_, network)] = attribution.randomised(model, seed=seed + number, depths=[-1])
         [result] = explain(network, scene, [channel], output=output, seed=seed)
-        found[(f"randomised_{number + 1}", channel[1])] = _map(result)
-    return found
+        key = (f"randomised_{number + 1}", channel[1])
+        found[key] = _map(result)
+        if channel[0] in DIVIDING and _turned(scene, channel[1]):
+            still = scene.calm[:1].expand_as(scene.clip)
+            [calm] = interventions.scores(network, still, output=output)
+            heads[key] = float(result.output_baseline) - calm
+    return found, heads
 
 
 def _cascade(model, scene, channel, trained, depths, output, seed) -> list[tuple]:

@@ -90,6 +90,11 @@ class Study:
         own = self.recordings.get("score", self.recordings["participant"].map(whole))
         return dict(zip(self.recordings["recording"], own.astype(float), strict=True))
 
+    def whose(self) -> dict[str, tuple[str, float]]:
+        """Recording to its participant and score: what decides every fit beside the clips."""
+        owner = self.recordings.set_index("recording")["participant"]
+        return {name: (str(owner[name]), score) for name, score in self.scores().items()}
+
     def longest(self) -> int:
         """Frames of a clip that nine of ten recordings hold: longer ones would lose people."""
         files = next(iter(self.archives.values())).values()
@@ -251,7 +256,7 @@ def run_recipes(
     for recipe in recipes:
         if recipe.fit != "ridge":  # every fold is a piece of work of its own
             tuned(recipe, study, _tested(study), executor=executor)
-    shared = study.cutting() | {"tuning": asdict(study.tuning), "scores": study.scores()}
+    shared = study.cutting() | {"tuning": asdict(study.tuning), "whose": study.whose()}
     shared["schemes"] = study.schemes.to_dict("list")
     items = [store.Item(r.name, asdict(r) | shared, study.inputs(r), (r, study)) for r in recipes]
     how = {"executor": executor, "suffix": ".parquet", "describe": "recipes"}
@@ -304,7 +309,7 @@ def tuned(recipe: Recipe, study: Study, unseen: Sequence[frozenset[str]], *,
         Checkpoints; the recipe in each holds the learning curves under ``curves``.
     """
     shared = asdict(recipe) | study.cutting()
-    shared |= {"tuning": asdict(study.tuning), "scores": study.scores()}
+    shared |= {"tuning": asdict(study.tuning), "whose": study.whose()}
     inputs = [*study.inputs(recipe), features(recipe, study)]
     if recipe.weights not in ("none", "own"):  # what the last block reads is every fold's
         inputs.append(features(recipe, study, until="last"))
@@ -448,7 +453,7 @@ def _fit_models(wanted: Mapping[str, tuple[Mapping[str, Any], set[str]]], recipe
     whole = asdict(recipe) | {"recipe": recipe.name, "size": study.size}
     items = [
         store.Item(name, {"record": whole | dict(record), "unseen": sorted(unseen),
-                          "scores": study.scores()}, (source,), (recipe, study))
+                          "whose": study.whose()}, (source,), (recipe, study))
         for (name, (record, unseen)), source in zip(wanted.items(), sources)
     ]  # fmt: skip
     done = store.map(fit_model, items, out=folder, suffix=".safetensors")

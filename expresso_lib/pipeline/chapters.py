@@ -130,7 +130,7 @@ def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> 
         "assets": store.text_hash([store.file_hash(path) for path in sorted(ASSETS.glob("*.*"))]),
         "parameters": store.text_hash(config.flatten(parameters, names)),
         "manifest": store.file_hash(root / "data_manifest.yaml"),
-        "data": data_hash(parameters.cohort),
+        "data": data_hash(parameters),
         "inputs": store.text_hash([read_outputs(name, run_folder) for name in chapter.needs]),
     }
     if "training_model" in names and ":" in (model := parameters.training.model):
@@ -138,20 +138,22 @@ def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> 
     return facts
 
 
-def data_hash(section: config.CohortSection) -> str:
+def data_hash(parameters: config.Parameters) -> str:
     """Return a hash of names, sizes and times of the files that a run would read.
 
     Those of the data's folders, by default the data set's own place (`manifest.locate`), and of
     all weights that are in place.
     """
-    known = manifest.load()
+    known, section = manifest.load(), parameters.cohort
     source = {"rendered": "demo_cohort"}.get(section.source, section.source)
-    own = [] if section.folder else [source, f"{source}_openface"]
+    own = [source] * (not section.folder) + [f"{source}_openface"] * (not section.tables)
     folders = [Path(named).expanduser() for named in (section.folder, section.tables) if named]
     folders += [manifest.locate(name) for name in own if name in known]
     files = [path for folder in folders for path in sorted(folder.rglob("*"))]
     weights = [entry for entry in known.values() if entry.kind == "weights"]
-    files += [manifest.locate(one.name) / file.path for one in weights for file in one.files]
+    places = {parameters.faces.weights_folder or None, None}
+    files += [manifest.locate(one.name, folder=place) / file.path
+              for one in weights for file in one.files for place in places]  # fmt: skip
     stats = [(str(path), path.stat()) for path in files if path.is_file()]
     return store.text_hash([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
 
@@ -184,11 +186,16 @@ def read_outputs(chapter: str, run_folder: Path) -> Mapping[str, str]:
     return store.read_json(outputs_path(chapter, run_folder)).get("made", {})
 
 
+def fingerprint_path(name: str, run_folder: Path) -> Path:
+    """Return the file of `keep_fingerprint`."""
+    return run_folder / "fingerprints" / f"{name}.json"
+
+
 def keep_fingerprint(run_folder: Path, name: str, facts: Mapping[str, str]) -> None:
     """Write down what a finished chapter, or the book, rested on."""
-    store.write_text(run_folder / "fingerprints" / f"{name}.json", json.dumps(facts, indent=1))
+    store.write_text(fingerprint_path(name, run_folder), json.dumps(facts, indent=1))
 
 
 def kept_fingerprint(run_folder: Path, name: str) -> Mapping[str, str]:
     """Return what `keep_fingerprint` wrote; nothing where it never finished."""
-    return store.read_json(run_folder / "fingerprints" / f"{name}.json")
+    return store.read_json(fingerprint_path(name, run_folder))

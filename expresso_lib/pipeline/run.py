@@ -61,8 +61,10 @@ def open_run(chapter: str, namespace: Mapping[str, Any]) -> Run:
             raise MissingRun(f"{earlier} has not finished in run {run.name!r}; first: {command}")
     for folder in (run.data, run.models, run.tables, run.figures):
         store.make_folder(folder)
-    # Until its last cell the chapter counts as not run.
+    # Until its last cell the chapter counts as not run, and what an earlier book knew of it does
+    # not vouch for tables that are made by hand now.
     chapters.outputs_path(this.name, run.folder).unlink(missing_ok=True)
+    chapters.fingerprint_path(this.name, run.folder).unlink(missing_ok=True)
     style.use()
     return run
 

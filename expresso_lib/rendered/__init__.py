@@ -14,9 +14,9 @@ A small graphics textbook in nine rooms; data flows down the list:
 """
 
 from expresso_lib.rendered.cohort import Plan, plan_cohort, read_plan, write_cohort
-from expresso_lib.rendered.scene import Script, average_face, render, without
+from expresso_lib.rendered.scene import Script, average_face, landmarks, render, without
 
 __all__ = [
-    "Plan", "Script", "average_face", "plan_cohort", "read_plan", "render", "without",
+    "Plan", "Script", "average_face", "landmarks", "plan_cohort", "read_plan", "render", "without",
     "write_cohort",
 ]

@@ -203,10 +203,13 @@ def write_cohort(folder: str | Path, plan: Plan, *, size: int = 160, crf: int = 
         raise ValueError(f"size {size} px is odd; H.264 needs an even one.")
     folder = Path(folder)
     store.make_folder(folder)
-    items = [store.Item(name, recipe={"size": size, "crf": crf, "variant": plan.variant,
-                                      "seed": plan.seed, "row": plan.recordings.iloc[i].to_dict()},
-                        payload=(plan, size, crf, str(folder)))
-             for i, name in enumerate(plan.recordings.recording)]
+    people = plan.participants.set_index("participant")
+    shared = {"size": size, "crf": crf, "variant": plan.variant, "seed": plan.seed}
+    # The same name has another score, sex and age in a cohort of another size.
+    items = [store.Item(row.recording, payload=(plan, size, crf, str(folder)),
+                        recipe=shared | {"row": row.to_dict(),
+                                         "person": people.loc[row.participant].to_dict()})
+             for _, row in plan.recordings.iterrows()]
     for item in items:
         # A recording is finished when both of its files are there.
         if not (folder / f"{item.name}.mp4").exists():

@@ -193,6 +193,14 @@ class _IdentityKey:
         return isinstance(other, _IdentityKey) and self._key == other._key
 
 
+def landmarks(script: Script, *, size: int = 224, frames: Iterable[int]) -> np.ndarray:
+    """Return where `render` would put the landmarks, without pictures: float32 (T, 68, 2) px."""
+    wanted = [int(f) for f in frames]
+    _check(script, size, wanted)
+    stage = _stage(_IdentityKey(script.identity), script.headset, script.seed, size)
+    return np.stack([_move(stage, script, f)[1] for f in wanted]).astype(np.float32)
+
+
 def _density(size: int) -> float:
     """Return the canvas density, px/mm, a little above the picture's."""
     return min(appearance.PAINT_DENSITY, round(1.25 * size / camera.FIELD, 3))

@@ -64,6 +64,16 @@ def test_windows_refuse_what_is_no_window(wrong):
         clips.windows(**({"n_frames": 9, "length": 2, "step": 1, "dilation": 1} | wrong))
 
 
+def test_a_rate_that_falls_far_behind_is_said(recording, monkeypatch, caplog):
+    """Half a second between frames that should be 0.08 s apart: the clip lasts longer."""
+    path, track = recording
+    info = video.probe(path)
+    paused = info.times + 0.5 * (np.arange(info.n_frames) > 8)
+    monkeypatch.setattr(video, "probe", lambda _: replace(info, times=paused))
+    clips.prepare(path, track, size=24)
+    assert "its rate varies" in caplog.text
+
+
 def test_windows_are_what_every_use_takes(recording, tmp_path):
     """Tensor, table and archive speak of the same frames."""
     path, track = recording

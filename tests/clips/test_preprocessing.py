@@ -94,6 +94,15 @@ def test_no_weights_and_no_tables_say_what_to_do(tmp_path):
         preprocessing.choose_tracker("auto", table, weights_folder=str(tmp_path))
 
 
+def test_tables_without_landmarks_are_no_tracker(tmp_path):
+    """Action units alone lie beside the video: what to do is said before any recording fails."""
+    video.write_video(tmp_path / "a.mp4", [np.zeros((16, 16, 3), np.uint8)], 25)
+    (tmp_path / "a.csv").write_text("frame,confidence,success,AU12_r\n1,0.9,1,2.0\n")
+    table = pd.DataFrame({"recording": ["a"], "path": [str(tmp_path / "a.mp4")]})
+    with pytest.raises(preprocessing.TrackerError, match="no tracker is at hand"):
+        preprocessing.choose_tracker("auto", table, weights_folder=str(tmp_path))
+
+
 def test_tracks_do_not_depend_on_the_engine(recordings, tracks, tmp_path):
     """Two worker processes write what this process writes, byte for byte in every array."""
     executor = store.executor("loky", workers=2)

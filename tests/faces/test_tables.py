@@ -120,6 +120,61 @@ def test_read_pyfeat_keeps_every_face(tmp_path):
     assert list(table["usable"]) == [True, True, False]
 
 
+def two_faces(folder, *, numbered: bool) -> tuple[Path, np.ndarray]:
+    """Somebody on the left, and in some frames a second face, which then is listed first."""
+    rng, rows, left = np.random.default_rng(0), [], rng_points()
+    for frame in range(12):
+        shown = [(0, left + rng.normal(0, 0.3, left.shape), 0.8, 1.0)]
+        if 4 <= frame < 9:
+            shown.insert(0, (1, left + np.array([200, 5]), 0.99, 4.0))
+        for face, points, score, smile in shown:
+            flat = {f"x_{i}": x for i, x in enumerate(points[:, 0])}
+            flat |= {f"y_{i}": y for i, y in enumerate(points[:, 1])}
+            about = {"frame": frame, "FaceScore": score, "AU12": smile}
+            if numbered:
+                about = {"frame": frame + 1, "face_id": face, "confidence": score, "success": 1,
+                         "AU12_r": smile}  # fmt: skip
+            rows.append(about | flat)
+    path = folder / "faces.csv"
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path, left
+
+
+def rng_points() -> np.ndarray:
+    return np.random.default_rng(1).uniform(20, 80, (68, 2))
+
+
+def test_a_face_without_a_number_keeps_the_one_that_it_has(tmp_path):
+    """Py-Feat lists faces in any order: who is followed is one person, also while two are seen."""
+    path, left = two_faces(tmp_path, numbered=False)
+    track = tables.from_table(path, fps=25.0)
+    assert np.abs(track.landmarks - left).max() < 3
+    assert action_units.read(path)["AU12"].eq(1.0).all()
+
+
+def test_action_units_are_those_of_the_face_that_is_tracked(tmp_path):
+    """The other face is surer and smiles; without landmarks nobody can tell which is which."""
+    path, left = two_faces(tmp_path, numbered=True)
+    table, points = tables.read_faces(path), np.tile(left, (12, 1, 1))
+    assert tables.nearest_face(table, points, (400, 300)) == 0
+    assert tables.nearest_face(table, points + np.array([200, 5]), (400, 300)) == 1
+    assert tables.nearest_face(table[table["face"] == 1], points, (400, 300)) is None
+    assert tables.nearest_face(table, points * np.nan, (400, 300)) is None
+    bare = table.drop(columns=[name for name in table if str(name)[:2] in ("x_", "y_")])
+    with pytest.raises(tables.TableError, match="lacks x_0"):
+        tables.nearest_face(bare, points, (400, 300))
+
+
+def test_a_table_of_action_units_alone_holds_no_landmarks(tmp_path, caplog):
+    """OpenFace with -aus only is no tracker; the log says which table."""
+    path, _ = two_faces(tmp_path, numbered=True)
+    assert tables.holds_landmarks(path)
+    bare = pd.read_csv(path).filter(regex="^(frame|face_id|confidence|success|AU)")
+    bare.to_csv(tmp_path / "bare.csv", index=False)
+    assert not tables.holds_landmarks(tmp_path / "bare.csv")
+    assert "bare.csv lacks x_0" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

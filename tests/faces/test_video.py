@@ -170,6 +170,43 @@ def test_one_frame_has_a_rate_and_a_length(tmp_path):
     assert info.seconds == pytest.approx(1 / 25)
 
 
+def test_avi_with_reordered_pictures_is_counted_as_it_is_shown(tmp_path):
+    """AVI has no display times; those that are made up for it would swap pictures."""
+    path = encode(tmp_path / "b.avi", g="12", bf="3")
+    assert numbers(path) == list(range(N))
+    np.testing.assert_array_equal(number_of(video.read_array(path, [37])[0]), 37)
+
+
+def test_pictures_before_the_first_that_decodes_are_not_counted(tmp_path):
+    """Cut inside a group of pictures, as broadcasts are: frame 0 is the first that is seen."""
+    whole, cut = encode(tmp_path / "whole.ts", g="20", bf="2"), tmp_path / "cut.ts"
+    with av.open(str(whole)) as container:
+        places = [p.pos for p in container.demux(video=0) if p.size]
+    cut.write_bytes(whole.read_bytes()[places[4] :])
+    with av.open(str(cut)) as container:
+        seen = [number_of(one.to_ndarray(format="rgb24")) for one in container.decode(video=0)]
+    assert seen[0] > 4, "the first group cannot be decoded"
+    assert numbers(cut)[: len(seen)] == seen
+    assert numbers(cut, [5]) == [seen[5]]
+
+
+def test_a_pause_before_a_file_was_cut_short_costs_nothing(tmp_path):
+    """Only a hole at the very end speaks of pictures that are gone."""
+    stamps = [40 * n + 300 * (n > 20) for n in range(N)]
+    whole, cut = encode(tmp_path / "whole.mp4", pts=stamps, g="10"), tmp_path / "cut.mp4"
+    with (
+        av.open(str(whole), "r") as source,
+        av.open(str(cut), "w", options={"movflags": "+faststart"}) as target,
+    ):
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                target.mux(packet)
+    cut.write_bytes(cut.read_bytes()[: int(cut.stat().st_size * 0.9)])
+    assert len(numbers(cut)) > 40
+
+
 @pytest.mark.parametrize("share", [0.65, 0.75, 0.85, 0.95])
 def test_truncated_file_keeps_what_is_there(tmp_path, caplog, share):
     """A file cut short gives the frames it has; the rest are counted, none renumbered."""

@@ -246,6 +246,19 @@ def test_features_are_not_those_of_another_order(study, tmp_path) -> None:
     assert not np.allclose(before, after)
 
 
+def test_a_recording_that_belongs_to_somebody_else_is_predicted_anew(study, tmp_path) -> None:
+    """A corrected list of people: kept predictions would be of a model that saw the person."""
+    experiments.run_recipes([RECIPE], study, out=tmp_path / "kept")
+    scores = study.scores()
+    table = study.recordings.assign(score=study.recordings["recording"].map(scores))
+    moved = table["participant"].where(table["recording"] != "P01_R1", "P02")
+    other = replace(study, recordings=table.assign(participant=moved))
+    assert other.scores() == scores
+    kept, fresh = (experiments.run_recipes([RECIPE], other, out=tmp_path / name)
+                   for name in ("kept", "fresh"))  # fmt: skip
+    pd.testing.assert_frame_equal(kept, fresh)
+
+
 def test_null_model_is_the_mean_where_a_person_scores_differently() -> None:
     """Scores 0, 1, 2 of one person count with their mean, not with the first."""
     table = pd.DataFrame({"participant": list("aaabbb"), "score": [0, 1, 2, 0, 1, 2]})

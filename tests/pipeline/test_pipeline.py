@@ -150,6 +150,19 @@ def test_fetched_data_make_chapters_stale(project, monkeypatch, tmp_path):
         ran.clear()
         book.run_chapters(chapters.CHAPTERS, wanted, project)
         assert ran == expected
+    assert chapters.data_hash(wanted) == (before := chapters.data_hash(wanted))
+    place = {"weights_folder": str(tmp_path / "weights")}
+    weights = wanted.model_copy(update={"faces": wanted.faces.model_copy(update=place)})
+    (tmp_path / "weights").mkdir()
+    empty = chapters.data_hash(weights)
+    (tmp_path / "weights" / "face_landmarker.task").write_bytes(b"weights")
+    assert chapters.data_hash(weights) != empty, "which tracker is taken hangs on it"
+    own = config.validate({"cohort": {"source": "ravdess", "folder": str(tmp_path / "videos")}})
+    empty = chapters.data_hash(own)
+    (tmp_path / "data" / "ravdess_openface").mkdir(parents=True)
+    (tmp_path / "data" / "ravdess_openface" / "01.csv").write_text("frame")
+    assert chapters.data_hash(own) != empty, "tables are looked for in their default place"
+    assert chapters.data_hash(wanted) == before
     (tmp_path / "data" / "cremad").mkdir(parents=True)
     (tmp_path / "data" / "cremad" / "one.flv").write_bytes(b"video")
     book.run_chapters(chapters.CHAPTERS, wanted, project)
@@ -352,6 +365,16 @@ def test_evidence_keeps_a_model_named_null_and_is_empty_where_there_is_none(proj
     assert known["recipe"].tolist() == ["null", "small"]
     assert known["estimate"].isna().tolist() == [False, True]
     assert run.evidence("study_y").empty
+
+
+def test_a_chapter_that_is_run_by_hand_is_no_longer_the_books(project, monkeypatch):
+    """In JupyterLab with other parameters: what the last book knew does not vouch for it."""
+    monkeypatch.setenv("EXPRESSO_ROOT", str(project))
+    book.run_chapters(chapters.CHAPTERS[:1], parameters(), project)
+    assert not book.stale(chapters.CHAPTERS[0], parameters(), project)
+    name = parameters().run.name
+    pipeline.open_run("01_cohort", {"run_name": name, "statistics_alpha": 0.01}).close()
+    assert book.stale(chapters.CHAPTERS[0], parameters(), project)
 
 
 def test_open_run_names_the_missing_chapter(project, monkeypatch):

@@ -408,6 +408,17 @@ def test_amount_variant_plants_no_tempo():
     assert weights["amount"]["amount"] == pytest.approx(2 * weights["default"]["amount"])
 
 
+def test_a_cohort_of_another_size_is_rendered_anew(tmp_path):
+    """P01 of three people is another person than P01 of two: nobody gets another's face."""
+    for count in (2, 3):
+        plan = rendered.plan_cohort(count, 1, 0.24, 25.0, seed=2)
+        rendered.write_cohort(tmp_path / "same", plan, size=64)
+    rendered.write_cohort(tmp_path / "fresh", plan, size=64)
+    for name in plan.recordings["recording"]:
+        one, two = (np.load(tmp_path / place / f"{name}.npz") for place in ("same", "fresh"))
+        np.testing.assert_array_equal(one["landmarks"], two["landmarks"])
+
+
 def test_write_cohort_refuses_an_odd_size(tmp_path):
     """H.264 needs even sides."""
     with pytest.raises(ValueError, match="odd"):
