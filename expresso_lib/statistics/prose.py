@@ -1276,20 +1276,16 @@ def other_analyses(table: Any, alpha: float) -> str:
         Of each test, uncorrected.
     """
     said = []
-    for question, words in {
-        "mean": "differs from zero",
-        "severity": "changes with severity",
-    }.items():
+    asked = {"mean": "differ from zero", "severity": "change with severity"}
+    for question, words in asked.items():
         found = table.filter(like=f"{question}: ") <= alpha
-        if not found.empty:
-            each = listed(
-                f"{count} by {name.partition(': ')[2]}" for name, count in found.sum().items()
-            )
-            apart = found.index[found.any(axis=1) & ~found.all(axis=1)]
-            said.append(
-                flat(f"""Of {len(found)} couplings each {words} (p ≤ {say(alpha)}) for {each};
-                not all agree on {listed(apart)}.""")
-            )
+        if found.empty:
+            continue
+        counts = zip(found.columns.str.partition(": ").get_level_values(2), found.sum())
+        apart = found.index[found.any(axis=1) & ~found.all(axis=1)]
+        said.append(flat(f"""So many of {len(found)} couplings {words} (p ≤ {say(alpha)}):
+            {listed(f"{count} by {name}" for name, count in counts)}; not all agree on
+            {listed(apart)}."""))  # fmt: skip
     return " ".join(said) or "No other analysis was made in this run."
 
 

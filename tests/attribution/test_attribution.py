@@ -357,6 +357,13 @@ def test_frames_in_the_batch_may_stand_in_any_order(clips, method):
     torch.testing.assert_close(single, first[1], rtol=1e-3, atol=1e-6)
 
 
+def test_grad_cam_of_frames_in_a_layer_for_clips_is_refused():
+    """Our image network passes frames as a batch of clips: one message, no error of torch's."""
+    network = models.build("small_image", frames=4, size=32)
+    with pytest.raises(attribution.ModelError, match="keeps a map"):
+        attribution.attribute(network, torch.rand(1, 3, 4, 32, 32), "LayerGradCam", "zero")
+
+
 def test_grad_cam_of_a_layer_that_is_called_frame_by_frame_is_refused(clips):
     """Only the last frame's map would be seen, and laid on all."""
 
@@ -534,6 +541,31 @@ def test_randomised_goes_from_the_head_down_and_leaves_the_model_alone():
     assert torch.equal(last[0].weight, steps[1][1][0].weight)
 
 
+def test_randomised_leaves_nothing_learned_in_buffers_either():
+    """Statistics of a normalisation, and what twins taught the network that ships."""
+    model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Linear(6, 1))
+    model[1].running_mean.copy_(torch.arange(6.0))
+    [(_, last)] = attribution.randomised(model, seed=1, depths=[-1])
+    assert not torch.equal(last[1].running_mean, model[1].running_mean)
+    assert torch.equal(last[1].running_mean.sort().values, model[1].running_mean)
+    ours = models.build("small", weights="facial-actions")
+    [(_, last)] = attribution.randomised(ours, seed=1, depths=[-1])
+    name = "stages.2.1.weight"
+    assert not torch.equal(last.state_dict()[name], ours.state_dict()[name])
+    assert torch.equal(last.mean, ours.mean)
+
+
+def test_expected_gradients_take_each_clips_own_reference():
+    """As many references as clips, of their shape: one for each, and none of the others'."""
+    torch.manual_seed(2)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 6 * 6, 5), nn.ReLU(),
+                            nn.Linear(5, 1)).eval()  # fmt: skip
+    clips, own = torch.rand(3, 3, 4, 6, 6), torch.rand(3, 3, 4, 6, 6)
+    found = attribution.attribute(network, clips, "ExpectedGradients", own, samples=8)
+    expected = attribution.attribute(network, clips, "IntegratedGradients", own)
+    assert_allclose(found.output_baseline, expected.output_baseline, rtol=1e-6)
+
+
 def _one_output(name):
     torch.manual_seed(0)
     network = getattr(video, name)(weights=None)
@@ -594,6 +626,9 @@ def test_a_posed_face_follows_the_head_and_no_expression():
                                flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
         assert_allclose(one[20:44, 20:44], there[20:44, 20:44], atol=0.01)
     assert_allclose(found[:, :8], 0.25)  # around the face the clip stays
+    track[0] = np.nan
+    early = references.posed(frame, 3, track, np.array([0, 1]), clip[:, :2], face[:2])
+    assert_allclose(early[:, 0], early[:, 1]), "before the first face its pose is the best guess"
 
 
 def test_a_composite_has_no_pose_to_carry():

@@ -249,6 +249,8 @@ def test_a_head_held_still_stands_still_in_the_crop():
     moves, rests = (_coarse(again.show(one, rows)) for one in (script, still))
     change = [np.abs(np.diff(one, axis=0)).mean() for one in (moves, rests)]
     assert change[1] < 0.4 * change[0]
+    part = np.arange(5, 12)
+    np.testing.assert_array_equal(again.show(still, part), again.show(still, rows)[part])
 
 
 def test_steady_crops_show_the_head_move():

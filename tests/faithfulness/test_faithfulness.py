@@ -283,6 +283,40 @@ def test_the_usual_effect_is_learnt_from_other_participants():
     assert_allclose(found["said"].iloc[0], (2 * 18 + 3 * 9) / (4 + 9))
 
 
+def test_what_others_are_worth_may_not_count_against_an_explanation():
+    """Left out of the others' mean, a large effect lowers it: noise alone gives r below 0."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {"participant": f"P{k}", "clip": f"P{k}", "method": "amount", "baseline": "none",
+         "factor": "smile", "support": "changed", "said": 1.0, "metric": "evidence",
+         "effect": effect, "share": np.nan, "value": np.nan, "amount": 1.0}
+        for k, effect in enumerate(rng.normal(5, 1, 40))
+    ]  # fmt: skip
+    table = faithfulness.table(pd.DataFrame(rows), draws=20)
+    found = metrics.cell(table, "usual", "none", "interventional_fidelity", factor="smile")
+    assert found["estimate"] < -0.3
+    best = faithfulness.strongest_control(table, "interventional_fidelity", factor="smile")
+    assert abs(best["estimate"]) < 0.3
+    given = (table["method"] == "usual") & (table["metric"] == "fidelity_given_amount")
+    assert not given.any()
+
+
+def test_noise_is_another_one_in_every_clip(rows):
+    """Crops are aligned: the same noise for everybody would be an explanation of sorts."""
+    asked = (rows["method"] == "random") & (rows["support"] == "changed")
+    said = rows.loc[asked & rows["factor"].isin(PLACES), ["factor", "said"]]
+    assert (said.groupby("factor")["said"].nunique() > PEOPLE / 2).all()
+
+
+def test_scores_do_not_hang_on_the_unit(rows, table):
+    """A network that answers in billionths is judged like one that answers in points."""
+    small = rows.assign(**{name: rows[name] * 1e-9 for name in ("said", "effect", "share")})
+    again = faithfulness.table(small, recipe="wired", draws=20)
+    for metric in ("interventional_fidelity", "interventional_slope", "fidelity_given_amount"):
+        one, two = (metrics.cell(of, "DeepLift", "own_neutral", metric) for of in (table, again))
+        assert_allclose(one["estimate"], two["estimate"], rtol=1e-6)
+
+
 class Rises(nn.Module):
     """The size of every change in brightness from frame to frame."""
 

@@ -73,6 +73,15 @@ def test_a_model_of_composites_is_shown_composites(tmp_path):
     assert np.abs(shown["composite"] - shown["face"]).mean() > 10
 
 
+def test_the_audit_is_of_people_to_whom_no_head_was_fitted():
+    """The cohort of a run and that of its audit share nobody."""
+    work = headset.items(participants=3, length=8, side=32, rate=12.5, seed=0)
+    own, theirs = rendered.plan_cohort(3, 1, 1.0), rendered.plan_cohort(**work[0].recipe["cohort"])
+    for name in own.recordings["recording"]:
+        faces = [plan.script(name).identity.landmarks for plan in (own, theirs)]
+        assert not np.allclose(*faces)
+
+
 @pytest.mark.parametrize(
     ("effect_low", "blur", "words"),
     [

@@ -1,5 +1,7 @@
 """Claims about staging clips of rendered people, and about trials as pieces of work."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -48,6 +50,35 @@ def test_stage_renders_the_archives_own_clip(scene, archive, rows):
     assert_allclose(scene.clip.numpy(), clips.stack(archive, rows[None]), atol=0.02)
     calm = attribution.calm_frames(archive.landmarks)
     assert_allclose(scene.calm.numpy(), clips.stack(archive, calm[:, None]), atol=0.02)
+
+
+def test_eyes_that_turn_are_active_under_still_lids(script, archive, rows):
+    """The removal of lids and gaze holds the gaze, so how much there is of it counts gaze, too."""
+    turned = script.gaze + np.linspace(0, 12, len(script.gaze))[:, None]
+    turning = replace(script, au=np.zeros_like(script.au), gaze=turned)
+    who = {"participant": "P02", "recording": "P02_R1", "script": turning}
+    staged = interventions.stage(archive, rows, **who, **SIZES)
+    assert staged.activity["lids_gaze"].max() > 0.2
+    assert staged.activity["smile"].max() == 0
+
+
+def test_the_head_is_said_by_methods_that_divide_the_difference_only(scene, model):
+    """Against a reference whose head turns: f(x0) is no part of Grad-CAM's account, of anybody's
+    on a composite; and the control knows of the head what the reference does."""
+    asked = [("DeepLift", attribution.NEUTRAL), ("LayerGradCam", attribution.NEUTRAL)]
+    scene = replace(scene, posed=scene.clip * 0.5 + 0.25)
+    [calm] = interventions.scores(model, scene.calm[:1].expand_as(scene.clip))
+    [turned] = interventions.scores(model, scene.posed)
+
+    def heads(staged) -> dict[str, float]:
+        rows = trials.trial(model, staged, asked)
+        head = rows[(rows["factor"] == "head_motion") & (rows["support"] == "changed")]
+        return head.set_index("method")["said"].to_dict()
+
+    own, flat = heads(scene), heads(replace(scene, posed=None))
+    assert own["DeepLift"] == pytest.approx(turned - calm, abs=1e-5)
+    assert own["LayerGradCam"] != pytest.approx(turned - calm, abs=1e-5)
+    assert flat["DeepLift"] != 0
 
 
 def test_stage_takes_out_one_factor_at_a_time(scene):

@@ -690,8 +690,8 @@ def test_other_analyses_of_a_question_are_counted_and_their_quarrels_named():
         index=["AU01", "AU04", "AU12"],
     )
     said = prose.other_analyses(table, 0.05)
-    assert "differs from zero (p ≤ 0.05) for 1 by H1 and 2 by GEE; not all agree on AU04." in said
-    assert said.endswith("for 1 by H2; not all agree on none.")
+    assert "differ from zero (p ≤ 0.05): 1 by H1 and 2 by GEE; not all agree on AU04." in said
+    assert said.endswith("(p ≤ 0.05): 1 by H2; not all agree on none.")
 
 
 def test_a_null_cohort_and_a_clean_model_speak_for_themselves():
