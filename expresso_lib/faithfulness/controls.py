@@ -15,6 +15,8 @@ from expresso_lib.faithfulness.interventions import Effect
 
 # What has not seen the model's answer to the clip; by far not all, see `usual`.
 BLIND = ("random", "edge", "motion", "difference", "amount", "usual", "usual and the head")
+# These divide f(x) - f(x0), so what f(x0) says of a head that turns is a part of their account.
+DIVIDING = ("DeepLift", "IntegratedGradients", "ExpectedGradients", "ShapleySampling")
 # What the model does, laid on the pixels: a map that tells the truth, and what overlap costs it.
 TRUTH = ("painted", "none")
 
@@ -79,7 +81,8 @@ def with_head(usual: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     usual, rows : pd.DataFrame
         Evidence of `usual`, and of explanations (`metrics.evidence`).
     """
-    head = rows[(rows["baseline"] == NEUTRAL) & (rows["factor"] == "head_motion")]
+    head = rows[(rows["baseline"] == NEUTRAL) & rows["method"].isin(DIVIDING)]
+    head = head[head["factor"] == "head_motion"]
     head = head.drop_duplicates(["participant", "clip", "support"])
     placed = usual[usual["factor"] != "head_motion"]
     both = pd.concat([placed, head[head["support"].isin(usual["support"])]], ignore_index=True)

@@ -28,8 +28,6 @@ BASELINES = (attribution.NEUTRAL, "own_neutral", "blur", "zero", "oracle_neutral
 # References that move the head as the clip does: what they say of it is their own score, beside
 # that of the calm frame.
 POSED = (attribution.NEUTRAL, "oracle_neutral")
-# These divide f(x) - f(x0), so what f(x0) says of a head that turns is a part of their account.
-DIVIDING = ("DeepLift", "IntegratedGradients", "ExpectedGradients", "ShapleySampling")
 CHANNELS = tuple((metrics.DEFAULT[0], baseline) for baseline in BASELINES)
 # What knows time only: Shapley sampling over the whole picture by stretches, 16 passes.
 STRETCHED = ("ShapleySampling", attribution.NEUTRAL, "stretches")
@@ -147,7 +145,7 @@ def trial(
     for channel, result in told.items():
         key = ("".join([channel[0], *(f" ({word})" for word in channel[2:])]), channel[1])
         maps[key] = _map(result)
-        if channel[0] in DIVIDING and _turned(scene, channel[1]):
+        if channel[0] in controls.DIVIDING and _turned(scene, channel[1]):
             heads[key] = float(result.output_baseline) - calm
         rows.append((*key, "all", "completeness", float(result.missed)))
         if len(rows) == 1:
@@ -225,7 +223,7 @@ def _others(model, scene, channel, randomised, output, seed) -> tuple[dict, dict
         [result] = explain(network, scene, [channel], output=output, seed=seed)
         key = (f"randomised_{number + 1}", channel[1])
         found[key] = _map(result)
-        if channel[0] in DIVIDING and _turned(scene, channel[1]):
+        if channel[0] in controls.DIVIDING and _turned(scene, channel[1]):
             still = scene.calm[:1].expand_as(scene.clip)
             [calm] = interventions.scores(network, still, output=output)
             heads[key] = float(result.output_baseline) - calm

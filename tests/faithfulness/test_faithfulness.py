@@ -283,6 +283,25 @@ def test_the_usual_effect_is_learnt_from_other_participants():
     assert_allclose(found["said"].iloc[0], (2 * 18 + 3 * 9) / (4 + 9))
 
 
+def test_the_control_of_the_head_knows_what_a_turning_reference_knows():
+    """Of the head what a posed reference says, of the rest what others are worth; no map."""
+    one = {"participant": ["P0", "P1", "P2"], "clip": ["c0", "c1", "c2"], "support": "changed"}
+    parts = [
+        pd.DataFrame(one | {"method": "amount", "baseline": "none", "factor": factor, "said": 1.0,
+                            "amount": [1.0, 2.0, 3.0], "effect": [3.0, 18.0, 9.0]})
+        for factor in ("smile", "head_motion")
+    ]  # fmt: skip
+    head = {"factor": "head_motion", "amount": 1.0, "effect": 1.0, "baseline": "posed_neutral"}
+    parts += [pd.DataFrame(one | head | {"method": method, "said": said})
+              for method, said in (("LayerGradCam", 99.0), ("DeepLift", [1.0, 2.0, 4.0]))]  # fmt: skip
+    rows = pd.concat(parts, ignore_index=True)
+    usual = controls.usual(rows)
+    found = controls.with_head(usual, rows).set_index("factor")["said"]
+    assert found["head_motion"].tolist() == [1.0, 2.0, 4.0]
+    assert_allclose(found["smile"], usual.loc[usual["factor"] == "smile", "said"])
+    assert controls.with_head(usual, rows[rows["method"] == "amount"]).empty
+
+
 def test_what_others_are_worth_may_not_count_against_an_explanation():
     """Left out of the others' mean, a large effect lowers it: noise alone gives r below 0."""
     rng = np.random.default_rng(0)
