@@ -292,8 +292,8 @@ def test_the_control_of_the_head_knows_what_a_turning_reference_knows():
         for factor in ("smile", "head_motion")
     ]  # fmt: skip
     head = {"factor": "head_motion", "amount": 1.0, "effect": 1.0, "baseline": "posed_neutral"}
-    parts += [pd.DataFrame(one | head | {"method": method, "said": said})
-              for method, said in (("LayerGradCam", 99.0), ("DeepLift", [1.0, 2.0, 4.0]))]  # fmt: skip
+    told = {"LayerGradCam": [99.0] * 3, "DeepLift": [1.0, 2.0, 4.0]}
+    parts += [pd.DataFrame(one | head | {"method": name, "said": told[name]}) for name in told]
     rows = pd.concat(parts, ignore_index=True)
     usual = controls.usual(rows)
     found = controls.with_head(usual, rows).set_index("factor")["said"]
