@@ -1,8 +1,8 @@
-"""The artefact audit: a headset that severe participants wear more often, and who finds it.
+"""The artefact audit: a headset that gives severity away, and who finds it.
 
-One clip of every participant of a ``headset`` cohort is rendered with the headset and without
-it, so what a model makes of the headset is known. Two models are asked: one as it is, and its
-network taught where the headset gives severity away.
+One clip of rendered participants is shown with a headset and without it, so what a model makes of
+the headset is known. Two models are asked: one as it is, and its network taught where all with a
+score above the median wear one.
 """
 
 import copy
@@ -30,7 +30,7 @@ MODELS = {"own": "this run's model", "taught": "trained with headsets"}
 class Pairs:
     """Clips of rendered participants with a headset, and the same without it."""
 
-    table: pd.DataFrame  # participant, recording, clip, score, headset (as planned)
+    table: pd.DataFrame  # participant, recording, clip, score, headset: above the median score
     worn: Tensor  # (N, 3, T, H, W) everyone wears it
     bare: Tensor  # (N, 3, T, H, W) nobody does
     neutral: Tensor  # (N, 3, 1, H, W) own neutral frame, headset on
@@ -45,20 +45,22 @@ class Pairs:
     def load(cls, paths: Sequence[Path]) -> Self:
         """Read what `render` left of every participant."""
         files = [dict(np.load(path, allow_pickle=False)) for path in paths]
-        facts = ("participant", "recording", "score", "headset")
+        facts = ("participant", "recording", "score")
         table = pd.DataFrame([{name: one[name].item() for name in facts} for one in files])
         worn, bare = (
             torch.from_numpy(np.stack([one[name].transpose(3, 0, 1, 2) for one in files])) / 255
             for name in ("worn", "bare")
         )
         neutral = torch.stack([clip[:, [int(one["neutral"])]] for clip, one in zip(worn, files)])
-        return cls(table.assign(clip=table["recording"]), worn, bare, neutral)
+        above = table["score"] > table["score"].median()
+        table = table.assign(clip=table["recording"], headset=above)
+        return cls(table, worn, bare, neutral)
 
 
 def items(*, participants: int, length: int, side: int, rate: float, dilation: int = 1,
           input: str = "face", seed: int = 0,
           render_size: int = interventions.RENDER_SIZE) -> list[store.Item]:  # fmt: skip
-    """The participants of a ``headset`` cohort of other people than those of a seed, for `render`.
+    """Rendered participants who are others than those of the cohort of a seed, for `render`.
 
     Parameters
     ----------
@@ -71,8 +73,7 @@ def items(*, participants: int, length: int, side: int, rate: float, dilation: i
         What the model is shown: ``face`` or ``composite``.
     """
     cohort: dict[str, Any] = {"participants": participants, "recordings": 1, "fps": 2 * rate}
-    cohort |= {"seed": OTHERS + seed, "variant": "headset"}
-    cohort["seconds"] = (length * dilation + 1) / rate
+    cohort |= {"seed": OTHERS + seed, "seconds": (length * dilation + 1) / rate}
     plan = rendered.plan_cohort(**cohort)
     recipe = {"cohort": cohort, "length": length, "dilation": dilation, "side": side,
               "input": input, "render_size": render_size}  # fmt: skip
@@ -89,7 +90,7 @@ def render(work: store.Item, path: Path) -> None:
     on, off = (interventions.archive_of(one, **shape) for one in scripts)
     rows = slice(0, recipe["length"] * recipe["dilation"], recipe["dilation"])
     people = plan.recordings.merge(plan.participants[["participant", "score"]], on="participant")
-    facts = people.set_index("recording").loc[work.name, ["participant", "score", "headset"]]
+    facts = people.set_index("recording").loc[work.name, ["participant", "score"]]
     neutral = attribution.neutral_frame(on.landmarks[rows])
     np.savez(path, worn=on.frames[rows], bare=off.frames[rows], neutral=neutral,
              recording=work.name, **facts.to_dict())  # fmt: skip
