@@ -20,7 +20,7 @@ Map = Callable[..., list[store.Outcome]]
 NEUTRAL = (("DeepLift", references.NEUTRAL),)
 DRAWS = 1000  # seeds of a recording: more than its networks
 # Folds made anew for H1. With two repeats the variance between models is known so badly that the
-# family-wise test errs in 8 % (84 people); with three in 5.4 % (calibrations).
+# family-wise test errs in 8 % (84 people); with three in 5.9 % (calibrations).
 REPEATS = 3
 BEYOND = 2**40  # frames between windows, more than any recording has: one clip fits
 
