@@ -105,9 +105,9 @@ def _terms(name: str, fit: Any, people: int, plan: Plan) -> list[dict[str, Any]]
 
 # Analyses of two questions, by their hypothesis in `results`.
 ANALYSES = {
-    "H1": "mean: H1", "mixed": "mean: mixed model", "gee": "mean: GEE",
-    "H2": "severity: H2", "H4": "severity: bands (H4)",
-    "mixed slope": "severity: mixed model", "gee slope": "severity: GEE",
+    "H1": "p of mean: H1", "mixed": "p of mean: mixed model", "gee": "p of mean: GEE",
+    "H2": "p of severity: H2", "H4": "p of severity: bands (H4)",
+    "mixed slope": "p of severity: mixed model", "gee slope": "p of severity: GEE",
 }  # fmt: skip
 
 

@@ -683,9 +683,9 @@ def test_other_analyses_of_a_question_are_counted_and_their_quarrels_named():
     """A column that a run lacks does not count; what is not tested is not found."""
     table = pd.DataFrame(
         {
-            "mean: H1": [0.01, 0.2, NONE],
-            "mean: GEE": [0.04, 0.01, NONE],
-            "severity: H2": [0.5, 0.9, 0.04],
+            "p of mean: H1": [0.01, 0.2, NONE],
+            "p of mean: GEE": [0.04, 0.01, NONE],
+            "p of severity: H2": [0.5, 0.9, 0.04],
         },
         index=["AU01", "AU04", "AU12"],
     )

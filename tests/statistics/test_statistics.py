@@ -513,8 +513,8 @@ def test_declared_h1_asks_what_the_models_at_hand_are_asked(planted):
     again = tests.results["hypothesis"].isin(["mixed", "gee", "mixed slope", "gee slope"])
     assert tests.results.loc[again, "q"].isna().all()
     side = sensitivity.side_by_side(tests.results)
-    assert side.columns[0] == "mean: H1"
-    assert_allclose(side.loc["AU01", "mean: H1"], tests.h1.set_index("au").loc["AU01", "p"])
+    assert side.columns[0] == "p of mean: H1"
+    assert_allclose(side.loc["AU01", "p of mean: H1"], tests.h1.set_index("au").loc["AU01", "p"])
 
 
 def test_h2_finds_the_coupling_that_changes_with_severity(windows, planted):
