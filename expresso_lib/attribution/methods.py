@@ -478,23 +478,22 @@ def _grad_cam(model, score, x, x0, limit, chosen) -> Explained:
 
 def _last_map(model: nn.Module, score: Callable[[Tensor], Tensor], clip: Tensor) -> nn.Module:
     """Return the last convolution whose output still has a place: more than one pixel each way."""
-    found: list[nn.Module] = []
-    apart: list[bool] = []  # frames in the batch of a layer for clips
+    found: list[tuple[nn.Module, bool]] = []  # and whether its batch is no longer clips
 
     def note(module: nn.Module, _: tuple, output: Tensor) -> None:
         if output.ndim in (4, 5) and min(output.shape[-2:]) > 1:
-            found.append(module)
-            apart.append(isinstance(module, nn.Conv3d) and len(output) != len(clip))
+            found.append((module, isinstance(module, nn.Conv3d) and len(output) != len(clip)))
 
     with ExitStack() as hooks:
         for module in model.modules():
             if isinstance(module, nn.Conv2d | nn.Conv3d):
                 hooks.enter_context(module.register_forward_hook(note))
         _forward(score, clip)
-    if not found or apart[-1] or sum(one is found[-1] for one in found) > 1:
+    last, apart = found[-1] if found else (None, True)
+    if last is None or apart or sum(one is last for one, _ in found) > 1:
         raise ModelError("LayerGradCam needs a convolution that keeps a map and is called once for "
                          "all frames; use IntegratedGradients instead.")  # fmt: skip
-    return found[-1]
+    return last
 
 
 # Of one reference; DeepLift takes several at once (`_deeplift`).

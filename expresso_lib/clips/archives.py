@@ -21,7 +21,8 @@ from expresso_lib.faces import regions, video
 
 log = logging.getLogger(__name__)
 
-GUIDED = 6  # frames between those by which a crop follows a changed head
+# Frames between those by which a crop follows a changed head: few beside the seconds of `steady`.
+GUIDED = 6
 
 INPUTS = ("face", "composite")
 # The composite magnifies and its tiles reach beyond the face: it is sampled from a picture this

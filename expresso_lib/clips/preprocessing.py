@@ -51,9 +51,8 @@ def choose_tracker(name: str, recordings: pd.DataFrame, *, weights_folder: str =
         return "s3fd_fan"
     for tracker, place in BESIDE.items():
         beside = [place(row) for _, row in recordings.iterrows()]
-        if all(one.is_file() for one in beside) and (
-            tracker != "tables" or tables.holds_landmarks(beside[0])
-        ):
+        there = all(one.is_file() for one in beside)
+        if there and (tracker != "tables" or tables.holds_landmarks(beside[0])):
             return tracker
     if importlib.util.find_spec("mediapipe") and at_hand("mediapipe", weights_folder):
         return "mediapipe"
@@ -309,9 +308,9 @@ def _au_series(row: pd.Series, track: faces.FaceTrack) -> pd.DataFrame:
         return action_units.from_truth(truth)
     if table.is_file():
         try:
-            info, seen = video.probe(row["path"]), tables.read_faces(table)
-            face = tables.nearest_face(seen, track.landmarks, (info.width, info.height))
-            return action_units.read(table, n_frames=track.n_frames, face=face)
+            info = video.probe(row["path"])
+            size = info.width, info.height
+            return action_units.read(table, n_frames=track.n_frames, track=track, size=size)
         except tables.TableError as error:
             log.warning("%s Proxies stand in for them.", error)
     return action_units.of_track(track)

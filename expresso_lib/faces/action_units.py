@@ -66,7 +66,14 @@ def scale_of(unit: str) -> Scale:
     return SCALES[unit]
 
 
-def read(path: str | Path, *, n_frames: int | None = None, face: int | None = None) -> pd.DataFrame:
+def read(
+    path: str | Path,
+    *,
+    n_frames: int | None = None,
+    face: int | None = None,
+    track: FaceTrack | None = None,
+    size: tuple[int, int] | None = None,
+) -> pd.DataFrame:
     """Read the action units of another tool's table by frame number.
 
     Parameters
@@ -74,6 +81,8 @@ def read(path: str | Path, *, n_frames: int | None = None, face: int | None = No
     path : CSV of a tool of `tables.TOOLS`, told apart by its columns.
     n_frames : frames of the recording; the table's last frame + 1 by default.
     face : number of the face; the one seen with most confidence by default.
+    track : of the recording; in place of `face`, the face that it follows is taken.
+    size : of the picture, as for `tables.landmarks`.
 
     Returns
     -------
@@ -86,9 +95,12 @@ def read(path: str | Path, *, n_frames: int | None = None, face: int | None = No
     Raises
     ------
     TableError
-        Where the table holds no action units.
+        Where the table holds no action units, or several faces and nothing to tell them by.
     """
-    rows = tables.by_frame(tables.read_faces(path), n_frames, face=face)
+    table = tables.read_faces(path)
+    if track is not None:
+        face = tables.nearest_face(table, track.landmarks, size)
+    rows = tables.by_frame(table, n_frames, face=face)
     name = rows.attrs["tool"]
     tool = tables.TOOLS[name]
     names = {

@@ -244,7 +244,9 @@ def holds_landmarks(path: str | Path) -> bool:
         return False
 
 
-def nearest_face(table: pd.DataFrame, points: np.ndarray, size: tuple[int, int]) -> int | None:
+def nearest_face(
+    table: pd.DataFrame, points: np.ndarray, size: tuple[int, int] | None = None
+) -> int | None:
     """Number of the face of a table that a track follows; None where there is one, or no pair.
 
     Parameters

@@ -14,7 +14,8 @@ from expresso_lib.config import NEUTRAL
 from expresso_lib.faithfulness.interventions import Effect
 
 # What has not seen the model's answer to the clip; by far not all, see `usual`.
-BLIND = ("random", "edge", "motion", "difference", "amount", "usual", "usual and the head")
+USUAL, WITH_HEAD = "usual", "usual and the head"
+BLIND = ("random", "edge", "motion", "difference", "amount", USUAL, WITH_HEAD)
 # These divide f(x) - f(x0), so what f(x0) says of a head that turns is a part of their account.
 DIVIDING = ("DeepLift", "IntegratedGradients", "ExpectedGradients", "ShapleySampling")
 # What the model does, laid on the pixels: a map that tells the truth, and what overlap costs it.
@@ -67,7 +68,7 @@ def usual(rows: pd.DataFrame) -> pd.DataFrame:
 
     size = elsewhere(one["amount"] ** 2)
     rate = elsewhere(one["amount"] * one["effect"]) / size.where(size > 1e-9)
-    return one.assign(method="usual", said=one["amount"] * rate)
+    return one.assign(method=USUAL, said=one["amount"] * rate)
 
 
 def with_head(usual: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
@@ -82,8 +83,8 @@ def with_head(usual: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         Evidence of `usual`, and of explanations (`metrics.evidence`).
     """
     head = rows[(rows["baseline"] == NEUTRAL) & rows["method"].isin(DIVIDING)]
-    head = head[head["factor"] == "head_motion"]
+    head = head[(head["factor"] == "head_motion") & head["support"].isin(usual["support"])]
     head = head.drop_duplicates(["participant", "clip", "support"])
-    placed = usual[usual["factor"] != "head_motion"]
-    both = pd.concat([placed, head[head["support"].isin(usual["support"])]], ignore_index=True)
-    return both.assign(method="usual and the head", baseline="none") if len(head) else both.iloc[:0]
+    placed = usual[(usual["factor"] != "head_motion") & bool(len(head))]
+    both = pd.concat([placed, head], ignore_index=True)
+    return both.assign(method=WITH_HEAD, baseline="none")

@@ -257,12 +257,15 @@ def table(rows: pd.DataFrame, *, recipe: str = "", score_range: float | None = N
     keys = ["method", "baseline", "support"]
     for (method, baseline, support), part in told.groupby(keys, sort=False):
         groups = _groups(part, support)
-        if method == "usual and the head":
+        if method == controls.WITH_HEAD:
             groups = {"pooled_all": groups["pooled_all"]}
         for factor, one in groups.items():
             weight = _draws(one["participant"].to_numpy(), draws, seed)
             judged = _judged(one, support, weight, least)
-            if method.startswith("usual"):  # it is the amount, and one rate: nothing is left
+            if method in (
+                controls.USUAL,
+                controls.WITH_HEAD,
+            ):  # it is the amount, and one rate: nothing is left
                 del judged["fidelity_given_amount"]
             # Shares are rendered for those looked at closely, and few effects may be large
             # enough for a sign: no more people are counted.
@@ -390,7 +393,7 @@ def strongest_control(found: pd.DataFrame, metric: str, **options: str) -> prose
     rows = []
     for name in controls.BLIND:
         row = dict(cell(found, name, "none", metric, **options))
-        if name.startswith("usual"):
+        if name in (controls.USUAL, controls.WITH_HEAD):
             row["estimate"] = np.maximum(row["estimate"], 0)
         rows.append(row)
     return max(rows, key=lambda row: np.nan_to_num(abs(row["estimate"]), nan=-1))

@@ -81,6 +81,11 @@ def trained(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["model"] == "trained"] if "model" in table else table
 
 
+def shuffled(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows of networks with shuffled weights; none where there is no column ``model``."""
+    return table[table["model"] != "trained"] if "model" in table else table.iloc[:0]
+
+
 def head_pose(frames: pd.DataFrame) -> pd.DataFrame | None:
     """Covariates within a window: the head's yaw, pitch and roll, degrees; None if not measured."""
     turns = frames.filter(["yaw", "pitch", "roll"]).dropna(axis=1, how="all")
@@ -204,8 +209,7 @@ def model_couplings(windows: pd.DataFrame) -> pd.DataFrame:
         ``participant, au, repeat, fold, z``: one row per participant, AU and repeat of the folds.
         ``repeat`` and ``fold`` are 0 where the table does not tell them apart.
     """
-    own = trained(windows)
-    others = windows[windows["model"] != "trained"] if "model" in windows else windows.iloc[:0]
+    own, others = trained(windows), shuffled(windows)
     own = own.assign(**{k: 0 for k in ("repeat", "fold") if k not in own})
     z = _person_means(own, ["participant", "au", "repeat", "fold"])
     return (z - _person_means(others, ["participant", "au"]) if len(others) else z).reset_index()

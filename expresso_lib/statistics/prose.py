@@ -421,10 +421,8 @@ def one_person(conformal: Mapping[str, float], scale: Any) -> str:
     width, span = 2 * conformal["half_width"], scale.high - scale.low
     if not np.isfinite(width):
         return "So few people were tested that no interval can be given for one person."
-    decides = f"On a scale of {say(span, 0)} points that decides "
-    decides = (
-        f"{decides}{'nothing' if width > span / 4 else 'little'}." if width > span / 10 else ""
-    )
+    much = "nothing" if width > span / 4 else "little"
+    decides = f"On a scale of {say(span, 0)} points that decides {much}." * (width > span / 10)
     return flat(f"""What it says of one person carries an interval {say(width, 0)} points wide, the
         prediction in its middle, cut off at the ends of the scale; in
         {say(100 * conformal["level"], 0)} % of recordings of new people like these the person's
@@ -480,10 +478,8 @@ def trust(table: Any, control: Row) -> str:
     elif own["estimate"] < BAR:
         verdict = "In part: better than every control, below the bar that was declared"
     else:
-        verdict = (
-            "Yes, as far as removals can tell, and by the rule that was declared (above the bar, "
-        )
-        verdict += "its interval above every control)"
+        verdict = flat("""Yes, as far as removals can tell, and by the rule that was declared (above
+            the bar, its interval above every control)""")
     whole = _fidelity(table, NEUTRAL, factor="pooled_all")
     return flat(f"""{verdict}. What {main_method(table)} says against the person's own neutral face
         agrees with what taking a movement out does to the prediction at r =

@@ -117,7 +117,7 @@ def side_by_side(results: pd.DataFrame) -> pd.DataFrame:
     All of the models at hand: where H1 was asked of models of other folds too, not of these.
     """
     rows = results[results["hypothesis"].isin(ANALYSES)]
-    rows = rows[~rows["inference"].astype(str).str.contains("anew")]
+    rows = rows[~rows["inference"].astype(str).str.startswith(hy.ANEW)]
     wide = rows.pivot_table("p", "au", "hypothesis").reindex(columns=list(ANALYSES))
     return wide.dropna(axis=1, how="all").rename(columns=ANALYSES)
 

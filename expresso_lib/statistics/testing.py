@@ -57,10 +57,9 @@ def test_all(
     h1 = hypotheses.h1_coupling(windows, adjusted=turned, plan=plan)
     others = couple(repeats, units)
     # What networks with shuffled weights give for the same recordings comes off here, too.
-    shuffled = windows["recording"].isin(others["recording"]) & ~windows.index.isin(
-        couplings.trained(windows).index
-    )
-    anew = hypotheses.h1_coupling(pd.concat([others, windows[shuffled]]), plan=plan)
+    shuffled = couplings.shuffled(windows)
+    shuffled = shuffled[shuffled["recording"].isin(others["recording"])]
+    anew = hypotheses.h1_coupling(pd.concat([others, shuffled]), plan=plan)
     h2 = hypotheses.h2_severity(windows, table, plan=plan)
     severe = people.sort_values("score")["participant"].iloc[-1]
     recording = series.loc[series["participant"] == severe, "recording"].iloc[0]
