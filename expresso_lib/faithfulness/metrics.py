@@ -262,10 +262,8 @@ def table(rows: pd.DataFrame, *, recipe: str = "", score_range: float | None = N
         for factor, one in groups.items():
             weight = _draws(one["participant"].to_numpy(), draws, seed)
             judged = _judged(one, support, weight, least)
-            if method in (
-                controls.USUAL,
-                controls.WITH_HEAD,
-            ):  # it is the amount, and one rate: nothing is left
+            # Both are the amount and one rate: given the amount, nothing is left of them.
+            if method in (controls.USUAL, controls.WITH_HEAD):
                 del judged["fidelity_given_amount"]
             # Shares are rendered for those looked at closely, and few effects may be large
             # enough for a sign: no more people are counted.

@@ -151,7 +151,7 @@ def data_hash(parameters: config.Parameters) -> str:
     folders += [manifest.locate(name) for name in own if name in known]
     files = [path for folder in folders for path in sorted(folder.rglob("*"))]
     weights = [entry for entry in known.values() if entry.kind == "weights"]
-    places = {parameters.faces.weights_folder or None, None}
+    places = dict.fromkeys([parameters.faces.weights_folder or None, None])
     files += [manifest.locate(one.name, folder=place) / file.path
               for one in weights for file in one.files for place in places]  # fmt: skip
     stats = [(str(path), path.stat()) for path in files if path.is_file()]

@@ -169,6 +169,25 @@ def test_fetched_data_make_chapters_stale(project, monkeypatch, tmp_path):
     assert ran == ["01_cohort", "02_faces"]
 
 
+def test_the_hash_of_the_data_is_the_same_in_every_process(tmp_path):
+    """With a folder for weights beside their default place: another process finds nothing stale."""
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    (folder / "face_landmarker.task").write_bytes(b"weights")
+    (tmp_path / "data" / "weights_face_landmarker").mkdir(parents=True)
+    (tmp_path / "data" / "weights_face_landmarker" / "face_landmarker.task").write_bytes(b"w")
+    code = ("from expresso_lib import config; from expresso_lib.pipeline import chapters;"
+            f"wanted = config.validate({{'faces': {{'weights_folder': {str(folder)!r}}}}});"
+            "print(chapters.data_hash(wanted))")  # fmt: skip
+    place = {"EXPRESSO_DATA": str(tmp_path / "data")}
+    found = {
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True,
+                       env=os.environ | place | {"PYTHONHASHSEED": seed}).stdout
+        for seed in "12345"
+    }  # fmt: skip
+    assert len(found) == 1
+
+
 @pytest.mark.parametrize("what", ["versions", "rooms_hash"])
 def test_upgrades_and_edited_rooms_make_chapters_stale(project, monkeypatch, what):
     """Another version of a deciding package, or another room: every chapter is executed again."""
