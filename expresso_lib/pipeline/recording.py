@@ -146,7 +146,7 @@ def explain(
     info, reader = video.probe(path), Reader.of(run_folder)
     track = find_face(path, landmarks, face=face)
     doubts = [*gate(path, track, info)]
-    units = units_of(track, landmarks, aus, face)
+    units = units_of(track, info, landmarks, aus, face)
     store.make_folder(out)
     known = reader.recipe
     size, rate = int(known["size"]), float(known["domain"]["fps"])
@@ -254,17 +254,26 @@ def gate(path: Path, track: faces.FaceTrack, info: video.VideoInfo) -> tuple[str
 
 
 def units_of(
-    track: faces.FaceTrack, landmarks: Path | None, aus: Path | None, face: int | None
+    track: faces.FaceTrack,
+    info: video.VideoInfo,
+    landmarks: Path | None,
+    aus: Path | None,
+    face: int | None,
 ) -> pd.DataFrame:
     """Read action units: of their own table, of the landmarks' truth or table, else proxies."""
+    # A number names a face of the landmarks' table. Where MediaPipe counted, and where nothing
+    # was said, the units are those of the face that is followed.
+    how: dict[str, Any] = {"track": track, "size": (info.width, info.height)}
+    if face is not None and landmarks is not None:
+        how = {"face": face}
     if aus is not None:
-        return action_units.read(aus, n_frames=track.n_frames, face=face)
+        return action_units.read(aus, n_frames=track.n_frames, **how)
     if landmarks is not None and landmarks.suffix == ".npz":
         return action_units.from_truth(landmarks)
     if landmarks is not None:
         # A table of landmarks alone will do.
         with suppress(tables.TableError):
-            return action_units.read(landmarks, n_frames=track.n_frames, face=face)
+            return action_units.read(landmarks, n_frames=track.n_frames, **how)
     return action_units.of_track(track)
 
 

@@ -188,7 +188,24 @@ def test_a_rendered_recordings_own_landmarks_need_no_tracker():
     truth = VIDEO.with_suffix(".npz")
     track = recording.find_face(VIDEO, truth)
     assert track.found.all()
-    assert recording.units_of(track, truth, None, None).attrs["source"] == "truth"
+    units = recording.units_of(track, video.probe(VIDEO), truth, None, None)
+    assert units.attrs["source"] == "truth"
+
+
+def test_a_second_table_tells_of_the_face_that_is_followed(track, tmp_path):
+    """Its other face is surer and smiles; a number names faces of the landmarks' own table."""
+    rows = []
+    for frame, points in enumerate(track.landmarks):
+        for face, aside, sure, smile in ((0, 0.0, 0.8, 1.0), (1, 90.0, 0.99, 4.0)):
+            at = {f"{axis}_{i}": value + aside * (axis == "x") for i, point in enumerate(points)
+                  for axis, value in zip("xy", point, strict=True)}  # fmt: skip
+            rows.append({"frame": frame + 1, "face_id": face, "confidence": sure, "success": 1,
+                         "AU12_r": smile} | at)  # fmt: skip
+    table, info = tmp_path / "faces.csv", video.probe(VIDEO)
+    pd.DataFrame(rows).to_csv(table, index=False)
+    assert recording.units_of(track, info, None, table, None)["AU12"].eq(1.0).all()
+    assert recording.units_of(track, info, None, table, 1)["AU12"].eq(1.0).all()
+    assert recording.units_of(track, info, table, table, 1)["AU12"].eq(4.0).all()
 
 
 class Squared(nn.Module):
