@@ -11,7 +11,6 @@ its sign, in a model that is shown to beat the null model.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
@@ -33,31 +32,19 @@ Tables = Mapping[str, pd.DataFrame]
 IMAGE_MODELS = ("small_image", "resnet")
 
 
-@dataclass(frozen=True)
-class Claim:
-    """One claim: who says it, what would show it, and where this run shows it."""
-
-    claim: str
-    source: str
-    estimand: str
-    compared: str  # what is compared with what, in words
-    direction: int  # +1: as claimed if the estimate lies above 0; −1: below; 0: two readings
-    chapter: str
-    bar: float = 0.0  # what a fidelity must reach to answer the question
-    judged: bool = True  # False: what is found is near the claim, but it is not the claim
-    places: int = 0  # a claim about a rank: among the first (direction 1) or last so many
-    note: str = ""  # what limits the verdict in every run
-    missing: str = "this run has no such result"  # why there is none, where there is none
-    find: dict[str, str] = field(default_factory=dict)  # table, and values of its columns
-    planted: str = ""  # AU whose planted sign the estimate should have
+# What a claim leaves unsaid; the head of ``claims.yaml`` says what each word means.
+UNSAID: dict[str, Any] = {
+    "bar": 0.0, "judged": True, "places": 0, "note": "", "find": {}, "planted": "",
+    "missing": "this run has no such result",
+}  # fmt: skip
 
 
-def known() -> tuple[Claim, ...]:
-    """Return the claims of the ledger."""
+def known() -> pd.DataFrame:
+    """Return the claims of the ledger, a row each."""
     file = resources.files("expresso_lib") / "assets" / "claims.yaml"
     text = yaml.safe_load(file.read_text(encoding="utf-8"))
-    named = text["measures"]
-    return tuple(Claim(estimand=named[one.pop("measure")], **one) for one in text["claims"])
+    rows = pd.DataFrame([UNSAID | one for one in text["claims"]])
+    return rows.assign(estimand=rows["measure"].map(text["measures"]))
 
 
 def build(
@@ -83,7 +70,7 @@ def build(
         The table ``claims`` (`COLUMNS`), described in the data dictionary.
     """
     reads = prose.side(prose.against(tables.get("model_differences", pd.DataFrame()))) < 0
-    rows = [_judge(claim, tables, planted, reads, plan) | {"about": about} for claim in known()]
+    rows = [_judge(claim, tables, planted, reads, plan) | {"about": about} for claim in known().itertuples()]
     return pd.DataFrame(rows)
 
 
@@ -118,7 +105,7 @@ def standing(differences: pd.DataFrame, recipe: str) -> str:
 
 
 def _judge(
-    claim: Claim, tables: Tables, planted: pd.DataFrame | None, reads: bool, plan: Plan
+    claim: Any, tables: Tables, planted: pd.DataFrame | None, reads: bool, plan: Plan
 ) -> dict[str, object]:
     """One row of the ledger."""
     truth = _planted_sign(planted, claim.planted)
@@ -162,7 +149,7 @@ def _recovered(truth: int | None, sign: int | None, reads: bool) -> str:
     return "undecided" if sign is None else found
 
 
-def _note(claim: Claim, shown: pd.Series, plan: Plan) -> str:
+def _note(claim: Any, shown: pd.Series, plan: Plan) -> str:
     """What limits the verdict; and what a small p that does not survive its family says."""
     p, family = (float(shown.get(k, np.nan)) for k in ("p", "p_max"))
     lead = p <= plan.alpha < family
@@ -171,7 +158,7 @@ def _note(claim: Claim, shown: pd.Series, plan: Plan) -> str:
     return "; ".join(filter(None, (claim.note, str(shown.get("note", "") or ""), inference, lone)))
 
 
-def _rank(claim: Claim, shown: pd.Series) -> str:
+def _rank(claim: Any, shown: pd.Series) -> str:
     """Whether the row is among the first or last places of its family, tested as a rank."""
     low, high = (float(shown.get(k, np.nan)) for k in ("rank_low", "rank_high"))
     count = int(shown.get("family", 0))
