@@ -153,6 +153,13 @@ REFERENCES = {  # what readers call them
     "zero": "black picture", "calm_mean": "mean of calm frames", "calm_frames": "calm frames",
     "oracle_neutral": "re-rendered neutral (oracle)",
 }  # fmt: skip
+CONTROLS = {  # maps beside which explanations stand
+    "random": "random", "edge": "edges, no model", "motion": "motion, no model",
+    "difference": "|x − neutral|, no model", "amount": "amount of movement, no model",
+    "usual": "mean effect of that much movement",
+    "usual and the head": "mean effect of that much movement, head included",
+    "randomised": "randomised networks", "painted": "the truth, laid on the pixels",
+}  # fmt: skip
 
 
 class AttributionSection(Section):

@@ -134,7 +134,7 @@ def predictors(table: pd.DataFrame, *, draws: int = 1000, seed: int = 0) -> pd.D
         cohort; NaN below ten of them), ``explanations, units`` (networks).
     """
     rng = np.random.default_rng(seed)
-    rows = []
+    rows, table = [], table[table["baseline"] != "oracle_neutral"]  # needs the renderer
     for number in NUMBERS:
         part = table[[number, "fidelity", "seed", "network"]].dropna()
         # A network in another cohort is the same network: it has the same habits there.

@@ -5,8 +5,6 @@ Landmarks follow the iBUG 300-W scheme (Sagonas et al., 2016); action units foll
 (Ekman, Friesen & Hager, 2002) in the subset that OpenFace 2 measures (Baltrušaitis et al., 2018).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 N_LANDMARKS = 68
@@ -52,39 +50,25 @@ MIRROR = np.r_[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class ActionUnit:
-    """One FACS action unit: number, name, and the factor it belongs to."""
-
-    number: int
-    name: str
-    factor: str
-
-    @property
-    def code(self) -> str:
-        """Two-digit code as OpenFace writes it, e.g. ``AU04``."""
-        return f"AU{self.number:02d}"
-
-
-ACTION_UNITS = tuple(ActionUnit(*unit) for unit in (
-    (1, "inner brow raiser", "brows"), (2, "outer brow raiser", "brows"),
-    (4, "brow lowerer", "brows"), (5, "upper lid raiser", "lids_gaze"),
-    (6, "cheek raiser", "cheeks_nose"), (7, "lid tightener", "lids_gaze"),
-    (9, "nose wrinkler", "cheeks_nose"), (10, "upper lip raiser", "speech_mouth"),
-    (12, "lip corner puller", "smile"), (14, "dimpler", "smile"),
-    (15, "lip corner depressor", "speech_mouth"), (17, "chin raiser", "speech_mouth"),
-    (20, "lip stretcher", "speech_mouth"), (23, "lip tightener", "speech_mouth"),
-    (25, "lips part", "speech_mouth"), (26, "jaw drop", "speech_mouth"),
-    (45, "blink", "lids_gaze"),
-))  # fmt: skip
+# Names (FACS), and groups that place alone cannot tell apart: explanations are scored per factor.
+_UNITS = {
+    "AU01": ("inner brow raiser", "brows"), "AU02": ("outer brow raiser", "brows"),
+    "AU04": ("brow lowerer", "brows"), "AU05": ("upper lid raiser", "lids_gaze"),
+    "AU06": ("cheek raiser", "cheeks_nose"), "AU07": ("lid tightener", "lids_gaze"),
+    "AU09": ("nose wrinkler", "cheeks_nose"), "AU10": ("upper lip raiser", "speech_mouth"),
+    "AU12": ("lip corner puller", "smile"), "AU14": ("dimpler", "smile"),
+    "AU15": ("lip corner depressor", "speech_mouth"), "AU17": ("chin raiser", "speech_mouth"),
+    "AU20": ("lip stretcher", "speech_mouth"), "AU23": ("lip tightener", "speech_mouth"),
+    "AU25": ("lips part", "speech_mouth"), "AU26": ("jaw drop", "speech_mouth"),
+    "AU45": ("blink", "lids_gaze"),
+}  # fmt: skip
 # Column names of every AU table: the 17 intensities of OpenFace, in its order.
-AU_CODES = tuple(unit.code for unit in ACTION_UNITS)
-AU_TITLES = {unit.code: unit.name for unit in ACTION_UNITS}
-
-# Groups of AUs that place alone cannot tell apart: explanations are scored per factor.
+AU_CODES = tuple(_UNITS)
+AU_TITLES = {code: name for code, (name, _) in _UNITS.items()}
+AU_FACTORS = {code: factor for code, (_, factor) in _UNITS.items()}
 FACTORS: dict[str, tuple[str, ...]] = {
-    factor: tuple(unit.code for unit in ACTION_UNITS if unit.factor == factor)
-    for factor in (*dict.fromkeys(unit.factor for unit in ACTION_UNITS), "head_motion")
+    factor: tuple(code for code, own in AU_FACTORS.items() if own == factor)
+    for factor in (*dict.fromkeys(AU_FACTORS.values()), "head_motion")
 }
 
 # AUs that speech moves: an association with them is not separable from talking.

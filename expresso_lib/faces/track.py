@@ -39,11 +39,6 @@ class FaceTrack:
         return len(self.landmarks)
 
     @property
-    def boxes(self) -> np.ndarray:
-        """Tight boxes x, y, width, height, float32 (F, 4); pixels."""
-        return boxes_of(self.landmarks)
-
-    @property
     def found(self) -> np.ndarray:
         """Bool (F,), True where the face was found."""
         return np.isfinite(self.landmarks).all(axis=(1, 2))

@@ -12,8 +12,6 @@ from expresso_lib.figures import style
 from expresso_lib.figures.statistics import forest
 from expresso_lib.statistics import prose
 
-CONTROL_TITLES = style.WORDS["controls"]
-
 
 def channel_title(method: str, baseline: str) -> str:
     """Readable name of an explanation or a control.
@@ -22,7 +20,7 @@ def channel_title(method: str, baseline: str) -> str:
     ('DeepLift, blurred clip', 'edges, no model')
     """
     title = f"{method}, {config.REFERENCES.get(baseline, baseline)}"
-    return CONTROL_TITLES.get(method, title)
+    return config.CONTROLS.get(method, title)
 
 
 def channel_role(method: str, baseline: str) -> str:
@@ -31,7 +29,7 @@ def channel_role(method: str, baseline: str) -> str:
     >>> channel_role("DeepLift", "zero"), channel_role("edge", "none")
     ('paper', 'control')
     """
-    if method in CONTROL_TITLES:
+    if method in config.CONTROLS:
         return "truth" if method == "painted" else "control"
     return "paper" if (method, baseline) == ("DeepLift", "zero") else "model"
 

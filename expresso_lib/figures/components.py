@@ -15,8 +15,6 @@ from matplotlib.figure import Figure
 from expresso_lib.figures import drawing, page, style
 from expresso_lib.figures.style import template
 
-# Bytes of one piece of a page.
-LARGEST = 4_000_000
 REMOVALS = {"none": "nothing removed", "speech_mouth": "speech"}
 
 
@@ -41,11 +39,6 @@ def removals(table: pd.DataFrame, *, scale: tuple[float, float] = (0, 63), note:
     -------
     str
         HTML; for `run.show`, or a file for ``facts.fragment``.
-
-    Raises
-    ------
-    FigureError
-        If the whole is larger than ``LARGEST``.
     """
     cases = []
     for recording, rows in table.groupby("recording", sort=False):
@@ -57,8 +50,9 @@ def removals(table: pd.DataFrame, *, scale: tuple[float, float] = (0, 63), note:
             "videos": dict(zip(rows["removal"], map(drawing.film, rows["film"]))),
         })  # fmt: skip
     videos = {f"r{number}": case["videos"] for number, case in enumerate(cases)}
-    return _light("removals.html", cases=cases, unit="points", note=note, scale=scale, data=videos,
-                  number=style.number)  # fmt: skip
+    return template("removals.html").render(
+        cases=cases, unit="points", note=note, scale=scale, data=videos, number=style.number
+    )
 
 
 def slider(
@@ -91,31 +85,16 @@ def slider(
     -------
     str
         HTML; for `run.show`, or a file for ``facts.fragment``.
-
-    Raises
-    ------
-    FigureError
-        If the whole is larger than ``LARGEST``.
     """
     key = f"s{zlib.crc32(''.join([question, *labels]).encode()):x}"
     pairs = enumerate(zip(pictures, labels, strict=True))
     steps = [(_picture(one, f"{key}-{number}", label), label) for number, (one, label) in pairs]
-    return _light("slider.html", steps=steps, caption=caption, question=question, start=start,
-                  choice=choice, key=key)  # fmt: skip
+    return template("slider.html").render(
+        steps=steps, caption=caption, question=question, start=start, choice=choice, key=key
+    )
 
 
 def _picture(source: Figure | np.ndarray, name: str, alt: str) -> str:
     if isinstance(source, Figure):
         return page.picture(source, name=name, alt=alt)
     return f'<img src="{drawing.address(source)}" alt="{html.escape(alt, quote=True)}">'
-
-
-def _light(name: str, **given: object) -> str:
-    """Fill a template; refuse what would make the page heavy."""
-    text = template(name).render(**given)
-    if (size := len(text.encode())) > LARGEST:
-        raise style.FigureError(
-            f"this piece of the page would have {size / 1e6:.1f} MB, more than "
-            f"{LARGEST / 1e6:.0f}; make its videos shorter or smaller."
-        )
-    return text

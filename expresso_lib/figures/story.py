@@ -17,11 +17,14 @@ from expresso_lib.faces import anatomy, video
 from expresso_lib.faithfulness import interventions, metrics, trials
 from expresso_lib.figures import components, drawing, style
 from expresso_lib.figures.statistics import estimates
+from expresso_lib.statistics.claims import NO_ROW, OTHER_QUESTION
 
 LETTERS = "abcdefgh"
 NULL_SEED = 501  # of a cohort that is no part of any study
-VERDICTS = {"relevant": style.ROLE_COLORS["model"], "present but small": "#56B4E9",
-            "equivalent": style.ROLE_COLORS["paper"]}  # fmt: skip
+VERDICTS = {
+    "relevant": style.ROLE_COLORS["model"], "present": "#56B4E9", "present but small": "#56B4E9",
+    "equivalent": style.ROLE_COLORS["paper"], OTHER_QUESTION: style.INK,
+}  # fmt: skip
 
 
 @style.plot
@@ -328,7 +331,8 @@ def ledger(claims: pd.DataFrame) -> Figure:
     figure, axes = style.figure(height=0.6 + 0.46 * len(claims))
     for y, row in enumerate(claims.itertuples()):
         color = VERDICTS.get(row.verdict, style.GREY)
-        axes.plot(0, y, "s", color=color, markersize=9)
+        inside = "none" if row.verdict == NO_ROW else color
+        axes.plot(0, y, "s", color=color, markerfacecolor=inside, markersize=9)
         axes.text(0.06, y - 0.04, row.claim, va="bottom", fontsize=style.SMALL)
         axes.text(0.06, y + 0.04, f"{row.verdict}  {row.found}".strip(), va="top",
                   fontsize=style.SMALL, fontweight="bold")  # fmt: skip

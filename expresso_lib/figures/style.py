@@ -67,15 +67,15 @@ ROLE_COLORS = {
     "other": "#B79F00",
 }  # fmt: skip
 ROLE_MARKERS = {"truth": "s", "control": "D", "null": "D"}
-# By kind: references, controls, behaviours, what an oracle reads.
+# By kind: references, behaviours, what an oracle reads.
 WORDS: dict[str, dict[str, str]] = yaml.safe_load((ASSETS / "titles.yaml").read_text("utf-8"))
 # References and a control, named in full: ours, the paper's, blind.
 NAMED_COLORS = {
     config.REFERENCES[config.NEUTRAL]: ROLE_COLORS["model"],
     config.REFERENCES["zero"]: ROLE_COLORS["paper"],
-    WORDS["controls"]["motion"]: ROLE_COLORS["control"],
+    config.CONTROLS["motion"]: ROLE_COLORS["control"],
 }
-AU_COLORS = {unit.code: anatomy.FACTOR_COLORS[unit.factor] for unit in anatomy.ACTION_UNITS}
+AU_COLORS = {code: anatomy.FACTOR_COLORS[own] for code, own in anatomy.AU_FACTORS.items()}
 COLORS = (
     anatomy.REGION_COLORS | anatomy.FACTOR_COLORS | AU_COLORS | BAND_COLORS | ROLE_COLORS
     | SIGN_COLORS | NAMED_COLORS

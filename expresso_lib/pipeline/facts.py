@@ -138,7 +138,7 @@ class Facts:
     @property
     def real(self) -> str:
         """What the committed study found on real faces, in words."""
-        names = ("scores", "removals")
+        names = ("scores", "removals", "time")
         return prose.real_faces(
             *(provenance.read_table(STUDY / f"real_{one}.csv") for one in names)
         )

@@ -134,7 +134,7 @@ def variant(name: str) -> Variant:
     if kind == "region" and target in anatomy.FEATURE_REGIONS:
         lone = {row.parameter: row for row in _LONE[target.rpartition("_")[2]]}
         return Variant(name, tuple(lone.get(row.parameter, _level(row)) for row in ROWS))
-    codes = {str(unit.number): unit.code for unit in anatomy.ACTION_UNITS}
+    codes = {str(int(code[2:])): code for code in anatomy.AU_CODES}
     if kind == "au" and target.lstrip("0") in codes:
         code = codes[target.lstrip("0")]
         regions = _regions_of(code)
@@ -161,7 +161,7 @@ def _regions_of(code: str) -> tuple[str, ...]:
     for row in ROWS:
         if code in row.aus and row.kind != "tempo":
             return row.regions
-    factor = next(unit.factor for unit in anatomy.ACTION_UNITS if unit.code == code)
+    factor = anatomy.AU_FACTORS[code]
     return anatomy.FACTOR_REGIONS[factor]
 
 
@@ -209,7 +209,6 @@ def truth(plan: Variant) -> pd.DataFrame:
     Columns: behaviour, kind, au, region (joined by ``+``), factor, none, full, sign (of the
     change with severity), weight (absolute log change), carries_signal.
     """
-    factors = {unit.code: unit.factor for unit in anatomy.ACTION_UNITS}
     lines = []
     for row in plan.rows:
         change = float(np.log(row.full / row.none))
@@ -217,7 +216,7 @@ def truth(plan: Variant) -> pd.DataFrame:
         for code in row.aus or ("",):
             lines.append({
                 "behaviour": row.parameter, "kind": row.kind, "au": code,
-                "region": "+".join(row.regions), "factor": factors.get(code, other),
+                "region": "+".join(row.regions), "factor": anatomy.AU_FACTORS.get(code, other),
                 "none": row.none, "full": row.full, "sign": int(np.sign(change)),
                 "weight": abs(change), "carries_signal": abs(change) > 1e-9})
     return pd.DataFrame(lines)

@@ -22,7 +22,15 @@ from expresso_lib.statistics import hypotheses, prose
 from expresso_lib.statistics.plan import DEFAULT, Plan
 
 OTHER_QUESTION, NO_ROW = "does not answer this question", "not testable here"
-VERDICTS = ("relevant", "present but small", "equivalent", "undecided", OTHER_QUESTION, NO_ROW)
+VERDICTS = (
+    "relevant",
+    "present",
+    "present but small",
+    "equivalent",
+    "undecided",
+    OTHER_QUESTION,
+    NO_ROW,
+)
 COLUMNS = (
     "claim", "source", "estimand", "compared", "estimate", "ci_low", "ci_high", "margin", "found",
     "verdict", "direction", "rank", "planted", "recovered", "about", "chapter", "note",
@@ -70,7 +78,10 @@ def build(
         The table ``claims`` (`COLUMNS`), described in the data dictionary.
     """
     reads = prose.side(prose.against(tables.get("model_differences", pd.DataFrame()))) < 0
-    rows = [_judge(claim, tables, planted, reads, plan) | {"about": about} for claim in known().itertuples()]
+    rows = [
+        _judge(claim, tables, planted, reads, plan) | {"about": about}
+        for claim in known().itertuples()
+    ]
     return pd.DataFrame(rows)
 
 
@@ -133,7 +144,7 @@ def _judge(
     if claim.bar:  # of a fidelity: below the bar an explanation answers another question
         bar = claim.bar
         said = "relevant" if low > bar else OTHER_QUESTION if high < bar else "undecided"
-    sign = int(np.sign(estimate)) if said in VERDICTS[:2] else 0 if said == "equivalent" else None
+    sign = int(np.sign(estimate)) if said in VERDICTS[:3] else 0 if said == "equivalent" else None
     against = "as claimed" if sign == claim.direction else "opposite"
     recovered = _recovered(truth, sign, reads)
     return row | {"verdict": said, "direction": against if sign else "", "recovered": recovered}
@@ -187,11 +198,12 @@ def _find(where: Mapping[str, str], tables: Tables, plan: Plan) -> pd.Series | N
 
 
 def _planted_sign(planted: pd.DataFrame | None, au: str) -> int | None:
-    """Sign with which the demo cohort plants an AU: does more of it come with severity?
+    """Sign with which the demo cohort plants an AU or a behaviour: is there more with severity?
 
     Effects on tempo are left out: they change when an AU moves, not how much.
     """
     if planted is None or not au:
         return None
-    signs = planted.loc[(planted["au"] == au) & (planted.get("kind", "amount") != "tempo"), "sign"]
+    own = (planted["au"] == au) | (planted.get("behaviour", "") == au)
+    signs = planted.loc[own & (planted.get("kind", "amount") != "tempo"), "sign"]
     return int(np.sign(signs.astype(float).sum())) if len(signs) else 0

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from expresso_lib.config import NEUTRAL, REFERENCES
+from expresso_lib.config import CONTROLS, NEUTRAL, REFERENCES
 from expresso_lib.models import MIN_PARTICIPANTS
+from expresso_lib.statistics.intervals import mean_interval
 from expresso_lib.statistics.plan import Plan
 from expresso_lib.statistics.power import SPREAD_Z, detectable, equivalence_power
 
@@ -343,8 +344,9 @@ def fitted(fit: str) -> str:
     """Say what of a network was fitted to scores."""
     if fit == "ridge":
         return flat("""Only the coloured step is fitted to scores; everything before it is frozen
-            as it was pre-trained. Declared was to fit all of it unless practice cohorts said that
-            the frozen network is better by .02 of r; in five it was, by .028.""")
+            as it was pre-trained. It had been declared that the whole network is fitted, unless
+            the frozen one is better by .02 of r on practice cohorts (other rendered people). On
+            five of them it was, by .028 on average.""")
     if fit == "last":
         return "The last layers and the head are fitted to scores; what comes before is frozen."
     return "The whole network is fitted to scores, from its pre-trained weights."
@@ -480,12 +482,15 @@ def trust(table: Any, control: Row) -> str:
     else:
         verdict = flat("""Yes, as far as removals can tell, and by the rule that was declared (above
             the bar, its interval above every control)""")
+        if own["ci_low"] < BAR:
+            verdict += "; that people in general lie above the bar is not shown"
     whole = _fidelity(table, NEUTRAL, factor="pooled_all")
+    name = CONTROLS.get(str(control.get("method", "")), "the best control")
     return flat(f"""{verdict}. What {main_method(table)} says against the person's own neutral face
         agrees with what taking a movement out does to the prediction at r =
         {_agreement(own, BAR)} (declared bar {say(BAR)}; motion of the head left out, with it
-        {interval(whole)}, declared bar {say(WHOLE_BAR)}); the best control reaches
-        {say(blind)}.""")
+        {interval(whole)}, declared bar {say(WHOLE_BAR)}). Of the controls, maps that never saw the
+        model, the largest in size is "{name}" with {interval(control)}.""")
 
 
 def _less(difference: Row) -> str:
@@ -637,9 +642,10 @@ def drawn_alike(study: Any) -> str:
     found = own["estimate"].dropna() if len(own) else ()
     if len(found) < 2:
         return ""
+    below = int((found < BAR).sum())
     return flat(f"""In the study's {len(found)} rendered cohorts this book's explanation has
-        fidelities of {listed(say(one, _digits(one, BAR)) for one in found)}: one cohort's number
-        is no constant.""")
+        fidelities of {listed(say(one, _digits(one, BAR)) for one in found)}, {below or "none"} of
+        them below {say(BAR)}: one cohort's number is no constant.""")
 
 
 def shares(table: Any) -> str:
@@ -678,7 +684,7 @@ def randomised(cascade: Any, *, bar: float = 0.3) -> str:
     if len(above) and above.index[-1] == layers:
         return (f"With all {layers} layers randomised the signed maps still agree at {left}: they "
                 "show the picture more than the model.")  # fmt: skip
-    until = "lose their likeness with the first layer"
+    until = f"are below {say(bar)} from the first layer on"
     if len(above):
         until = flat(f"""are above {say(bar)} for the last time with {above.index[-1]} of {layers}
             layers randomised""")
@@ -719,7 +725,8 @@ def carried(parts: Any) -> str:
     if six["estimate"].isna().all():
         return "Which region carries severity cannot be said: there are too few participants."
     low, most = six["simultaneous_low"], six.loc[six["estimate"].idxmax()]
-    shown = f"Shown to carry severity: {listed(six.index[low > 0])}"
+    named = listed(f"{plain(name)} ({say(one)})" for name, one in six["estimate"][low > 0].items())
+    shown = f"Shown to carry severity: {named}"
     if low.isna().all():
         shown = "There are too few participants to show that a region carries severity"
     elif not (low > 0).any():
@@ -793,8 +800,12 @@ def recovered(study: Any) -> str:
     told = [f"the {plain(own)}, where it was that of the {plain(other)}"
             for own, other in missed.drop_duplicates().itertuples(index=False)]  # fmt: skip
     but = f"; not always for {listed(told)}" if told else ""
+    bare = study["region"].str.replace("^(right|left)_", "", regex=True)
+    empty = study[bare != study["planted"].str.replace("^(right|left)_", "", regex=True)]
+    leak = empty.groupby(["planted", "region"])["part"].mean().max()
+    beside = f"; regions without anything planted got up to {say(leak)} of r, on average"
     return flat(f"""In {len(most) - len(missed)} of {len(most)} cohorts the region with the largest
-        part, left or right, was the planted one{but}.""")
+        part, left or right, was the planted one{but}{beside if np.isfinite(leak) else ""}.""")
 
 
 def uses_time(used: Any, scale: Any) -> str:
@@ -812,10 +823,14 @@ def uses_time(used: Any, scale: Any) -> str:
         return "Whether the model uses time was not measured: no recording holds a clip."
     size, point = used[["freeze", "shuffle", "reverse"]].abs().mean(), Plan.of(None, scale).point
     word = "uses time" if size[["shuffle", "reverse"]].max() >= point else "hardly uses time"
-    frozen, shuffled, reverse = (say(value, 1 if point >= 1 else 2) for value in size)
-    return flat(f"""The model {word}: a clip's prediction moves by {frozen} points when it is
-        frozen, {shuffled} when its frames are shuffled and {reverse} when it is played backwards
-        (mean over {len(used)} participants, in either direction).""")
+    each = mean_interval(used[["freeze", "shuffle", "reverse"]].abs().to_numpy())
+    frozen, shuffled, reverse = (
+        interval(dict(zip(ENDS, one)), 1 if point >= 1 else 2) for one in zip(*each)
+    )
+    return flat(f"""The model {word}: a clip's prediction changes by {shuffled} points when its
+        frames are shuffled and by {reverse} when it is played backwards (size of the change, mean
+        over {len(used)} participants). Frozen, with its movements gone too, it changes by
+        {frozen}.""")
 
 
 def stillness(used: Any, scale: Any) -> str:
@@ -871,12 +886,13 @@ def coupled(rows: Any, alpha: float) -> str:
     found = _found(rows, alpha)
     limits = rows[["simultaneous_low", "simultaneous_high"]].abs().max(axis=1, skipna=False)
     inference, less, others = rows["inference"].iloc[0].partition(", less ")
-    whose = "models of other folds" if "anew" in inference else "these models"
-    beside = f", less that with {others}," if less else ""
+    whose = "In models fitted to other divisions of the people" if "anew" in inference else (
+        "In these models")  # fmt: skip
+    beside = f"after what {others} show is taken off, and " if less else ""
     small = rows.loc[limits <= rows["margin"], "au"]
     both = listed(small[small.isin(found["au"])], none="")
-    return flat(f"""{len(found)} of {len(rows)} action units go with the attribution of
-        {whose}{beside} once all are allowed for: {listed(found["au"])}. For {len(small)}
+    return flat(f"""{whose}, {len(found)} of {len(rows)} action units go with the attribution
+        ({beside}corrected for {len(rows)} tests): {listed(found["au"])}. For {len(small)}
         {f"({both}, though found, among them) " if both else ""}the family's interval lies within
         the margin that was declared too small to matter.""")
 
@@ -893,8 +909,10 @@ def largest(rows: Any) -> str:
 
 def speech(rows: Any, alpha: float) -> str:
     """Say how many findings cannot be told from talking."""
-    return flat(f"""{int((_found(rows, alpha)["speech"] != "").sum())} of them cannot be separated
-        from speech (†): they do not show, or could not be tested, while lips and jaw are still.""")
+    found = _found(rows, alpha)
+    return flat(f"""Of the {len(found)} that are filled in the figure,
+        {int((found["speech"] != "").sum())} cannot be separated from speech (†): they do not show,
+        or could not be tested, while lips and jaw are still.""")
 
 
 def anew(rows: Any, first: Any, alpha: float) -> str:
@@ -925,6 +943,8 @@ def changes(rows: Any, participants: int, alpha: float) -> str:
     found, top = _found(rows, alpha), rows.loc[rows["estimate"].abs().idxmax()]
     needed = detectable(participants, kind="severity", family=len(rows))
     some = f" ({listed(found['au'])})" if len(found) else ""
+    talk = int((found["speech"] != "").sum()) if "speech" in found else 0
+    some += f", {talk} of them not separable from speech (†)" if talk else ""
     return flat(f"""By the family-wise test it does for {len(found)} of {len(rows)}{some}. The
         steepest is {top["au"]}, ρ = {interval(top)}; to be found in four of five cohorts by such a
         test (5 %), a correlation would have to be {say(needed)}.""")
@@ -961,10 +981,11 @@ def absence(participants: int) -> str:
          for kind in ("coupling", "severity")]
         for family in (1, 17)
     )  # fmt: skip
-    return flat(f"""If nothing is there and people differ by {say(SPREAD_Z)}, a test at 5 % shows it
-        with a probability of {alone[0]} for one coupling (margin z = .10) and {alone[1]} for one
-        correlation with severity (margin ρ = .30); by intervals that hold for seventeen at once,
-        {together[0]} and {together[1]}. Where it is not shown, "not significant" is silence, not an
+    return flat(f"""If the true effect is zero, an equivalence test at 5 % shows that it lies within
+        the margin with a probability of {alone[0]} for one coupling (margin z = .10, people's z
+        with a standard deviation of {say(SPREAD_Z)}) and {alone[1]} for one correlation with
+        severity (margin ρ = .30); by intervals that hold for seventeen at once, {together[0]} and
+        {together[1]}. Where it is not shown, "not significant" is silence, not an
         answer.""")
 
 
@@ -1006,21 +1027,25 @@ def single(rows: Any, recording: str) -> str:
 def verdict(low: float, high: float, margin: float) -> str:
     """Judge an effect by an interval that holds for its whole family, against a declared margin.
 
-    Relevant: the interval lies beyond the margin. Present but small: it excludes 0 and reaches
-    into the margin. Equivalent: it holds 0 and lies within the margin. Else undecided.
+    Relevant: the interval lies beyond the margin. Present: it excludes 0 and crosses the margin.
+    Present but small: it excludes 0 and lies within the margin. Equivalent: it holds 0 and lies
+    within the margin. Else undecided.
 
     Examples
     --------
-    >>> [verdict(low, 0.3, 0.1) for low in (0.12, 0.02, -0.05)], verdict(-0.05, 0.06, 0.1)
-    (['relevant', 'present but small', 'undecided'], 'equivalent')
+    >>> [verdict(low, 0.3, 0.1) for low in (0.12, 0.02, -0.05)]
+    ['relevant', 'present', 'undecided']
+    >>> verdict(0.02, 0.06, 0.1), verdict(-0.05, 0.06, 0.1)
+    ('present but small', 'equivalent')
     """
     if np.isnan(margin):
         return "undecided"
     if low > margin or high < -margin:
         return "relevant"
+    within = -margin <= low and high <= margin
     if low > 0 or high < 0:
-        return "present but small"
-    return "equivalent" if -margin <= low and high <= margin else "undecided"
+        return "present but small" if within else "present"
+    return "equivalent" if within else "undecided"
 
 
 def gaze(results: Any) -> str:
@@ -1029,10 +1054,10 @@ def gaze(results: Any) -> str:
     if not np.isfinite(found["estimate"]):
         return "There is no gaze in this data, so nothing is said about eye contact."
     low, high, margin = found["ci_low"], found["ci_high"], found["margin"]
-    size = "smaller than" if max(abs(low), abs(high)) <= margin else "not shown to exceed"
     words = {
         "relevant": f"beyond the margin of {say(margin)} that was declared to matter",
-        "present but small": f"not zero, and {size} the margin of {say(margin)}",
+        "present": f"not zero, and not shown to exceed the margin of {say(margin)}",
+        "present but small": f"not zero, and smaller than the margin of {say(margin)}",
         "equivalent": f"within the margin of {say(margin)}: nothing that matters",
         "undecided": "undecided: neither an effect nor its absence is shown",
     }
@@ -1073,13 +1098,14 @@ def _beside_motion(table: Any, **where: Any) -> list[Row]:
     return [_first(table, channel=name, **where) for name in (NEUTRAL, "motion")]
 
 
-def real_faces(scores: Any, removals: Any) -> str:
+def real_faces(scores: Any, removals: Any, time: Any) -> str:
     """Say whether the model reads the known answer on real faces, and if its reasons are true.
 
     Parameters
     ----------
-    scores, removals : DataFrame
-        Tables ``real_scores`` and ``real_removals`` of the study; empty: not made yet.
+    scores, removals, time : DataFrame
+        Tables ``real_scores``, ``real_removals`` and ``real_time`` of the study; empty: not made
+        yet.
     """
     gain, within = (_first(scores, metric=name) for name in ("mae_gain", "r_within"))
     if not np.isfinite(gain["estimate"]):
@@ -1101,7 +1127,18 @@ def real_faces(scores: Any, removals: Any) -> str:
         {errs} than the mean does (gain {interval(gain)} s). {over} than one number that counts how
         much the mouth moves. {true}: what it says of a part of the face goes with what making that
         part neutral does at r = {interval(own)} (bar {say(REGION_BAR)}), a map of motion at
-        {interval(motion)}.""")
+        {interval(motion)}.{_told_when(time)}""")
+
+
+def _told_when(time: Any) -> str:
+    """Say whether the explanation knows frames of speech better than a map of motion does."""
+    own, motion = _beside_motion(time, metric="auroc_signed")
+    if not np.isfinite([own["estimate"], motion["estimate"]]).all():
+        return ""
+    beyond = int(own["ci_low"] > motion["ci_high"]) - int(own["ci_high"] < motion["ci_low"])
+    words = ("worse than", "no better, as far as can be told, than", "better than")[beyond + 1]
+    return " " + flat(f"""When people speak it tells {words} such a map: it ranks frames of speech
+        above others with probability {interval(own)}, motion with {interval(motion)}.""")
 
 
 def real_scores(scores: Any) -> str:

@@ -35,7 +35,7 @@ def test_track_survives_saving(tmp_path, truth):
     track = faces.simulate(truth, 25.0, seed=3, dropout=0.2)
     back = faces.FaceTrack.load(track.save(tmp_path / "t.npz"))
     np.testing.assert_array_equal(back.landmarks, track.landmarks)
-    np.testing.assert_array_equal(back.boxes, track.boxes)
+    np.testing.assert_array_equal(boxes_of(back.landmarks), boxes_of(track.landmarks))
     assert (back.fps, back.source) == (25.0, "simulated")
 
 
@@ -45,7 +45,7 @@ def test_a_frame_with_one_bad_coordinate_is_lost_whole(truth):
     points[7, 3, 1] = np.inf
     track = faces.from_landmarks(points, np.ones(60), 25, "test")
     np.testing.assert_array_equal(np.flatnonzero(~track.found), [7])
-    assert np.isnan(track.boxes[7]).all()
+    assert np.isnan(boxes_of(track.landmarks)[7]).all()
     assert track.confidence[7] == 0
 
 
@@ -270,7 +270,7 @@ def test_detection_runs_every_k_frames_only(tmp_path):
     track, calls = followed(path, every=10)
     assert track.found.all()
     assert calls == 4
-    centre = track.boxes[:, 0] + track.boxes[:, 2] / 2
+    centre = boxes_of(track.landmarks)[:, 0] + boxes_of(track.landmarks)[:, 2] / 2
     np.testing.assert_allclose(centre, np.arange(40) + 59.5, atol=2)
 
 
@@ -279,7 +279,7 @@ def test_holding_a_box_for_a_batch_changes_little(tmp_path, hold):
     """Frames that go through the network together are placed as one by one."""
     path = scene(tmp_path / "a.mp4", [[(40 + i // 2, 40, 40)] for i in range(23)])
     track, _ = followed(path, every=10, hold=hold)
-    centre = track.boxes[:, 0] + track.boxes[:, 2] / 2
+    centre = boxes_of(track.landmarks)[:, 0] + boxes_of(track.landmarks)[:, 2] / 2
     np.testing.assert_allclose(centre, np.arange(23) // 2 + 59.5, atol=2)
 
 
@@ -303,7 +303,7 @@ def test_a_newcomer_never_takes_over(tmp_path):
     places = [[(20, 40, 30)] + ([(100, 30, 55)] if i > 6 else []) for i in range(30)]
     track, _ = followed(scene(tmp_path / "a.mp4", places), every=3)
     assert track.found.all()
-    assert np.nanmax(track.boxes[:, 0]) < 40
+    assert np.nanmax(boxes_of(track.landmarks)[:, 0]) < 40
 
 
 def test_a_stranger_is_no_substitute_for_someone_just_lost(tmp_path):

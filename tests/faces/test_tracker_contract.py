@@ -10,6 +10,7 @@ from expresso_lib import clips, faces, manifest, store
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import mediapipe, tables, video
 from expresso_lib.faces import truth as truths
+from expresso_lib.faces.track import boxes_of
 
 DEMO = Path(faces.__file__).parents[1] / "assets/demo_cohort"
 SHARED = Path(__file__).parents[3] / "shared/weights"
@@ -84,10 +85,15 @@ def track(recordings, tracker, recipe, tmp_path_factory):
 def test_row_f_is_frame_f_of_the_recording(track):
     """(F, 68, 2) landmarks, (F, 4) boxes, (F,) confidence and signals; the recording's rate."""
     assert track.landmarks.shape == (FRAMES, 68, 2)
-    assert track.boxes.shape == (FRAMES, 4)
+    assert boxes_of(track.landmarks).shape == (FRAMES, 4)
     assert track.confidence.shape == (FRAMES,)
     assert all(values.shape == (FRAMES,) for values in track.signals.values())
-    assert track.landmarks.dtype == track.boxes.dtype == track.confidence.dtype == np.float32
+    assert (
+        track.landmarks.dtype
+        == boxes_of(track.landmarks).dtype
+        == track.confidence.dtype
+        == np.float32
+    )
     assert track.fps == 25.0
 
 
@@ -95,17 +101,17 @@ def test_a_lost_frame_is_lost_whole(track):
     """NaN in every landmark and the box, confidence 0; in a found one nothing is missing."""
     lost = ~track.found
     assert np.isnan(track.landmarks[lost]).all()
-    assert np.isnan(track.boxes[lost]).all()
+    assert np.isnan(boxes_of(track.landmarks)[lost]).all()
     assert not track.confidence[lost].any()
-    assert np.isfinite(track.boxes[~lost]).all()
+    assert np.isfinite(boxes_of(track.landmarks)[~lost]).all()
 
 
 def test_confidence_is_a_share_and_boxes_hold_their_points(track):
     """From 0 to 1; every landmark lies in its frame's box."""
     assert ((track.confidence >= 0) & (track.confidence <= 1)).all()
-    inside = track.landmarks[track.found] - track.boxes[track.found, None, :2]
+    inside = track.landmarks[track.found] - boxes_of(track.landmarks)[track.found, None, :2]
     assert (inside >= -1e-3).all()
-    assert (inside <= track.boxes[track.found, None, 2:] + 1e-3).all()
+    assert (inside <= boxes_of(track.landmarks)[track.found, None, 2:] + 1e-3).all()
 
 
 def test_a_frame_without_a_face_is_lost_and_the_others_keep_their_places(track, tracker):

@@ -9,7 +9,7 @@ import pytest
 
 from expresso_lib import figures
 from expresso_lib.faces import video
-from expresso_lib.figures import components, style
+from expresso_lib.figures import style
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 NAMES = ("none", "smile", "head_motion")
@@ -55,13 +55,6 @@ def test_removals_show_what_was_not_promised_as_a_dash(table):
     """An explanation that was refused promises nothing: a dash, no bar, and no zero."""
     text = figures.removals(table.assign(promised=np.nan))
     assert text.count('class="promised down" style="left:50%;width:0.0%"></i></span><b>–</b>') == 4
-
-
-def test_pieces_of_a_page_stay_light(table, monkeypatch):
-    """Beyond the cap it says how large it would be."""
-    monkeypatch.setattr(components, "LARGEST", 1000)
-    with pytest.raises(figures.FigureError, match="make its videos shorter or smaller"):
-        figures.removals(table)
 
 
 def steps():

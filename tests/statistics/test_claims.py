@@ -99,7 +99,9 @@ def test_build_goes_by_the_simultaneous_interval_and_by_models_drawn_anew(tables
     )  # fmt: skip
     found = row_of({"results": pd.concat([tables["results"], anew])}, AU9)
     assert (found["estimate"], found["verdict"]) == (0.05, "undecided")
-    small = anew.assign(simultaneous_low=0.01)
+    there = anew.assign(simultaneous_low=0.01)
+    assert row_of({"results": there}, AU9)["verdict"] == "present", "of a size that is open"
+    small = there.assign(simultaneous_high=0.09)
     assert row_of({"results": small}, AU9)["verdict"] == "present but small"
     none = anew.assign(simultaneous_high=0.09)
     assert row_of({"results": none}, AU9)["verdict"] == "equivalent"
@@ -114,7 +116,7 @@ def test_build_sets_a_difference_in_error_against_a_point_of_the_scale(tables):
     assert (row["verdict"], row["direction"]) == ("relevant", "as claimed")
     assert row["found"] == "−2.50 [−3.50, −1.50]"
     wider = statistics.Plan(span=126.0)  # where a point of BDI-II is two of the scale's
-    assert row_of(tables, VIDEO, plan=wider)["verdict"] == "present but small"
+    assert row_of(tables, VIDEO, plan=wider)["verdict"] == "present"
 
 
 def test_build_without_tables_says_not_testable():
