@@ -639,7 +639,7 @@ def drawn_alike(study: Any) -> str:
         ``study_faithfulness``: rows as in ``faithfulness``, with ``seed`` and ``model``.
     """
     own = fitting(study, model="default", baseline=NEUTRAL, **POOLED | {"method": "DeepLift"})
-    found = own["estimate"].dropna() if len(own) else ()
+    found: Any = own["estimate"].dropna() if len(own) else ()
     if len(found) < 2:
         return ""
     below = int((found < BAR).sum())
