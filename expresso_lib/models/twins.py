@@ -5,17 +5,17 @@ other things, who it was that scored high. Rendered people who move alike show w
 another room and a headset do to a network's features, and nothing of any score. So the features
 are whitened by it (`small.Whiten`) before a head is fitted.
 
-On practice cohorts 501, 502 and 503 (84 people each, three repeats) r rose from .71, .82 and .52 to
-.73, .83 and .59; what a headset is worth to a model that never saw one went from -2.8, -5.2 and 5.7
-points to -.5, -.5 and .6. Tried there, too: 5 to 40 directions taken out whole (mean r .68 to .72),
-strengths of 1 to 100 (.70 to .72), the headset counted ten times (.71), twins who differ in face,
-room and headset at once (.72, headsets to 1.2 points). On 500, 506 and 507, which took no part in
-this choice, r rose from .69, .69 and .72 to .72, .72 and .75; whitening by how each participant's
-own clips differ, too, added .01 and cost .1 points, favouring directions that tell movements lost
-.02. The image networks gain as well, by twins of their own (mean .24 to .27; with standard
-deviations .48 to .51), and so do random weights (.19 to .28), which ship without any. The published
-cohorts, looked at once, gained nothing in r (mean of five .699 before and .701 after); what they
-gained is the headset.
+With a checkpoint of 1,200 practice people, on practice cohorts 501, 502 and 503 (84 people each,
+three repeats), r rose from .71, .82 and .52 to .73, .83 and .59; what a headset is worth to a model
+that never saw one went from -2.8, -5.2 and 5.7 points to -.5, -.5 and .6. Tried there, too: 5 to 40
+directions taken out whole (mean r .68 to .72), strengths of 1 to 100 (.70 to .72), the headset
+counted ten times (.71), twins who differ in face, room and headset at once (.72, headsets to 1.2
+points). On 500, 506 and 507, which took no part in this choice, r rose from .69, .69 and .72 to
+.72, .72 and .75; whitening by how each participant's own clips differ, too, added .01 and cost .1
+points, favouring directions that tell movements lost .02. The image networks gain as well, by twins
+of their own (mean .24 to .27; with standard deviations .48 to .51), and so do random weights (.19
+to .28), which ship without any. The published cohorts, looked at once, gained nothing in r (mean of
+five .699 before and .701 after); what they gained is the headset.
 """
 
 from __future__ import annotations
