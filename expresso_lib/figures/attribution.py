@@ -140,7 +140,7 @@ def enrichment(regions: pd.DataFrame, participants: pd.DataFrame, tests: pd.Data
             style.by_band(axes, people.assign(value=wide[sign, name]), "score", "value", looks)
             style.zero_line(axes)
             found = f"\nρ = {style.number(rho[sign, name])}" if (sign, name) in rho else ""
-            axes.set_title(style.title(name) + found, fontsize=style.SMALL, color=style.color(name))
+            axes.set_title(style.title(name) + found, fontsize=style.SMALL)
             axes.set(xlabel="", ylabel="")
         row[0].set_ylabel(f"{style.SIGN_TITLES[sign]}\nlog enrichment")
     figure.supxlabel("severity (points)", fontsize=style.BODY)

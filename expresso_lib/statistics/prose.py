@@ -427,8 +427,8 @@ def one_person(conformal: Mapping[str, float], scale: Any) -> str:
     decides = f"On a scale of {say(span, 0)} points that decides {much}." * (width > span / 10)
     return flat(f"""What it says of one person carries an interval {say(width, 0)} points wide, the
         prediction in its middle, cut off at the ends of the scale; in
-        {say(100 * conformal["level"], 0)} % of recordings of new people like these the person's
-        score lies inside it. {decides}""")
+        {say(100 * conformal["level"], 0)} % of recordings of new people like these, all scores
+        counted together, the person's score lies inside it. {decides}""")
 
 
 def not_patients(*, demo: bool) -> str:
@@ -483,7 +483,7 @@ def trust(table: Any, control: Row) -> str:
         verdict = flat("""Yes, as far as removals can tell, and by the rule that was declared (above
             the bar, its interval above every control)""")
         if own["ci_low"] < BAR:
-            verdict += "; that people in general lie above the bar is not shown"
+            verdict += "; the interval holds the bar, so other people's may lie below it"
     whole = _fidelity(table, NEUTRAL, factor="pooled_all")
     name = CONTROLS.get(str(control.get("method", "")), "the best control")
     return flat(f"""{verdict}. What {main_method(table)} says against the person's own neutral face
