@@ -40,7 +40,7 @@ class Design:
     repeats: int = 3
     tuning: models.FineTuning = field(default_factory=models.FineTuning)
     draws: int = 2000
-    nulls: int = 100  # cohorts of permuted scores, per cohort of faces and scenario
+    nulls: int = 1000  # cohorts of permuted scores, per cohort of faces and scenario
     clips: int = 48  # explained in faithfulness, per cohort
     executor: Executor | None = None
 

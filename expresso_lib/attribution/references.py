@@ -33,7 +33,7 @@ CALM = 8
 # Gaussian blur in units of the crop's side: a headset or a pair of glasses must disappear. Of what
 # a headset was worth to networks taught by it (practice cohorts 502, 505, 506 and 509) a channel
 # with 1/8 found .60, with 1/4 .75, with 1/3 .78, with 1/2 .80, against the clip's mean colour .79.
-# In the audit of the published cohorts (other people) it finds .57, .63 and .85 (`make study`).
+# In the audit of the published cohorts (other people) it finds .78, .76 and .79 (`make study`).
 # The price: of movements it knows less (fidelity .47, .28 and .34, with 1/8 .64, .45 and .39).
 BLUR_SIGMA = 1 / 3
 # Points that expression hardly moves, so that they carry the pose: nose and eye corners.
