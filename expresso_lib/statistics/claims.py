@@ -22,15 +22,8 @@ from expresso_lib.statistics import hypotheses, prose
 from expresso_lib.statistics.plan import DEFAULT, Plan
 
 OTHER_QUESTION, NO_ROW = "does not answer this question", "not testable here"
-VERDICTS = (
-    "relevant",
-    "present",
-    "present but small",
-    "equivalent",
-    "undecided",
-    OTHER_QUESTION,
-    NO_ROW,
-)
+SHOWN = ("relevant", "present", "present but small")  # an effect, whatever its size
+VERDICTS = (*SHOWN, "equivalent", "undecided", OTHER_QUESTION, NO_ROW)
 COLUMNS = (
     "claim", "source", "estimand", "compared", "estimate", "ci_low", "ci_high", "margin", "found",
     "verdict", "direction", "rank", "planted", "recovered", "about", "chapter", "note",
@@ -144,7 +137,7 @@ def _judge(
     if claim.bar:  # of a fidelity: below the bar an explanation answers another question
         bar = claim.bar
         said = "relevant" if low > bar else OTHER_QUESTION if high < bar else "undecided"
-    sign = int(np.sign(estimate)) if said in VERDICTS[:3] else 0 if said == "equivalent" else None
+    sign = int(np.sign(estimate)) if said in SHOWN else 0 if said == "equivalent" else None
     against = "as claimed" if sign == claim.direction else "opposite"
     recovered = _recovered(truth, sign, reads)
     return row | {"verdict": said, "direction": against if sign else "", "recovered": recovered}
