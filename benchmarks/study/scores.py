@@ -21,7 +21,7 @@ from expresso_lib.models import experiments, heads
 
 from . import rendering
 
-METRICS = ("mae", "pearson", "ccc", "rmse")
+METRICS = ("mae", "pearson", "ccc")
 # Permutations of each test of a cohort whose scores are permuted already.
 NULL_DRAWS = 199
 SCENARIOS = ("within folds", "anew")
@@ -162,7 +162,8 @@ def _null_of(recipe: str) -> str:
 
 def _scores(table: pd.DataFrame, draws: int) -> pd.DataFrame:
     found = models.model_scores(table, draws=draws)
-    found = found[found["level"] == "participant"].drop(columns="level")
+    found = found[(found["level"] == "participant") & found["metric"].isin(METRICS)]
+    found = found.drop(columns="level")
     mae = found[found["metric"] == "mae"]
     nulls = mae[mae["recipe"].str.startswith("null")].set_index("recipe")["estimate"]
     if nulls.empty:
@@ -194,7 +195,7 @@ def difference_table(
         both = both[both["participant"].isin(shared) & both["repeat"].isin(repeats)]
         found = models.model_differences(both, [(default, other)], draws=draws)
         # The null model's r is an accident of its folds, so no r is compared with it.
-        asked = METRICS if other != _null_of(other) else ("mae", "rmse")
+        asked = METRICS if other != _null_of(other) else ("mae",)
         found = found[(found["level"] == "participant") & found["metric"].isin(asked)]
         parts.append(found.drop(columns="level").assign(n_participants=len(shared)))
     return pd.concat(parts, ignore_index=True)

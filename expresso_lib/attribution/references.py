@@ -34,7 +34,8 @@ CALM = 8
 # a headset was worth to networks taught by it (practice cohorts 502, 505, 506 and 509) a channel
 # with 1/8 found .60, with 1/4 .75, with 1/3 .78, with 1/2 .80, against the clip's mean colour .79.
 # In the audit of the published cohorts (other people) it finds .78, .76 and .79 (`make study`).
-# The price: of movements it knows less (fidelity .47, .28 and .34, with 1/8 .64, .45 and .39).
+# The price, with the checkpoint before: of movements it knows less (fidelity .47, .28 and .34, with
+# 1/8 .64, .45 and .39).
 BLUR_SIGMA = 1 / 3
 # Points that expression hardly moves, so that they carry the pose: nose and eye corners.
 _RIGID = anatomy.NOSE_BRIDGE + anatomy.NOSE_BASE + (36, 39, 42, 45)

@@ -148,7 +148,7 @@ def _networks_track(path: Path, recipe: Mapping[str, Any]) -> faces.FaceTrack:
     how = {field: recipe[name] for name, field in names.items() if name in recipe}
     where = {k: recipe[k] for k in ("weights_folder", "device", "precision") if k in recipe}
     if where.get("device", "cpu") != "cpu":  # a GPU likes many crops at once
-        how["hold"] = how.get("every", s3fd_fan.Options.every)
+        how["hold"] = 10
     files = tuple(sorted(dict(recipe.get("files", {})).items()))
     return s3fd_fan.track(path, _networks(files, **where), s3fd_fan.Options(**how))
 

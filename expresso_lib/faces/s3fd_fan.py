@@ -46,7 +46,7 @@ class Options:
 
     every: int = 10  # frames between detections, at most
     side: int = 320  # pixels; longest side of the picture that detection sees
-    hold: int = 1  # frames that share a box and go through FAN together (a GPU likes `every`)
+    hold: int = 1  # frames that share a box and go through FAN together (a GPU likes many)
     flip: bool = True  # average with the mirrored face: half the speed, less noise
     min_score: float = 0.5  # detections below are no faces
     min_confidence: float = 0.5  # mean peak of the heat maps below: detect again
@@ -183,12 +183,13 @@ class _Follower:
                 self.lost += 1
                 images = images[1:]
                 continue
-            points, trust = self._place(images, self.box)
+            room = max(1, self.options.every - self.since)  # until the next detection
+            points, trust = self._place(images[:room], self.box)
             kept = self._kept(points, trust, fresh)
             out += list(zip(points[:kept], trust[:kept].tolist()))
             if kept:
                 self._advance(points[:kept], fresh)
-            if kept < len(images):
+            if kept < len(points):
                 self.since = self.options.every  # something is wrong: look again
             images = images[kept:]
         return out

@@ -263,7 +263,14 @@ def nearest_face(
     rows = table[table["frame"] < len(points)]
     if rows["face"].nunique() < 2:
         return None
-    away = np.linalg.norm(landmarks(rows, size) - points[rows["frame"]], axis=2).mean(axis=1)
+    try:
+        shown = landmarks(rows, size)
+    except TableError as error:
+        raise TableError(
+            f"{error}. It has several faces: export them with their landmarks, or only the one "
+            "that is meant (expresso explain: or name it, --face)."
+        ) from error
+    away = np.linalg.norm(shown - points[rows["frame"]], axis=2).mean(axis=1)
     each = pd.Series(away).groupby(rows["face"].to_numpy()).median().dropna()
     return int(each.idxmin()) if len(each) else None
 

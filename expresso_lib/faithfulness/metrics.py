@@ -391,8 +391,8 @@ def strongest_control(found: pd.DataFrame, metric: str, **options: str) -> prose
     rows = []
     for name in controls.BLIND:
         row = dict(cell(found, name, "none", metric, **options))
-        if name in (controls.USUAL, controls.WITH_HEAD):
-            row["estimate"] = np.maximum(row["estimate"], 0)
+        if name in (controls.USUAL, controls.WITH_HEAD) and row["estimate"] < 0:
+            row |= {"estimate": 0.0, "ci_low": np.nan, "ci_high": np.nan}
         rows.append(row)
     return max(rows, key=lambda row: np.nan_to_num(abs(row["estimate"]), nan=-1))
 

@@ -261,10 +261,10 @@ def units_of(
     face: int | None,
 ) -> pd.DataFrame:
     """Read action units: of their own table, of the landmarks' truth or table, else proxies."""
-    # A number names a face of the landmarks' table. Where MediaPipe counted, and where nothing
-    # was said, the units are those of the face that is followed.
+    # A number names a face of one table; elsewhere, and where nothing was said, the units are those
+    # of the face that is followed.
     how: dict[str, Any] = {"track": track, "size": (info.width, info.height)}
-    if face is not None and landmarks is not None:
+    if face is not None and (aus is None or aus == landmarks or not tables.holds_landmarks(aus)):
         how = {"face": face}
     if aus is not None:
         return action_units.read(aus, n_frames=track.n_frames, **how)

@@ -452,7 +452,7 @@ def _fidelity(table: Any, baseline: str, **where: Any) -> Row:
 
 def _digits(value: float, bar: float) -> int:
     """Digits of a fidelity: what lies below the bar is not rounded onto it."""
-    return 3 if value < bar and say(value) == say(bar) else 2
+    return next((k for k in range(2, 6) if value >= bar or say(value, k) != say(bar, k)), 6)
 
 
 def _agreement(own: Row, bar: float) -> str:
@@ -467,7 +467,7 @@ def trust(table: Any, control: Row) -> str:
     table : DataFrame
         Table ``faithfulness``.
     control : row
-        The best map that never saw the model; its size counts.
+        Of `faithfulness.strongest_control`; its size counts.
     """
     own, blind = _fidelity(table, NEUTRAL), abs(float(control["estimate"]))
     if not np.isfinite(own["estimate"]):
@@ -476,21 +476,24 @@ def trust(table: Any, control: Row) -> str:
     if not np.isfinite(own["ci_low"]):
         verdict = "Too few people were looked at for a verdict"
     elif not own["ci_low"] > blind:
-        verdict = "That is not shown: a map that never saw the model may know as much"
+        verdict = "That is not shown: a control may know as much"
     elif own["estimate"] < BAR:
         verdict = "In part: better than every control, below the bar that was declared"
     else:
         verdict = flat("""Yes, as far as removals can tell, and by the rule that was declared (above
             the bar, its interval above every control)""")
         if own["ci_low"] < BAR:
-            verdict += "; the interval holds the bar, so other people's may lie below it"
+            verdict += "; the interval holds the bar, so in people in general it may lie below"
     whole = _fidelity(table, NEUTRAL, factor="pooled_all")
-    name = CONTROLS.get(str(control.get("method", "")), "the best control")
+    name = CONTROLS.get(str(control.get("method", "")), "unnamed")
+    beside = "No control was measured."
+    if np.isfinite(blind):
+        beside = flat(f"""Of the controls, which have not seen what the model makes of the clip, the
+            strongest is "{name}" with {interval(control)}.""")
     return flat(f"""{verdict}. What {main_method(table)} says against the person's own neutral face
         agrees with what taking a movement out does to the prediction at r =
         {_agreement(own, BAR)} (declared bar {say(BAR)}; motion of the head left out, with it
-        {interval(whole)}, declared bar {say(WHOLE_BAR)}). Of the controls, maps that never saw the
-        model, the largest in size is "{name}" with {interval(control)}.""")
+        {interval(whole)}, declared bar {say(WHOLE_BAR)}). {beside}""")
 
 
 def _less(difference: Row) -> str:
@@ -684,7 +687,7 @@ def randomised(cascade: Any, *, bar: float = 0.3) -> str:
     if len(above) and above.index[-1] == layers:
         return (f"With all {layers} layers randomised the signed maps still agree at {left}: they "
                 "show the picture more than the model.")  # fmt: skip
-    until = f"are below {say(bar)} from the first layer on"
+    until = f"are not above {say(bar)} from the first layer on"
     if len(above):
         until = flat(f"""are above {say(bar)} for the last time with {above.index[-1]} of {layers}
             layers randomised""")
@@ -805,7 +808,7 @@ def recovered(study: Any) -> str:
     leak = empty.groupby(["planted", "region"])["part"].mean().max()
     beside = f"; regions without anything planted got up to {say(leak)} of r, on average"
     return flat(f"""In {len(most) - len(missed)} of {len(most)} cohorts the region with the largest
-        part, left or right, was the planted one{but}{beside if np.isfinite(leak) else ""}.""")
+        part, left or right, was the planted one{but}{beside if leak > 0 else ""}.""")
 
 
 def uses_time(used: Any, scale: Any) -> str:
@@ -824,8 +827,9 @@ def uses_time(used: Any, scale: Any) -> str:
     size, point = used[["freeze", "shuffle", "reverse"]].abs().mean(), Plan.of(None, scale).point
     word = "uses time" if size[["shuffle", "reverse"]].max() >= point else "hardly uses time"
     each = mean_interval(used[["freeze", "shuffle", "reverse"]].abs().to_numpy())
+    # A size is not below 0, whatever the interval says of few people.
     frozen, shuffled, reverse = (
-        interval(dict(zip(ENDS, one)), 1 if point >= 1 else 2) for one in zip(*each)
+        interval(dict(zip(ENDS, np.maximum(one, 0))), 1 if point >= 1 else 2) for one in zip(*each)
     )
     return flat(f"""The model {word}: a clip's prediction changes by {shuffled} points when its
         frames are shuffled and by {reverse} when it is played backwards (size of the change, mean
@@ -888,11 +892,14 @@ def coupled(rows: Any, alpha: float) -> str:
     inference, less, others = rows["inference"].iloc[0].partition(", less ")
     whose = "In models fitted to other divisions of the people" if "anew" in inference else (
         "In these models")  # fmt: skip
-    beside = f"after what {others} show is taken off, and " if less else ""
+    shown = "shows" if others.startswith("1 ") else "show"
+    beside = f"after what {others} {shown} is taken off, and " if less else ""
+    tests = int(rows["p_max"].notna().sum())
     small = rows.loc[limits <= rows["margin"], "au"]
     both = listed(small[small.isin(found["au"])], none="")
     return flat(f"""{whose}, {len(found)} of {len(rows)} action units go with the attribution
-        ({beside}corrected for {len(rows)} tests): {listed(found["au"])}. For {len(small)}
+        ({beside}corrected for {tests} test{"s" * (tests != 1)}): {listed(found["au"])}.
+        For {len(small)}
         {f"({both}, though found, among them) " if both else ""}the family's interval lies within
         the margin that was declared too small to matter.""")
 
@@ -910,9 +917,12 @@ def largest(rows: Any) -> str:
 def speech(rows: Any, alpha: float) -> str:
     """Say how many findings cannot be told from talking."""
     found = _found(rows, alpha)
-    return flat(f"""Of the {len(found)} that are filled in the figure,
-        {int((found["speech"] != "").sum())} cannot be separated from speech (†): they do not show,
-        or could not be tested, while lips and jaw are still.""")
+    if found.empty:
+        return "None is filled in the figure, so none can be talking."
+    which = f"the {len(found)} that are" if len(found) > 1 else "the one that is"
+    return flat(f"""Of {which} filled in the figure, {int((found["speech"] != "").sum())} cannot be
+        separated from speech (†: does not show, or could not be tested, while lips and jaw are
+        still).""")
 
 
 def anew(rows: Any, first: Any, alpha: float) -> str:
@@ -1137,8 +1147,8 @@ def _told_when(time: Any) -> str:
         return ""
     beyond = int(own["ci_low"] > motion["ci_high"]) - int(own["ci_high"] < motion["ci_low"])
     words = ("worse than", "no better, as far as can be told, than", "better than")[beyond + 1]
-    return " " + flat(f"""When people speak it tells {words} such a map: it ranks frames of speech
-        above others with probability {interval(own)}, motion with {interval(motion)}.""")
+    return " " + flat(f"""As to when people speak, it tells {words} such a map: it ranks frames of
+        speech above others with probability {interval(own)}, motion with {interval(motion)}.""")
 
 
 def real_scores(scores: Any) -> str:
@@ -1473,7 +1483,7 @@ def front(
         reasons = "its explanations were not tested on enough people in this run"
     elif not own["ci_low"] > abs(control):
         reasons = flat(f"""its explanations are not shown to know more of {what} than maps that
-            never saw the model ({agreement})""")
+            have not seen its answer ({agreement})""")
     elif own["estimate"] < BAR:
         reasons = flat(f"""its explanations agree only in part with {what} ({agreement}; the
             declared bar is {say(BAR)})""")

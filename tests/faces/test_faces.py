@@ -283,6 +283,15 @@ def test_holding_a_box_for_a_batch_changes_little(tmp_path, hold):
     np.testing.assert_allclose(centre, np.arange(23) // 2 + 59.5, atol=2)
 
 
+@pytest.mark.parametrize("hold", [1, 4, 10])
+def test_a_batch_of_frames_delays_no_detection(tmp_path, hold):
+    """A jump at frame 14 calls for one early; the next comes ten frames later, held or not."""
+    places = [[(20 if i < 14 else 36, 40, 40)] for i in range(26)]
+    track, calls = followed(scene(tmp_path / "a.mp4", places), every=10, hold=hold)
+    assert track.found.all()
+    assert calls == 4  # frames 0, 10, 14 and 24
+
+
 def test_no_face_at_all_is_lost_throughout(tmp_path):
     """An empty room: every frame NaN, none invented."""
     track, _ = followed(scene(tmp_path / "a.mp4", [[]] * 8))

@@ -12,7 +12,7 @@ from torch import nn
 
 from expresso_lib import clips, cohort, config, faces
 from expresso_lib.clips import preprocessing
-from expresso_lib.faces import mediapipe, video
+from expresso_lib.faces import mediapipe, tables, video
 from expresso_lib.pipeline import MissingRun, book, check, recording
 
 DEMO = Path(faces.__file__).parents[1] / "assets/demo_cohort"
@@ -206,6 +206,14 @@ def test_a_second_table_tells_of_the_face_that_is_followed(track, tmp_path):
     assert recording.units_of(track, info, None, table, None)["AU12"].eq(1.0).all()
     assert recording.units_of(track, info, None, table, 1)["AU12"].eq(1.0).all()
     assert recording.units_of(track, info, table, table, 1)["AU12"].eq(4.0).all()
+    turned, bare = tmp_path / "turned.csv", tmp_path / "bare.csv"
+    pd.DataFrame(rows).replace({"face_id": {0: 1, 1: 0}}).to_csv(turned, index=False)
+    units = recording.units_of(track, info, table, turned, 0)
+    assert units["AU12"].eq(1.0).all(), "another table counts in another order"
+    pd.DataFrame(rows).filter(regex="^[^xy]").to_csv(bare, index=False)
+    assert recording.units_of(track, info, None, bare, 1)["AU12"].eq(4.0).all()
+    with pytest.raises(tables.TableError, match=r"several faces.*--face"):
+        recording.units_of(track, info, None, bare, None)
 
 
 class Squared(nn.Module):

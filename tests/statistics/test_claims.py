@@ -44,9 +44,9 @@ def tables():
 
 @pytest.fixture(scope="module")
 def planted():
-    return pd.DataFrame(
-        {"au": ["AU09", "AU12", "AU12"], "sign": [1, -1, 1], "kind": ["amount", "amount", "tempo"]}
-    )
+    rows = [("AU09", 1, "amount", "nose_rate"), ("AU12", -1, "amount", "smile_size"),
+            ("AU12", 1, "tempo", "smile_tempo"), ("", 1, "amount", "aversion")]  # fmt: skip
+    return pd.DataFrame(rows, columns=["au", "sign", "kind", "behaviour"])
 
 
 def row_of(tables, claim, **options):
@@ -204,13 +204,16 @@ EYES = "Behind the eyes' attribution stands eye contact."
 
 
 @pytest.mark.parametrize(("away", "direction"), [(0.6, "as claimed"), (-0.6, "opposite")])
-def test_eye_contact_is_decided_where_gaze_was_measured(away, direction):
+def test_eye_contact_is_decided_where_gaze_was_measured(planted, away, direction):
     """Looking away that goes with the attribution, in either direction, is found as such."""
     data = simulate_tables(participants=16, coupling={"AU01": away}, recordings=1, seed=3)
     frames = data.wide.rename(columns={"AU01": "gaze_away"})
     rows = hypotheses.gaze(data.attribution_frames, frames, plan=statistics.Plan(permutations=499))
-    row = row_of({"results": rows}, EYES)
+    reads = {"results": rows, "model_differences": against_null(-1.0)}
+    row = row_of(reads, EYES, planted=planted)
     assert (row["verdict"], row["direction"]) == ("relevant", direction)
+    found = "recovered" if direction == "as claimed" else "not recovered"
+    assert (row["planted"], row["recovered"]) == ("positive", found)
     assert "Looking away" in prose.gaze(rows)
 
 

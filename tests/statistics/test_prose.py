@@ -97,17 +97,17 @@ def test_model_reads_never_contradicts_its_interval(gain, half):
     assert ("worse than knowing nothing" in said) == (gain - half > 0)
 
 
-@given(st.floats(-1, 1), st.floats(0, 0.5), st.floats(0, 1))
+@given(st.floats(-1, 1), st.floats(0, 0.5), st.floats(-1, 1))
 def test_trust_is_a_yes_only_above_bar_and_control(fidelity, half, control):
     """Bar and control both count."""
     keys = {"method": "DeepLift", "baseline": "posed_neutral", "factor": "pooled"}
     keys |= {"metric": "interventional_fidelity", "support": "changed"}
     table = pd.DataFrame([line(fidelity, half, half, **keys)])
     said = prose.trust(table, line(control, 0.1, 0.1, method="motion"))
-    assert said.startswith("Yes") == (fidelity >= 0.9 and fidelity - half > control)
-    holds = fidelity >= 0.9 and fidelity - half > control and fidelity - half < 0.9
-    assert ("the interval holds the bar" in said) == holds
-    assert 'the largest in size is "motion, no model" with' in said
+    above = fidelity >= 0.9 and fidelity - half > abs(control)
+    assert said.startswith("Yes") == above
+    assert ("the interval holds the bar" in said) == (above and fidelity - half < 0.9)
+    assert 'the strongest is "motion, no model" with' in said
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_randomised_says_how_long_the_likeness_lasts(agreement):
     above = [layers for layers, value in enumerate(agreement, 1) if value > 0.3]
     every = len(agreement)
     assert ("still agree" in said) == (every in above)
-    assert ("are below 0.30 from the first layer on" in said) == (above == [])
+    assert ("are not above 0.30 from the first layer on" in said) == (above == [])
     if above and every not in above:
         assert f"above 0.30 for the last time with {above[-1]} of {every} layers" in said
     assert prose.say(agreement[-1]) in said
@@ -679,6 +679,36 @@ def test_what_just_misses_the_bar_is_not_rounded_onto_it():
     study = pd.DataFrame([line(value, 0.1, 0.1, **keys) for value in (0.898, 0.95)])
     said = prose.drawn_alike(study)
     assert "fidelities of 0.898 and 0.95, 1 of them below 0.90:" in said
+    near = prose.drawn_alike(study.assign(estimate=[0.8996, 0.89996]))
+    assert "fidelities of 0.8996 and 0.89996, 2 of them" in near
+
+
+def test_few_people_whose_changes_differ_widely_give_no_size_below_zero():
+    """An interval of a size is cut off at none; more people have one that needs no cutting."""
+    skewed = np.random.default_rng(1).exponential(1, 12) ** 3
+    used = pd.DataFrame({name: skewed for name in ("freeze", "shuffle", "reverse")})
+    said = prose.uses_time(used, BDI)
+    assert re.search(r"changes by [\d.]+ \[[\d.]+, [\d.]+\] points", said)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [(0, "None is filled"), (1, "Of the one that is filled in the figure, 1 cannot"),
+     (2, "Of the 2 that are filled in the figure, 2 cannot")],
+)  # fmt: skip
+def test_speech_is_said_of_what_was_found(found, words):
+    """Nothing found, one, several."""
+    rows = pd.DataFrame({"au": ["AU25", "AU26"], "speech": "†", "p_max": [0.5, 0.5]})
+    rows.loc[: found - 1, "p_max"] = 0.01
+    assert prose.speech(rows, 0.05).startswith(words)
+
+
+def test_couplings_that_change_with_severity_may_be_talking():
+    """The dagger stands in the sentence, too; nothing about it where none has one."""
+    rows = pd.DataFrame([line(0.5, 0.4, 0.4, au="AU25", p_max=0.01, speech="†"),
+                         line(0.1, 0.4, 0.4, au="AU04", p_max=0.9, speech="†")])  # fmt: skip
+    assert "(AU25), 1 of them not separable from speech (†)." in prose.changes(rows, 84, 0.05)
+    assert "†" not in prose.changes(rows.assign(speech=""), 84, 0.05)
 
 
 def test_trust_needs_a_control_to_be_better_than():
@@ -686,7 +716,9 @@ def test_trust_needs_a_control_to_be_better_than():
     keys = {"method": "DeepLift", "baseline": "posed_neutral", "factor": "pooled",
             "metric": "interventional_fidelity", "support": "changed"}  # fmt: skip
     table = pd.DataFrame([line(0.95, 0.02, 0.02, **keys)])
-    assert prose.trust(table, {"estimate": NONE}).startswith("That is not shown")
+    said = prose.trust(table, {"estimate": NONE})
+    assert said.startswith("That is not shown")
+    assert said.endswith("No control was measured.")
 
 
 def test_other_recipes_err_less_more_alike_or_are_undecided():
