@@ -226,3 +226,11 @@ def test_eye_contact_without_gaze_is_not_testable():
     assert (row["verdict"], row["note"]) == (claims.NO_ROW, "no gaze in this data")
     assert prose.gaze(rows).startswith("There is no gaze")
     assert prose.gaze(pd.DataFrame({"hypothesis": [], "estimate": []})).startswith("There is")
+
+
+def test_the_ledger_knows_every_word_of_its_claims():
+    """A misspelt word would be read as if it had not been said."""
+    words = {"claim", "source", "measure", "compared", "direction", "chapter", "estimand"}
+    known = claims.known()
+    assert set(known) == words | set(claims.UNSAID)
+    assert known.notna().all(axis=None)
