@@ -14,6 +14,7 @@ import matplotlib as mpl
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -143,6 +144,10 @@ def narrow(figure: Figure) -> Figure:
         letters = 38 if text.get_fontweight() == "bold" else 44  # of a line; bold ones are wider
         text.set_text(_broken(text.get_text(), letters // columns))
     height += sum(_break_names(axes, columns) for axes in panels)
+    # The numbers of a wide square would run into each other; its colours say the same.
+    squares = [axes for axes in panels if any(isinstance(c, QuadMesh) for c in axes.collections)]
+    for number in [text for axes in squares if len(axes.get_xticks()) > 8 for text in axes.texts]:
+        number.remove()
     figure.set_size_inches(min(width, NARROW), height)
     return figure
 

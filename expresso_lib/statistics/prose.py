@@ -568,7 +568,8 @@ def believed(verdicts: Any) -> str:
         `faithfulness.metrics.trust_table`.
     """
     real = verdicts[verdicts["reference"] != REFERENCES["oracle_neutral"]]
-    asked = real.filter(["what taking it out does", "its share", "where", "when"])
+    questions = ["what taking it out does", "the head included", "its share", "where", "when"]
+    asked = real.filter(questions)
     if not asked.isin(["yes", "no"]).any(axis=None):
         return "Too little was taken out of faces in this run, so no explanation was judged."
     counts = listed(f"{count} for {name}" for name, count in (asked == "yes").sum().items())

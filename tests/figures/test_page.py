@@ -4,6 +4,7 @@ import itertools
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from expresso_lib.figures import page, style
@@ -68,6 +69,15 @@ def test_names_below_an_axis_do_not_lie_on_each_other_on_a_phone():
     page.narrow(figure).draw_without_rendering()
     boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+
+
+@pytest.mark.parametrize(("side", "numbers"), [(5, 25), (10, 0)])
+def test_the_numbers_of_a_wide_square_stay_off_a_phone(side, numbers):
+    """Ten columns leave no room for them beside their names; five do."""
+    figure, axes = style.figure()
+    style.heat(axes, pd.DataFrame(np.full((side, side), -0.25)), 1.0)
+    assert len(axes.texts) == side**2
+    assert len(page.narrow(figure).axes[0].texts) == numbers
 
 
 @pytest.mark.parametrize("weight", ["normal", "bold"])

@@ -655,8 +655,10 @@ def test_networks_too_few_for_an_interval_decide_nothing():
 def test_the_renderer_is_no_explanation_of_a_real_recording():
     """Its row is shown, and counted nowhere."""
     verdicts = pd.DataFrame({"reference": ["own neutral face", prose.REFERENCES["oracle_neutral"]],
-                             "where": ["yes", "yes"], "when": ["no", "yes"]})  # fmt: skip
+                             "where": ["yes", "yes"], "when": ["no", "yes"],
+                             "the head included": ["yes", "yes"]})  # fmt: skip
     said = prose.believed(verdicts)
+    assert "1 for the head included" in said
     assert said.startswith("Of 1 explanations")
     assert said.endswith("1 for where and 0 for when.")
 
