@@ -162,11 +162,13 @@ def test_what_predicts_fidelity_is_found_and_what_does_not_is_not() -> None:
     rng = np.random.default_rng(0)
     table = pd.DataFrame(
         [{"seed": str(seed), "network": f"N{k}", "fidelity": value, "removal": value,
-          "agreement": rng.normal()} | dict.fromkeys(("completeness", "randomisation"), np.nan)
+          "agreement": rng.normal(), "baseline": "posed_neutral"} | dict.fromkeys(("completeness", "randomisation"), np.nan)
          | {"stretches": -value if k < 4 else np.nan}
          for k in range(12) for seed in range(2) for value in rng.normal(size=4)]
     )  # fmt: skip
-    found = networks.predictors(table, draws=400).set_index("number")
+    oracle = table.assign(baseline="oracle_neutral", removal=-table["removal"])
+    known = pd.concat([table, oracle])  # what needs the renderer is nothing that anybody can know
+    found = networks.predictors(known, draws=400).set_index("number")
     assert found.loc["removal", ["rho", "ci_low", "ci_high"]].tolist() == pytest.approx([1, 1, 1])
     assert found.loc["agreement", "ci_low"] < 0 < found.loc["agreement", "ci_high"]
     assert found.loc["stretches", "rho"] == pytest.approx(-1)
