@@ -162,7 +162,8 @@ def test_what_predicts_fidelity_is_found_and_what_does_not_is_not() -> None:
     rng = np.random.default_rng(0)
     table = pd.DataFrame(
         [{"seed": str(seed), "network": f"N{k}", "fidelity": value, "removal": value,
-          "agreement": rng.normal(), "baseline": "posed_neutral"} | dict.fromkeys(("completeness", "randomisation"), np.nan)
+          "agreement": rng.normal(), "baseline": "posed_neutral"}
+         | dict.fromkeys(("completeness", "randomisation"), np.nan)
          | {"stretches": -value if k < 4 else np.nan}
          for k in range(12) for seed in range(2) for value in rng.normal(size=4)]
     )  # fmt: skip
