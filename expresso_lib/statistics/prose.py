@@ -1,7 +1,7 @@
 """Sentences of the chapters that hang on a number: true for wins, losses, ties and no number.
 
-Each takes a number or a row with ``estimate, ci_low, ci_high`` and returns words; nothing here
-computes a result.
+Each takes a number or a row with ``estimate, ci_low, ci_high`` and returns words; what is computed
+here are counts and means of what a table holds, and how sure such a mean is.
 """
 
 from __future__ import annotations
@@ -797,15 +797,14 @@ def recovered(study: Any) -> str:
     """
     if not len(study):
         return "The study of planted regions is not there, so this was not measured."
-    most = study.loc[study.groupby(["seed", "planted"])["part"].idxmax(), ["planted", "region"]]
     # Severity is planted left and right alike.
-    most = most.replace("^(right|left)_", "", regex=True)
+    places = study[["planted", "region"]].replace("^(right|left)_", "", regex=True)
+    most = places.loc[study.groupby(["seed", "planted"])["part"].idxmax()]
     missed = most[most["planted"] != most["region"]]
     told = [f"the {plain(own)}, where it was that of the {plain(other)}"
             for own, other in missed.drop_duplicates().itertuples(index=False)]  # fmt: skip
     but = f"; not always for {listed(told)}" if told else ""
-    bare = study["region"].str.replace("^(right|left)_", "", regex=True)
-    empty = study[bare != study["planted"].str.replace("^(right|left)_", "", regex=True)]
+    empty = study[places["planted"] != places["region"]]
     leak = empty.groupby(["planted", "region"])["part"].mean().max()
     beside = f"; regions without anything planted got up to {say(leak)} of r, on average"
     return flat(f"""In {len(most) - len(missed)} of {len(most)} cohorts the region with the largest
