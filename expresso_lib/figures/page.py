@@ -146,7 +146,8 @@ def narrow(figure: Figure) -> Figure:
     height += sum(_break_names(axes, columns) for axes in panels)
     # The numbers of a wide square would run into each other; its colours say the same.
     squares = [axes for axes in panels if any(isinstance(c, QuadMesh) for c in axes.collections)]
-    for number in [text for axes in squares if len(axes.get_xticks()) > 8 for text in axes.texts]:
+    wide = [axes for axes in squares if columns * len(axes.get_xticks()) > 8]
+    for number in [text for axes in wide for text in axes.texts]:
         number.remove()
     figure.set_size_inches(min(width, NARROW), height)
     return figure

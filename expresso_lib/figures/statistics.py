@@ -281,5 +281,5 @@ def single_case(
     axes.axvline(null[0], color=style.color(au), linewidth=2.2, label="as recorded")
     axes.set(title=f"{au}: p = {p:.3f} over {len(null)} shifts", xlabel="mean z over windows",
              ylabel="shifts")  # fmt: skip
-    axes.legend()
+    style.legend_below(figure, axes, 2)
     return figure
