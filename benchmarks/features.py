@@ -41,7 +41,7 @@ def run(quick: bool = False) -> list[dict[str, Any]]:
     scores = torch.from_numpy(clips.table["score"].to_numpy(np.float32))
     lines = []
     for part, bar_epoch, bar_all in (("head", 1000, 40), ("last", 18, 14)):
-        parameters = model.trainable(part)
+        parameters = [one.requires_grad_() for one in model.requires_grad_(False).above(part)]
         cached = torch.from_numpy(models.features(model, clips, until=part, batch=1))
         seconds = measure.interleave(
             {

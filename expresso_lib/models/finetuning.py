@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Optimizer
 
 from expresso_lib import config
 from expresso_lib.models.heads import Clips, LinearHead, features
 
 PARTS = ("head", "last", "all")
+CURVES = ["part", "epoch", "train_rmse", "stop_mae", "best_mae"]
 TAKEN = 2  # clips of a participant in one step where the whole network is trained
 
 
@@ -79,107 +81,90 @@ def finetune(
     ValueError
         A participant on both sides.
     """
-    people = clips.table["participant"].to_numpy()
+    people, scores = (clips.table[name].to_numpy() for name in ("participant", "score"))
     if both := sorted(set(people[train]) & set(people[stop])):
         raise ValueError(f"{both[:3]} would both train and stop the fit; give other participants.")
     head.write_to(model).to(options.device).eval()
+    known = torch.from_numpy(scores.astype(np.float32))
+    learning, stopping = _by_person(people, train), _by_person(people, stop)
     curves = []
     for part in options.parts:
-        fit = _PartFit(model, clips, train, stop, part, options, start)
+        inputs: Any = clips
+        if part != "all":
+            if start is None:
+                start = features(model, clips, until=part, device=options.device)
+            inputs = torch.from_numpy(start)
         start = None  # the next part reads what this one makes
-        while not fit.finished:
-            curves.append(fit.run_epoch())
-        model.load_state_dict(fit.best)  # the start where no epoch was better
-    return pd.DataFrame(curves)
+        curves += _Part(part, model, inputs, known, options).fit(learning, stopping)
+    return pd.DataFrame(curves, columns=CURVES)
 
 
-@dataclass(eq=False)
-class _PartFit:
+@dataclass(frozen=True, eq=False)
+class _Part:
     """One part of a network, from the freeze boundary below it to the score."""
 
+    name: str
     model: nn.Module
-    clips: Any
-    train: np.ndarray
-    stop: np.ndarray
-    part: str
+    inputs: Any  # of this part, by row of the clips
+    scores: Tensor  # of each clip
     options: FineTuning
-    known: np.ndarray | None
 
-    def __post_init__(self) -> None:
-        table = self.clips.table
-        self.scores = torch.tensor(table["score"].to_numpy(float), dtype=torch.float32)
-        names = table["participant"].to_numpy()
-        self.people, self.stopping = _by_person(names, self.train), _by_person(names, self.stop)
-        if self.part != "all":
-            if self.known is None:
-                how = {"until": self.part, "device": self.options.device}
-                self.known = features(self.model, self.clips, **how)
-            self.clips = torch.from_numpy(self.known)
-        self.optimizer = self._optimizer(self.model.trainable(self.part))
-        self.epoch, self.best_epoch, self.best_mae = 0, -1, self._stop_mae()
-        self.best = copy.deepcopy(self.model.state_dict())
+    def fit(self, learning: list[np.ndarray], stopping: list[np.ndarray]) -> list[tuple[Any, ...]]:
+        """Train until it gets no better and keep the best epoch; rows of the learning curves."""
+        optimizer, curves, waited = self._optimizer(), [], 0
+        best, best_mae = copy.deepcopy(self.model.state_dict()), self._mae(stopping)
+        for epoch in range(self.options.epochs):
+            rng = np.random.default_rng([self.options.seed, PARTS.index(self.name), epoch])
+            train_rmse, stop_mae = self._epoch(learning, optimizer, rng), self._mae(stopping)
+            waited += 1
+            if stop_mae < best_mae:
+                best, best_mae, waited = copy.deepcopy(self.model.state_dict()), stop_mae, 0
+            curves.append((self.name, epoch, train_rmse, stop_mae, best_mae))
+            if waited >= self.options.patience:
+                break
+        self.model.load_state_dict(best)  # the start where no epoch was better
+        return curves
 
-    def _optimizer(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-        rate, last = self.options.learning_rate, set(self.model.above("last"))
-        near = [one for one in parameters if one in last]
-        deep = [one for one in parameters if one not in last]
+    def _optimizer(self) -> Optimizer:
+        rate, near = self.options.learning_rate, self.model.above("last")
+        deep = [one for one in self.model.parameters() if one not in set(near)]
         groups = [{"params": deep, "lr": rate * self.options.deeper}, {"params": near, "lr": rate}]
         if self.options.optimizer == "adamw":
-            return torch.optim.AdamW(groups, weight_decay=1e-2)
-        return torch.optim.SGD(groups, weight_decay=1e-2, momentum=0.9)
+            return AdamW(groups, weight_decay=1e-2)
+        return SGD(groups, weight_decay=1e-2, momentum=0.9)
 
-    @property
-    def finished(self) -> bool:
-        """Enough epochs, or none better for longer than patience allows."""
-        waited = self.epoch - 1 - self.best_epoch
-        return self.epoch >= self.options.epochs or waited >= self.options.patience
-
-    def run_epoch(self) -> dict[str, Any]:
-        """Train once over the participants; a row of the learning curves."""
-        rng = np.random.default_rng([self.options.seed, PARTS.index(self.part), self.epoch])
-        spread = float(self.scores[np.concatenate(self.people)].std()) or 1.0
-        order, squares = rng.permutation(len(self.people)), 0.0
+    def _epoch(
+        self, learning: list[np.ndarray], optimizer: Optimizer, rng: np.random.Generator
+    ) -> float:
+        """Train once over the participants; the RMSE on the way, points."""
+        spread = float(self.scores[np.concatenate(learning)].std()) or 1.0
+        order, squares = rng.permutation(len(learning)), 0.0
         for chosen in np.array_split(order, math.ceil(len(order) / self.options.batch)):
-            people = [self.people[i] for i in chosen]
-            if self.part == "all":
+            people = [learning[i] for i in chosen]
+            if self.name == "all":
                 people = [rng.choice(rows, min(TAKEN, len(rows)), replace=False) for rows in people]
             error = self._errors(people)
-            loss = (error / spread).square().mean()
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
+            optimizer.zero_grad()
+            (error / spread).square().mean().backward()
+            optimizer.step()
             squares += float(error.detach().square().sum())
-        train_rmse, stop_mae = float(np.sqrt(squares / len(order))), self._stop_mae()
-        if stop_mae < self.best_mae:
-            self.best_epoch, self.best_mae = self.epoch, stop_mae
-            self.best = copy.deepcopy(self.model.state_dict())
-        row = {"part": self.part, "epoch": self.epoch}
-        self.epoch += 1
-        return row | {"train_rmse": train_rmse, "stop_mae": stop_mae, "best_mae": self.best_mae}
+        return math.sqrt(squares / len(order))
 
-    def _stop_mae(self) -> float:
+    def _mae(self, people: list[np.ndarray]) -> float:
         with torch.no_grad():
-            parts = [self._errors([rows]) for rows in self.stopping]
-        return float(torch.cat(parts).abs().mean())
+            return float(torch.cat([self._errors([rows]) for rows in people]).abs().mean())
 
     def _errors(self, people: list[np.ndarray]) -> Tensor:
         """Each participant's mean prediction minus score, points (P,)."""
-        rows = np.concatenate(people)
-        who = torch.from_numpy(np.repeat(np.arange(len(people)), [len(own) for own in people]))
-        error = self._predict(rows) - self.scores[rows]
-        sums = torch.zeros(len(people)).index_add(0, who, error)
-        return sums / torch.bincount(who, minlength=len(people))
-
-    def _predict(self, rows: np.ndarray) -> Tensor:
-        device = self.options.device
-        if self.part == "all":
-            found = self.model(torch.stack([self.clips[int(row)] for row in rows]).to(device))
+        rows, device = np.concatenate(people), self.options.device
+        if self.name == "all":
+            said = self.model(torch.stack([self.inputs[int(row)] for row in rows]).to(device))
         else:
-            found = self.model.finish(self.clips[rows].to(device), since=self.part)
-        return found.cpu()
+            said = self.model.finish(self.inputs[rows].to(device), since=self.name)
+        lengths = torch.tensor([len(own) for own in people])
+        return torch.segment_reduce(said.cpu() - self.scores[rows], "mean", lengths=lengths)
 
 
 def _by_person(names: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
     """Rows of each participant."""
-    rows = np.asarray(rows)
     return [rows[names[rows] == name] for name in dict.fromkeys(names[rows])]

@@ -71,14 +71,6 @@ class VideoRegressor(nn.Module):
         """Score points (N,) of clips (N, 3, T, H, W)."""
         return self.finish(self.features(clips))
 
-    def trainable(self, part: str) -> list[nn.Parameter]:
-        """Freeze everything but ``"head"``, ``"last"`` (block and head) or ``"all"``."""
-        first = 0 if part == "all" else self._cut(part)
-        for number, stage in enumerate(self.stages):
-            stage.requires_grad_(number >= first)
-        self.head.requires_grad_(True)
-        return [parameter for parameter in self.parameters() if parameter.requires_grad]
-
     def above(self, boundary: str) -> list[nn.Parameter]:
         """Parameters of what reads the features at a boundary, the head's included."""
         stages = self.stages[self._cut(boundary) :]

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from expresso_lib import clips, config, models
 from expresso_lib.figures import training as plots
-from expresso_lib.models import experiments, finetuning
+from expresso_lib.models import experiments
 
 P, R, F, SIZE = 8, 2, 19, 16
 
@@ -127,15 +127,15 @@ def test_a_killed_recipe_goes_on_in_the_fold_it_had_reached(study, tmp_path, mon
     """Finished folds are not fitted again, and the predictions are those of an unbroken run."""
     whole = experiments.run_recipes([TUNED], study, out=tmp_path / "whole")
     broken = replace(study, folder=tmp_path / "broken" / "features")
-    run_epoch, fitted = finetuning._PartFit.run_epoch, []
+    finetune, fitted = models.finetune, []
 
-    def counted(fit):
+    def counted(model, *arguments, **options):
         if len(fitted) == 2:
             raise KeyboardInterrupt
-        fitted.append(fit)
-        return run_epoch(fit)
+        fitted.append(model)
+        return finetune(model, *arguments, **options)
 
-    monkeypatch.setattr(finetuning._PartFit, "run_epoch", counted)
+    monkeypatch.setattr(models, "finetune", counted)
     with pytest.raises(KeyboardInterrupt):
         experiments.run_recipes([TUNED], broken, out=tmp_path / "recipes")
     fitted[:] = [None] * 3

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 import torch
 from torch import nn
@@ -105,13 +103,12 @@ def test_save_and_load_keep_outputs_description_and_recipe(
     torch.testing.assert_close(loaded(clips()), small(clips()), rtol=0, atol=0)
 
 
-def test_trainable_freezes_below_the_boundary(small: models.VideoRegressor) -> None:
-    """head < last < all, and what is frozen does not ask for gradients."""
-    counts = [len(small.trainable(part)) for part in ("head", "last", "all")]
-    assert counts[0] == 2
-    assert all(a < b for a, b in itertools.pairwise(counts))
-    small.trainable("head")
-    assert not any(p.requires_grad for p in small.stages.parameters())
+def test_above_a_boundary_stand_fewer_parameters_the_higher_it_lies(
+    small: models.VideoRegressor,
+) -> None:
+    """The head's two, the last block's beside them, and then the whole network's."""
+    counts = [len(small.above(boundary)) for boundary in ("head", "last")]
+    assert 2 == counts[0] < counts[1] < len(list(small.parameters()))
 
 
 @pytest.mark.parametrize(

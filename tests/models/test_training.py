@@ -221,6 +221,19 @@ def test_finetune_learns_and_stops_by_other_participants(table) -> None:
     np.testing.assert_allclose(mae, last, rtol=1e-3)
 
 
+def test_finetune_changes_nothing_below_the_part_that_it_fits(table) -> None:
+    """What lies below the last block stays as it came."""
+    model = models.build("small", frames=4, size=16)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    options = models.FineTuning(parts=("last",), epochs=3, learning_rate=1e-3)
+    head = models.LinearHead(np.full(model.head.in_features, 0.1), -50.0)
+    train, stop = np.arange(60), np.arange(60, len(table))
+    models.finetune(model, PictureClips(table), train, stop, options=options, head=head)
+    same = {name: torch.equal(value, before[name]) for name, value in model.state_dict().items()}
+    assert all(kept for name, kept in same.items() if name.startswith("stages.0"))
+    assert not any(kept for name, kept in same.items() if name.startswith(("stages.1", "head")))
+
+
 def test_finetune_refuses_to_stop_by_those_it_trains_on(table) -> None:
     """Early stopping on a training participant would be a leak."""
     model = models.build("small_image", frames=4, size=16)
