@@ -78,12 +78,11 @@ def studentised(
     estimate, low, high : ndarray, shape (M,)
         Fewer than `MIN_PARTICIPANTS`: no limits (NaN).
     """
-    p = len(sums)
+    p, estimate = len(sums), statistic(sums.sum(axis=0))
     if p < MIN_PARTICIPANTS:
-        estimate = statistic(sums.sum(axis=0))
         return estimate, estimate * np.nan, estimate * np.nan
     ones = np.ones(p)
-    estimate, error = statistic(sums.sum(axis=0)), _jackknife(sums, ones, statistic)
+    error = _jackknife(sums, ones, statistic)
     counts = np.random.default_rng(seed).multinomial(p, ones / p, size=draws).astype(float)
     with np.errstate(invalid="ignore", divide="ignore"):
         t = (statistic(counts @ sums) - estimate) / _jackknife(sums, counts, statistic)
@@ -184,7 +183,7 @@ def errors(predictions: pd.DataFrame, participants: pd.DataFrame) -> Errors:
     people = by_level(predictions, "participant")
     people["error"] = people["prediction"] - people["score"]
     bands = participants.set_index("participant")["band"].astype(str)
-    people["band"] = people["participant"].map(bands)
+    people = people.join(bands, on="participant")
     slope = float("nan")  # where everybody has one score nothing can follow it
     if people["score"].nunique() > 1:
         slope = float(np.polyfit(people["score"], people["prediction"], 1)[0])

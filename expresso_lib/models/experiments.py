@@ -66,34 +66,31 @@ class Study:
     dilation: int = 1
     tuning: models.FineTuning = field(default_factory=models.FineTuning)
 
-    def _ordered(self) -> pd.DataFrame:
-        return self.recordings.sort_values(["participant", "recording"])
+    def scored(self) -> pd.DataFrame:
+        """Recordings in order with a score, their own where a person's differ from day to day."""
+        whole = self.participants.set_index("participant")["score"]
+        own = self.recordings.get("score", self.recordings["participant"].map(whole))
+        rows = self.recordings.assign(score=own.astype(float))
+        return rows.sort_values(["participant", "recording"])[["participant", "recording", "score"]]
 
     def clip_set(self, recipe: Recipe) -> ClipSet:
         """The clips a recipe is fed."""
-        archives, ordered = self.archives[recipe.input], self._ordered()
-        paths = [archives[name] for name in ordered["recording"]]
+        archives, scored = self.archives[recipe.input], self.scored()
+        paths = [archives[name] for name in scored["recording"]]
         changed = [path.stat().st_mtime_ns for path in paths]
-        files = zip(ordered["participant"], ordered["recording"], paths, changed)
+        files = zip(scored["participant"], scored["recording"], paths, changed)
         table, windows = _cut(*files, length=recipe.frames, step=self.step, dilation=self.dilation)
-        score = table["recording"].map(self.scores())
-        return ClipSet(table.assign(score=score), windows, archives)
+        return ClipSet(table.merge(scored), windows, archives)
 
     def cutting(self) -> dict[str, Any]:
         """What decides the clips beside the archives, their order included."""
-        order = self._ordered()["recording"].tolist()
+        order = self.scored()["recording"].tolist()
         return {"size": self.size, "step": self.step, "dilation": self.dilation, "order": order}
 
-    def scores(self) -> dict[str, float]:
-        """Recording to score: its own where one person scores differently from day to day."""
-        whole = self.participants.set_index("participant")["score"]
-        own = self.recordings.get("score", self.recordings["participant"].map(whole))
-        return dict(zip(self.recordings["recording"], own.astype(float), strict=True))
-
-    def whose(self) -> dict[str, tuple[str, float]]:
-        """Recording to its participant and score: what decides every fit beside the clips."""
-        owner = self.recordings.set_index("recording")["participant"]
-        return {name: (str(owner[name]), score) for name, score in self.scores().items()}
+    def facts(self) -> dict[str, Any]:
+        """What decides every fit beside its recipe and its files."""
+        whose = self.scored().to_dict("list")
+        return self.cutting() | {"whose": whose, "tuning": asdict(self.tuning)}
 
     def longest(self) -> int:
         """Frames of a clip that nine of ten recordings hold: longer ones would lose people."""
@@ -152,14 +149,13 @@ def study_of(participants: pd.DataFrame, recordings: pd.DataFrame, folder: Path,
     parameters : config.Parameters
         Sections ``clips`` and ``training``.
     """
-    # An earlier run of other people may have left archives here.
     archives = {}
     for kind in clips.INPUTS:
+        # An earlier run of other people may have left archives here.
         cut = clips.archived(recordings, folder / f"clips_{kind}", participants["participant"])
         archives[kind] = dict(zip(cut["recording"], cut["archive"]))
-    kept = recordings[recordings["recording"].isin(list(archives["face"]))].reset_index(drop=True)
-    known = participants["participant"].isin(kept["participant"])
-    people = participants[known].reset_index(drop=True)
+    kept = recordings[recordings["recording"].isin(list(archives["face"]))]
+    people = participants[participants["participant"].isin(kept["participant"])]
     wanted, shape = parameters.training, parameters.clips
     folds = schemes(people, folds=wanted.folds, repeats=wanted.repeats, seed=wanted.seed)
     return Study(people, kept, archives, folds, folder / "features", shape.size, shape.step,
@@ -256,8 +252,7 @@ def run_recipes(
     for recipe in recipes:
         if recipe.fit != "ridge":  # every fold is a piece of work of its own
             tuned(recipe, study, _tested(study), executor=executor)
-    shared = study.cutting() | {"tuning": asdict(study.tuning), "whose": study.whose()}
-    shared["schemes"] = study.schemes.to_dict("list")
+    shared = study.facts() | {"schemes": study.schemes.to_dict("list")}
     items = [store.Item(r.name, asdict(r) | shared, study.inputs(r), (r, study)) for r in recipes]
     how = {"executor": executor, "suffix": ".parquet", "describe": "recipes"}
     parts = [pd.read_parquet(one.path) for one in store.map(predict, items, out=out, **how)]
@@ -292,8 +287,7 @@ def _tuned_fit(recipe: Recipe, study: Study, data: ClipSet) -> validation.Fit:
 
 def _tested(study: Study) -> list[frozenset[str]]:
     """Who is tested together, over all repeats and folds."""
-    groups = study.schemes.groupby(["repeat", "fold"])["participant"]
-    return [frozenset(names) for _, names in groups]
+    return study.schemes.groupby(["repeat", "fold"])["participant"].agg(frozenset).tolist()
 
 
 def tuned(recipe: Recipe, study: Study, unseen: Sequence[frozenset[str]], *,
@@ -308,8 +302,7 @@ def tuned(recipe: Recipe, study: Study, unseen: Sequence[frozenset[str]], *,
     list of Path
         Checkpoints; the recipe in each holds the learning curves under ``curves``.
     """
-    shared = asdict(recipe) | study.cutting()
-    shared |= {"tuning": asdict(study.tuning), "whose": study.whose()}
+    shared = asdict(recipe) | study.facts()
     inputs = [*study.inputs(recipe), features(recipe, study)]
     if recipe.weights not in ("none", "own"):  # what the last block reads is every fold's
         inputs.append(features(recipe, study, until="last"))
@@ -359,8 +352,8 @@ def learning_curves(default: Recipe, study: Study) -> pd.DataFrame:
         fold (a number per repeat and fold), part, epoch, train_rmse, stop_mae, best_mae; points.
     """
     paths = tuned(replace(default, fit="all"), study, _tested(study))
-    curves = [pd.DataFrame(networks.load(path)[1]["curves"]) for path in paths]
-    parts = [one.assign(fold=number) for number, one in enumerate(curves)]
+    curves = [networks.load(path)[1]["curves"] for path in paths]
+    parts = [pd.DataFrame(one).assign(fold=number) for number, one in enumerate(curves)]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -412,7 +405,8 @@ def final_model(recipe: Recipe, study: Study, predictions: pd.DataFrame, path: P
     known = {"participants": len(study.participants), "fps": clips.ClipArchive.load(archive).fps,
              "score_low": score.min(), "score_high": score.max()}  # fmt: skip
     record = {"interval": models.conformal_interval(own), "domain": dict(domain) | known}
-    return _fit_models({path.stem: (record, set())}, recipe, study, path.parent)[path.stem]
+    _fit_models({path.stem: (record, [])}, recipe, study, path.parent)
+    return path
 
 
 def fold_models(recipe: Recipe, study: Study, folder: str | Path) -> dict[str, Path]:
@@ -431,33 +425,34 @@ def fold_models(recipe: Recipe, study: Study, folder: str | Path) -> dict[str, P
         Participant to checkpoint.
     """
     first = study.schemes[study.schemes["repeat"] == study.schemes["repeat"].min()]
-    tested = first.groupby("fold")["participant"].agg(set)
+    tested = first.groupby("fold")["participant"].agg(sorted)
     wanted = {f"fold_{fold}": ({"fold": int(fold)}, who) for fold, who in tested.items()}
-    paths = _fit_models(wanted, recipe, study, folder)
-    return {person: paths[name] for name, (_, who) in wanted.items() for person in who}
+    _fit_models(wanted, recipe, study, folder)
+    return fold_paths(study.schemes, folder)
 
 
-def fold_paths(predictions: pd.DataFrame, folder: str | Path) -> dict[str, Path]:
-    """Participant to the checkpoint that ``fold_models`` wrote into ``folder``."""
-    first = predictions[predictions["repeat"] == predictions["repeat"].min()]
+def fold_paths(tested: pd.DataFrame, folder: str | Path) -> dict[str, Path]:
+    """Participant to the checkpoint that ``fold_models`` wrote into ``folder``.
+
+    ``tested`` says who was tested when: predictions, or schemes of folds.
+    """
+    first = tested[tested["repeat"] == tested["repeat"].min()]
     folds = dict(zip(first["participant"], first["fold"]))
     return {who: Path(folder) / f"fold_{fold}.safetensors" for who, fold in folds.items()}
 
 
-def _fit_models(wanted: Mapping[str, tuple[Mapping[str, Any], set[str]]], recipe: Recipe,
-                study: Study, folder: str | Path) -> dict[str, Path]:  # fmt: skip
-    """Checkpoints by name; each has a record of its own and participants it must not see."""
+def _fit_models(wanted: Mapping[str, tuple[Mapping[str, Any], list[str]]], recipe: Recipe,
+                study: Study, folder: str | Path) -> None:  # fmt: skip
+    """Write checkpoints by name; each has a record of its own and whom it must not see."""
     sources = [features(recipe, study)] * len(wanted)
     if recipe.fit != "ridge":
         sources = tuned(recipe, study, [frozenset(unseen) for _, unseen in wanted.values()])
-    whole = asdict(recipe) | {"recipe": recipe.name, "size": study.size}
-    items = [
-        store.Item(name, {"record": whole | dict(record), "unseen": sorted(unseen),
-                          "whose": study.whose()}, (source,), (recipe, study))
-        for (name, (record, unseen)), source in zip(wanted.items(), sources)
-    ]  # fmt: skip
-    done = store.map(fit_model, items, out=folder, suffix=".safetensors")
-    return {outcome.item.name: outcome.path for outcome in done}
+    whole, facts = asdict(recipe) | {"recipe": recipe.name, "size": study.size}, study.facts()
+    items = []
+    for (name, (record, unseen)), source in zip(wanted.items(), sources):
+        given = facts | {"record": whole | dict(record), "unseen": unseen}
+        items.append(store.Item(name, given, (source,), (recipe, study)))
+    store.map(fit_model, items, out=folder, suffix=".safetensors")
 
 
 def fit_model(item: store.Item, path: Path) -> None:

@@ -38,8 +38,8 @@ class FineTuning:
     @classmethod
     def of(cls, section: config.TrainingSection) -> FineTuning:
         """Take what a run's parameters say of it."""
-        names = ("epochs", "batch", "learning_rate", "optimizer", "device")
-        return cls(**{name: getattr(section, name) for name in names})
+        names = {"epochs", "batch", "learning_rate", "optimizer", "device"}
+        return cls(**section.model_dump(include=names))
 
 
 def finetune(

@@ -23,6 +23,7 @@ from expresso_lib.rendered import actions, scene
 SPREAD = 0.04  # of a landmark about the mean face, shares of the input's side
 EDGE = 4  # pixels that a stored crop is wider than the network's input, on each side
 SERIES = (*anatomy.AU_CODES, "yaw", "pitch", "roll", "gaze_x", "gaze_y")
+ARRAYS = ("frames", "landmarks", "series", "labels")  # of a person's file
 # What changes its sign in a mirror.
 _SIDED = torch.tensor([-1.0 if name in ("yaw", "roll", "gaze_x") else 1.0 for name in SERIES])
 
@@ -80,16 +81,15 @@ def render_item(item: store.Item, path: Path) -> None:
     Crops (K, F, S', S', 3), landmarks (K, F, 68, 2) on them, series (K, F, 22), labels (K, F, C).
     """
     practice, person = item.payload
-    parts: dict[str, list[np.ndarray]] = {}
+    parts = []
     for number in range(practice.clips):
         clip = actions.practice_clip(person, number, practice.frames)
         script, coded = clip.script, (person + number) % 2 == 1
-        made, points = crops(script, practice, edge=EDGE, coded=coded)
+        frames, points = crops(script, practice, edge=EDGE, coded=coded)
         series = np.concatenate([script.au, script.pose, script.gaze], axis=1)
-        arrays = {"frames": made, "landmarks": points.astype(np.float16), "series": series}
-        for name, one in (arrays | {"labels": clip.labels()}).items():
-            parts.setdefault(name, []).append(one)
-    np.savez(path, **{name: np.stack(part) for name, part in parts.items()})
+        parts.append((frames, points.astype(np.float16), series, clip.labels()))
+    whole = [np.stack(one) for one in zip(*parts)]
+    np.savez(path, **dict(zip(ARRAYS, whole)))
 
 
 def crops(
@@ -154,11 +154,9 @@ class Data:
         for row, path in enumerate(paths):
             for name, one in store.read_arrays(path).items():
                 whole[name][row] = one
-        names = ("frames", "series", "landmarks", "labels")
-        frames, series, landmarks, labels = (
-            torch.from_numpy(whole[name]).flatten(0, 1) for name in names
-        )
-        series, landmarks = series.float(), landmarks.float()
+        tensors = (torch.from_numpy(whole[name]).flatten(0, 1) for name in ARRAYS)
+        frames, landmarks, series, labels = tensors
+        landmarks, series = landmarks.float(), series.float()
         mean, spread = series.mean((0, 1)), series.std((0, 1)) + 1e-6
         people = min(practice.people - 1, round(practice.people * (1 - practice.held_out)))
         face = (landmarks.mean((0, 1)).flatten() - EDGE) / practice.size

@@ -280,24 +280,18 @@ def _told() -> dict[str, Any]:
 
 def _read(model: networks.VideoRegressor, readouts: Readouts, data: Data, rows: np.ndarray,
           practice: Practice) -> dict[str, dict[str, float | None]]:  # fmt: skip
-    found, truth, logits, shown = [], [], [], []
+    parts = []
     for part in np.array_split(rows, max(1, len(rows) // 8)):
         seen = batch(data, part, practice, None)
         with torch.inference_mode():
             _, features = _seen(model, seen.clips)
-            found.append(readouts.late(features)[..., :_N].flatten(0, 1))
-            logits.append(readouts.clip(features.mean(1))[:, 3 * _N :])
-        truth.append(seen.series.flatten(0, 1))
-        shown.append(seen.labels.mean(1) > SHOWN)
-    series, target, score, label = (
-        torch.cat(x).double().numpy() for x in (found, truth, logits, shown)
-    )
+            series = readouts.late(features)[..., :_N].flatten(0, 1)
+            logits = readouts.clip(features.mean(1))[:, 3 * _N :]
+        shown = seen.labels.mean(1) > SHOWN
+        parts.append((series, seen.series.flatten(0, 1), logits, shown))
+    series, target, logits, shown = (torch.cat(part).double().numpy() for part in zip(*parts))
     r = pd.DataFrame(series, columns=SERIES).corrwith(pd.DataFrame(target, columns=SERIES))
-    area = {
-        name: roc_auc_score(one, own) if one.any() and not one.all() else np.nan
-        for name, one, own in zip(actions.CLASSES, label.T, score.T)
-    }
+    area = pd.Series(roc_auc_score(shown, logits, average=None), actions.CLASSES)
     units = list(anatomy.AU_CODES)
-    read = {"actions": pd.Series(area), "action_units": r[units], "pose": r.drop(units)}
-    return {kind: {k: round(v, 3) if np.isfinite(v) else None for k, v in one.items()}
-            for kind, one in read.items()}  # fmt: skip
+    read = {"actions": area, "action_units": r[units], "pose": r.drop(units)}
+    return {kind: one.round(3).replace({np.nan: None}).to_dict() for kind, one in read.items()}

@@ -249,11 +249,12 @@ def test_features_are_not_those_of_another_order(study, tmp_path) -> None:
 def test_a_recording_that_belongs_to_somebody_else_is_predicted_anew(study, tmp_path) -> None:
     """A corrected list of people: kept predictions would be of a model that saw the person."""
     experiments.run_recipes([RECIPE], study, out=tmp_path / "kept")
-    scores = study.scores()
-    table = study.recordings.assign(score=study.recordings["recording"].map(scores))
+    table = study.scored()
     moved = table["participant"].where(table["recording"] != "P01_R1", "P02")
     other = replace(study, recordings=table.assign(participant=moved))
-    assert other.scores() == scores
+    assert dict(other.scored()[["recording", "score"]].to_numpy()) == dict(
+        table[["recording", "score"]].to_numpy()
+    )
     kept, fresh = (experiments.run_recipes([RECIPE], other, out=tmp_path / name)
                    for name in ("kept", "fresh"))  # fmt: skip
     pd.testing.assert_frame_equal(kept, fresh)
@@ -273,7 +274,7 @@ def test_dealt_scores_are_the_same_scores_in_other_hands(study) -> None:
     deals = [experiments.dealt(daily, number) for number in range(6)]
     for one in deals:
         assert sorted(one.participants["score"]) == sorted(own)
-        assert 99.0 not in one.scores().values()
+        assert 99.0 not in one.scored()["score"].tolist()
         assert one.cutting() == study.cutting()  # so that features are shared
     assert len({tuple(one.participants["score"]) for one in deals}) > 1
     assert any(one.participants["score"].tolist() != own for one in deals)
