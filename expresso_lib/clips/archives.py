@@ -244,17 +244,17 @@ def assemble(
     for number, image in pictures:
         row = int(np.searchsorted(source, number))
         lost[row] = False
-        frames[row] = _seen(image, transform[row], size, None if maps is None else maps[row])
+        if maps is None:
+            frames[row] = video.warp(image, transform[row], size)
+        else:
+            frames[row] = _tiled(image, transform[row], maps[row])
     aligned[lost] = np.nan
-    labels = _labels(whole, size, maps)
+    labels = regions.label_map(whole, (size, size)) if maps is None else _tiled_labels(whole, maps)
     return ClipArchive(frames, source, aligned, transform, labels, float(fps), input, maps)
 
 
-def _seen(
-    image: np.ndarray, transform: np.ndarray, size: int, tiles: np.ndarray | None
-) -> np.ndarray:
-    if tiles is None:
-        return video.warp(image, transform, size)
+def _tiled(image: np.ndarray, transform: np.ndarray, tiles: np.ndarray) -> np.ndarray:
+    size = len(tiles)
     edge = round(WIDER * size)
     wide = transform.copy()
     wide[:, 2] += edge
@@ -264,9 +264,8 @@ def _seen(
     return regions.compose(fine, ((tiles + edge + 0.5) * FINER - 0.5).astype(np.float32))
 
 
-def _labels(points: np.ndarray, size: int, maps: np.ndarray | None) -> np.ndarray:
-    if maps is None:
-        return regions.label_map(points, (size, size))
+def _tiled_labels(points: np.ndarray, maps: np.ndarray) -> np.ndarray:
+    size = maps.shape[1]
     edge = round(WIDER * size)
     wide = regions.label_map(points + edge, (size + 2 * edge,) * 2)
     seen = zip(wide, maps + edge)
@@ -345,12 +344,7 @@ def stack(archive: ClipArchive, frames: np.ndarray) -> np.ndarray:
 
 
 def cut(
-    recordings: pd.DataFrame,
-    files: Mapping[str, Path],
-    *,
-    length: int,
-    step: int = 0,
-    dilation: int = 1,
+    recordings: pd.DataFrame, files: Mapping[str, Path], *, length: int, step: int, dilation: int
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """All clips of recordings, a row each, and their `windows` (N, T).
 

@@ -30,6 +30,11 @@ TRACKERS = {
     "simulated": "simulated (the truth on a 64-cell heat map, 1 % of frames lost)",
 }
 WEIGHTS = {"s3fd_fan": ("weights_s3fd", "weights_fan"), "mediapipe": (mediapipe.WEIGHTS,)}
+# Parameters that decide what a network finds.
+DECIDING = {
+    "s3fd_fan": {"detect_every", "detect_side", "flip", "device", "precision", "weights_folder"},
+    "mediapipe": {"weights_folder"},
+}
 
 
 class TrackerError(ValueError):
@@ -83,10 +88,7 @@ def fetch_weights(parameters: Any) -> None:
 
 def recipe_of(parameters: Any, tracker: str) -> dict[str, Any]:
     """Take what decides a track from a run's `faces` section."""
-    network = ["detect_every", "detect_side", "flip", "device", "precision"]
-    names = ["smoothing", *["weights_folder"] * (tracker in WEIGHTS)]
-    names += network * (tracker == "s3fd_fan")
-    return {name: getattr(parameters, name) for name in names}
+    return parameters.model_dump(include={"smoothing"} | DECIDING.get(tracker, set()))
 
 
 def track_items(recordings: pd.DataFrame, tracker: str, **recipe: Any) -> list[store.Item]:
@@ -144,20 +146,18 @@ def make_track(item: store.Item, path: Path) -> None:
 def _networks_track(path: Path, recipe: Mapping[str, Any]) -> faces.FaceTrack:
     from expresso_lib.faces import s3fd_fan  # torch: only where networks run
 
-    names = {"detect_every": "every", "detect_side": "side", "flip": "flip"}
-    how = {field: recipe[name] for name, field in names.items() if name in recipe}
-    where = {k: recipe[k] for k in ("weights_folder", "device", "precision") if k in recipe}
-    if where.get("device", "cpu") != "cpu":  # a GPU likes many crops at once
-        how["hold"] = 10
-    files = tuple(sorted(dict(recipe.get("files", {})).items()))
-    return s3fd_fan.track(path, _networks(files, **where), s3fd_fan.Options(**how))
+    files = tuple(sorted(recipe.get("files", {}).items()))
+    networks = _networks(files, recipe["weights_folder"], recipe["device"], recipe["precision"])
+    hold = 1 if recipe["device"] == "cpu" else 10  # a GPU likes many crops at once
+    options = s3fd_fan.Options(recipe["detect_every"], recipe["detect_side"], hold, recipe["flip"])
+    return s3fd_fan.track(path, networks, options)
 
 
 @lru_cache(maxsize=1)
-def _networks(files: tuple[tuple[str, str], ...], weights_folder: str = "", **where: str) -> Any:
+def _networks(files: tuple[tuple[str, str], ...], folder: str, device: str, precision: str) -> Any:
     from expresso_lib.faces import s3fd_fan
 
-    return s3fd_fan.load(folder=weights_folder, files=dict(files), **where)
+    return s3fd_fan.load(folder=folder, files=dict(files), device=device, precision=precision)
 
 
 def load_tracks(outcomes: Iterable[store.Outcome]) -> dict[str, faces.FaceTrack | str]:

@@ -42,7 +42,7 @@ class VideoRegressor(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(3, 1, 1, 1), persistent=False)
-        self.stages = nn.ModuleList(stages)
+        self.stages = nn.Sequential(*stages)
         self.head = nn.Linear(n_features, 1)
         self.description = dict(description)
 
@@ -56,16 +56,11 @@ class VideoRegressor(nn.Module):
         until
             ``"head"``: (N, D) pooled features; ``"last"``: the input of the last block.
         """
-        values = (clips - self.mean) / self.std
-        for stage in self.stages[: self._cut(until)]:
-            values = stage(values)
-        return values
+        return self.stages[: self._cut(until)]((clips - self.mean) / self.std)
 
     def finish(self, features: Tensor, *, since: str = "head") -> Tensor:
         """Score points (N,) from what ``features(clips, until=since)`` gave."""
-        for stage in self.stages[self._cut(since) :]:
-            features = stage(features)
-        return self.head(features).squeeze(1)
+        return self.head(self.stages[self._cut(since) :](features)).squeeze(1)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Score points (N,) of clips (N, 3, T, H, W)."""
@@ -73,8 +68,7 @@ class VideoRegressor(nn.Module):
 
     def above(self, boundary: str) -> list[nn.Parameter]:
         """Parameters of what reads the features at a boundary, the head's included."""
-        stages = self.stages[self._cut(boundary) :]
-        return [*(p for stage in stages for p in stage.parameters()), *self.head.parameters()]
+        return [*self.stages[self._cut(boundary) :].parameters(), *self.head.parameters()]
 
     def _cut(self, boundary: str) -> int:
         _checks.one_of(boundary, ("head", "last"), "boundary")
@@ -106,9 +100,8 @@ class PerFrame(nn.Module):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Maps of every frame."""
-        n, c, t, h, w = clips.shape
-        maps = self.network(clips.transpose(1, 2).reshape(n * t, c, h, w))
-        return maps.view(n, t, *maps.shape[1:]).transpose(1, 2)
+        maps = self.network(clips.transpose(1, 2).flatten(0, 1))
+        return maps.unflatten(0, (len(clips), clips.shape[2])).transpose(1, 2)
 
 
 def _split_resnet3d(network: nn.Module) -> list[nn.Module]:

@@ -40,29 +40,26 @@ SHOWN = 0.05  # share of a window's frames from which on it shows an action
 _N, _C, _L = len(SERIES), len(actions.CLASSES), 2 * anatomy.N_LANDMARKS
 
 
-def pretrain(destination: str | Path, *, practice: Practice, executor: Executor | None = None,
-             folder: str | Path | None = None) -> Path:  # fmt: skip
+def pretrain(destination: Path, *, practice: Practice, executor: Executor | None = None) -> Path:
     """Render the practice clips, train on them, whiten, save the checkpoint with its recipe.
 
     Parameters
     ----------
     destination : path
         Checkpoint (safetensors); a JSON of the same name tells how it was made and what it reads.
+        In the folder ``practice`` beside it the rendered clips and the state of the training are
+        kept, to go on from.
     practice : Practice
         Sizes and settings.
     executor : Executor, optional
         Where clips are rendered.
-    folder : path, optional
-        Where rendered clips and the state of the training are kept, to go on from; default beside
-        the destination.
 
     Returns
     -------
     Path
         The checkpoint.
     """
-    destination = Path(destination)
-    folder = Path(folder or destination.parent / "practice")
+    folder = destination.parent / "practice"
     data = Data.load(render(practice, folder, executor=executor), practice)
     model, readouts = train(data, practice, state=folder / "state.pt")
     recipe = asdict(practice) | {"report": report(model, readouts, data, practice)}
@@ -136,7 +133,7 @@ def _loss(
 
 
 def train(
-    data: Data, practice: Practice, *, state: Path | None = None
+    data: Data, practice: Practice, *, state: Path
 ) -> tuple[networks.VideoRegressor, Readouts]:
     """AdamW on one cycle, all targets at once; goes on from `state` where a run was killed.
 
@@ -161,16 +158,15 @@ def train(
     progress = tqdm(range(first, practice.epochs), desc="pre-training", mininterval=1)
     for epoch in progress:
         progress.set_postfix(_epoch(run, data, practice, epoch))
-        if state is not None:
-            with store.atomic(state) as temporary:
-                parts = {name: part.state_dict() for name, part in run.items()}
-                facts = {"epoch": epoch + 1, "practice": asdict(practice)}
-                torch.save(parts | facts, temporary)
+        with store.atomic(state) as temporary:
+            parts = {name: part.state_dict() for name, part in run.items()}
+            facts = {"epoch": epoch + 1, "practice": asdict(practice)}
+            torch.save(parts | facts, temporary)
     return model.eval(), readouts
 
 
-def _resume(state: Path | None, run: dict[str, Any], practice: Practice) -> int:
-    if state is None or not state.is_file():
+def _resume(state: Path, run: dict[str, Any], practice: Practice) -> int:
+    if not state.is_file():
         return 0
     saved = torch.load(state, weights_only=True)
     if saved.get("practice") != asdict(practice):
@@ -259,11 +255,8 @@ def recognised() -> pd.DataFrame:
         frames), name, unseen (people that were not learned from), learned, gap (learned minus
         unseen).
     """
-    unseen, learned = (_told()[side] for side in ("unseen", "learned"))
-    rows = [(kind, name, unseen[kind][name], learned[kind][name])
-            for kind in unseen for name in unseen[kind]]  # fmt: skip
-    table = pd.DataFrame(rows, columns=["kind", "name", "unseen", "learned"])
-    table = table.astype({"unseen": float, "learned": float})
+    sides = {side: pd.DataFrame(_told()[side]).unstack() for side in ("unseen", "learned")}
+    table = pd.DataFrame(sides).dropna(how="all").rename_axis(["kind", "name"]).reset_index()
     table.loc[table["name"] == "headset", "kind"] = "headset"  # worn, not done
     return table.assign(gap=table["learned"] - table["unseen"])
 

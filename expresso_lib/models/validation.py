@@ -69,7 +69,7 @@ def cross_validate(table: pd.DataFrame, schemes: pd.DataFrame, name: str, fit: F
     ValueError
         A participant without a fold, or in two folds of one repeat.
     """
-    keys = ["participant", "recording", "clip", "score"]
+    order = ["recipe", "participant", "recording", "clip", "repeat", "fold", "prediction", "score"]
     parts = []
     for repeat, scheme in schemes.groupby("repeat"):
         if scheme["participant"].duplicated().any():
@@ -79,10 +79,9 @@ def cross_validate(table: pd.DataFrame, schemes: pd.DataFrame, name: str, fit: F
             raise ValueError(f"repeat {repeat} has no fold for some participants; give all one.")
         for fold in sorted(set(fold_of_row)):
             test = fold_of_row == fold
-            rows = table.loc[test, keys].assign(repeat=repeat, fold=int(fold))
+            rows = table[test].assign(recipe=name, repeat=repeat, fold=int(fold))
             parts.append(rows.assign(prediction=fit(~test, test)))
-    columns = [*keys[:3], "repeat", "fold", "prediction", "score"]
-    return pd.concat(parts).assign(recipe=name)[["recipe", *columns]].reset_index(drop=True)
+    return pd.concat(parts, ignore_index=True)[order]
 
 
 def ridge_fit(values: np.ndarray, table: pd.DataFrame) -> Fit:

@@ -51,9 +51,9 @@ def test_the_way_from_recordings_to_tables(recordings, tmp_path):
         preprocessing.archive_items(kept, tmp_path / "tracks", size=32, rate=12.0),
         out=tmp_path / "clips",
     )
-    table, _ = clips.cut(kept, preprocessing.paths(cut), length=4, step=4)
+    table, _ = clips.cut(kept, preprocessing.paths(cut), length=4, step=4, dilation=1)
     with pytest.raises(ValueError, match=r"spans 999 frames .* take fewer frames"):
-        clips.cut(kept, preprocessing.paths(cut), length=500, dilation=2)
+        clips.cut(kept, preprocessing.paths(cut), length=500, step=0, dilation=2)
     assert len(table) == 3 * 3
     frames = preprocessing.frame_table(kept, found)
     assert len(frames) == 3 * 24

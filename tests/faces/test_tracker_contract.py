@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from expresso_lib import clips, faces, manifest, store
+from expresso_lib import clips, config, faces, manifest, store
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import mediapipe, tables, video
 from expresso_lib.faces import truth as truths
@@ -72,7 +72,8 @@ def recipe(tracker, request):
 
 def run(recordings, tracker, recipe, out):
     """The track as a chapter makes it."""
-    items = preprocessing.track_items(recordings, tracker, **recipe)
+    usual = preprocessing.recipe_of(config.FacesSection(), tracker)
+    items = preprocessing.track_items(recordings, tracker, **usual | recipe)
     (done,) = store.map(preprocessing.make_track, items, out=out)
     return faces.FaceTrack.load(done.path)
 

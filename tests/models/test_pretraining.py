@@ -20,7 +20,7 @@ TINY = practice.Practice(people=8, clips=1, frames=12, window=8, render_size=64,
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("practice")
+    return tmp_path_factory.mktemp("made") / "practice"
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_pretrain_writes_a_checkpoint_and_goes_on(folder, tmp_path) -> None:
     """A run cut after its first epoch and resumed equals an unbroken one."""
     two = replace(TINY, epochs=2)
     data = practice.Data.load(practice.render(TINY, folder), TINY)
-    whole, _ = pretraining.train(data, two)
+    whole, _ = pretraining.train(data, two, state=tmp_path / "whole.pt")
     batch, seen = pretraining.batch, []
 
     def cut(*arguments, **options):
@@ -97,7 +97,7 @@ def test_pretrain_writes_a_checkpoint_and_goes_on(folder, tmp_path) -> None:
     for one, other, third in zip(*(net.parameters() for net in (whole, resumed, again))):
         torch.testing.assert_close(one, other)
         torch.testing.assert_close(one, third)
-    path = pretraining.pretrain(tmp_path / "made.safetensors", practice=TINY, folder=folder)
+    path = pretraining.pretrain(folder.with_name("made.safetensors"), practice=TINY)
     model, recipe = models.load(path)
     assert model.description["model"] == "small"
     assert set(recipe["report"]) == {"unseen", "learned", "twins"}
