@@ -399,11 +399,9 @@ def final_model(recipe: Recipe, study: Study, predictions: pd.DataFrame, path: P
     Path
         The checkpoint; its recipe holds ``domain`` and ``interval``.
     """
-    data = study.clip_set(recipe)
-    score, archive = data.table["score"].astype(float), next(iter(data.archives.values()))
+    archive = next(iter(study.archives[recipe.input].values()))
     own = predictions[predictions["recipe"] == recipe.name]
-    known = {"participants": len(study.participants), "fps": clips.ClipArchive.load(archive).fps,
-             "score_low": score.min(), "score_high": score.max()}  # fmt: skip
+    known = {"participants": len(study.participants), "fps": clips.ClipArchive.load(archive).fps}
     record = {"interval": models.conformal_interval(own), "domain": dict(domain) | known}
     _fit_models({path.stem: (record, [])}, recipe, study, path.parent)
     return path

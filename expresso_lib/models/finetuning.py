@@ -17,7 +17,6 @@ from expresso_lib import config
 from expresso_lib.models.heads import Clips, LinearHead, features
 
 PARTS = ("head", "last", "all")
-CURVES = ["part", "epoch", "train_rmse", "stop_mae", "best_mae"]
 TAKEN = 2  # clips of a participant in one step where the whole network is trained
 
 
@@ -96,7 +95,7 @@ def finetune(
             inputs = torch.from_numpy(start)
         start = None  # the next part reads what this one makes
         curves += _Part(part, model, inputs, known, options).fit(learning, stopping)
-    return pd.DataFrame(curves, columns=CURVES)
+    return pd.DataFrame(curves, columns=["part", "epoch", "train_rmse", "stop_mae", "best_mae"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +126,8 @@ class _Part:
 
     def _optimizer(self) -> Optimizer:
         rate, near = self.options.learning_rate, self.model.above("last")
-        deep = [one for one in self.model.parameters() if one not in set(near)]
+        last = set(near)
+        deep = [one for one in self.model.parameters() if one not in last]
         groups = [{"params": deep, "lr": rate * self.options.deeper}, {"params": near, "lr": rate}]
         if self.options.optimizer == "adamw":
             return AdamW(groups, weight_decay=1e-2)

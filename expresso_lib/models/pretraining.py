@@ -282,9 +282,9 @@ def _read(model: networks.VideoRegressor, readouts: Readouts, data: Data, rows: 
             logits = readouts.clip(features.mean(1))[:, 3 * _N :]
         shown = seen.labels.mean(1) > SHOWN
         parts.append((series, seen.series.flatten(0, 1), logits, shown))
-    series, target, logits, shown = (torch.cat(part).double().numpy() for part in zip(*parts))
-    r = pd.DataFrame(series, columns=SERIES).corrwith(pd.DataFrame(target, columns=SERIES))
-    area = pd.Series(roc_auc_score(shown, logits, average=None), actions.CLASSES)
+    found, target, score, label = (torch.cat(part).double().numpy() for part in zip(*parts))
+    r = pd.DataFrame(found, columns=SERIES).corrwith(pd.DataFrame(target, columns=SERIES))
+    area = pd.Series(roc_auc_score(label, score, average=None), actions.CLASSES)
     units = list(anatomy.AU_CODES)
     read = {"actions": area, "action_units": r[units], "pose": r.drop(units)}
     return {kind: one.round(3).replace({np.nan: None}).to_dict() for kind, one in read.items()}

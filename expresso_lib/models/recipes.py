@@ -48,6 +48,4 @@ class Recipe:
 def recipes_table(recipes: Sequence[Recipe]) -> pd.DataFrame:
     """Table ``recipes``: one row per recipe."""
     rows = [{"recipe": recipe.name} | asdict(recipe) for recipe in recipes]
-    table = pd.DataFrame(rows).rename(columns={"folds": "n_folds", "repeats": "n_repeats"})
-    scheme = table["n_repeats"].astype(str) + " x " + table["n_folds"].astype(str)
-    return table.assign(fold_scheme=scheme + "-fold, grouped by participant, stratified by band")
+    return pd.DataFrame(rows).rename(columns={"folds": "n_folds", "repeats": "n_repeats"})
