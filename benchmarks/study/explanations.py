@@ -169,7 +169,7 @@ def trial_rows(
     """The trials of chapter 7 in a cohort of the study."""
     items = trials.items(
         study.recordings,
-        next(iter(study.archives[recipe.input].values())).parent,
+        study.archives[recipe.input],
         owner,
         length=recipe.frames,
         cohort=design.shape.arguments(recipe.variant, seed),

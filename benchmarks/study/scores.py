@@ -51,27 +51,19 @@ class Design:
     def study(self, variant: str, seed: int, *, inputs: Sequence[str] = ("face",),
               repeats: int = 0) -> experiments.Study:  # fmt: skip
         """Render a cohort and lay out its folds."""
-        plan = self.shape.plan(variant, seed)
-        files = {
-            name: rendering.archives(
-                self.shape,
-                variant,
-                seed,
-                input=name,
-                folder=self.folder(variant, seed),
-                executor=self.executor,
-            )
-            for name in inputs
-        }
+        plan, folder = self.shape.plan(variant, seed), self.folder(variant, seed)
+        how = {"folder": folder, "executor": self.executor}
+        for name in inputs:
+            rendering.archives(self.shape, variant, seed, input=name, **how)
         dealt = experiments.schemes(
             plan.participants, folds=self.folds, repeats=repeats or self.repeats, seed=seed
         )
         return experiments.Study(
             plan.participants,
             plan.recordings,
-            files,
+            {name: folder / name for name in inputs},
             dealt,
-            self.folder(variant, seed) / "features",
+            folder / "features",
             size=self.shape.size,
             tuning=self.tuning,
         )

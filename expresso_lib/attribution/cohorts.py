@@ -58,9 +58,8 @@ def explain(study: experiments.Study, recipe: models.Recipe, model_of: Mapping[s
     attribution_regions, attribution_frames : DataFrame
     """
     shown = study.recordings if recordings is None else recordings
-    folder = next(iter(study.archives[recipe.input].values())).parent
     shape = {"length": recipe.frames, "dilation": study.dilation}
-    known = clips.archived(shown, folder, model_of, **shape)
+    known = clips.archived(shown, study.archives[recipe.input], model_of, **shape)
     # Drawn anew for everybody: what networks share by chance would look like a finding.
     networks = np.where(known["participant"].duplicated(), 0, randomised)
     how = shape | {"step": study.step, "channels": channels} | options

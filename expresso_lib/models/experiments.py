@@ -26,13 +26,13 @@ class ClipSet:
 
     table: pd.DataFrame  # participant, recording, clip, first, last, score; one row per clip
     windows: np.ndarray  # int64 (N, T) frames in the archive
-    archives: Mapping[str, Path]  # of each recording
+    folder: Path  # of the archives
 
     def __len__(self) -> int:
         return len(self.table)
 
     def __getitem__(self, index: int) -> torch.Tensor:
-        path = self.archives[self.table["recording"].iat[index]]
+        path = self.folder / f"{self.table['recording'].iat[index]}.npz"
         archive = _archive(path, path.stat().st_mtime_ns)
         return torch.from_numpy(clips.stack(archive, self.windows[index][None])[0])
 
@@ -58,7 +58,7 @@ class Study:
 
     participants: pd.DataFrame  # participant, score, band
     recordings: pd.DataFrame  # recording, participant
-    archives: Mapping[str, Mapping[str, Path]]  # input -> recording -> archive
+    archives: Mapping[str, Path]  # input -> folder of the recordings' archives
     schemes: pd.DataFrame  # repeat, participant, fold
     folder: Path  # features of the clips are kept here
     size: int = 64
@@ -75,12 +75,15 @@ class Study:
 
     def clip_set(self, recipe: Recipe) -> ClipSet:
         """The clips a recipe is fed."""
-        archives, scored = self.archives[recipe.input], self.scored()
-        paths = [archives[name] for name in scored["recording"]]
+        scored, paths = self.scored(), self.files(recipe.input)
         changed = [path.stat().st_mtime_ns for path in paths]
         files = zip(scored["participant"], scored["recording"], paths, changed)
         table, windows = _cut(*files, length=recipe.frames, step=self.step, dilation=self.dilation)
-        return ClipSet(table.merge(scored), windows, archives)
+        return ClipSet(table.merge(scored), windows, self.archives[recipe.input])
+
+    def files(self, input: str) -> list[Path]:
+        """Archives of the recordings, in their order."""
+        return [self.archives[input] / f"{name}.npz" for name in self.scored()["recording"]]
 
     def cutting(self) -> dict[str, Any]:
         """What decides the clips beside the archives, their order included."""
@@ -94,7 +97,7 @@ class Study:
 
     def longest(self) -> int:
         """Frames of a clip that nine of ten recordings hold: longer ones would lose people."""
-        files = next(iter(self.archives.values())).values()
+        files = self.files(next(iter(self.archives)))
         rows = int(np.quantile([clips.ClipArchive.rows(path) for path in files], 0.1))
         return (rows - 1) // self.dilation + 1
 
@@ -105,8 +108,7 @@ class Study:
 
     def inputs(self, recipe: Recipe) -> tuple[Path, ...]:
         """Files whose contents decide a recipe's result."""
-        files = tuple(Path(path) for _, path in sorted(self.archives[recipe.input].items()))
-        files += own.source(recipe.model)
+        files = (*self.files(recipe.input), *own.source(recipe.model))
         return (*files, networks.shipped()) if recipe.weights == "facial-actions" else files
 
 
@@ -149,12 +151,9 @@ def study_of(participants: pd.DataFrame, recordings: pd.DataFrame, folder: Path,
     parameters : config.Parameters
         Sections ``clips`` and ``training``.
     """
-    archives = {}
-    for kind in clips.INPUTS:
-        # An earlier run of other people may have left archives here.
-        cut = clips.archived(recordings, folder / f"clips_{kind}", participants["participant"])
-        archives[kind] = dict(zip(cut["recording"], cut["archive"]))
-    kept = recordings[recordings["recording"].isin(list(archives["face"]))]
+    archives = {kind: folder / f"clips_{kind}" for kind in clips.INPUTS}
+    # An earlier run of other people may have left archives there.
+    kept = clips.archived(recordings, archives["face"], participants["participant"])
     people = participants[participants["participant"].isin(kept["participant"])]
     wanted, shape = parameters.training, parameters.clips
     folds = schemes(people, folds=wanted.folds, repeats=wanted.repeats, seed=wanted.seed)
@@ -399,9 +398,9 @@ def final_model(recipe: Recipe, study: Study, predictions: pd.DataFrame, path: P
     Path
         The checkpoint; its recipe holds ``domain`` and ``interval``.
     """
-    archive = next(iter(study.archives[recipe.input].values()))
     own = predictions[predictions["recipe"] == recipe.name]
-    known = {"participants": len(study.participants), "fps": clips.ClipArchive.load(archive).fps}
+    first = clips.ClipArchive.load(study.files(recipe.input)[0])
+    known = {"participants": len(study.participants), "fps": first.fps}
     record = {"interval": models.conformal_interval(own), "domain": dict(domain) | known}
     _fit_models({path.stem: (record, [])}, recipe, study, path.parent)
     return path

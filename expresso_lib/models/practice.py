@@ -61,9 +61,7 @@ class Practice:
         return 10_000_000 * self.seed
 
 
-def render(
-    practice: Practice, folder: str | Path, *, executor: Executor | None = None
-) -> list[Path]:
+def render(practice: Practice, folder: Path, *, executor: Executor | None = None) -> list[Path]:
     """Render the practice clips, a file for each person; finished files are kept."""
     names = ("clips", "frames", "size", "render_size", "seed")
     recipe = {name: getattr(practice, name) for name in names}
@@ -72,7 +70,7 @@ def render(
         for who in range(practice.first, practice.first + practice.people)
     ]
     how = {"executor": executor, "describe": "practice clips"}
-    return [done.path for done in store.map(render_item, items, out=Path(folder), **how)]
+    return [done.path for done in store.map(render_item, items, out=folder, **how)]
 
 
 def render_item(item: store.Item, path: Path) -> None:

@@ -36,9 +36,7 @@ from expresso_lib.rendered import actions
 STRENGTH = 10.0
 
 
-def render(
-    practice: Practice, folder: str | Path, *, executor: Executor | None = None
-) -> list[Path]:
+def render(practice: Practice, folder: Path, *, executor: Executor | None = None) -> list[Path]:
     """Render twins who are not practised on, a file for each; finished files are kept."""
     recipe = {name: getattr(practice, name) for name in ("window", "size", "render_size")}
     first = practice.first + practice.people
@@ -47,7 +45,7 @@ def render(
         for who in range(first, first + practice.twins)
     ]
     how = {"executor": executor, "describe": "twins"}
-    return [done.path for done in store.map(render_item, items, out=Path(folder), **how)]
+    return [done.path for done in store.map(render_item, items, out=folder, **how)]
 
 
 def render_item(item: store.Item, path: Path) -> None:

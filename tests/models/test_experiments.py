@@ -70,9 +70,7 @@ def test_an_archive_that_is_cut_anew_is_read_anew(study, run_folder, tmp_path) -
     """A clip shows what lies there now, also where this process has read the file before."""
     path = tmp_path / "P00_R0.npz"
     before = clips.ClipArchive.load(run_folder / "clips_face" / "P00_R0.npz")
-    one = experiments.ClipSet(
-        study.clip_set(RECIPE).table[:1], np.array([[0, 1]]), {"P00_R0": path}
-    )
+    one = experiments.ClipSet(study.clip_set(RECIPE).table[:1], np.array([[0, 1]]), tmp_path)
     for shown in (before.frames, 255 - before.frames):
         replace(before, frames=shown).save(path)
         assert float(one[0].mean()) == pytest.approx(shown[:2].mean() / 255, rel=1e-5)
@@ -157,7 +155,7 @@ def test_archives_of_an_earlier_cohort_take_no_part(study, run_folder) -> None:
     few = study.participants.tail(6), study.recordings[study.recordings["participant"] > "P01"]
     parameters = config.validate({"clips": {"size": SIZE, "frames": 6}, "training": {"folds": 2}})
     found = experiments.study_of(*few, run_folder, parameters)
-    assert {*found.archives["face"]} == {*few[1]["recording"]}
+    assert {path.stem for path in found.files("face")} == {*few[1]["recording"]}
     assert len(found.inputs(RECIPE)) == len(few[1])
 
 

@@ -14,6 +14,8 @@ from expresso_lib import attribution, config, models, store
 from expresso_lib.models import experiments, own
 from expresso_lib.pipeline import chapters, project
 
+NOBODY = pd.DataFrame(columns=["participant", "recording", "score"])
+
 
 class Plain(nn.Module):
     """Convolution, mean, linear head; `wrong` breaks one thing."""
@@ -162,9 +164,7 @@ def test_what_rests_on_an_own_network_is_done_again_when_its_file_changes(
     monkeypatch.syspath_prepend(str(tmp_path))
     recipe, root = models.Recipe(model="networks_of_mine:plain"), project.project_root()
     parameters = config.validate({"training": {"model": recipe.model}, "run": {"name": "none"}})
-    study = experiments.Study(
-        pd.DataFrame(), pd.DataFrame(), {"face": {}}, pd.DataFrame(), tmp_path
-    )
+    study = experiments.Study(NOBODY, NOBODY, {"face": tmp_path}, NOBODY, tmp_path)
     keys, marks = [], []
     for text in ("one = 1", "two = 2"):
         file.write_text(text)
@@ -182,9 +182,7 @@ def test_own_network_is_tried_with_its_weights_and_at_its_length_only() -> None:
     own = [one for one in experiments.grid(default, full=True) if one.model == default.model]
     assert {(one.weights, one.frames) for one in own} == {("own", 8)}
     assert {one.fit for one in own} == {"ridge", "last", "all"}
-    study = experiments.Study(
-        pd.DataFrame(), pd.DataFrame(), {"face": {}}, pd.DataFrame(), Path("x"), size=16
-    )
+    study = experiments.Study(NOBODY, NOBODY, {"face": Path("x")}, NOBODY, Path("x"), size=16)
     assert study.model(default).description["weights"] == "own"
     assert len(study.inputs(default)) == 1  # this file; not the weights that ship
 
