@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from expresso_lib import attribution, config, models, rendered, store
 from expresso_lib.faithfulness import interventions, metrics
 from expresso_lib.models import small
-from expresso_lib.statistics.prose import flat, side
+from expresso_lib.statistics.wording import flat, side
 
 BASELINES = ("own_neutral", "blur", "zero")
 OTHERS = 1000  # added to a cohort's seed: nobody in the audit had a head fitted to them

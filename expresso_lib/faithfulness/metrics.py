@@ -21,7 +21,7 @@ from expresso_lib.faces import anatomy
 from expresso_lib.faithfulness import controls, interventions
 from expresso_lib.faithfulness.interventions import Effect, Scene
 from expresso_lib.models import MIN_PARTICIPANTS
-from expresso_lib.statistics import prose
+from expresso_lib.statistics import wording
 
 DEFAULT = ("DeepLift", attribution.NEUTRAL)
 DRAWS = 1000
@@ -362,13 +362,13 @@ class Question:
 
 
 QUESTIONS = {
-    "what taking it out does": Question("interventional_fidelity", "changed", prose.BAR,
+    "what taking it out does": Question("interventional_fidelity", "changed", wording.BAR,
                                         "interventional_slope"),
-    "the head included": Question("interventional_fidelity", "changed", prose.WHOLE_BAR,
+    "the head included": Question("interventional_fidelity", "changed", wording.WHOLE_BAR,
                                   factor="pooled_all"),
     "its share": Question("share_fidelity", "changed", 0.9, "share_slope"),
     # Regions hold only a part of what a factor changes, so no slope is asked there.
-    "where": Question("interventional_fidelity", "region", prose.REGION_BAR),
+    "where": Question("interventional_fidelity", "region", wording.REGION_BAR),
     "when": Question("time_fidelity", "rendered", 0.8),
 }  # fmt: skip
 SLOPES = (0.8, 1.25)
@@ -376,13 +376,13 @@ COUNTED = {"people": "interventional_fidelity", "people, shares": "share_fidelit
 
 
 def cell(found: pd.DataFrame, method: str, baseline: str, metric: str, *,
-         factor: str = "pooled", support: str = "changed") -> prose.Row:  # fmt: skip
+         factor: str = "pooled", support: str = "changed") -> wording.Row:  # fmt: skip
     """One row of ``faithfulness``; NaN where this run did not measure it."""
-    return prose.row(found, method=method, baseline=baseline, metric=metric, factor=factor,
+    return wording.row(found, method=method, baseline=baseline, metric=metric, factor=factor,
                      support=support)  # fmt: skip
 
 
-def strongest_control(found: pd.DataFrame, metric: str, **options: str) -> prose.Row:
+def strongest_control(found: pd.DataFrame, metric: str, **options: str) -> wording.Row:
     """The control with the largest |estimate|; NaN where this run has none.
 
     What has a sign already counts with it: the rate of others is lower where a person's own effect
@@ -423,7 +423,7 @@ def trust_table(found: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _answer(found: pd.DataFrame, get: Callable[..., prose.Row], asked: Question) -> str:
+def _answer(found: pd.DataFrame, get: Callable[..., wording.Row], asked: Question) -> str:
     where = {"support": asked.support, "factor": asked.factor}
     said = get(asked.metric, **where)
     control = abs(strongest_control(found, asked.metric, **where)["estimate"])
@@ -449,21 +449,21 @@ def reached(study: pd.DataFrame) -> str:
     if not len(study):
         return ""
     cohorts = [one for _, one in study[study["model"] == "default"].groupby("seed")]
-    counts = prose.listed(
+    counts = wording.listed(
         f"{sum(_of(one, asked)['estimate'] >= asked.bar for one in cohorts)} for {name}"
         for name, asked in QUESTIONS.items()
     )
-    return prose.flat(f"""Of the study's {len(cohorts)} cohorts the bar is reached by DeepLift with
+    return wording.flat(f"""Of the study's {len(cohorts)} cohorts the bar is reached by DeepLift with
         the own neutral face in {counts}.""")
 
 
-def _of(found: pd.DataFrame, asked: Question) -> prose.Row:
+def _of(found: pd.DataFrame, asked: Question) -> wording.Row:
     return cell(found, *DEFAULT, asked.metric, factor=asked.factor, support=asked.support)
 
 
 def main_channel(found: pd.DataFrame) -> tuple[str, str]:
     """The chapters' method against the own neutral face, in evidence rows or their table."""
-    return prose.main_method(found), DEFAULT[1]
+    return wording.main_method(found), DEFAULT[1]
 
 
 def by_factor(rows: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:

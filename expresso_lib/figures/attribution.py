@@ -10,7 +10,7 @@ from expresso_lib import config, statistics
 from expresso_lib.faces import anatomy
 from expresso_lib.figures import style
 from expresso_lib.figures.statistics import forest
-from expresso_lib.statistics import prose
+from expresso_lib.statistics import wording
 
 
 def channel_title(method: str, baseline: str) -> str:
@@ -303,7 +303,7 @@ def predictors(table: pd.DataFrame, found: pd.DataFrame, titles: Mapping[str, st
             axes.plot(part[row["number"]], part["fidelity"], marker, markersize=4, alpha=0.8,
                       color=style.color("model"), label=name)  # fmt: skip
         axes.set_xlabel(titles[row["number"]])
-        axes.set_title(f"rho {prose.interval(row | {'estimate': row['rho']})}")
+        axes.set_title(f"rho {wording.interval(row | {'estimate': row['rho']})}")
     panels[0].set_ylabel("fidelity to what taking out does")
     style.legend_below(figure, panels[0], 3)
     return figure

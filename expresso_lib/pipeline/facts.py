@@ -21,7 +21,7 @@ from pyarrow import parquet
 from expresso_lib import config, faithfulness, store
 from expresso_lib.figures import style
 from expresso_lib.pipeline import chapters, project, provenance
-from expresso_lib.statistics import claims, prose
+from expresso_lib.statistics import prose, wording
 
 ROOT = project.project_root()
 BENCHMARKS = ROOT / "benchmarks" / "bench.json"
@@ -109,7 +109,7 @@ class Facts:
     def table(self, name: str, **where: Any) -> pd.DataFrame:
         """Return the rows of a table that fit `where`; empty where no chapter has made it."""
         path = self.folder / "tables" / f"{name}.parquet"
-        return prose.fitting(pd.read_parquet(path) if path.is_file() else pd.DataFrame(), **where)
+        return wording.fitting(pd.read_parquet(path) if path.is_file() else pd.DataFrame(), **where)
 
     def show(self, name: str, *columns: str, caption: str, digits: int = 2, **where: Any) -> str:
         """Write chosen columns and rows of a table as HTML, or that it was not measured."""
@@ -120,7 +120,7 @@ class Facts:
         """Whether the run's model is shown to read severity, in words; empty if not measured."""
         differences = self.table("model_differences")
         recipe = self.run.get("default_recipe", "")
-        return claims.standing(differences, recipe) if len(differences) else ""
+        return prose.standing(differences, recipe) if len(differences) else ""
 
     @property
     def front(self) -> str:
@@ -185,7 +185,7 @@ class Facts:
 
         With `wide` the estimates of each of that column's values stand in a column of their own.
         """
-        table = prose.fitting(provenance.read_table(STUDY / f"{name}.csv"), **where)
+        table = wording.fitting(provenance.read_table(STUDY / f"{name}.csv"), **where)
         if wide and len(table):
             table = table.pivot_table("estimate", list(columns), wide, sort=False).reset_index()
             table.columns = columns = tuple(map(str, table.columns))

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from expresso_lib.statistics import hypotheses, prose
+from expresso_lib.statistics import hypotheses, wording
 from expresso_lib.statistics.plan import DEFAULT, Plan
 
 OTHER_QUESTION, NO_ROW = "does not answer this question", "not testable here"
@@ -70,7 +70,7 @@ def build(
     DataFrame
         The table ``claims`` (`COLUMNS`), described in the data dictionary.
     """
-    reads = prose.side(prose.against(tables.get("model_differences", pd.DataFrame()))) < 0
+    reads = wording.side(wording.against(tables.get("model_differences", pd.DataFrame()))) < 0
     rows = [
         _judge(claim, tables, planted, reads, plan) | {"about": about}
         for claim in known().itertuples()
@@ -94,27 +94,13 @@ def summary(ledger: pd.DataFrame) -> str:
     return f"Of {len(ledger)} claims: {said or 'none'}; {have}."
 
 
-def standing(differences: pd.DataFrame, recipe: str) -> str:
-    """Say whether a model was shown to read severity, where its explanations are read.
-
-    Empty where the recipe was not compared with the null model in ``model_differences``.
-    """
-    row = prose.against(differences, recipe_a=recipe)
-    if not np.isfinite(row["estimate"]):
-        return ""
-    why = """ The book explains it nevertheless: an explanation is true or false about the model,
-        not about the person."""
-    return prose.flat(f"""{prose.comparison(row, "the null model")}, on participants it had not seen
-        (chapter 3).{why if prose.side(row) >= 0 else ""}""")
-
-
 def _judge(
     claim: Any, tables: Tables, planted: pd.DataFrame | None, reads: bool, plan: Plan
 ) -> dict[str, object]:
     """One row of the ledger."""
     truth = _planted_sign(planted, claim.planted)
     row: dict[str, Any] = {name: getattr(claim, name, "") for name in COLUMNS}
-    row |= dict.fromkeys((*prose.ENDS, "margin"), np.nan) | {
+    row |= dict.fromkeys((*wording.ENDS, "margin"), np.nan) | {
         "verdict": NO_ROW,
         "direction": "",
         "rank": "rank not tested" if claim.places else "",
@@ -124,16 +110,16 @@ def _judge(
     shown = _find(claim.find, tables, plan)
     if shown is None:
         return row
-    numbers = {k: float(shown.get(k, np.nan)) for k in (*prose.ENDS, "margin")}
+    numbers = {k: float(shown.get(k, np.nan)) for k in (*wording.ENDS, "margin")}
     estimate, low, high, margin = numbers.values()
-    row |= {**numbers, "found": prose.interval(numbers), "note": _note(claim, shown, plan)}
+    row |= {**numbers, "found": wording.interval(numbers), "note": _note(claim, shown, plan)}
     if claim.places:
         row["rank"] = _rank(claim, shown)
     if not claim.judged:
         return row
     if claim.direction == 0:
         return row | {"verdict": "undecided"}
-    said = prose.verdict(low, high, margin)
+    said = wording.verdict(low, high, margin)
     if claim.bar:  # of a fidelity: below the bar an explanation answers another question
         bar = claim.bar
         said = "relevant" if low > bar else OTHER_QUESTION if high < bar else "undecided"
@@ -157,7 +143,9 @@ def _note(claim: Any, shown: pd.Series, plan: Plan) -> str:
     """What limits the verdict; and what a small p that does not survive its family says."""
     p, family = (float(shown.get(k, np.nan)) for k in ("p", "p_max"))
     lead = p <= plan.alpha < family
-    lone = f"a lead: {prose.chance(p)} alone, {prose.chance(family)} in its family" if lead else ""
+    lone = (
+        f"a lead: {wording.chance(p)} alone, {wording.chance(family)} in its family" if lead else ""
+    )
     inference = str(shown.get("inference", "") or "")
     return "; ".join(filter(None, (claim.note, str(shown.get("note", "") or ""), inference, lone)))
 
@@ -186,7 +174,7 @@ def _find(where: Mapping[str, str], tables: Tables, plan: Plan) -> pd.Series | N
         rows = hypotheses.rows_of(rows, where["hypothesis"])
         low, high = rows["simultaneous_low"], rows["simultaneous_high"]
         rows = rows.assign(ci_low=low, ci_high=high, family=len(rows))
-    rows = prose.fitting(rows, **{key: value for key, value in where.items() if key != "table"})
+    rows = wording.fitting(rows, **{key: value for key, value in where.items() if key != "table"})
     return None if rows.empty or rows["estimate"].isna().all() else rows.iloc[0]
 
 

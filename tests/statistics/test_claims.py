@@ -136,7 +136,7 @@ def test_build_withholds_a_verdict_below_ten_participants():
     assert "6 participants" in row_of(few, AU9)["note"]
     assert row_of(few, AU9)["rank"] == "rank not tested"
     assert row_of(few, VIDEO)["verdict"] == "undecided"
-    assert "is undecided" in claims.standing(few["model_differences"], "ours")
+    assert "is undecided" in prose.standing(few["model_differences"], "ours")
 
 
 def test_build_notes_a_lead_that_does_not_survive_its_family(tables):
@@ -194,10 +194,10 @@ def test_build_sets_fidelity_against_its_bar(low, high, verdict):
 def test_standing_says_whether_the_model_beats_the_null_model(high, words):
     """An interval of the difference in MAE that reaches 0 shows nothing."""
     table = against_null(high)
-    said = claims.standing(table, "ours")
+    said = prose.standing(table, "ours")
     assert words in said
     assert ("nevertheless" in said) == (high > 0)
-    assert claims.standing(table, "another") == ""
+    assert prose.standing(table, "another") == ""
 
 
 EYES = "Behind the eyes' attribution stands eye contact."

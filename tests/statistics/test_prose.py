@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from expresso_lib.statistics import prose
+from expresso_lib.config import REFERENCES
+from expresso_lib.statistics import prose, wording
 
 NUMBER = st.floats(-60, 60, allow_nan=False)
 BDI = SimpleNamespace(low=0.0, high=63.0, bands=())
@@ -132,7 +133,7 @@ def test_what_is_not_measured_is_said_in_words():
     empty = pd.DataFrame({"metric": [], "estimate": [], "ci_low": [], "ci_high": []})
     nothing = {"estimate": np.nan, "ci_low": np.nan, "ci_high": np.nan}
     for said in (
-        prose.interval(nothing),
+        wording.interval(nothing),
         prose.comparison(nothing, "another"),
         prose.model_reads(empty, empty, "m"),
         prose.trust(empty, nothing),
@@ -159,7 +160,7 @@ def test_a_region_changes_where_its_own_p_says_so(p, words):
             line(0.1, 0.2, 0.2, region="nose", sign="negative", p_max=p and 0.9 + p)]  # fmt: skip
     said = prose.region_changes(pd.DataFrame(rows), 0.05)
     assert words in said
-    assert (prose.say(p, 3) in said) == (p == p)
+    assert (wording.say(p, 3) in said) == (p == p)
 
 
 @given(st.lists(st.floats(-0.2, 1), min_size=1, max_size=20))
@@ -174,7 +175,7 @@ def test_randomised_says_how_long_the_likeness_lasts(agreement):
     assert ("are not above 0.30 from the first layer on" in said) == (above == [])
     if above and every not in above:
         assert f"above 0.30 for the last time with {above[-1]} of {every} layers" in said
-    assert prose.say(agreement[-1]) in said
+    assert wording.say(agreement[-1]) in said
 
 
 def test_only_rendered_scores_are_planted():
@@ -473,7 +474,7 @@ def test_every_cohort_that_was_drawn_alike_is_named(values):
     known = [value for value in values if np.isfinite(value)]
     assert bool(said) == (len(known) > 1)
     assert not said or f"study's {len(known)} rendered cohorts" in said
-    assert all(prose.say(value) in said or prose.say(value, 3) in said for value in known if said)
+    assert all(wording.say(value) in said or wording.say(value, 3) in said for value in known if said)
     assert "9.00" not in said
     assert prose.drawn_alike(pd.DataFrame()) == ""
 
@@ -513,10 +514,10 @@ def test_networks_that_nobody_asked_are_said_to_be_unmeasured():
 @given(st.floats(0, 1))
 def test_a_p_is_never_written_as_zero_nor_a_part_as_all(value):
     """0.0001 is no 0, and 99.97 % is not 100."""
-    assert (prose.chance(value) == "p < 0.001") == (value < 0.0005)
-    assert "0.000" not in prose.chance(value)
+    assert (wording.chance(value) == "p < 0.001") == (value < 0.0005)
+    assert "0.000" not in wording.chance(value)
     for digits in (0, 1):
-        said = float(prose.percent(value, digits))
+        said = float(wording.percent(value, digits))
         assert (said == 100) == (value == 1)
         assert (said == 0) == (value == 0)
 
@@ -525,7 +526,7 @@ def test_a_p_is_never_written_as_zero_nor_a_part_as_all(value):
 def test_a_limit_beside_zero_is_not_written_as_zero(estimate, below, above):
     """Whoever reads the limits sees on which side of 0 they lie."""
     row = line(estimate, below, above)
-    ends = prose.interval(row).partition("[")[2].rstrip("]").replace("−", "-").split(", ")
+    ends = wording.interval(row).partition("[")[2].rstrip("]").replace("−", "-").split(", ")
     for said, true in zip(map(float, ends), (row.ci_low, row.ci_high)):
         assert said == 0 if abs(true) < 0.00005 else np.sign(said) == np.sign(true)
 
@@ -565,7 +566,7 @@ def test_every_region_shown_to_carry_severity_is_named_and_no_other(values):
     shown = parts["simultaneous_low"] > 0
     assert ("No region" in said) == (not shown.any())
     named = parts.loc[shown, "estimate"].items()
-    expected = prose.listed(f"{prose.plain(name)} ({prose.say(one)})" for name, one in named)
+    expected = wording.listed(f"{wording.plain(name)} ({wording.say(one)})" for name, one in named)
     assert said == f"Shown to carry severity: {expected}" or not shown.any()
     assert "not tested" in prose.carried(parts)
 
@@ -647,14 +648,14 @@ def test_networks_too_few_for_an_interval_decide_nothing():
     row = line(0.4, NONE, NONE, number="removal", explanations=45, units=5, rho=0.4)
     other = pd.Series({**row, "number": "completeness", "rho": -0.26})
     said = prose.predicted(pd.DataFrame([row, other]))
-    assert "are: removed regions 0.40 and what is missed of the difference −0.26 (of what" in said
+    assert "are: removed regions (0.40) and what is missed of the difference (−0.26); of what" in said
     assert "is open" in said
     assert "nothing" not in said
 
 
 def test_the_renderer_is_no_explanation_of_a_real_recording():
     """Its row is shown, and counted nowhere."""
-    verdicts = pd.DataFrame({"reference": ["own neutral face", prose.REFERENCES["oracle_neutral"]],
+    verdicts = pd.DataFrame({"reference": ["own neutral face", REFERENCES["oracle_neutral"]],
                              "where": ["yes", "yes"], "when": ["no", "yes"],
                              "the head included": ["yes", "yes"]})  # fmt: skip
     said = prose.believed(verdicts)

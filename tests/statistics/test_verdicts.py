@@ -7,7 +7,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expresso_lib.statistics import prose
+from expresso_lib.statistics import prose, wording
 
 NAN = float("nan")
 NUMBERS = st.one_of(st.floats(-3, 3), st.just(NAN), st.just(0.0))
@@ -40,7 +40,7 @@ def test_gaze_says_what_the_interval_says(estimate, limits):
     if np.isnan(estimate):
         assert text.startswith("There is no gaze")
         return
-    verdict = prose.verdict(low, high, MARGIN)
+    verdict = wording.verdict(low, high, MARGIN)
     assert (verdict == "relevant") == bool(low > MARGIN or high < -MARGIN)
     assert ("beyond the margin" in text) == (verdict == "relevant")
     assert ("nothing that matters" in text) == (verdict == "equivalent")
