@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from expresso_lib.config import CONTROLS, NEUTRAL, REFERENCES
 from expresso_lib.models import MIN_PARTICIPANTS
@@ -25,7 +26,9 @@ FAMILY = 17  # action units that are asked about together
 RECOGNISED = {"actions": 0.8, "action_units": 0.5, "pose": 0.5}
 # What predictions do up to these slopes on the score.
 FOLLOWS = {"against": -0.15, "nothing": 0.15, "middle": 0.85, "follow": 1.15, "overdo": np.inf}
+WHOM = {True: "rendered", False: "filmed"}
 POOLED = {"metric": "interventional_fidelity", "factor": "pooled", "support": "changed"}
+QUESTIONS = ["what taking it out does", "the head included", "its share", "where", "when"]
 REAL_CHANNELS = {name: REFERENCES[name] for name in (NEUTRAL, "zero")} | {
     "motion": "motion, no model"
 }
@@ -37,13 +40,9 @@ REAL_RECIPES = {
 }
 
 
-def _whom(demo: bool) -> str:
-    return "rendered" if demo else "filmed"
-
-
 def not_patients(*, demo: bool) -> str:
     """Say whose scores were read."""
-    return tell(f"not_patients.{_whom(demo)}")
+    return tell(f"not_patients.{WHOM[demo]}")
 
 
 def comparison(row: Row, other: str, *, margin: float = 0.0) -> str:
@@ -106,7 +105,7 @@ def who(participants: Any, recordings: Any, *, scale: Any, demo: bool) -> str:
         Whether the participants are rendered.
     """
     counts = {"people": len(participants), "recordings": len(recordings)}
-    whom, score = tell(f"whom.{_whom(demo)}"), participants["score"].describe()
+    whom, score = tell(f"whom.{WHOM[demo]}"), participants["score"].describe()
     return tell("who", whom=whom, scale=scale.title, score=score, **counts)
 
 
@@ -134,7 +133,7 @@ def tracked(report: Any) -> str:
         Table ``quality``: ``passed`` and ``found``, a share.
     """
     passed, total = int(report["passed"].sum()), len(report)
-    which = tell(f"tracked.{'all' if passed == total else 'some'}", passed=passed, total=total)
+    which = tell("tracked.some" if passed < total else "tracked.all", passed=passed, total=total)
     return tell("tracked.said", which=which, found=report["found"].describe())
 
 
@@ -154,15 +153,14 @@ def clips(table: Any, recordings: Any, *, frames: int, fps: float) -> str:
     """
     each = say(len(table) / max(table["recording"].nunique(), 1), 1).removesuffix(".0")
     said = tell("clips.said", clips=len(table), frames=frames, seconds=frames / fps, each=each)
-    short = int((~recordings["recording"].isin(table["recording"])).sum())
-    if not short:
+    short = recordings[~recordings["recording"].isin(table["recording"])]
+    if short.empty:
         return said
-    people = set(recordings["participant"])
-    lost = len(people - set(table["participant"]))
-    with_them = tell("clips.people", lost=lost, people=len(people)) if lost else ""
-    return (
-        f"{said} {tell('clips.short', short=short, recordings=len(recordings), people=with_them)}"
-    )
+    everyone = set(recordings["participant"])
+    lost = len(everyone - set(table["participant"]))
+    people = tell("clips.people", lost=lost, people=len(everyone)) if lost else ""
+    counts = {"short": len(short), "recordings": len(recordings)}
+    return f"{said} {tell('clips.short', people=people, **counts)}"
 
 
 def steadiness(effect: Any, agreement: Any) -> str:
@@ -214,8 +212,8 @@ def model_reads(scores: Any, differences: Any, recipe: str) -> str:
         The model's.
     """
     asked = {"level": "participant", "metric": "mae"}
-    own, null = (row(scores, recipe=one, **asked)["estimate"] for one in (recipe, "null"))
-    known = np.isfinite([own, null]).all()
+    own, null = (row(scores, recipe=one, **asked) for one in (recipe, "null"))
+    known = np.isfinite([own["estimate"], null["estimate"]]).all()
     errors = tell("model_reads.errors", own=own, null=null) if known else ""
     gain = wording.against(differences, recipe_a=recipe)
     compared = comparison(gain, "always answering the mean")
@@ -235,10 +233,8 @@ def model_against(differences: Any, recipe: str, other: str, name: str, *, scale
     scale : cohort.Scale
         Errors that differ by less than a point of BDI-II, as a share of it, are alike.
     """
-    margin = Plan.of(None, scale).point
-    return (
-        f"{comparison(wording.against(differences, other, recipe_a=recipe), name, margin=margin)}."
-    )
+    difference = wording.against(differences, other, recipe_a=recipe)
+    return comparison(difference, name, margin=Plan.of(None, scale).point) + "."
 
 
 def others_do(differences: Any, recipe: str, *, scale: Any) -> str:
@@ -256,10 +252,10 @@ def others_do(differences: Any, recipe: str, *, scale: Any) -> str:
     margin = Plan.of(None, scale).point
     rows = fitting(differences, recipe_a=recipe, metric="mae", level="participant")
     rows = rows[rows["recipe_b"] != "null"]
-    less, more = rows["ci_low"] > 0, rows["ci_high"] < 0
-    alike = (rows[["ci_low", "ci_high"]].abs().max(axis=1, skipna=False) <= margin) & ~less & ~more
-    groups = {"less": less, "more": more, "alike": alike, "undecided": ~(less | more | alike)}
-    counts = {name: int(members.sum()) for name, members in groups.items()}
+    near = rows[["ci_low", "ci_high"]].abs().max(axis=1, skipna=False) <= margin
+    cases = {"less": rows["ci_low"] > 0, "more": rows["ci_high"] < 0, "alike": near}
+    case = list(np.select([*cases.values()], [*cases], "undecided"))
+    counts = {name: case.count(name) for name in (*cases, "undecided")}
     return tell("others_do", all=len(rows), margin=margin, **counts)
 
 
@@ -279,9 +275,9 @@ def recognised(table: Any) -> str:
     if not len(table) or table["unseen"].isna().all():
         return tell("recognised.unknown")
     known = table.dropna(subset="unseen")
-    unseen = {kind: known.loc[known["kind"] == kind, "unseen"] for kind in RECOGNISED}
-    counts = {kind: f"{(unseen[kind] > bar).sum()} of {len(unseen[kind])}"
-              for kind, bar in RECOGNISED.items()}  # fmt: skip
+    over = known["unseen"] > known["kind"].map(RECOGNISED)
+    of_kind = {kind: over[known["kind"] == kind] for kind in RECOGNISED}
+    counts = {kind: f"{one.sum()} of {len(one)}" for kind, one in of_kind.items()}
     more = "somewhat better" if known["gap"].median() >= 0.005 else "no better"
     return tell("recognised.said", **counts, more=more)
 
@@ -423,12 +419,11 @@ def uses_time(used: Any, scale: Any) -> str:
     if used.empty:
         return tell("uses_time.unknown")
     size, point = used[["freeze", "shuffle", "reverse"]].abs(), Plan.of(None, scale).point
-    word = "uses" if size[["shuffle", "reverse"]].mean().max() >= point else "hardly uses"
+    uses = "uses" if size[["shuffle", "reverse"]].mean().max() >= point else "hardly uses"
     # A size is not below 0, whatever the interval says of few people.
-    each = np.maximum(np.transpose(mean_interval(size.to_numpy())), 0)
-    changes = {name: interval(dict(zip(wording.ENDS, one)), 1 if point >= 1 else 2)
-               for name, one in zip(size, each)}  # fmt: skip
-    return tell("uses_time.said", uses=word, people=len(used), **changes)
+    change = pd.DataFrame(mean_interval(size.to_numpy()), wording.ENDS, size.columns).clip(lower=0)
+    digits = 1 if point >= 1 else 2
+    return tell("uses_time.said", uses=uses, people=len(used), change=change, digits=digits)
 
 
 def stillness(used: Any, scale: Any) -> str:
@@ -437,10 +432,8 @@ def stillness(used: Any, scale: Any) -> str:
         return tell("stillness.unknown")
     whole, frozen = used["prediction"].mean(), (used["prediction"] - used["freeze"]).mean()
     outside = "" if scale.low <= frozen <= scale.high else tell("stillness.outside")
-    case = "more" if frozen > whole else "less"
-    if abs(frozen - whole) < Plan.of(None, scale).point:
-        case = "same"
-    much = tell(f"stillness.{case}")
+    alike = abs(frozen - whole) < Plan.of(None, scale).point
+    much = tell(f"stillness.{'same' if alike else 'more' if frozen > whole else 'less'}")
     return tell("stillness.said", whole=whole, frozen=frozen, outside=outside, much=much)
 
 
@@ -484,17 +477,17 @@ def coupled(rows: Any, alpha: float) -> str:
     found, tests = _found(rows, alpha)["au"], int(rows["p_max"].notna().sum())
     limits = rows[["simultaneous_low", "simultaneous_high"]].abs().max(axis=1, skipna=False)
     small = rows.loc[limits <= rows["margin"], "au"]
-    both = small[small.isin(found)]
+    both = list(small[small.isin(found)])
     inference, less, others = rows["inference"].iloc[0].partition(", less ")
     show = "shows" if others.startswith("1 ") else "show"
-    return tell(
-        "coupled.said",
-        models=tell(f"coupled.{'anew' if 'anew' in inference else 'these'}"),
-        beside=tell("coupled.beside", others=others, show=show) if less else "",
-        tests=f"{tests} test{'s' * (tests != 1)}",
-        both=tell("coupled.both", names=list(both)) if len(both) else "",
-        found=len(found), all=len(rows), names=list(found), small=len(small),
-    )  # fmt: skip
+    said = {
+        "models": tell("coupled.anew" if "anew" in inference else "coupled.these"),
+        "beside": tell("coupled.beside", others=others, show=show) if less else "",
+        "tests": f"{tests} test{'s' * (tests != 1)}",
+        "both": tell("coupled.both", names=both) if both else "",
+    }
+    counts = {"found": len(found), "all": len(rows), "small": len(small)}
+    return tell("coupled.said", names=list(found), **said, **counts)
 
 
 def largest(rows: Any) -> str:
@@ -522,12 +515,10 @@ def anew(rows: Any, first: Any, alpha: float) -> str:
     both = (rows.set_index("au")["estimate"] * first.set_index("au")["estimate"]).dropna()
     found, here = (set(_found(one, alpha)["au"]) for one in (rows, first))
     changed = {"added": sorted(found - here), "lost": sorted(here - found)}
-    beside = "; ".join(
-        f"{word}: {wording.listed(names)}" for word, names in changed.items() if names
-    )
-    declared = ", by the test that was declared" * bool((rows["status"] == "confirmatory").all())
+    named = "; ".join(tell(f"anew.{one}", names=names) for one, names in changed.items() if names)
+    declared = tell("anew.declared") if (rows["status"] == "confirmatory").all() else ""
     signs = {"same": int((both > 0).sum()), "means": len(both)}
-    beside = f" ({beside})" if beside else ""
+    beside = f" ({named})" if named else ""
     return tell("anew.said", found=len(found), declared=declared, changed=beside, **signs)
 
 
@@ -583,10 +574,8 @@ def absence(participants: int) -> str:
     """Say with what probability absence would be shown within the declared margins."""
     if participants < MIN_PARTICIPANTS:
         return tell("absence.few")
-    asked = {"coupling": ("coupling", 1), "severity": ("severity", 1),
-             "couplings": ("coupling", FAMILY), "severities": ("severity", FAMILY)}  # fmt: skip
-    power = {name: equivalence_power(participants, kind=kind, family=family)
-             for name, (kind, family) in asked.items()}  # fmt: skip
+    power = {kind: [equivalence_power(participants, kind=kind, family=k) for k in (1, FAMILY)]
+             for kind in ("coupling", "severity")}  # fmt: skip
     return tell("absence.said", spread=SPREAD_Z, **power)
 
 
@@ -691,18 +680,16 @@ def trust(table: Any, control: Row) -> str:
     own, whole = (_fidelity(table, NEUTRAL, factor=one) for one in ("pooled", "pooled_all"))
     if not np.isfinite(own["estimate"]):
         return tell("trust.unknown")
-    case = _true(own, float(control["estimate"]))
-    said = tell(f"trust.{case}")
-    if case == "agrees" and own["ci_low"] < BAR:
-        said += tell("trust.bar_inside")
-    beside = tell("trust.no_control")
+    case, beside = _true(own, control["estimate"]), tell("trust.no_control")
     if np.isfinite(control["estimate"]):
         name = CONTROLS.get(str(control.get("method", "")), "unnamed")
         beside = tell("trust.control", name=name, control=control)
-    numbers = {"own": _agreement(own), "bar": BAR, "whole": whole, "whole_bar": wording.WHOLE_BAR}
-    return tell(
-        "trust.said", verdict=said, method=wording.main_method(table), beside=beside, **numbers
-    )
+    verdict = tell(f"trust.{case}")
+    if case == "agrees" and own["ci_low"] < BAR:
+        verdict += tell("trust.bar_inside")
+    said = {"verdict": verdict, "method": wording.main_method(table), "beside": beside}
+    bars = {"bar": BAR, "whole_bar": wording.WHOLE_BAR}
+    return tell("trust.said", own=_agreement(own), whole=whole, **said, **bars)
 
 
 def front(
@@ -721,14 +708,12 @@ def front(
     agreement = _agreement(own)
     if np.isfinite(whole["estimate"]):
         agreement += tell("front.whole", whole=whole, head=head)
-    case, whom = _true(own, control), tell(f"whom.{_whom(demo)}")
-    return tell(
-        "front.said",
-        model=tell(f"front.{'reads' if side(gain) < 0 else 'not_read'}", whom=whom),
-        r=row(scores, recipe=recipe, metric="pearson", level="participant"),
-        reasons=tell(f"front.{case}", agreement=agreement, bar=BAR),
-        advice=tell(f"front.{'statements' if case == 'agrees' else 'questions'}"),
-    )
+    case, whom = _true(own, control), tell(f"whom.{WHOM[demo]}")
+    model = tell("front.reads" if side(gain) < 0 else "front.not_read", whom=whom)
+    reasons = tell(f"front.{case}", agreement=agreement, bar=BAR)
+    advice = tell("front.statements" if case == "agrees" else "front.questions")
+    r = row(scores, recipe=recipe, metric="pearson", level="participant")
+    return tell("front.said", model=model, r=r, reasons=reasons, advice=advice)
 
 
 def _less(difference: Row) -> str:
@@ -759,7 +744,8 @@ def held_still(table: Any, difference: Row) -> str:
 def head_motion(table: Any) -> str:
     """Say how the explanation does on the motion of the head, which has no region of its own."""
     head = _fidelity(table, NEUTRAL, factor="head_motion")
-    return tell(f"head_motion.{'said' if np.isfinite(head['estimate']) else 'unknown'}", head=head)
+    case = "said" if np.isfinite(head["estimate"]) else "unknown"
+    return tell(f"head_motion.{case}", head=head)
 
 
 def removals(clips: int, rows: Any) -> str:
@@ -805,9 +791,7 @@ def believed(verdicts: Any) -> str:
         `faithfulness.metrics.trust_table`.
     """
     real = verdicts[verdicts["reference"] != REFERENCES["oracle_neutral"]]
-    asked = real.filter(
-        ["what taking it out does", "the head included", "its share", "where", "when"]
-    )
+    asked = real.filter(QUESTIONS)
     if not asked.isin(["yes", "no"]).any(axis=None):
         return tell("believed.unknown")
     counts = [f"{count} for {name}" for name, count in (asked == "yes").sum().items()]
@@ -823,7 +807,7 @@ def by_network(table: Any) -> str:
         ``study_networks``: ``network, method, baseline, fidelity``, a row per cohort.
     """
     if not len(table):
-        return "Not measured."
+        return tell("by_network.unknown")
     # A study that was made before the reference turned its head is said to be one.
     name = NEUTRAL if NEUTRAL in set(table["baseline"]) else "own_neutral"
     means = fitting(table, method="DeepLift").groupby(["baseline", "network"])["fidelity"].mean()
@@ -850,18 +834,17 @@ def predicted(found: Any) -> str:
     """
     known = found.dropna(subset=["rho"]) if len(found) else found
     if not len(known):
-        return "Not measured."
+        return tell("predicted.unknown")
     among = tell("predicted.among", most=known.max(numeric_only=True))
-    name = [tell(f"predicted.{one}") for one in known["number"]]
-    known = known.assign(name=name, estimate=known["rho"])
+    known = known.assign(estimate=known["rho"]).set_index(
+        known["number"].map(lambda one: tell(f"predicted.{one}"))
+    )
     if known["ci_low"].isna().all():
-        return tell("predicted.open", among=among, each=known.set_index("name")["rho"])
+        return tell("predicted.open", among=among, each=known["rho"])
     good = {"completeness": -1, "randomisation": -1}  # of what is missed and of likeness, less
-    right = [one for _, one in known.iterrows() if side(one) == good.get(one["number"], 1)]
-    if not right:
-        return tell("predicted.none", among=among)
-    names = [f"{one['name']} (rho {interval(one)})" for one in right]
-    return tell("predicted.said", among=among, right=names)
+    right = [f"{name} (rho {interval(one)})" for name, one in known.iterrows()
+             if side(one) == good.get(one["number"], 1)]  # fmt: skip
+    return tell("predicted.said" if right else "predicted.none", among=among, right=right)
 
 
 def drawn_alike(study: Any) -> str:
@@ -882,8 +865,8 @@ def drawn_alike(study: Any) -> str:
 
 def shares(table: Any) -> str:
     """Say how far the explanation agrees with the factors' shares, and what misses the whole."""
-    missing = row(table, method="model", metric="beyond_pairs")["estimate"]
     own = _fidelity(table, NEUTRAL, metric="share_fidelity")
+    missing = row(table, method="model", metric="beyond_pairs")
     return tell("shares", method=wording.main_method(table), own=own, missing=missing)
 
 
@@ -955,18 +938,17 @@ def real_faces(scores: Any, removals: Any, time: Any) -> str:
         Tables ``real_scores``, ``real_removals`` and ``real_time`` of the study; empty: not made
         yet.
     """
-    gain, within, over = (_first(scores, metric=name)
-                          for name in ("mae_gain", "r_within", "over_motion"))  # fmt: skip
-    if not np.isfinite(gain["estimate"]):
+    read = {name: _first(scores, metric=name) for name in ("mae_gain", "r_within", "over_motion")}
+    if not np.isfinite(read["mae_gain"]["estimate"]):
         return tell("real_faces.unknown")
+    channels = (NEUTRAL, "motion", "edge", "difference")
     asked = {"kind": "region", "metric": "fidelity"}
-    own, *blind = (_first(removals, channel=name, **asked)
-                   for name in (NEUTRAL, "motion", "edge", "difference"))  # fmt: skip
+    own, *blind = (_first(removals, channel=name, **asked) for name in channels)
     case = "not_shown"
     if own["ci_low"] > max(abs(one["estimate"]) for one in blind):
         case = "agrees" if own["estimate"] >= wording.REGION_BAR else "in_part"
-    read = {"gain": gain, "within": within, "over": over, "agrees": tell(f"real_faces.{case}")}
-    said = tell("real_faces.said", own=own, motion=blind[0], bar=wording.REGION_BAR, **read)
+    removed = {"own": own, "motion": blind[0], "bar": wording.REGION_BAR}
+    said = tell("real_faces.said", agrees=tell(f"real_faces.{case}"), **read, **removed)
     own, motion = _beside_motion(time, metric="auroc_signed").values()
     if not np.isfinite([own["estimate"], motion["estimate"]]).all():
         return said
@@ -978,15 +960,14 @@ def real_faces(scores: Any, removals: Any, time: Any) -> str:
 def real_scores(scores: Any) -> str:
     """Say how well seconds of speech are predicted: beside the mean, random weights, no network."""
     names = ("mae", "null_mae", "r_within", "over_motion")
-    own, null, within, over = (_first(scores, metric=name) for name in names)
-    blind, moved = (row(scores, metric="r_within", recipe=one) for one in ("random", "by_motion"))
+    read = {name: _first(scores, metric=name) for name in names}
+    read |= {one: row(scores, metric="r_within", recipe=one) for one in ("random", "by_motion")}
     each: Any = fitting(scores, recipe="frozen", metric="r_of_one").get("estimate", ())
     apart = ""
     if len(each):
         above, lowest = int((each > 0.5).sum()), each.min()
         apart = tell("real_scores.apart", above=above, speakers=len(each), lowest=lowest)
-    errs = {"own": own["estimate"], "null": null["estimate"], "over": over}
-    return tell("real_scores.said", within=within, apart=apart, blind=blind, moved=moved, **errs)
+    return tell("real_scores.said", apart=apart, **read)
 
 
 def real_gap(scores: Any, reading: Any) -> str:
@@ -999,11 +980,11 @@ def real_gap(scores: Any, reading: Any) -> str:
     reading : DataFrame
         Table ``study_reading`` (`lost`).
     """
-    gain, within = (row(scores, metric=name, recipe="tuned") for name in ("mae_gain", "r_within"))
+    read = {name: row(scores, metric=name, recipe="tuned") for name in ("mae_gain", "r_within")}
     speech = fitting(reading, what="amount of speech")
-    if not np.isfinite(gain["estimate"]) or speech.empty:
+    if not np.isfinite(read["mae_gain"]["estimate"]) or speech.empty:
         return ""
-    return tell("real_gap", within=within, gain=gain, speech=speech["read"].mean())
+    return tell("real_gap", **read, speech=speech["read"].mean())
 
 
 def real_where(regions: Any) -> str:
@@ -1017,9 +998,9 @@ def real_where(regions: Any) -> str:
     rest = parts[~parts["part"].isin(["mouth", "jaw"])]
     top, other = (some.loc[some["estimate"].idxmax()] for some in (parts, rest))
     motion = _first(regions, part=top["part"], channel="motion", **asked)
-    said += " " + tell("real_where.densest", top=top, motion=motion)
-    itself = top["part"] == other["part"]
-    return said + tell(f"real_where.{'itself' if itself else 'other'}", other=other)
+    densest = tell("real_where.densest", top=top, motion=motion)
+    case = "itself" if top["part"] == other["part"] else "other"
+    return f"{said} {densest}{tell(f'real_where.{case}', other=other)}"
 
 
 def real_when(time: Any, onsets: Any) -> str:
@@ -1042,10 +1023,10 @@ def real_when(time: Any, onsets: Any) -> str:
 
 def real_removals(removals: Any) -> str:
     """Say how far explanations agree with what removals do on real faces, and what costs most."""
+    kinds = ("region", "stretch", "region_stretch")
     asked = {"channel": NEUTRAL, "metric": "fidelity"}
-    kinds = {kind: _first(removals, kind=kind, **asked)
-             for kind in ("region", "stretch", "region_stretch")}  # fmt: skip
-    said = tell("real_removals.said", **kinds)
+    found = {kind: _first(removals, kind=kind, **asked) for kind in kinds}
+    said = tell("real_removals.said", **found)
     lost = fitting(removals, recipe="frozen", channel="effect", kind="region", metric="effect")
     if lost.empty:
         return said
