@@ -453,8 +453,8 @@ def reached(study: pd.DataFrame) -> str:
         f"{sum(_of(one, asked)['estimate'] >= asked.bar for one in cohorts)} for {name}"
         for name, asked in QUESTIONS.items()
     )
-    return wording.flat(f"""Of the study's {len(cohorts)} cohorts the bar is reached by DeepLift with
-        the own neutral face in {counts}.""")
+    return wording.flat(f"""Of the study's {len(cohorts)} cohorts the bar is reached by DeepLift
+        with the own neutral face in {counts}.""")
 
 
 def _of(found: pd.DataFrame, asked: Question) -> wording.Row:

@@ -6,7 +6,8 @@ attribution_regions + participants → h3_regions (given f(x) − f(x0))   h3b_t
 one recording → h5_recording (circular shift)
 all of it, in one call → testing.test_all → results (q over everything) → claims.build (the ledger)
 power_curve, detectable: what N participants can tell; lessons: the traps, simulated live;
-prose: numbers in, a sentence that is true of them out.
+wording: one way to write a number, an interval, a verdict; prose: numbers in, a sentence that is
+true of them out.
 
 Degenerate data get answers: estimates stay, tests are withheld, and the column ``note`` says why.
 """

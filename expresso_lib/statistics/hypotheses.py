@@ -76,9 +76,9 @@ def h1_coupling(
     """
     z, rows = _participant_z(windows)
     rows = rows.assign(hypothesis="H1", status="confirmatory", margin=plan.margin_z)
-    models = _models(windows, z)
-    if models is not None:  # who lacks an AU in one repeat tells nothing of how models differ
-        z = z.where(np.isfinite(models[0]).all(axis=0))
+    models, folds = _models(windows, z)
+    # Who lacks an AU in one repeat tells nothing of how models differ.
+    z = z.where(np.isfinite(models).all(axis=0))
     rows["estimate"], n = z.mean().to_numpy(), z.notna().sum().to_numpy()
     rows["n_participants"] = n
     values = _judged(z.to_numpy(float), n)
@@ -88,17 +88,11 @@ def h1_coupling(
     if len(z) < MIN_PARTICIPANTS:
         return _refuse(rows, len(z))
 
-    def flips(of: Callable[[np.ndarray], np.ndarray]) -> pm.Permutation:
-        return pm.sign_flip_max_t(
-            of(values), n_flips=plan.permutations, seed=plan.seed, alpha=plan.alpha,
-            observed=None if models is None
-            else fm.fold_aware_t(of(_judged(models[0], n)), models[1]),
-        )  # fmt: skip
-
-    test = flips(np.asarray)
-    rows["inference"], rows["effect_name"] = _inference(windows, anew=models is not None), "d"
+    models = _judged(models, n)
+    test = _flips(values, models, folds, plan)
+    rows["inference"], rows["effect_name"] = _inference(windows, anew=len(models) > 1), "d"
     rows["effect"] = pm.t_statistic(values) / np.sqrt(np.maximum(n, 1))
-    rows["rank_low"], rows["rank_high"] = _rank_limits(flips, values.shape[1], plan.alpha)
+    rows["rank_low"], rows["rank_high"] = _rank_limits(values, models, folds, plan)
     rows["p_t"] = [_p_beside(pg.ttest, v, 0) for v in values.T]
     rows["p_wilcoxon"] = [_p_beside(pg.wilcoxon, v[v != 0]) for v in values.T]
     rows["bf10"] = [iv.bayes_factor_mean(t, k) for t, k in zip(test.statistic, n)]
@@ -113,29 +107,33 @@ def _inference(windows: pd.DataFrame, *, anew: bool) -> str:
     return (ANEW if anew else THESE) + (f", less {networks}" if shuffled else "")
 
 
-def _models(windows: pd.DataFrame, z: pd.DataFrame) -> tuple[np.ndarray, np.ndarray] | None:
-    """z of every model (R, P, A) and the folds (R, P), if the folds were repeated."""
+def _models(windows: pd.DataFrame, z: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """z (R, P, A) by the models of every repeat of the folds, and the folds (R, P)."""
     table = cp.model_couplings(windows)
-    repeats = sorted(table["repeat"].unique())
-    if len(repeats) < 2 or table["fold"].nunique() < 2:
-        return None
-    index = pd.MultiIndex.from_product([repeats, z.index])
+    index = pd.MultiIndex.from_product([sorted(table["repeat"].unique()), z.index])
     wide = table.pivot(index=["repeat", "participant"], columns="au", values="z").reindex(index)
     fold = table.groupby(["repeat", "participant"])["fold"].first().reindex(index)
-    shape = (len(repeats), len(z))
-    values = wide[list(z)].to_numpy(float).reshape(*shape, -1)
-    return values, pd.factorize(fold)[0].reshape(shape)
+    values = wide[list(z)].to_numpy(float).reshape(-1, *z.shape)
+    return values, pd.factorize(fold)[0].reshape(values.shape[:2])
+
+
+def _flips(values: np.ndarray, models: np.ndarray, folds: np.ndarray, plan: Plan) -> pm.Permutation:
+    """Sign flips of the means of values (P, A), judged by the t that allows for other models."""
+    how = {"n_flips": plan.permutations, "seed": plan.seed, "alpha": plan.alpha}
+    return pm.sign_flip_max_t(values, observed=fm.fold_aware_t(models, folds), **how)
 
 
 def _rank_limits(
-    flips: Callable[[Callable[[np.ndarray], np.ndarray]], pm.Permutation], count: int, alpha: float
+    values: np.ndarray, models: np.ndarray, folds: np.ndarray, plan: Plan
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Places (count,) that each member may have, from max-T over all pairs (Mogstad, 2024)."""
+    """Places (A,) that each member may have, from max-T over all pairs (Mogstad, 2024)."""
+    count = values.shape[1]
     first, second = np.triu_indices(count, 1)
     if not len(first):
         return np.ones(count), np.ones(count)
-    test = flips(lambda table: table[..., first] - table[..., second])
-    larger = np.where(test.p_max <= alpha, test.statistic, 0)
+    pairs = (one[..., first] - one[..., second] for one in (values, models))
+    test = _flips(*pairs, folds, plan)
+    larger = np.where(test.p_max <= plan.alpha, test.statistic, 0)
     winners, losers = np.where(larger > 0, (first, second), (second, first))[:, larger != 0]
     below, above = (np.bincount(one, minlength=count) for one in (winners, losers))
     return 1.0 + above, count - 1.0 * below
@@ -386,16 +384,16 @@ def h4_bands(windows: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     for au, table in z.groupby("au", sort=True):
         part = table.groupby("band").filter(lambda one: len(one) >= 3 and one["z"].nunique() > 1)
         row: dict[str, Any] = {"au": au, "n_participants": len(table)}
+        rows.append(row)
         if part["band"].nunique() < 2 or len(table) < MIN_PARTICIPANTS:
             row["note"] = "fewer than two bands with three participants, or 10 people"
-        else:
-            left = sorted(set(bands["band"]) - set(part["band"]))
-            row["note"] = f"bands left out: {', '.join(left)}" if left else ""
-            welch = pg.welch_anova(part, dv="z", between="band").iloc[0]
-            row |= {"estimate": welch["F"], "effect": welch["np2"], "p": welch["p_unc"]}
-            row["p_wilcoxon"] = pg.kruskal(part, dv="z", between="band")["p_unc"].iloc[0]
-            row["effect_name"] = "partial eta squared"
-        rows.append(row)
+            continue
+        left = sorted(set(bands["band"]) - set(part["band"]))
+        row["note"] = f"bands left out: {', '.join(left)}" if left else ""
+        welch = pg.welch_anova(part, dv="z", between="band").iloc[0]
+        row |= {"estimate": welch["F"], "p": welch["p_unc"], "effect": welch["np2"]}
+        row["p_wilcoxon"] = pg.kruskal(part, dv="z", between="band")["p_unc"].iloc[0]
+        row["effect_name"] = "partial eta squared"
     return tidy(pd.DataFrame(rows).assign(hypothesis="H4", status="exploratory"))
 
 
@@ -501,8 +499,7 @@ def results(*tables: pd.DataFrame, speech: pd.DataFrame | None = None) -> pd.Dat
 def rows_of(results: pd.DataFrame, hypothesis: str) -> pd.DataFrame:
     """The rows of one hypothesis; of H1 those of models drawn anew, else of the first models."""
     rows = results[results["hypothesis"] == hypothesis]
-    said = rows["inference"] if "inference" in rows else pd.Series("", rows.index)
-    anew = said.astype(str).str.startswith(ANEW)
+    anew = rows["inference"].astype(str).str.startswith(ANEW)
     if anew.any():
         return rows[anew]
     return rows.drop_duplicates("au") if hypothesis == "H1" else rows

@@ -29,9 +29,7 @@ FOLLOWS = {"against": -0.15, "nothing": 0.15, "middle": 0.85, "follow": 1.15, "o
 WHOM = {True: "rendered", False: "filmed"}
 POOLED = {"metric": "interventional_fidelity", "factor": "pooled", "support": "changed"}
 QUESTIONS = ["what taking it out does", "the head included", "its share", "where", "when"]
-REAL_CHANNELS = {name: REFERENCES[name] for name in (NEUTRAL, "zero")} | {
-    "motion": "motion, no model"
-}
+REAL_CHANNELS = {name: (REFERENCES | CONTROLS)[name] for name in (NEUTRAL, "zero", "motion")}
 REAL_RECIPES = {
     "frozen": "pre-trained on rendered faces",
     "tuned": "fine-tuned to real ones",
@@ -61,8 +59,8 @@ def comparison(row: Row, other: str, *, margin: float = 0.0) -> str:
         return tell("comparison.alike", row=row, other=other, margin=margin)
     size = wording.size_of(row)
     low, high = (wording.limit(size[key], 1) for key in wording.ENDS[1:])
-    case = f"comparison.{wording.SIDES[side(row)]}"
-    return tell(case, row=row, other=other, size=size["estimate"], low=low, high=high)
+    numbers = {"row": row, "size": size["estimate"], "low": low, "high": high}
+    return tell(f"comparison.{wording.SIDES[side(row)]}", other=other, **numbers)
 
 
 def standing(differences: Any, recipe: str) -> str:
@@ -820,8 +818,8 @@ def by_network(table: Any) -> str:
     least = means.get("oracle_neutral", own[:0]).min()
     if not np.isfinite(least):
         return said
-    limit = "by_network.reference" if least >= BAR else "by_network.rule"
-    return f"{said} {tell(limit, least=least)}"
+    limit = tell("by_network.reference" if least >= BAR else "by_network.rule", least=least)
+    return f"{said} {limit}"
 
 
 def predicted(found: Any) -> str:

@@ -1,11 +1,15 @@
 """Sentences are true for wins, losses, ties and numbers that are not there."""
 
+import ast
+import inspect
 import re
+from importlib import resources
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -474,7 +478,9 @@ def test_every_cohort_that_was_drawn_alike_is_named(values):
     known = [value for value in values if np.isfinite(value)]
     assert bool(said) == (len(known) > 1)
     assert not said or f"study's {len(known)} rendered cohorts" in said
-    assert all(wording.say(value) in said or wording.say(value, 3) in said for value in known if said)
+    assert all(
+        wording.say(value) in said or wording.say(value, 3) in said for value in known if said
+    )
     assert "9.00" not in said
     assert prose.drawn_alike(pd.DataFrame()) == ""
 
@@ -648,7 +654,7 @@ def test_networks_too_few_for_an_interval_decide_nothing():
     row = line(0.4, NONE, NONE, number="removal", explanations=45, units=5, rho=0.4)
     other = pd.Series({**row, "number": "completeness", "rho": -0.26})
     said = prose.predicted(pd.DataFrame([row, other]))
-    assert "are: removed regions (0.40) and what is missed of the difference (−0.26); of what" in said
+    assert "are: removed regions (0.40) and what is missed of the difference (−0.26); of" in said
     assert "is open" in said
     assert "nothing" not in said
 
@@ -782,3 +788,24 @@ def test_a_number_predicts_fidelity_only_where_its_interval_leaves_zero(rho, hal
     said = prose.predicted(pd.DataFrame([{**row, "number": "completeness"}]))
     assert ("what is missed" in said) == (rho < -half), "less missed is better"
     assert ("nothing of what can be known" in said) == (rho >= -half)
+
+
+def asked_for():
+    """What `prose` asks `tell` for: a pattern for every name, chosen or put together."""
+    for call in ast.walk(ast.parse(inspect.getsource(prose))):
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "tell":
+            name = call.args[0]
+            for one in (name.body, name.orelse) if isinstance(name, ast.IfExp) else (name,):
+                parts = one.values if isinstance(one, ast.JoinedStr) else (one,)
+                known = (part.value for part in parts)
+                yield "".join(re.escape(k) if isinstance(k, str) else ".+" for k in known)
+
+
+def test_every_wording_is_asked_for_and_every_asked_for_wording_exists():
+    """A wording that nobody needs goes, and one that is missing would be missed in a run only."""
+    file = resources.files("expresso_lib") / "assets" / "sentences.yaml"
+    wordings = pd.json_normalize(yaml.safe_load(file.read_text(encoding="utf-8"))).columns
+    wordings = [name for name in wordings if not name.startswith("sides.")]
+    patterns = set(asked_for())
+    assert [name for name in wordings if not any(re.fullmatch(p, name) for p in patterns)] == []
+    assert [p for p in patterns if not any(re.fullmatch(p, name) for name in wordings)] == []
