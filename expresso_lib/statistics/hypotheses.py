@@ -119,8 +119,10 @@ def _models(windows: pd.DataFrame, z: pd.DataFrame) -> tuple[np.ndarray, np.ndar
 
 def _flips(values: np.ndarray, models: np.ndarray, folds: np.ndarray, plan: Plan) -> pm.Permutation:
     """Sign flips of the means of values (P, A), judged by the t that allows for other models."""
-    how = {"n_flips": plan.permutations, "seed": plan.seed, "alpha": plan.alpha}
-    return pm.sign_flip_max_t(values, observed=fm.fold_aware_t(models, folds), **how)
+    observed = fm.fold_aware_t(models, folds)
+    return pm.sign_flip_max_t(
+        values, n_flips=plan.permutations, seed=plan.seed, alpha=plan.alpha, observed=observed
+    )
 
 
 def _rank_limits(
@@ -131,8 +133,8 @@ def _rank_limits(
     first, second = np.triu_indices(count, 1)
     if not len(first):
         return np.ones(count), np.ones(count)
-    pairs = (one[..., first] - one[..., second] for one in (values, models))
-    test = _flips(*pairs, folds, plan)
+    values, models = (one[..., first] - one[..., second] for one in (values, models))
+    test = _flips(values, models, folds, plan)
     larger = np.where(test.p_max <= plan.alpha, test.statistic, 0)
     winners, losers = np.where(larger > 0, (first, second), (second, first))[:, larger != 0]
     below, above = (np.bincount(one, minlength=count) for one in (winners, losers))

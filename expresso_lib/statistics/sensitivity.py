@@ -51,7 +51,7 @@ def sensitivity(
     # Repeats of the folds see the same windows: they are averaged, not counted again.
     keys = ["au", "participant", "recording", "window", "severity"]
     data = data.groupby(keys)["z"].mean().reset_index()
-    rows: list[dict[str, Any]] = []
+    rows = []
     for au, table in data.groupby("au"):
         count, recordings = table["participant"].nunique(), table["recording"].nunique()
         facts = {"au": au, "n_participants": count, "n_recordings": recordings,
@@ -60,8 +60,8 @@ def sensitivity(
         few = count < MIN_PARTICIPANTS or table["severity"].nunique() < 3
         for name, fit in (("mixed", _mixed), ("gee", _gee)):
             found = _terms(name, reason if few else fit(table), count, plan)
-            rows += [facts | row for row in found]
-    return hy.tidy(pd.DataFrame(rows))
+            rows.append(found.assign(**facts))
+    return hy.tidy(pd.concat(rows, ignore_index=True))
 
 
 def _mixed(table: pd.DataFrame) -> Any:
@@ -88,19 +88,16 @@ def _gee(table: pd.DataFrame) -> Any:
         return model.fit(cov_type="bias_reduced")
 
 
-def _terms(name: str, fit: Any, people: int, plan: Plan) -> list[dict[str, Any]]:
+def _terms(name: str, fit: Any, people: int, plan: Plan) -> pd.DataFrame:
     """Intercept and slope as rows, with t on participants − 1 degrees of freedom."""
     if isinstance(fit, str):
-        return [{"hypothesis": name, "note": fit}]
-    slope, rows = f"z per {plan.step:g} points", []
-    for term, which, effect in (("Intercept", "", "mean z"), ("severity", " slope", slope)):
-        estimate, error = fit.params[term], fit.bse[term]
-        law = scipy_stats.t(people - 1, estimate, error)
-        low, high = law.interval(1 - plan.alpha)
-        p = 2 * scipy_stats.t.sf(abs(estimate / error), people - 1)
-        rows.append({"hypothesis": name + which, "estimate": estimate, "effect": estimate,
-                     "effect_name": effect, "ci_low": low, "ci_high": high, "p": p})  # fmt: skip
-    return rows
+        return pd.DataFrame({"hypothesis": [name], "note": fit})
+    estimate, error = (one[["Intercept", "severity"]].to_numpy() for one in (fit.params, fit.bse))
+    low, high = scipy_stats.t(people - 1, estimate, error).interval(1 - plan.alpha)
+    p = 2 * scipy_stats.t.sf(np.abs(estimate / error), people - 1)
+    rows = {"hypothesis": [name, f"{name} slope"], "p": p, "ci_low": low, "ci_high": high}
+    effects = ["mean z", f"z per {plan.step:g} points"]
+    return pd.DataFrame(rows).assign(estimate=estimate, effect=estimate, effect_name=effects)
 
 
 # Analyses of two questions, by their hypothesis in `results`.
