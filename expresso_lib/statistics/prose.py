@@ -49,7 +49,7 @@ def comparison(row: Row, other: str, *, margin: float = 0.0) -> str:
     An interval that holds 0 and lies within the margin (points) says that neither does.
 
     >>> comparison({"estimate": -2.0, "ci_low": -3.0, "ci_high": -1.0}, "the image model")
-    'The video model errs 2.0 points less than the image model (95 % interval 1.0 to 3.0)'
+    'The video model errs 2.0 [1.0, 3.0] points less than the image model (95 % interval)'
     >>> comparison({"estimate": -2.0, "ci_low": -5.0, "ci_high": 1.0}, "the mean")
     'Which errs less, the video model or the mean, is undecided (in points: −2.0 [−5.0, 1.0])'
     >>> comparison({"estimate": 0.1, "ci_low": -0.4, "ci_high": 0.6}, "the mean", margin=1.0)
@@ -58,9 +58,7 @@ def comparison(row: Row, other: str, *, margin: float = 0.0) -> str:
     if margin and not side(row) and max(-row["ci_low"], row["ci_high"]) <= margin:
         return tell("comparison.alike", row=row, other=other, margin=margin)
     size = wording.size_of(row)
-    low, high = (wording.limit(size[key], 1) for key in wording.ENDS[1:])
-    numbers = {"row": row, "size": size["estimate"], "low": low, "high": high}
-    return tell(f"comparison.{wording.SIDES[side(row)]}", other=other, **numbers)
+    return tell(f"comparison.{wording.SIDES[side(row)]}", row=row, size=size, other=other)
 
 
 def standing(differences: Any, recipe: str) -> str:

@@ -127,13 +127,12 @@ def interval(row: Row, digits: int = 2) -> str:
     >>> interval({"estimate": 0.5, "ci_low": 0.004, "ci_high": 0.9})
     '0.50 [0.004, 0.90]'
     """
-    ends = [limit(row.get(key, np.nan), digits) for key in ENDS[1:]]
+    ends = [_limit(row.get(key, np.nan), digits) for key in ENDS[1:]]
     known = MISSING not in ends and np.isfinite(row["estimate"])
     return say(row["estimate"], digits) + (f" [{ends[0]}, {ends[1]}]" if known else "")
 
 
-def limit(value: float, digits: int) -> str:
-    """Write a limit of an interval, with as many digits as part it from 0, up to two more."""
+def _limit(value: float, digits: int) -> str:
     near = np.isfinite(value) and value != 0
     more = [k for k in (0, 1, 2) if near and round(float(value), digits + k) != 0]
     return say(value, digits + (more or [0])[0])

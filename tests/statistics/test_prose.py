@@ -41,7 +41,7 @@ def test_comparison_decides_only_where_the_interval_leaves_zero(estimate, below,
     [
         (-0.3, 0.4, "err alike, within 1.0 points (difference −0.3 [−0.7, 0.1])."),
         (-0.3, 0.8, "is undecided (in points: −0.3 [−1.1, 0.5])."),
-        (-0.5, 0.3, "errs 0.5 points less than another (95 % interval 0.2 to 0.8)."),
+        (-0.5, 0.3, "errs 0.5 [0.2, 0.8] points less than another (95 % interval)."),
     ],
 )
 def test_errors_within_a_point_are_alike_where_the_interval_shows_it(estimate, half, words):
