@@ -7,7 +7,7 @@ from expresso_lib.cohort import core
 
 VIDEO = re.compile(r"(?i)(?P<participant>\d+)_(?P<session>\d+)_(?P<task>Freeform|Northwind)_video")
 LABEL = re.compile(r"(\d+_\d+)_Depression", re.I)
-SPLITS = {"training": "training", "development": "development", "testing": "test"}
+SPLIT = r"(?:^|/)(training|development|testing)/"
 EXPECTED = 300  # 150 recordings of two tasks
 
 
@@ -29,20 +29,19 @@ def read(source: core.Source) -> core.Read:
     table["recording"] = session + "_" + table["task"]
     table["score"] = session.map(labels).fillna("")
     table["session"] = table["session"].astype(int)
-    parts = [Path(path.casefold()).parts for path in table["path"]]
-    table["split"] = [next((SPLITS[p] for p in many if p in SPLITS), "") for many in parts]
-    for key in sorted(set(labels) - set(session)):
-        source.kept(key, "a label without a video", "Copy its videos too.")
+    split = table["path"].str.casefold().str.extract(SPLIT, expand=False)
+    table["split"] = split.replace("testing", "test").fillna("")
+    unseen = sorted(set(labels) - set(session))
+    source.kept("a label without a video", "Copy its videos too.", *unseen)
     # Of several copies of a recording the one counts whose folder names its split.
     table = table.sort_values(["recording", "split", "path"], ascending=[True, False, True])
     again = table["recording"].duplicated()
     table = source.without(table, again, "a second copy of a recording", "One is enough.", "path")
     if len(table) != EXPECTED:
-        source.kept(source.name, f"{len(table)} videos instead of {EXPECTED}", "A part will do.")
+        source.kept(f"{len(table)} videos instead of {EXPECTED}", "A part will do.", source.name)
     shared = table[table["split"] != ""].groupby("participant")["split"].nunique()
-    for participant in shared.index[shared > 1]:
-        why = "stands in more than one official split"
-        source.kept(participant, why, "Our folds keep all recordings of a participant together.")
+    remedy = "Our folds keep all recordings of a participant together."
+    source.kept("stands in more than one official split", remedy, *shared.index[shared > 1])
     return table, core.BDI_II, None
 
 
@@ -53,7 +52,6 @@ def _labels(source: core.Source) -> dict[str, str]:
         if match := LABEL.fullmatch(Path(path).stem):
             text = (source.root / path).read_bytes()[:64].decode("utf-8-sig", errors="replace")
             found.setdefault(match[1], set()).add(text.strip())
-    for key in [key for key, texts in found.items() if len(texts) > 1]:
-        source.left_out(key, "two label files of this session disagree", "Keep the final one.")
-        del found[key]
-    return {key: texts.pop() for key, texts in found.items()}
+    unclear = [key for key, texts in found.items() if len(texts) > 1]
+    source.left_out("two label files of this session disagree", "Keep the final one.", *unclear)
+    return {key: texts.pop() for key, texts in found.items() if len(texts) == 1}

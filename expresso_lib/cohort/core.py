@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -139,7 +138,7 @@ class Source:
             if found := name.fullmatch(Path(path).stem):
                 rows.append({"path": path, "recording": found[0]} | found.groupdict())
             else:
-                self.left_out(path, f"its name is not {form}", "Restore its name.")
+                self.left_out(f"its name is not {form}", "Restore its name.", path)
         if not rows:
             raise CohortError(f"{self.root} holds no video named like {example}.\n{self.text()}")
         return pd.DataFrame(rows)
@@ -149,19 +148,21 @@ class Source:
     ) -> pd.DataFrame:
         """Return the rows that are not `bad`; note the others by their `column`."""
         mask = np.asarray(bad, dtype=bool)
-        for item in rows.loc[mask, column]:
-            self.left_out(item, problem, remedy)
+        self.left_out(problem, remedy, *rows.loc[mask, column])
         return rows[~mask].copy()
 
-    def left_out(self, item: object, problem: str, remedy: str, outcome: str = "left out") -> None:
+    def left_out(self, problem: str, remedy: str, *items: str) -> None:
         """Note what keeps something out of the cohort."""
-        # Control characters in names are shown, not printed.
-        shown = str(item) if str(item).isprintable() else repr(str(item))
-        self.rows.append((shown, problem, outcome, remedy))
+        self._note(items, problem, "left out", remedy)
 
-    def kept(self, item: object, problem: str, remedy: str) -> None:
+    def kept(self, problem: str, remedy: str, *items: str) -> None:
         """Note what is odd about something that stays."""
-        self.left_out(item, problem, remedy, "kept")
+        self._note(items, problem, "kept", remedy)
+
+    def _note(self, items: Iterable[str], problem: str, outcome: str, remedy: str) -> None:
+        # Control characters in names are shown, not printed.
+        shown = (item if item.isprintable() else repr(item) for item in items)
+        self.rows += [(item, problem, outcome, remedy) for item in shown]
 
     def table(self) -> pd.DataFrame:
         """Return item, problem, consequence (left out, kept), remedy."""
@@ -169,7 +170,7 @@ class Source:
 
     def text(self) -> str:
         """Return the problems as a few lines."""
-        return report_text(self.table(), most=5)
+        return report_text(self.table())
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,16 +251,16 @@ class Cohort:
 Read = tuple[pd.DataFrame, ScoreScale, pd.DataFrame | None]
 
 
-def report_text(problems: pd.DataFrame, *, most: int = 20) -> str:
-    """Return the problems as lines, grouped by kind, each group with up to `most` items."""
+def report_text(problems: pd.DataFrame) -> str:
+    """Return the problems as lines, grouped by kind, each group with up to five items."""
     if problems.empty:
         return "Nothing is missing or odd."
     lines = []
     ordered = problems.sort_values("consequence", ascending=False, kind="stable")
     kinds = ordered.groupby(["consequence", "problem", "remedy"], sort=False)
     for (consequence, problem, remedy), group in kinds:
-        items = ", ".join(group["item"].head(most))
-        more = f" and {len(group) - most} more" if len(group) > most else ""
+        items = ", ".join(group["item"].head(5))
+        more = f" and {len(group) - 5} more" if len(group) > 5 else ""
         lines.append(f"- {len(group)} {consequence}: {problem}. {remedy} [{items}{more}]")
     return "\n".join(lines)
 
@@ -346,7 +347,8 @@ def assemble(
     """
     rows, name = rows.copy(), source.name
     if "au_table" not in rows and not source.demo:
-        rows["au_table"] = tables_for(rows["path"], source.root, source.tables)
+        beside = Path(source.tables).expanduser() if source.tables else source.root
+        rows["au_table"] = tables_for(rows["path"], beside)
     rows = _scored(_single(_named(rows, source), source), scale, source)
     rows = _same_content(_playable(rows, source), source)
     if rows.empty:
@@ -355,14 +357,14 @@ def assemble(
     varies = int((rows.groupby("participant")["score"].nunique() > 1).sum())
     if varies:
         why = f"{varies} of {len(participants)} participants have recordings with different scores"
-        source.kept(name, why, "Nothing: models learn each, statistics over people take the mean.")
+        source.kept(why, "Nothing: models learn each, statistics over people take the mean.", name)
     if not scale.bands:
         scale = scale.with_tertiles(participants["score"])
     for table in (participants, rows):
         table["band"] = scale.band(table["score"])
     if len(participants) < 5 or rows["score"].nunique() < 2:
         why = "participants, or different scores, are too few for statistics"
-        source.kept(name, why, "Take results as a rehearsal; add participants.")
+        source.kept(why, "Take results as a rehearsal; add participants.", name)
     order = ["participant", "recording", "task", "path", "score", "band", "fps", "n_frames"]
     rows["task"] = rows.get("task", "")
     rows = rows[[*order, *rows.columns.difference(order, sort=False)]].reset_index(drop=True)
@@ -383,16 +385,15 @@ def _named(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
 
 
 def _single(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
-    same = rows.duplicated(keep="first")
-    for item in rows.loc[same, "recording"]:
-        source.kept(item, "its row stands in the table more than once", "Once is enough.")
-    rows = rows[~same]
+    same = rows.duplicated()
+    why = "its row stands in the table more than once"
+    source.kept(why, "Once is enough.", *rows.loc[same, "recording"])
+    rows = rows[~same].copy()
     shared = rows.groupby("recording")["participant"].transform("nunique") > 1
     why = "several participants have a recording of this name; it is called "
-    for item in rows.loc[shared, "recording"].unique():
-        source.kept(item, why + "<participant>_<recording> here", "Nothing to do.")
-    names = rows["recording"].where(~shared, rows["participant"] + "_" + rows["recording"])
-    rows = rows.assign(recording=names)
+    why += "<participant>_<recording> here"
+    source.kept(why, "Nothing to do.", *rows.loc[shared, "recording"].unique())
+    rows.loc[shared, "recording"] = rows["participant"] + "_" + rows["recording"]
     # Files on Windows and macOS do not tell A from a.
     twice = rows["recording"].str.casefold().duplicated(keep=False)
     why = "rows with different values share a recording's name"
@@ -413,30 +414,31 @@ def _scored(rows: pd.DataFrame, scale: ScoreScale, source: Source) -> pd.DataFra
 
 
 def _playable(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
-    paths = [inside(source.root, str(path)) for path in rows["path"]]
+    paths = rows["path"].map(lambda path: inside(source.root, str(path)))
     why = "its path leaves the data folder (or passes through a link that does)"
     remedy = "Put the video into the folder and name it relative to it."
-    rows = source.without(rows, [path is None for path in paths], why, remedy)
-    rows["path"] = [str(path) for path in paths if path is not None]
-    gone = "its video is not there"
+    rows = source.without(rows, paths.isna(), why, remedy)
+    rows["path"] = paths.dropna().astype(str)
+    missing = [not os.path.isfile(path) for path in rows["path"]]
+    remedy = "Copy it again, or correct its path."
+    rows = source.without(rows, missing, "its video is not there", remedy)
     if {"fps", "n_frames"} <= set(rows):
-        missing = [not os.path.isfile(path) for path in rows["path"]]
-        return source.without(rows, missing, gone, "Copy it again.")
-    found: list[tuple[float, int]] = []
-    pairs = list(zip(rows["recording"], rows["path"]))
-    for recording, path in tqdm(pairs, "checking videos", disable=len(rows) < 200):
-        try:
-            info = video.probe(path)
-            found.append((info.fps, info.n_frames))
-        except video.VideoError as error:
-            found.append((np.nan, 0))
-            log.info("%s: %s", recording, error)
-            damaged = "its video cannot be read (empty, cut short, or no video)"
-            why = damaged if os.path.isfile(path) else gone
-            source.left_out(recording, why, "Copy it again, or correct its path.")
-    rows[["fps", "n_frames"]] = np.array(found, float).reshape(-1, 2)
-    rows = rows[rows["n_frames"] > 0].astype({"n_frames": int})
+        return rows
+    shown = tqdm(rows["path"], "checking videos", disable=len(rows) < 200)
+    seen = [_rate_and_frames(path) for path in shown]
+    rows["fps"], rows["n_frames"] = np.reshape(seen, (-1, 2)).T
+    why = "its video cannot be read (empty, cut short, or no video)"
+    rows = source.without(rows, rows["n_frames"] == 0, why, remedy).astype({"n_frames": int})
     return rows.assign(seconds=(rows["n_frames"] / rows["fps"]).round(3))
+
+
+def _rate_and_frames(path: str) -> tuple[float, int]:
+    try:
+        info = video.probe(path)
+    except video.VideoError as error:
+        log.info("%s", error)
+        return np.nan, 0
+    return info.fps, info.n_frames
 
 
 def _same_content(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
@@ -456,13 +458,11 @@ def _participants(rows: pd.DataFrame, people: pd.DataFrame | None) -> pd.DataFra
     table = rows.groupby("participant", as_index=False, sort=True).agg(
         score=("score", "mean"), n_recordings=("recording", "size")
     )
+    first = ["participant", "score", "band", "age", "sex", "n_recordings"]
     if people is not None and len(people.columns) > 1:
         # The first that is told of each: another row may leave it open.
-        known = people.astype({"participant": str})
-        known = known.groupby("participant", as_index=False).first()
-        known = known.drop(columns=["score", "band", "n_recordings"], errors="ignore")
-        table = table.merge(known, on="participant", how="left")
-    first = ["participant", "score", "band", "age", "sex", "n_recordings"]
+        known = people.astype({"participant": str}).groupby("participant").first()
+        table = table.join(known.drop(columns=table.columns, errors="ignore"), on="participant")
     table = table.reindex(columns=[*first, *table.columns.difference(first, sort=False)])
     return table.fillna({"sex": ""})
 
@@ -473,32 +473,10 @@ def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in fit if path.is_file())
 
 
-def tables_for(paths: pd.Series, root: Path, tables: str) -> list[str]:
-    """Return the table of each video, or "": the same relative path, ending in ``.csv``.
-
-    Below `tables`, or beside the video. A table that lies elsewhere counts only where it is the
-    only one, and its video the only one, of that bare name.
-
-    Parameters
-    ----------
-    paths : Series of str
-        Videos, relative to `root`.
-    """
-    base = Path(tables).expanduser() if tables else root
-    by_path = {_stem(path): path for path in files_below(base, (".csv",))}
-    stems = [_stem(path) for path in paths]
-    videos, others = (Counter(map(os.path.basename, many)) for many in (stems, by_path))
-    alone = {os.path.basename(stem): path for stem, path in by_path.items()}
-    chosen = []
-    for stem in stems:
-        name = os.path.basename(stem)
-        only = alone.get(name, "") if videos[name] == others[name] == 1 else ""
-        chosen.append(by_path.get(stem, only))
-    return [str(base / path) if path else "" for path in chosen]
-
-
-def _stem(path: str) -> str:
-    return os.path.splitext(path.replace("\\", "/"))[0].removeprefix("./")
+def tables_for(paths: Iterable[str], folder: Path) -> list[str]:
+    """Return the table of each video, or "": the same relative path, ending in ``.csv``."""
+    found = {Path(path).with_suffix(""): folder / path for path in files_below(folder, (".csv",))}
+    return [str(found.get(Path(path).with_suffix(""), "")) for path in paths]
 
 
 def need(table: pd.DataFrame, columns: Iterable[str], path: Path, note: str = "") -> None:

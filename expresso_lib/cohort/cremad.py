@@ -38,38 +38,34 @@ def read(source: core.Source, *, emotion: str = "") -> core.Read:
     """
     _checks.one_of(emotion, ["", *EMOTIONS][:-1], "emotion")  # but for neutral
     rows = source.videos(CLIP, "actor_sentence_emotion_level", "1001_DFA_ANG_XX.flv")
-    pointer = [_starts(source.root / path, POINTER) for path in rows["path"]]
+    pointer = [_is_pointer(source.root / path) for path in rows["path"]]
     rows = source.without(rows, pointer, "a Git-LFS pointer, not the video", FETCH, "path")
     why, nothing = "known to be damaged in the published data", "Nothing to do."
     rows = source.without(rows, rows["recording"].isin(KNOWN_BAD), why, nothing, "path")
-    rows = rows.drop_duplicates("recording").set_index("recording", drop=False)
-    path = _find(source, "summaryTable.csv")
+    path = min(source.root.rglob("summaryTable.csv"), default=None)
     if path is None:
         raise core.CohortError(f"{source.root} has no summaryTable.csv of raters' votes. {FETCH}")
     rated = core.read_table(path, ("filename", "facevote", "facelevel"))
-    rated = rated.drop_duplicates("filename").set_index("filename")
-    if absent := len(rated.index.difference(rows.index)):
-        source.kept(source.name, f"{absent} rated clips are not here", "A part is enough to try.")
-    rows = source.without(rows, ~rows.index.isin(rated.index), "raters' votes are missing", nothing)
-    votes, levels = rated.loc[rows.index, ["facevote", "facelevel"]].to_numpy().T
-    rows["score"] = [_score(*pair, emotion) for pair in zip(votes, levels)]
-    unclear, neutral = rows["score"].isna(), rows.index.map(rated["facevote"]) == "N"
+    rated = rated.drop_duplicates("filename").rename(columns={"filename": "recording"})
+    if absent := (~rated["recording"].isin(rows["recording"])).sum():
+        source.kept(f"{absent} rated clips are not here", "A part is enough to try.", source.name)
+    votes = rated[["recording", "facevote", "facelevel"]]
+    rows = rows.drop_duplicates("recording").merge(votes, on="recording", how="left")
+    rows = source.without(rows, rows["facevote"].isna(), "raters' votes are missing", nothing)
+    rows["score"] = [_score(*pair, emotion) for pair in zip(rows["facevote"], rows["facelevel"])]
+    unclear, neutral = rows["score"].isna(), rows["facevote"] == "N"
+    why = "seen as neutral, so it has no intensity of an emotion"
+    rows = source.without(rows, unclear & neutral, why, nothing)
     why = "raters' votes and levels do not fit together"
-    calm = "seen as neutral, so it has no intensity of an emotion"
-    rows = source.without(rows, unclear & neutral, calm, nothing)
-    rows = source.without(rows, rows["score"].isna(), why, nothing).reset_index(drop=True)
+    rows = source.without(rows, rows["score"].isna(), why, nothing)
     name = f"perceived intensity ({emotion})" if emotion else "perceived intensity"
-    return rows, core.ScoreScale(name, 0, 100), _people(source)
+    scale = core.ScoreScale(name, 0, 100)
+    return rows.drop(columns=["facevote", "facelevel"]), scale, _people(source)
 
 
-def _starts(path: Path, with_: bytes) -> bool:
-    with open(path, "rb") as stream:
-        return stream.read(len(with_)) == with_
-
-
-def _find(source: core.Source, name: str) -> Path | None:
-    paths = core.files_below(source.root, (".csv",))
-    return next((source.root / path for path in paths if Path(path).name == name), None)
+def _is_pointer(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(len(POINTER)) == POINTER
 
 
 def _score(vote: str, level: str, emotion: str) -> float:
@@ -91,9 +87,9 @@ def _score(vote: str, level: str, emotion: str) -> float:
 
 
 def _people(source: core.Source) -> pd.DataFrame | None:
-    path = _find(source, "VideoDemographics.csv")
+    path = min(source.root.rglob("VideoDemographics.csv"), default=None)
     if path is None:
-        source.kept("VideoDemographics.csv", "is not there: age and sex are unknown", FETCH)
+        source.kept("is not there: age and sex are unknown", FETCH, "VideoDemographics.csv")
         return None
     table = core.read_table(path, ("actorid", "age", "sex"))
     table = table.rename(columns={"actorid": "participant"})

@@ -48,24 +48,22 @@ def read(
         rows["recording"] = [Path(p).stem for p in rows["path"]]
     # A Mac writes the accents of file names otherwise than a table does.
     on_disk = {unicodedata.normalize("NFC", video): video for video in videos}
-    rows["path"] = rows["path"].str.replace("\\", "/", regex=False)
-    rows["path"] = [on_disk.get(path, path) for path in rows["path"]]
-    listed = set(rows["path"])
-    for video in videos:
-        if video not in listed:
-            why = f"the video is not listed in {path.name}"
-            source.left_out(video, why, "Add a row with its participant and score.")
+    slashed = rows["path"].str.replace("\\", "/", regex=False)
+    rows["path"] = [on_disk.get(path, path) for path in slashed]
+    unlisted = sorted(set(videos) - set(rows["path"]))
+    remedy = "Add a row with its participant and score."
+    source.left_out(f"the video is not listed in {path.name}", remedy, *unlisted)
     rows["score"] = rows[column]
     scale = _scale(score, core.numbers(rows["score"]).dropna(), low, high, source)
     if bands:
         scale = replace(scale, bands=tuple(_band(text) for text in bands))
     rows = _alike(rows, source)
     _two_places(rows, source)
-    people = rows[[c for c in ("participant", "age", "sex", "group") if c in rows]].copy()
+    people = rows.filter(["participant", "age", "sex", "group"])
     if "age" in people:
-        people["age"] = core.numbers(people["age"])
-    keep = ["participant", "recording", "path", "score", "task", "split"]
-    return rows[[c for c in keep if c in rows]], scale, people
+        people = people.assign(age=core.numbers(people["age"]))
+    kept = ["participant", "recording", "path", "score", "task", "split"]
+    return rows.filter(kept), scale, people
 
 
 def _table(root: Path, table: str, videos: list[str]) -> Path:
@@ -93,7 +91,7 @@ def _alike(rows: pd.DataFrame, source: core.Source) -> pd.DataFrame:
     for other, name in dict.fromkeys(zip(rows["participant"], first)):
         if other != name:
             why = f"its name differs from {name} in case only; treated as one participant"
-            source.kept(other, why, "Rename one of them if they are two people.")
+            source.kept(why, "Rename one of them if they are two people.", other)
     return rows.assign(participant=first)
 
 
@@ -104,7 +102,7 @@ def _two_places(rows: pd.DataFrame, source: core.Source) -> None:
         if len(folders) > 1:
             where = f"{len(folders)} folders ({', '.join(sorted(folders)[:4])})"
             why = f"videos lie in {where}; treated as one participant"
-            source.kept(participant, why, "Rename one of them if they are two people.")
+            source.kept(why, "Rename one of them if they are two people.", participant)
 
 
 def _scale(
@@ -119,7 +117,7 @@ def _scale(
         raise core.CohortError(f"the column {score!r} holds no two different numbers.")
     scale = core.ScoreScale(score, float(values.min()), float(values.max()))
     why = f"the score's range was not stated; {scale.low:g} to {scale.high:g} is the table's"
-    source.kept(score, why, "State cohort.score_low and cohort.score_high.")
+    source.kept(why, "State cohort.score_low and cohort.score_high.", score)
     return scale
 
 

@@ -41,13 +41,13 @@ def read(source: core.Source) -> core.Read:
         speaker, name = _key(path)
         if not speaker:
             why = "no folder of its path names a speaker (s1, s2, …)"
-            source.left_out(path, why, "Keep GRID's folders.")
+            source.left_out(why, "Keep GRID's folders.", path)
             continue
         row = {"participant": speaker, "recording": f"{speaker}_{name}", "path": path}
         try:
             rows.append(row | _measured(root, path, aligned.get((speaker, name))))
         except (core.CohortError, video.VideoError) as error:
-            source.left_out(row["recording"], str(error), "Copy it again.")
+            source.left_out(str(error), "Copy it again.", row["recording"])
     if not rows:
         why = f"{root} holds no clip with its alignment, as s1/bbaf2n.mpg and s1/bbaf2n.align"
         raise core.CohortError(f"{why}:\n{source.text()}")

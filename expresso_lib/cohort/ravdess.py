@@ -39,20 +39,20 @@ def read(source: core.Source, *, emotion: str = "") -> core.Read:
     known = known.sort_values(["performance", "modality"], ascending=[True, False])
     twins = known["performance"].duplicated()
     if twins.any():
-        source.kept(source.name, f"{twins.sum()} performances are there with and without sound",
-                    "The files without sound are used.")  # fmt: skip
+        why = f"{twins.sum()} performances are there with and without sound"
+        source.kept(why, "The files without sound are used.", source.name)
     known = known[~twins].reset_index(drop=True)
+    shown = pd.Series([EMOTIONS[int(number) - 1] for number in known["emotion"]])
+    level = known["intensity"].astype(int)
     rows = known[["participant", "recording", "path"]].assign(
         task="statement " + known["statement"].str[1],
-        acted_emotion=[EMOTIONS[int(number) - 1] for number in known["emotion"]],
-        acted_level=known["intensity"].astype(int),
+        acted_emotion=shown,
+        acted_level=level,
         au_table=_tables(source, known["performance"]),
+        score=level.where(shown == emotion if emotion else shown != "neutral", 0),
     )
-    shown = rows["acted_emotion"]
-    meant = shown == emotion if emotion else shown != "neutral"
-    rows["score"] = rows["acted_level"].where(meant, 0)
-    people = rows[["participant"]].drop_duplicates()
-    people["sex"] = ["male" if int(p) % 2 else "female" for p in people["participant"]]
+    odd = rows["participant"].astype(int) % 2 == 1
+    people = rows[["participant"]].assign(sex=odd.map({True: "male", False: "female"}))
     name = f"acted intensity ({emotion})" if emotion else "acted intensity"
     return rows, core.ScoreScale(name, 0, 2, bands=BANDS, unit="steps"), people
 
@@ -62,9 +62,8 @@ def _tables(source: core.Source, performances: pd.Series) -> pd.Series:
     place = Path(source.tables) if source.tables else manifest.locate("ravdess_openface")
     files = [base / path for base in (source.root, place)
              for path in core.files_below(base, (".csv",))]  # fmt: skip
-    found = {path.stem[3:]: str(path) for path in files if NAME.fullmatch(path.stem)}
-    matched = performances.map(found).fillna("")
-    if (matched == "").any():
-        source.kept("OpenFace tables", f"missing for {(matched == '').sum()} recordings",
-                    "Run `expresso data fetch ravdess_openface`.")  # fmt: skip
+    matched = performances.map({path.stem[3:]: str(path) for path in files}).fillna("")
+    if lacking := (matched == "").sum():
+        remedy = "Run `expresso data fetch ravdess_openface`."
+        source.kept(f"missing for {lacking} recordings", remedy, "OpenFace tables")
     return matched

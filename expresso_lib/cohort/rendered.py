@@ -23,9 +23,7 @@ def read(source: core.Source) -> core.Read:
     core.need(people, ("participant", "score"), root / "participants.csv")
     core.need(rows, ("participant", "recording"), root / "recordings.csv")
     rows["path"] = rows["recording"] + ".mp4"
-    rows = rows.drop(columns=["score", "band"], errors="ignore")
-    rows = rows.merge(people[["participant", "score"]], on="participant", how="left")
-    for recording in rows["recording"]:
-        if not (root / f"{recording}.npz").is_file():
-            source.kept(recording, "its truth (.npz) is not there", "Render the cohort again.")
+    rows["score"] = rows["participant"].map(people.set_index("participant")["score"])
+    lacking = [name for name in rows["recording"] if not (root / f"{name}.npz").is_file()]
+    source.kept("its truth (.npz) is not there", "Render the cohort again.", *lacking)
     return rows, core.BDI_II, people
