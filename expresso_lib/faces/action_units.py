@@ -7,6 +7,7 @@ threshold means depends on the unit: `scale_of` has the numbers.
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from expresso_lib.faces import truth as truths
 from expresso_lib.faces.track import FaceTrack
 
 DISTANCES = "outer-eye distances from the recording's median (proxy)"
+BLENDED = "blendshapes of mediapipe (proxy)"
 
 
 class Scale(NamedTuple):
@@ -87,10 +89,9 @@ def read(
     Returns
     -------
     DataFrame
-        Row f is frame f: frame, timestamp (as written, NaN where it is not), confidence, success,
-        ``AU01`` ... intensities in the tool's own unit (``attrs["unit"]``), ``AU01_c`` ...
-        presence (0 or 1) where it has one. Where a tool had no success it writes zeros: here they
-        are NaN.
+        Row f is frame f: frame, ``AU01`` ... intensities in the tool's own unit
+        (``attrs["unit"]``), ``AU01_c`` ... presence (0 or 1) where it has one. Where a tool had no
+        success it writes zeros: here they are NaN.
 
     Raises
     ------
@@ -103,20 +104,14 @@ def read(
     rows = tables.by_frame(table, n_frames, face=face)
     name = rows.attrs["tool"]
     tool = tables.TOOLS[name]
-    names = {
-        column: f"AU{int(found[1]):02d}{tail}"
-        for pattern, tail in ((tool.intensity, ""), (tool.presence, "_c"))
-        for column in map(str, rows)
-        if (found := re.fullmatch(pattern, column))
-    }
-    if name == "mediapipe" and set(rows) >= {one for many in BLENDSHAPES.values() for one in many}:
-        values, names = _of_blendshapes(rows), {code: code for code in BLENDSHAPES}
-        rows = pd.concat([rows, values], axis=1)
-        rows.attrs = {"tool": name, "unit": tool.unit}
-    if not names:
+    if name == "mediapipe":
+        values, source = _of_blendshapes(rows), BLENDED
+    else:
+        values, source = _of_columns(rows, tool), name
+    if not len(values.columns):
         raise tables.TableError(f"{path} holds no action units; run {tool.title} with them (-aus).")
-    source = "blendshapes of mediapipe (proxy)" if name == "mediapipe" else name
-    return _series(rows, names, source, tool.unit)
+    values = values.where(np.isfinite(values) & rows["usable"].to_numpy()[:, None])
+    return _numbered(values.reset_index(drop=True), source, tool.unit)
 
 
 read_openface = read  # the name that others call
@@ -127,11 +122,11 @@ def of_track(track: FaceTrack) -> pd.DataFrame:
 
     **Proxies, not measurements**; ``attrs`` say which.
     """
-    if not {"jawOpen", "browInnerUp"} <= set(track.signals):
-        return proxies(track.landmarks)
     table = _of_blendshapes(track.signals)
+    if table.empty:
+        return proxies(track.landmarks)
     table[~track.found] = np.nan
-    return _numbered(table, "blendshapes of mediapipe (proxy)", tables.BLENDSHAPE)
+    return _numbered(table, BLENDED, tables.BLENDSHAPE)
 
 
 def _numbered(table: pd.DataFrame, source: str, unit: str) -> pd.DataFrame:
@@ -141,9 +136,25 @@ def _numbered(table: pd.DataFrame, source: str, unit: str) -> pd.DataFrame:
 
 
 def _of_blendshapes(signals: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
-    table = pd.DataFrame({name: signals[name] for names in BLENDSHAPES.values() for name in names})
-    parts = {code: table[list(names)].astype(float) for code, names in BLENDSHAPES.items()}
-    return pd.DataFrame({code: part.mean(axis=1, skipna=False) for code, part in parts.items()})
+    """Mean of the blendshapes that stand for each action unit, where all of them are there."""
+    known = {code: [*names] for code, names in BLENDSHAPES.items() if set(names) <= set(signals)}
+    parts = _numbers(pd.DataFrame({name: signals[name] for name in chain(*known.values())}))
+    means = {code: parts[names].mean(axis=1, skipna=False) for code, names in known.items()}
+    return pd.DataFrame(means)
+
+
+def _of_columns(rows: pd.DataFrame, tool: tables.Tool) -> pd.DataFrame:
+    names = {
+        column: f"AU{int(found[1]):02d}{tail}"
+        for pattern, tail in ((tool.intensity, ""), (tool.presence, "_c"))
+        for column in map(str, rows)
+        if (found := re.fullmatch(pattern, column))
+    }
+    return _numbers(rows[list(names)].rename(columns=names))
+
+
+def _numbers(table: pd.DataFrame) -> pd.DataFrame:
+    return table.apply(pd.to_numeric, errors="coerce").astype(float)
 
 
 def from_truth(path: str | Path) -> pd.DataFrame:
@@ -212,18 +223,6 @@ def tidy(series: pd.DataFrame, *, participant: str, recording: str) -> pd.DataFr
     long = long.assign(**who, source=series.attrs["source"], unit=series.attrs["unit"])
     order = [*who, "frame", "au", "intensity", "presence", "source", "unit"]
     return long[order].sort_values(["frame", "au"], ignore_index=True)
-
-
-def _series(rows: pd.DataFrame, names: dict[str, str], source: str, unit: str) -> pd.DataFrame:
-    values = rows[list(names)].apply(pd.to_numeric, errors="coerce").rename(columns=names)
-    values = values.where(np.isfinite(values) & rows["usable"].to_numpy()[:, None])
-    order = [c for c in anatomy.AU_CODES if c in values]
-    order += sorted(c for c in values if c not in order)
-    about = rows.reindex(columns=["timestamp", "confidence", "usable"])
-    about = about.rename(columns={"usable": "success"}).reset_index(names="frame")
-    table = pd.concat([about, values[order].reset_index(drop=True)], axis=1)
-    table.attrs |= {"source": source, "unit": unit, "path": rows.attrs.get("path", "")}
-    return table
 
 
 def _height(points: np.ndarray, *group: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from expresso_lib import manifest
 from expresso_lib.faces import anatomy, video
@@ -46,11 +47,10 @@ NOWHERE = "http://127.0.0.1:9"  # a port that nobody serves
 
 
 class _Face(NamedTuple):
-    """One face of one frame: points (68, 2), and values by `names`."""
+    """One face of one frame: points (68, 2), and what else is said of it."""
 
     points: np.ndarray
-    names: tuple[str, ...]
-    values: np.ndarray
+    signals: dict[str, float]
 
 
 def track(path: str | Path, *, folder: str | Path | None = None, face: int = 0) -> tracks.FaceTrack:
@@ -100,9 +100,8 @@ def track(path: str | Path, *, folder: str | Path | None = None, face: int = 0) 
     if people:
         frames, faces = zip(*people[face])
         points[list(frames)] = [one.points for one in faces]
-        series = np.full((len(faces[0].names), len(count)), np.nan, np.float32)
-        series[:, frames] = np.stack([one.values for one in faces], axis=1)
-        signals |= dict(zip(faces[0].names, series))
+        series = pd.DataFrame([one.signals for one in faces], frames).reindex(range(len(count)))
+        signals |= {str(name): values.to_numpy() for name, values in series.items()}
     return tracks.from_landmarks(points, np.ones(len(count)), info.fps, "mediapipe", signals)
 
 
@@ -175,8 +174,8 @@ def _face(mesh: Any, shapes: Any, matrix: np.ndarray, sides: np.ndarray) -> _Fac
     eyes = _gaze(points[len(VERTICES) :].reshape(2, 3, 2)) + np.radians(turn[:2])
     if (scores["eyeBlinkLeft"] + scores["eyeBlinkRight"]) / 2 > SHUT:
         eyes = np.full(2, np.nan)
-    values = np.array([*turn, *eyes, *scores.values()], np.float32)
-    return _Face(points[: len(VERTICES)].astype(np.float32), (*HEAD, *scores), values)
+    head = dict(zip(HEAD, [*turn, *eyes]))
+    return _Face(points[: len(VERTICES)].astype(np.float32), head | scores)
 
 
 def _pose(turn: np.ndarray) -> np.ndarray:

@@ -51,12 +51,14 @@ def pose(landmarks: np.ndarray) -> np.ndarray:
 
 
 def measure(track: tracks.FaceTrack) -> dict[str, float]:
-    """Measure one track: see `MEASURES`; jitter in outer-eye distances, turns in degrees."""
+    """Measure one track: see `MEASURES`; jitter in outer-eye distances, turns in degrees.
+
+    Without a face only frames and gaps are counted.
+    """
     found = track.found
     edges = np.flatnonzero(np.diff(np.concatenate([[True], found, [True]]).astype(int)))
     gaps = (edges[1::2] - edges[::2]) / track.fps
-    values = dict.fromkeys(MEASURES, float("nan"))
-    values |= {"frames": float(len(found)), "found": float(found.mean()) if len(found) else 0.0}
+    values = {"frames": float(len(found)), "found": float(found.mean()) if len(found) else 0.0}
     values |= {"gaps": float(len(gaps)), "longest_gap": float(gaps.max(initial=0.0))}
     if not found.any():
         return values
@@ -101,7 +103,8 @@ def forbids(track: tracks.FaceTrack, size: tuple[int, int]) -> list[str]:
     size : width and height of its picture, pixels.
     """
     limits, values = config.FacesSection(), measure(track)
-    reasons = _reasons({name: values[name] for name in ("found", "eye_distance")}, limits)
+    known = {k: value for k, value in values.items() if k in ("found", "eye_distance")}
+    reasons = _reasons(known, limits)
     if values["found"] < limits.min_share:
         return reasons
     reasons = [f"{text} (are the landmarks shares of the picture?)" for text in reasons]
@@ -200,7 +203,7 @@ def _reasons(values: Mapping[str, float], limits: config.FacesSection) -> list[s
         ("pitch", 1, limits.max_turn, "nodded by {:.0f} degrees, {:.0f} allowed"),
         ("longest_gap", 1, limits.max_gap, "no face for {:.1f} s, {:.1f} allowed"),
     )
-    # NaN (no face at all, two frames) fails no comparison here: the share of frames says it.
+    # NaN (of two frames) fails no comparison here, nor does what nobody could measure.
     return [
         text.format(values[name], limit)
         for name, sign, limit, text in rules

@@ -34,6 +34,10 @@ CROP, HEATMAP = 256, 64  # pixels of FAN's input, cells of its output
 LIFT, SIDE = 0.12, 200 / 195
 MEAN_BGR = np.array([104, 117, 123], np.float32)
 SMALLEST = 64  # S3FD halves six times: smaller pictures are padded
+FACE = 0.5  # score from which a detection is a face
+SURE = 0.5  # mean peak of the heat maps below which a face is looked for again
+JUMP = 0.25  # so far `apart` boxes of neighbouring frames may be, else it is looked for again
+PATIENCE = 1.0  # seconds; lost for longer, the largest face anywhere is followed
 
 
 class WeightsError(ValueError):
@@ -48,10 +52,6 @@ class Options:
     side: int = 320  # pixels; longest side of the picture that detection sees
     hold: int = 1  # frames that share a box and go through FAN together (a GPU likes many)
     flip: bool = True  # average with the mirrored face: half the speed, less noise
-    min_score: float = 0.5  # detections below are no faces
-    min_confidence: float = 0.5  # mean peak of the heat maps below: detect again
-    max_jump: float = 0.25  # how far `apart` boxes of neighbouring frames may be, else detect again
-    forget: float = 1.0  # seconds; lost for longer, the largest face anywhere is followed
 
 
 class Networks:
@@ -71,7 +71,7 @@ class Networks:
         return torch.from_numpy(pictures).to(self.device).permute(0, 3, 1, 2).to(self.dtype)
 
     @torch.inference_mode()
-    def detect(self, image: np.ndarray, *, side: int = 320, min_score: float = 0.5) -> np.ndarray:
+    def detect(self, image: np.ndarray, *, side: int = 320) -> np.ndarray:
         """Find faces in uint8 (H, W, 3) RGB: float32 (K, 5) left, top, right, bottom, score.
 
         `side` is the longest side, pixels, of the picture that the network sees.
@@ -84,7 +84,7 @@ class Networks:
         maps = [one.float() for one in self._detector(self._input(bgr))]
         maps[::2] = [one.softmax(dim=1) for one in maps[::2]]
         found = get_predictions([one.cpu().numpy() for one in maps], 1).reshape(-1, 5)
-        found = found[np.isfinite(found).all(axis=1) & (found[:, 4] > min_score)].astype(np.float32)
+        found = found[np.isfinite(found).all(axis=1) & (found[:, 4] > FACE)].astype(np.float32)
         distinct = nms(torch.from_numpy(found[:, :4]), torch.from_numpy(found[:, 4]), 0.3)
         back = np.array([image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]])
         found[:, :4] *= np.tile(back, 2).astype(np.float32)
@@ -164,7 +164,7 @@ class _Follower:
 
     def __init__(self, networks: Networks, options: Options, fps: float) -> None:
         self.networks, self.options = networks, options
-        self.patience = options.forget * fps
+        self.patience = PATIENCE * fps
         self.box: np.ndarray | None = None  # x, y, width, height for the next frame
         self.last: np.ndarray | None = None  # the last box that held the face
         self.previous = np.empty((0, anatomy.N_LANDMARKS, 2))  # the last frame's landmarks
@@ -195,9 +195,8 @@ class _Follower:
         return out
 
     def _detect(self, image: np.ndarray) -> np.ndarray | None:
-        how = self.options
-        found = self.networks.detect(image, side=how.side, min_score=how.min_score)
-        found = np.hstack([found[:, :2], found[:, 2:4] - found[:, :2], found[:, 4:]])
+        found = self.networks.detect(image, side=self.options.side)
+        found[:, 2:4] -= found[:, :2]  # from corners to sides
         chosen = choose(found, self.last if self.lost <= self.patience else None, self.lost)
         return None if chosen is None else found[chosen, :4].astype(np.float64)
 
@@ -219,7 +218,7 @@ class _Follower:
         series = np.concatenate([points[:1] if fresh else self.previous, points])
         steps = pairwise(tracks.boxes_of(series))
         jumps = np.array([tracks.apart(now[None], before)[0] for before, now in steps])
-        bad = (jumps > self.options.max_jump) | (trust < self.options.min_confidence)
+        bad = (jumps > JUMP) | (trust < SURE)
         bad[0] &= not fresh
         return int(np.argmax(bad)) if bad.any() else len(points)
 

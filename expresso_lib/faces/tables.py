@@ -52,8 +52,8 @@ class Tool:
     known: Callable[[set[str]], bool]
     frame: str = "frame"
     counts_from: int = 0
-    face: str = ""
-    confidence: str = ""
+    face: str = "face_id"
+    confidence: str = "confidence"
     success: str = ""
     intensity: str = r"AU(\d\d)_r"
     presence: str = r"AU(\d\d)_c"
@@ -69,8 +69,7 @@ OPENFACE3_UNITS = ("AU01", "AU02", "AU04", "AU06", "AU09", "AU12", "AU25", "AU26
 # positive); LibreFace by its conversion to a vector (degrees, up positive); OpenFace 3 says none.
 TOOLS = {
     "openface3": Tool("OpenFace 3", lambda c: {"frame_index", "action_units"} <= c, "frame_index",
-                      face="face_id", confidence="confidence", unit=PROBABILITY,
-                      gaze=(("gaze_yaw", 1.0), ("gaze_pitch", 1.0))),
+                      unit=PROBABILITY, gaze=(("gaze_yaw", 1.0), ("gaze_pitch", 1.0))),
     "libreface": Tool("LibreFace", lambda c: "lm_mp_0_x" in c or any(
         re.fullmatch(r"au_\d+_intensity", name) for name in c), "frame_idx",
         intensity=r"au_(\d+)_intensity", presence=r"au_(\d+)", shares=True,
@@ -79,13 +78,11 @@ TOOLS = {
                    intensity=r"AU(\d\d)", presence="-", unit=PROBABILITY,
                    gaze=(("gaze_yaw", -1.0), ("gaze_pitch", -1.0))),
     "mediapipe": Tool("MediaPipe export", lambda c: bool(
-        c & {"browDownLeft", "x_68", "landmark_68_x", "lm_68_x"}), face="face_id",
-        unit=BLENDSHAPE, shares=True),
+        c & {"browDownLeft", "x_68", "landmark_68_x", "lm_68_x"}), unit=BLENDSHAPE, shares=True),
     "pyfaceau": Tool("pyfaceau", lambda c: {"frame", "success"} <= c
                      and not c & {"confidence", "x_0"}, success="success"),
     "openface": Tool("OpenFace", lambda c: {"frame", "confidence"} <= c, counts_from=1,
-                     face="face_id", confidence="confidence", success="success",
-                     gaze=(("gaze_angle_x", 1.0), ("gaze_angle_y", 1.0))),
+                     success="success", gaze=(("gaze_angle_x", 1.0), ("gaze_angle_y", 1.0))),
 }  # fmt: skip
 
 
@@ -341,7 +338,7 @@ def _keyed(table: pd.DataFrame, path: str | Path, tool: Tool) -> pd.DataFrame:
     # Whether the tool vouches for the row.
     if tool.success in table:
         usable = table[tool.success].astype(str).isin(["1", "1.0", "True"])
-    elif tool.success and tool.confidence:
+    elif tool.success and tool.confidence in table:
         text = "%s has no column %s: rows count from confidence %g on"
         log.warning(text, path, tool.success, SURE)
         usable = confidence >= SURE

@@ -35,7 +35,6 @@ class Frame(NamedTuple):
     """One picture of a recording."""
 
     number: int  # 0-based, in display order
-    time: float  # seconds from the first frame
     image: np.ndarray  # uint8 (H, W, 3) RGB, upright
 
 
@@ -308,7 +307,7 @@ def _decoded(container: Any, stream: Any, info: VideoInfo, wanted: list[int]) ->
             position = _number(picture, info.pts) if exact else position + 1
         if picture is not None and position == frame:
             turned = np.rot90(picture.to_ndarray(format="rgb24"), info.rotation // 90)
-            yield Frame(position, float(info.times[position]), np.ascontiguousarray(turned))
+            yield Frame(position, np.ascontiguousarray(turned))
 
 
 def _number(picture: Any, pts: np.ndarray) -> int:

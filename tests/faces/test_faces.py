@@ -221,7 +221,7 @@ class Scripted:
         self.calls = 0
         self.unsure: set[int] = set()
 
-    def detect(self, image: np.ndarray, *, side: int, min_score: float) -> np.ndarray:
+    def detect(self, image: np.ndarray, *, side: int) -> np.ndarray:
         """Each bright blob is a face; the blue channel is its score."""
         import cv2
 
@@ -303,7 +303,7 @@ def test_face_that_comes_leaves_and_returns_is_found_in_its_frames(tmp_path):
     """Half-way in, out, and back somewhere else: found exactly where it is."""
     there = [False] * 8 + [True] * 12 + [False] * 30 + [True] * 6
     places = [[(30 if i < 30 else 100, 40, 40)] if on else [] for i, on in enumerate(there)]
-    track, _ = followed(scene(tmp_path / "a.mp4", places), every=5, forget=0.5)
+    track, _ = followed(scene(tmp_path / "a.mp4", places), every=5)
     np.testing.assert_array_equal(track.found, there)
 
 
@@ -357,7 +357,7 @@ def test_detect_agrees_with_face_alignment(weights, networks):
     from face_alignment.detection.sfd.sfd_detector import SFDDetector
 
     image = np.random.default_rng(0).integers(0, 255, (96, 128, 3), np.uint8)
-    ours = networks.detect(image, side=128, min_score=0.5)
+    ours = networks.detect(image, side=128)
     theirs = np.array(SFDDetector("cpu", str(weights["sfd"])).detect_from_image(image))
     order, other = np.argsort(-ours[:, 4]), np.argsort(-theirs[:, 4])
     # Its suppression counts pixels with a 1 added; the surest boxes are the same either way.
@@ -394,7 +394,7 @@ def test_mirror_permutation_is_face_alignment_s():
 @pytest.mark.parametrize("size", [(2, 2), (40, 300)])
 def test_detect_takes_tiny_and_flat_pictures(networks, size):
     """Two by two pixels, or a strip: a list of boxes, perhaps empty, never a crash."""
-    found = networks.detect(np.zeros((*size, 3), np.uint8), min_score=0.9)
+    found = networks.detect(np.zeros((*size, 3), np.uint8))
     assert found.shape[1] == 5
 
 
