@@ -138,7 +138,7 @@ def _numbered(table: pd.DataFrame, source: str, unit: str) -> pd.DataFrame:
 def _of_blendshapes(signals: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
     """Mean of the blendshapes that stand for each action unit, where all of them are there."""
     known = {code: [*names] for code, names in BLENDSHAPES.items() if set(names) <= set(signals)}
-    parts = _numbers(pd.DataFrame({name: signals[name] for name in chain(*known.values())}))
+    parts = tables.numeric(pd.DataFrame({name: signals[name] for name in chain(*known.values())}))
     means = {code: parts[names].mean(axis=1, skipna=False) for code, names in known.items()}
     return pd.DataFrame(means)
 
@@ -150,11 +150,7 @@ def _of_columns(rows: pd.DataFrame, tool: tables.Tool) -> pd.DataFrame:
         for column in map(str, rows)
         if (found := re.fullmatch(pattern, column))
     }
-    return _numbers(rows[list(names)].rename(columns=names))
-
-
-def _numbers(table: pd.DataFrame) -> pd.DataFrame:
-    return table.apply(pd.to_numeric, errors="coerce").astype(float)
+    return tables.numeric(rows[list(names)].rename(columns=names))
 
 
 def from_truth(path: str | Path) -> pd.DataFrame:

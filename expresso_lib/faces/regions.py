@@ -62,7 +62,6 @@ def boxes(landmarks: np.ndarray) -> dict[str, np.ndarray]:
     They overlap and hold skin; they are here for replication. A quarter of the longer side is
     added on every side (the paper's own margin is not stated).
     """
-    _checks.shape(np.asarray(landmarks), (anatomy.N_LANDMARKS, 2), "landmarks")
     found = {}
     for name in anatomy.FEATURE_REGIONS:
         points = landmarks[list(anatomy.LANDMARK_GROUPS[name])]

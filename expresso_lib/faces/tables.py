@@ -219,9 +219,7 @@ def landmarks(rows: pd.DataFrame, size: tuple[int, int] | None = None) -> np.nda
     """
     path, tool = rows.attrs.get("path", "table"), TOOLS[rows.attrs.get("tool", "openface")]
     names = _point_names(rows, path, tool)
-    wanted = [column for i in SETS[len(names)] for column in names[i]]
-    points = rows[wanted].apply(pd.to_numeric, errors="coerce").to_numpy(float)
-    points = points.reshape(len(rows), anatomy.N_LANDMARKS, 2)
+    points = _points(rows, [names[i] for i in SETS[len(names)]])
     if tool.shares and not np.nanmax(np.abs(points), initial=0.0) > 3:
         if size is None:
             raise TableError(f"{path}: {tool.title} writes shares of the picture; give its size.")
@@ -323,6 +321,15 @@ def _point_names(rows: pd.DataFrame, path: str, tool: Tool) -> list[tuple[str, s
     raise TableError(f"{path} lacks x_0 … y_67 of 68 landmarks; it has {_first(rows)}")
 
 
+def _points(rows: pd.DataFrame, names: list[tuple[str, str]]) -> np.ndarray:
+    return numeric(rows[list(chain(*names))]).to_numpy().reshape(len(rows), len(names), 2)
+
+
+def numeric(table: pd.DataFrame) -> pd.DataFrame:
+    """Return cells as float64, NaN where a cell is no number."""
+    return table.apply(pd.to_numeric, errors="coerce").astype(float)
+
+
 def _keyed(table: pd.DataFrame, path: str | Path, tool: Tool) -> pd.DataFrame:
     number = pd.to_numeric(table[tool.frame], errors="coerce")
     # OpenFace counts from 1; a table that holds a frame 0 was renumbered by someone.
@@ -359,8 +366,7 @@ def _who(table: pd.DataFrame, frame: pd.Series, path: str | Path, tool: Tool) ->
         names = []
     if not names:
         return counted
-    points = table[list(chain(*names))].apply(pd.to_numeric, errors="coerce").to_numpy(float)
-    points = points.reshape(len(table), -1, 2)
+    points = _points(table, names)
     rows = np.argsort(frame.to_numpy(), kind="stable")
     rows = rows[np.isfinite(points[rows]).all(axis=(1, 2))]
     who = tracks.linked(frame.to_numpy()[rows], tracks.boxes_of(points[rows]))

@@ -42,7 +42,6 @@ class Frame(NamedTuple):
 class VideoInfo:
     """What the container says about a recording, checked against its packets."""
 
-    path: Path
     width: int  # pixels, after rotation
     height: int
     fps: float  # frames per second: the header's where it fits the time stamps, else the mean
@@ -103,7 +102,7 @@ def read_frames(path: str | Path, frames: Iterable[int] | None = None) -> Iterat
     if wanted and (wanted[0] < 0 or wanted[-1] >= info.n_frames):
         raise VideoError(f"{path} has frames 0 to {info.n_frames - 1}, not all that were asked.")
     lost = len(wanted)
-    with _opened(info.path) as (container, stream):
+    with _opened(Path(path)) as (container, stream):
         for frame in _decoded(container, stream, info, wanted):
             lost -= 1
             yield frame
@@ -261,7 +260,7 @@ def _scan(path: Path, modified: int, size: int) -> VideoInfo:
         # The beginning can always be decoded, also where its key frame was trimmed away.
         times, keys = (pts - pts[0]) * base, np.union1d(keys[keys < len(pts)], [0])
     fps = _rate(path, header, times)
-    return VideoInfo(path, width, height, fps, times, rotation, pts, keys)
+    return VideoInfo(width, height, fps, times, rotation, pts, keys)
 
 
 def _rate(path: Path, header: float, times: np.ndarray) -> float:
