@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from expresso_lib import cohort, config, faces, manifest, models, store
 from expresso_lib.cohort import core
-from expresso_lib.faces import video
+from expresso_lib.faces import tables, video
 
 needs_links = pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
 
@@ -225,7 +225,7 @@ def test_read_table_keeps_quoted_separators(tmp_path):
 def test_read_table_refuses_what_is_no_table(tmp_path, content):
     """Empty, a spreadsheet's binary, a name twice, ragged rows: our error, with the file."""
     (tmp_path / "t.csv").write_bytes(content)
-    with pytest.raises(cohort.CohortError, match=r"t\.csv"):
+    with pytest.raises((cohort.CohortError, tables.TableError), match=r"t\.csv"):
         core.read_table(tmp_path / "t.csv")
 
 

@@ -51,6 +51,8 @@ def read(
     ------
     CohortError
         With everything that is wrong, if nothing usable remains.
+    TableError
+        Where the data set's own table cannot be read.
     """
     _checks.one_of(source, READERS, "data set")
     entry = manifest.entry("demo_cohort" if source == "rendered" else source)

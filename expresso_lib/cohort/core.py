@@ -257,11 +257,11 @@ def report_text(problems: pd.DataFrame) -> str:
         return "Nothing is missing or odd."
     lines = []
     ordered = problems.sort_values("consequence", ascending=False, kind="stable")
-    kinds = ordered.groupby(["consequence", "problem", "remedy"], sort=False)
-    for (consequence, problem, remedy), group in kinds:
-        items = ", ".join(group["item"].head(5))
-        more = f" and {len(group) - 5} more" if len(group) > 5 else ""
-        lines.append(f"- {len(group)} {consequence}: {problem}. {remedy} [{items}{more}]")
+    kinds = ordered.groupby(["consequence", "problem", "remedy"], sort=False)["item"]
+    for (consequence, problem, remedy), items in kinds:
+        more = f" and {len(items) - 5} more" if len(items) > 5 else ""
+        named = ", ".join(items.head(5)) + more
+        lines.append(f"- {len(items)} {consequence}: {problem}. {remedy} [{named}]")
     return "\n".join(lines)
 
 
@@ -282,16 +282,13 @@ def read_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
 
     Raises
     ------
-    CohortError
+    CohortError, TableError
         Where the file is no table of text, too large, or names a column twice.
     """
     size = _checks.existing_file(path, "table").stat().st_size
     if size > MAX_TABLE_BYTES:
         raise CohortError(f"{path} has {size} bytes; this is no table of scores.")
-    try:
-        table = tables.read_csv(path, separators=";\t,", dtype=str, keep_default_na=False)
-    except tables.TableError as error:
-        raise CohortError(str(error)) from error
+    table = tables.read_csv(path, separators=";\t,", dtype=str, keep_default_na=False)
     table.columns = table.columns.str.casefold()
     if not table.columns.is_unique:
         raise CohortError(f"{path} names a column twice; keep one of each: {list(table)}.")

@@ -195,7 +195,7 @@ def test_read_folder_names_the_nearest_column(tmp_path, clips):
 def test_rows_that_are_longer_than_the_header_move_no_column(tmp_path):
     """A decimal comma among commas is refused; a last separator is no cell."""
     (tmp_path / "scores.csv").write_text("participant,path,score\nann,a.mp4,12,5\n")
-    with pytest.raises(cohort.CohortError, match="more cells than its first line has names"):
+    with pytest.raises(tables.TableError, match="more cells than its first line has names"):
         cohort.read("folder", tmp_path)
     (tmp_path / "scores.csv").write_text("participant,path,score\nann,a.mp4,12,\n")
     (row,) = core.read_table(tmp_path / "scores.csv").to_dict("records")
