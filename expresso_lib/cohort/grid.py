@@ -89,9 +89,10 @@ def _measured(root: Path, path: str, alignment: str | None) -> dict[str, float]:
     if alignment is None:
         raise core.CohortError("its alignment (.align) is not there")
     info, said = video.probe(root / path), speech(root / alignment)
-    if said.last > info.seconds + SPARE:
+    seconds = info.n_frames / info.fps
+    if said.last > seconds + SPARE:
         raise core.CohortError(f"its last word ends at {said.last:.2f} s, the clip at "
-                               f"{info.seconds:.2f} s: {alignment} is of another clip")  # fmt: skip
-    seen = {"fps": info.fps, "n_frames": info.n_frames, "seconds": round(info.seconds, 3)}
+                               f"{seconds:.2f} s: {alignment} is of another clip")  # fmt: skip
+    seen = {"fps": info.fps, "n_frames": info.n_frames, "seconds": round(seconds, 3)}
     heard = {"speech_start": said.first, "speech_end": said.last}
     return {"score": round(said.seconds, 3)} | seen | heard

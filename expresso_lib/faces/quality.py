@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
 from expresso_lib import config
 from expresso_lib.faces import track as tracks
@@ -56,8 +57,7 @@ def measure(track: tracks.FaceTrack) -> dict[str, float]:
     Without a face only frames and gaps are counted.
     """
     found = track.found
-    edges = np.flatnonzero(np.diff(np.concatenate([[True], found, [True]]).astype(int)))
-    gaps = (edges[1::2] - edges[::2]) / track.fps
+    gaps = np.bincount(ndimage.label(~found)[0])[1:] / track.fps
     values = {"frames": float(len(found)), "found": float(found.mean()) if len(found) else 0.0}
     values |= {"gaps": float(len(gaps)), "longest_gap": float(gaps.max(initial=0.0))}
     if not found.any():

@@ -55,11 +55,6 @@ class VideoInfo:
         """Frames that the file holds."""
         return len(self.times)
 
-    @property
-    def seconds(self) -> float:
-        """Length of the recording, the last frame included."""
-        return float(self.times[-1] + 1 / self.fps)
-
 
 def probe(path: str | Path) -> VideoInfo:
     """Describe a recording: size, rate, frames, time stamps.
@@ -184,8 +179,7 @@ def warp(image: np.ndarray, transform: np.ndarray, size: int) -> np.ndarray:
 def _encode(path: Path, frames: Iterable[np.ndarray], rate: Fraction, crf: int, key: int) -> None:
     # With x264's macroblock tree the same frames gave another file each time (at 112, 160 and 224
     # pixels); without it they give the same.
-    fixed = {"threads": "1", "x264-params": "mbtree=0"}
-    options = {"crf": str(crf), "g": str(key), **fixed}
+    options = {"crf": str(crf), "g": str(key), "threads": "1", "x264-params": "mbtree=0"}
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream: Any = container.add_stream("libx264", rate=rate, options=options)
         stream.pix_fmt, shape = "yuv420p", None

@@ -326,6 +326,15 @@ def test_every_tool_gives_action_units_with_their_unit(written):
     assert action_units.scale_of(unit).present <= value <= action_units.scale_of(unit).full
 
 
+def test_a_blendshape_that_is_no_number_costs_its_own_action_unit_only(tmp_path):
+    """One odd cell of a MediaPipe export: that unit is NaN in that frame, and nothing else."""
+    columns = WRITTEN["MediaPipe"] | {"mouthSmileLeft": ["?", 0.7]}
+    pd.DataFrame(columns).to_csv(tmp_path / "a.csv", index=False)
+    series = action_units.read(tmp_path / "a.csv")
+    assert series["AU12"].isna().tolist() == [True, False]
+    assert series["AU25"].notna().all()
+
+
 def test_every_tool_gives_gaze_in_radians_to_the_right_and_down(written):
     """Degrees, and signs that mean left or up, are turned; without gaze it is NaN."""
     name, path = written
