@@ -472,8 +472,9 @@ def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:
 
 def tables_for(paths: Iterable[str], folder: Path) -> list[str]:
     """Return the table of each video, or "": the same relative path, ending in ``.csv``."""
-    found = {Path(path).with_suffix(""): folder / path for path in files_below(folder, (".csv",))}
-    return [str(found.get(Path(path).with_suffix(""), "")) for path in paths]
+    found = {os.path.splitext(path)[0]: folder / path for path in files_below(folder, (".csv",))}
+    stems = (os.path.splitext(Path(path).as_posix())[0] for path in paths)
+    return [str(found.get(stem, "")) for stem in stems]
 
 
 def need(table: pd.DataFrame, columns: Iterable[str], path: Path, note: str = "") -> None:

@@ -52,7 +52,6 @@ class Tool:
     known: Callable[[set[str]], bool]
     frame: str = "frame"
     counts_from: int = 0
-    face: str = "face_id"
     confidence: str = "confidence"
     success: str = ""
     intensity: str = r"AU(\d\d)_r"
@@ -339,7 +338,7 @@ def _keyed(table: pd.DataFrame, path: str | Path, tool: Tool) -> pd.DataFrame:
         raise TableError(f"{path}: frame {table[tool.frame][bad].iloc[0]!r} is no frame number.")
     frame = number.astype(int) - first
     sure = pd.Series(1.0, table.index)
-    numbers = table[tool.face] if tool.face in table else _who(table, frame, path, tool)
+    numbers = table["face_id"] if "face_id" in table else _who(table, frame, path, tool)
     face = pd.to_numeric(numbers, errors="coerce").fillna(0)
     confidence = pd.to_numeric(table.get(tool.confidence, sure), errors="coerce")
     # Whether the tool vouches for the row.

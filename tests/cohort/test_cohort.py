@@ -118,6 +118,7 @@ def test_read_folder_lists_everything_that_is_wrong_at_once(tmp_path, clips):
         f"dan,d4,{'a' * 300}.mp4,9",  # longer than a system's names
         "eve,e1,sub/e1.mp4,20", "eve,e2,e2.mp4,22",  # one person in two folders
         "<b>,x1,a1.mp4,9", ",x2,a1.mp4,9",
+        "fay,f1,,9",  # no path at all
     ]  # fmt: skip
     names = ["a1.mp4", "b1.mp4", "b2.mp4", "b3.mp4", "c1.mp4", "sub/e1.mp4", "e2.mp4", "spare.mp4"]
     root = write_folder(tmp_path / "mine", clips, "\n".join(rows), names)
@@ -129,7 +130,8 @@ def test_read_folder_lists_everything_that_is_wrong_at_once(tmp_path, clips):
     expected = {
         "a1": "more than once", "b1": "no score", "b2": "no plain number", "b3": "outside",
         "c1.mp4": "share", "d1": "cannot be read", "d2": "not there",
-        "d3": "leaves the data folder", "d4": "not", "eve": "2 folders", "spare.mp4": "not listed",
+        "d3": "leaves the data folder", "d4": "not", "f1": "leaves the data folder",
+        "eve": "2 folders", "spare.mp4": "not listed",
         "<b>": "unsafe", "a1.mp4": "not named",
     }  # fmt: skip
     for item, words in expected.items():
