@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -471,10 +472,18 @@ def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:
 
 
 def tables_for(paths: Iterable[str], folder: Path) -> list[str]:
-    """Return the table of each video, or "": the same relative path, ending in ``.csv``."""
-    found = {os.path.splitext(path)[0]: folder / path for path in files_below(folder, (".csv",))}
-    stems = (os.path.splitext(Path(path).as_posix())[0] for path in paths)
-    return [str(found.get(stem, "")) for stem in stems]
+    """Return the table of each video, or "": the same relative path, ending in ``.csv``.
+
+    Tools that put all their tables into one folder drop the videos' folders: there a bare name
+    is enough that one video and one table have.
+    """
+    stems = [os.path.splitext(Path(path).as_posix())[0] for path in paths]
+    found = {os.path.splitext(path)[0]: path for path in files_below(folder, (".csv",))}
+    videos, others = (Counter(map(os.path.basename, many)) for many in (stems, found))
+    alone = {name: path for stem, path in found.items()
+             if videos[name := os.path.basename(stem)] == others[name] == 1}  # fmt: skip
+    chosen = (found.get(stem) or alone.get(os.path.basename(stem)) for stem in stems)
+    return [str(folder / path) if path else "" for path in chosen]
 
 
 def need(table: pd.DataFrame, columns: Iterable[str], path: Path, note: str = "") -> None:

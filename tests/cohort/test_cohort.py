@@ -437,6 +437,24 @@ def test_read_rendered_refuses_real_videos(tmp_path, clips):
         cohort.read("rendered", tmp_path)
 
 
+def test_a_table_is_found_by_path_or_by_a_name_that_stands_once(tmp_path, clips):
+    """Beside its video; or in one folder for all, where no other video has the name."""
+    names = ["a/one.mp4", "b/two.mp4", "c/two.mp4", "d/three.mp4"]
+    place(clips, tmp_path / "videos", names)
+    processed = tmp_path / "processed"
+    (processed / "d").mkdir(parents=True)
+    for name in ("one", "two", "d/three"):
+        (processed / f"{name}.csv").write_text("frame\n")
+    lines = [f"p{k},r{k},{name},{5 * k}" for k, name in enumerate(names)]
+    (tmp_path / "videos" / "scores.csv").write_text(
+        "\n".join(["participant,recording,path,BDI-II", *lines]))  # fmt: skip
+    found = cohort.read("folder", tmp_path / "videos", score="BDI-II", tables=str(processed))
+    told = found.recordings.set_index("recording")["au_table"]
+    assert told["r0"] == str(processed / "one.csv")
+    assert told["r3"] == str(processed / "d" / "three.csv")
+    assert told[["r1", "r2"]].tolist() == ["", ""]
+
+
 def test_example_folder_has_the_faults_it_promises(tmp_path, clips):
     """Cut short, no score, not listed, two folders: chapter 9 meets each once."""
     names = [f"P0{p}_R{r}" for p in range(1, 5) for r in (1, 2)]
