@@ -15,6 +15,7 @@ from expresso_lib.attribution.methods import (
     ModelError,
     attribute,
     attribute_each,
+    by_channel,
     score_of,
 )
 from expresso_lib.attribution.references import (

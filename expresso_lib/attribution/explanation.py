@@ -8,6 +8,7 @@ work for ``store.map``; chapters 4, 5, 7, 8 and ``expresso explain`` read the fi
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,9 +21,6 @@ from expresso_lib import clips, models, store
 from expresso_lib.attribution import methods, pooling, references
 from expresso_lib.faces import anatomy, regions
 
-# The two channels that are read together, and the paper's.
-CHANNELS = (("DeepLift", references.NEUTRAL), ("DeepLift", "blur"), ("DeepLift", "zero"))
-BACKGROUND = anatomy.REGIONS.index("background")
 # Maps are kept for pictures only: 8 bits, scaled to this share of a recording's |values|.
 MAP_QUANTILE = 0.9995
 
@@ -112,7 +110,7 @@ def explain(
     model: nn.Module,
     rows: np.ndarray,
     *,
-    channels: Sequence[Sequence[str]] = CHANNELS,
+    channels: Sequence[Sequence[str]],
     randomised: int = 0,
     seed: int = 0,
     **options,
@@ -151,18 +149,15 @@ def explain(
     inputs = torch.from_numpy(clips.stack(archive, rows))
     calm, labels = calm_frames(archive), archive.face_regions[rows]
     posed = posed_neutral(archive, rows, inputs, calm[0])
-    blocks = {"regions": torch.from_numpy(archive.regions[rows]), "stretches": 4}
+    options |= {"regions": torch.from_numpy(archive.regions[rows]), "seed": seed}
+    reference = partial(references.of_recording, calm, posed=posed)
 
     def told(network: nn.Module, channels: Sequence[Sequence[str]]) -> list[Channel]:
-        found: dict[tuple[str, str], Channel] = {}
-        for method in dict.fromkeys(method for method, _ in channels):
-            asked = blocks | options if method in ("Occlusion", "ShapleySampling") else options
-            names = [baseline for one, baseline in channels if one == method]
-            given = [references.of_recording(calm, name, posed) for name in names]
-            results = methods.attribute_each(network, inputs, method, given, seed=seed, **asked)
-            for name, result in zip(names, results):
-                found[method, name] = _pooled(result, name, archive, rows, labels)
-        return [found[method, name] for method, name in channels]
+        results = methods.by_channel(network, inputs, channels, reference, **options)
+        return [
+            _pooled(result, baseline, archive, rows, labels)
+            for (_, baseline), result in results.items()
+        ]
 
     found = told(model, channels)
     for number in range(1, randomised + 1):
@@ -187,7 +182,7 @@ def posed_neutral(
     """
     if archive.maps is not None:
         return None
-    at, face = references.neutral_frame(archive.landmarks), archive.regions != BACKGROUND
+    at, face = references.neutral_frame(archive.landmarks), archive.regions != pooling.BACKGROUND
     return torch.stack([
         references.posed(calm, at, archive.landmarks, own, clip, face[own])
         for own, clip in zip(rows, shown)

@@ -9,10 +9,10 @@ than once; integrated (Sundararajan et al., 2017) and expected gradients (Erion 
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -48,17 +48,23 @@ class IncompleteModelError(ModelError):
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """Attributions of N clips, in score points.
-
-    ``complete`` is False where |delta| > 1e-3 |f(x) - f(x0)|.
-    """
+    """Attributions of N clips, in score points."""
 
     values: Tensor  # (N, C, T, H, W) float32, score points
     output: Tensor  # (N,) f(x), score points
     output_baseline: Tensor  # (N,) f(x0), score points; mean over references where there are many
-    delta: Tensor  # (N,) sum(values) - (f(x) - f(x0)), score points
-    complete: Tensor  # (N,) bool
     method: str
+
+    @cached_property
+    def delta(self) -> Tensor:
+        """How far the sum of ``values`` is from f(x) - f(x0), (N,) score points."""
+        whole = self.values.double().sum(dim=(1, 2, 3, 4))
+        return (whole - (self.output - self.output_baseline)).float()
+
+    @property
+    def complete(self) -> Tensor:
+        """Whether |delta| is at most 1e-3 |f(x) - f(x0)|, (N,) bool."""
+        return self.delta.abs() <= TOLERANCE * (self.output - self.output_baseline).abs()
 
     @property
     def missed(self) -> Tensor:
@@ -140,25 +146,53 @@ def attribute_each(
     _checks.one_of(method, METHODS, "method")
     chosen = Options(**options)
     _check_inputs(clips, chosen.regions)
-    device = next((p.device for p in model.parameters()), clips.device)
-    x, limit = clips.to(device), chosen.internal_batch_size
-    score = partial(score_of, model, output=chosen.output)
-    many = method == "ExpectedGradients"
-    given = [_references(clips, baseline, many) for baseline in baselines]
-    x0s = [[x0.to(device) for x0 in own] for own in given]
+    x = clips.to(next((p.device for p in model.parameters()), clips.device))
+    asked, many = _Asked(model, x, chosen), method == "ExpectedGradients"
+    x0s = [_references(x, baseline, many) for baseline in baselines]
     if method == "DeepLift":
-        explained = _deeplift(model, score, x, [x0 for [x0] in x0s], limit)
+        explained = _deeplift(asked, [x0 for [x0] in x0s])
     else:
-        explained = [_EXPLAINERS[method](model, score, x, x0 if many else x0[0], limit, chosen)
-                     for x0 in x0s]  # fmt: skip
+        explained = [_EXPLAINERS[method](asked, x0 if many else x0[0]) for x0 in x0s]
     found = []
-    for parts, own in zip(explained, given):
-        values, f_x, f_x0 = (part.detach().float().cpu() for part in parts)
-        one = _judged(values, f_x, f_x0, clips, own[0], method)
+    for parts, [first, *_] in zip(explained, x0s):
+        one = Attribution(*(part.detach().float().cpu() for part in parts), method)
+        if same := int((x == first).flatten(1).all(dim=1).sum()):
+            log.warning("%d of %d clips equal their baseline", same, len(x))
         if method == "DeepLift" and chosen.refuse:
             _refuse(one, type(model).__name__)
         found.append(one)
     return found
+
+
+def by_channel(
+    model: nn.Module,
+    clips: Tensor,
+    channels: Sequence[Sequence[str]],
+    reference: Callable[[str], str | Tensor],
+    *,
+    regions: Tensor,
+    **options: Any,
+) -> dict[tuple[str, ...], Attribution]:
+    """Explain clips by every channel, in their order; one call of `attribute_each` per method.
+
+    Parameters
+    ----------
+    channels : sequence of (method, baseline) or (method, baseline, "stretches")
+        Occlusion and Shapley sampling go by region and quarter of the clip; with the word
+        ``stretches`` by whole stretches of time.
+    reference : callable
+        From the name of a baseline to what `attribute` takes.
+    regions : Tensor
+        (N, T, H, W) labels.
+    """
+    named = [(str(method), *more) for method, *more in channels]
+    found: dict[tuple[str, ...], Attribution] = {}
+    for method, *word in dict.fromkeys((method, *word) for method, _, *word in named):
+        some = [one for one in named if (one[0], *one[2:]) == (method, *word)]
+        blocks = {} if word else {"regions": regions, "stretches": 4}
+        given = [reference(baseline) for _, baseline, *_ in some]
+        found |= zip(some, attribute_each(model, clips, method, given, **(blocks | options)))
+    return {channel: found[channel] for channel in named}
 
 
 def _references(clips: Tensor, baseline: str | Tensor, many: bool) -> list[Tensor]:
@@ -232,173 +266,175 @@ def _check_inputs(clips: Tensor, regions: Tensor | None) -> None:
         raise ValueError(f"clips reach {most:g}; give RGB in 0 to 1 (divide by 255).")
 
 
-def _forward(score: Callable[[Tensor], Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:
-    """A leaf like the clips, and its scores (N,) that can be derived after it."""
-    leaf = clips.detach().clone().requires_grad_()
-    with torch.enable_grad():
-        found = score(leaf)
-    if not found.requires_grad:
-        raise ModelError("the model passes no gradients on (no_grad, detach or NumPy in its "
-                         "forward); explain it by 'Occlusion' or 'ShapleySampling'.")  # fmt: skip
-    return leaf, found
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A network, the clips to explain, and how they are asked."""
 
+    model: nn.Module
+    x: Tensor  # (N, C, T, H, W), where the model is
+    options: Options
 
-def gradient(score: Callable[[Tensor], Tensor], clips: Tensor) -> tuple[Tensor, Tensor]:
-    """Derivative (N, C, T, H, W) of every clip's score after its voxels, and the scores (N,)."""
-    leaf, found = _forward(score, clips)
-    return torch.autograd.grad(found.sum(), leaf)[0], found.detach()
+    def score(self, clips: Tensor) -> Tensor:
+        """Scores (N,), in one pass."""
+        return score_of(self.model, clips, output=self.options.output)
+
+    def scores(self, clips: Tensor) -> Tensor:
+        """Scores (N,) without gradients, in passes; what all clips share is passed once."""
+        some = clips[:1] if clips.stride(0) == 0 else clips
+        with torch.no_grad():
+            parts = [self.score(part) for part in some.split(self.options.internal_batch_size)]
+        return torch.cat(parts).expand(len(clips))
+
+    def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        """A leaf like the clips, and its scores (N,) that can be derived after it."""
+        leaf = clips.detach().clone().requires_grad_()
+        found = self.score(leaf)
+        if not found.requires_grad:
+            raise ModelError(
+                "the model passes no gradients on (no_grad, detach or NumPy in its forward); "
+                "explain it by 'Occlusion' or 'ShapleySampling'."
+            )
+        return leaf, found
+
+    def gradients(self, clips: Tensor) -> tuple[Tensor, Tensor]:
+        """Each score derived after its clip's voxels (N, C, T, H, W), and the scores (N,)."""
+        parts = []
+        for part in clips.split(self.options.internal_batch_size):
+            leaf, found = self.forward(part)
+            parts.append((torch.autograd.grad(found.sum(), leaf)[0], found.detach()))
+        slopes, scores = map(torch.cat, zip(*parts))
+        return slopes, scores
 
 
 # Every explainer gives values (N, C, T, H, W), and the scores f(x) and f(x0) (N,).
 Explained = tuple[Tensor, ...]
 
 
-def _deeplift(model, score, x, x0s, limit) -> list[Explained]:
+def _deeplift(asked: _Asked, x0s: list[Tensor]) -> list[Explained]:
     """Against every reference of a list, on one forward pass of the clips."""
-    explained, known = [], {}
-    with _rescaled(model) as rule:
-        for k, x0 in enumerate(x0s):
-            if not x0.stride(0):  # what all clips share is passed once
-                known[k] = rule.note(score, x0[:1].contiguous())
-                twice, _ = rule.note(score, x0[:2].contiguous())
-                # With frames in its batch, whose they are is the network's affair: one for each.
-                if any(two.shape not in (one.shape, (2, *one.shape[1:]))
-                       for one, two in zip(known[k][0], twice)):  # fmt: skip
-                    x0s[k] = x0.contiguous()
-        # Every reference has slopes of its own in memory, so fewer clips go at once.
-        for rows in torch.arange(len(x)).split(max(1, limit // len(x0s))):
-            part, bases = x[rows], [x0[rows] if x0.stride(0) else x0[:1] for x0 in x0s]
-            for k, base in enumerate(bases):
-                if x0s[k].stride(0):
-                    known[k] = rule.note(score, base.contiguous())
-            slopes, found = rule.slopes(score, part, [known[k][0] for k in range(len(x0s))])
-            explained.append([(slope * (part - base), found, known[k][1].expand(len(part)))
-                              for k, (slope, base) in enumerate(zip(slopes, bases))])  # fmt: skip
+    explained, shared = [], [_noted_once(asked, x0) for x0 in x0s]
+    # Every reference has slopes of its own in memory, so fewer clips go at once.
+    most = max(1, asked.options.internal_batch_size // len(x0s))
+    for rows in torch.arange(len(asked.x)).split(most):
+        part, bases = asked.x[rows], [x0[rows] for x0 in x0s]
+        known = [once or _noted(asked, base) for once, base in zip(shared, bases)]
+        slopes, found = _rescaled(asked, part, [taken for taken, _ in known])
+        explained.append([(slope * (part - base), found, zero.expand(len(part)))
+                          for slope, base, (_, zero) in zip(slopes, bases, known)])  # fmt: skip
     return [tuple(map(torch.cat, zip(*parts))) for parts in zip(*explained)]
 
 
-# What every activation of a network took in one pass.
-Passed = list[Tensor]
+def _noted_once(asked: _Asked, x0: Tensor) -> tuple[list[Tensor], Tensor] | None:
+    """Note a reference that all clips share; None if it must be noted for each of them."""
+    if x0.stride(0):
+        return None
+    once, twice = _noted(asked, x0[:1]), _noted(asked, x0[:2])
+    # With frames in its batch, whose they are is the network's affair: one for each.
+    fits = all(two.shape in (one.shape, (2, *one.shape[1:])) for one, two in zip(once[0], twice[0]))
+    return once if fits else None
 
 
-class _Rescale:
-    """DeepLift's rule: an activation's slope is Δout / Δin against a reference's pass."""
+def _noted(asked: _Asked, reference: Tensor) -> tuple[list[Tensor], Tensor]:
+    """What every activation takes of a reference, and its scores (N,)."""
+    noted: list[Tensor] = []
 
-    def __init__(self) -> None:
-        self.noted: Passed | None = None  # filled while a reference passes
-        self.against: list[Passed] = []
-        self.found: list[list[Tensor]] = []  # slopes by activation and reference
-        self.current = 0  # the reference that a backward pass is for
+    def note(_: nn.Module, args: tuple, named: dict, __: Tensor) -> None:
+        [taken] = (*args, *named.values())
+        noted.append(taken.clone())  # what follows may change it in place
 
-    def note(self, score: Callable[[Tensor], Tensor], reference: Tensor) -> tuple[Passed, Tensor]:
-        """What every activation makes of a reference, and its scores (N,)."""
-        self.noted = []
-        with torch.no_grad():
-            zero = score(reference)
-        noted, self.noted = self.noted, None
-        return noted, zero
+    with _hooked(asked.model, note), torch.no_grad():
+        return noted, asked.score(reference)
 
-    def slopes(
-        self, score: Callable[[Tensor], Tensor], clips: Tensor, against: list[Passed]
-    ) -> tuple[list[Tensor], Tensor]:
-        """Multipliers (N, C, T, H, W) against each reference, and the scores (N,)."""
-        self.against, self.found = against, []
-        found: list[Tensor] = []
-        leaf, scores = _forward(score, clips)
-        for number in range(len(against)):
-            self.current = number
-            found += torch.autograd.grad(scores.sum(), leaf, retain_graph=True)
-        return found, scores.detach()
 
-    def hook(self, module: nn.Module, given: tuple, named: dict, result: Tensor) -> Tensor:
-        """Same value as the activation's, another slope."""
-        taken = given[0] if given else named["input"]
-        value, result, step = taken.detach(), result.detach(), 1e-3
-        if self.noted is not None:
-            self.noted.append(value.clone())  # what follows may change it in place
-            return result
+def _rescaled(
+    asked: _Asked, clips: Tensor, against: list[list[Tensor]]
+) -> tuple[list[Tensor], Tensor]:
+    """DeepLift's multipliers (N, C, T, H, W) against each reference, and the scores (N,).
+
+    An activation keeps its value and gets another slope: Δout / Δin against the reference.
+    """
+    by_activation = zip(*against)
+    current = 0  # the reference that a backward pass is for
+
+    def bend(module: nn.Module, args: tuple, named: dict, result: Tensor) -> Tensor:
+        [taken] = (*args, *named.values())
+        value, result, step, slopes = taken.detach(), result.detach(), 1e-3, []
         with torch.no_grad():
             near = (module.forward(value + step) - module.forward(value - step)).div_(2 * step)
-            slopes = []
-            for base in (one[len(self.found)] for one in self.against):
+            for base in next(by_activation):
                 gap = value - base  # one row where all clips share it
                 slope = (result - module.forward(base)).div_(gap)
                 slopes.append(torch.where(gap.abs() <= 1e-5, near, slope))
-        self.found.append(slopes)
-        return _WithSlope.apply(taken, result, self, len(self.found) - 1)
+        bent = result + (taken - value)  # its value, with a slope of 1 to be multiplied
+        if bent.requires_grad:
+            bent.register_hook(lambda grad: grad * slopes[current])
+        return bent
 
-
-class _WithSlope(torch.autograd.Function):
-    """A value that changes with its input by the slope against the rule's current reference."""
-
-    @staticmethod
-    def forward(ctx: Any, given: Tensor, result: Tensor, rule: _Rescale, number: int) -> Tensor:
-        ctx.rule, ctx.number = rule, number
-        return result.clone()  # what follows may change it in place
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None]:
-        return grads[0] * ctx.rule.found[ctx.number][ctx.rule.current], None, None, None
+    with _hooked(asked.model, bend):
+        leaf, scores = asked.forward(clips)
+    found: list[Tensor] = []
+    for number in range(len(against)):
+        current = number
+        found += torch.autograd.grad(scores.sum(), leaf, retain_graph=True)
+    return found, scores.detach()
 
 
 @contextmanager
-def _rescaled(model: nn.Module) -> Iterator[_Rescale]:
-    rescale = _Rescale()
+def _hooked(model: nn.Module, hook: Callable[..., Tensor | None]) -> Iterator[None]:
+    """Have a hook called after every activation; none works in place meanwhile."""
     with ExitStack() as undone:
         for layer in model.modules():
             if isinstance(layer, ELEMENTWISE):
-                undone.enter_context(layer.register_forward_hook(rescale.hook, with_kwargs=True))
+                undone.enter_context(layer.register_forward_hook(hook, with_kwargs=True))
                 undone.callback(setattr, layer, "inplace", getattr(layer, "inplace", False))
                 layer.inplace = False
-        yield rescale
+        yield
 
 
-def _along(score, x, places, limit) -> tuple[Tensor, Tensor]:
+def _along(asked: _Asked, places: Iterable[tuple[Tensor, float, float]]) -> Tensor:
     """Sum of gradient × difference over ``places``: (reference, share of the way, weight)."""
-    total = torch.zeros_like(x)
+    total = torch.zeros_like(asked.x)
     for base, share, weight in places:
-        gap = x - base
-        slopes, _ = _gradients(score, x - (1 - share) * gap, limit)
+        gap = asked.x - base
+        slopes, _ = asked.gradients(asked.x - (1 - share) * gap)
         total += weight * slopes * gap
-    return total, _passed(score, x, limit)
+    return total
 
 
-def _integrated_gradients(model, score, x, x0, limit, chosen) -> Explained:
-    nodes, weights = np.polynomial.legendre.leggauss(chosen.steps)
+def _integrated_gradients(asked: _Asked, x0: Tensor) -> Explained:
+    nodes, weights = np.polynomial.legendre.leggauss(asked.options.steps)
     places = [(x0, (1 + node) / 2, weight / 2) for node, weight in zip(nodes, weights)]
-    return *_along(score, x, places, limit), _passed(score, x0, limit)
+    return _along(asked, places), asked.scores(asked.x), asked.scores(x0)
 
 
-def _expected_gradients(model, score, x, x0, limit, chosen) -> Explained:
+def _expected_gradients(asked: _Asked, x0: list[Tensor]) -> Explained:
     """Over every reference in turn, the way in equal parts with a random place in each."""
-    rng = np.random.default_rng(chosen.seed)
-    count = max(1, chosen.samples // len(x0))
+    rng = np.random.default_rng(asked.options.seed)
+    count = max(1, asked.options.samples // len(x0))
     places = [(base, (part + rng.random()) / count, 1 / (count * len(x0)))
               for base in x0 for part in range(count)]  # fmt: skip
-    zero = torch.stack([_passed(score, base, limit) for base in x0]).mean(dim=0)
-    return *_along(score, x, places, limit), zero
+    zero = torch.stack([asked.scores(base) for base in x0]).mean(dim=0)
+    return _along(asked, places), asked.scores(asked.x), zero
 
 
-def _saliency(model, score, x, x0, limit, chosen) -> Explained:
+def _saliency(asked: _Asked, x0: Tensor) -> Explained:
     # Signed: the sign says in which direction the score would move.
-    return *_gradients(score, x, limit), _passed(score, x0, limit)
+    return *asked.gradients(asked.x), asked.scores(x0)
 
 
-def _input_x_gradient(model, score, x, x0, limit, chosen) -> Explained:
-    slopes, found = _gradients(score, x, limit)
-    return slopes * x, found, _passed(score, x0, limit)
+def _input_x_gradient(asked: _Asked, x0: Tensor) -> Explained:
+    slopes, found = asked.gradients(asked.x)
+    return slopes * asked.x, found, asked.scores(x0)
 
 
-def _blocks(chosen: Options, x: Tensor) -> tuple[Tensor, int, int]:
+def _blocks(asked: _Asked) -> tuple[Tensor, int, int]:
     """Block of every voxel (N, 1, T, H, W), stretch-major; number of stretches and of regions."""
-    frames = x.shape[2]
-    parts = min(chosen.stretches, frames)
-    time = (torch.arange(frames, device=x.device) * parts // frames).view(1, 1, -1, 1, 1)
-    if chosen.regions is None:
-        return time.expand(len(x), 1, *x.shape[2:]), parts, 1
-    labels = chosen.regions.to(x.device).long()[:, None]
+    frames, regions = asked.x.shape[2], asked.options.regions
+    parts = min(asked.options.stretches, frames)
+    time = (torch.arange(frames, device=asked.x.device) * parts // frames).view(1, 1, -1, 1, 1)
+    labels = torch.zeros_like(asked.x[:, 0]) if regions is None else regions
     count = int(labels.max()) + 1
-    return time * count + labels, parts, count
+    return time * count + labels.to(time)[:, None], parts, count
 
 
 def _laid_out(worth: Tensor, blocks: Tensor, x: Tensor, x0: Tensor) -> Tensor:
@@ -409,17 +445,17 @@ def _laid_out(worth: Tensor, blocks: Tensor, x: Tensor, x0: Tensor) -> Tensor:
     return (away.flatten(1) * (worth / size.clamp(min=1e-12)).gather(1, index)).view_as(x)
 
 
-def _occlusion(model, score, x, x0, limit, chosen) -> Explained:
+def _occlusion(asked: _Asked, x0: Tensor) -> Explained:
     """Every block replaced by the reference alone: what the score loses."""
-    blocks, parts, count = _blocks(chosen, x)
-    worth = torch.zeros(len(x), parts * count, device=x.device)
-    whole = _passed(score, x, limit)
+    blocks, parts, count = _blocks(asked)
+    worth = torch.zeros(len(x0), parts * count, device=x0.device)
+    whole = asked.scores(asked.x)
     for block in blocks.unique().tolist():
-        worth[:, block] = whole - _passed(score, torch.where(blocks == block, x0, x), limit)
-    return _laid_out(worth, blocks, x, x0), whole, _passed(score, x0, limit)
+        worth[:, block] = whole - asked.scores(torch.where(blocks == block, x0, asked.x))
+    return _laid_out(worth, blocks, asked.x, x0), whole, asked.scores(x0)
 
 
-def _shapley(model, score, x, x0, limit, chosen) -> Explained:
+def _shapley(asked: _Asked, x0: Tensor) -> Explained:
     """What blocks add to the score on the way from the reference to the clip, over several ways.
 
     A way goes through time from one end to the other, so that the picture is torn in one place
@@ -427,68 +463,53 @@ def _shapley(model, score, x, x0, limit, chosen) -> Explained:
     cancels. Within a stretch the regions come in random order. These are the marginal
     contributions of Shapley (1953), over the orders that keep time in one piece.
     """
-    blocks, parts, count = _blocks(chosen, x)
-    rng = np.random.default_rng(chosen.seed)
-    ways = max(1, round(chosen.passes / (2 * parts * count))) * 2 if count > 1 else 2
-    worth = torch.zeros(len(x), parts * count, device=x.device)
-    start, end = _passed(score, x0, limit), _passed(score, x, limit)
-    for way in range(ways):
-        if way % 2 == 0:
-            forth = [stretch * count + region for stretch in range(parts)
-                     for region in rng.permutation(count).tolist()]  # fmt: skip
-        order = forth if way % 2 == 0 else forth[::-1]
-        shown, before = x0.clone(), start
-        for place, block in enumerate(order):
-            inside = blocks == block
-            if not inside.any():
-                continue
-            shown = torch.where(inside, x, shown)
-            after = end if place == len(order) - 1 else _passed(score, shown, limit)
-            worth[:, block] += (after - before) / ways
-            before = after
-    return _laid_out(worth, blocks, x, x0), end, start
+    blocks, parts, count = _blocks(asked)
+    rng = np.random.default_rng(asked.options.seed)
+    pairs = max(1, round(asked.options.passes / (2 * parts * count))) if count > 1 else 1
+    worth = torch.zeros(len(x0), parts * count, device=x0.device)
+    start, end = asked.scores(x0), asked.scores(asked.x)
+    for _ in range(pairs):
+        forth = np.concatenate([part * count + rng.permutation(count) for part in range(parts)])
+        for way in (forth.tolist(), forth[::-1].tolist()):
+            shown, before = x0, start
+            for block in way:
+                inside = blocks == block
+                if not inside.any():
+                    continue
+                shown = torch.where(inside, asked.x, shown)
+                after = end if block == way[-1] else asked.scores(shown)
+                worth[:, block] += (after - before) / (2 * pairs)
+                before = after
+    return _laid_out(worth, blocks, asked.x, x0), end, start
 
 
-def _passed(score, clips: Tensor, limit: int) -> Tensor:
-    """Scores (N,), at most ``limit`` clips a pass; what all clips share is passed once."""
-    some = clips[:1] if clips.stride(0) == 0 else clips
-    with torch.no_grad():
-        return torch.cat([score(part) for part in some.split(limit)]).expand(len(clips))
-
-
-def _gradients(score, clips: Tensor, limit: int) -> tuple[Tensor, Tensor]:
-    """`gradient`, at most ``limit`` clips a pass."""
-    parts = zip(*(gradient(score, part) for part in clips.split(limit)))
-    slopes, found = map(torch.cat, parts)
-    return slopes, found
-
-
-def _grad_cam(model, score, x, x0, limit, chosen) -> Explained:
+def _grad_cam(asked: _Asked, x0: Tensor) -> Explained:
     from captum.attr import LayerGradCam  # takes a second to load, and few ask for it
 
-    layer = _last_map(model, score, x[:1])
-    explainer, image = LayerGradCam(score, layer), isinstance(layer, nn.Conv2d)
+    x, layer = asked.x, _last_map(asked)
+    explainer, image = LayerGradCam(asked.score, layer), isinstance(layer, nn.Conv2d)
     # The batch of an image layer is frames, of several clips in an order that only it knows.
-    parts = [explainer.attribute(part).detach() for part in x.split(1 if image else limit)]
+    most = 1 if image else asked.options.internal_batch_size
+    parts = [explainer.attribute(part).detach() for part in x.split(most)]
     coarse = torch.stack(parts).transpose(1, 2) if image else torch.cat(parts)
     fine = functional.interpolate(coarse, size=x.shape[2:], mode="trilinear")
     values = (fine / x.shape[1]).expand_as(x).contiguous()
-    return values, _passed(score, x, limit), _passed(score, x0, limit)
+    return values, asked.scores(x), asked.scores(x0)
 
 
-def _last_map(model: nn.Module, score: Callable[[Tensor], Tensor], clip: Tensor) -> nn.Module:
+def _last_map(asked: _Asked) -> nn.Module:
     """Return the last convolution whose output still has a place: more than one pixel each way."""
     found: list[tuple[nn.Module, bool]] = []  # and whether its batch is no longer clips
 
     def note(module: nn.Module, _: tuple, output: Tensor) -> None:
         if output.ndim in (4, 5) and min(output.shape[-2:]) > 1:
-            found.append((module, isinstance(module, nn.Conv3d) and len(output) != len(clip)))
+            found.append((module, isinstance(module, nn.Conv3d) and len(output) > 1))
 
     with ExitStack() as hooks:
-        for module in model.modules():
+        for module in asked.model.modules():
             if isinstance(module, nn.Conv2d | nn.Conv3d):
                 hooks.enter_context(module.register_forward_hook(note))
-        _forward(score, clip)
+        asked.forward(asked.x[:1])
     last, apart = found[-1] if found else (None, True)
     if last is None or apart or sum(one is last for one, _ in found) > 1:
         raise ModelError("LayerGradCam needs a convolution that keeps a map and is called once for "
@@ -507,16 +528,6 @@ _EXPLAINERS: dict[str, Callable[..., Explained]] = {
     "ShapleySampling": _shapley,
 }
 METHODS = ("DeepLift", *_EXPLAINERS)
-
-
-def _judged(values, output, zero, clips, reference, method) -> Attribution:
-    """Measure the gap to f(x) - f(x0) in float64 and flag the clips that miss it."""
-    difference = (output - zero).double()
-    delta = values.double().sum(dim=(1, 2, 3, 4)) - difference
-    if same := int((clips == reference).flatten(1).all(dim=1).sum()):
-        log.warning("%d of %d clips equal their baseline", same, len(values))
-    complete = delta.abs() <= TOLERANCE * difference.abs()
-    return Attribution(values, output, zero.contiguous(), delta.float(), complete, method)
 
 
 def _refuse(found: Attribution, name: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy import stats as distributions
 
 from expresso_lib.faces import anatomy
@@ -197,11 +198,9 @@ def top_frames(values: np.ndarray, count: int, *, apart: int = 1) -> np.ndarray:
     array([1, 4])
     """
     series = np.asarray(values, float)
-    order = np.argsort(-series, kind="stable")
-    order = order[np.isfinite(series[order])]
     chosen: list[int] = []
-    for row in order:
-        if all(abs(row - other) >= apart for other in chosen):
+    for row in np.argsort(-series, kind="stable"):
+        if np.isfinite(series[row]) and all(abs(row - other) >= apart for other in chosen):
             chosen.append(int(row))
     return np.array(chosen[:count], dtype=int)
 
@@ -221,16 +220,15 @@ def onsets(visible: np.ndarray, *, fps: float) -> np.ndarray:
     >>> onsets(np.array([0, 0, 0, 2, 0, 2, 0, 0, 0, 3.0]), fps=12)
     array([3, 9])
     """
-    above, rows = np.asarray(visible) >= 1, max(1, round(fps / 4))
-    starts = np.flatnonzero(above[1:] & ~above[:-1]) + 1
-    return np.array([s for s in starts if s >= rows and not above[s - rows : s].any()], dtype=int)
+    above = pd.Series(np.asarray(visible) >= 1, dtype=float)
+    before = above.shift().rolling(max(1, round(fps / 4))).max()
+    return np.flatnonzero((above == 1) & (before == 0))
 
 
 def locked(values: np.ndarray, events: np.ndarray, *, before: int, after: int) -> np.ndarray:
     """Cut the series around each event: (events, before + after + 1); NaN outside the recording."""
     series = np.pad(np.asarray(values, float), (before, after), constant_values=np.nan)
-    rows = np.asarray(events, int)[:, None] + np.arange(before + after + 1)
-    return series[rows].reshape(len(events), before + after + 1)
+    return sliding_window_view(series, before + after + 1)[events]
 
 
 def event_averages(

@@ -75,9 +75,9 @@ def clips_of(clips: Tensor, baseline: str | Tensor) -> Tensor:
             raise ValueError(f"baseline {baseline!r} is made of a recording's frames: pass the "
                              "tensor that attribution.of_recording() gives.")  # fmt: skip
         _checks.one_of(baseline, OF_CLIP, "baseline")
-        return (
-            blurred(clips) if baseline == "blur" else torch.zeros_like(clips[:1]).expand_as(clips)
-        )
+        if baseline == "blur":
+            return blurred(clips)
+        return torch.zeros_like(clips[:1]).expand_as(clips)
     if not torch.isfinite(baseline).all():
         raise ValueError("baseline holds NaN or infinite values; take it from a frame with a face.")
     try:
@@ -133,10 +133,8 @@ def calm_frames(landmarks: np.ndarray, count: int = CALM) -> np.ndarray:
         raise ValueError("no frame has all 68 landmarks; a neutral frame needs at least one.")
     posed, rigid = points[seen], list(_RIGID)
     target = np.median(posed - posed.mean(axis=1, keepdims=True), axis=0)
-    normal = np.empty_like(posed)
-    for row, frame in enumerate(posed):
-        design = np.hstack([frame, np.ones((len(frame), 1))])
-        normal[row] = design @ np.linalg.lstsq(design[rigid], target[rigid], rcond=None)[0]
+    design = np.concatenate([posed, np.ones_like(posed[..., :1])], axis=2)
+    normal = design @ (np.linalg.pinv(design[:, rigid]) @ target[rigid])
     inner = list(anatomy.INNER_POINTS)
     distance = np.square((normal - np.median(normal, axis=0))[:, inner]).sum(axis=(1, 2))
     return seen[np.argsort(distance, kind="stable")[:count]]
@@ -189,12 +187,10 @@ def posed(
     how: dict[str, Any] = {"flags": cv2.INTER_CUBIC, "borderMode": cv2.BORDER_REPLICATE}
     moved = np.stack([cv2.warpAffine(picture, move, side[::-1], **how) for move in moves])
     brim = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * (min(side) // 32) + 1,) * 2)
-    wide = [cv2.dilate(one.astype(np.float32), brim) for one in face]
-    mask = torch.from_numpy(
-        np.stack([cv2.GaussianBlur(one, (0, 0), min(side) / 64) for one in wide])
-    )
+    wide = (cv2.dilate(one.astype(np.float32), brim) for one in face)
+    mask = np.stack([cv2.GaussianBlur(one, (0, 0), min(side) / 64) for one in wide])
     shown = torch.from_numpy(moved.clip(0, 1)).permute(3, 0, 1, 2)
-    return torch.lerp(clip, shown, mask)
+    return torch.lerp(clip, shown, torch.from_numpy(mask))
 
 
 _STILL = np.array([1.0, 0, 0, 1, 0, 0])  # the affine map that moves nothing

@@ -164,7 +164,7 @@ def test_explain_item_is_a_piece_of_work(archive, model, tmp_path):
 def test_explain_says_what_is_missing(archive, model):
     """No clip fits; an unknown channel."""
     with pytest.raises(ValueError, match="shorter clips"):
-        explanation.explain(archive, model, clips.windows(FRAMES, 40, step=6))
+        explanation.explain(archive, model, clips.windows(FRAMES, 40, step=6), channels=CHANNELS)
     found = explanation.explain(
         archive, model, clips.windows(FRAMES, T, step=20), channels=CHANNELS[:1]
     )
