@@ -58,8 +58,7 @@ class Pairs:
 
 
 def items(*, participants: int, length: int, side: int, rate: float, dilation: int = 1,
-          input: str = "face", seed: int = 0,
-          render_size: int = interventions.RENDER_SIZE) -> list[store.Item]:  # fmt: skip
+          input: str = "face", seed: int = 0) -> list[store.Item]:  # fmt: skip
     """Rendered participants who are others than those of the cohort of a seed, for `render`.
 
     Parameters
@@ -75,8 +74,8 @@ def items(*, participants: int, length: int, side: int, rate: float, dilation: i
     cohort: dict[str, Any] = {"participants": participants, "recordings": 1, "fps": 2 * rate}
     cohort |= {"seed": OTHERS + seed, "seconds": (length * dilation + 1) / rate}
     plan = rendered.plan_cohort(**cohort)
-    recipe = {"cohort": cohort, "length": length, "dilation": dilation, "side": side,
-              "input": input, "render_size": render_size}  # fmt: skip
+    shown = {"size": side, "input": input}
+    recipe = {"cohort": cohort, "length": length, "dilation": dilation, "shown": shown}
     return [store.Item(name, recipe) for name in plan.recordings["recording"]]
 
 
@@ -85,9 +84,8 @@ def render(work: store.Item, path: Path) -> None:
     recipe = work.recipe
     plan = rendered.plan_cohort(**recipe["cohort"])
     script = replace(plan.script(work.name), headset=True)
-    shape = {"size": recipe["side"]} | {name: recipe[name] for name in ("render_size", "input")}
     scripts = (script, rendered.without(script, "headset"))
-    on, off = (interventions.archive_of(one, **shape) for one in scripts)
+    on, off = (interventions.archive_of(one, **recipe["shown"]) for one in scripts)
     rows = slice(0, recipe["length"] * recipe["dilation"], recipe["dilation"])
     people = plan.recordings.merge(plan.participants[["participant", "score"]], on="participant")
     facts = people.set_index("recording").loc[work.name, ["participant", "score"]]

@@ -52,6 +52,11 @@ class Scene:
     still: Tensor | None = None  # (1, 3, T, H, W): every placed factor taken out
     posed: Tensor | None = None  # (1, 3, T, H, W): the calmest frame in the clip's poses
 
+    @property
+    def standing(self) -> Tensor:
+        """The calmest frame, held still as long as the clip: (1, 3, T, H, W)."""
+        return self.calm[:1].expand_as(self.clip)
+
     def reference(self, baseline: str) -> str | Tensor:
         """A baseline by name; ``oracle_neutral`` is the clip rendered without any factor."""
         if baseline == "oracle_neutral" and self.still is not None:
@@ -272,20 +277,17 @@ def by_stretch(
     starts = [*np.unique(stretch_of(clip.shape[2]), return_index=True)[1], -1]
     found = {
         "frozen": ask(lambda cut: clip[:, :, [starts[cut]]].expand_as(clip)),
-        "replaced": ask(lambda _: scene.calm[:1].expand_as(clip)),
+        "replaced": ask(lambda _: scene.standing),
     }
-    if scene.still is not None:
-        still = scene.still
+    if (still := scene.still) is not None:
         found["rendered"] = ask(lambda _: still)
     return found
 
 
 def by_region(model: nn.Module, scene: Scene, *, output: int | None = None) -> dict[str, float]:
     """f(x) - f(x with a region as in the calmest frame), points, for every region there is."""
-    calm = scene.calm[:1].expand_as(scene.clip)
-    here = [k for k in range(len(anatomy.REGIONS)) if (scene.regions == k).any()]
-    masks = [torch.from_numpy(scene.regions == k)[None, None] for k in here]
-    shown = [torch.where(mask, calm, scene.clip) for mask in masks]
+    here, regions = np.unique(scene.regions), torch.from_numpy(scene.regions)
+    shown = [torch.where(regions == k, scene.standing, scene.clip) for k in here]
     whole, *lost = scores(model, torch.cat([scene.clip, *shown]), output=output)
     return {anatomy.REGIONS[k]: whole - one for k, one in zip(here, lost)}
 

@@ -6,7 +6,7 @@ that several factors change speaks for each by how much each changes it, so that
 counted twice.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
@@ -31,7 +31,6 @@ ENDS = ["estimate", "ci_low", "ci_high"]
 KEYS = ["method", "baseline", "factor", "metric", "support"]
 COUNTS = ["n_participants", "n_clips"]
 FACTS = ("effect", "share", "amount")
-UNKNOWN = (repeat(np.nan), repeat(np.nan))
 SUPPORTS = ("changed", "region")
 TIMES = ("rendered", "frozen", "replaced")
 
@@ -61,9 +60,9 @@ def evidence(
     scene: Scene,
     effects: Sequence[Effect],
     *,
-    stretches: Mapping[str, np.ndarray] | None = None,
-    regions: Mapping[str, float] | None = None,
-    heads: Mapping[tuple[str, str], float] | None = None,
+    stretches: Mapping[str, np.ndarray] = {},
+    regions: Mapping[str, float] = {},
+    heads: Mapping[tuple[str, str], float] = {},
 ) -> pd.DataFrame:
     """What explanations say of one clip, beside what the model does.
 
@@ -89,35 +88,38 @@ def evidence(
         the clip's mean, so that only *when* counts.
     """
     rows: list[tuple] = []
+    unknown = repeat(np.nan)
 
-    def lay(support: str, names: Iterable[str], said: Mapping, *known: Iterable[float]) -> None:
-        for name, heard, *facts in zip(names, zip(*said.values()), *known):
+    def lay(support, names, said, done, share=unknown, amount=unknown) -> None:
+        """Rows of what is said by channel, and of what is so, thing by thing."""
+        for name, heard, *facts in zip(names, zip(*said.values()), done, share, amount):
             rows.extend((*channel, name, support, one, *facts) for channel, one in zip(said, heard))
 
     names = [one.factor for one in effects]
     done, share, amount = ([getattr(one, k) for one in effects] for k in FACTS)
-    heads, posed = heads or {}, weights(effects, apart=("headset", "head_motion"))
-    for support, parts in weights(effects).items():
+    own, posed = weights(effects), weights(effects, apart=("headset", "head_motion"))
+    for support in SUPPORTS:
         said = {
-            channel: [float((one * part).sum())
-                      for part in (posed[support] if channel in heads else parts)]
+            channel: [
+                heads[channel] if channel in heads and name == "head_motion"
+                else float((one * part).sum())
+                for name, part in zip(names, (posed if channel in heads else own)[support])
+            ]
             for channel, one in maps.items()
         }  # fmt: skip
-        for channel in heads.keys() & said.keys() if "head_motion" in names else ():
-            said[channel][names.index("head_motion")] = heads[channel]
         said |= {("amount", "none"): amount, ("share", "none"): share}
         lay(support, names, said, done, share, amount)
-    inside = [scene.regions == anatomy.REGIONS.index(name) for name in regions or {}]
+    inside = [scene.regions == anatomy.REGIONS.index(name) for name in regions]
     said = {channel: [float(one[mask].sum()) for mask in inside] for channel, one in maps.items()}
-    lay("replaced_region", regions or {}, said, (regions or {}).values(), *UNKNOWN)
+    lay("replaced_region", regions, said, regions.values())
     stretch = interventions.stretch_of(len(scene.regions))
     timed = {channel: np.bincount(stretch, one.sum(axis=(1, 2))) for channel, one in maps.items()}
     if scene.activity:
         moved = np.sum([scene.activity[name] for name in interventions.PLACED], axis=0)
         timed[("amount", "none")] = np.bincount(stretch, moved)
     timed = {channel: one - one.mean() for channel, one in timed.items()}
-    for truth, used in (stretches or {}).items():
-        lay(truth, map(str, range(len(used))), timed, used - used.mean(), *UNKNOWN)
+    for truth, used in stretches.items():
+        lay(truth, map(str, range(len(used))), timed, used - used.mean())
     found = pd.DataFrame(rows, columns=["method", "baseline", "factor", "support", "said", *FACTS])
     return found.assign(participant=scene.participant, clip=scene.recording)
 
@@ -163,29 +165,32 @@ def _given_amount(draws: np.ndarray, part: pd.DataFrame) -> np.ndarray:
     return _ratio(left[1], np.sqrt(np.maximum(left[0] * left[2], 0)))
 
 
-def _judged(part: pd.DataFrame, support: str, draws: np.ndarray, least: float) -> dict:
-    """Metric to values (1 + D,), of one explanation's rows of one support and factor."""
+Judged = Iterator[tuple[str, np.ndarray, pd.DataFrame]]
+
+
+def _judged(part: pd.DataFrame, support: str, draws: np.ndarray, least: float) -> Judged:
+    """Metric, values (1 + D,) and the rows that count, of one explanation, support and factor."""
     said, done, share = part[["said", "effect", "share"]].to_numpy(float).T
     if support not in SUPPORTS:
         name = "time_fidelity" if support in TIMES else "removal_fidelity"
-        return {name: _pearson(draws, said, done)}
+        yield name, _pearson(draws, said, done), part
+        return
     ranks = distributions.rankdata(said), distributions.rankdata(done)
+    yield "interventional_fidelity", _pearson(draws, said, done), part
+    yield "interventional_rank", _pearson(draws, *ranks), part  # a bootstrap draw keeps the ranks
+    yield "interventional_slope", _slope(draws, said, done), part
+    # Both are the amount and one rate: given the amount, nothing is left of them.
+    if not part["method"].isin([controls.USUAL, controls.WITH_HEAD]).any():
+        yield "fidelity_given_amount", _given_amount(draws, part), part
     # An explanation that says nothing has no sign to be wrong about.
     asked = (np.abs(done) > least) & (said != 0)
     right = asked & (np.sign(said) == np.sign(done))
-    found = {
-        "interventional_fidelity": _pearson(draws, said, done),
-        "interventional_rank": _pearson(draws, *ranks),  # a bootstrap draw keeps the ranks
-        "interventional_slope": _slope(draws, said, done),
-        "fidelity_given_amount": _given_amount(draws, part),
-        "sign": _ratio(draws @ right, draws @ asked),
-    }
-    known = np.isfinite(share)
+    yield "sign", _ratio(draws @ right, draws @ asked), part[asked]
+    known = np.isfinite(share)  # shares are rendered for those looked at closely
     if known.any():
-        some = draws[:, known]
-        found["share_fidelity"] = _pearson(some, said[known], share[known])
-        found["share_slope"] = _slope(some, said[known], share[known])
-    return found
+        said, share, some = said[known], share[known], draws[:, known]
+        yield "share_fidelity", _pearson(some, said, share), part[known]
+        yield "share_slope", _slope(some, said, share), part[known]
 
 
 def _draws(people: np.ndarray, count: int, seed: int) -> np.ndarray:
@@ -261,17 +266,9 @@ def table(rows: pd.DataFrame, *, recipe: str = "", score_range: float | None = N
             groups = {"pooled_all": groups["pooled_all"]}
         for factor, one in groups.items():
             weight = _draws(one["participant"].to_numpy(), draws, seed)
-            judged = _judged(one, support, weight, least)
-            # Both are the amount and one rate: given the amount, nothing is left of them.
-            if method in (controls.USUAL, controls.WITH_HEAD):
-                del judged["fidelity_given_amount"]
-            # Shares are rendered for those looked at closely, and few effects may be large
-            # enough for a sign: no more people are counted.
-            fewer = {"share": one[np.isfinite(one["share"])],
-                     "sign": one[(one["effect"].abs() > least) & (one["said"] != 0)]}  # fmt: skip
-            found += [_row(values, fewer.get(metric.partition("_")[0], one), method=method,
-                           baseline=baseline, factor=factor, metric=metric, support=support)
-                      for metric, values in judged.items()]  # fmt: skip
+            found += [_row(values, some, method=method, baseline=baseline, factor=factor,
+                           metric=metric, support=support)
+                      for metric, values, some in _judged(one, support, weight, least)]  # fmt: skip
     other = rows[(rows["metric"] != "evidence") & rows["value"].notna()]
     single = means(other, KEYS[:4], draws=draws, seed=seed).assign(support="all")
     scored = pd.DataFrame(found, columns=[*KEYS, *ENDS, *COUNTS])
@@ -336,11 +333,6 @@ def _one_row_for_randomised(found: pd.DataFrame) -> pd.DataFrame:
 def pearson(a: np.ndarray, b: np.ndarray) -> float:
     """Correlation of two arrays of the same shape; NaN where one is constant."""
     return float(_pearson(np.ones((1, a.size)), *(one.ravel().astype(float) for one in (a, b)))[0])
-
-
-def ranked(values: np.ndarray) -> np.ndarray:
-    """Ranks of a map (K,): `pearson` of two is Spearman's correlation."""
-    return distributions.rankdata(values)
 
 
 # Answers
@@ -449,16 +441,13 @@ def reached(study: pd.DataFrame) -> str:
     if not len(study):
         return ""
     cohorts = [one for _, one in study[study["model"] == "default"].groupby("seed")]
-    counts = wording.listed(
-        f"{sum(_of(one, asked)['estimate'] >= asked.bar for one in cohorts)} for {name}"
-        for name, asked in QUESTIONS.items()
-    )
-    return wording.flat(f"""Of the study's {len(cohorts)} cohorts the bar is reached by DeepLift
-        with the own neutral face in {counts}.""")
-
-
-def _of(found: pd.DataFrame, asked: Question) -> wording.Row:
-    return cell(found, *DEFAULT, asked.metric, factor=asked.factor, support=asked.support)
+    counts = []
+    for name, asked in QUESTIONS.items():
+        where = {"factor": asked.factor, "support": asked.support}
+        found = [cell(one, *DEFAULT, asked.metric, **where)["estimate"] for one in cohorts]
+        counts.append(f"{np.sum(np.array(found) >= asked.bar)} for {name}")
+    return wording.flat(f"""Of the study's {len(cohorts)} cohorts the bar is reached by DeepLift with
+        the own neutral face in {wording.listed(counts)}.""")
 
 
 def main_channel(found: pd.DataFrame) -> tuple[str, str]:

@@ -7,8 +7,8 @@ the interventions are left out; what needs no renderer stays.
 
 import logging
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,6 @@ def examine(
     model: nn.Module,
     scenes: Iterable[Scene],
     channels: Sequence[Sequence[str]] = CHANNELS,
-    *,
-    output: int | None = None,
     **options: Any,
 ) -> pd.DataFrame:
     """Rows of `trial` for many scenes, to be scored by `metrics.table`; without what `adding_up`
@@ -63,7 +61,7 @@ def examine(
         rows = faithfulness.examine(network, scenes, closer=True)
         faithfulness.trust_table(faithfulness.table(rows))
     """
-    parts = [trial(model, scene, channels, output=output, **options) for scene in scenes]
+    parts = [trial(model, scene, channels, **options) for scene in scenes]
     if not parts:
         raise ValueError("no scene to examine a network on; faithfulness.rendered_scenes(12) makes "
                          "a dozen.")  # fmt: skip
@@ -133,32 +131,25 @@ def trial(
     pd.DataFrame
         Evidence rows (`metrics.evidence`; ``metric`` is "evidence") and one row per other number
         (``value``): ``output``, ``completeness`` (|gap| over |f(x) - f(x0)|), ``agreement`` of any
-        two channels (``factor`` is the other), ``randomisation`` and ``randomisation_unsigned``
+        channel with any other (``factor``), ``randomisation`` and ``randomisation_unsigned``
         (``factor`` is the number of layers), ``interaction``, ``beyond_pairs``,
         ``single_effect``.
     """
-    rows: list[tuple] = []
-    maps: dict[tuple[str, str], np.ndarray] = {}
-    heads: dict[tuple[str, str], float] = {}
-    [calm] = interventions.scores(model, scene.calm[:1].expand_as(scene.clip), output=output)
-    told = _told(model, scene, [*map(tuple, channels)], output=output, seed=seed, **options)
-    for channel, result in told.items():
-        key = ("".join([channel[0], *(f" ({word})" for word in channel[2:])]), channel[1])
-        maps[key] = _map(result)
-        if channel[0] in controls.DIVIDING and _turned(scene, channel[1]):
-            heads[key] = float(result.output_baseline) - calm
-        rows.append((*key, "all", "completeness", float(result.missed)))
-        if len(rows) == 1:
-            rows.append(("model", "none", "all", "output", float(result.output)))
-    ranks = {key: metrics.ranked(one) for key, one in maps.items()}
-    rows += [(*a, "/".join(b), "agreement", metrics.pearson(ranks[a], ranks[b]))
-             for a, b in combinations(maps, 2)]  # fmt: skip
+    asked: dict[str, Any] = {"output": output, "seed": seed}
+    told = explain(model, scene, channels, **asked, **options)
+    maps = {_title(channel): _map(result) for channel, result in told.items()}
+    heads = {_title(one): head for one, head in _heads(model, scene, told, output).items()}
+    rows = [(*_title(channel), "all", "completeness", float(result.missed))
+            for channel, result in told.items()]  # fmt: skip
+    rows.append(("model", "none", "all", "output", float(next(iter(told.values())).output)))
+    alike = _agreement(maps.values())
+    rows += [(*a, "/".join(b), "agreement", alike[i, j])
+             for (i, a), (j, b) in permutations(enumerate(maps), 2)]  # fmt: skip
     sound = [one for one, found in told.items()
              if one[0] != "DeepLift" or found.missed <= attribution.REFUSAL] or [*told]  # fmt: skip
-    for channel, pair in zip(told, list(maps.items())):
-        if channel in sound[:compared]:
-            rows += _cascade(model, scene, channel, pair, depths, output, seed)
-    others, their_heads = _others(model, scene, sound[0], randomised, output, seed)
+    for channel in sound[:compared]:
+        rows += _cascade(model, scene, channel, maps[_title(channel)], depths, **asked)
+    others, their_heads = _others(model, scene, sound[0], randomised, **asked)
     maps, heads = maps | others, heads | their_heads
     effects = interventions.effects(model, scene, output=output)
     if effects:
@@ -166,53 +157,59 @@ def trial(
         maps[controls.TRUTH] = controls.painted(faces)
         heads[controls.TRUTH] = sum(one.effect for one in effects if one not in faces)
         rows += _interaction(model, scene, effects, output)
-    asked: dict[str, Any] = {"heads": heads}
+    nearer: dict[str, Any] = {}
     if closer:
-        asked["stretches"] = interventions.by_stretch(model, scene, output=output)
-        asked["regions"] = interventions.by_region(model, scene, output=output)
-    found = metrics.evidence(maps, scene, effects, **asked)
+        nearer["stretches"] = interventions.by_stretch(model, scene, output=output)
+        nearer["regions"] = interventions.by_region(model, scene, output=output)
+    found = metrics.evidence(maps, scene, effects, heads=heads, **nearer)
     other = pd.DataFrame(rows, columns=["method", "baseline", "factor", "metric", "value"])
     both = pd.concat([found.assign(metric="evidence"), other], ignore_index=True)
     return both.assign(participant=scene.participant, clip=scene.recording)
 
 
-def _told(
-    model: nn.Module, scene: Scene, channels: Sequence[Sequence[str]], **options: Any
-) -> dict[Sequence[str], attribution.Attribution]:
-    """The scene's clip by every channel."""
-    found: dict[Sequence[str], attribution.Attribution] = {}
-    for kind in dict.fromkeys((method, *word) for method, _, *word in channels):
-        some = [one for one in channels if (one[0], *one[2:]) == kind]
-        found |= zip(some, explain(model, scene, some, **options))
-    return {channel: found[channel] for channel in channels}
-
-
 def explain(
     model: nn.Module, scene: Scene, channels: Sequence[Sequence[str]], **options: Any
-) -> list[attribution.Attribution]:
-    """The scene's clip by channels of one method: (method, baseline) or (method, baseline, word).
-
-    The word ``stretches`` asks Occlusion and Shapley sampling for whole stretches of time; they
-    go by region and stretch otherwise.
-    """
-    method, _, *word = channels[0]
-    if method in ("Occlusion", "ShapleySampling") and not word:
-        options = {"regions": torch.from_numpy(scene.regions)[None], "stretches": 4} | options
-    given = [scene.reference(baseline) for _, baseline, *_ in channels]
+) -> dict[tuple[str, ...], attribution.Attribution]:
+    """The scene's clip by every channel (`attribution.by_channel`)."""
     options = {"refuse": False} | options  # `adding_up` judges over all clips
-    return attribution.attribute_each(model, scene.clip, method, given, **options)
+    regions = torch.from_numpy(scene.regions)[None]
+    return attribution.by_channel(
+        model, scene.clip, channels, scene.reference, regions=regions, **options
+    )
+
+
+def _title(channel: Sequence[str]) -> tuple[str, str]:
+    """Method and baseline of a channel, as tables name them."""
+    method, baseline, *word = channel
+    return " ".join([method, *(f"({one})" for one in word)]), baseline
 
 
 def _map(result: attribution.Attribution) -> np.ndarray:
     return result.values[0].sum(dim=0).double().numpy()
 
 
-def _turned(scene: Scene, baseline: str) -> bool:
-    """Whether a reference's head turns as the clip's does; a composite's face has no pose."""
-    return baseline in POSED and (baseline != attribution.NEUTRAL or scene.posed is not None)
+def _heads(
+    model: nn.Module, scene: Scene, told: Mapping, output: int | None
+) -> dict[tuple[str, ...], float]:
+    """What channels say of the head that divide a difference to a reference whose head turns, too.
+
+    A composite's face has no pose.
+    """
+    [calm] = interventions.scores(model, scene.standing, output=output)
+    turning = [one for one in POSED if one != attribution.NEUTRAL or scene.posed is not None]
+    return {
+        channel: float(result.output_baseline) - calm
+        for channel, result in told.items()
+        if channel[0] in controls.DIVIDING and channel[1] in turning
+    }
 
 
-def _others(model, scene, channel, randomised, output, seed) -> tuple[dict, dict]:
+def _agreement(maps: Iterable[np.ndarray]) -> np.ndarray:
+    """Rank correlation of any two maps, (M, M)."""
+    return pd.DataFrame([one.ravel() for one in maps]).T.corr("spearman").to_numpy()
+
+
+def _others(model, scene, channel, randomised, *, output, seed) -> tuple[dict, dict]:
     """Maps of controls, and of networks with shuffled weights; and what these say of the head."""
     # Crops are aligned: the same noise for everybody would be an explanation of sorts.
     own = [seed, zlib.crc32(scene.recording.encode())]
@@ -220,30 +217,24 @@ def _others(model, scene, channel, randomised, output, seed) -> tuple[dict, dict
     found = {(name, "none"): one for name, one in blind.items()}
     for number in range(randomised):
         [(_, network)] = attribution.randomised(model, seed=seed + number, depths=[-1])
-        [result] = explain(network, scene, [channel], output=output, seed=seed)
+        told = explain(network, scene, [channel], output=output, seed=seed)
         key = (f"randomised_{number + 1}", channel[1])
-        found[key] = _map(result)
-        if channel[0] in controls.DIVIDING and _turned(scene, channel[1]):
-            still = scene.calm[:1].expand_as(scene.clip)
-            [calm] = interventions.scores(network, still, output=output)
-            heads[key] = float(result.output_baseline) - calm
+        found[key] = _map(told[channel])
+        for head in _heads(network, scene, told, output).values():
+            heads[key] = head
     return found, heads
 
 
-def _cascade(model, scene, channel, trained, depths, output, seed) -> list[tuple]:
-    """Agreement of a signed map with those of the model randomised from the output down."""
-    key, one = trained
-    sides: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-        "randomisation": np.asarray,
-        "randomisation_unsigned": np.abs,
-    }
-    own = {name: metrics.ranked(side(one)) for name, side in sides.items()}
-    rows = []
-    for layers, network in attribution.randomised(model, seed=seed, depths=depths):
-        other = _map(explain(network, scene, [channel], output=output, seed=seed)[0])
-        rows += [(*key, str(layers), name, metrics.pearson(own[name], metrics.ranked(side(other))))
-                 for name, side in sides.items()]  # fmt: skip
-    return rows
+def _cascade(model, scene, channel, own, depths, *, output, seed) -> list[tuple]:
+    """Agreement of a map, and of its size, with those of the model randomised from the output."""
+    layers, maps = [], [own]
+    for count, network in attribution.randomised(model, seed=seed, depths=depths):
+        layers.append(str(count))
+        maps.append(_map(explain(network, scene, [channel], output=output, seed=seed)[channel]))
+    sides = {"randomisation": maps, "randomisation_unsigned": np.abs(maps)}
+    return [(*_title(channel), count, name, likeness)
+            for name, side in sides.items()
+            for count, likeness in zip(layers, _agreement(side)[0, 1:])]  # fmt: skip
 
 
 def _interaction(model, scene, effects, output) -> list[tuple]:
@@ -271,8 +262,10 @@ def items(
     closer: int = 12,
     method: str = metrics.DEFAULT[0],
     cohort: Mapping[str, Any] | None = None,
+    full_size: int = 160,
+    randomised: int = 0,
+    depths: Sequence[int] = (),
     seed: int = 0,
-    **options: Any,
 ) -> list[store.Item]:
     """The trials of a cohort: one clip of everyone, at a random place in their first recording.
 
@@ -293,19 +286,21 @@ def items(
         Of ``BASELINES``' channels, for everyone: one that adds up on this network.
     cohort : mapping, optional
         Arguments of ``rendered.plan_cohort``, for rendered participants.
-    **options
-        ``full_size, render_size`` of `interventions.stage`; ``randomised``, ``depths`` of `trial`
-        for those looked at closely.
+    full_size : int
+        Of `interventions.stage`.
+    randomised, depths
+        Of `trial`, for those looked at closely.
     """
     known = clips.archived(recordings, folder, model_of, length=length, dilation=dilation)
     known = known.drop_duplicates("participant")
     known = known.sample(frac=1, random_state=seed).head(most)
     shared = {"length": length, "dilation": dilation, "cohort": dict(cohort or {}), "seed": seed,
-              "method": method}  # fmt: skip
+              "method": method, "full_size": full_size}  # fmt: skip
+    nearer = {"closer": True, "randomised": randomised, "depths": list(depths)}
     return [
         store.Item(
             row.recording,
-            shared | options | {"participant": row.participant, "closer": number < closer},
+            shared | {"participant": row.participant, "asked": nearer if number < closer else {}},
             (Path(row.archive), Path(model_of[row.participant])),
         )
         for number, row in enumerate(known.itertuples())
@@ -315,23 +310,21 @@ def items(
 def trial_item(work: store.Item, path: Path) -> None:
     """Carry out one of `items` (a `store.map` function): its rows as Parquet."""
     recipe = dict(work.recipe)
-    closer, cohort, seed = recipe["closer"], recipe["cohort"], recipe["seed"]
+    asked, cohort, seed = recipe["asked"], recipe["cohort"], recipe["seed"]
     archive = clips.ClipArchive.load(work.inputs[0])
     model = models.load(work.inputs[1])[0].requires_grad_(False)
     rows = interventions.random_clip(
         archive.n_frames, recipe["length"], dilation=recipe["dilation"], name=work.name, seed=seed
     )
-    sizes = {name: recipe[name] for name in ("full_size", "render_size") if name in recipe}
     scene = interventions.stage(
-        archive, rows, participant=recipe["participant"], recording=work.name, shares=closer,
-        script=rendered.plan_cohort(**cohort).script(work.name) if cohort else None, **sizes,
+        archive, rows, participant=recipe["participant"], recording=work.name, shares=bool(asked),
+        script=rendered.plan_cohort(**cohort).script(work.name) if cohort else None,
+        full_size=recipe["full_size"],
     )  # fmt: skip
     main = [(recipe["method"], baseline) for baseline in BASELINES]
-    asked = dict.fromkeys([*main, *(SLOW_CHANNELS if closer else ())])
-    channels = [channel for channel in asked if channel[1] != "oracle_neutral" or cohort]
-    more = {name: recipe[name] for name in ("randomised", "depths") if closer and name in recipe}
-    options = {"closer": closer, "seed": seed, "steps": STEPS, "samples": STEPS} | more
-    trial(model, scene, channels, **options).to_parquet(path)
+    channels = dict.fromkeys([*main, *(SLOW_CHANNELS if asked else ())])
+    known = [channel for channel in channels if channel[1] != "oracle_neutral" or cohort]
+    trial(model, scene, known, seed=seed, steps=STEPS, samples=STEPS, **asked).to_parquet(path)
 
 
 def read(outcomes: Iterable[store.Outcome]) -> pd.DataFrame:
@@ -344,11 +337,9 @@ def agreement_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Mean rank agreement of any two explanations over trials, (M, M)."""
     part = rows[rows["metric"] == "agreement"]
     part = part.assign(channel=part["method"] + "/" + part["baseline"])
-    mean = part.groupby(["channel", "factor"], sort=False)["value"].mean()
-    order = list(dict.fromkeys([*part["channel"], *part["factor"]]))
-    wide = mean.unstack().reindex(index=order, columns=order)
-    wide = wide.where(wide.notna(), wide.T)
-    return wide.mask(np.eye(len(order), dtype=bool), 1.0)
+    wide = part.pivot_table("value", index="channel", columns="factor")
+    order = part["channel"].unique()
+    return wide.reindex(index=order, columns=order).mask(np.eye(len(order), dtype=bool), 1.0)
 
 
 def indicators(found: pd.DataFrame) -> pd.DataFrame:
@@ -367,28 +358,26 @@ def indicators(found: pd.DataFrame) -> pd.DataFrame:
         ``randomisation`` (agreement with the map of the shuffled network), ``fidelity,
         fidelity_low, fidelity_high, head`` (the head included), ``where, when`` (the truth).
     """
+    fidelity = ("interventional_fidelity", "pooled", "changed")
     columns = {
-        "completeness": ("completeness", "all", "all"),
-        "removal": ("removal_fidelity", "pooled", "replaced_region"),
-        "stretches": ("time_fidelity", "pooled", "replaced"),
-        "fidelity": ("interventional_fidelity", "pooled", "changed"),
-        "head": ("interventional_fidelity", "pooled_all", "changed"),
-        "where": ("interventional_fidelity", "pooled", "region"),
-        "when": ("time_fidelity", "pooled", "rendered"),
+        "completeness": ("estimate", "completeness", "all", "all"),
+        "removal": ("estimate", "removal_fidelity", "pooled", "replaced_region"),
+        "stretches": ("estimate", "time_fidelity", "pooled", "replaced"),
+        "fidelity": ("estimate", *fidelity),
+        "head": ("estimate", "interventional_fidelity", "pooled_all", "changed"),
+        "where": ("estimate", "interventional_fidelity", "pooled", "region"),
+        "when": ("estimate", "time_fidelity", "pooled", "rendered"),
+        "fidelity_low": ("ci_low", *fidelity),
+        "fidelity_high": ("ci_high", *fidelity),
     }
-    keys = ["method", "baseline"]
-    wide = found.pivot(index=keys, columns=["metric", "factor", "support"], values="estimate")
+    keys, cell = ["method", "baseline"], ["metric", "factor", "support"]
+    wide = found.pivot(index=keys, columns=cell, values=metrics.ENDS)
     known = wide.reindex(columns=pd.MultiIndex.from_tuples(columns.values()))
     known = known.set_axis([*columns], axis=1)
-    one = found[found["metric"] == "agreement"]
-    sides = (one["method"] + "/" + one["baseline"], one["factor"])
-    shared = pd.concat([one["estimate"].set_axis(side) for side in sides]).groupby(level=0).mean()
-    known.insert(0, "agreement", shared.reindex(known.index.map("/".join)).to_numpy())
+    alike = found[found["metric"] == "agreement"].groupby(keys)["estimate"].mean()
+    known.insert(0, "agreement", alike)
     shuffled = found[found["metric"] == "randomisation"].groupby(keys).tail(1).set_index(keys)
     known.insert(1, "randomisation", shuffled["estimate"])
-    asked = pd.Series(dict(zip(("metric", "factor", "support"), columns["fidelity"])))
-    truth = found[found[asked.index].eq(asked).all(axis=1)].set_index(keys)
-    known["fidelity_low"], known["fidelity_high"] = truth["ci_low"], truth["ci_high"]
     channels = found.loc[found["metric"] == "completeness", keys]
     return known.loc[pd.MultiIndex.from_frame(channels)].reset_index()
 

@@ -10,7 +10,7 @@ import torch
 from expresso_lib import models, rendered, store
 from expresso_lib.faithfulness import headset, interventions, trials
 
-T, SIZE, RENDER = 8, 32, 64
+T, SIZE = 8, 32
 
 
 @pytest.mark.slow
@@ -19,7 +19,7 @@ def test_what_a_model_makes_of_the_headset(tmp_path):
     torch.manual_seed(0)
     model = models.build("small", weights="facial-actions", frames=T, size=SIZE)
     checkpoint = models.save(tmp_path / "model.safetensors", model, {})
-    work = headset.items(participants=4, length=T, side=SIZE, rate=12.5, render_size=RENDER)
+    work = headset.items(participants=4, length=T, side=SIZE, rate=12.5)
     worn = store.map(headset.render, work, out=tmp_path / "worn")
     pairs = headset.Pairs.load([done.path for done in worn])
     assert len(pairs) == 4
@@ -51,8 +51,7 @@ def test_clips_keep_their_dilation(tmp_path):
     """Every second frame of a clip twice as long, and nothing else."""
     clips = {}
     for length, dilation in ((4, 2), (8, 1)):
-        work = headset.items(participants=4, length=length, side=SIZE, rate=12.5, dilation=dilation,
-                             render_size=RENDER)  # fmt: skip
+        work = headset.items(participants=4, length=length, side=SIZE, rate=12.5, dilation=dilation)
         headset.render(work[0], tmp_path / "clip.npz")
         clips[dilation] = np.load(tmp_path / "clip.npz")["worn"]
     np.testing.assert_array_equal(clips[2], clips[1][::2])
@@ -62,13 +61,12 @@ def test_a_model_of_composites_is_shown_composites(tmp_path):
     """Six magnified tiles: not the face, and the headset lies at their edges or is gone."""
     shown = {}
     for input in ("face", "composite"):
-        work = headset.items(participants=4, length=4, side=SIZE, rate=12.5, input=input,
-                             render_size=RENDER)  # fmt: skip
+        work = headset.items(participants=4, length=4, side=SIZE, rate=12.5, input=input)
         headset.render(work[0], tmp_path / "clip.npz")
         shown[input] = np.load(tmp_path / "clip.npz")["worn"].astype(float)
     plan = rendered.plan_cohort(**work[0].recipe["cohort"])
     script = replace(plan.script(work[0].name), headset=True)
-    own = interventions.archive_of(script, size=SIZE, render_size=RENDER, input="composite")
+    own = interventions.archive_of(script, size=SIZE, input="composite")
     np.testing.assert_array_equal(shown["composite"], own.frames[:4])
     assert np.abs(shown["composite"] - shown["face"]).mean() > 10
 

@@ -111,7 +111,7 @@ def test_everybody_may_be_looked_at(archive, tmp_path):
     model_of = dict.fromkeys(recordings["participant"], tmp_path / "model")
     everyone = trials.items(recordings, tmp_path, model_of, length=T)
     assert sorted(item.name for item in everyone) == names
-    assert max(item.name for item in everyone if item.recipe["closer"]) > names[12]
+    assert max(item.name for item in everyone if item.recipe["asked"]) > names[12]
     some = trials.items(recordings, tmp_path, model_of, length=T, most=6)
     assert max(item.name for item in some) > names[12]
     assert config.Parameters().attribution.trust_clips >= 84
@@ -127,7 +127,7 @@ def test_trials_of_a_cohort_make_the_books_table(archive, model, tmp_path):
     work = trials.items(
         plan.recordings, tmp_path / "clips",
         dict.fromkeys(plan.participants["participant"], checkpoint),
-        length=T, cohort=COHORT, closer=1, randomised=1, depths=[1, -1], **SIZES,
+        length=T, cohort=COHORT, closer=1, randomised=1, depths=[1, -1], full_size=RENDER,
     )  # fmt: skip
     assert sorted(item.name for item in work) == ["P01_R1", "P02_R1"]
     done = store.map(trials.trial_item, work, out=tmp_path / "trials", suffix=".parquet")
