@@ -3,9 +3,9 @@
 ``attribute(model, clips, method, baseline)`` takes clips (N, C, T, H, W) and any network, and
 gives signed attributions of the same shape in score points, with f(x), f(x0) and the gap between
 their difference and the attributions' sum. Grad-CAM is Captum's (Kokhlikyan et al., 2020). The
-rest is short and written out: DeepLift (rescale rule; Shrikumar et al., 2017), because a reference
-that many clips share is then passed through the network once, and an activation may be used more
-than once; integrated (Sundararajan et al., 2017) and expected gradients (Erion et al., 2021).
+rest is short and written out: DeepLift (rescale rule; Shrikumar et al., 2017), because several
+references then need one forward pass of the clips, and an activation may be used more than once;
+integrated (Sundararajan et al., 2017) and expected gradients (Erion et al., 2021).
 """
 
 import logging
@@ -155,7 +155,8 @@ def attribute_each(
         explained = [_EXPLAINERS[method](asked, x0 if many else x0[0]) for x0 in x0s]
     found = []
     for parts, [first, *_] in zip(explained, x0s):
-        one = Attribution(*(part.detach().float().cpu() for part in parts), method)
+        values, f_x, f_x0 = (part.detach().float().cpu() for part in parts)
+        one = Attribution(values, f_x, f_x0, method)
         if same := int((x == first).flatten(1).all(dim=1).sum()):
             log.warning("%d of %d clips equal their baseline", same, len(x))
         if method == "DeepLift" and chosen.refuse:
@@ -279,11 +280,10 @@ class _Asked:
         return score_of(self.model, clips, output=self.options.output)
 
     def scores(self, clips: Tensor) -> Tensor:
-        """Scores (N,) without gradients, in passes; what all clips share is passed once."""
-        some = clips[:1] if clips.stride(0) == 0 else clips
+        """Scores (N,) without gradients, in passes."""
         with torch.no_grad():
-            parts = [self.score(part) for part in some.split(self.options.internal_batch_size)]
-        return torch.cat(parts).expand(len(clips))
+            parts = [self.score(part) for part in clips.split(self.options.internal_batch_size)]
+        return torch.cat(parts)
 
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """A leaf like the clips, and its scores (N,) that can be derived after it."""
@@ -312,26 +312,16 @@ Explained = tuple[Tensor, ...]
 
 def _deeplift(asked: _Asked, x0s: list[Tensor]) -> list[Explained]:
     """Against every reference of a list, on one forward pass of the clips."""
-    explained, shared = [], [_noted_once(asked, x0) for x0 in x0s]
+    explained = []
     # Every reference has slopes of its own in memory, so fewer clips go at once.
     most = max(1, asked.options.internal_batch_size // len(x0s))
     for rows in torch.arange(len(asked.x)).split(most):
         part, bases = asked.x[rows], [x0[rows] for x0 in x0s]
-        known = [once or _noted(asked, base) for once, base in zip(shared, bases)]
-        slopes, found = _rescaled(asked, part, [taken for taken, _ in known])
-        explained.append([(slope * (part - base), found, zero.expand(len(part)))
-                          for slope, base, (_, zero) in zip(slopes, bases, known)])  # fmt: skip
+        against, zeros = zip(*(_noted(asked, base) for base in bases))
+        slopes, found = _rescaled(asked, part, against)
+        explained.append([(slope * (part - base), found, zero)
+                          for slope, base, zero in zip(slopes, bases, zeros)])  # fmt: skip
     return [tuple(map(torch.cat, zip(*parts))) for parts in zip(*explained)]
-
-
-def _noted_once(asked: _Asked, x0: Tensor) -> tuple[list[Tensor], Tensor] | None:
-    """Note a reference that all clips share; None if it must be noted for each of them."""
-    if x0.stride(0):
-        return None
-    once, twice = _noted(asked, x0[:1]), _noted(asked, x0[:2])
-    # With frames in its batch, whose they are is the network's affair: one for each.
-    fits = all(two.shape in (one.shape, (2, *one.shape[1:])) for one, two in zip(once[0], twice[0]))
-    return once if fits else None
 
 
 def _noted(asked: _Asked, reference: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -347,7 +337,7 @@ def _noted(asked: _Asked, reference: Tensor) -> tuple[list[Tensor], Tensor]:
 
 
 def _rescaled(
-    asked: _Asked, clips: Tensor, against: list[list[Tensor]]
+    asked: _Asked, clips: Tensor, against: Sequence[list[Tensor]]
 ) -> tuple[list[Tensor], Tensor]:
     """DeepLift's multipliers (N, C, T, H, W) against each reference, and the scores (N,).
 
@@ -362,7 +352,7 @@ def _rescaled(
         with torch.no_grad():
             near = (module.forward(value + step) - module.forward(value - step)).div_(2 * step)
             for base in next(by_activation):
-                gap = value - base  # one row where all clips share it
+                gap = value - base
                 slope = (result - module.forward(base)).div_(gap)
                 slopes.append(torch.where(gap.abs() <= 1e-5, near, slope))
         bent = result + (taken - value)  # its value, with a slope of 1 to be multiplied
@@ -473,10 +463,7 @@ def _shapley(asked: _Asked, x0: Tensor) -> Explained:
         for way in (forth.tolist(), forth[::-1].tolist()):
             shown, before = x0, start
             for block in way:
-                inside = blocks == block
-                if not inside.any():
-                    continue
-                shown = torch.where(inside, asked.x, shown)
+                shown = torch.where(blocks == block, asked.x, shown)
                 after = end if block == way[-1] else asked.scores(shown)
                 worth[:, block] += (after - before) / (2 * pairs)
                 before = after

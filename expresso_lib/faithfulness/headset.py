@@ -137,10 +137,10 @@ def said(model: nn.Module, pairs: Pairs, *, method: str = "DeepLift") -> pd.Data
     changed = (pairs.worn - pairs.bare).abs().amax(dim=1) > interventions.CHANGED
     worn, bare = (interventions.scores(model, one) for one in (pairs.worn, pairs.bare))
     found = {"effect": worn - bare}
-    for baseline in BASELINES:
-        reference = pairs.neutral if baseline == "own_neutral" else baseline
-        values = attribution.attribute(model, pairs.worn, method, reference).values
-        found[baseline] = (values.sum(dim=1).double() * changed).sum(dim=(1, 2, 3)).numpy()
+    given: list[str | Tensor] = [pairs.neutral, *BASELINES[1:]]
+    told = attribution.attribute_each(model, pairs.worn, method, given)
+    for baseline, one in zip(BASELINES, told):
+        found[baseline] = (one.values.sum(dim=1).double() * changed).sum(dim=(1, 2, 3)).numpy()
     wide = pd.DataFrame(found).assign(participant=pairs.table["participant"])
     return wide.melt("participant", var_name="channel")
 

@@ -193,11 +193,11 @@ def _judged(part: pd.DataFrame, support: str, draws: np.ndarray, least: float) -
         yield "share_slope", _slope(some, said, share), part[known]
 
 
-def _draws(people: np.ndarray, count: int, seed: int) -> np.ndarray:
+def _draws(people: np.ndarray, count: int) -> np.ndarray:
     """How often each row counts, (1 + D, R): once, then as whole participants are drawn."""
     names, whose = np.unique(people, return_inverse=True)
     even = np.full(len(names), 1 / len(names))
-    drawn = np.random.default_rng(seed).multinomial(len(names), even, count)
+    drawn = np.random.default_rng(0).multinomial(len(names), even, count)
     return np.concatenate([np.ones((1, len(people))), drawn[:, whose]]).astype(float)
 
 
@@ -228,8 +228,9 @@ def _groups(part: pd.DataFrame, support: str) -> dict[str, pd.DataFrame]:
     return {name: one for name, one in found.items() if len(one)}
 
 
-def table(rows: pd.DataFrame, *, recipe: str = "", score_range: float | None = None,
-          draws: int = DRAWS, seed: int = 0) -> pd.DataFrame:  # fmt: skip
+def table(
+    rows: pd.DataFrame, *, recipe: str = "", score_range: float | None = None, draws: int = DRAWS
+) -> pd.DataFrame:
     """The book's table ``faithfulness``, from the rows of many trials (`trials.trial`).
 
     Parameters
@@ -241,8 +242,8 @@ def table(rows: pd.DataFrame, *, recipe: str = "", score_range: float | None = N
     score_range : float, optional
         Highest minus lowest possible score, points: effects below 1/60 of it have no sign. Without
         it, the range of the effects.
-    draws, seed : int
-        Bootstrap over participants.
+    draws : int
+        Of the bootstrap over participants.
 
     Returns
     -------
@@ -258,28 +259,28 @@ def table(rows: pd.DataFrame, *, recipe: str = "", score_range: float | None = N
         told = pd.concat([told, usual, controls.with_head(usual, told)], ignore_index=True)
     reach = told["effect"].max() - told["effect"].min() if score_range is None else score_range
     least = SIGN_SHARE * float(np.nan_to_num(reach))
-    found = []
-    keys = ["method", "baseline", "support"]
+    found, keys = [], ["method", "baseline", "support"]
     for (method, baseline, support), part in told.groupby(keys, sort=False):
         groups = _groups(part, support)
         if method == controls.WITH_HEAD:
             groups = {"pooled_all": groups["pooled_all"]}
         for factor, one in groups.items():
-            weight = _draws(one["participant"].to_numpy(), draws, seed)
+            weight = _draws(one["participant"].to_numpy(), draws)
             found += [_row(values, some, method=method, baseline=baseline, factor=factor,
                            metric=metric, support=support)
                       for metric, values, some in _judged(one, support, weight, least)]  # fmt: skip
     other = rows[(rows["metric"] != "evidence") & rows["value"].notna()]
-    single = means(other, KEYS[:4], draws=draws, seed=seed).assign(support="all")
+    single = means(other, KEYS[:4], draws=draws).assign(support="all")
     scored = pd.DataFrame(found, columns=[*KEYS, *ENDS, *COUNTS])
     parts = [part for part in (scored, single) if len(part)]
     whole = _one_row_for_randomised(pd.concat(parts, ignore_index=True))
     return whole.assign(recipe=recipe)[["recipe", *KEYS, *ENDS, *COUNTS]]
 
 
-def less(rows: pd.DataFrame, method: str, baseline: str, *, draws: int = DRAWS,
-         seed: int = 0) -> dict:  # fmt: skip
+def less(rows: pd.DataFrame, method: str, baseline: str) -> dict:
     """By how much a reference has less fidelity than the own neutral face, the same clips in both.
+
+    People are drawn for both at once.
 
     Parameters
     ----------
@@ -287,8 +288,6 @@ def less(rows: pd.DataFrame, method: str, baseline: str, *, draws: int = DRAWS,
         As `table` takes them; changed pixels are read, head motion is left out.
     method, baseline : str
         A channel.
-    draws, seed : int
-        Bootstrap over participants, the same draws for both.
 
     Returns
     -------
@@ -303,19 +302,17 @@ def less(rows: pd.DataFrame, method: str, baseline: str, *, draws: int = DRAWS,
     )
     if both.empty:
         return dict.fromkeys(ENDS, np.nan) | dict.fromkeys(COUNTS, 0)
-    weight = _draws(both["participant"].to_numpy(), draws, seed)
+    weight = _draws(both["participant"].to_numpy(), DRAWS)
     done, *said = both[["effect_x", "said_x", "said_y"]].to_numpy(float).T
     near, far = (_pearson(weight, one, done) for one in said)
     return _row(near - far, both)
 
 
-def means(
-    rows: pd.DataFrame, keys: Sequence[str], *, draws: int = DRAWS, seed: int = 0
-) -> pd.DataFrame:
+def means(rows: pd.DataFrame, keys: Sequence[str], *, draws: int = DRAWS) -> pd.DataFrame:
     """Mean ``value`` per ``keys`` with its interval over participants, and who it rests on."""
     found = []
     for key, part in rows.groupby(list(keys), sort=False):
-        weight = _draws(part["participant"].to_numpy(), draws, seed)
+        weight = _draws(part["participant"].to_numpy(), draws)
         mean = _ratio(weight @ part["value"].to_numpy(float), weight.sum(axis=1))
         found.append(_row(mean, part, **dict(zip(keys, key))))
     return pd.DataFrame(found, columns=[*keys, *ENDS, *COUNTS])

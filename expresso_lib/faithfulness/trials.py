@@ -29,15 +29,14 @@ BASELINES = (attribution.NEUTRAL, "own_neutral", "blur", "zero", "oracle_neutral
 # that of the calm frame.
 POSED = (attribution.NEUTRAL, "oracle_neutral")
 CHANNELS = tuple((metrics.DEFAULT[0], baseline) for baseline in BASELINES)
-# What knows time only: Shapley sampling over the whole picture by stretches, 16 passes.
-STRETCHED = ("ShapleySampling", attribution.NEUTRAL, "stretches")
 # These cost tens of passes, or tell less: for the clips that are looked at more closely.
 SLOW_CHANNELS = (
     ("IntegratedGradients", attribution.NEUTRAL),
     ("ExpectedGradients", "calm_frames"),
     ("InputXGradient", "zero"),
     ("LayerGradCam", attribution.NEUTRAL),
-    STRETCHED,
+    # What knows time only: over the whole picture by stretches, 16 passes.
+    ("ShapleySampling", attribution.NEUTRAL, "stretches"),
 )
 # Points on the path of a gradient method, in a run.
 STEPS = 16
@@ -231,7 +230,7 @@ def _cascade(model, scene, channel, own, depths, *, output, seed) -> list[tuple]
     for count, network in attribution.randomised(model, seed=seed, depths=depths):
         layers.append(str(count))
         maps.append(_map(explain(network, scene, [channel], output=output, seed=seed)[channel]))
-    sides = {"randomisation": maps, "randomisation_unsigned": np.abs(maps)}
+    sides = {"randomisation": maps, "randomisation_unsigned": [abs(one) for one in maps]}
     return [(*_title(channel), count, name, likeness)
             for name, side in sides.items()
             for count, likeness in zip(layers, _agreement(side)[0, 1:])]  # fmt: skip
