@@ -9,6 +9,7 @@ import html
 import io
 import re
 import textwrap
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -24,6 +25,7 @@ from expresso_lib.figures import drawing, style
 
 # Inches: at 350 px, what a phone of 390 px leaves, 8 points come to 9 px.
 NARROW = 4.2
+TITLE = 0.4  # inches that a row of pictures has for its titles
 # The theme's dark paper (pydata-sphinx-theme's --pst-color-background).
 DARK_PAPER = "#14181E"
 # Contrast that graphics need (WCAG 2.2, 1.4.11), and a little.
@@ -115,24 +117,10 @@ def narrow(figure: Figure) -> Figure:
 
     Pictures keep up to three in a row, small panels two, others one; type keeps its size.
     """
-    placed = {axes: spec for axes in figure.axes if (spec := axes.get_subplotspec()) is not None}
-    panels, grids = list(placed), {spec.get_gridspec() for spec in placed.values()}
+    panels, columns = figure.axes, 1
     width, height = figure.get_size_inches()
-    columns = 1
-    if len(grids) == 1:
-        grid = grids.pop()
-        shown = [axes for axes in panels if axes.images]
-        charts = [axes for axes in panels if not axes.images]
-        pictures = not any(axes.has_data() for axes in charts)
-        columns = min(grid.ncols, 3 if pictures else 1 if grid.ncols < 3 else 2)
-        rows = -(-len(panels) // columns)
-        height *= rows / grid.nrows
-        if pictures:
-            height = height * (NARROW / columns) / (width / grid.ncols) + 0.2 * rows
-        if shown and not pictures and grid.ncols > 1:
-            height, columns = _below(figure, shown, charts, figure.get_figheight() / grid.nrows), 1
-        elif columns < grid.ncols:
-            _restack(figure, panels, rows, columns)
+    if len(panels) > 1 or panels[0].images:
+        height, columns = _restack(figure)
     # A legend below would lie on a label that all panels share.
     place = style.ABOVE if figure.get_supxlabel() else style.BELOW
     for legend in list(figure.legends):
@@ -171,28 +159,28 @@ def _break_names(axes: Axes, columns: int) -> float:
     return more
 
 
-def _restack(figure: Figure, panels: list[Axes], rows: int, columns: int) -> None:
-    grid = figure.add_gridspec(rows, columns)
-    for place, axes in enumerate(panels):
-        axes.set_subplotspec(grid[place])
-        if not axes.images:
-            # What a panel shared with its neighbours it now says itself.
-            own = place % columns == 0 or columns == 1 or bool(axes.get_ylabel())
-            axes.tick_params(labelbottom=True, labelleft=own)
-
-
-def _below(figure: Figure, shown: list[Axes], charts: list[Axes], height: float) -> float:
-    """Put charts at full width below the pictures that stand beside them; return the height."""
-    columns = min(len(shown), 3)
-    rows = -(-len(shown) // columns)
-    ratios = [NARROW / columns] * rows + [height] * len(charts)
-    grid = figure.add_gridspec(len(ratios), columns, height_ratios=ratios)
-    for place, axes in enumerate(shown):
-        axes.set_subplotspec(grid[divmod(place, columns)])
-    for place, axes in enumerate(charts, start=rows):
-        axes.set_subplotspec(grid[place, :])
-        axes.yaxis.tick_left()
-    return sum(ratios)
+def _restack(figure: Figure) -> tuple[float, int]:
+    """Put pictures above, charts below them; return the height, and how many stand in a row."""
+    grid: Any = figure.axes[0].get_gridspec()
+    pictures = [axes for axes in figure.axes if axes.images]
+    charts = [axes for axes in figure.axes if not axes.images]
+    across, columns = min(len(pictures), 3), 1 if pictures or grid.ncols < 3 else 2
+    above, below = (-(-len(pictures) // 3)), -(-len(charts) // columns)
+    heights = [figure.get_figheight() / grid.nrows] * below
+    if pictures:
+        high, wide = pictures[0].images[0].get_size()
+        heights = [NARROW / across * high / wide + TITLE] * above + heights
+    # Six cells of a row hold one, two or three panels.
+    cells = figure.add_gridspec(len(heights), 6, height_ratios=heights)
+    for panels, first, many in ((pictures, 0, across), (charts, above, columns)):
+        for place, axes in enumerate(panels):
+            row, column = divmod(place, many)
+            axes.set_subplotspec(cells[first + row, 6 // many * column : 6 // many * (column + 1)])
+    for place, axes in enumerate(charts if grid.ncols > 1 else ()):
+        # What a panel shared with its neighbours it now says itself, and on its left.
+        own = place % columns == 0 or bool(axes.get_ylabel())
+        axes.tick_params(labelbottom=True, labelleft=own, right=False, labelright=False)
+    return sum(heights), columns if charts else across
 
 
 def _broken(text: str, width: int) -> str:
