@@ -144,8 +144,9 @@ def publish(closed, permission, out):
     units = action_units.read(path.with_suffix(".csv"), n_frames=FRAMES)
     case = report.Case("p0", explained, units, data.scale, outside="not of the training domain",
                        data=data.name)  # fmt: skip
-    recording.write(case, archive, out, permission=permission, path=path)
-    scene = drawing.scene(archive, [0, 5, 9], permission, path=path)
+    footage = drawing.Footage(archive, permission, path)
+    recording.write(case, footage, out)
+    scene = footage.scene([0, 5, 9])
     channel = explained.channels[0]
     worst = archive.frames[[0, 5, 9]].mean(axis=-1) - archive.frames.mean()
     for name, shown in {"plain": scene.pictures, "lines": scene.with_landmarks(),
@@ -208,7 +209,7 @@ def test_closed_pictures_hang_on_the_landmarks_alone(closed):
     for one, two in zip(*(
         (s.pictures, s.with_landmarks(), s.with_regions(),
          s.with_attribution(explained.channels[0].map[[0, 5]]))
-        for s in (drawing.scene(a, [0, 5], permission) for a in (archive, other))
+        for s in (drawing.Footage(a, permission).scene([0, 5]) for a in (archive, other))
     ), strict=True):  # fmt: skip
         np.testing.assert_array_equal(one, two)
 
@@ -219,11 +220,11 @@ def test_explorers_hold_no_frame(closed, tmp_path):
     path = Path(data.recordings["path"][0])
     units = action_units.read(path.with_suffix(".csv"), n_frames=FRAMES)
     case = report.Case("p0", explained, units, data.scale, data=data.name)
-    permission = drawing.Permission.of(data)
-    widget = explorer.recording(case, archive, permission)
+    footage = drawing.Footage(archive, drawing.Permission.of(data))
+    widget = explorer.recording(case, footage)
     state = json.dumps(embed.embed_data([widget])["manager_state"], default=repr)
     assert not re.search(r"[A-Za-z0-9+/]{500}", state)
-    explorer.moment(case, archive, permission, place=3).savefig(tmp_path / "moment.png")
+    explorer.moment(case, footage, place=3).savefig(tmp_path / "moment.png")
     found = search(tmp_path, archive, tmp_path / "scratch")
     assert found["colour"].max() < COLOURED
 

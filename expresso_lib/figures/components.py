@@ -4,7 +4,6 @@ Everything that they can show was computed before and lies inside them; they wor
 and keyboard from a file on a stick. Without a script all of it can still be read.
 """
 
-import html
 import zlib
 from collections.abc import Sequence
 
@@ -12,13 +11,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from expresso_lib.cohort import BDI_II
 from expresso_lib.figures import drawing, page, style
 from expresso_lib.figures.style import template
 
 REMOVALS = {"none": "nothing removed", "speech_mouth": "speech"}
 
 
-def removals(table: pd.DataFrame, *, scale: tuple[float, float] = (0, 63), note: str = "") -> str:
+def removals(table: pd.DataFrame, *, note: str = "") -> str:
     """Write "take the smile away": recordings without a movement, and what becomes of the score.
 
     Parameters
@@ -30,8 +30,6 @@ def removals(table: pd.DataFrame, *, scale: tuple[float, float] = (0, 63), note:
         the removal changes, and what it did change, prediction without minus prediction with;
         not read of "none"), ``score``, ``film`` (an H.264 video of `faces.video.write_video`,
         equally long for all removals).
-    scale : (float, float)
-        Ends of the score.
     note : str
         What it was computed on.
 
@@ -51,7 +49,7 @@ def removals(table: pd.DataFrame, *, scale: tuple[float, float] = (0, 63), note:
         })  # fmt: skip
     videos = {f"r{number}": case["videos"] for number, case in enumerate(cases)}
     return template("removals.html").render(
-        cases=cases, unit="points", note=note, scale=scale, data=videos, number=style.number
+        cases=cases, scale=BDI_II, note=note, data=videos, number=style.number
     )
 
 
@@ -88,13 +86,7 @@ def slider(
     """
     key = f"s{zlib.crc32(''.join([question, *labels]).encode()):x}"
     pairs = enumerate(zip(pictures, labels, strict=True))
-    steps = [(_picture(one, f"{key}-{number}", label), label) for number, (one, label) in pairs]
+    steps = [(page.picture(one, name=f"{key}-{n}", alt=label), label) for n, (one, label) in pairs]
     return template("slider.html").render(
         steps=steps, caption=caption, question=question, start=start, choice=choice, key=key
     )
-
-
-def _picture(source: Figure | np.ndarray, name: str, alt: str) -> str:
-    if isinstance(source, Figure):
-        return page.picture(source, name=name, alt=alt)
-    return f'<img src="{drawing.address(source)}" alt="{html.escape(alt, quote=True)}">'

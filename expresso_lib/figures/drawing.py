@@ -141,48 +141,93 @@ class Scene:
         return np.stack([blur(one * inside) * weight for one in warped])
 
 
-def scene(
-    archive: clips.ClipArchive,
-    rows: Sequence[int] | np.ndarray,
-    permission: Permission,
-    *,
-    path: str | Path | None = None,
-    size: int = SIZE,
-) -> Scene:
-    """Prepare pictures of some rows of a recording's archive.
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """A recording, as far as its data set allows it to be seen.
 
-    Parameters
+    Attributes
     ----------
     archive : clips.ClipArchive
         Of the recording.
-    rows : sequence of int
-        Rows of the archive, in any order.
     permission : Permission
-        Of the data set (`Permission.of`).
+        Of the data set (`Permission.of`); without leave movements are drawn on the average
+        rendered face.
     path : path, optional
         The recording, for pictures in its own sharpness; else the archive's frames are enlarged.
         Without leave it is never opened.
-    size : int
-        Side of the pictures, pixels.
-
-    Raises
-    ------
-    ValueError
-        If a row does not exist, or the archive's frames are no pictures of a face (composite) and
-        no `path` is given.
     """
-    chosen = np.asarray(rows, dtype=int)
-    if len(chosen) == 0 or chosen.min() < 0 or chosen.max() >= len(archive.frames):
-        raise ValueError(f"rows must lie in 0 to {len(archive.frames) - 1}; got {chosen.tolist()}.")
-    side = archive.frames.shape[1]
-    here = archive.landmarks[chosen].astype(np.float32)
-    if not permission.faces:
-        moved = _on_average(archive.landmarks, chosen, size)
-        pictures = np.repeat(_average(size)[0][None], len(chosen), axis=0)
-        return Scene(pictures, moved, here, side, faces=False)
-    scale = size / side
-    points = (here + 0.5) * scale - 0.5
-    return Scene(_aligned(archive, chosen, path, size), points, here, side, faces=True)
+
+    archive: clips.ClipArchive
+    permission: Permission
+    path: str | Path | None = None
+
+    def scene(self, rows: Sequence[int] | np.ndarray, *, size: int = SIZE) -> Scene:
+        """Prepare pictures of some rows of the archive, in any order.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Rows of the archive.
+        size : int
+            Side of the pictures, pixels.
+
+        Raises
+        ------
+        ValueError
+            If a row does not exist, or the archive's frames are no pictures of a face (composite)
+            and there is no `path`.
+        """
+        chosen, last = np.asarray(rows, dtype=int), len(self.archive.frames) - 1
+        if len(chosen) == 0 or chosen.min() < 0 or chosen.max() > last:
+            raise ValueError(f"rows must lie in 0 to {last}; got {chosen.tolist()}.")
+        side, here = self.archive.frames.shape[1], self.archive.landmarks[chosen]
+        if self.permission.faces:
+            pictures, points = self._aligned(chosen, size), (here + 0.5) * (size / side) - 0.5
+        else:
+            pictures = np.repeat(_average(size)[0][None], len(chosen), axis=0)
+            points = _on_average(self.archive.landmarks, chosen, size)
+        return Scene(pictures, points, here, side, self.permission.faces)
+
+    def _aligned(self, rows: np.ndarray, size: int) -> np.ndarray:
+        """Return the face in some rows, cut from the recording where its path is known."""
+        if self.path is None:
+            if self.archive.input == "composite":
+                raise ValueError("a composite archive holds no face; give the recording's path.")
+            return np.stack([_resized(self.archive.frames[row], size) for row in rows])
+        # Whole numbers are centres of pixels, so a change of scale also shifts by half a pixel.
+        scale = size / self.archive.frames.shape[1]
+        grow = np.array([[scale, 0, scale / 2 - 0.5], [0, scale, scale / 2 - 0.5]])
+        transforms = grow @ np.insert(self.archive.transform[rows], 2, (0, 0, 1), axis=1)
+        images = video.read_array(self.path, self.archive.source[rows])
+        pairs = zip(images, transforms.astype(np.float32))
+        return np.stack([video.warp(image, one, size) for image, one in pairs])
+
+    def write_overlay(self, path: Path, maps: np.ndarray) -> Path:
+        """Write a video with the signed attribution over every row, on one colour scale.
+
+        Parameters
+        ----------
+        path : path
+            The MP4 to write; browsers play it.
+        maps : ndarray
+            float (F', H, W) on the aligned face, as `explanation.Channel.map`.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
+
+        def carried(rows: np.ndarray) -> tuple[Scene, np.ndarray]:
+            part = self.scene(rows)
+            return part, part.carry(maps[rows])
+
+        # On a sample: the scale needs no second pass over a long recording.
+        rows = np.arange(len(self.archive.frames))
+        limit = limit_of(carried(np.unique(np.linspace(0, rows[-1], 48).astype(int)))[1])
+        parts = (carried(some) for some in np.split(rows, rows[CHUNK::CHUNK]))
+        frames = (one for part, values in parts for one in part.overlaid(values, limit))
+        return video.write_video(path, frames, self.archive.fps)
 
 
 def limit_of(maps: np.ndarray) -> float:
@@ -208,41 +253,6 @@ def colors(values: np.ndarray, limit: float) -> np.ndarray:
     return _uint8(255 * (1 - np.abs(strength)) + end * np.abs(strength))
 
 
-def write_overlay(
-    path: Path, archive: clips.ClipArchive, maps: np.ndarray, permission: Permission,
-    recording: Path | None = None,
-) -> Path:  # fmt: skip
-    """Write a video with the signed attribution over every row of an archive.
-
-    Parameters
-    ----------
-    path : path
-        The MP4 to write; browsers play it.
-    archive : clips.ClipArchive
-    maps : ndarray
-        float (F', H, W) on the aligned face, as `explanation.Channel.map`.
-    permission : Permission
-    recording
-        As `path` in `scene`; one colour scale holds for the whole video.
-
-    Returns
-    -------
-    Path
-        The file.
-    """
-
-    def carried(rows: np.ndarray) -> tuple[Scene, np.ndarray]:
-        part = scene(archive, rows, permission, path=recording)
-        return part, part.carry(maps[rows])
-
-    # On a sample: the scale needs no second pass over a long recording.
-    rows = np.arange(len(archive.frames))
-    limit = limit_of(carried(np.unique(np.linspace(0, rows[-1], 48).astype(int)))[1])
-    parts = (carried(some) for some in np.split(rows, rows[CHUNK::CHUNK]))
-    frames = (one for part, values in parts for one in part.overlaid(values, limit))
-    return video.write_video(path, frames, archive.fps)
-
-
 def address(picture: np.ndarray) -> str:
     """Return a picture, uint8 (H, W, 3 or 4), as a data address (WebP) that a page can hold."""
     buffer = io.BytesIO()
@@ -263,7 +273,7 @@ def write_strip(path: Path, pictures: np.ndarray) -> None:
 
 def enlarged(frame: np.ndarray, size: int = SIZE) -> np.ndarray:
     """Return a rendered frame, float (H, W, 3) in 0 to 1, as a picture uint8 (S, S, 3)."""
-    return _uint8(255 * cv2.resize(frame, (size, size), interpolation=cv2.INTER_CUBIC))
+    return _uint8(255 * _resized(frame, size))
 
 
 def strip(pictures: np.ndarray, *, columns: int = 8, gap: int = 4) -> np.ndarray:
@@ -296,27 +306,9 @@ def _on_average(landmarks: np.ndarray, rows: np.ndarray, size: int) -> np.ndarra
     participant's face do not show.
     """
     usual = np.nanmedian(landmarks, axis=0) if np.isfinite(landmarks).any() else landmarks[0]
-    place = _average(size)[1]
-    outer = list(anatomy.OUTER_EYE_CORNERS)
-    unit = np.linalg.norm(np.diff(place[outer], axis=0)) / np.linalg.norm(
-        np.diff(usual[outer], axis=0))  # fmt: skip
-    return (place + (landmarks[rows] - usual) * unit).astype(np.float32)
-
-
-def _aligned(
-    archive: clips.ClipArchive, rows: np.ndarray, path: str | Path | None, size: int
-) -> np.ndarray:
-    if path is None:
-        if archive.input == "composite":
-            raise ValueError("a composite archive holds no face; give the recording's path.")
-        return np.stack([cv2.resize(archive.frames[row], (size, size),
-                                    interpolation=cv2.INTER_CUBIC) for row in rows])  # fmt: skip
-    # Whole numbers are centres of pixels, so a change of scale also shifts by half a pixel.
-    scale = size / archive.frames.shape[1]
-    grow = np.array([[scale, 0, scale / 2 - 0.5], [0, scale, scale / 2 - 0.5]])
-    transforms = grow @ np.insert(archive.transform[rows], 2, (0, 0, 1), axis=1)
-    pairs = zip(video.read_array(path, archive.source[rows]), transforms.astype(np.float32))
-    return np.stack([video.warp(image, one, size) for image, one in pairs])
+    place, outer = _average(size)[1], list(anatomy.OUTER_EYE_CORNERS)
+    there, here = (np.linalg.norm(np.subtract(*face[outer])) for face in (place, usual))
+    return (place + (landmarks[rows] - usual) * there / here).astype(np.float32)
 
 
 def signed(picture: np.ndarray, values: np.ndarray, limit: float) -> np.ndarray:
@@ -336,6 +328,10 @@ def _lines(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
             lines = [np.round(points[list(group)] * 8).astype(np.int32) for group in groups]
             cv2.polylines(drawn, lines, closed, color, thickness, cv2.LINE_AA, shift=3)
     return drawn
+
+
+def _resized(picture: np.ndarray, size: int) -> np.ndarray:
+    return cv2.resize(picture, (size, size), interpolation=cv2.INTER_CUBIC)
 
 
 def _uint8(values: np.ndarray) -> np.ndarray:

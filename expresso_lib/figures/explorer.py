@@ -6,25 +6,20 @@ They need a kernel. A static page shows `report.scrubber` instead.
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
-from expresso_lib import clips
 from expresso_lib.faces import action_units, anatomy
 from expresso_lib.figures import drawing, style
 from expresso_lib.figures.report import Case
 
 
-def recording(
-    case: Case, archive: clips.ClipArchive, permission: drawing.Permission
-) -> widgets.VBox:
+def recording(case: Case, footage: drawing.Footage) -> widgets.VBox:
     """Move through one recording: picture, regions and traces at the chosen frame.
 
     Parameters
     ----------
     case : Case
         What was found about the recording.
-    archive : clips.ClipArchive
+    footage : drawing.Footage
         Of the same recording.
-    permission : drawing.Permission
-        Of its data set; without it the picture is the average rendered face.
 
     Returns
     -------
@@ -37,7 +32,7 @@ def recording(
     codes = [code for code in anatomy.AU_CODES if code in case.action_units]
     last = len(case.frames) - 1
     return widgets.interactive(
-        lambda channel, code, place: moment(case, archive, permission, channel, code, place),
+        lambda channel, code, place: moment(case, footage, channel, code, place),
         channel=widgets.Dropdown(options=channels, description="Channel"),
         code=widgets.Dropdown(options=codes, description="AU"),
         place=widgets.IntSlider(0, 0, last, description="Frame", continuous_update=False),
@@ -46,12 +41,7 @@ def recording(
 
 @style.plot
 def moment(
-    case: Case,
-    archive: clips.ClipArchive,
-    permission: drawing.Permission,
-    channel: int = 0,
-    code: str = "AU12",
-    place: int = 0,
+    case: Case, footage: drawing.Footage, channel: int = 0, code: str = "AU12", place: int = 0
 ) -> Figure:
     """Draw one frame of a recording: picture, regions, and both traces with a mark.
 
@@ -72,9 +62,9 @@ def moment(
     chosen = case.explanation.channels[channel]
     values, seconds = case.series(chosen), case.frames["seconds"]
     row, frame, _ = case.frames.iloc[place].astype(int)
-    scene = drawing.scene(archive, [row], permission)
     # One scale for the whole recording: a quiet frame must look quiet.
-    picture = scene.with_attribution(chosen.map[[row]], limit=drawing.limit_of(chosen.map))[0]
+    limit = drawing.limit_of(chosen.map)
+    picture = footage.scene([row]).with_attribution(chosen.map[[row]], limit=limit)[0]
     figure, ((face, regions), traces) = style.figure(2, 2, height=5.2)
     face.imshow(picture)
     face.set(title=f"frame {frame}", xticks=[], yticks=[])

@@ -57,13 +57,13 @@ CSS = (style.ASSETS / "figure.css").read_text("utf-8").replace("\n", "")
 CSS += f"@media screen{{html[data-theme=dark]{{{INKS}}}}}"
 
 
-def picture(figure: Figure, *, name: str, alt: str) -> str:
+def picture(figure: Figure | np.ndarray, *, name: str, alt: str) -> str:
     """Write a figure as HTML: wide and narrow, in inks that follow the page.
 
     Parameters
     ----------
-    figure : Figure
-        It is laid out anew for the narrow drawing, and so used up.
+    figure : Figure or ndarray
+        It is laid out anew for the narrow drawing, and so used up. Or a picture, uint8 (H, W, 3).
     name : str
         Unique on the page.
     alt : str
@@ -74,6 +74,8 @@ def picture(figure: Figure, *, name: str, alt: str) -> str:
     str
         Inline SVG with its style; white paper where no page says otherwise (JupyterLab).
     """
+    if isinstance(figure, np.ndarray):
+        return f'<img src="{drawing.address(figure)}" alt="{html.escape(alt, quote=True)}">'
     if isinstance(figure, style.Undrawn):
         return f'<p class="ex-undrawn">{html.escape(figure.reason)}</p>'
     # The page's caption says what the figure was computed on.

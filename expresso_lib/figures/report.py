@@ -16,7 +16,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from expresso_lib import clips, config, statistics
+from expresso_lib import config, statistics
 from expresso_lib.attribution import pooling
 from expresso_lib.attribution.explanation import Channel, Explanation
 from expresso_lib.cohort import ScoreScale
@@ -342,13 +342,7 @@ def timeline(case: Case, channel: Channel) -> Figure:
 
 
 def illustrate(
-    case: Case,
-    archive: clips.ClipArchive,
-    permission: drawing.Permission,
-    folder: Path,
-    *,
-    path: Path | None = None,
-    chosen: int = 1,
+    case: Case, footage: drawing.Footage, folder: Path, *, chosen: int = 1
 ) -> dict[str, Any]:
     """Have `drawing` make the pictures that `card` and `scrubber` take.
 
@@ -356,14 +350,10 @@ def illustrate(
     ----------
     case : Case
         What is explained.
-    archive : clips.ClipArchive
+    footage : drawing.Footage
         Of the same recording.
-    permission : drawing.Permission
-        Of its data set; without it the pictures show the average rendered face.
     folder : Path
         Where the overlay videos go, ``overlay-<method>-<baseline>.mp4``.
-    path : Path, optional
-        The recording, for pictures in its own sharpness.
     chosen : int
         Number of channels that get a video; the others share the first one's.
 
@@ -375,26 +365,19 @@ def illustrate(
     movies, shown = {}, case.explanation.channels
     for channel in tqdm(shown[:chosen], desc="overlay videos", disable=chosen == 1):
         at = folder / f"overlay-{channel.method}-{channel.baseline}.mp4"
-        movies[_key(channel)] = drawing.write_overlay(at, archive, channel.map, permission, path)
-    pictures = extremes(case, shown[0], archive, permission, path=path)
-    return {"movies": movies, "pictures": pictures}
+        movies[_key(channel)] = footage.write_overlay(at, channel.map)
+    return {"movies": movies, "pictures": extremes(case, shown[0], footage)}
 
 
 def extremes(
-    case: Case,
-    channel: Channel,
-    archive: clips.ClipArchive,
-    permission: drawing.Permission,
-    *,
-    path: str | Path | None = None,
-    count: int = 4,
+    case: Case, channel: Channel, footage: drawing.Footage, *, count: int = 4
 ) -> dict[int, np.ndarray]:
     """Return the frames that raise and lower a prediction most under their attribution.
 
     Parameters
     ----------
-    path : path, optional
-        The recording, for pictures in its own sharpness.
+    footage : drawing.Footage
+        Of the same recording.
     count : int
         At most so many of either sign.
 
@@ -407,8 +390,8 @@ def extremes(
     if chosen.empty:
         return {}
     rows = chosen["row"].to_numpy()
-    scene = drawing.scene(archive, rows, permission, path=path)
-    drawn = scene.with_attribution(channel.map[rows], limit=drawing.limit_of(channel.map))
+    limit = drawing.limit_of(channel.map)
+    drawn = footage.scene(rows).with_attribution(channel.map[rows], limit=limit)
     return dict(zip(chosen["frame"].tolist(), drawn, strict=True))
 
 

@@ -88,7 +88,6 @@ def take_away(
     length: int,
     dilation: int = 1,
     seed: int = 0,
-    scale: tuple[float, float] = (0, 63),
 ) -> str:
     """Write the front page's "take the smile away" of the clips that trials looked at.
 
@@ -109,8 +108,6 @@ def take_away(
         Checkpoint that reads the person of the null cohort.
     length, dilation, seed
         Of the trials' clips.
-    scale : (float, float)
-        Ends of the score.
     """
     whole = statistics.select(rows, metric="output").set_index("clip")["value"].astype(float)
     error = (whole - scores.reindex(whole.index)).abs().sort_values()
@@ -125,7 +122,7 @@ def take_away(
     tables = [_taken_away(archive, at, script, found, out).assign(recording=title, score=score)
               for title, (archive, at, script, found, score) in shown.items()]  # fmt: skip
     note = "Rendered participants; models that had not seen them"
-    return components.removals(pd.concat(tables), scale=scale, note=note)
+    return components.removals(pd.concat(tables), note=note)
 
 
 def _of_null(
@@ -223,19 +220,19 @@ def moments(
     fps : float
         Of the recording.
     """
-    figure, grid = style.figure(3, len(pictures), height=5.6, height_ratios=(1.1, 1, 1.2),
-                                squeeze=False)  # fmt: skip
-    for axes in grid[1:].flat:
-        axes.remove()
-    rows = grid[0, 0].get_gridspec()
-    above, below = (figure.add_subplot(rows[row, :]) for row in (1, 2))
+    if not pictures:
+        raise style.FigureError("no frame raises or lowers the prediction.")
+    letters, figure = LETTERS[: len(pictures)], Figure(figsize=(style.FULL, 5.6))
+    rows = [[*letters], ["above"] * len(letters), ["below"] * len(letters)]
+    panels = figure.subplot_mosaic(rows, height_ratios=(1.1, 1, 1.2))
+    above, below = panels["above"], panels["below"]
     seconds = frames["frame"].to_numpy() / fps
     width = np.median(np.diff(seconds)) if len(seconds) > 1 else 1 / fps
     above.bar(seconds, frames["attribution"], width, color=style.signed(frames["attribution"]))
     above.set_ylabel("points per frame")
     style.zero_line(above)
-    for axes, letter, frame in zip(grid[0], LETTERS, sorted(pictures)):
-        style.picture(axes, pictures[frame], letter)
+    for letter, frame in zip(letters, sorted(pictures)):
+        style.picture(panels[letter], pictures[frame], letter)
         above.axvline(frame / fps, color=style.GREY, linewidth=0.8, linestyle=":")
         above.text(frame / fps, above.get_ylim()[1], letter, ha="center", va="bottom")
     for level, (au, values) in enumerate(units.astype(float).items()):

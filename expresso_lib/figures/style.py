@@ -13,7 +13,6 @@ from typing import Any, Final, ParamSpec
 
 import jinja2
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -23,6 +22,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from pandas.api.types import is_bool, is_float, is_number, is_numeric_dtype
 
 from expresso_lib import _checks, config
 from expresso_lib.faces import anatomy
@@ -161,17 +161,16 @@ def figure(
     width, height : float
         Inches; a figure is never wider than the text, ``FULL``.
     **options
-        Passed to ``matplotlib.pyplot.subplots``.
+        Passed to ``Figure.subplots``.
 
     Returns
     -------
     figure, axes
-        As ``plt.subplots`` gives them.
+        As ``Figure.subplots`` gives them.
     """
-    fig, axes = plt.subplots(rows, columns, figsize=(width, height), **options)
-    # A notebook shows a figure when run.figure displays it, not a second time at cell end.
-    plt.close(fig)
-    return fig, axes
+    # None of pyplot's, which a notebook would show a second time at the cell's end.
+    fig = Figure(figsize=(width, height))
+    return fig, fig.subplots(rows, columns, **options)
 
 
 def color(name: str) -> str:
@@ -338,13 +337,12 @@ def number(value: Any, digits: int = 2) -> str:
     >>> number(-0.004), number(0.00012, 2), number(12), number(None), number(True)
     ('0.00', '0.00', '12', '–', 'yes')
     """
-    if isinstance(value, (bool, np.bool_)):
+    if is_bool(value):
         return "yes" if value else "no"
     if pd.isna(value):
         return "–"
-    if isinstance(value, (float, np.floating)):
-        return f"{value:z.{digits}f}".replace("-", "−")
-    return str(value).replace("-", "−") if isinstance(value, (int, np.integer)) else str(value)
+    written = f"{value:z.{digits}f}" if is_float(value) else str(value)
+    return written.replace("-", "−") if is_number(value) else written
 
 
 def cell(column: str, value: Any, digits: int = 2) -> str:
@@ -363,7 +361,7 @@ def cell(column: str, value: Any, digits: int = 2) -> str:
     name = column.partition(" ")[0]  # a comparison writes the run's name behind it
     if name in NAMED_COLUMNS:
         return NAMES.get(value, str(value))
-    known = isinstance(value, (float, np.floating)) and bool(np.isfinite(value))
+    known = is_float(value) and np.isfinite(value)
     if known and name in P_COLUMNS:
         return "< .001" if value < 0.001 else number(value, max(digits, 3)).removeprefix("0")
     if known and name == BAYES_COLUMN and value >= 100:
@@ -395,7 +393,7 @@ def table_html(table: pd.DataFrame, *, caption: str = "", digits: int = 2) -> st
     """
     return template("table.html").render(
         columns=list(map(str, table)), rows=table.itertuples(index=False, name=None), cell=cell,
-        numeric=[pd.api.types.is_numeric_dtype(values) for _, values in table.items()],
+        numeric=list(map(is_numeric_dtype, table.dtypes)),
         caption=caption, digits=digits,
     )  # fmt: skip
 

@@ -168,30 +168,29 @@ def explain(
         "faces found": f"{track.found.mean():.0%} of {track.n_frames} frames, by {track.source}",
         "action units": f"{units.attrs['source']}; {units.attrs['unit']}",
     }
-    permission = drawing.Permission(show_face)
+    footage = drawing.Footage(archive, drawing.Permission(show_face), path)
     if show_face:
-        scene = drawing.scene(archive, preprocessing.spread(archive, 6), permission, path=path)
+        scene = footage.scene(preprocessing.spread(archive, 6))
         drawing.write_strip(out / "local-landmarks.png", scene.with_landmarks())
         logger.info("landmarks on the face, for your eyes only: local-landmarks.png")
-    return write(case, archive, out, permission=permission, path=path, facts=facts)
+    return write(case, footage, out, facts=facts)
 
 
 def write(
     case: report.Case,
-    archive: clips.ClipArchive,
+    footage: drawing.Footage,
     out: Path,
     *,
-    permission: drawing.Permission,
-    path: Path | None = None,
     facts: Mapping[str, str] | None = None,
 ) -> Path:
     """Write a case's card, its overlay videos and its tables into a folder; return the card."""
     count = len(case.explanation.channels)
-    drawn = report.illustrate(case, archive, permission, out, path=path, chosen=count)
+    drawn = report.illustrate(case, footage, out, chosen=count)
     for name, table in _tables(case).items():
         store.write_text(out / f"{name}.csv", table.to_csv(index=False))
-    more = {"pictures": permission.note} if permission.note else {}
-    card = report.card(case, facts=dict(facts or {}) | more, **drawn)
+    note = footage.permission.note
+    shown = dict(facts or {}) | ({"pictures": note} if note else {})
+    card = report.card(case, facts=shown, **drawn)
     return store.write_text(out / "card.html", card)
 
 

@@ -45,7 +45,7 @@ def test_permission_follows_the_manifest():
 def test_scene_with_leave_shows_the_frames():
     """With leave the pictures are the archive's frames, enlarged."""
     archive = make_archive()
-    scene = drawing.scene(archive, [4, 1], LEAVE, size=SIDE)
+    scene = drawing.Footage(archive, LEAVE).scene([4, 1], size=SIDE)
     np.testing.assert_array_equal(scene.pictures, archive.frames[[4, 1]])
     np.testing.assert_allclose(scene.landmarks, archive.landmarks[[4, 1]])
 
@@ -59,7 +59,7 @@ def test_scene_reads_the_recording_at_full_sharpness(tmp_path):
     archive = make_archive(side=side)
     transform = np.array([[side / 192, 0, -0.4167], [0, side / 192, -0.4167]], np.float32)
     archive.transform[:] = transform
-    scene = drawing.scene(archive, [3], LEAVE, path=path, size=size)
+    scene = drawing.Footage(archive, LEAVE, path).scene([3], size=size)
     reference = video.warp(frame, np.array([[0.5, 0, -0.25], [0, 0.5, -0.25]], np.float32), size)
     assert np.abs(scene.pictures[0].astype(int) - reference).mean() < 3
     expected = (archive.landmarks[3] + 0.5) * 3 - 0.5
@@ -71,12 +71,12 @@ def test_scene_without_leave_opens_no_video_and_no_frame():
     one, other = make_archive(), make_archive()
     other.frames[:] = 255 - other.frames
     nowhere = Path("/nowhere/at/all.mp4")
-    scenes = [drawing.scene(a, [0, 1, 3], NO_LEAVE, path=nowhere) for a in (one, other)]
+    scenes = [drawing.Footage(a, NO_LEAVE, nowhere).scene([0, 1, 3]) for a in (one, other)]
     for draw in ("pictures", "with_landmarks", "with_regions"):
         first, second = (getattr(s, draw) for s in scenes)
         np.testing.assert_array_equal(*((first, second) if draw == "pictures"
                                         else (first(), second())))  # fmt: skip
-    stranger = drawing.scene(make_archive(seed=7, shape=average(SIDE) * 1.1), [0], NO_LEAVE)
+    stranger = drawing.Footage(make_archive(seed=7, shape=average(SIDE) * 1.1), NO_LEAVE).scene([0])
     np.testing.assert_array_equal(scenes[0].pictures[1], stranger.pictures[0])
 
 
@@ -86,7 +86,7 @@ def test_scene_without_leave_hides_the_proportions_of_a_face():
     wide = shape.copy()
     wide[list(anatomy.JAW)] += [[0, 3]]
     wide[list(anatomy.OUTER_LIP)] *= [1.0, 1.02]
-    drawn = [drawing.scene(make_archive(shape=s), [0, 1, 3], NO_LEAVE).landmarks
+    drawn = [drawing.Footage(make_archive(shape=s), NO_LEAVE).scene([0, 1, 3]).landmarks
              for s in (shape, wide)]  # fmt: skip
     np.testing.assert_allclose(*drawn, atol=0.01)  # float32 rounding at 224 px
 
@@ -95,7 +95,7 @@ def test_scene_without_leave_keeps_movement():
     """A mouth that opens is drawn opening, and a lost frame stays lost."""
     archive = make_archive()
     archive.landmarks[4, list(anatomy.INNER_LIP)] += [0, 4]
-    scene = drawing.scene(archive, [3, 4, 2], NO_LEAVE)
+    scene = drawing.Footage(archive, NO_LEAVE).scene([3, 4, 2])
     lips = scene.landmarks[:, list(anatomy.INNER_LIP), 1].mean(axis=1)
     assert lips[1] - lips[0] > 4
     assert np.isnan(scene.landmarks[2]).all()
@@ -109,9 +109,9 @@ def test_carry_without_leave_follows_the_landmarks():
     maps = np.zeros((1, SIDE, SIDE), np.float32)
     x, y = shape[list(anatomy.INNER_LIP)].mean(axis=0).round().astype(int)
     maps[0, y - 1 : y + 2, x - 1 : x + 2] = -1
-    carried = drawing.scene(archive, [0], NO_LEAVE).carry(maps)[0]
+    carried = drawing.Footage(archive, NO_LEAVE).scene([0]).carry(maps)[0]
     peak = np.array(np.unravel_index(np.argmin(carried), carried.shape))[::-1]
-    drawn = drawing.scene(make_archive(), [0], NO_LEAVE).landmarks[0]
+    drawn = drawing.Footage(make_archive(), NO_LEAVE).scene([0]).landmarks[0]
     mouth = drawn[list(anatomy.INNER_LIP)].mean(axis=0)
     assert np.linalg.norm(peak - mouth) < 12
 
@@ -121,8 +121,8 @@ def test_carry_without_leave_keeps_nothing_behind_the_face():
     archive = make_archive()
     maps = np.zeros((1, SIDE, SIDE), np.float32)
     maps[0, :3], maps[0, :, :2], maps[0, :, -2:] = 1, 1, 1
-    assert np.abs(drawing.scene(archive, [0], NO_LEAVE).carry(maps)).max() < 0.2
-    lost = drawing.scene(archive, [2], NO_LEAVE).carry(np.ones_like(maps))
+    assert np.abs(drawing.Footage(archive, NO_LEAVE).scene([0]).carry(maps)).max() < 0.2
+    lost = drawing.Footage(archive, NO_LEAVE).scene([2]).carry(np.ones_like(maps))
     assert not lost.any()
 
 
@@ -139,7 +139,8 @@ def test_with_attribution_marks_the_sign():
     archive = make_archive()
     maps = np.zeros((1, SIDE, SIDE), np.float32)
     maps[0, 10, 10], maps[0, 30, 30] = 2, -2
-    drawn = drawing.scene(archive, [0], LEAVE, size=SIDE).with_attribution(maps)[0].astype(int)
+    scene = drawing.Footage(archive, LEAVE).scene([0], size=SIDE)
+    drawn = scene.with_attribution(maps)[0].astype(int)
     assert drawn[10, 10, 0] > drawn[10, 10, 2] + 50
     assert drawn[30, 30, 2] > drawn[30, 30, 0] + 50
     assert np.ptp(drawn[40, 5]) == 0
@@ -147,7 +148,7 @@ def test_with_attribution_marks_the_sign():
 
 def test_with_regions_tints_with_the_regions_colours():
     """Every feature region shows its own colour."""
-    drawn = drawing.scene(make_archive(), [0], NO_LEAVE).with_regions(strength=1.0)[0]
+    drawn = drawing.Footage(make_archive(), NO_LEAVE).scene([0]).with_regions(strength=1.0)[0]
     for name in anatomy.FEATURE_REGIONS:
         color = np.round(255 * np.array(to_rgb(anatomy.REGION_COLORS[name])))
         assert (drawn == color).all(axis=-1).any(), name
@@ -161,7 +162,7 @@ def test_write_overlay_makes_a_video_of_every_row(tmp_path, monkeypatch):
     maps[5] = np.nan
     for permission in (LEAVE, NO_LEAVE):
         path = tmp_path / f"{permission.faces}.mp4"
-        info = video.probe(drawing.write_overlay(path, archive, maps, permission))
+        info = video.probe(drawing.Footage(archive, permission).write_overlay(path, maps))
         assert (info.n_frames, info.fps, info.width) == (9, 12.5, drawing.SIZE)
 
 
@@ -170,20 +171,20 @@ def test_write_overlay_of_a_composite_shows_the_recording(tmp_path):
     picture = np.full((96, 96, 3), 90, np.uint8)
     path = video.write_video(tmp_path / "r.mp4", [picture] * (2 * ROWS), 25.0)
     archive = replace(make_archive(), input="composite")
-    made = drawing.write_overlay(tmp_path / "o.mp4", archive, np.ones((ROWS, SIDE, SIDE)), LEAVE,
-                                 recording=path)  # fmt: skip
+    maps = np.ones((ROWS, SIDE, SIDE))
+    made = drawing.Footage(archive, LEAVE, path).write_overlay(tmp_path / "o.mp4", maps)
     assert video.probe(made).n_frames == ROWS
     with pytest.raises(ValueError, match="composite archive holds no face"):
-        drawing.write_overlay(tmp_path / "n.mp4", archive, np.ones((ROWS, SIDE, SIDE)), LEAVE)
+        drawing.Footage(archive, LEAVE).write_overlay(tmp_path / "n.mp4", maps)
 
 
 def test_scene_refuses_rows_and_maps_that_do_not_fit():
     """Row numbers outside the archive and maps of another length are named."""
     archive = make_archive()
     with pytest.raises(ValueError, match="0 to 5"):
-        drawing.scene(archive, [6], LEAVE)
+        drawing.Footage(archive, LEAVE).scene([6])
     with pytest.raises(ValueError, match="2 maps"):
-        drawing.scene(archive, [1], NO_LEAVE).carry(np.zeros((2, 8, 8)))
+        drawing.Footage(archive, NO_LEAVE).scene([1]).carry(np.zeros((2, 8, 8)))
 
 
 def test_strip_tiles_in_order():

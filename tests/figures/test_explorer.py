@@ -30,18 +30,19 @@ def case():
 
 
 @pytest.fixture
-def archive():
+def footage():
     points = np.random.default_rng(1).uniform(3, 13, (1, 68, 2)).astype(np.float32)
-    return clips.ClipArchive(
+    archive = clips.ClipArchive(
         np.full((FRAMES, SIDE, SIDE, 3), 90, np.uint8), 2 * np.arange(FRAMES),
         np.repeat(points, FRAMES, axis=0), np.zeros((FRAMES, 2, 3), np.float32),
         np.full((FRAMES, SIDE, SIDE), 6, np.uint8), 12.5,
     )  # fmt: skip
+    return drawing.Footage(archive, drawing.Permission(True))
 
 
-def test_moment_marks_the_chosen_frame(case, archive):
+def test_moment_marks_the_chosen_frame(case, footage):
     """Picture, regions and both traces belong to one frame."""
-    figure = explorer.moment(case, archive, drawing.Permission(True), place=5)
+    figure = explorer.moment(case, footage, place=5)
     picture, regions, attribution, unit = figure.axes
     assert picture.get_title(loc="left") == "frame 10"
     widths = [bar.get_width() for bar in regions.patches]
@@ -51,9 +52,9 @@ def test_moment_marks_the_chosen_frame(case, archive):
         assert axes.lines[1].get_xdata()[0] == pytest.approx(5 / 12.5)
 
 
-def test_recording_offers_every_channel_and_frame(case, archive):
+def test_recording_offers_every_channel_and_frame(case, footage):
     """Controls cover the explanation, neither more nor less."""
-    box = explorer.recording(case, archive, drawing.Permission(True))
+    box = explorer.recording(case, footage)
     channel, code, place = box.children[:3]
     assert len(channel.options) == 1
     assert code.options == ("AU12",)

@@ -18,7 +18,7 @@ def frame() -> rendered.scene.Frame:
 
 
 def texts(figure) -> str:
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     return " ".join(t.get_text() for t in figure.findobj(plt.Text))
 
 

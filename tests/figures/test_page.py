@@ -52,7 +52,7 @@ def test_two_figures_of_one_page_share_no_name():
 def test_narrow_puts_panels_below_each_other(columns, image, expected):
     """Two panels become one column, many small ones two, pictures three; type keeps its size."""
     figure = page.narrow(drawn(columns, image))
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     lefts = {round(axes.get_position().x0, 2) for axes in figure.axes}
     assert len(lefts) == expected
     assert figure.get_size_inches()[0] == page.NARROW
