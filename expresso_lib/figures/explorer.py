@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from expresso_lib.faces import action_units, anatomy
 from expresso_lib.figures import drawing, style
+from expresso_lib.figures.attribution import channel_title
 from expresso_lib.figures.report import Case
 
 
@@ -26,9 +27,8 @@ def recording(case: Case, footage: drawing.Footage) -> widgets.VBox:
     ipywidgets.VBox
         Channel, action unit and frame to choose; the figure of `moment` below.
     """
-
     shown = enumerate(case.explanation.channels)
-    channels = [(f"{c.method}, {c.baseline.replace('_', ' ')}", k) for k, c in shown]
+    channels = [(channel_title(c.method, c.baseline), number) for number, c in shown]
     codes = [code for code in anatomy.AU_CODES if code in case.action_units]
     last = len(case.frames) - 1
     return widgets.interactive(
@@ -61,7 +61,7 @@ def moment(
     """
     chosen = case.explanation.channels[channel]
     values, seconds = case.series(chosen), case.frames["seconds"]
-    row, frame, _ = case.frames.iloc[place].astype(int)
+    row, frame = case.frames.loc[place, ["row", "frame"]].astype(int)
     # One scale for the whole recording: a quiet frame must look quiet.
     limit = drawing.limit_of(chosen.map)
     picture = footage.scene([row]).with_attribution(chosen.map[[row]], limit=limit)[0]
@@ -74,8 +74,7 @@ def moment(
     regions.invert_yaxis()
     style.zero_line(regions, axis="x")
     units = action_units.at_frames(case.action_units, case.frames["frame"].to_numpy())
-    series = {"attribution (points per frame)": values.sum(axis=1),
-              f"{code} {anatomy.AU_TITLES[code]}": units[code]}  # fmt: skip
+    series = {"attribution (points per frame)": values.sum(axis=1), style.title(code): units[code]}
     for axes, (title, trace) in zip(traces, series.items()):
         axes.plot(seconds, trace, color=style.INK, linewidth=1.2)
         axes.axvline(seconds[place], color=style.SIGN_COLORS["positive"])

@@ -59,16 +59,13 @@ def composite(face: np.ndarray, landmarks: np.ndarray, *, size: int = 64) -> Fig
     source = regions.composite_map(landmarks, 64)
     for name, edges in regions.TILES.items():
         # The rectangle in the face is that of the tile's own map, so that the two cannot disagree.
-        left, top, right, bottom = edges
-        box = np.array([left, top, right - left, bottom - top])
-        x0, y0, x1, y1 = np.round(64 * np.array(edges)).astype(int)
-        part = source[y0:y1, x0:x1]
-        low, high = part.min(axis=(0, 1)), part.max(axis=(0, 1))
+        left, top, right, bottom = np.round(64 * np.array(edges)).astype(int)
+        points = source[top:bottom, left:right].reshape(-1, 2)
         # Sides share a hue, the left is dashed.
-        look = {"edgecolor": style.color(name), "linewidth": 1.5,
+        look: dict[str, Any] = {"edgecolor": style.color(name), "linewidth": 1.5,
                 "linestyle": "--" if name.startswith("left_") else "-"}  # fmt: skip
-        _box(panels[0], (*low, *(high - low)), **look)
-        _box(panels[1], shown * box + (1, 1, -3, -3), **look)
+        _box(panels[0], *points.min(axis=0), *points.max(axis=0), **look)
+        _box(panels[1], *(shown * np.array(edges) + (1, 1, -2, -2)), **look)
     return figure
 
 
@@ -118,8 +115,8 @@ def index_error(
     figure, (left, right) = style.figure(1, 2, height=2.9, width_ratios=(1, 2.2))
     style.picture(left, face, "right and misread boxes")
     for points, color, line in ((own, SMOOTHED, "-"), (misread, RAW, "--")):
-        for box in regions.boxes(points).values() if np.isfinite(points).all() else ():
-            _box(left, box, edgecolor=color, linestyle=line, linewidth=1.3)
+        for x, y, width, height in regions.boxes(points).values():
+            _box(left, x, y, x + width, y + height, edgecolor=color, linestyle=line, linewidth=1.3)
     time = errors["frame"] / fps
     right.plot(time, errors["by_flag"], "--", color=RAW, label="0/1 flags used as row numbers")
     right.plot(time, errors["by_position"], color=style.color("moderate"),
@@ -144,6 +141,5 @@ def proxies(agreement: pd.DataFrame) -> Figure:
     return forest(rows, label="au", group="au", unit="r with the planted truth")
 
 
-def _box(axes: Axes, box: Sequence[float] | np.ndarray, **look: Any) -> None:
-    """Draw a rectangle: left, top, width, height."""
-    axes.add_patch(Rectangle((box[0], box[1]), box[2], box[3], fill=False, **look))
+def _box(axes: Axes, left: float, top: float, right: float, bottom: float, **look: Any) -> None:
+    axes.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, **look))

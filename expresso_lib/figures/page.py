@@ -186,4 +186,4 @@ def _restack(figure: Figure) -> tuple[float, int]:
 
 
 def _broken(text: str, width: int) -> str:
-    return "\n".join(textwrap.fill(line, width) for line in text.splitlines()) if text else text
+    return "\n".join(textwrap.fill(line, width) for line in text.splitlines())

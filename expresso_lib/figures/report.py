@@ -204,14 +204,12 @@ def typical(predictions: pd.DataFrame) -> pd.Series:
     >>> typical(table)["participant"]
     'a'
     """
-    means = predictions.groupby("participant")[["prediction", "score"]].mean()
-    errors = (means["prediction"] - means["score"]).abs().sort_values(kind="stable")
-    who = errors.index[(len(errors) - 1) // 2]
-    own = predictions[predictions["participant"] == who].groupby("recording")
-    error = (own["prediction"].mean() - own["score"].mean()).sort_index()
-    usual = means.loc[who, "prediction"] - means.loc[who, "score"]
+    errors = predictions.assign(error=predictions["prediction"] - predictions["score"])
+    means = errors.groupby("participant")["error"].mean()
+    who = means.abs().sort_values(kind="stable").index[(len(means) - 1) // 2]
+    own = errors[errors["participant"] == who].groupby("recording")["error"].mean()
     # Two recordings are equally far from their mean; rounding must not choose.
-    return of_recording(predictions, str((error - usual).abs().round(6).idxmin()))
+    return of_recording(predictions, str((own - means[who]).abs().round(6).idxmin()))
 
 
 def of_recording(predictions: pd.DataFrame, recording: str) -> pd.Series:
@@ -252,7 +250,7 @@ def scrubber(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
     """
     thin = -(-len(case.frames) // MAX_FRAMES)
     shown = case.frames.iloc[::thin]
-    series = {_key(c): case.series(c).iloc[::thin] for c in case.explanation.channels}
+    series = [(c, case.series(c).iloc[::thin]) for c in case.explanation.channels]
     # A series at the clips' rate: what the model saw, and no frame that it did not see.
     aus = action_units.at_frames(case.action_units, shown["frame"].to_numpy())
     aus = aus.reindex(columns=anatomy.AU_CODES).dropna(axis=1, how="all")
@@ -267,9 +265,9 @@ def scrubber(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
         "au_top": _au_top(aus, case.action_units.attrs.get("unit", "")),
         "channels": [
             {"method": c.method, "baseline": c.baseline,
-             "attribution": _rounded(series[_key(c)].sum(axis=1)),
-             "regions": [_rounded(values) for _, values in series[_key(c)].items()]}
-            for c in case.explanation.channels
+             "attribution": _rounded(values.sum(axis=1)),
+             "regions": [_rounded(values[region]) for region in values]}
+            for c, values in series
         ],
         "aus": [{"code": code, "title": anatomy.AU_TITLES[code], "color": style.color(code),
                  "values": _rounded(values)} for code, values in aus.items()],
@@ -279,8 +277,7 @@ def scrubber(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
         title=case.recording, regions=map(style.title, anatomy.REGIONS), data=data,
         note=note + (f"One frame in {thin} is shown. " if thin > 1 else ""),
         au_source=case.action_units.attrs.get("source", "source not stated"),
-        tables=[(_key(c), _table(shown["seconds"], series[_key(c)], c))
-                for c in case.explanation.channels],
+        tables=[(_key(c), _table(shown["seconds"], values, c)) for c, values in series],
     )  # fmt: skip
 
 
@@ -327,10 +324,8 @@ def timeline(case: Case, channel: Channel) -> Figure:
     top.hlines(clips["prediction"], clips["starts_at_s"], clips["starts_at_s"] + seconds,
                color=style.color("model"), linewidth=3)  # fmt: skip
     top.axhline(case.prediction, color=style.INK, linewidth=1, linestyle="--")
-    top.set(
-        ylabel=f"{case.scale.name}, {case.scale.unit}",
-        title="Prediction of each clip; dashed: the recording's",
-    )
+    top.set_ylabel(f"{case.scale.name}, {case.scale.unit}")
+    top.set_title("Prediction of each clip; dashed: the recording's")
     values = case.series(channel).sum(axis=1)
     below.bar(case.frames["seconds"], values, 1 / case.explanation.fps, linewidth=0,
               color=style.signed(values))  # fmt: skip

@@ -66,9 +66,9 @@ def forest(
         at = reference.get(value) if isinstance(reference, Mapping) else reference
         if at is not None:
             axes.axvline(at, color=style.GREY, linewidth=0.9)
-        if at is not None and margin:
-            axes.axvspan(at - margin, at + margin, color=style.PALE, alpha=0.45, linewidth=0,
-                         label="declared too small to matter")  # fmt: skip
+            if margin:
+                axes.axvspan(at - margin, at + margin, color=style.PALE, alpha=0.45, linewidth=0,
+                             label="declared too small to matter")  # fmt: skip
         estimates(axes, part, label=label, names=names, group=group, colors=colors)
         if isinstance(unit, Mapping):
             axes.set_xlabel(unit.get(value, value))
@@ -214,18 +214,17 @@ def band_bars(presence: pd.DataFrame, intensity: pd.DataFrame) -> Figure:
     figure, panels = style.figure(2, sharey=True, sharex=True, height=5.2)
     for axes, table, title in zip(panels, (presence, intensity), ("AU presence", "AU intensity")):
         looks = style.band_looks(table["band"].drop_duplicates())
-        aus = _au_bars(axes, table, "mean", "band", [look["color"] for look in looks.values()])
-        gone = table[table["mean"].isna()]
-        where = [aus.index(au) for au in gone["au"]]
-        axes.plot(where, np.zeros(len(where)), "x", color=style.GREY, markersize=3)
+        _au_bars(axes, table, "mean", "band", [look["color"] for look in looks.values()])
+        gone = table.loc[table["mean"].isna(), "au"]
+        axes.plot(gone, [0] * len(gone), "x", color=style.GREY, markersize=3)
         axes.set(title=title, ylabel="mean rho of windows")
     style.legend_below(figure, panels[0], 4)
     panels[1].legend_.remove()
     return figure
 
 
-def _au_bars(axes: Axes, table: pd.DataFrame, y: str, hue: str, colors: list[str]) -> list[str]:
-    """Draw grouped bars of every action unit; return the units in their order."""
+def _au_bars(axes: Axes, table: pd.DataFrame, y: str, hue: str, colors: list[str]) -> None:
+    """Draw grouped bars of every action unit."""
     aus = [au for au in anatomy.AU_CODES if au in set(table["au"])]
     sns.barplot(table, x="au", y=y, hue=hue, order=aus, palette=colors, saturation=1,
                 errorbar=None, ax=axes)  # fmt: skip
@@ -234,7 +233,6 @@ def _au_bars(axes: Axes, table: pd.DataFrame, y: str, hue: str, colors: list[str
     axes.set_xlabel("action unit")
     axes.tick_params(labelbottom=True)
     axes.grid(visible=False, axis="x")
-    return aus
 
 
 @style.plot

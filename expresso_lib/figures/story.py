@@ -1,6 +1,5 @@
 """Figures of the main chapters that say one thing each."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -66,9 +65,9 @@ def planted_found(table: pd.DataFrame) -> Figure:
     figure, axes = style.figure(height=1.4 + 0.42 * len(shown))
     style.heat(axes, shown, max(float(shown.abs().max(axis=None)), 1e-9))
     # Severity is planted left and right alike.
-    rows, columns = ([re.sub("^(right|left)_", "", name) for name in names]
+    rows, columns = (names.astype(str).str.replace("^(right|left)_", "", regex=True).tolist()
                      for names in (shown.index, shown.columns))  # fmt: skip
-    own = np.array(rows)[:, None] == np.array(columns)
+    own = np.equal.outer(rows, columns)
     for text, planted in zip(axes.texts, own[shown.notna().to_numpy()]):
         text.set_fontweight("bold" if planted else "normal")
     axes.set_xticklabels(map(style.title, shown.columns), rotation=30, ha="right")
@@ -111,36 +110,34 @@ def take_away(
     """
     whole = statistics.select(rows, metric="output").set_index("clip")["value"].astype(float)
     error = (whole - scores.reindex(whole.index)).abs().sort_values()
-    shown, clip = {}, {"length": length, "dilation": dilation}
+    tables, clip = [], {"length": length, "dilation": dilation}
     for title, name in {"Read well": error.index[0], "Read badly": error.index[-1]}.items():
         archive = ClipArchive.load(archives / f"{name}.npz")
         at = interventions.random_clip(archive.n_frames, name=name, seed=seed, **clip)
-        found = statistics.select(rows, clip=name)
-        shown[title] = (archive, at, plan.script(name), found, scores[name])
+        own = _taken_away(archive, at, plan.script(name), statistics.select(rows, clip=name), out)
+        tables.append(own.assign(recording=title, score=scores[name]))
     if archive.input == "face":
-        shown["Nothing planted"] = _of_null(model, metrics.main_channel(rows), archive, **clip)
-    tables = [_taken_away(archive, at, script, found, out).assign(recording=title, score=score)
-              for title, (archive, at, script, found, score) in shown.items()]  # fmt: skip
+        tables.append(_nothing_planted(model, metrics.main_channel(rows), archive, out, **clip))
     note = "Rendered participants; models that had not seen them"
     return components.removals(pd.concat(tables), note=note)
 
 
-def _of_null(
-    model: Path, channel: tuple[str, str], like: ClipArchive, *, length: int, dilation: int
-) -> tuple[ClipArchive, np.ndarray, rendered.Script, pd.DataFrame, float]:
-    """The first person of a null cohort: archive, rows of a clip, script, its trial and score."""
-    seconds = max(4.0, 1.5 * length * dilation / like.fps)
+def _nothing_planted(
+    model: Path, channel: tuple[str, str], like: ClipArchive, out: Path, **clip: int
+) -> pd.DataFrame:
+    """Of the first person of a null cohort what `_taken_away` says, with recording and score."""
+    seconds = max(4.0, 1.5 * clip["length"] * clip["dilation"] / like.fps)
     plan = rendered.plan_cohort(1, 1, seconds, fps=2 * like.fps, seed=NULL_SEED, variant="null")
     script = plan.script(plan.recordings["recording"].iloc[0])
     archive = interventions.archive_of(script, size=like.frames.shape[1])
-    at = interventions.random_clip(archive.n_frames, length, dilation=dilation, name="null")
+    at = interventions.random_clip(archive.n_frames, name="null", **clip)
     scene = interventions.stage(
         archive, at, participant="null", recording="null", script=script,
         full_size=interventions.RENDER_SIZE, shares=False,
     )  # fmt: skip
     network = models.load(model)[0].requires_grad_(False)
-    found = trials.trial(network, scene, [channel])
-    return archive, at, script, found, float(plan.participants["score"].iloc[0])
+    made = _taken_away(archive, at, script, trials.trial(network, scene, [channel]), out)
+    return made.assign(recording="Nothing planted", score=plan.participants["score"].iloc[0])
 
 
 def _taken_away(

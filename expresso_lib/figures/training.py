@@ -178,11 +178,10 @@ def recognised(table: pd.DataFrame) -> pd.DataFrame:
     words = {"action_units": "action units", "pose": "turns of head and eyes"}
     kinds = table.replace({"kind": words}).groupby("kind", sort=False)
 
-    def some(names: pd.Series, way: int) -> str:
-        return "; ".join(names[::way][: max(1, min(3, len(names) // 2))])
+    def some(names: pd.Series) -> str:
+        return "; ".join(names[: max(1, min(3, len(names) // 2))])
 
-    return pd.DataFrame({
-        "number": kinds.size(), "unseen": kinds["unseen"].median(),
-        "learned": kinds["learned"].median(), "best": kinds["name"].agg(some, way=1),
-        "weakest": kinds["name"].agg(some, way=-1),
-    }).reset_index()  # fmt: skip
+    return kinds.agg(
+        number=("name", "size"), unseen=("unseen", "median"), learned=("learned", "median"),
+        best=("name", some), weakest=("name", lambda names: some(names[::-1])),
+    ).reset_index()  # fmt: skip
