@@ -221,13 +221,12 @@ def said_and_done(evidence: pd.DataFrame, channels: Sequence[tuple[str, str]]) -
 @style.plot
 def cascade(table: pd.DataFrame) -> Figure:
     """Agreement with the map of a model whose layers were randomised from the output down."""
-    table = style.known(table, "estimate").assign(layers=lambda t: t["factor"].astype(int))
-    table = table.sort_values("layers")
+    table = style.known(table, "estimate").astype({"factor": int}).sort_values("factor")
     figure, axes = style.figure(width=style.TWO_THIRDS, height=3.2)
     whole = {"marker": "o", "color": style.color("model"), "label": "signed maps"}
     size = {"marker": "s", "color": style.GREY, "label": "their absolute values", "linestyle": "--"}
     for metric, look in (("randomisation", whole), ("randomisation_unsigned", size)):
-        style.band_line(axes, table[table["metric"] == metric], "layers", markersize=4, **look)
+        style.band_line(axes, table[table["metric"] == metric], "factor", markersize=4, **look)
     style.zero_line(axes)
     axes.axhline(0.3, color=style.INK, linewidth=0.9, linestyle=":")
     axes.set(xlabel="layers randomised, from the output down",

@@ -20,7 +20,7 @@ from PIL import Image
 from scipy.interpolate import LinearNDInterpolator
 
 from expresso_lib import clips, cohort, rendered, store
-from expresso_lib.faces import anatomy, regions, video
+from expresso_lib.faces import anatomy, eye_distance, regions, video
 from expresso_lib.figures import style
 
 # Signed attribution: blue lowers the score, white is zero, red raises it.
@@ -31,8 +31,6 @@ CHUNK = 64  # rows of a video that are held in memory at a time
 # Blur of maps that may show nobody, as a share of the picture's side: what remains is about ten
 # by ten patches, no finer than the regions of the published tables.
 PRIVATE_BLUR = 0.06
-# Where the outer eye corners and the tip of the nose lie on the average face, as shares of a side.
-PLACES = ((0.24, 0.36), (0.76, 0.36), (0.5, 0.63))
 # The face's lines, by whether they are closed.
 LINES = {
     False: (anatomy.JAW, anatomy.RIGHT_EYEBROW, anatomy.LEFT_EYEBROW, anatomy.NOSE_BRIDGE,
@@ -287,16 +285,11 @@ def strip(pictures: np.ndarray, *, columns: int = 8, gap: int = 4) -> np.ndarray
 
 @lru_cache(maxsize=4)
 def _average(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The average rendered face, cut as tightly as a model's input: picture and landmarks."""
+    """The average rendered face, cut as a model's input is: picture and landmarks."""
     frame = rendered.average_face(max(SIZE, size))
-    # As complex numbers a similarity is one product and one sum.
-    here = frame.landmarks[[*anatomy.OUTER_EYE_CORNERS, 33]] @ np.array([1, 1j])
-    there = (np.array(PLACES) * size - 0.5) @ np.array([1, 1j])
-    known = np.column_stack([here, np.ones(len(here))])
-    turn, shift = np.linalg.lstsq(known, there, rcond=None)[0]
-    transform = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-    points = frame.landmarks @ transform[:, :2].T + transform[:, 2]
-    return video.warp(frame.image, transform.astype(np.float32), size), points.astype(np.float32)
+    points = frame.landmarks[None]
+    (transform,) = transforms = clips.align(points, size)
+    return video.warp(frame.image, transform, size), clips.transform_points(points, transforms)[0]
 
 
 def _on_average(landmarks: np.ndarray, rows: np.ndarray, size: int) -> np.ndarray:
@@ -306,8 +299,8 @@ def _on_average(landmarks: np.ndarray, rows: np.ndarray, size: int) -> np.ndarra
     participant's face do not show.
     """
     usual = np.nanmedian(landmarks, axis=0) if np.isfinite(landmarks).any() else landmarks[0]
-    place, outer = _average(size)[1], list(anatomy.OUTER_EYE_CORNERS)
-    there, here = (np.linalg.norm(np.subtract(*face[outer])) for face in (place, usual))
+    place = _average(size)[1]
+    there, here = eye_distance(np.stack([place, usual]))
     return (place + (landmarks[rows] - usual) * there / here).astype(np.float32)
 
 

@@ -66,8 +66,7 @@ def moment(
     limit = drawing.limit_of(chosen.map)
     picture = footage.scene([row]).with_attribution(chosen.map[[row]], limit=limit)[0]
     figure, ((face, regions), traces) = style.figure(2, 2, height=5.2)
-    face.imshow(picture)
-    face.set(title=f"frame {frame}", xticks=[], yticks=[])
+    style.picture(face, picture, f"frame {frame}")
     most, here = float(values.abs().max(axis=None)) or 1, values.iloc[place]
     regions.barh(here.index, here, color=style.signed(here))
     regions.set(xlim=(-most, most), xlabel="score points", title="regions")

@@ -62,8 +62,8 @@ def composite(face: np.ndarray, landmarks: np.ndarray, *, size: int = 64) -> Fig
         left, top, right, bottom = np.round(64 * np.array(edges)).astype(int)
         points = source[top:bottom, left:right].reshape(-1, 2)
         # Sides share a hue, the left is dashed.
-        look: dict[str, Any] = {"edgecolor": style.color(name), "linewidth": 1.5,
-                "linestyle": "--" if name.startswith("left_") else "-"}  # fmt: skip
+        line = "--" if name.startswith("left_") else "-"
+        look: dict[str, Any] = {"edgecolor": style.color(name), "linewidth": 1.5, "linestyle": line}
         _box(panels[0], *points.min(axis=0), *points.max(axis=0), **look)
         _box(panels[1], *(shown * np.array(edges) + (1, 1, -2, -2)), **look)
     return figure
@@ -94,8 +94,7 @@ def jitter(
     for place, (column, color) in enumerate({"before": RAW, "after": SMOOTHED}.items()):
         right.plot([place] * len(effect), effect[column], "o", color=color, markersize=4)
     right.set(xticks=[0, 1], xticklabels=["raw", "smoothed"], xlim=(-0.4, 1.4), title="jitter",
-              ylabel="outer-eye distances")  # fmt: skip
-    right.set_ylim(bottom=0)
+              ylabel="outer-eye distances", ylim=(0, None))  # fmt: skip
     return figure
 
 

@@ -48,11 +48,7 @@ DARK = {c: _lightened(c) for c in style.COLORS.values()} | DARK
 DARK = {light.lower(): dark for light, dark in DARK.items() if light.lower() != dark}
 
 
-def _variable(color: str) -> str:
-    return f"--f-{color[1:]}"
-
-
-INKS = "".join(f"{_variable(light)}:{dark};" for light, dark in DARK.items())
+INKS = "".join(f"--f-{light[1:]}:{dark};" for light, dark in DARK.items())
 CSS = (style.ASSETS / "figure.css").read_text("utf-8").replace("\n", "")
 CSS += f"@media screen{{html[data-theme=dark]{{{INKS}}}}}"
 
@@ -102,7 +98,7 @@ def svg(figure: Figure, *, name: str, alt: str) -> str:
     text = re.sub(r'<g id="[^"]*"', "<g", text[text.index("<svg") :])
     text = re.sub(r"data:image/png;base64,([^\"]+)", _webp, text)
     for color in DARK:
-        text = re.sub(rf"{color}\b", f"var({_variable(color)},{color})", text)
+        text = re.sub(rf"{color}\b", f"var(--f-{color[1:]},{color})", text)
     # A reader without DejaVu gets the font that is nearest in width.
     text = text.replace("'DejaVu Sans'", "'DejaVu Sans',Verdana,sans-serif")
     words = html.escape(alt, quote=True)
@@ -119,10 +115,7 @@ def narrow(figure: Figure) -> Figure:
 
     Pictures keep up to three in a row, small panels two, others one; type keeps its size.
     """
-    panels, columns = figure.axes, 1
-    width, height = figure.get_size_inches()
-    if len(panels) > 1 or panels[0].images:
-        height, columns = _restack(figure)
+    panels, (height, columns) = figure.axes, _restack(figure)
     # A legend below would lie on a label that all panels share.
     place = style.ABOVE if figure.get_supxlabel() else style.BELOW
     for legend in list(figure.legends):
@@ -139,7 +132,7 @@ def narrow(figure: Figure) -> Figure:
     wide = [axes for axes in squares if columns * len(axes.get_xticks()) > 8]
     for number in [text for axes in wide for text in axes.texts]:
         number.remove()
-    figure.set_size_inches(min(width, NARROW), height)
+    figure.set_size_inches(NARROW, height)
     return figure
 
 
