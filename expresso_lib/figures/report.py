@@ -20,7 +20,7 @@ from expresso_lib import config, statistics
 from expresso_lib.attribution import pooling
 from expresso_lib.attribution.explanation import Channel, Explanation
 from expresso_lib.cohort import ScoreScale
-from expresso_lib.faces import action_units, anatomy
+from expresso_lib.faces import action_units, anatomy, tables
 from expresso_lib.figures import drawing, style
 from expresso_lib.figures import page as page_of
 from expresso_lib.figures.attribution import channel_title
@@ -255,6 +255,7 @@ def scrubber(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
     aus = action_units.at_frames(case.action_units, shown["frame"].to_numpy())
     aus = aus.reindex(columns=anatomy.AU_CODES).dropna(axis=1, how="all")
     aus = aus[aus.std().fillna(0).sort_values(ascending=False, kind="stable").index]
+    strong = action_units.scale_of(case.action_units.attrs.get("unit", tables.INTENSITY)).full
     # It begins where the model's account is strongest, not at an empty first frame.
     strength = case.inner(case.explanation.channels[0]).set_index("row")["attribution"].abs()
     data = {
@@ -262,7 +263,7 @@ def scrubber(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
         "fps": case.explanation.fps, "row": shown["row"].tolist(),
         "frame": shown["frame"].tolist(), "time": _rounded(shown["seconds"]),
         "videos": _embedded(movies or {}), "titles": TITLES,
-        "au_top": _au_top(aus, case.action_units.attrs.get("unit", "")),
+        "au_top": max(strong, round(float(aus.abs().max(axis=None)), 3)),
         "channels": [
             {"method": c.method, "baseline": c.baseline,
              "attribution": _rounded(values.sum(axis=1)),
@@ -279,14 +280,6 @@ def scrubber(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
         au_source=case.action_units.attrs.get("source", "source not stated"),
         tables=[(_key(c), _table(shown["seconds"], values, c)) for c, values in series],
     )  # fmt: skip
-
-
-def _au_top(aus: pd.DataFrame, unit: str) -> float:
-    """Return the top of the AU axis: that of the unit, or what the series reaches."""
-    for words, top in {"0 to 5": 5.0, "0 to 1": 1.0}.items():
-        if words in unit:
-            return top
-    return round(float(aus.abs().max(axis=None)), 3) if aus.size else 1.0
 
 
 def _key(channel: Channel) -> str:
