@@ -263,7 +263,7 @@ def scrubber(case: Case, *, movies: Mapping[str, Path] | None = None) -> str:
         "fps": case.explanation.fps, "row": shown["row"].tolist(),
         "frame": shown["frame"].tolist(), "time": _rounded(shown["seconds"]),
         "videos": _embedded(movies or {}), "titles": TITLES,
-        "au_top": max(strong, round(float(aus.abs().max(axis=None)), 3)),
+        "au_top": round(max([strong, *aus.abs().max()]), 3),
         "channels": [
             {"method": c.method, "baseline": c.baseline,
              "attribution": _rounded(values.sum(axis=1)),
