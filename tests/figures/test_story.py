@@ -97,6 +97,13 @@ def test_moments_are_two_rows_of_pictures_on_a_phone():
         assert len({round(axes.get_position().y0, 3) for axes in pictures}) == rows
 
 
+def test_moments_without_a_frame_are_a_sentence():
+    """Where no frame moves the prediction there is no picture, and the chapter goes on."""
+    frames = pd.DataFrame({"frame": range(9), "attribution": 0.0})
+    figure = story.moments(frames, pd.DataFrame({"AU12": np.zeros(9)}), {}, fps=25.0)
+    assert "no frame raises or lowers" in figure.reason
+
+
 def test_headset_on_a_phone_has_its_pictures_above_and_its_labels_once():
     """The chart once stood beside a picture, with the names of its rows on both sides."""
     rows = pd.DataFrame(
