@@ -102,8 +102,9 @@ class Case:
         if self.outside or self.half_width is None or np.isnan(self.half_width):
             return None
         # The width was found on people whom the fit had not seen: so must be the centre.
-        low, high = self.told - self.half_width, self.told + self.half_width
-        return max(low, self.scale.low), min(high, self.scale.high)
+        ends = np.array([self.told - self.half_width, self.told + self.half_width])
+        low, high = ends.clip(self.scale.low, self.scale.high).tolist()
+        return low, high
 
     @property
     def beyond(self) -> str:

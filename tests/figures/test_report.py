@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,12 @@ def test_interval_is_cut_at_the_scale(case):
     """A score below zero does not exist."""
     wide = report.Case("r", case.explanation, case.action_units, case.scale, half_width=50.0)
     assert wide.interval == (0, 63)
+
+
+def test_an_interval_beyond_the_scale_is_its_end(case):
+    """A held-out prediction of 90 on a scale that ends at 63: no interval from 63 to 82."""
+    assert replace(case, held_out=90.0).interval == (63, 63)
+    assert replace(case, held_out=-40.0).interval == (0, 0)
 
 
 def test_an_infinite_interval_keeps_its_word(case):
