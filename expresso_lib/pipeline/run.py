@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -254,7 +253,6 @@ class Run:
                 figure.savefig(temporary)
         picture = page.picture(figure, name=name, alt=alt)
         self.interactive(name, picture, caption=caption, note=note)
-        plt.close(figure)
 
     def movie(self, name: str, path: Path, *, caption: str, alt: str, note: str = "") -> None:
         """Show a video file as `figure` shows a figure."""

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import re
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -73,8 +72,8 @@ def test_interval_is_cut_at_the_scale(case):
 
 def test_an_interval_beyond_the_scale_is_its_end(case):
     """A held-out prediction of 90 on a scale that ends at 63: no interval from 63 to 82."""
-    assert replace(case, held_out=90.0).interval == (63, 63)
-    assert replace(case, held_out=-40.0).interval == (0, 0)
+    assert dataclasses.replace(case, held_out=90.0).interval == (63, 63)
+    assert dataclasses.replace(case, held_out=-40.0).interval == (0, 0)
 
 
 def test_an_infinite_interval_keeps_its_word(case):
