@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from expresso_lib import attribution, config, models, rendered, store
 from expresso_lib.faithfulness import interventions, metrics
 from expresso_lib.models import small
-from expresso_lib.statistics.wording import flat, side
+from expresso_lib.statistics.wording import side, tell
 
 BASELINES = ("own_neutral", "blur", "zero")
 OTHERS = 1000  # added to a cohort's seed: nobody in the audit had a head fitted to them
@@ -168,12 +168,8 @@ def verdict(found: pd.DataFrame) -> str:
     """
     way = side(found.loc["effect"])
     if not way:
-        return flat("""The taught model is not shown to lose or gain by the headset, so there is
-            nothing to expose.""")
+        return tell("exposed.nothing")
     half = way * found.loc["effect", "points"] / 2
     exposed = (found.apply(side, axis=1) == way) & (way * found["points"] > half)
-    known = [config.REFERENCES[channel] for channel in BASELINES if exposed[channel]]
-    if known:
-        return f"The artefact is exposed against the {' and the '.join(known)}."
-    return flat("""No channel exposes it here: an audit by maps alone would have missed it; swapping
-        it onto others and leaving it out are needed.""")
+    known = [f"the {config.REFERENCES[channel]}" for channel in BASELINES if exposed[channel]]
+    return tell("exposed.said", known=known) if known else tell("exposed.missed")

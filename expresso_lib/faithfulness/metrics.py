@@ -443,8 +443,7 @@ def reached(study: pd.DataFrame) -> str:
         where = {"factor": asked.factor, "support": asked.support}
         found = [cell(one, *DEFAULT, asked.metric, **where)["estimate"] for one in cohorts]
         counts.append(f"{np.sum(np.array(found) >= asked.bar)} for {name}")
-    return wording.flat(f"""Of the study's {len(cohorts)} cohorts the bar is reached by DeepLift
-        with the own neutral face in {wording.listed(counts)}.""")
+    return wording.tell("reached", cohorts=len(cohorts), counts=counts)
 
 
 def main_channel(found: pd.DataFrame) -> tuple[str, str]:

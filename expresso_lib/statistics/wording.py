@@ -6,7 +6,6 @@ is done again for it. Rows are those of a table with ``estimate, ci_low, ci_high
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from functools import cache, reduce
 from importlib import resources
@@ -103,16 +102,6 @@ def percent(share: float, digits: int = 1) -> str:
     step = 10.0**-digits
     inside = 0 < share < 1
     return say(np.clip(100 * share, step, 100 - step) if inside else 100 * share, digits)
-
-
-def flat(text: str) -> str:
-    '''Put a sentence that is written over several lines on one.
-
-    >>> flat("""One thought,
-    ...     one sentence.""")
-    'One thought, one sentence.'
-    '''
-    return re.sub(r"\s*\n\s*", " ", text)
 
 
 def interval(row: Row, digits: int = 2) -> str:

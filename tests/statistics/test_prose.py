@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expresso_lib.config import REFERENCES
+from expresso_lib.faithfulness import headset, metrics
 from expresso_lib.statistics import prose, wording
 
 NUMBER = st.floats(-60, 60, allow_nan=False)
@@ -791,9 +792,11 @@ def test_a_number_predicts_fidelity_only_where_its_interval_leaves_zero(rho, hal
 
 
 def asked_for():
-    """What `prose` asks `tell` for: a pattern for every name, chosen or put together."""
-    for call in ast.walk(ast.parse(inspect.getsource(prose))):
-        if isinstance(call, ast.Call) and ast.unparse(call.func) == "tell":
+    """What the library asks `tell` for: a pattern for every name, chosen or put together."""
+    modules = (prose, metrics, headset)
+    calls = (node for one in modules for node in ast.walk(ast.parse(inspect.getsource(one))))
+    for call in calls:
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("tell"):
             name = call.args[0]
             for one in (name.body, name.orelse) if isinstance(name, ast.IfExp) else (name,):
                 parts = one.values if isinstance(one, ast.JoinedStr) else (one,)
