@@ -8,7 +8,6 @@ unless `fetch` is called, and a copy that somebody put in place by hand is as go
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 import shutil
@@ -350,7 +349,7 @@ def unpack(archive: Path) -> None:
                     shutil.copyfileobj(bundle.open(member), stream)
     except (zipfile.BadZipFile, EOFError, RuntimeError, ValueError) as error:
         raise ManifestError(f"{archive} cannot be unpacked: {error}") from error
-    store.write_text(_receipt(archive), json.dumps({"sha256": digest, "files": sizes}, indent=1))
+    store.write_json(_receipt(archive), {"sha256": digest, "files": sizes})
     archive.unlink()
 
 
@@ -358,7 +357,7 @@ def _unpacked_state(target: Path) -> tuple[str, str]:
     receipt = _receipt(target)
     if not receipt.is_file():
         return "missing", "not there"
-    files = json.loads(receipt.read_text(encoding="utf-8"))["files"]
+    files = store.read_json(receipt)["files"]
     for name, size in files.items():
         path = target.parent / name
         if not path.is_file() or path.stat().st_size != size:

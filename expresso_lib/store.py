@@ -124,8 +124,7 @@ def map(
     work = list(items)
     _check_names(work)
     make_folder(Path(out))
-    maker = getattr(function, "func", function)
-    makers = text_hash([basis(maker.__module__), maker.__qualname__])
+    makers = text_hash([basis(function.__module__), function.__qualname__])
     keys = [item_key(item, makers) for item in work]
     paths = [Path(out) / f"{item.name}{suffix}" for item in work]
     done = [is_finished(path, key) for path, key in zip(paths, keys)]
@@ -199,7 +198,7 @@ def _make(function: Callable[[Item, Path], None], item: Item, path: Path, key: s
                 # killed between the two, the old key must not vouch for the new result.
                 held.enter_context(FileLock(path.with_name(".keys.lock")))
                 _key_path(path).unlink(missing_ok=True)
-            write_text(_key_path(path), json.dumps(noted, sort_keys=True, default=str))
+            write_json(_key_path(path), noted)
     except Exception as error:
         return f"{type(error).__name__}: {readable(error)}"
     return None
@@ -262,7 +261,8 @@ def code_hash(module: str) -> str:
         file = waiting.pop()
         if file not in texts and file.suffix == ".py" and file.is_file():
             texts[file] = code_of(file)
-            waiting += [file.with_name(f"{name}.py") for name in imported_siblings(texts[file])]
+            beside = [name.split(".")[1] for name in imports(texts[file]) if name.startswith(".")]
+            waiting += [file.with_name(f"{name}.py") for name in beside]
     rooms = {room for text in texts.values() for room in imported_rooms(text)} - {"pipeline"}
     return text_hash([sorted(texts.values()), rooms_hash(*sorted(rooms))])
 
@@ -282,31 +282,31 @@ def rooms_hash(*rooms: str) -> str:
     return text_hash(code)
 
 
-@lru_cache(maxsize=1024)
-def imported_rooms(code: str) -> frozenset[str]:
+def imported_rooms(code: str) -> set[str]:
     """Return the rooms (folders of this package) that a piece of code imports.
 
     >>> sorted(imported_rooms("from expresso_lib import clips, store, faces as seen"))
     ['clips', 'faces']
+    """
+    parts = [name.split(".") for name in imports(code) if name.startswith(f"{PACKAGE.name}.")]
+    return {part[1] for part in parts if (PACKAGE / part[1]).is_dir()}
+
+
+@lru_cache(maxsize=1024)
+def imports(code: str) -> list[str]:
+    """Return the dotted names that a piece of code imports, with a dot before its own folder's.
+
+    >>> imports("import a.b\\nfrom . import measure\\nfrom .seek import run")
+    ['a.b', '.measure', '.seek.run']
     """
     names: list[str] = []
     for node in ast.walk(ast.parse(code)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names += [f"{node.module}.{alias.name}" for alias in node.names]
-    parts = [name.split(".") for name in names if name.startswith(f"{PACKAGE.name}.")]
-    return frozenset(part[1] for part in parts if (PACKAGE / part[1]).is_dir())
-
-
-def imported_siblings(code: str) -> list[str]:
-    """Return the names that a piece of code imports from its own folder.
-
-    >>> imported_siblings("from . import measure\\nfrom .seek import run")
-    ['measure', 'seek']
-    """
-    nodes = [n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.ImportFrom) and n.level == 1]
-    return [name for n in nodes for name in ([n.module] if n.module else [a.name for a in n.names])]
+            place = "." * node.level + (f"{node.module}." if node.module else "")
+            names += [place + alias.name for alias in node.names]
+    return names
 
 
 def code_of(path: Path) -> str:
@@ -376,6 +376,11 @@ def write_text(path: str | Path, text: str) -> Path:
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Path(path)
+
+
+def write_json(path: str | Path, value: Any) -> Path:
+    """Write a value as JSON, atomically; return the path."""
+    return write_text(path, json.dumps(value, indent=1, sort_keys=True, default=str) + "\n")
 
 
 def write_arrays(path: str | Path, **arrays: Any) -> Path:

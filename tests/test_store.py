@@ -294,9 +294,7 @@ def house(tmp_path, monkeypatch):
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text(text)
     monkeypatch.setattr(store, "PACKAGE", package)
-    store.imported_rooms.cache_clear()
-    yield package
-    store.imported_rooms.cache_clear()
+    return package
 
 
 @pytest.mark.parametrize(

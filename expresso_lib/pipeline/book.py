@@ -125,29 +125,29 @@ def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
 def stale(chapter: chapters.Chapter, parameters: config.Parameters, root: Path) -> str:
     """Say why a chapter has to be executed; empty where it is up to date."""
     run_folder = project.run_folder(root, parameters.run.name)
-    ran = chapters.kept_fingerprint(run_folder, chapter.name)
-    if not ran or not chapters.outputs_path(chapter.name, run_folder).is_file():
+    done = store.read_json(chapters.outputs_path(chapter.name, run_folder))
+    if "fingerprint" not in done:
         return "not finished yet"
-    for name in chapters.read_outputs(chapter.name, run_folder):
+    for name in done["made"]:
         place = run_folder if name.startswith("models/") else run_folder / "tables"
         if not (place / name).is_file():
             return f"{name} is gone"
     now = chapters.fingerprint(chapter, parameters, root)
-    changed = [key for key, value in now.items() if ran.get(key) != value]
+    changed = [key for key, value in now.items() if done["fingerprint"].get(key) != value]
     return f"changed: {', '.join(changed)}" if changed else ""
 
 
 def _build_pages(parameters: config.Parameters, root: Path, *, student: bool = False) -> Path:
     run_folder = project.run_folder(root, parameters.run.name)
     edition = "student" if student else "html"
-    index = run_folder / edition / "index.html"
+    index, rested_on = run_folder / edition / "index.html", run_folder / "pages" / f"{edition}.json"
     with alone(run_folder):
-        current = {c.name: chapters.fingerprint(c, parameters, root) for c in chapters.CHAPTERS}
-        facts = {str(path): store.file_hash(path) for path in publishing.inputs(root, run_folder)}
-        facts |= {"library": store.rooms_hash("pipeline"), "current": store.text_hash(current)}
-        if not index.is_file() or chapters.kept_fingerprint(run_folder, edition) != facts:
-            publishing.build(run_folder, current, student=student)
-            chapters.keep_fingerprint(run_folder, edition, facts)
+        changed = {c.name: stale(c, parameters, root) for c in chapters.CHAPTERS}
+        inputs = {str(path): store.file_hash(path) for path in publishing.inputs(root, run_folder)}
+        facts = {"inputs": inputs, "library": store.rooms_hash("pipeline"), "stale": changed}
+        if not index.is_file() or store.read_json(rested_on) != facts:
+            publishing.build(run_folder, changed, student=student)
+            store.write_json(rested_on, facts)
     return index
 
 

@@ -1,6 +1,5 @@
 """The chapters: which parameters each declares, on whom it rests, how to tell it is fresh."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,11 +120,12 @@ def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> 
     ``network`` (its file).
     """
     path = notebook_path(chapter, root)
+    notebook = nbformat.read(path, as_version=4)
     names = [name for name in declared(path) if not name.startswith("run_")]
     run_folder = project.run_folder(root, parameters.run.name)
     facts = {
-        "notebook": cells_hash(path),
-        "library": library_hash(path),
+        "notebook": store.text_hash([[cell.cell_type, cell.source] for cell in notebook.cells]),
+        "library": library_hash(notebook),
         "packages": store.text_hash(store.versions()),
         "assets": store.text_hash([store.file_hash(path) for path in sorted(ASSETS.glob("*.*"))]),
         "parameters": store.text_hash(config.flatten(parameters, names)),
@@ -158,18 +158,11 @@ def data_hash(parameters: config.Parameters) -> str:
     return store.text_hash([(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats])
 
 
-def cells_hash(path: Path) -> str:
-    """Return a hash of a notebook's cells, whatever its outputs and metadata."""
-    notebook = nbformat.read(path, as_version=4)
-    return store.text_hash([[cell.cell_type, cell.source] for cell in notebook.cells])
-
-
-def library_hash(path: Path) -> str:
+def library_hash(notebook: nbformat.NotebookNode) -> str:
     """Return a hash of the rooms that a notebook imports, with those that they import.
 
     The pipeline carries results about; of it, only what a notebook holds in its hands counts.
     """
-    notebook = nbformat.read(path, as_version=4)
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     hands = store.code_of(Path(__file__).with_name("run.py"))
     rooms = store.imported_rooms(code) | store.imported_rooms(hands)
@@ -177,25 +170,13 @@ def library_hash(path: Path) -> str:
 
 
 def outputs_path(chapter: str, run_folder: Path) -> Path:
-    """Return the file in which a finished chapter lists what it made, and what it never read."""
+    """Return the file in which a finished chapter lists what it made, and what it never read.
+
+    The book adds the `fingerprint` of what the chapter rested on: without it, it was run by hand.
+    """
     return run_folder / "tables" / f"{chapter}.outputs.json"
 
 
 def read_outputs(chapter: str, run_folder: Path) -> Mapping[str, str]:
     """Return the tables and models a chapter made, name to hash; empty if it never finished."""
     return store.read_json(outputs_path(chapter, run_folder)).get("made", {})
-
-
-def fingerprint_path(name: str, run_folder: Path) -> Path:
-    """Return the file of `keep_fingerprint`."""
-    return run_folder / "fingerprints" / f"{name}.json"
-
-
-def keep_fingerprint(run_folder: Path, name: str, facts: Mapping[str, str]) -> None:
-    """Write down what a finished chapter, or the book, rested on."""
-    store.write_text(fingerprint_path(name, run_folder), json.dumps(facts, indent=1))
-
-
-def kept_fingerprint(run_folder: Path, name: str) -> Mapping[str, str]:
-    """Return what `keep_fingerprint` wrote; nothing where it never finished."""
-    return store.read_json(fingerprint_path(name, run_folder))

@@ -30,6 +30,7 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
     """
     run_folder = project.run_folder(root, parameters.run.name)
     out = run_folder / "notebooks" / f"{chapter.name}.ipynb"
+    outputs = chapters.outputs_path(chapter.name, run_folder)
     source = chapters.notebook_path(chapter, root)
     # What a notebook declares, and where it runs: that is every chapter's.
     where = [f"run_{name}" for name in config.RunSection.model_fields]
@@ -45,7 +46,7 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
     started, spent = datetime.now(UTC), _cpu()
     with store.atomic(out) as temporary:
         error = _papermill(source, temporary, facts["parameters"], root)
-        if not error and not chapters.outputs_path(chapter.name, run_folder).is_file():
+        if not error and not outputs.is_file():
             error = "the notebook ended before its last cell (run.close())"
         facts |= {
             "started": started.isoformat(timespec="seconds"),
@@ -56,9 +57,9 @@ def execute(chapter: chapters.Chapter, parameters: config.Parameters, root: Path
         _stamp(source, temporary, facts)
     _record(run_folder, parameters, chapter.name, facts)
     if error:
-        chapters.outputs_path(chapter.name, run_folder).unlink(missing_ok=True)
+        outputs.unlink(missing_ok=True)
         raise ChapterFailed(error)
-    chapters.keep_fingerprint(run_folder, chapter.name, facts["fingerprint"])
+    store.write_json(outputs, store.read_json(outputs) | {"fingerprint": facts["fingerprint"]})
     return out
 
 

@@ -4,8 +4,6 @@ The pages in ``book/`` ask for it in ``[[ ... ]]`` (Jinja). A fact that is not t
 measured" and never stops the book; what was measured is shown with its stamp.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -35,8 +33,8 @@ MISSING = "not measured"
 class ChapterFacts:
     """What is known of one chapter: `state` is "done", "failed" or "not run".
 
-    `stamp` is the provenance that the pipeline wrote into the executed notebook, `current` the
-    fingerprint of its sources now.
+    `stamp` is the provenance that the pipeline wrote into the executed notebook, `stale` says why
+    it has to be executed again (`book.stale`).
     """
 
     name: str
@@ -44,22 +42,14 @@ class ChapterFacts:
     state: str
     command: str
     stamp: Mapping[str, Any] = field(default_factory=dict)
-    current: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def stale(self) -> list[str]:
-        """What has changed since the chapter ran."""
-        ran = self.stamp.get("fingerprint", {})
-        return [key for key, value in self.current.items() if ran.get(key) != value]
+    stale: str = ""
 
     @property
     def freshness(self) -> str:
         """One word, or a short reason, as the status page shows it."""
         if self.state != "done":
             return self.state
-        if not self.current:
-            return "not proven"
-        return f"stale ({', '.join(self.stale)} changed)" if self.stale else "fresh"
+        return f"stale ({self.stale})" if self.stale else "fresh"
 
     @property
     def took(self) -> str:
@@ -156,10 +146,10 @@ class Facts:
         rows.sort(key=lambda row: row.get("date", ""))
         written = _goal if kind == "goal" else _calibration
         lines = pd.DataFrame(written(row, before.get(_measured(row), {})) for row in rows)
-        # Empty where it was not measured.
-        lines["stamp"] = [provenance.stamp_text(row) if row.get("device") else "" for row in rows]
         if lines.empty:
             return show_table(lines, caption=caption)
+        # Empty where it was not measured.
+        lines["stamp"] = [provenance.stamp_text(row) if row.get("device") else "" for row in rows]
         if kind == "goal":
             # What no machine at hand could measure gives way to its value from another; of two
             # machines the latest speaks, unless they disagree on whether the bar is reached.
@@ -167,9 +157,7 @@ class Facts:
             lines = lines[~twice | (lines["measured"] != MISSING)]
             lines = lines.drop_duplicates(["goal", "what", "reached"], keep="last")
             lines = lines.sort_values(["goal", "what"], kind="stable")
-            both = zip(lines["what"], lines["note"])
-            noted = [f"{what} ({note})" if note else what for what, note in both]
-            lines = lines.assign(what=noted).drop(columns="note")
+            lines["what"] += lines.pop("note")
         stamps = [stamp for stamp in lines["stamp"].unique() if stamp]
         if len(stamps) < 2:  # said once, or nothing to say
             caption = "; ".join([caption, *stamps])
@@ -239,7 +227,7 @@ def _measured(row: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _goal(row: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    value, least = row["value"], row.get("better") == "higher"
+    value, least, note = row["value"], row.get("better") == "higher", row.get("note")
     line = {"goal": row["goal"], "what": row.get("what", ""), "measured": MISSING}
     line |= {"bar": f"{'≥' if least else '≤'}\N{NO-BREAK SPACE}{row['bar']:g}", "reached": ""}
     if value is not None:  # else a goal of a machine that is not at hand
@@ -248,7 +236,7 @@ def _goal(row: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
         line["reached"] = "yes" if holds and row.get("gate", True) else "no"
     # A value that was not measured since does not stand beside itself.
     line[RELEASE] = _figure(before["value"]) if before and before["value"] != value else ""
-    return line | {"note": row.get("note", "")}
+    return line | {"note": f" ({note})" if note else ""}
 
 
 def _figure(value: float) -> str:

@@ -1,6 +1,5 @@
 """Where the project lies, where a run works, and the command that does it again."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -44,9 +43,7 @@ def facts(folder: Path) -> dict[str, Any]:
 
 def record(folder: Path, **known: Any) -> None:
     """Add facts to ``run.json`` of a run's folder."""
-    known = {"name": folder.name} | facts(folder) | known
-    text = json.dumps(known, indent=1, sort_keys=True, default=str)
-    store.write_text(folder / "run.json", text)
+    store.write_json(folder / "run.json", {"name": folder.name} | facts(folder) | known)
 
 
 def command(folder: Path, words: str) -> str:

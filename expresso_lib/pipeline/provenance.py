@@ -4,7 +4,6 @@ Tables that took hours are committed with this stamp and shown with it, however 
 changed since (`keep`, `read_table`, `stamp_text`).
 """
 
-import json
 import os
 import platform
 import shutil
@@ -54,7 +53,7 @@ def commit(root: Path) -> str:
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
-def keep(folder: Path, name: str, table: pd.DataFrame, **facts: Any) -> Path:
+def keep(folder: Path, name: str, table: pd.DataFrame, **facts: Any) -> None:
     """Write a table as CSV, rounded to four decimals, and stamp it.
 
     Parameters
@@ -68,11 +67,9 @@ def keep(folder: Path, name: str, table: pd.DataFrame, **facts: Any) -> Path:
     **facts
         Anything else to note, e.g. seeds; what `stamp` gives can be overridden.
     """
-    path = folder / f"{name}.csv"
-    store.write_text(path, table.round(4).to_csv(index=False))
-    noted = {**stamps(folder), name: stamp(Path(__file__).parent) | facts}
-    store.write_text(folder / SOURCE, json.dumps(noted, indent=1, sort_keys=True) + "\n")
-    return path
+    store.write_text(folder / f"{name}.csv", table.round(4).to_csv(index=False))
+    noted = {name: stamp(Path(__file__).parent) | facts}
+    store.write_json(folder / SOURCE, stamps(folder) | noted)
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -83,7 +80,7 @@ def read_table(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"seed": str}, keep_default_na=False, na_values=[""])
 
 
-def stamps(folder: Path) -> dict[str, Mapping[str, Any]]:
+def stamps(folder: Path) -> dict[str, dict[str, Any]]:
     """Return the stamp of every committed table; nothing where there are none."""
     return store.read_json(folder / SOURCE)
 

@@ -4,8 +4,6 @@ The pages in ``book/`` are MyST Markdown; what differs from run to run stands in
 ``[[ ... ]]`` (Jinja) and comes from `facts.Facts`. Sphinx builds offline; its warnings are errors.
 """
 
-from __future__ import annotations
-
 import base64
 import io
 import re
@@ -34,9 +32,7 @@ class BuildFailed(RuntimeError):
 # Chapters
 
 
-def read_chapter(
-    name: str, run_folder: Path, current: Mapping[str, str]
-) -> tuple[ChapterFacts, NotebookNode]:
+def read_chapter(name: str, run_folder: Path, stale: str) -> tuple[ChapterFacts, NotebookNode]:
     """Return what is known of a chapter, and its executed notebook (empty if it has not run)."""
     path = run_folder / "notebooks" / f"{name}.ipynb"
     command, title = project.command(run_folder, f"run {name}"), chapters.find(name).title
@@ -48,19 +44,14 @@ def read_chapter(
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     failed = stamp["error"] or any(output.output_type == "error" for output in outputs)
     state = "failed" if failed else "done"
-    return ChapterFacts(name, title, state, command, stamp, current), notebook
+    return ChapterFacts(name, title, state, command, stamp, stale), notebook
 
 
 def dress(
-    notebook: NotebookNode,
-    facts: ChapterFacts,
-    templates: jinja2.Environment,
-    *,
-    address: str = "",
-    student: bool = False,
+    notebook: NotebookNode, facts: ChapterFacts, templates: jinja2.Environment, address: str = ""
 ) -> NotebookNode:
     """Return the notebook as its page shows it: links above, run card below, code folded away."""
-    cells = folded(without_solutions(notebook.cells) if student else notebook.cells)
+    cells = folded(notebook.cells)
     for cell in cells:
         if facts.state == "failed":
             # What a chapter never computed is said, not linked to: the book gets built.
@@ -82,9 +73,7 @@ def dress(
     number = chapters.find(facts.name).number
     cells[0].source = re.sub(r"^# ", f"# {number} ", cells[0].source, count=1, flags=re.M)
     kept = {key: value for key, value in notebook.metadata.items() if key != "expresso"}
-    page = nbformat.v4.new_notebook(metadata=kept)
-    page.cells = [cells[0], above, *cells[1:], below]
-    return page
+    return nbformat.v4.new_notebook(metadata=kept, cells=[cells[0], above, *cells[1:], below])
 
 
 def without_places(text: str) -> str:
@@ -109,10 +98,9 @@ def folded(cells: Sequence[NotebookNode]) -> list[NotebookNode]:
         if tags & {"injected-parameters", "papermill-error-cell-tag"}:
             continue
         if cell.cell_type == "code":
-            before = kept[-1] if kept else None
-            if not tags and before is not None and before.metadata.get("tags") == ["hide-input"]:
-                before.source += f"\n\n{cell.source}"
-                before.outputs += cell.outputs
+            if not tags and kept and kept[-1].metadata.get("tags") == ["hide-input"]:
+                kept[-1].source += f"\n\n{cell.source}"
+                kept[-1].outputs += cell.outputs
                 continue
             what = "parameters" if "parameters" in tags else "code"
             cell.metadata["tags"] = sorted(tags | {"hide-input"})
@@ -142,9 +130,7 @@ def inputs(root: Path, run_folder: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)
 
 
-def build(
-    run_folder: Path, current: Mapping[str, Mapping[str, str]], *, student: bool = False
-) -> Path:
+def build(run_folder: Path, stale: Mapping[str, str], *, student: bool = False) -> Path:
     """Build the static book of one run.
 
     Parameters
@@ -152,8 +138,8 @@ def build(
     run_folder : Path
         ``build/<run>`` with ``notebooks/``, ``tables/`` and ``run.json``; a chapter that was not
         executed gets a page that says so.
-    current : mapping
-        Per chapter the hashes of its sources now; without them freshness is "not proven".
+    stale : mapping
+        Per chapter why it has to be executed again, empty where it is up to date (`book.stale`).
     student : bool
         Leave the solutions out, of the pages and of the notebooks offered for download.
 
@@ -172,15 +158,18 @@ def build(
     source, out = run_folder / "pages" / edition, run_folder / edition
     paths = [chapters.notebook_path(chapter, ROOT) for chapter in chapters.CHAPTERS]
     committed = {path.stem: path for path in paths if path.is_file()}
-    read = [read_chapter(name, run_folder, current.get(name, {})) for name in committed]
+    read = [read_chapter(name, run_folder, stale.get(name, "not proven")) for name in committed]
     facts = Facts(run_folder, tuple(chapter for chapter, _ in read), student)
     dictionary = run_folder / "tables" / "data_dictionary.csv"
     store.write_text(dictionary, facts.dictionary.to_csv(index=False))
     templates = templates_of(ROOT / "book")
     written = set(_write_pages(ROOT / "book", source, facts, templates))
-    for chapter, notebook in read:
-        address = offered(committed[chapter.name], student=student)
-        page = dress(notebook, chapter, templates, address=address, student=student)
+    for chapter, executed in read:
+        own = nbformat.read(committed[chapter.name], as_version=4)
+        if student:
+            for notebook in (executed, own):
+                notebook.cells = without_solutions(notebook.cells)
+        page = dress(executed, chapter, templates, offered(own))
         written.add(_refresh(source / f"{chapter.name}.ipynb", nbformat.writes(page)))
     for path in [path for path in source.rglob("*") if path.is_file() and path not in written]:
         path.unlink()
@@ -243,15 +232,12 @@ def _sphinx(source: Path, out: Path) -> None:
         raise BuildFailed(f"the book was not built; mend these pages:\n{said.getvalue().strip()}")
 
 
-def offered(path: Path, *, student: bool = False) -> str:
+def offered(notebook: NotebookNode) -> str:
     """Return a committed notebook as a data address, without what it gave on this machine.
 
     A browser downloads a data address, also from a page on a stick; a file beside the page it
     only shows.
     """
-    notebook = nbformat.read(path, as_version=4)
-    if student:
-        notebook.cells = without_solutions(notebook.cells)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -25,13 +24,13 @@ class MissingRun(FileNotFoundError):
     """An earlier chapter of this run has not been executed yet."""
 
 
-PLANNED = ("participants", "recordings", "seconds", "fps", "size", "seed", "variant")
+PLANNED = ("participants", "recordings", "seconds", "fps", "seed", "variant")
 
 
 def shipped(section: config.CohortSection) -> bool:
     """Return whether these rendered participants come ready-made with the project."""
     default = config.CohortSection()
-    return all(getattr(section, name) == getattr(default, name) for name in PLANNED)
+    return all(getattr(section, name) == getattr(default, name) for name in (*PLANNED, "size"))
 
 
 def open_run(chapter: str, namespace: Mapping[str, Any]) -> Run:
@@ -63,7 +62,6 @@ def open_run(chapter: str, namespace: Mapping[str, Any]) -> Run:
     # Until its last cell the chapter counts as not run, and what an earlier book knew of it does
     # not vouch for tables that are made by hand now.
     chapters.outputs_path(this.name, run.folder).unlink(missing_ok=True)
-    chapters.fingerprint_path(this.name, run.folder).unlink(missing_ok=True)
     style.use()
     return run
 
@@ -119,8 +117,7 @@ class Run:
         section = self.parameters.cohort
         if section.source == "rendered" and section.folder:
             return rendered.read_plan(section.folder)
-        names = [name for name in PLANNED if name != "size"]
-        return rendered.plan_cohort(**{name: getattr(section, name) for name in names})
+        return rendered.plan_cohort(**{name: getattr(section, name) for name in PLANNED})
 
     def cohort(self) -> cohorts.Cohort:
         """Return who is analysed, from chapter 3 on without what chapter 2 left out."""
@@ -184,17 +181,8 @@ class Run:
         project.record(self.folder, **facts)
 
     def fact(self, name: str) -> Any:
-        """Return a fact of ``run.json``.
-
-        Raises
-        ------
-        MissingRun
-            If no chapter has recorded it.
-        """
-        known = project.facts(self.folder)
-        if name not in known:
-            raise MissingRun(f"run {self.name!r} has no {name!r}; execute earlier chapters first.")
-        return known[name]
+        """Return a fact of ``run.json`` that a chapter on which this one rests has recorded."""
+        return project.facts(self.folder)[name]
 
     # Work
 
@@ -309,7 +297,6 @@ class Run:
         for path in sorted(self.models.glob("*.safetensors")) if self.chapter.trains else ():
             made[f"models/{path.name}"] = store.file_hash(path)
         path = chapters.outputs_path(self.chapter.name, self.folder)
-        facts = {"made": made, "unread": self.parameters.unread}
-        store.write_text(path, json.dumps(facts, indent=1, sort_keys=True))
+        store.write_json(path, {"made": made, "unread": self.parameters.unread})
         if "executor" in self.__dict__ and self.executor is not None:
             self.executor.shutdown(wait=True)

@@ -12,9 +12,9 @@ from expresso_lib.pipeline.facts import ChapterFacts, Facts
 NEW = nbformat.v4
 
 
-def executed(run_folder, *, error="", fingerprint=None, outputs=(), parameters=None):
+def executed(run_folder, *, error="", outputs=(), parameters=None):
     stamp = {
-        "error": error, "seconds": 3.0, "fingerprint": fingerprint or {"notebook": "a"},
+        "error": error, "seconds": 3.0, "fingerprint": {"notebook": "a"},
         "parameters": parameters or {"clips_frames": 16}, "defaults": {"clips_frames": 32},
     }  # fmt: skip
     cells = [
@@ -30,16 +30,15 @@ def executed(run_folder, *, error="", fingerprint=None, outputs=(), parameters=N
     return run_folder
 
 
-def test_chapter_is_fresh_only_if_every_hash_agrees(tmp_path):
-    """One changed hash makes a chapter stale, and the page says which."""
-    path = executed(tmp_path / "demo", fingerprint={"notebook": "a", "library": "b"})
-    for current, words in (
-        ({"notebook": "a", "library": "b"}, "fresh"),
-        ({"notebook": "a", "library": "z"}, "stale (library changed)"),
-        ({}, "not proven"),
-    ):
-        facts, _ = publishing.read_chapter("02_faces", path, current)
+def test_a_page_says_what_made_its_chapter_stale(tmp_path):
+    """In its state, and beside the hash that has changed; of a fresh chapter nothing."""
+    path = executed(tmp_path / "demo")
+    templates = publishing.templates_of(publishing.ROOT / "book")
+    for why, words in (("", "fresh"), ("changed: notebook", "stale (changed: notebook)")):
+        facts, notebook = publishing.read_chapter("02_faces", path, why)
         assert facts.freshness == words
+        card = publishing.dress(notebook, facts, templates).cells[-1].source
+        assert ("changed since" in card) == bool(why)
 
 
 def test_status_page_has_room_for_its_columns(run):
@@ -62,7 +61,7 @@ def test_title_of_a_page_carries_the_chapters_number(tmp_path):
         (executed(tmp_path / "demo"), "# 2 Faces\n"),
         (tmp_path / "none", "# 2 Faces\n"),
     ):
-        facts, notebook = publishing.read_chapter("02_faces", path, {})
+        facts, notebook = publishing.read_chapter("02_faces", path, "")
         page = publishing.dress(notebook, facts, templates)
         assert page.cells[0].source.startswith(title)
         assert page.cells[0].source.count("# ") == 1
@@ -71,7 +70,7 @@ def test_title_of_a_page_carries_the_chapters_number(tmp_path):
 def test_failed_chapter_is_published_as_failed(tmp_path):
     """An error is shown, never hidden, and missing numbers do not stop the book."""
     path = executed(tmp_path / "demo", error="ValueError: no face")
-    facts, notebook = publishing.read_chapter("02_faces", path, {})
+    facts, notebook = publishing.read_chapter("02_faces", path, "")
     templates = publishing.templates_of(publishing.ROOT / "book")
     page = nbformat.writes(publishing.dress(notebook, facts, templates))
     assert facts.state == "failed"
@@ -84,12 +83,12 @@ def test_error_output_alone_makes_a_chapter_failed(tmp_path):
     """A stamp that says nothing does not turn an error into success."""
     output = NEW.new_output("error", ename="E", evalue="x", traceback=["x"])
     path = executed(tmp_path / "demo", outputs=[output])
-    assert publishing.read_chapter("02_faces", path, {})[0].state == "failed"
+    assert publishing.read_chapter("02_faces", path, "")[0].state == "failed"
 
 
 def test_run_card_shows_default_beside_injected(tmp_path):
     """Typed parameters, default and value, and what differs."""
-    facts, _ = publishing.read_chapter("02_faces", executed(tmp_path / "demo"), {})
+    facts, _ = publishing.read_chapter("02_faces", executed(tmp_path / "demo"), "")
     row = facts.parameters.iloc[0]
     assert (row["type"], row["default"], row["this run"], row["differs"]) == (
         "int", "32", "16", "changed")  # fmt: skip
@@ -155,7 +154,7 @@ def test_pages_keep_back_where_data_lie(tmp_path):
     cell = NEW.new_code_cell(f'cohort_folder = "{secret}"\nclips_frames = 8\ncohort_table = ""')
     cell.metadata["tags"] = ["injected-parameters"]
     path = executed(tmp_path / "demo", parameters={"cohort_folder": secret, "clips_frames": 8})
-    facts, notebook = publishing.read_chapter("02_faces", path, {})
+    facts, notebook = publishing.read_chapter("02_faces", path, "")
     notebook.cells.append(cell)
     page = nbformat.writes(
         publishing.dress(notebook, facts, publishing.templates_of(publishing.ROOT / "book"))
@@ -173,7 +172,7 @@ def test_a_failed_chapter_publishes_no_local_paths(tmp_path):
         NEW.new_output("stream", name="stderr", text=f"reading '{secret}/a.mp4'\n"),
     ]
     path = executed(tmp_path / "demo", error=f"E: {text}", outputs=outputs)
-    facts, notebook = publishing.read_chapter("02_faces", path, {})
+    facts, notebook = publishing.read_chapter("02_faces", path, "")
     templates = publishing.templates_of(publishing.ROOT / "book")
     page = nbformat.writes(publishing.dress(notebook, facts, templates))
     assert "dr who" not in page
@@ -184,9 +183,9 @@ def test_pages_suggest_the_command_that_made_the_run(tmp_path):
     """Profile, run name and overrides are typed again; a run that nobody typed has its name."""
     folder = tmp_path / "build" / "mine1"
     project.record(folder, options="--params quick --run mine1 -p clips.frames=8")
-    facts, _ = publishing.read_chapter("02_faces", folder, {})
+    facts, _ = publishing.read_chapter("02_faces", folder, "")
     assert facts.command == "expresso run 02_faces --params quick --run mine1 -p clips.frames=8"
-    facts, _ = publishing.read_chapter("02_faces", tmp_path / "build" / "other", {})
+    facts, _ = publishing.read_chapter("02_faces", tmp_path / "build" / "other", "")
     assert facts.command == "expresso run 02_faces --run other"
 
 
