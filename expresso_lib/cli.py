@@ -5,8 +5,6 @@ answer at once. Exit codes: 0 done; 1 a chapter or a piece of work failed; 2 a m
 was asked; 130 interrupted.
 """
 
-from __future__ import annotations
-
 import importlib
 import logging
 import os
@@ -200,7 +198,7 @@ def check(
 
     Example: `expresso check /path/to/mine -p cohort.score=phq-9`
     """
-    from .pipeline import check as checks
+    from expresso_lib.pipeline import check as checks
 
     overrides = [f"cohort.folder={folder.resolve()}", *(set_ or [])]
     parameters, _, _ = _parameters(params, overrides)
@@ -278,7 +276,7 @@ def data_verify(names: Annotated[list[str] | None, typer.Argument(help="else all
     """
     from expresso_lib import manifest
 
-    table = manifest.verify(names or None)
+    table = manifest.verify(names or [])
     _print_table(table, "Files against their hashes")
     counts = [f"{n} {what}" for what, n in table["status"].value_counts().items()]
     out.print(f"{len(table)} files: {', '.join(counts) or 'none here'}")

@@ -5,8 +5,6 @@ from the defaults; a notebook's ``parameters`` cell is generated from here (`par
 and read back (`collect`), so that a wrong name, type or range is refused before anything runs.
 """
 
-from __future__ import annotations
-
 import ast
 import math
 from collections.abc import Iterable, Mapping
@@ -428,7 +426,7 @@ def flatten(parameters: Parameters, names: Iterable[str]) -> dict[str, Any]:
     return flat
 
 
-def collect(namespace: Mapping[str, Any]) -> Declared:
+def collect(namespace: Mapping[str, Any]) -> "Declared":
     """Return the parameters that a notebook's cell declared, checked.
 
     A name that starts like a parameter and is none is refused, for papermill itself only logs it.

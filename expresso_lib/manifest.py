@@ -5,8 +5,6 @@ whether it is whole, `fetch` brings it (checked, unpacked safely). Nothing is fe
 unless `fetch` is called, and a copy that somebody put in place by hand is as good as a download.
 """
 
-from __future__ import annotations
-
 import itertools
 import os
 import re
@@ -14,10 +12,10 @@ import shutil
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import pandas as pd
 import pooch
@@ -117,7 +115,7 @@ class Entry(BaseModel):
     files: Annotated[tuple[File, ...], AfterValidator(_written_out)] = ()
 
     @pydantic.model_validator(mode="after")
-    def _consistent(self) -> Entry:
+    def _consistent(self) -> Self:
         if self.tier == "licensed" and self.faces_may_be_shown:
             raise ValueError("a licensed entry may not show faces; set faces_may_be_shown: false.")
         if self.tier == "licensed" and any(file.url for file in self.files):
@@ -198,13 +196,13 @@ def path_of(name: str, *, folder: Folder = None) -> Path:
     return root / known.files[0].path if single else root
 
 
-def verify(names: str | Iterable[str] | None = None, *, folder: Folder = None) -> pd.DataFrame:
+def verify(names: Sequence[str] = (), *, folder: Folder = None) -> pd.DataFrame:
     """Compare what lies in place with the manifest.
 
     Parameters
     ----------
-    names : str or iterable of str, optional
-        Entries; by default every one of which something is here.
+    names : sequence of str
+        Entries; without them every one of which something is here.
     folder
         As for `fetch`.
 
@@ -215,11 +213,11 @@ def verify(names: str | Iterable[str] | None = None, *, folder: Folder = None) -
         checked; ``present`` without a known hash; ``unpacked``; ``missing``; ``wrong``), detail.
     """
     rows = []
-    for name in load() if names is None else [names] if isinstance(names, str) else names:
+    for name in names or load():
         root = locate(name, folder=folder)
         found = [(name, file.path, file.size, *_state(root / file.path, file))
                  for file in entry(name).files]  # fmt: skip
-        if names is not None or any(row[3] != "missing" for row in found):
+        if names or any(row[3] != "missing" for row in found):
             rows += found
     return pd.DataFrame(rows, columns=["name", "file", "size", "status", "detail"])
 
@@ -228,15 +226,15 @@ def status() -> pd.DataFrame:
     """List every entry at a glance: tier, size, how much is in place, licence."""
     rows = []
     for name, known in load().items():
-        root, sizes = locate(name), [file.size or 0 for file in known.files]
-        paths = [root / file.path for file in known.files]
-        found = sum(path.is_file() or _receipt(path).is_file() for path in paths)
+        root, size = locate(name), ""
         state = "in place" if _filled(root) else "not here"
-        shown = "" if known.kind == "weights" else "yes" if known.faces_may_be_shown else "no"
-        size = ""
-        if paths:
+        if known.files:
+            paths = [root / file.path for file in known.files]
+            found = sum(path.is_file() or _receipt(path).is_file() for path in paths)
             state = f"{found} of {len(paths)} files"
+            sizes = [file.size or 0 for file in known.files]
             size = f"{tqdm.format_sizeof(sum(sizes))}B" if all(sizes) else "not known"
+        shown = "" if known.kind == "weights" else "yes" if known.faces_may_be_shown else "no"
         rows.append((name, known.tier, known.kind, size, state, shown, known.licence))
     columns = "name tier kind size state faces_may_be_shown licence"
     return pd.DataFrame(rows, columns=columns.split())

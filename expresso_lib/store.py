@@ -80,8 +80,11 @@ class WorkFailed(RuntimeError):
     """Some items failed; the finished ones are on disk and will not be repeated."""
 
 
+Work = Callable[[Item, Path], None]
+
+
 def map(
-    function: Callable[[Item, Path], None],
+    function: Work,
     items: Iterable[Item],
     *,
     out: str | Path,
@@ -184,7 +187,7 @@ def _worker_died(failure: Exception) -> bool:
     return isinstance(failure, BrokenExecutor) or type(failure).__name__ in lost
 
 
-def _make(function: Callable[[Item, Path], None], item: Item, path: Path, key: str) -> str | None:
+def _make(function: Work, item: Item, path: Path, key: str) -> str | None:
     """Make one result in the worker; return the error as text, for not every error pickles."""
     # A cluster that lost a worker asks again for what that worker had already put on disk.
     if is_finished(path, key):

@@ -81,8 +81,7 @@ def notebook_path(chapter: Chapter, root: Path) -> Path:
 
 def parameters_cell(notebook: nbformat.NotebookNode, path: Path) -> nbformat.NotebookNode:
     """Return a notebook's one cell tagged ``parameters``; without one a ValueError names it."""
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    found = [cell for cell in code if "parameters" in cell.metadata.get("tags", [])]
+    found = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
     if len(found) != 1:
         raise ValueError(f"{path.name} has {len(found)} cells tagged 'parameters'; it needs one.")
     return found[0]

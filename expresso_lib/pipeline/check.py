@@ -121,6 +121,5 @@ def _time(recordings: pd.DataFrame, tracker: str) -> Finding:
     seconds = frames * (PER_FRAME[tracker] + CUTTING)
     long = f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{max(seconds / 60, 1):.0f} min"
     text = f"{frames} frames: about {long} of one CPU for faces and clips"
-    slow = seconds > LONG
-    remedy = "use more workers (run.workers), a GPU, or faces.tracker=mediapipe" if slow else ""
-    return Finding("time", text, not slow, remedy)
+    faster = "use more workers (run.workers), a GPU, or faces.tracker=mediapipe"
+    return Finding("time", text, seconds <= LONG, faster if seconds > LONG else "")

@@ -1,7 +1,5 @@
 """Two runs side by side: the parameters, scores and verdicts in which they differ."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any

@@ -138,8 +138,7 @@ def _stamp(source: Path, path: Path, facts: dict[str, Any]) -> None:
         notebook = nbformat.read(source, as_version=4)
     notebook.metadata["expresso"] = facts
     # Papermill notes where it read and wrote; a reader's book must not name this machine's disk.
-    for place in ("input_path", "output_path"):
-        notebook.metadata.get("papermill", {}).pop(place, None)
+    notebook.metadata.pop("papermill", None)
     nbformat.write(notebook, path)
 
 

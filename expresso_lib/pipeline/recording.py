@@ -204,11 +204,11 @@ def find_face(path: Path, landmarks: Path | None, *, face: int | None = None) ->
     """
     info = video.probe(path)
     if landmarks is not None and landmarks.suffix == ".npz":  # what ships with rendered faces
-        points = truths.read(_checks.existing_file(landmarks, "truth")).landmarks
+        points = truths.read(landmarks).landmarks
         return faces.from_landmarks(points, np.ones(len(points)), info.fps, "truth")
     if landmarks is not None:
-        table, size = _checks.existing_file(landmarks, "landmarks table"), (info.width, info.height)
-        return faces.from_table(table, n_frames=info.n_frames, fps=info.fps, face=face, size=size)
+        how: dict[str, Any] = {"face": face, "size": (info.width, info.height)}
+        return faces.from_table(landmarks, n_frames=info.n_frames, fps=info.fps, **how)
     if face is None and preprocessing.at_hand("s3fd_fan"):
         from expresso_lib.faces import s3fd_fan  # torch and networks: only where they run
 

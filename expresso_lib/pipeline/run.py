@@ -1,7 +1,5 @@
 """What a chapter holds in its hands: parameters, folders, tables, figures, numbers for prose."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -33,7 +31,7 @@ def shipped(section: config.CohortSection) -> bool:
     return all(getattr(section, name) == getattr(default, name) for name in (*PLANNED, "size"))
 
 
-def open_run(chapter: str, namespace: Mapping[str, Any]) -> Run:
+def open_run(chapter: str, namespace: Mapping[str, Any]) -> "Run":
     """Return the run a notebook works in, after checking its parameters.
 
     Parameters
@@ -167,8 +165,7 @@ class Run:
         path = self.tables / f"{name}.parquet"
         with store.atomic(path) as temporary:
             table.to_parquet(temporary, index=False)
-        with store.atomic(path.with_suffix(".csv")) as temporary:
-            table.to_csv(temporary, index=False)
+        store.write_text(path.with_suffix(".csv"), table.to_csv(index=False))
         self._made[path.name] = store.file_hash(path)
         return table
 
@@ -192,21 +189,13 @@ class Run:
         return store.executor(**self.parameters.run.model_dump(exclude={"name"}))
 
     def map(
-        self,
-        function: Callable[[store.Item, Path], None],
-        items: Iterable[store.Item],
-        *,
-        out: str | Path,
-        **options: Any,
+        self, function: store.Work, items: Iterable[store.Item], *, out: str | Path, **options: Any
     ) -> list[store.Outcome]:
         """Run pieces of work through `store.map` with this run's executor, below ``data/``."""
         return store.map(function, items, out=self.data / out, executor=self.executor, **options)
 
     def once(
-        self,
-        name: str,
-        function: Callable[..., pd.DataFrame],
-        cases: Mapping[str, Mapping[str, Any]],
+        self, name: str, function: Callable[..., pd.DataFrame], cases: Mapping[str, dict[str, Any]]
     ) -> dict[str, pd.DataFrame]:
         """Return what a function gives for each case, computed once: it reads no data of the run.
 
@@ -221,7 +210,7 @@ class Run:
         """
         basis = store.basis(function.__module__)
         work = [
-            store.Item(case, {"basis": basis, "given": dict(given)}, payload=function)
+            store.Item(case, {"basis": basis, "given": given}, payload=function)
             for case, given in cases.items()
         ]
         done = self.map(store.tabulate, work, out=name, suffix=".parquet")
