@@ -25,12 +25,6 @@ class MissingRun(FileNotFoundError):
 PLANNED = ("participants", "recordings", "seconds", "fps", "seed", "variant")
 
 
-def shipped(section: config.CohortSection) -> bool:
-    """Return whether these rendered participants come ready-made with the project."""
-    default = config.CohortSection()
-    return all(getattr(section, name) == getattr(default, name) for name in (*PLANNED, "size"))
-
-
 def open_run(chapter: str, namespace: Mapping[str, Any]) -> "Run":
     """Return the run a notebook works in, after checking its parameters.
 
@@ -99,8 +93,9 @@ class Run:
 
         Rendered participants that do not ship with the project are rendered first.
         """
-        section = self.parameters.cohort
-        if section.source == "rendered" and not section.folder and not shipped(section):
+        section, default = self.parameters.cohort, config.CohortSection()
+        ships = all(getattr(section, name) == getattr(default, name) for name in (*PLANNED, "size"))
+        if section.source == "rendered" and not section.folder and not ships:
             folder = self.data / "rendered"
             rendered.write_cohort(folder, self.plan(), size=section.size, executor=self.executor)
             found = cohorts.read("rendered", folder)
@@ -281,10 +276,9 @@ class Run:
 
         The last cell of every chapter; without the stamp the chapter counts as not run.
         """
-        made = dict(self._made)
         # Only the chapter that trains answers for the models; the others find them there.
-        for path in sorted(self.models.glob("*.safetensors")) if self.chapter.trains else ():
-            made[f"models/{path.name}"] = store.file_hash(path)
+        models = self.models.glob("*.safetensors") if self.chapter.trains else ()
+        made = self._made | {f"models/{path.name}": store.file_hash(path) for path in models}
         path = chapters.outputs_path(self.chapter.name, self.folder)
         store.write_json(path, {"made": made, "unread": self.parameters.unread})
         if "executor" in self.__dict__ and self.executor is not None:
