@@ -276,7 +276,7 @@ def data_verify(names: Annotated[list[str] | None, typer.Argument(help="else all
     """
     from expresso_lib import manifest
 
-    table = manifest.verify(names or [])
+    table = manifest.verify(*(names or []))
     _print_table(table, "Files against their hashes")
     counts = [f"{n} {what}" for what, n in table["status"].value_counts().items()]
     out.print(f"{len(table)} files: {', '.join(counts) or 'none here'}")

@@ -12,7 +12,7 @@ import shutil
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -196,12 +196,12 @@ def path_of(name: str, *, folder: Folder = None) -> Path:
     return root / known.files[0].path if single else root
 
 
-def verify(names: Sequence[str] = (), *, folder: Folder = None) -> pd.DataFrame:
+def verify(*names: str, folder: Folder = None) -> pd.DataFrame:
     """Compare what lies in place with the manifest.
 
     Parameters
     ----------
-    names : sequence of str
+    *names : str
         Entries; without them every one of which something is here.
     folder
         As for `fetch`.

@@ -129,7 +129,7 @@ def test_load_says_verified_only_of_what_was_checked():
 def test_shipped_files_are_listed_with_their_hashes():
     """Every file of the demo cohort and the checkpoint lies there as the manifest lists it."""
     for name in ("demo_cohort", "facial_actions"):
-        table = manifest.verify([name])
+        table = manifest.verify(name)
         assert len(table), name
         assert set(table["status"]) == {"verified"}, table[table["status"] != "verified"]
     root = manifest.locate("demo_cohort")
@@ -208,7 +208,7 @@ def test_fetch_downloads_checks_and_does_not_repeat(use, server, tmp_path):
         path = manifest.fetch("thing", folder=tmp_path / "to")
     assert path.read_bytes() == CONTENT
     assert len(Handler.sent) == 1
-    assert manifest.verify(["thing"], folder=tmp_path / "to")["status"].tolist() == ["matches"]
+    assert manifest.verify("thing", folder=tmp_path / "to")["status"].tolist() == ["matches"]
 
 
 def test_fetch_keeps_nothing_of_a_broken_download(use, server, tmp_path):
@@ -237,7 +237,7 @@ def test_fetch_never_overwrites_a_file_that_differs(use, server, tmp_path):
     with pytest.raises(manifest.ManifestError, match="move"):
         manifest.fetch("thing", folder=tmp_path)
     assert (tmp_path / "a.bin").read_bytes() == b"mine"
-    assert manifest.verify(["thing"], folder=tmp_path)["status"].tolist() == ["wrong"]
+    assert manifest.verify("thing", folder=tmp_path)["status"].tolist() == ["wrong"]
 
 
 def test_fetch_learns_the_hash_from_the_publisher(use, server, tmp_path):
@@ -326,9 +326,9 @@ def test_fetch_unpacks_once_and_notices_damage(use, tmp_path, monkeypatch):
         manifest.fetch("thing", folder=root)
     assert (root / "Actor_01/x.mp4").read_bytes() == b"video" * 50
     assert not (root / "set.zip").exists()
-    assert manifest.verify(["thing"], folder=root)["status"].tolist() == ["unpacked"]
+    assert manifest.verify("thing", folder=root)["status"].tolist() == ["unpacked"]
     (root / "Actor_01/x.mp4").unlink()
-    assert manifest.verify(["thing"], folder=root)["status"].tolist() == ["wrong"]
+    assert manifest.verify("thing", folder=root)["status"].tolist() == ["wrong"]
 
 
 def test_fetch_unpacks_what_was_put_there_by_hand(use, tmp_path):
@@ -367,9 +367,9 @@ def test_a_list_beside_the_data_stands_for_its_files(use, tmp_path, monkeypatch)
     listing.write_text(f'{{"a.csv": [1, "{digest}"]}}')
     own = {"path": listing.name, "hash": sha(listing.read_bytes()), "verified": True, "lists": True}
     use(own, head=head)
-    assert manifest.verify(["thing"])["status"].tolist() == ["verified", "verified"]
+    assert manifest.verify("thing")["status"].tolist() == ["verified", "verified"]
     (tmp_path / "goods" / "a.csv").write_bytes(b"y")
-    assert manifest.verify(["thing"])["status"].tolist() == ["verified", "wrong"]
+    assert manifest.verify("thing")["status"].tolist() == ["verified", "wrong"]
     listing.write_text("[1]")
     manifest.load.cache_clear()
     with pytest.raises(manifest.ManifestError, match="no list of files"):

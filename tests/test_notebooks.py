@@ -15,7 +15,9 @@ import pandas as pd
 import pytest
 from solutions import needed
 
-from expresso_lib import config
+from expresso_lib import config, models
+from expresso_lib.clips import preprocessing
+from expresso_lib.models import experiments
 from expresso_lib.pipeline import book, chapters
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +55,13 @@ TABLES = {
     "results",
     "claims",
 }
+
+
+def declared_values(path: Path) -> dict:
+    """What a notebook's parameters cell assigns: its defaults."""
+    values: dict = {}
+    exec(chapters.parameters_cell(nbformat.read(path, as_version=4), path).source, values)
+    return values
 
 
 def code_cells(path: Path) -> list:
@@ -344,6 +353,15 @@ def test_quick_run_json_holds_the_provenance(quick_run):
             "data",
             "inputs",
         }
+
+
+def test_what_rooms_take_of_the_parameters_is_declared_by_the_chapters_that_call_them():
+    """Chapters 2 and 3 hand on what their cells declare, which answers to nothing else."""
+    of = {path.stem: config.collect(declared_values(path)) for path in PATHS}
+    for tracker in preprocessing.TRACKERS:
+        assert "smoothing" in preprocessing.recipe_of(of["02_faces"].faces, tracker)
+    assert models.FineTuning.of(of["03_finetune"].training).epochs > 0
+    assert experiments.default_recipe(of["03_finetune"]).folds > 1
 
 
 @pytest.mark.slow

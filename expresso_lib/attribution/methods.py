@@ -329,8 +329,7 @@ def _noted(asked: _Asked, reference: Tensor) -> tuple[list[Tensor], Tensor]:
     noted: list[Tensor] = []
 
     def note(_: nn.Module, args: tuple, named: dict, __: Tensor) -> None:
-        [taken] = (*args, *named.values())
-        noted.append(taken.clone())  # what follows may change it in place
+        noted.append(_taken(args, named).clone())  # what follows may change it in place
 
     with _hooked(asked.model, note), torch.no_grad():
         return noted, asked.score(reference)
@@ -347,15 +346,19 @@ def _rescaled(
     current = 0  # the reference that a backward pass is for
 
     def bend(module: nn.Module, args: tuple, named: dict, result: Tensor) -> Tensor:
-        [taken] = (*args, *named.values())
+        taken = _taken(args, named)
         value, result, step, slopes = taken.detach(), result.detach(), 1e-3, []
         with torch.no_grad():
             near = (module.forward(value + step) - module.forward(value - step)).div_(2 * step)
-            for base in next(by_activation):
+            for base in next(by_activation, ()):
                 gap = value - base
                 slope = (result - module.forward(base)).div_(gap)
                 slopes.append(torch.where(gap.abs() <= 1e-5, near, slope))
-        bent = result + (taken - value)  # its value, with a slope of 1 to be multiplied
+        # Its value, with a slope of 1 to be multiplied; a mask's infinity has none.
+        bent = result + (taken - value).nan_to_num()
+        if len(slopes) < len(against):
+            raise ModelError("the model calls its activations more often for a clip than for its "
+                             "reference; explain it by 'IntegratedGradients'.")  # fmt: skip
         if bent.requires_grad:
             bent.register_hook(lambda grad: grad * slopes[current])
         return bent
@@ -367,6 +370,10 @@ def _rescaled(
         current = number
         found += torch.autograd.grad(scores.sum(), leaf, retain_graph=True)
     return found, scores.detach()
+
+
+def _taken(args: tuple, named: dict) -> Tensor:
+    return args[0] if args else named["input"]
 
 
 @contextmanager

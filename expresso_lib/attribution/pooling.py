@@ -227,8 +227,8 @@ def onsets(visible: np.ndarray, *, fps: float) -> np.ndarray:
 
 def locked(values: np.ndarray, events: np.ndarray, *, before: int, after: int) -> np.ndarray:
     """Cut the series around each event: (events, before + after + 1); NaN outside the recording."""
-    series = np.pad(np.asarray(values, float), (before, after), constant_values=np.nan)
-    return sliding_window_view(series, before + after + 1)[events]
+    series = np.pad(np.asarray(values, float), (before, after + 1), constant_values=np.nan)
+    return sliding_window_view(series, before + after + 1)[np.asarray(events, int)]
 
 
 def event_averages(

@@ -32,8 +32,8 @@ TRACKERS = {
 WEIGHTS = {"s3fd_fan": ("weights_s3fd", "weights_fan"), "mediapipe": (mediapipe.WEIGHTS,)}
 # Parameters that decide what a network finds.
 DECIDING = {
-    "s3fd_fan": {"detect_every", "detect_side", "flip", "device", "precision", "weights_folder"},
-    "mediapipe": {"weights_folder"},
+    "s3fd_fan": ("detect_every", "detect_side", "flip", "device", "precision", "weights_folder"),
+    "mediapipe": ("weights_folder",),
 }
 
 
@@ -88,7 +88,7 @@ def fetch_weights(parameters: Any) -> None:
 
 def recipe_of(parameters: Any, tracker: str) -> dict[str, Any]:
     """Take what decides a track from a run's `faces` section."""
-    return parameters.model_dump(include={"smoothing"} | DECIDING.get(tracker, set()))
+    return {name: getattr(parameters, name) for name in ("smoothing", *DECIDING.get(tracker, ()))}
 
 
 def track_items(recordings: pd.DataFrame, tracker: str, **recipe: Any) -> list[store.Item]:

@@ -162,7 +162,7 @@ class Source:
 
     def _note(self, items: Iterable[str], problem: str, outcome: str, remedy: str) -> None:
         # Control characters in names are shown, not printed.
-        shown = (item if item.isprintable() else repr(item) for item in items)
+        shown = (name if name.isprintable() else repr(name) for name in map(str, items))
         self.rows += [(item, problem, outcome, remedy) for item in shown]
 
     def table(self) -> pd.DataFrame:
@@ -480,8 +480,8 @@ def tables_for(paths: Iterable[str], folder: Path) -> list[str]:
     stems = [os.path.splitext(Path(path).as_posix())[0] for path in paths]
     found = {os.path.splitext(path)[0]: path for path in files_below(folder, (".csv",))}
     videos, others = (Counter(map(os.path.basename, many)) for many in (stems, found))
-    alone = {name: path for stem, path in found.items()
-             if videos[name := os.path.basename(stem)] == others[name] == 1}  # fmt: skip
+    named = ((os.path.basename(stem), path) for stem, path in found.items())
+    alone = {name: path for name, path in named if videos[name] == others[name] == 1}
     chosen = (found.get(stem) or alone.get(os.path.basename(stem)) for stem in stems)
     return [str(folder / path) if path else "" for path in chosen]
 

@@ -89,7 +89,7 @@ def _measured(root: Path, path: str, alignment: str | None) -> dict[str, float]:
     if alignment is None:
         raise core.CohortError("its alignment (.align) is not there")
     info, said = video.probe(root / path), speech(root / alignment)
-    seconds = info.n_frames / info.fps
+    seconds = float(info.times[-1] + 1 / info.fps)
     if said.last > seconds + SPARE:
         raise core.CohortError(f"its last word ends at {said.last:.2f} s, the clip at "
                                f"{seconds:.2f} s: {alignment} is of another clip")  # fmt: skip

@@ -62,7 +62,8 @@ def _tables(source: core.Source, performances: pd.Series) -> pd.Series:
     place = Path(source.tables) if source.tables else manifest.locate("ravdess_openface")
     files = [base / path for base in (source.root, place)
              for path in core.files_below(base, (".csv",))]  # fmt: skip
-    matched = performances.map({path.stem[3:]: str(path) for path in files}).fillna("")
+    found = {path.stem[3:]: str(path) for path in files if NAME.fullmatch(path.stem)}
+    matched = performances.map(found).fillna("")
     if lacking := (matched == "").sum():
         remedy = "Run `expresso data fetch ravdess_openface`."
         source.kept(f"missing for {lacking} recordings", remedy, "OpenFace tables")

@@ -23,7 +23,8 @@ def read(source: core.Source) -> core.Read:
     core.need(people, ("participant", "score"), root / "participants.csv")
     core.need(rows, ("participant", "recording"), root / "recordings.csv")
     rows["path"] = rows["recording"] + ".mp4"
-    rows["score"] = rows["participant"].map(people.set_index("participant")["score"])
+    scores = people.drop_duplicates("participant").set_index("participant")["score"]
+    rows["score"] = rows["participant"].map(scores)
     lacking = [name for name in rows["recording"] if not (root / f"{name}.npz").is_file()]
     source.kept("its truth (.npz) is not there", "Render the cohort again.", *lacking)
     return rows, core.BDI_II, people

@@ -104,10 +104,10 @@ def read(
     rows = tables.by_frame(table, n_frames, face=face)
     name = rows.attrs["tool"]
     tool = tables.TOOLS[name]
-    if name == "mediapipe":
-        values, source = _of_blendshapes(rows), BLENDED
-    else:
-        values, source = _of_columns(rows, tool), name
+    values, source = _of_columns(rows, tool), name
+    blended = _of_blendshapes(rows)
+    if name == "mediapipe" and len(blended.columns):
+        values, source = blended, BLENDED
     if not len(values.columns):
         raise tables.TableError(f"{path} holds no action units; run {tool.title} with them (-aus).")
     values = values.where(np.isfinite(values) & rows["usable"].to_numpy()[:, None])

@@ -52,7 +52,7 @@ class Tool:
     known: Callable[[set[str]], bool]
     frame: str = "frame"
     counts_from: int = 0
-    confidence: str = "confidence"
+    confidence: str = ""
     success: str = ""
     intensity: str = r"AU(\d\d)_r"
     presence: str = r"AU(\d\d)_c"
@@ -68,7 +68,8 @@ OPENFACE3_UNITS = ("AU01", "AU02", "AU04", "AU06", "AU09", "AU12", "AU25", "AU26
 # positive); LibreFace by its conversion to a vector (degrees, up positive); OpenFace 3 says none.
 TOOLS = {
     "openface3": Tool("OpenFace 3", lambda c: {"frame_index", "action_units"} <= c, "frame_index",
-                      unit=PROBABILITY, gaze=(("gaze_yaw", 1.0), ("gaze_pitch", 1.0))),
+                      confidence="confidence", unit=PROBABILITY,
+                      gaze=(("gaze_yaw", 1.0), ("gaze_pitch", 1.0))),
     "libreface": Tool("LibreFace", lambda c: "lm_mp_0_x" in c or any(
         re.fullmatch(r"au_\d+_intensity", name) for name in c), "frame_idx",
         intensity=r"au_(\d+)_intensity", presence=r"au_(\d+)", shares=True,
@@ -81,7 +82,8 @@ TOOLS = {
     "pyfaceau": Tool("pyfaceau", lambda c: {"frame", "success"} <= c
                      and not c & {"confidence", "x_0"}, success="success"),
     "openface": Tool("OpenFace", lambda c: {"frame", "confidence"} <= c, counts_from=1,
-                     success="success", gaze=(("gaze_angle_x", 1.0), ("gaze_angle_y", 1.0))),
+                     confidence="confidence", success="success",
+                     gaze=(("gaze_angle_x", 1.0), ("gaze_angle_y", 1.0))),
 }  # fmt: skip
 
 

@@ -27,6 +27,8 @@ class FaceTrack:
 
     def __post_init__(self) -> None:
         _checks.shape(self.landmarks, (None, anatomy.N_LANDMARKS, 2), "landmarks")
+        for name, values in self.signals.items():
+            _checks.shape(values, (len(self.landmarks),), f"signal {name}")
         if not self.fps > 0:
             raise ValueError(f"fps is {self.fps}; give the recording's frames per second.")
 
@@ -64,6 +66,7 @@ def from_landmarks(
 ) -> FaceTrack:
     """Make a track from (F, 68, 2) landmarks; a frame with any value not finite is lost whole."""
     points = np.array(landmarks, np.float32)
+    _checks.shape(points, (None, anatomy.N_LANDMARKS, 2), "landmarks")
     lost = ~np.isfinite(points).all(axis=(1, 2))
     points[lost] = np.nan
     trust = np.where(lost, 0.0, np.nan_to_num(confidence, nan=0.0)).astype(np.float32)

@@ -33,6 +33,7 @@ def recording(case: Case, footage: drawing.Footage) -> widgets.VBox:
     last = len(case.frames) - 1
     return widgets.interactive(
         lambda channel, code, place: moment(case, footage, channel, code, place),
+        {"auto_display": True},
         channel=widgets.Dropdown(options=channels, description="Channel"),
         code=widgets.Dropdown(options=codes, description="AU"),
         place=widgets.IntSlider(0, 0, last, description="Frame", continuous_update=False),

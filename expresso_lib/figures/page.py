@@ -115,7 +115,10 @@ def narrow(figure: Figure) -> Figure:
 
     Pictures keep up to three in a row, small panels two, others one; type keeps its size.
     """
-    panels, (height, columns) = figure.axes, _restack(figure)
+    panels = [axes for axes in figure.axes if axes.get_subplotspec()]
+    if not panels:
+        return figure
+    height, columns = _restack(figure, panels)
     # A legend below would lie on a label that all panels share.
     place = style.ABOVE if figure.get_supxlabel() else style.BELOW
     for legend in list(figure.legends):
@@ -132,7 +135,7 @@ def narrow(figure: Figure) -> Figure:
     wide = [axes for axes in squares if columns * len(axes.get_xticks()) > 8]
     for number in [text for axes in wide for text in axes.texts]:
         number.remove()
-    figure.set_size_inches(NARROW, height)
+    figure.set_size_inches(min(figure.get_figwidth(), NARROW), height)
     return figure
 
 
@@ -154,11 +157,11 @@ def _break_names(axes: Axes, columns: int) -> float:
     return more
 
 
-def _restack(figure: Figure) -> tuple[float, int]:
+def _restack(figure: Figure, panels: list[Axes]) -> tuple[float, int]:
     """Put pictures above, charts below them; return the height, and how many stand in a row."""
-    grid: Any = figure.axes[0].get_gridspec()
-    pictures = [axes for axes in figure.axes if axes.images]
-    charts = [axes for axes in figure.axes if not axes.images]
+    grid: Any = panels[0].get_gridspec()
+    pictures = [axes for axes in panels if axes.images]
+    charts = [axes for axes in panels if not axes.images]
     across, columns = min(len(pictures), 3), 1 if pictures or grid.ncols < 3 else 2
     above, below = (-(-len(pictures) // 3)), -(-len(charts) // columns)
     heights = [figure.get_figheight() / grid.nrows] * below
@@ -167,8 +170,8 @@ def _restack(figure: Figure) -> tuple[float, int]:
         heights = [NARROW / across * high / wide + TITLE] * above + heights
     # Six cells of a row hold one, two or three panels.
     cells = figure.add_gridspec(len(heights), 6, height_ratios=heights)
-    for panels, first, many in ((pictures, 0, across), (charts, above, columns)):
-        for place, axes in enumerate(panels):
+    for group, first, many in ((pictures, 0, across), (charts, above, columns)):
+        for place, axes in enumerate(group):
             row, column = divmod(place, many)
             axes.set_subplotspec(cells[first + row, 6 // many * column : 6 // many * (column + 1)])
     for place, axes in enumerate(charts if grid.ncols > 1 else ()):

@@ -219,7 +219,7 @@ def moments(
     """
     if not pictures:
         raise style.FigureError("no frame raises or lowers the prediction.")
-    letters, figure = LETTERS[: len(pictures)], Figure(figsize=(style.FULL, 5.6))
+    letters, figure = LETTERS[: len(pictures)], style.blank(height=5.6)
     rows = [[*letters], ["above"] * len(letters), ["below"] * len(letters)]
     panels = figure.subplot_mosaic(rows, height_ratios=(1.1, 1, 1.2))
     above, below = panels["above"], panels["below"]

@@ -13,6 +13,7 @@ from typing import Any, Final, ParamSpec
 
 import jinja2
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -149,6 +150,15 @@ def use() -> None:
 
 
 @mpl.rc_context(RC)
+def blank(width: float = FULL, height: float = 2.6) -> Figure:
+    """Open a figure without panels, in the book's style; inches."""
+    # By pyplot, so that a notebook can show it; closed, so that it does not a second time.
+    fig = plt.figure(figsize=(width, height))
+    plt.close(fig)
+    return fig
+
+
+@mpl.rc_context(RC)
 def figure(
     rows: int = 1, columns: int = 1, *, width: float = FULL, height: float = 3.6, **options: Any
 ) -> tuple[Figure, Any]:
@@ -168,8 +178,7 @@ def figure(
     figure, axes
         As ``Figure.subplots`` gives them.
     """
-    # None of pyplot's, which a notebook would show a second time at the cell's end.
-    fig = Figure(figsize=(width, height))
+    fig = blank(width, height)
     return fig, fig.subplots(rows, columns, **options)
 
 

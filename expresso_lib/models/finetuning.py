@@ -37,8 +37,8 @@ class FineTuning:
     @classmethod
     def of(cls, section: config.TrainingSection) -> FineTuning:
         """Take what a run's parameters say of it."""
-        names = {"epochs", "batch", "learning_rate", "optimizer", "device"}
-        return cls(**section.model_dump(include=names))
+        names = ("epochs", "batch", "learning_rate", "optimizer", "device")
+        return cls(**{name: getattr(section, name) for name in names})
 
 
 def finetune(
@@ -84,6 +84,7 @@ def finetune(
     if both := sorted(set(people[train]) & set(people[stop])):
         raise ValueError(f"{both[:3]} would both train and stop the fit; give other participants.")
     head.write_to(model).to(options.device).eval()
+    model.requires_grad_(True)  # whoever made it may have frozen its body
     known = torch.from_numpy(scores.astype(np.float32))
     learning, stopping = _by_person(people, train), _by_person(people, stop)
     curves = []

@@ -33,23 +33,28 @@ MISSING = "not measured"
 class ChapterFacts:
     """What is known of one chapter: `state` is "done", "failed" or "not run".
 
-    `stamp` is the provenance that the pipeline wrote into the executed notebook, `stale` says why
-    it has to be executed again (`book.stale`).
+    `stale` says why it has to be executed again (`book.stale`), `stamp` is the provenance that the
+    pipeline wrote into the executed notebook.
     """
 
     name: str
     title: str
     state: str
     command: str
+    stale: str
     stamp: Mapping[str, Any] = field(default_factory=dict)
-    stale: str = ""
+
+    @property
+    def changed(self) -> list[str]:
+        """Parts of the fingerprint that are no longer what they were."""
+        return self.stale.removeprefix("changed: ").split(", ")
 
     @property
     def freshness(self) -> str:
         """One word, or a short reason, as the status page shows it."""
         if self.state != "done":
             return self.state
-        return f"stale ({self.stale})" if self.stale else "fresh"
+        return f"stale: {self.stale}" if self.stale else "fresh"
 
     @property
     def took(self) -> str:

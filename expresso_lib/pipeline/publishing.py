@@ -37,14 +37,14 @@ def read_chapter(name: str, run_folder: Path, stale: str) -> tuple[ChapterFacts,
     path = run_folder / "notebooks" / f"{name}.ipynb"
     command, title = project.command(run_folder, f"run {name}"), chapters.find(name).title
     if not path.is_file():
-        return ChapterFacts(name, title, "not run", command), nbformat.v4.new_notebook()
+        return ChapterFacts(name, title, "not run", command, stale), nbformat.v4.new_notebook()
     notebook = nbformat.read(path, as_version=4)
     stamp = dict(notebook.metadata.get("expresso", {}))
     stamp["error"] = without_places(stamp.get("error", ""))
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     failed = stamp["error"] or any(output.output_type == "error" for output in outputs)
     state = "failed" if failed else "done"
-    return ChapterFacts(name, title, state, command, stamp, stale), notebook
+    return ChapterFacts(name, title, state, command, stale, stamp), notebook
 
 
 def dress(

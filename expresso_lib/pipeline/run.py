@@ -173,8 +173,17 @@ class Run:
         project.record(self.folder, **facts)
 
     def fact(self, name: str) -> Any:
-        """Return a fact of ``run.json`` that a chapter on which this one rests has recorded."""
-        return project.facts(self.folder)[name]
+        """Return a fact of ``run.json``.
+
+        Raises
+        ------
+        MissingRun
+            If no chapter has recorded it.
+        """
+        known = project.facts(self.folder)
+        if name not in known:
+            raise MissingRun(f"run {self.name!r} has no {name!r}; execute earlier chapters first.")
+        return known[name]
 
     # Work
 

@@ -77,6 +77,8 @@ def h1_coupling(
     z, rows = _participant_z(windows)
     rows = rows.assign(hypothesis="H1", status="confirmatory", margin=plan.margin_z)
     models, folds = _models(windows, z)
+    if len(np.unique(folds)) < 2:  # no repeat divides the people, so none has models of its own
+        models, folds = models.mean(axis=0, keepdims=True), folds[:1]
     # Who lacks an AU in one repeat tells nothing of how models differ.
     z = z.where(np.isfinite(models).all(axis=0))
     rows["estimate"], n = z.mean().to_numpy(), z.notna().sum().to_numpy()

@@ -101,7 +101,7 @@ def who(participants: Any, recordings: Any, *, scale: Any, demo: bool) -> str:
         Whether the participants are rendered.
     """
     counts = {"people": len(participants), "recordings": len(recordings)}
-    whom, score = tell(f"whom.{WHOM[demo]}"), participants["score"].describe()
+    whom, score = tell(f"whom.{WHOM[demo]}"), participants["score"].astype(float).describe()
     return tell("who", whom=whom, scale=scale.title, score=score, **counts)
 
 
@@ -130,7 +130,7 @@ def tracked(report: Any) -> str:
     """
     passed, total = int(report["passed"].sum()), len(report)
     which = tell("tracked.some" if passed < total else "tracked.all", passed=passed, total=total)
-    return tell("tracked.said", which=which, found=report["found"].describe())
+    return tell("tracked.said", which=which, found=report["found"].astype(float).describe())
 
 
 def clips(table: Any, recordings: Any, *, frames: int, fps: float) -> str:
@@ -806,15 +806,15 @@ def by_network(table: Any) -> str:
         return tell("by_network.unknown")
     # A study that was made before the reference turned its head is said to be one.
     name = NEUTRAL if NEUTRAL in set(table["baseline"]) else "own_neutral"
-    means = fitting(table, method="DeepLift").groupby(["baseline", "network"])["fidelity"].mean()
-    own = means[name].reindex(table["network"].unique())
+    means = fitting(table, method="DeepLift").pivot_table("fidelity", "network", "baseline")
+    means = means.reindex(table["network"].unique(), columns=[name, "oracle_neutral"])
+    own, oracle = means[name], means["oracle_neutral"]
     good, refused = own[own >= BAR], own.index[own.isna()]
     which = tell("by_network.which", good=good) if len(good) else ""
     which += tell("by_network.refused", names=refused) if len(refused) else ""
     counts = {"good": len(good), "all": len(own), "bar": BAR}
     said = tell("by_network.said", reference=REFERENCES[name], which=which, **counts)
-    least = means.get("oracle_neutral", own[:0]).min()
-    if not np.isfinite(least):
+    if np.isnan(least := oracle.min()):
         return said
     limit = tell("by_network.reference" if least >= BAR else "by_network.rule", least=least)
     return f"{said} {limit}"
@@ -1044,6 +1044,8 @@ def one_case(chosen: Any, predictions: Any) -> str:
     """
     own = predictions[predictions["participant"] == chosen["participant"]]
     whole, error = (own["prediction"] - own["score"]).mean(), chosen["prediction"] - chosen["score"]
+    if not np.isfinite(error):
+        return tell("one_case.unknown", chosen=chosen)
     case = "hit" if abs(error) < 0.05 else "above" if error > 0 else "below"
     off = tell(f"one_case.{case}", error=abs(error))
     return tell("one_case.said", chosen=chosen, off=off, whole=abs(whole))

@@ -61,7 +61,7 @@ def sensitivity(
         for name, fit in (("mixed", _mixed), ("gee", _gee)):
             found = _terms(name, reason if few else fit(table), count, plan)
             rows.append(found.assign(**facts))
-    return hy.tidy(pd.concat(rows, ignore_index=True))
+    return hy.tidy(pd.concat(rows, ignore_index=True) if rows else pd.DataFrame())
 
 
 def _mixed(table: pd.DataFrame) -> Any:

@@ -74,6 +74,28 @@ def test_attribute_gives_the_known_answer_of_a_linear_model(clips):
             torch.testing.assert_close(result.values, expected, rtol=1e-4, atol=1e-5)
 
 
+class Masked(nn.Module):
+    """An activation that is given minus infinity, as masks give it, and a second argument."""
+
+    class Gate(nn.Sigmoid):
+        def forward(self, given, scale=1.0):
+            return scale * super().forward(given)
+
+    def __init__(self):
+        super().__init__()
+        self.gate = self.Gate()
+
+    def forward(self, clips):
+        means = clips.mean(dim=(1, 3, 4))
+        return self.gate(means.index_fill(1, torch.tensor([0]), -torch.inf), 3.0).sum(dim=1)
+
+
+def test_deeplift_takes_what_activations_are_given(clips):
+    """A masked place is worth nothing, and keeps the score; the rest adds up."""
+    result = attribution.attribute(Masked().eval(), clips, "DeepLift", "zero", refuse=False)
+    torch.testing.assert_close(result.output, Masked().eval()(clips))
+
+
 def test_expected_gradients_average_over_the_references(clips):
     """On w . x: w (x - mean reference), and f(x0) is the mean over the references."""
     model = Linear().eval()

@@ -184,8 +184,7 @@ def test_randomised_networks_explain_first_recordings_only(archive, model, tmp_p
     for name in ("P1_R1", "P1_R2"):
         archive.save(tmp_path / f"{name}.npz")
     recordings = pd.DataFrame({"participant": "P1", "recording": ["P1_R2", "P1_R1", "P1_R9"]})
-    files = {"P1_R1": tmp_path / "P1_R1.npz"}
-    study = SimpleNamespace(recordings=recordings, archives={"face": files}, step=0, dilation=1)
+    study = SimpleNamespace(recordings=recordings, archives={"face": tmp_path}, step=0, dilation=1)
     by_region, by_frame = cohorts.explain(
         study, models.Recipe(frames=T), {"P1": checkpoint}, map=run, out="explained",
         channels=CHANNELS[:1], randomised=2,

@@ -386,6 +386,7 @@ def test_read_ravdess_reads_the_names(tmp_path, clips):
     tables = tmp_path / "tables"
     tables.mkdir()
     (tables / "01-01-04-02-01-01-01.csv").write_text("frame\n")
+    (tables / "AU_01-04-01-02-01-02.csv").write_text("another tool's\n")
     found = cohort.read("ravdess", tmp_path, tables=str(tables))
     rows = found.recordings.set_index("recording")
     assert rows["score"].to_dict() == {RAVDESS[1]: 0, RAVDESS[2]: 2, RAVDESS[3]: 1, RAVDESS[4]: 2}
@@ -428,6 +429,19 @@ def test_read_rendered_gives_each_recording_its_participants_score(tmp_path, cli
     assert found.participants["band"].tolist() == ["minimal", "severe"]
     assert found.demo
     assert found.faces_may_be_shown
+
+
+def test_read_rendered_names_the_row_that_it_cannot_use(tmp_path, clips):
+    """A recording without a name is left out; a participant listed twice counts once."""
+    write_rendered(tmp_path, clips)
+    (tmp_path / "planted.csv").write_text("factor\n")
+    for name in ("participants.csv", "recordings.csv"):
+        lines = (tmp_path / name).read_text().splitlines()
+        odd = lines[1] if name == "participants.csv" else "P02,,task,25.0,6"
+        (tmp_path / name).write_text("\n".join([*lines, odd]))
+    found = cohort.read("rendered", tmp_path)
+    assert found.recordings["score"].tolist() == [10, 10, 30]
+    assert "left out" in set(found.problems["consequence"])
 
 
 def test_read_rendered_refuses_real_videos(tmp_path, clips):

@@ -53,6 +53,8 @@ def test_track_refuses_shapes_that_do_not_fit():
     """66 landmarks, or a rate of 0, are refused."""
     with pytest.raises(ValueError, match="landmarks has shape"):
         faces.from_landmarks(np.zeros((3, 66, 2)), np.ones(3), 25, "test")
+    with pytest.raises(ValueError, match="landmarks"):
+        faces.from_landmarks(np.zeros((3, 2)), np.ones(3), 25, "test")
     with pytest.raises(ValueError, match="fps is 0"):
         faces.from_landmarks(np.zeros((3, 68, 2)), np.ones(3), 0, "test")
 

@@ -152,6 +152,24 @@ def test_a_face_without_a_number_keeps_the_one_that_it_has(tmp_path):
     assert action_units.read(path)["AU12"].eq(1.0).all()
 
 
+def test_only_the_tools_that_vouch_for_rows_are_judged_by_confidence(tmp_path):
+    """LibreFace has no confidence of its own: a column that somebody added empties nothing."""
+    path = tmp_path / "a.csv"
+    frames = {"frame_idx": [0, 1], "confidence": [0.0, np.nan], "au_12_intensity": [1.0, 2.0]}
+    pd.DataFrame(frames).to_csv(path, index=False)
+    assert action_units.read(path)["AU12"].tolist() == [1.0, 2.0]
+
+
+def test_action_units_beside_the_points_of_mediapipe_are_read(tmp_path):
+    """A script may write OpenFace's names beside 478 points, and no blendshapes."""
+    points = pd.DataFrame(
+        0.5, index=range(2), columns=[f"{a}_{i}" for i in range(478) for a in "xy"]
+    )
+    path = tmp_path / "a.csv"
+    points.assign(frame=[0, 1], AU12_r=[1.0, 2.0]).to_csv(path, index=False)
+    assert action_units.read(path)["AU12"].tolist() == [1.0, 2.0]
+
+
 def test_action_units_are_those_of_the_face_that_is_tracked(tmp_path):
     """The other face is surer and smiles; without landmarks nobody can tell which is which."""
     path, left = two_faces(tmp_path, numbered=True)

@@ -163,10 +163,11 @@ def test_header_without_frame_rate_is_measured(tmp_path):
     assert numbers(path, [60]) == [60]
 
 
-def test_one_frame_has_a_rate_and_a_length(tmp_path):
-    """A recording of one frame is a recording, of 1/25 s."""
+def test_one_frame_has_a_rate_and_a_time(tmp_path):
+    """A recording of one frame is a recording, 25 frames a second."""
     info = video.probe(encode(tmp_path / "one.mp4", frames=1))
     assert (info.n_frames, info.fps) == (1, 25)
+    assert info.times.tolist() == [0.0]
 
 
 def test_avi_with_reordered_pictures_is_counted_as_it_is_shown(tmp_path):

@@ -59,3 +59,4 @@ def test_recording_offers_every_channel_and_frame(case, footage):
     assert len(channel.options) == 1
     assert code.options == ("AU12",)
     assert (place.min, place.max) == (0, FRAMES - 1)
+    assert box.auto_display, "else the figure is made at every turn and never shown"

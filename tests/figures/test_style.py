@@ -2,12 +2,15 @@
 
 import html
 import itertools
+import os
 from itertools import combinations
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import colors
+from nbclient import NotebookClient
 
 from expresso_lib.faces import anatomy
 from expresso_lib.figures import page, style
@@ -181,3 +184,15 @@ def test_legend_note_and_axes_do_not_lie_on_each_other(place, height):
     note = next(text for text in figure.texts if text.get_gid() == style.NOTE)
     places = [note.get_window_extent(), axes.get_tightbbox(), figure.legends[0].get_window_extent()]
     assert not any(one.overlaps(other) for one, other in combinations(places, 2))
+
+
+def test_a_notebook_shows_a_figure_as_a_picture():
+    """Whoever tries an exercise writes the figure's name: a picture, and once."""
+    lines = "from expresso_lib.figures import style\nfigure, axes = style.figure()"
+    cells = [nbformat.v4.new_code_cell(code) for code in (lines, "figure")]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    chosen = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute(env=chosen)
+    assert notebook.cells[0].outputs == []
+    [shown] = notebook.cells[1].outputs
+    assert "image/png" in shown.data

@@ -234,6 +234,19 @@ def test_finetune_changes_nothing_below_the_part_that_it_fits(table) -> None:
     assert not any(kept for name, kept in same.items() if name.startswith(("stages.1", "head")))
 
 
+def test_finetune_fits_a_body_that_its_maker_had_frozen(table) -> None:
+    """A factory for linear probes freezes its body: "all" means all, or the page says too much."""
+    model = models.build("small", frames=4, size=16)
+    model.stages.requires_grad_(False)
+    before = {name: value.clone() for name, value in model.named_parameters()}
+    options = models.FineTuning(parts=("all",), epochs=3, learning_rate=1e-3)
+    head = models.LinearHead(np.full(model.head.in_features, 0.1), -50.0)
+    train, stop = np.arange(60), np.arange(60, len(table))
+    models.finetune(model, PictureClips(table), train, stop, options=options, head=head)
+    changed = {name for name, value in model.named_parameters() if not value.equal(before[name])}
+    assert any(name.startswith("stages.0") for name in changed)
+
+
 def test_finetune_refuses_to_stop_by_those_it_trains_on(table) -> None:
     """Early stopping on a training participant would be a leak."""
     model = models.build("small_image", frames=4, size=16)

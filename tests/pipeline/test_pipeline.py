@@ -394,6 +394,14 @@ def test_a_chapter_that_is_run_by_hand_is_no_longer_the_books(project, monkeypat
     assert book.stale(chapters.CHAPTERS[0], parameters(), project)
 
 
+def test_a_fact_that_no_chapter_recorded_is_missed_by_name(project, monkeypatch):
+    """A run.json that somebody deleted: the chapter says what to do, not a bare key."""
+    monkeypatch.setenv("EXPRESSO_ROOT", str(project))
+    run = pipeline.open_run("01_cohort", {"run_name": "t"})
+    with pytest.raises(pipeline.MissingRun, match="no 'default_recipe'"):
+        run.fact("default_recipe")
+
+
 def test_open_run_names_the_missing_chapter(project, monkeypatch):
     """A notebook opened alone says which earlier one it needs and how to run it."""
     monkeypatch.setenv("EXPRESSO_ROOT", str(project))

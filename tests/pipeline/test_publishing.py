@@ -14,7 +14,7 @@ NEW = nbformat.v4
 
 def executed(run_folder, *, error="", outputs=(), parameters=None):
     stamp = {
-        "error": error, "seconds": 3.0, "fingerprint": {"notebook": "a"},
+        "error": error, "seconds": 3.0, "fingerprint": {"notebook": "a", "data": "b"},
         "parameters": parameters or {"clips_frames": 16}, "defaults": {"clips_frames": 32},
     }  # fmt: skip
     cells = [
@@ -34,17 +34,22 @@ def test_a_page_says_what_made_its_chapter_stale(tmp_path):
     """In its state, and beside the hash that has changed; of a fresh chapter nothing."""
     path = executed(tmp_path / "demo")
     templates = publishing.templates_of(publishing.ROOT / "book")
-    for why, words in (("", "fresh"), ("changed: notebook", "stale (changed: notebook)")):
+    for why, words, marks in (
+        ("", "fresh", 0),
+        ("changed: notebook, data", "stale: changed: notebook, data", 2),
+        ("metadata.parquet is gone", "stale: metadata.parquet is gone", 0),
+        ("not finished yet", "stale: not finished yet", 0),
+    ):
         facts, notebook = publishing.read_chapter("02_faces", path, why)
         assert facts.freshness == words
         card = publishing.dress(notebook, facts, templates).cells[-1].source
-        assert ("changed since" in card) == bool(why)
+        assert card.count("changed since") == marks
 
 
 def test_status_page_has_room_for_its_columns(run):
     """The command, once in every row, ran off the page."""
     chapters = [
-        ChapterFacts(name, "Title", "done", f"expresso run {name}", {"seconds": 3.0})
+        ChapterFacts(name, "Title", "done", f"expresso run {name}", "", {"seconds": 3.0})
         for name in ("01_cohort", "02_faces")
     ]
     page = publishing.templates_of(publishing.ROOT / "book").get_template("status.md")

@@ -768,6 +768,22 @@ def test_all_windows_undefined_is_said_not_hidden():
     assert found.drop("AU04")["p_max"].notna().all()
 
 
+def test_a_model_whose_attribution_stands_still_has_no_tests_and_stops_nothing():
+    """It predicts a constant: every window is undefined, and every table is there."""
+    data = simulate_tables(participants=11, recordings=1, frames=90)
+    still = data.attribution_frames.assign(attribution=0.0)
+    people = data.participants
+    said = people.assign(recording=people["participant"] + "_R1", clip="c", recipe="m", repeat=0,
+                         fold=np.arange(11) % 4, prediction=20.0)  # fmt: skip
+    head = still[["participant", "recording", "frame"]].assign(yaw=0.0, pitch=0.0, roll=0.0)
+    tests = testing.test_all(
+        still, data.action_units, data.attribution_regions, people, said,
+        frames=head, repeats=still.assign(model="trained", repeat=0, fold=0), window=64, plan=QUICK,
+    )  # fmt: skip
+    assert tests.h1["p"].isna().all()
+    assert not tests.results["hypothesis"].str.contains("gee").any()
+
+
 def test_one_score_for_all_refuses_severity_and_says_why(windows, planted):
     """Severity that does not vary cannot be correlated with anything."""
     same = planted.participants.assign(score=12.0, band="minimal")
