@@ -99,10 +99,10 @@ def test_verify_ends_with_a_summary(monkeypatch, expresso):
     done = expresso("data", "verify", "facial_actions")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "2 files: 2 verified")
     rows = pd.DataFrame({"file": list("abc"), "status": ["verified", "wrong", "verified"]})
-    monkeypatch.setattr(manifest, "verify", lambda names: rows)
+    monkeypatch.setattr(manifest, "verify", lambda *names: rows)
     done = expresso("data", "verify")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "3 files: 2 verified, 1 wrong")
-    monkeypatch.setattr(manifest, "verify", lambda names: rows[:0])
+    monkeypatch.setattr(manifest, "verify", lambda *names: rows[:0])
     assert expresso("data", "verify").stdout.splitlines()[-1] == "0 files: none here"
 
 
