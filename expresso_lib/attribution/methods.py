@@ -267,6 +267,23 @@ def _check_inputs(clips: Tensor, regions: Tensor | None) -> None:
         raise ValueError(f"clips reach {most:g}; give RGB in 0 to 1 (divide by 255).")
 
 
+def slope_at(clips: Tensor, scores: Tensor, *, again: bool = False) -> Tensor:
+    """Each score derived after its clip's voxels (N, C, T, H, W); `again`: not for the last time.
+
+    Raises
+    ------
+    ModelError
+        Where the network cuts the way from its score to its input.
+    """
+    slope = None
+    if scores.requires_grad:
+        [slope] = torch.autograd.grad(scores.sum(), clips, retain_graph=again, allow_unused=True)
+    if slope is None:
+        raise ModelError("the model passes no gradients on (no_grad, detach or NumPy in its "
+                         "forward); explain it by 'Occlusion' or 'ShapleySampling'.")  # fmt: skip
+    return slope
+
+
 @dataclass(frozen=True, eq=False)
 class _Asked:
     """A network, the clips to explain, and how they are asked."""
@@ -289,11 +306,6 @@ class _Asked:
         """A leaf like the clips, and its scores (N,) that can be derived after it."""
         leaf = clips.detach().clone().requires_grad_()
         found = self.score(leaf)
-        if not found.requires_grad:
-            raise ModelError(
-                "the model passes no gradients on (no_grad, detach or NumPy in its forward); "
-                "explain it by 'Occlusion' or 'ShapleySampling'."
-            )
         return leaf, found
 
     def gradients(self, clips: Tensor) -> tuple[Tensor, Tensor]:
@@ -301,7 +313,7 @@ class _Asked:
         parts = []
         for part in clips.split(self.options.internal_batch_size):
             leaf, found = self.forward(part)
-            parts.append((torch.autograd.grad(found.sum(), leaf)[0], found.detach()))
+            parts.append((slope_at(leaf, found), found.detach()))
         slopes, scores = map(torch.cat, zip(*parts))
         return slopes, scores
 
@@ -368,7 +380,7 @@ def _rescaled(
     found: list[Tensor] = []
     for number in range(len(against)):
         current = number
-        found += torch.autograd.grad(scores.sum(), leaf, retain_graph=True)
+        found.append(slope_at(leaf, scores, again=True))
     return found, scores.detach()
 
 
@@ -503,7 +515,7 @@ def _last_map(asked: _Asked) -> nn.Module:
         for module in asked.model.modules():
             if isinstance(module, nn.Conv2d | nn.Conv3d):
                 hooks.enter_context(module.register_forward_hook(note))
-        asked.forward(asked.x[:1])
+        slope_at(*asked.forward(asked.x[:1]))
     last, apart = found[-1] if found else (None, True)
     if last is None or apart or sum(one is last for one, _ in found) > 1:
         raise ModelError("LayerGradCam needs a convolution that keeps a map and is called once for "

@@ -44,11 +44,11 @@ def read(
     path, column = _table(source.root, table, videos), score.strip().casefold()
     rows = core.read_table(path, ("participant", "path"))
     core.need(rows, [column], path, "Name the column of the score with cohort.score.")
+    slashed = rows["path"].str.replace("\\", "/", regex=False)
     if "recording" not in rows:
-        rows["recording"] = [Path(p).stem for p in rows["path"]]
+        rows["recording"] = [Path(path).stem for path in slashed]
     # A Mac writes the accents of file names otherwise than a table does.
     on_disk = {unicodedata.normalize("NFC", video): video for video in videos}
-    slashed = rows["path"].str.replace("\\", "/", regex=False)
     rows["path"] = [on_disk.get(path, path) for path in slashed]
     unlisted = sorted(set(videos) - set(rows["path"]))
     remedy = "Add a row with its participant and score."

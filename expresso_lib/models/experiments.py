@@ -96,10 +96,11 @@ class Study:
         return self.cutting() | {"whose": whose, "tuning": asdict(self.tuning)}
 
     def longest(self) -> int:
-        """Frames of a clip that nine of ten recordings hold: longer ones would lose people."""
+        """Frames of a clip that some recording of everybody holds: longer ones lose people."""
         files = self.files(next(iter(self.archives)))
-        rows = int(np.quantile([clips.ClipArchive.rows(path) for path in files], 0.1))
-        return (rows - 1) // self.dilation + 1
+        rows = pd.Series([clips.ClipArchive.rows(path) for path in files])
+        most = rows.groupby(self.scored()["participant"].to_numpy()).max()
+        return (int(most.min()) - 1) // self.dilation + 1
 
     def model(self, recipe: Recipe) -> networks.VideoRegressor:
         """The network of a recipe, before any fit."""
@@ -145,7 +146,8 @@ def study_of(participants: pd.DataFrame, recordings: pd.DataFrame, folder: Path,
     Parameters
     ----------
     participants, recordings : DataFrame
-        Of the cohort; recordings without archives (their faces failed) are left out.
+        Of the cohort; recordings without archives (their faces failed), or shorter than the
+        default recipe's clips, are left out of every recipe: all are compared on the same people.
     folder : Path
         Holds ``clips_face`` and ``clips_composite``.
     parameters : config.Parameters
@@ -153,9 +155,10 @@ def study_of(participants: pd.DataFrame, recordings: pd.DataFrame, folder: Path,
     """
     archives = {kind: folder / f"clips_{kind}" for kind in clips.INPUTS}
     # An earlier run of other people may have left archives there.
-    kept = clips.archived(recordings, archives["face"], participants["participant"])
-    people = participants[participants["participant"].isin(kept["participant"])]
     wanted, shape = parameters.training, parameters.clips
+    span = {"length": shape.frames, "dilation": shape.dilation}
+    kept = clips.archived(recordings, archives["face"], participants["participant"], **span)
+    people = participants[participants["participant"].isin(kept["participant"])]
     folds = schemes(people, folds=wanted.folds, repeats=wanted.repeats, seed=wanted.seed)
     return Study(people, kept, archives, folds, folder / "features", shape.size, shape.step,
                  shape.dilation, models.FineTuning.of(wanted))  # fmt: skip

@@ -123,7 +123,8 @@ def _called(name: str) -> nn.Module:
 def _tried(name: str, network: nn.Module, clips: Tensor) -> Tensor:
     remedy = "set clips.frames and clips.size to what it takes, or normalise and resize inside it."
     with _told(f"model {name!r} cannot take clips {tuple(clips.shape)} in 0 to 1", remedy):
-        scores = network(clips)
+        asked = clips.detach().clone().requires_grad_()
+        scores = network(asked.clone())  # it may normalise in place
     shape = tuple(getattr(scores, "shape", [type(scores).__name__]))
     if shape not in ((2,), (2, 1)):
         raise OwnNetworkError(
@@ -131,7 +132,9 @@ def _tried(name: str, network: nn.Module, clips: Tensor) -> Tensor:
         )
     if not torch.isfinite(scores).all():
         raise OwnNetworkError(f"model {name!r} returned no finite number for clips in 0 to 1.")
-    if not scores.requires_grad:
+    # At the pixels, where explanations ask: its own weights may be frozen.
+    slopes = scores.requires_grad and torch.autograd.grad(scores.sum(), asked, allow_unused=True)[0]
+    if not torch.is_tensor(slopes):
         raise OwnNetworkError(f"model {name!r} keeps no gradients; drop torch.no_grad and detach.")
     return scores.detach().flatten()
 

@@ -101,8 +101,8 @@ def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
     ------
     ValueError
         For a network or a planted variant that does not exist, or data of too few people.
-    FetchError
-        For a tracker or network whose weights are not here and cannot be fetched.
+    FetchError, TrackerError
+        For a tracker or network whose weights are not here and cannot be fetched; for none at all.
     """
     if "01_cohort" in due:
         planting.variant(parameters.cohort.variant)
@@ -113,6 +113,11 @@ def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
         networks.build(wanted.model, weights=wanted.weights, frames=clips.frames, size=clips.size)
     if "01_cohort" in due and parameters.cohort.source != "rendered":
         recordings = cohort.from_parameters(parameters.cohort).recordings
+        if "02_faces" in due:
+            faces = parameters.faces
+            preprocessing.choose_tracker(
+                faces.tracker, recordings, weights_folder=faces.weights_folder
+            )
         longest = int(check.frames_of(recordings, parameters.clips).max())
         config.suffice(check.with_clips(recordings, parameters.clips), longest, parameters)
     if due:

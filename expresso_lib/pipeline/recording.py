@@ -74,6 +74,8 @@ class Reader:
                 one.parents[1].name for one in run_folder.parent.glob(f"*/models/{MODEL}")
             )
             others = f"{_checks.nearest(name, known)}. Or make it" if known else "; make it"
+            if not run_folder.is_dir():
+                command += " (for people of your own with --params folder -p cohort.folder=…)"
             raise MissingRun(f"run {name!r} has no final model{others}: {command}")
         model, recipe = models.load(path)
         table = pd.read_parquet(run_folder / "tables" / "predictions.parquet")

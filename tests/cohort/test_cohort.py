@@ -107,6 +107,14 @@ def test_read_folder_understands_what_spreadsheets_write(tmp_path, clips):
     assert not found.demo
 
 
+def test_a_recording_of_windows_is_named_after_its_file(tmp_path, clips):
+    """Without a column of names, a backslash is as good as a slash."""
+    text = "participant,path,score\nann,day\\a1.mp4,4\nbob,day/b1.mp4,12\n"
+    root = write_folder(tmp_path, clips, text, ["day/a1.mp4", "day/b1.mp4"])
+    found = cohort.read("folder", root, low=0, high=63)
+    assert found.recordings["recording"].tolist() == ["a1", "b1"]
+
+
 def test_read_folder_lists_everything_that_is_wrong_at_once(tmp_path, clips):
     """One list, complete, before any work: each fault once, and the good rows stay."""
     rows = [

@@ -85,6 +85,27 @@ def test_no_recipe_of_the_grid_is_longer_than_the_recordings(study) -> None:
     assert {recipe.frames for recipe in tried} == {RECIPE.frames}
 
 
+def test_all_recipes_are_of_the_same_people_whoever_has_short_recordings(tmp_path) -> None:
+    """Whom no clip of the default's length fits is in no recipe; a length that loses one, untried.
+
+    A person of 10 frames among people of 40, by a default of 6, and by one of 16.
+    """
+    for p in range(P):
+        n = 10 if p == 0 else 40
+        clips.ClipArchive(
+            np.zeros((n, SIZE, SIZE, 3), np.uint8), np.arange(n), np.zeros((n, 68, 2), np.float32),
+            np.zeros((n, 2, 3), np.float32), np.zeros((n, SIZE, SIZE), np.uint8), 12.5,
+        ).save(tmp_path / "clips_face" / f"P{p}.npz")  # fmt: skip
+    names = [f"P{p}" for p in range(P)]
+    people = pd.DataFrame({"participant": names, "score": np.arange(P) * 5.0, "band": "mild"})
+    recordings = people[["participant"]].assign(recording=names)
+    for frames, kept, longest in ((6, P, 10), (16, P - 1, 40)):
+        given = {"clips": {"size": SIZE, "frames": frames}, "training": {"folds": 3}}
+        own = experiments.study_of(people, recordings, tmp_path, config.validate(given))
+        assert len(own.participants) == len(own.recordings) == kept
+        assert own.longest() == longest
+
+
 def test_run_recipes_predicts_everyone_once_and_reads_brightness(study, predictions) -> None:
     """Brightness is the score here: the image model finds it, and the null model does not."""
     scores = models.model_scores(predictions, draws=100)

@@ -36,6 +36,8 @@ class Plain(nn.Module):
         if self.wrong == "gradients":
             values = values.detach()
             return values.sum(dim=1)
+        if self.wrong == "body":  # the head alone has gradients
+            values = values.detach()
         if self.wrong == "elsewhere":
             return self.head(values).squeeze(-1) ** 2
         if self.wrong == "column":
@@ -87,6 +89,14 @@ def size() -> nn.Module:
 
 def gradients() -> nn.Module:
     return Plain("gradients")
+
+
+def body() -> nn.Module:
+    return Plain("body")
+
+
+def frozen() -> nn.Module:
+    return Plain("").requires_grad_(False)
 
 
 def raises() -> nn.Module:
@@ -145,6 +155,7 @@ def test_own_network_without_a_linear_end_keeps_its_score() -> None:
         ("nan", "no finite number"),
         ("size", "cannot take clips .* takes 112 px"),
         ("gradients", "keeps no gradients"),
+        ("body", "keeps no gradients"),
         ("raises", r"raised an error \(KeyError"),
         ("nothing", "returned .*str"),
         ("missing", "cannot be imported"),
@@ -154,6 +165,13 @@ def test_own_network_is_refused_with_one_message(function: str, words: str) -> N
     """Each fault has its own message, with what to do."""
     with pytest.raises(own.OwnNetworkError, match=words):
         models.build(f"{HERE}:{function}", frames=4, size=16)
+
+
+def test_a_frozen_network_is_taken_and_explained() -> None:
+    """What its maker froze are weights; explanations ask at the pixels."""
+    model = models.build(f"{HERE}:frozen", frames=4, size=16).eval()
+    clips = torch.rand(2, 3, 4, 16, 16)
+    assert attribution.attribute(model, clips, "DeepLift", "zero").values.abs().sum() > 0
 
 
 def test_what_rests_on_an_own_network_is_done_again_when_its_file_changes(
