@@ -113,13 +113,13 @@ def _announce(due: Mapping[str, str], parameters: config.Parameters) -> None:
         networks.build(wanted.model, weights=wanted.weights, frames=clips.frames, size=clips.size)
     if "01_cohort" in due and parameters.cohort.source != "rendered":
         recordings = cohort.from_parameters(parameters.cohort).recordings
-        if "02_faces" in due:
-            faces = parameters.faces
-            preprocessing.choose_tracker(
-                faces.tracker, recordings, weights_folder=faces.weights_folder
-            )
         longest = int(check.frames_of(recordings, parameters.clips).max())
         config.suffice(check.with_clips(recordings, parameters.clips), longest, parameters)
+        if "02_faces" in due:
+            asked = parameters.faces
+            preprocessing.choose_tracker(
+                asked.tracker, recordings, weights_folder=asked.weights_folder
+            )
     if due:
         what = ", ".join(f"{name} ({why})" for name, why in due.items())
         logger.info(
