@@ -144,7 +144,8 @@ def test_fetched_data_make_chapters_stale(project, monkeypatch, tmp_path):
     monkeypatch.setenv("EXPRESSO_DATA", str(tmp_path / "data"))
     monkeypatch.setattr(book.cohort, "from_parameters", lambda section: people(9))
     ran = count(monkeypatch)
-    wanted = config.validate({"run": {"name": "t"}, "cohort": {"source": "cremad"}})
+    given = {"run": {"name": "t"}, "cohort": {"source": "cremad"}, "faces": {"tracker": "tables"}}
+    wanted = config.validate(given)
     for expected in (["01_cohort", "02_faces"], []):
         ran.clear()
         book.run_chapters(chapters.CHAPTERS, wanted, project)
