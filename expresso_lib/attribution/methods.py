@@ -3,9 +3,9 @@
 ``attribute(model, clips, method, baseline)`` takes clips (N, C, T, H, W) and any network, and
 gives signed attributions of the same shape in score points, with f(x), f(x0) and the gap between
 their difference and the attributions' sum. Grad-CAM is Captum's (Kokhlikyan et al., 2020). The
-rest is short and written out: DeepLift (rescale rule; Shrikumar et al., 2017), because several
-references then need one forward pass of the clips, and an activation may be used more than once;
-integrated (Sundararajan et al., 2017) and expected gradients (Erion et al., 2021).
+rest is short and written out: DeepLift (rescale rule; Shrikumar et al., 2017), because a reference
+that many clips share is then passed through the network once, and an activation may be used more
+than once; integrated (Sundararajan et al., 2017) and expected gradients (Erion et al., 2021).
 """
 
 import logging
@@ -267,7 +267,7 @@ def _check_inputs(clips: Tensor, regions: Tensor | None) -> None:
         raise ValueError(f"clips reach {most:g}; give RGB in 0 to 1 (divide by 255).")
 
 
-def slope_at(clips: Tensor, scores: Tensor, *, again: bool = False) -> Tensor:
+def _slope_at(clips: Tensor, scores: Tensor, *, again: bool = False) -> Tensor:
     """Each score derived after its clip's voxels (N, C, T, H, W); `again`: not for the last time.
 
     Raises
@@ -297,10 +297,11 @@ class _Asked:
         return score_of(self.model, clips, output=self.options.output)
 
     def scores(self, clips: Tensor) -> Tensor:
-        """Scores (N,) without gradients, in passes."""
+        """Scores (N,) without gradients, in passes; what all clips share is passed once."""
+        some = clips[:1] if clips.stride(0) == 0 else clips
         with torch.no_grad():
-            parts = [self.score(part) for part in clips.split(self.options.internal_batch_size)]
-        return torch.cat(parts)
+            parts = [self.score(part) for part in some.split(self.options.internal_batch_size)]
+        return torch.cat(parts).expand(len(clips))
 
     def forward(self, clips: Tensor) -> tuple[Tensor, Tensor]:
         """A leaf like the clips, and its scores (N,) that can be derived after it."""
@@ -313,7 +314,7 @@ class _Asked:
         parts = []
         for part in clips.split(self.options.internal_batch_size):
             leaf, found = self.forward(part)
-            parts.append((slope_at(leaf, found), found.detach()))
+            parts.append((_slope_at(leaf, found), found.detach()))
         slopes, scores = map(torch.cat, zip(*parts))
         return slopes, scores
 
@@ -324,16 +325,26 @@ Explained = tuple[Tensor, ...]
 
 def _deeplift(asked: _Asked, x0s: list[Tensor]) -> list[Explained]:
     """Against every reference of a list, on one forward pass of the clips."""
-    explained = []
+    explained, shared = [], [_noted_once(asked, x0) for x0 in x0s]
     # Every reference has slopes of its own in memory, so fewer clips go at once.
     most = max(1, asked.options.internal_batch_size // len(x0s))
     for rows in torch.arange(len(asked.x)).split(most):
         part, bases = asked.x[rows], [x0[rows] for x0 in x0s]
-        against, zeros = zip(*(_noted(asked, base) for base in bases))
-        slopes, found = _rescaled(asked, part, against)
-        explained.append([(slope * (part - base), found, zero)
-                          for slope, base, zero in zip(slopes, bases, zeros)])  # fmt: skip
+        known = [once or _noted(asked, base) for once, base in zip(shared, bases)]
+        slopes, found = _rescaled(asked, part, [taken for taken, _ in known])
+        explained.append([(slope * (part - base), found, zero.expand(len(part)))
+                          for slope, base, (_, zero) in zip(slopes, bases, known)])  # fmt: skip
     return [tuple(map(torch.cat, zip(*parts))) for parts in zip(*explained)]
+
+
+def _noted_once(asked: _Asked, x0: Tensor) -> tuple[list[Tensor], Tensor] | None:
+    """Note a reference that all clips share; None if it must be noted for each of them."""
+    if x0.stride(0):
+        return None
+    once, twice = _noted(asked, x0[:1]), _noted(asked, x0[:2])
+    # With frames in its batch, whose they are is the network's affair: one for each.
+    fits = all(two.shape in (one.shape, (2, *one.shape[1:])) for one, two in zip(once[0], twice[0]))
+    return once if fits else None
 
 
 def _noted(asked: _Asked, reference: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -363,7 +374,7 @@ def _rescaled(
         with torch.no_grad():
             near = (module.forward(value + step) - module.forward(value - step)).div_(2 * step)
             for base in next(by_activation, ()):
-                gap = value - base
+                gap = value - base  # one row where all clips share it
                 slope = (result - module.forward(base)).div_(gap)
                 slopes.append(torch.where(gap.abs() <= 1e-5, near, slope))
         # Its value, with a slope of 1 to be multiplied; a mask's infinity has none.
@@ -380,7 +391,7 @@ def _rescaled(
     found: list[Tensor] = []
     for number in range(len(against)):
         current = number
-        found.append(slope_at(leaf, scores, again=True))
+        found.append(_slope_at(leaf, scores, again=True))
     return found, scores.detach()
 
 
@@ -515,7 +526,7 @@ def _last_map(asked: _Asked) -> nn.Module:
         for module in asked.model.modules():
             if isinstance(module, nn.Conv2d | nn.Conv3d):
                 hooks.enter_context(module.register_forward_hook(note))
-        slope_at(*asked.forward(asked.x[:1]))
+        _slope_at(*asked.forward(asked.x[:1]))
     last, apart = found[-1] if found else (None, True)
     if last is None or apart or sum(one is last for one, _ in found) > 1:
         raise ModelError("LayerGradCam needs a convolution that keeps a map and is called once for "

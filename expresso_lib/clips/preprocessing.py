@@ -64,8 +64,8 @@ def choose_tracker(name: str, recordings: pd.DataFrame, *, weights_folder: str =
     raise TrackerError(
         "no tracker is at hand: run 'pip install -e .[mediapipe]' and 'expresso data fetch "
         "face_landmarker' (4 MB), or 'expresso data fetch s3fd fan' (the paper's, slow on a CPU), "
-        "or put another tool's tables beside all videos under their names. A run finds weights "
-        "that you have by faces.weights_folder."
+        "or put another tool's tables beside all videos under their names. Weights that "
+        "you have already: name their folder with faces.weights_folder."
     )
 
 

@@ -116,9 +116,9 @@ def narrow(figure: Figure) -> Figure:
     Pictures keep up to three in a row, small panels two, others one; type keeps its size.
     """
     panels = [axes for axes in figure.axes if axes.get_subplotspec()]
-    if not panels:
-        return figure
-    height, columns = _restack(figure, panels)
+    height, columns = figure.get_figheight(), 1
+    if len({axes.get_gridspec() for axes in panels}) == 1:
+        height, columns = _restack(figure, panels)
     # A legend below would lie on a label that all panels share.
     place = style.ABOVE if figure.get_supxlabel() else style.BELOW
     for legend in list(figure.legends):

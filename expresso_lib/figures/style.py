@@ -150,7 +150,7 @@ def use() -> None:
 
 
 @mpl.rc_context(RC)
-def blank(width: float = FULL, height: float = 2.6) -> Figure:
+def blank(*, width: float = FULL, height: float) -> Figure:
     """Open a figure without panels, in the book's style; inches."""
     # By pyplot, so that a notebook can show it; closed, so that it does not a second time.
     fig = plt.figure(figsize=(width, height))
@@ -178,7 +178,7 @@ def figure(
     figure, axes
         As ``Figure.subplots`` gives them.
     """
-    fig = blank(width, height)
+    fig = blank(width=width, height=height)
     return fig, fig.subplots(rows, columns, **options)
 
 

@@ -154,9 +154,9 @@ def study_of(participants: pd.DataFrame, recordings: pd.DataFrame, folder: Path,
         Sections ``clips`` and ``training``.
     """
     archives = {kind: folder / f"clips_{kind}" for kind in clips.INPUTS}
-    # An earlier run of other people may have left archives there.
     wanted, shape = parameters.training, parameters.clips
     span = {"length": shape.frames, "dilation": shape.dilation}
+    # An earlier run of other people may have left archives there.
     kept = clips.archived(recordings, archives["face"], participants["participant"], **span)
     people = participants[participants["participant"].isin(kept["participant"])]
     folds = schemes(people, folds=wanted.folds, repeats=wanted.repeats, seed=wanted.seed)

@@ -54,7 +54,7 @@ class ChapterFacts:
         """One word, or a short reason, as the status page shows it."""
         if self.state != "done":
             return self.state
-        return f"stale: {self.stale}" if self.stale else "fresh"
+        return f"stale ({self.stale})" if self.stale else "fresh"
 
     @property
     def took(self) -> str:

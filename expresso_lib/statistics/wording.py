@@ -59,7 +59,8 @@ class _Sentence(Formatter):
         if spec.startswith("%"):
             return percent(value, int(spec[1:]))
         if spec == "g" or (isinstance(value, str | int | np.integer) and not spec):
-            return format(value, spec)
+            written = format(value, spec)
+            return written if isinstance(value, str) else written.replace("-", "−")
         if isinstance(value, pd.DataFrame):
             return listed(self.format_field(one, spec) for _, one in value.iterrows())
         if isinstance(value, Mapping | pd.Series) and "estimate" in value:

@@ -96,6 +96,17 @@ def test_deeplift_takes_what_activations_are_given(clips):
     torch.testing.assert_close(result.output, Masked().eval()(clips))
 
 
+def test_a_reference_that_all_clips_share_is_not_passed_for_each(curved, clips):
+    """Black is one picture: one forward pass of the clips, and none of as many black ones."""
+    sizes = []
+    curved.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    many = clips.repeat(4, 1, 1, 1, 1)
+    for baseline, whole in (("zero", 1), ("blur", 2)):
+        sizes.clear()
+        attribution.attribute(curved, many, "DeepLift", baseline, internal_batch_size=len(many))
+        assert sizes.count(len(many)) == whole
+
+
 def test_expected_gradients_average_over_the_references(clips):
     """On w . x: w (x - mean reference), and f(x0) is the mean over the references."""
     model = Linear().eval()

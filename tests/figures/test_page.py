@@ -101,6 +101,16 @@ def test_a_panel_with_an_axis_of_its_own_keeps_its_numbers():
     assert all(tick.label1.get_visible() for tick in axes[1].yaxis.get_major_ticks())
 
 
+def test_a_figure_that_is_no_grid_of_panels_keeps_its_layout():
+    """A reader's own: nothing on it, or two grids, whose panels are not torn apart."""
+    empty = style.blank(height=2.0)
+    assert page.narrow(empty).get_figheight() == 2.0
+    several = style.blank(height=5.0)
+    for part in several.subfigures(1, 2):
+        part.subplots(2)
+    assert page.narrow(several).get_figheight() == 5.0
+
+
 def test_what_cannot_be_drawn_is_a_sentence():
     """The page shows the reason, not an empty frame."""
 

@@ -36,9 +36,9 @@ def test_a_page_says_what_made_its_chapter_stale(tmp_path):
     templates = publishing.templates_of(publishing.ROOT / "book")
     for why, words, marks in (
         ("", "fresh", 0),
-        ("changed: notebook, data", "stale: changed: notebook, data", 2),
-        ("metadata.parquet is gone", "stale: metadata.parquet is gone", 0),
-        ("not finished yet", "stale: not finished yet", 0),
+        ("changed: notebook, data", "stale (changed: notebook, data)", 2),
+        ("metadata.parquet is gone", "stale (metadata.parquet is gone)", 0),
+        ("not finished yet", "stale (not finished yet)", 0),
     ):
         facts, notebook = publishing.read_chapter("02_faces", path, why)
         assert facts.freshness == words
