@@ -206,7 +206,9 @@ class RunSection(Section):
     """Where results go and what computes them."""
 
     name: str = param(
-        "demo", "the run's folder under build/", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+        "demo",
+        "the run's folder under build/; letters, digits, . _ -",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
     )
     engine: Literal["process", "loky", "dask"] = param("loky", "what runs the work")
     workers: int = param(0, "worker processes; 0: one per core", ge=0, le=4096)
@@ -351,7 +353,10 @@ def _override(values: dict[str, Any], text: str) -> None:
     target, equals, value = text.partition("=")
     section, dot, name = target.strip().partition(".")
     if not (equals and dot):
-        raise ParameterError(f"override {text!r} must read section.name=value.")
+        meant = [f"{one}.{section}" for one, model in SECTIONS.items()
+                 if section in model.model_fields]  # fmt: skip
+        hint = f"; did you mean {' or '.join(meant)}?" if meant else "."
+        raise ParameterError(f"override {text!r} must read section.name=value{hint}")
     given: Any = value
     if _field(section, name).annotation is not str:
         with suppress(yaml.YAMLError):
@@ -403,6 +408,8 @@ def _faults(error: ValidationError) -> str:
     for fault in error.errors():
         place = ".".join(str(part) for part in fault["loc"][:2])
         what = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "string_pattern_mismatch":
+            what = f"it is {describe(*map(str, fault['loc'][:2]))}"
         shown = f"{place} = {fault['input']!r}: " if len(fault["loc"]) > 1 else ""
         lines.append(shown + what[0].lower() + what[1:])
     return "these parameters do not fit:\n  " + "\n  ".join(lines)

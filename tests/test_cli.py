@@ -131,7 +131,8 @@ def test_pretrain_makes_what_ships_by_default(monkeypatch, tmp_path):
     done = CliRunner().invoke(cli.app, ["pretrain", str(tmp_path / "made.safetensors")])
     assert done.exit_code == 0
     made = json.loads(models.shipped().with_suffix(".json").read_text())
-    assert {name: made[name] for name in vars(asked[0])} == vars(asked[0])
+    wanted = {name: value for name, value in vars(asked[0]).items() if name != "bf16"}
+    assert {name: made[name] for name in wanted} == wanted  # bf16 is where the CPU has it
 
 
 def test_explain_says_what_out_is(expresso):

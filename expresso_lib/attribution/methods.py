@@ -144,6 +144,8 @@ def attribute_each(
 ) -> list[Attribution]:
     """`attribute` against several baselines; DeepLift's share one forward pass of the clips."""
     _checks.one_of(method, METHODS, "method")
+    for name in options:
+        _checks.one_of(name, Options.__dataclass_fields__, "option")
     chosen = Options(**options)
     _check_inputs(clips, chosen.regions)
     x = clips.to(next((p.device for p in model.parameters()), clips.device))
@@ -185,7 +187,15 @@ def by_channel(
         From the name of a baseline to what `attribute` takes.
     regions : Tensor
         (N, T, H, W) labels.
+
+    Raises
+    ------
+    ValueError
+        For names that stand in no pair, and what `attribute` refuses.
     """
+    if any(isinstance(channel, str) for channel in channels):
+        raise ValueError(f"channels {channels!r} must be pairs of a method and a baseline, such as "
+                         "[('DeepLift', 'blur')].")  # fmt: skip
     named = [(str(method), *more) for method, *more in channels]
     found: dict[tuple[str, ...], Attribution] = {}
     for method, *word in dict.fromkeys((method, *word) for method, _, *word in named):

@@ -48,16 +48,22 @@ def choose_tracker(name: str, recordings: pd.DataFrame, *, weights_folder: str =
     Raises
     ------
     TrackerError
-        Where there is none of these, with what to fetch or to put by the videos.
+        Where there is none of these, with what to fetch or to put by the videos; for a tracker
+        that reads what lies beside the videos where nothing does.
     """
     if name != "auto":
+        if name in BESIDE and len(lacking(name, recordings)) == len(recordings):
+            raise TrackerError(
+                f"faces.tracker = {name!r}: beside none of the videos lies what it "
+                "reads; name the tables' folder with cohort.tables, or take 'auto'."
+            )
         return name
     if at_hand("s3fd_fan", weights_folder):
         return "s3fd_fan"
     for tracker, place in BESIDE.items():
-        beside = [place(row) for _, row in recordings.iterrows()]
-        there = all(one.is_file() for one in beside)
-        if there and (tracker != "tables" or tables.holds_landmarks(beside[0])):
+        first = place(recordings.iloc[0])
+        there = not lacking(tracker, recordings)
+        if there and (tracker != "tables" or tables.holds_landmarks(first)):
             return tracker
     if importlib.util.find_spec("mediapipe") and at_hand("mediapipe", weights_folder):
         return "mediapipe"
@@ -67,6 +73,13 @@ def choose_tracker(name: str, recordings: pd.DataFrame, *, weights_folder: str =
         "or put another tool's tables beside all videos under their names. Weights that "
         "you have already: name their folder with faces.weights_folder."
     )
+
+
+def lacking(tracker: str, recordings: pd.DataFrame) -> list[str]:
+    """Name the recordings beside whose videos the file that a tracker reads is not."""
+    place = BESIDE.get(tracker)
+    rows = [] if place is None else recordings.iterrows()
+    return [str(row["recording"]) for _, row in rows if not place(row).is_file()]
 
 
 def at_hand(tracker: str, folder: str = "") -> bool:

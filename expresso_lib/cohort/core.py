@@ -184,7 +184,7 @@ class Cohort:
         One row each: participant, score (mean over the participant's recordings), band, age,
         sex, n_recordings, and what else the data set says.
     recordings : DataFrame
-        One row each: participant, recording, task, path, score, band, fps, n_frames, seconds,
+        One row each: participant, recording, task, path, score, band, fps, n_frames,
         and `split` where the data set has an official one.
     scale : ScoreScale
     name : str
@@ -426,8 +426,7 @@ def _playable(rows: pd.DataFrame, source: Source) -> pd.DataFrame:
     seen = [_rate_and_frames(path) for path in shown]
     rows["fps"], rows["n_frames"] = np.reshape(seen, (-1, 2)).T
     why = "its video cannot be read (empty, cut short, or no video)"
-    rows = source.without(rows, rows["n_frames"] == 0, why, remedy).astype({"n_frames": int})
-    return rows.assign(seconds=(rows["n_frames"] / rows["fps"]).round(3))
+    return source.without(rows, rows["n_frames"] == 0, why, remedy).astype({"n_frames": int})
 
 
 def _rate_and_frames(path: str) -> tuple[float, int]:

@@ -10,6 +10,10 @@ import pandas as pd
 
 from expresso_lib.cohort import core
 
+RENAME = "Rename one of them if they are two people."
+# What a column's name may say beside the scale's: "PHQ-9 Total Score".
+BESIDE = r"[\W_]|total|sum|score"
+
 
 def read(
     source: core.Source,
@@ -88,27 +92,25 @@ def _table(root: Path, table: str, videos: list[str]) -> Path:
 def _alike(rows: pd.DataFrame, source: core.Source) -> pd.DataFrame:
     """Take names that differ in case only as one person's: two folds must not share somebody."""
     first = rows.groupby(rows["participant"].str.casefold())["participant"].transform("first")
-    for other, name in dict.fromkeys(zip(rows["participant"], first)):
-        if other != name:
-            why = f"its name differs from {name} in case only; treated as one participant"
-            source.kept(why, "Rename one of them if they are two people.", other)
+    pairs = dict.fromkeys(zip(rows["participant"], first))
+    why, remedy = "its name differs from another in case only; treated as one participant", RENAME
+    source.kept(why, remedy, *(f"{other} ({name})" for other, name in pairs if other != name))
     return rows.assign(participant=first)
 
 
 def _two_places(rows: pd.DataFrame, source: core.Source) -> None:
     """Note participants whose videos lie in more than one folder: one person all the same."""
     places = rows["path"].map(lambda path: str(Path(str(path)).parent))
-    for participant, folders in places.groupby(rows["participant"]).unique().items():
-        if len(folders) > 1:
-            where = f"{len(folders)} folders ({', '.join(sorted(folders)[:4])})"
-            why = f"videos lie in {where}; treated as one participant"
-            source.kept(why, "Rename one of them if they are two people.", participant)
+    folders = places.groupby(rows["participant"]).unique().map(sorted)
+    folders = folders[folders.map(len) > 1]
+    named = (f"{participant} ({', '.join(some[:4])})" for participant, some in folders.items())
+    source.kept("videos lie in several folders; treated as one participant", RENAME, *named)
 
 
 def _scale(
     score: str, values: pd.Series, low: float, high: float, source: core.Source
 ) -> core.ScoreScale:
-    known = core.KNOWN_SCALES.get(re.sub(r"[\W_]", "", score.casefold()))
+    known = core.KNOWN_SCALES.get(re.sub(BESIDE, "", score.casefold()))
     if low < high:
         return replace(known or core.ScoreScale(score, low, high), low=low, high=high)
     if known:

@@ -93,6 +93,6 @@ def _measured(root: Path, path: str, alignment: str | None) -> dict[str, float]:
     if said.last > seconds + SPARE:
         raise core.CohortError(f"its last word ends at {said.last:.2f} s, the clip at "
                                f"{seconds:.2f} s: {alignment} is of another clip")  # fmt: skip
-    seen = {"fps": info.fps, "n_frames": info.n_frames, "seconds": round(seconds, 3)}
+    seen = {"fps": info.fps, "n_frames": info.n_frames}
     heard = {"speech_start": said.first, "speech_end": said.last}
     return {"score": round(said.seconds, 3)} | seen | heard

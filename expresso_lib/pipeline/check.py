@@ -8,6 +8,7 @@ import pandas as pd
 from expresso_lib import cohort, config, models
 from expresso_lib.clips import preprocessing
 from expresso_lib.faces import tables
+from expresso_lib.models import networks
 
 # Seconds of one CPU per frame, measured on 360 x 288 px; `bench` and the study have them anew.
 PER_FRAME = {"s3fd_fan": 0.3, "mediapipe": 0.02, "tables": 0.002, "simulated": 0.002}
@@ -38,13 +39,13 @@ def check(parameters: config.Parameters) -> list[Finding]:
     """
     people = cohort.from_parameters(parameters.cohort)
     found = [_people(people, parameters), *_problems(people)]
-    found += [_clips(people, parameters.clips), _tables(people.recordings)]
+    found += [_clips(people, parameters.clips), _network(parameters), _tables(people.recordings)]
     wanted, folder = parameters.faces.tracker, parameters.faces.weights_folder
     try:
         tracker = preprocessing.choose_tracker(wanted, people.recordings, weights_folder=folder)
     except preprocessing.TrackerError as error:
         return [*found, Finding("tracker", "none at hand", False, str(error))]
-    found.append(Finding("tracker", preprocessing.TRACKERS[tracker], True))
+    found.append(_tracker(people.recordings, tracker))
     return [*found, _time(people.recordings, tracker)]
 
 
@@ -95,6 +96,22 @@ def _clips(people: cohort.Cohort, wanted: config.ClipsSection) -> Finding:
     text += f"; {len(short)} of {len(have)} recordings are shorter ({_some(each)})"
     remedy = "they take no part: copy them again if they were cut short, or lower clips.frames"
     return Finding("clips", text, False, remedy)
+
+
+def _network(parameters: config.Parameters) -> Finding:
+    """Whether the network can be made and takes such clips; no weights are fetched."""
+    name, shape = parameters.training.model, parameters.clips
+    try:
+        networks.build(name, frames=shape.frames, size=shape.size)
+    except ValueError as error:
+        return Finding("network", name, False, str(error))
+    return Finding("network", name, True)
+
+
+def _tracker(recordings: pd.DataFrame, tracker: str) -> Finding:
+    lack = preprocessing.lacking(tracker, recordings)
+    remedy = f"{len(lack)} recordings lack what it reads and are left out ({_some(lack)})"
+    return Finding("tracker", preprocessing.TRACKERS[tracker], not lack, remedy if lack else "")
 
 
 def _tables(recordings: pd.DataFrame) -> Finding:

@@ -95,10 +95,13 @@ class Reader:
         """Say why a recording is not of the training domain; empty if it is one of its files."""
         if self.name(path):
             return ""
-        whom = "rendered faces" if self.cohort.demo else f"the recordings of {self.cohort.name}"
+        demo = self.cohort.demo
+        whom = "rendered faces" if demo else f"the recordings of {self.cohort.name}"
+        then = "Its prediction tells nothing about this person."
+        if not demo:
+            then = "How far it errs on other people, cameras and rooms was not measured."
         return (
-            f"The model behind this card was trained on {whom}, and this is not one of them. Its "
-            "prediction tells nothing about this person."
+            f"The model behind this card was trained on {whom}, and this is not one of them. {then}"
         )
 
 

@@ -102,7 +102,8 @@ def who(participants: Any, recordings: Any, *, scale: Any, demo: bool) -> str:
     """
     counts = {"people": len(participants), "recordings": len(recordings)}
     whom, score = tell(f"whom.{WHOM[demo]}"), participants["score"].astype(float).describe()
-    return tell("who", whom=whom, scale=scale.title, score=score, **counts)
+    said = tell("who.said", whom=whom, scale=scale.title, score=score, **counts)
+    return said if demo else f"{said} {tell('who.elsewhere')}"
 
 
 def planted(table: Any) -> str:

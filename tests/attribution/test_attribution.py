@@ -315,8 +315,10 @@ def test_attribute_refuses_lost_frames_training_mode_and_unknown_options(curved,
         attribution.attribute(curved, lost, "DeepLift", "zero")
     with pytest.raises(ValueError, match=r"model\.eval"):
         attribution.attribute(Curved(), clips, "DeepLift", "zero")
-    with pytest.raises(TypeError, match="unexpected keyword argument 'step'"):
+    with pytest.raises(ValueError, match="option 'step' is unknown; did you mean 'steps'"):
         attribution.attribute(curved, clips, "DeepLift", "zero", step=3)
+    with pytest.raises(ValueError, match="pairs of a method and a baseline"):
+        attribution.by_channel(curved, clips, ("DeepLift", "blur"), str, regions=clips[:, 0])
     with pytest.raises(ValueError, match="uint8"):
         attribution.attribute(curved, (clips * 255).byte(), "DeepLift", "zero")
 

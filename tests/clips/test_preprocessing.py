@@ -94,6 +94,20 @@ def test_no_weights_and_no_tables_say_what_to_do(tmp_path):
         preprocessing.choose_tracker("auto", table, weights_folder=str(tmp_path))
 
 
+def test_asked_for_tables_that_nobody_has_are_refused(tmp_path):
+    """Named by the reader, and no video has one; where some have, the others are named."""
+    for name in "ab":
+        video.write_video(tmp_path / f"{name}.mp4", [np.zeros((16, 16, 3), np.uint8)], 25)
+    paths = [str(tmp_path / f"{name}.mp4") for name in "ab"]
+    table = pd.DataFrame({"recording": ["a", "b"], "path": paths})
+    with pytest.raises(preprocessing.TrackerError, match=r"cohort\.tables, or take 'auto'"):
+        preprocessing.choose_tracker("tables", table)
+    (tmp_path / "a.csv").write_text("frame,confidence,success,AU12_r\n1,0.9,1,2.0\n")
+    assert preprocessing.choose_tracker("tables", table) == "tables"
+    assert preprocessing.lacking("tables", table) == ["b"]
+    assert preprocessing.lacking("mediapipe", table) == []
+
+
 def test_tables_without_landmarks_are_no_tracker(tmp_path):
     """Action units alone lie beside the video: what to do is said before any recording fails."""
     video.write_video(tmp_path / "a.mp4", [np.zeros((16, 16, 3), np.uint8)], 25)

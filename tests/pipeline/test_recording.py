@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,7 +113,27 @@ def test_check_says_what_a_folder_lacks_before_anything_runs(folder, monkeypatch
     assert "1 of OpenFace; 1 recordings without" in found["tables"].found
     assert "clips.frames" in found["clips"].remedy
     assert "data fetch face_landmarker" in found["tracker"].remedy
-    assert not any(one.fine for one in found.values() if one.what != "kept: 1")
+    fine = {one.what for one in found.values() if one.fine}
+    assert fine == {"kept: 1", "network"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "what", "remedy"),
+    [
+        ("training.model=json:loads", "network", "raised an error"),
+        ("training.model=smal", "network", "did you mean 'small'"),
+        ("faces.tracker=tables", "tracker", r"1 recordings lack what it reads .*\(b_session1\)"),
+    ],
+)
+def test_check_tries_the_network_and_looks_for_every_table(folder, asked, what, remedy):
+    """What would be refused, or left out, when the run begins."""
+    given = [f"cohort.folder={folder}", "cohort.table=scores.csv", asked]
+    parameters = config.load_profile(
+        "folder", Path(__file__).parents[2] / "notebooks/params", given
+    )
+    [found] = [one for one in check.check(parameters) if one.what == what]
+    assert not found.fine
+    assert re.search(remedy, found.remedy)
 
 
 @pytest.fixture
@@ -170,7 +191,7 @@ def test_a_recording_is_known_by_its_file_not_by_the_files_name(folder):
     assert reader.name(folder / "b" / "session1.mp4") == "b_session1"
     assert reader.outside(folder / "b" / "session1.mp4") == ""
     assert reader.name(folder / "session1.mp4") == ""
-    assert "and this is not one of them" in reader.outside(folder / "session1.mp4")
+    assert "on other people, cameras and rooms was not" in reader.outside(folder / "session1.mp4")
 
 
 def test_a_run_without_a_model_names_those_that_have_one(tmp_path):

@@ -191,6 +191,7 @@ def test_only_rendered_scores_are_planted():
     people = pd.DataFrame({"score": [3.0, 9.0]})
     whom = {"scale": SimpleNamespace(title="PHQ-9 (points, 0 to 27)")}
     assert "rendered" not in prose.who(people, people, demo=False, **whom)
+    assert "is the demo cohort's" in prose.who(people, people, demo=False, **whom)
     assert "2 rendered participants" in prose.who(people, people, demo=True, **whom)
 
 
