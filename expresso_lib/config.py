@@ -240,7 +240,7 @@ def possible(parameters: Parameters) -> Parameters:
     cohort, clips = parameters.cohort, parameters.clips
     if cohort.source != "rendered" or cohort.folder:
         return parameters
-    has = round(cohort.seconds * min(clips.fps, cohort.fps))
+    has = frames_at(clips.fps, round(cohort.seconds * cohort.fps), cohort.fps)
     suffice(cohort.participants, has, parameters)
     if parameters.faces.tracker == "tables":
         raise ParameterError(
@@ -259,6 +259,15 @@ def possible(parameters: Parameters) -> Parameters:
             f"and a quarter of statistics.window = {window}."
         )
     return parameters
+
+
+def frames_at(rate: float, n_frames: int, fps: float) -> int:
+    """Frames that a recording has at a rate, as `clips.resample` takes them.
+
+    >>> frames_at(12.5, 250, 25), frames_at(12.5, 32, 10), frames_at(12.5, 38, 15)
+    (125, 32, 31)
+    """
+    return int((n_frames - 1) / fps * min(rate, fps) + 1e-6) + 1
 
 
 def suffice(people: int, longest: int, parameters: Parameters) -> None:
@@ -306,6 +315,7 @@ def too_few(people: int, parameters: Parameters) -> str:
 
 
 # Parameters that say where things lie on somebody's machine; a published book keeps them back.
+FOLDERS = (("cohort", "folder"), ("cohort", "tables"), ("faces", "weights_folder"))
 PLACES = ("cohort_folder", "cohort_table", "cohort_tables", "faces_weights_folder", "run_scheduler")
 
 SECTIONS: dict[str, type[Section]] = {
@@ -346,6 +356,9 @@ def load_profile(name: str, folder: Path, overrides: Iterable[str] = ()) -> Para
     values.setdefault("run", {}).setdefault("name", path.stem)
     for text in overrides:
         _override(values, text)
+    for section, place in FOLDERS:  # chapters run in a folder of their own
+        if isinstance(given := values.get(section, {}).get(place), str) and given:
+            values[section][place] = str(Path(given).expanduser().absolute())
     return possible(validate(values))
 
 

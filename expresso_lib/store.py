@@ -128,12 +128,13 @@ def map(
     _check_names(work)
     make_folder(Path(out))
     makers = text_hash([basis(function.__module__), function.__qualname__])
-    keys = [item_key(item, makers) for item in work]
+    absent = [[path for path in item.inputs if not Path(path).is_file()] for item in work]
+    errors = {i: f"{paths[0]} is not there" for i, paths in enumerate(absent) if paths}
+    keys = ["" if i in errors else item_key(item, makers) for i, item in enumerate(work)]
     paths = [Path(out) / f"{item.name}{suffix}" for item in work]
     done = [is_finished(path, key) for path, key in zip(paths, keys)]
-    waiting = [i for i, finished in enumerate(done) if not finished]
+    waiting = [i for i, finished in enumerate(done) if not finished and i not in errors]
     calls = {i: partial(_make, function, work[i], paths[i], keys[i]) for i in waiting}
-    errors: dict[int, str] = {}
     shown = bool(describe and calls)
     with tqdm(total=len(work), initial=sum(done), desc=describe or None, disable=not shown) as bar:
         for index, error in _run(calls, executor):

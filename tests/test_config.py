@@ -19,6 +19,18 @@ def test_load_profile_reads_every_profile(path):
     assert config.load_profile(path.stem, PROFILES).run.name == path.stem
 
 
+def test_folders_are_meant_from_where_the_command_is_typed(tmp_path, monkeypatch):
+    """Chapters run in a folder of their own; an address or a table's name stays as it is."""
+    monkeypatch.chdir(tmp_path)
+    given = ["cohort.source=folder", "cohort.folder=mine", "cohort.table=scores.csv",
+             "cohort.tables=~/tables", "faces.weights_folder=weights"]  # fmt: skip
+    found = config.load_profile("demo", PROFILES, given)
+    assert found.cohort.folder == str(tmp_path / "mine")
+    assert found.faces.weights_folder == str(tmp_path / "weights")
+    assert Path(found.cohort.tables) == Path("~/tables").expanduser()
+    assert found.cohort.table == "scores.csv"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

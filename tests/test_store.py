@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,17 @@ def test_map_keeps_finished_items_when_one_fails(tmp_path):
     outcomes = store.map(picky, items(3), out=tmp_path, collect_errors=True)
     assert runs(tmp_path) == ["n0", "n2"]
     assert [o.error is None for o in outcomes] == [True, False, True]
+
+
+def test_map_names_what_lacks_its_input_and_does_the_rest(tmp_path):
+    """A table that is not there is that recording's error, and nobody else's."""
+    some = [replace(one, inputs=(tmp_path / "gone.csv",) if one.name == "n1" else ())
+            for one in items(3)]  # fmt: skip
+    outcomes = store.map(square, some, out=tmp_path, collect_errors=True)
+    assert [o.error is None for o in outcomes] == [True, False, True]
+    assert "gone.csv is not there" in outcomes[1].error
+    with pytest.raises(store.WorkFailed, match=r"1 of 3.*\nn1: .*gone.csv is not there"):
+        store.map(square, some, out=tmp_path)
 
 
 @pytest.mark.parametrize("name", ["process", "loky"])

@@ -54,6 +54,12 @@ class Explanation:
     fps: float  # rows per second
     channels: tuple[Channel, ...]
 
+    @property
+    def rate(self) -> float:
+        """Rows explained per second: clips whose frames lie apart may leave others out."""
+        seen = np.unique(self.rows)
+        return self.fps * (len(seen) - 1) / max(1, int(np.ptp(seen)))
+
     def channel(self, method: str, baseline: str) -> Channel:
         """Return one channel; ValueError names those there are."""
         for channel in self.channels:
@@ -212,6 +218,18 @@ def _pooled(result, baseline, archive, rows, labels) -> Channel:
     full[row] = mean
     facts = {name: getattr(result, name).numpy() for name in _FACTS}
     return Channel(result.method, baseline, pooling.pool(values, labels), map=full, **facts)
+
+
+def shape(record: Mapping[str, Any], n_frames: int | None = None) -> dict[str, int]:
+    """``length, step, dilation`` of the clips that a checkpoint's record tells of.
+
+    Of a recording of ``n_frames`` that is shorter than such a clip, the longest that it holds.
+    """
+    step, dilation = int(record["step"]), int(record["dilation"])
+    length = int(record["frames"])
+    if n_frames is not None:
+        length = min(length, (n_frames - 1) // dilation + 1)
+    return {"length": length, "step": step, "dilation": dilation}
 
 
 def item(recording: str, archive: Path, model: Path, **recipe: Any) -> store.Item:

@@ -226,6 +226,8 @@ def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> T
         raise ModelError(f"{name} is in training mode; call model.eval() before explaining it.")
     try:
         found = model(clips.clone())  # it may normalise in place
+    except ModelError:
+        raise
     except Exception as error:
         raise ModelError(
             f"{name} fails on clips {tuple(clips.shape)} ({error}); {_advice(model, error)}."
@@ -353,8 +355,8 @@ def _noted_once(asked: _Asked, x0: Tensor) -> tuple[list[Tensor], Tensor] | None
         return None
     once, twice = _noted(asked, x0[:1]), _noted(asked, x0[:2])
     # With frames in its batch, whose they are is the network's affair: one for each.
-    fits = all(two.shape in (one.shape, (2, *one.shape[1:])) for one, two in zip(once[0], twice[0]))
-    return once if fits else None
+    fits = (two.shape in (one.shape, (2, *one.shape[1:])) for one, two in zip(once[0], twice[0]))
+    return once if len(once[0]) == len(twice[0]) and all(fits) else None
 
 
 def _noted(asked: _Asked, reference: Tensor) -> tuple[list[Tensor], Tensor]:

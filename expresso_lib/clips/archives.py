@@ -69,6 +69,12 @@ class ClipArchive:
         return store.write_arrays(path, **arrays)
 
     @staticmethod
+    def rate(path: str | Path) -> float:
+        """Frames per second of an archive's series, without reading its pictures."""
+        with np.load(path, allow_pickle=False) as file:
+            return float(file["fps"])
+
+    @staticmethod
     def rows(path: str | Path) -> int:
         """Number of frames F' of an archive, without reading its pictures."""
         with np.load(path, allow_pickle=False) as file:
@@ -155,14 +161,15 @@ def resample(times: np.ndarray, rate: float) -> np.ndarray:
 
     Examples
     --------
-    >>> resample(np.arange(6) / 25, 12.5)
-    array([0, 2, 4])
+    >>> resample(np.arange(6) / 25, 12.5), resample(np.arange(4) / 10, 12.5)
+    (array([0, 2, 4]), array([0, 1, 2, 3]))
     """
     if not rate > 0:
         raise ClipError(f"rate is {rate}; give frames per second above 0.")
     if len(times) < 2:
         return np.arange(len(times), dtype=np.int64)
-    grid = np.arange(int(times[-1] * rate + 1e-6) + 1) / rate
+    rate = min(rate, (len(times) - 1) / float(times[-1] - times[0]))
+    grid = np.arange(int((times[-1] - times[0]) * rate + 1e-6) + 1) / rate + times[0]
     after = np.clip(np.searchsorted(times, grid), 1, len(times) - 1)
     earlier = grid - times[after - 1] <= times[after] - grid
     return np.unique(after - earlier).astype(np.int64)

@@ -77,9 +77,11 @@ def choose_tracker(name: str, recordings: pd.DataFrame, *, weights_folder: str =
 
 def lacking(tracker: str, recordings: pd.DataFrame) -> list[str]:
     """Name the recordings beside whose videos the file that a tracker reads is not."""
-    place = BESIDE.get(tracker)
-    rows = [] if place is None else recordings.iterrows()
-    return [str(row["recording"]) for _, row in rows if not place(row).is_file()]
+    if tracker not in BESIDE:
+        return []
+    there = truths.holds if tracker == "simulated" else Path.is_file
+    places = [(row["recording"], BESIDE[tracker](row)) for _, row in recordings.iterrows()]
+    return [str(name) for name, path in places if not there(path)]
 
 
 def at_hand(tracker: str, folder: str = "") -> bool:
@@ -95,7 +97,12 @@ def fetch_weights(parameters: Any) -> None:
     ------
     FetchError
         Offline without them: what to bring from where to where.
+    TrackerError
+        Where MediaPipe itself is not installed.
     """
+    if parameters.tracker == "mediapipe" and not importlib.util.find_spec("mediapipe"):
+        raise TrackerError("the tracker mediapipe is not installed; run: pip install -e "
+                           "'.[mediapipe]', or take another faces.tracker.")  # fmt: skip
     for name in WEIGHTS.get(parameters.tracker, ()):
         manifest.fetch(name, folder=parameters.weights_folder or None)
 
@@ -320,7 +327,7 @@ def au_table(recordings: pd.DataFrame, tracks: Mapping[str, faces.FaceTrack]) ->
 
 def _au_series(row: pd.Series, track: faces.FaceTrack) -> pd.DataFrame:
     truth, table = _truth_of(row), _table_of(row)
-    if truth.is_file():
+    if truths.holds(truth):
         return action_units.from_truth(truth)
     if table.is_file():
         try:
@@ -341,7 +348,7 @@ def proxy_agreement(
     """
     parts = []
     for _, row in recordings.iterrows():
-        if _truth_of(row).is_file():
+        if truths.holds(_truth_of(row)):
             series, truth = tracks[row["recording"]], action_units.from_truth(_truth_of(row))
             parts.append(action_units.agreement(action_units.of_track(series), truth))
     pairs = pd.concat(parts) if parts else pd.DataFrame({"au": [], "r": []})

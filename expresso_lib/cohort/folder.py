@@ -48,7 +48,7 @@ def read(
     path, column = _table(source.root, table, videos), score.strip().casefold()
     rows = core.read_table(path, ("participant", "path"))
     core.need(rows, [column], path, "Name the column of the score with cohort.score.")
-    slashed = rows["path"].str.replace("\\", "/", regex=False)
+    slashed = rows["path"].str.replace("\\", "/", regex=False).str.removeprefix("./")
     if "recording" not in rows:
         rows["recording"] = [Path(path).stem for path in slashed]
     # A Mac writes the accents of file names otherwise than a table does.

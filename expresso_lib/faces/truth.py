@@ -3,6 +3,7 @@
 ``<recording>.npz`` lies beside its video: whole numbers, frame by frame as changes.
 """
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,15 @@ class Truth:
     pose: np.ndarray
     gaze: np.ndarray
     fps: float
+
+
+def holds(path: str | Path) -> bool:
+    """Whether a file is such a truth: other tools write NPZ files beside videos, too."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {*_STEPS, "fps"} <= set(getattr(file, "files", ()))
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return False
 
 
 def read(path: str | Path) -> Truth:

@@ -64,6 +64,7 @@ class Study:
     size: int = 64
     step: int = 0
     dilation: int = 1
+    dealt: int | None = None  # number of the deal, where scores are dealt out anew
     tuning: models.FineTuning = field(default_factory=models.FineTuning)
 
     def scored(self) -> pd.DataFrame:
@@ -136,7 +137,7 @@ def dealt(study: Study, number: int) -> Study:
     order = np.random.default_rng([number, 62]).permutation(len(score))
     recordings = study.recordings.drop(columns="score", errors="ignore")
     people = study.participants.assign(score=score[order])
-    return replace(study, participants=people, recordings=recordings)
+    return replace(study, participants=people, recordings=recordings, dealt=number)
 
 
 def study_of(participants: pd.DataFrame, recordings: pd.DataFrame, folder: Path,
@@ -161,7 +162,7 @@ def study_of(participants: pd.DataFrame, recordings: pd.DataFrame, folder: Path,
     people = participants[participants["participant"].isin(kept["participant"])]
     folds = schemes(people, folds=wanted.folds, repeats=wanted.repeats, seed=wanted.seed)
     return Study(people, kept, archives, folds, folder / "features", shape.size, shape.step,
-                 shape.dilation, models.FineTuning.of(wanted))  # fmt: skip
+                 shape.dilation, tuning=models.FineTuning.of(wanted))  # fmt: skip
 
 
 def default_recipe(parameters: config.Parameters) -> Recipe:
@@ -309,8 +310,9 @@ def tuned(recipe: Recipe, study: Study, unseen: Sequence[frozenset[str]], *,
     if recipe.weights not in ("none", "own"):  # what the last block reads is every fold's
         inputs.append(features(recipe, study, until="last"))
     items = [
-        store.Item(f"without_{store.text_hash(names)[:12]}", shared | {"unseen": names},
-                   tuple(inputs), (recipe, study))
+        # Dealt scores have networks of their own beside the true ones'.
+        store.Item(f"without_{store.text_hash([names, study.dealt])[:12]}",
+                   shared | {"unseen": names}, tuple(inputs), (recipe, study))
         for names in map(sorted, dict.fromkeys(unseen))
     ]  # fmt: skip
     options = {"executor": executor, "suffix": ".safetensors", "describe": "fine-tuning"}
@@ -402,8 +404,8 @@ def final_model(recipe: Recipe, study: Study, predictions: pd.DataFrame, path: P
         The checkpoint; its recipe holds ``domain`` and ``interval``.
     """
     own = predictions[predictions["recipe"] == recipe.name]
-    first = clips.ClipArchive.load(study.files(recipe.input)[0])
-    known = {"participants": len(study.participants), "fps": first.fps}
+    rates = [clips.ClipArchive.rate(path) for path in study.files(recipe.input)]
+    known = {"participants": len(study.participants), "fps": max(rates)}  # some may be slower
     record = {"interval": models.conformal_interval(own), "domain": dict(domain) | known}
     _fit_models({path.stem: (record, [])}, recipe, study, path.parent)
     return path
@@ -447,7 +449,8 @@ def _fit_models(wanted: Mapping[str, tuple[Mapping[str, Any], list[str]]], recip
     sources = [features(recipe, study)] * len(wanted)
     if recipe.fit != "ridge":
         sources = tuned(recipe, study, [frozenset(unseen) for _, unseen in wanted.values()])
-    whole, facts = asdict(recipe) | {"recipe": recipe.name, "size": study.size}, study.facts()
+    shape = {name: getattr(study, name) for name in ("size", "step", "dilation")}
+    whole, facts = asdict(recipe) | {"recipe": recipe.name} | shape, study.facts()
     items = []
     for (name, (record, unseen)), source in zip(wanted.items(), sources):
         given = facts | {"record": whole | dict(record), "unseen": unseen}

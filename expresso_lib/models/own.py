@@ -25,12 +25,13 @@ class OwnNetworkError(ValueError):
 class Removed(nn.Module):
     """Stands where a last linear layer stood: as wide an answer, and no weights to learn.
 
-    Its weight and bias are no parameters; a forward may ask for their type or shape.
+    Its weight and bias are no parameters; a forward may ask for its shape and type.
     """
 
     def __init__(self, layer: nn.Linear) -> None:
         super().__init__()
         self.weight, self.bias = layer.weight.detach(), getattr(layer.bias, "data", None)
+        self.in_features, self.out_features = layer.in_features, layer.out_features
 
     def forward(self, values: Tensor) -> Tensor:
         """Any (..., 1) of values (..., D); `Body` takes the values themselves."""
@@ -132,8 +133,11 @@ def _tried(name: str, network: nn.Module, clips: Tensor) -> Tensor:
         )
     if not torch.isfinite(scores).all():
         raise OwnNetworkError(f"model {name!r} returned no finite number for clips in 0 to 1.")
-    # At the pixels, where explanations ask: its own weights may be frozen.
-    slopes = scores.requires_grad and torch.autograd.grad(scores.sum(), asked, allow_unused=True)[0]
+    slopes = None
+    if scores.requires_grad:
+        # At the pixels, where explanations ask: its own weights may be frozen.
+        with _told(f"model {name!r} cannot be derived", "change no activation in place."):
+            [slopes] = torch.autograd.grad(scores.sum(), asked, allow_unused=True)
     if not torch.is_tensor(slopes):
         raise OwnNetworkError(f"model {name!r} keeps no gradients; drop torch.no_grad and detach.")
     return scores.detach().flatten()
@@ -151,7 +155,7 @@ def _parted(network: nn.Module, clips: Tensor, scores: Tensor) -> tuple[Body, nn
             head.bias.copy_(getattr(last.bias, "data", torch.zeros(1)))  # it may have none
         network.set_submodule(name, Removed(last))
         # It may be called for parts of a clip, or never.
-        with suppress(RuntimeError, IndexError), torch.no_grad():
+        with suppress(Exception), torch.no_grad():
             if torch.allclose(head(body(clips)).flatten(), scores, rtol=1e-4, atol=1e-5):
                 return body, head
         network.set_submodule(name, last)

@@ -134,7 +134,7 @@ def stale(chapter: chapters.Chapter, parameters: config.Parameters, root: Path) 
     if "fingerprint" not in done:
         return "not finished yet"
     for name in done["made"]:
-        place = run_folder if name.startswith("models/") else run_folder / "tables"
+        place = run_folder if "/" in name else run_folder / "tables"
         if not (place / name).is_file():
             return f"{name} is gone"
     now = chapters.fingerprint(chapter, parameters, root)

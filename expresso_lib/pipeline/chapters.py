@@ -177,5 +177,8 @@ def outputs_path(chapter: str, run_folder: Path) -> Path:
 
 
 def read_outputs(chapter: str, run_folder: Path) -> Mapping[str, str]:
-    """Return the tables and models a chapter made, name to hash; empty if it never finished."""
+    """Return what a chapter made, name to hash; empty if it never finished.
+
+    Tables by their names, other files by their place in the run's folder.
+    """
     return store.read_json(outputs_path(chapter, run_folder)).get("made", {})

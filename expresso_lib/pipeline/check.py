@@ -76,8 +76,9 @@ def _some(names: list[str]) -> str:
 
 def frames_of(recordings: pd.DataFrame, wanted: config.ClipsSection) -> pd.Series:
     """Whole frames of every recording at the clips' rate."""
-    rate = recordings["fps"]
-    return (recordings["n_frames"] / rate * rate.clip(upper=wanted.fps)).round().astype(int)
+    pairs = zip(recordings["n_frames"], recordings["fps"])
+    counts = [config.frames_at(wanted.fps, int(n), float(fps)) for n, fps in pairs]
+    return pd.Series(counts, index=recordings.index)
 
 
 def with_clips(recordings: pd.DataFrame, wanted: config.ClipsSection) -> int:

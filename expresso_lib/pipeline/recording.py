@@ -156,10 +156,10 @@ def explain(
     known = reader.recipe
     size, rate = int(known["size"]), float(known["domain"]["fps"])
     archive = clips.prepare(path, track, size=size, rate=rate, input=known["input"])
-    length = int(known["frames"])
-    if archive.n_frames < 2:
+    length, shape = int(known["frames"]), explanation.shape(known, archive.n_frames)
+    if shape["length"] < 2:
         raise UntrackedError(f"{path} gets no card: it has one frame, and nothing moves in it.")
-    rows = clips.windows(archive.n_frames, min(length, archive.n_frames))
+    rows = clips.windows(archive.n_frames, **shape)
     logger.info("clips: %d, frames of each: %d", *rows.shape)
     explained = explained_by_any(archive, reader.model, rows)
     case = _case(path, reader, explained, units)

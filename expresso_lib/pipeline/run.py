@@ -101,7 +101,9 @@ class Run:
             found = cohorts.read("rendered", folder)
         else:
             found = cohorts.from_parameters(section)
-        found.save(self.data / "cohort")
+        # Who may be shown, and the score's scale, which later chapters read there.
+        about = found.save(self.data / "cohort") / "cohort.json"
+        self._made[about.relative_to(self.folder).as_posix()] = store.file_hash(about)
         self._cohort = found
         return found
 

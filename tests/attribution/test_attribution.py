@@ -107,6 +107,26 @@ def test_a_reference_that_all_clips_share_is_not_passed_for_each(curved, clips):
         assert sizes.count(len(many)) == whole
 
 
+class Looped(nn.Module):
+    """Takes its clips one after another: as many calls of an activation as there are clips."""
+
+    def __init__(self):
+        super().__init__()
+        self.one = Curved().eval()
+
+    def forward(self, clips):
+        return torch.cat([self.one(clip[None]) for clip in clips])
+
+
+def test_a_network_that_takes_clip_by_clip_is_explained_as_one_that_takes_all(clips):
+    """A reference that all share has one call, three clips have three: it is noted for each."""
+    looped = Looped().eval()
+    for baseline in ("zero", "blur"):
+        one, all_ = (attribution.attribute(network, clips, "DeepLift", baseline).values
+                     for network in (looped, looped.one))  # fmt: skip
+        torch.testing.assert_close(one, all_)
+
+
 def test_expected_gradients_average_over_the_references(clips):
     """On w . x: w (x - mean reference), and f(x0) is the mean over the references."""
     model = Linear().eval()

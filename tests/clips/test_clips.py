@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from expresso_lib import clips, faces, rendered
+from expresso_lib import clips, config, faces, rendered
 from expresso_lib.clips import alignment
 from expresso_lib.faces import anatomy, regions, video
 
@@ -103,6 +103,9 @@ def test_resample_keeps_time(fps, rate, seconds):
     source = clips.resample(times, rate)
     assert (np.diff(source) > 0).all()
     assert source[0] == 0
+    assert len(source) == config.frames_at(rate, len(times), fps)
+    if rate >= fps:
+        assert len(source) == len(times)
     if rate <= fps:
         ideal = np.arange(len(source)) / rate
         assert np.abs(times[source] - ideal).max() <= 0.5 / fps + 1e-6

@@ -94,6 +94,17 @@ def test_no_weights_and_no_tables_say_what_to_do(tmp_path):
         preprocessing.choose_tracker("auto", table, weights_folder=str(tmp_path))
 
 
+def test_an_npz_of_another_tool_is_no_truth(tmp_path):
+    """Features that somebody keeps beside the videos: tables are found all the same."""
+    video.write_video(tmp_path / "a.mp4", [np.zeros((16, 16, 3), np.uint8)], 25)
+    np.savez(tmp_path / "a.npz", features=np.zeros(3))
+    table = pd.DataFrame({"recording": ["a"], "path": [str(tmp_path / "a.mp4")]})
+    assert preprocessing.lacking("simulated", table) == ["a"]
+    assert preprocessing.proxy_agreement(table, {}).empty
+    with pytest.raises(preprocessing.TrackerError, match="no tracker is at hand"):
+        preprocessing.choose_tracker("auto", table, weights_folder=str(tmp_path))
+
+
 def test_asked_for_tables_that_nobody_has_are_refused(tmp_path):
     """Named by the reader, and no video has one; where some have, the others are named."""
     for name in "ab":

@@ -94,7 +94,7 @@ def test_read_folder_understands_what_spreadsheets_write(tmp_path, clips):
     """Byte-order mark, semicolons, decimal commas, padded names, back slashes."""
     text = (
         "\ufeffParticipant; Recording ;Path;PHQ-9;Age\r\n"
-        "ann;a1;videos\\a1.mp4;4,5;31\r\nbob;b1;videos/b1.mp4;12;\r\n"
+        "ann;a1;.\\videos\\a1.mp4;4,5;31\r\nbob;b1;videos/b1.mp4;12;\r\n"
     )
     root = write_folder(tmp_path, clips, text, ["videos/a1.mp4", "videos/b1.mp4"])
     found = cohort.read("folder", root, score="phq-9")
@@ -103,6 +103,9 @@ def test_read_folder_understands_what_spreadsheets_write(tmp_path, clips):
     assert found.recordings["band"].tolist() == ["minimal", "moderate"]
     assert found.participants["age"].tolist()[0] == 31
     assert found.recordings["n_frames"].tolist() == [4, 5]
+    assert found.problems["consequence"].eq("kept").all()
+    with pytest.raises(cohort.CohortError, match=r"no folder; correct cohort\.tables"):
+        cohort.read("folder", root, score="phq-9", tables=str(tmp_path / "nowhere"))
     assert not found.faces_may_be_shown
     assert not found.demo
 

@@ -12,6 +12,7 @@ import torch
 from matplotlib.figure import Figure
 
 from expresso_lib import clips, config, models
+from expresso_lib.attribution import explanation
 from expresso_lib.figures import training as plots
 from expresso_lib.models import experiments
 
@@ -169,6 +170,11 @@ def test_people_left_out_together_twice_have_one_network(study, tmp_path) -> Non
     one, other = frozenset({"P00", "P01"}), frozenset({"P06"})
     paths = experiments.tuned(TUNED, here, [one, other, one])
     assert paths[0] == paths[2] != paths[1]
+    times = [path.stat().st_mtime_ns for path in paths]
+    dealt = experiments.tuned(TUNED, experiments.dealt(here, 0), [one])
+    assert dealt[0] not in paths  # dealt scores do not overwrite what the true ones gave
+    assert [path.stat().st_mtime_ns for path in experiments.tuned(TUNED, here, [one, other, one])
+            ] == times  # fmt: skip
 
 
 def test_archives_of_an_earlier_cohort_take_no_part(study, run_folder) -> None:
@@ -190,6 +196,17 @@ def test_final_model_keeps_domain_and_interval(study, run_folder, predictions) -
     assert recipe["domain"]["participants"] == P
     assert recipe["interval"]["participants"] == P
     assert float(model.head.weight.detach().abs().sum()) > 0
+    assert recipe["domain"]["fps"] == 12.5
+    assert explanation.shape(recipe) == {"length": RECIPE.frames, "step": 0, "dilation": 1}
+
+
+@pytest.mark.parametrize(("frames", "length"), [(None, 16), (100, 16), (31, 16), (30, 15), (1, 1)])
+def test_clips_of_a_record_fit_a_short_recording(frames, length) -> None:
+    """A clip of 16 frames of which every other is taken spans 31."""
+    found = explanation.shape({"frames": 16, "step": 3, "dilation": 2}, frames)
+    assert found == {"length": length, "step": 3, "dilation": 2}
+    if frames:
+        assert len(clips.windows(frames, **found)) >= 1
 
 
 def test_fold_models_repeat_the_cross_validated_predictions(study, predictions, tmp_path) -> None:

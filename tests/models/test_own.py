@@ -38,6 +38,11 @@ class Plain(nn.Module):
             return values.sum(dim=1)
         if self.wrong == "body":  # the head alone has gradients
             values = values.detach()
+        if self.wrong == "in_place":
+            values = torch.sigmoid(values)
+            values -= 0.5
+        if self.wrong == "asks":
+            values = values.reshape(-1, self.head.in_features)
         if self.wrong == "elsewhere":
             return self.head(values).squeeze(-1) ** 2
         if self.wrong == "column":
@@ -79,6 +84,14 @@ def outputs() -> nn.Module:
     return Plain("outputs")
 
 
+def asks() -> nn.Module:
+    return Plain("asks")
+
+
+def in_place() -> nn.Module:
+    return Plain("in_place")
+
+
 def nan() -> nn.Module:
     return Plain("nan")
 
@@ -110,7 +123,7 @@ def nothing() -> str:
 HERE = __name__
 
 
-@pytest.mark.parametrize("function", ["plain", "column", "normed", "unbiased"])
+@pytest.mark.parametrize("function", ["plain", "column", "normed", "unbiased", "asks"])
 def test_own_network_is_parted_at_its_last_linear_layer(function: str) -> None:
     """Features times head is the network's own score; a ridge head can take the head's place."""
     model = models.build(f"{HERE}:{function}", frames=4, size=16)
@@ -156,6 +169,7 @@ def test_own_network_without_a_linear_end_keeps_its_score() -> None:
         ("size", "cannot take clips .* takes 112 px"),
         ("gradients", "keeps no gradients"),
         ("body", "keeps no gradients"),
+        ("in_place", "cannot be derived .* in place"),
         ("raises", r"raised an error \(KeyError"),
         ("nothing", "returned .*str"),
         ("missing", "cannot be imported"),

@@ -21,6 +21,7 @@ import pytest
 from PIL import Image
 
 from expresso_lib import config, manifest, pipeline, statistics, store
+from expresso_lib.clips import preprocessing
 from expresso_lib.faces import video
 from expresso_lib.pipeline import book, chapters, execution
 from expresso_lib.pipeline import project as project_
@@ -42,9 +43,13 @@ People = namedtuple("People", "recordings")
 ALPHA = ("statistics_alpha", "run_name")
 
 
-def people(count: int) -> People:
-    """So many people with a recording of four seconds each."""
-    return People(pd.DataFrame({"participant": range(count), "fps": 25.0, "n_frames": 100}))
+def people(count: int, table: str = "") -> People:
+    """So many people with a recording of four seconds each, and another tool's table of it."""
+    who = [str(number) for number in range(count)]
+    beside = {"path": [f"{name}.mp4" for name in who], "au_table": table}
+    return People(
+        pd.DataFrame({"participant": who, "recording": who, "fps": 25.0, "n_frames": 100} | beside)
+    )
 
 
 def write_notebook(root: Path, name: str, names: tuple[str, ...], work: str) -> None:
@@ -142,7 +147,9 @@ def count(monkeypatch) -> list[str]:
 def test_fetched_data_make_chapters_stale(project, monkeypatch, tmp_path):
     """A data set that arrives at its default place after a run is read by the next one."""
     monkeypatch.setenv("EXPRESSO_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(book.cohort, "from_parameters", lambda section: people(9))
+    (table := tmp_path / "looked_at.csv").write_text("frame")
+    everybody = people(9, str(table))
+    monkeypatch.setattr(book.cohort, "from_parameters", lambda section: everybody)
     ran = count(monkeypatch)
     given = {"run": {"name": "t"}, "cohort": {"source": "cremad"}, "faces": {"tracker": "tables"}}
     wanted = config.validate(given)
@@ -229,6 +236,39 @@ def test_recordings_shorter_than_a_clip_are_refused_before_chapter_1(project, mo
     with pytest.raises(config.ParameterError, match="longest recording has 50"):
         book.run_chapters(chapters.CHAPTERS, config.validate(wanted), project)
     assert ran == []
+
+
+def test_no_tracker_at_all_is_said_before_chapter_1(project, monkeypatch, tmp_path):
+    """Nobody's weights, no tables: what to install or to give, and nothing is executed."""
+    ran = count(monkeypatch)
+    monkeypatch.setattr(book.cohort, "from_parameters", lambda section: people(9))
+    monkeypatch.setenv("EXPRESSO_DATA", str(tmp_path / "none"))
+    for tracker, words in (("auto", "no tracker is at hand"), ("tables", "beside none of the")):
+        given = {"cohort": {"source": "ravdess"}, "faces": {"tracker": tracker}}
+        with pytest.raises(preprocessing.TrackerError, match=words):
+            book.run_chapters(
+                chapters.CHAPTERS, config.validate({"run": {"name": "t"}} | given), project
+            )
+    assert ran == []
+
+
+def test_who_may_be_shown_and_the_scale_are_inputs_of_later_chapters(
+    project, monkeypatch, tmp_path
+):
+    """Consent that is withdrawn, or a scale that is corrected, makes all chapters anew."""
+    monkeypatch.setenv("EXPRESSO_ROOT", str(project))
+    video.write_video(tmp_path / "mine" / "a.mp4", [np.zeros((16, 16, 3), np.uint8)] * 4, 25)
+    video.write_video(tmp_path / "mine" / "b.mp4", [np.ones((16, 16, 3), np.uint8)] * 4, 25)
+    (tmp_path / "mine" / "t.csv").write_text("participant,path,score\na,a.mp4,1\nb,b.mp4,2\n")
+    mine = {"cohort_source": "folder", "cohort_folder": str(tmp_path / "mine"), "run_name": "t"}
+    declared = {f"cohort_{name}": value for name, value in config.CohortSection()}
+    made = []
+    for turned in ({}, {"cohort_show_faces": True}, {"cohort_score_high": 9.0}):
+        run = pipeline.open_run("01_cohort", declared | mine | turned)
+        run.open_cohort()
+        run.close()
+        made.append(str(chapters.read_outputs("01_cohort", run.folder)))
+    assert len(set(made)) == 3
 
 
 def test_a_variant_that_nobody_plants_is_refused_before_chapter_1(project, monkeypatch):
