@@ -24,7 +24,7 @@ def removals(table: pd.DataFrame, *, note: str = "") -> str:
     Parameters
     ----------
     table : DataFrame
-        A row per recording and removal: ``recording`` (what stands above it, e.g. "Read well"),
+        A row per recording and removal: ``recording`` (what stands above it),
         ``removal`` ("none", or a factor's name), ``prediction`` (points, of the
         recording so rendered), ``promised`` and ``actual`` (points: what the explanation says that
         the removal changes, and what it did change, prediction without minus prediction with;

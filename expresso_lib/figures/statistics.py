@@ -137,7 +137,7 @@ def _handles(table: pd.DataFrame, colors: Mapping[str, str], words: Mapping[str,
     looks: dict[str, dict[str, str]] = {}
     if "decided" in table:
         ink = {"color": style.INK, "marker": "o"}
-        looks = {"decided": ink, "not decided": ink | {"markerfacecolor": style.PAPER}}
+        looks = {"found here": ink, "not found here": ink | {"markerfacecolor": style.PAPER}}
     factors = [name for name, units in anatomy.FACTORS.items() if {*colors} & {*units}]
     for name in [*colors] if len(colors) > 1 and not factors else ():
         if name not in anatomy.REGIONS:

@@ -111,7 +111,10 @@ def take_away(
     whole = statistics.select(rows, metric="output").set_index("clip")["value"].astype(float)
     error = (whole - scores.reindex(whole.index)).abs().sort_values()
     tables, clip = [], {"length": length, "dilation": dilation}
-    for title, name in {"Read well": error.index[0], "Read badly": error.index[-1]}.items():
+    for title, name in {
+        "Score predicted well": error.index[0],
+        "Score predicted badly": error.index[-1],
+    }.items():
         archive = ClipArchive.load(archives / f"{name}.npz")
         at = interventions.random_clip(archive.n_frames, name=name, seed=seed, **clip)
         own = _taken_away(archive, at, plan.script(name), statistics.select(rows, clip=name), out)
@@ -314,22 +317,37 @@ def false_positive_rates(rates: pd.DataFrame) -> Figure:
 
 @style.plot
 def ledger(claims: pd.DataFrame) -> Figure:
-    """Show every claim with its verdict, and its estimate where it has an interval.
+    """Show every claim with its verdict and, where it has a margin, its interval in margins.
 
     Parameters
     ----------
     claims : DataFrame
         Table ``claims``.
     """
-    # Below each other, so that nothing runs into its neighbour on a phone.
-    figure, axes = style.figure(height=0.6 + 0.46 * len(claims))
-    for y, row in enumerate(claims.itertuples()):
+    # Words above their interval, so that nothing runs into its neighbour on a phone.
+    figure, axes = style.figure(height=1.0 + 0.6 * len(claims))
+    ends = claims[["estimate", "ci_low", "ci_high"]].div(claims["margin"], axis=0)
+    axes.axvspan(-1, 1, color=style.PALE, alpha=0.45, linewidth=0)
+    axes.axvline(0, color=style.GREY, linewidth=0.9)
+    for y, (row, (at, low, high)) in enumerate(zip(claims.itertuples(), ends.to_numpy(float))):
         color = VERDICTS.get(row.verdict, style.GREY)
-        inside = "none" if row.verdict == NO_ROW else color
-        axes.plot(0, y, "s", color=color, markerfacecolor=inside, markersize=9)
-        axes.text(0.06, y - 0.04, row.claim, va="bottom", fontsize=style.SMALL)
-        axes.text(0.06, y + 0.04, f"{row.verdict}  {row.found}".strip(), va="top",
-                  fontsize=style.SMALL, fontweight="bold")  # fmt: skip
-    axes.set(xlim=(-0.03, 2.0), ylim=(len(claims) - 0.5, -0.5))
-    axes.set_axis_off()
+        inside = "white" if row.verdict == NO_ROW else color
+        axes.plot([low, high], [y, y], color=color, linewidth=2.5)
+        axes.plot(at, y, "s", color=color, markerfacecolor=inside, markersize=7)
+        words = f"{row.claim}\n{row.verdict}  {row.found}".strip()
+        above = 7 if np.isfinite(at) else -6  # where nothing is drawn the words take the place
+        axes.annotate(
+            words,
+            (0, y),
+            (4, above),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            linespacing=1.3,
+            fontsize=style.SMALL,
+        )
+    axes.set(
+        ylim=(len(claims) - 0.6, -1),
+        yticks=[],
+        xlabel="estimate in multiples of the margin that was declared too small to matter",
+    )
     return figure

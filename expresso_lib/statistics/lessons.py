@@ -193,7 +193,7 @@ def many_tests(*, participants: int = 24) -> pd.DataFrame:
     single = scipy_stats.ttest_1samp(z, 0, axis=1).pvalue.min(axis=1)
     flips = pm.sign_flip_max_t(z, n_flips=999)
     rates = {
-        "none": _rate(single),
+        "uncorrected": _rate(single),
         "Bonferroni": _rate(single * 17),
         "sign-flip max-T": _rate(flips.p_max.min(axis=1)),
     }

@@ -338,11 +338,11 @@ def carried(parts: Any) -> str:
     found = six["estimate"][low > 0]
     case = "shown" if len(found) else "untested" if low.isna().all() else "none"
     shown, most = tell(f"carried.{case}", regions=found), six.loc[six["estimate"].idxmax()]
-    said = tell("carried.said", shown=shown, named=len(six), most=most, held=held, r=r)
     rest, still = (parts["estimate"].get(name, np.nan) for name in ("face_rest", "f(x0)"))
-    if not np.isfinite([rest, still]).all():
-        return said
-    return f"{said} {tell('carried.outside', rest=rest, still=still)}"
+    both = np.isfinite([rest, still]).all()
+    outside = tell("carried.outside", rest=rest, still=still) if both else ""
+    values = {"named": len(six), "most": most, "held": held, "r": r}
+    return tell("carried.said", shown=shown, outside=outside, **values)
 
 
 def parts_sum(parts: Any) -> str:
@@ -738,11 +738,42 @@ def held_still(table: Any, difference: Row) -> str:
     return tell("held_still", own=_fidelity(table, "own_neutral"), less=_less(difference))
 
 
-def head_motion(table: Any) -> str:
-    """Say how the explanation does on the motion of the head, which has no region of its own."""
+def head_motion(table: Any, rows: Any) -> str:
+    """Say how the explanation does on the motion of the head, which has no region of its own.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table ``faithfulness``.
+    rows : DataFrame
+        Of the trials it rests on: ``said`` and ``effect`` of every clip, in points.
+    """
     head = _fidelity(table, NEUTRAL, factor="head_motion")
-    case = "said" if np.isfinite(head["estimate"]) else "unknown"
-    return tell(f"head_motion.{case}", head=head)
+    if not np.isfinite(head["estimate"]):
+        return tell("head_motion.unknown")
+    channel = {"method": wording.main_method(table), "baseline": NEUTRAL}
+    asked = {"factor": "head_motion", "support": "changed"}
+    mean = fitting(rows, **channel, **asked)[["said", "effect"]].mean()
+    return tell("head_motion.said", head=head, said=mean["said"], effect=mean["effect"])
+
+
+def factors(table: Any) -> str:
+    """Say with which factor the explanation agrees least, and with which most.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Table ``faithfulness``.
+    """
+    asked = {"method": wording.main_method(table), "baseline": NEUTRAL, **POOLED}
+    each = fitting(table, **{name: asked[name] for name in asked if name != "factor"})
+    if not len(each):
+        return tell("factors.unknown")
+    each = each[~each["factor"].isin(["pooled", "pooled_all"])].dropna(subset="estimate")
+    if len(each) < 2:
+        return tell("factors.unknown")
+    ranked = each.set_index("factor").sort_values("estimate")
+    return tell("factors.said", low=ranked.iloc[0], high=ranked.iloc[-1])
 
 
 def removals(clips: int, rows: Any) -> str:
@@ -758,10 +789,11 @@ def headset(own: Any, taught: Any) -> str:
     own, taught : DataFrame
         `faithfulness.headset.points` of either model, indexed by ``channel``.
     """
+    still = taught.reindex(["own_neutral"]).iloc[0].rename({"points": "estimate"})
     own, effect = (of.loc["effect"].rename({"points": "estimate"}) for of in (own, taught))
     sees = tell(f"headset.{'sees' if side(own) else 'blind'}")
     lowers = " (it lowers the score)" if side(effect) < 0 else ""
-    return tell("headset.said", own=own, sees=sees, effect=effect, lowers=lowers)
+    return tell("headset.said", own=own, sees=sees, effect=effect, lowers=lowers, still=still)
 
 
 def false_alarm(study: Any) -> str:

@@ -64,7 +64,7 @@ def test_forest_leaves_undecided_marks_open(table):
     assert found[0.5, 0.0].get_markerfacecolor() != style.PAPER
     assert found[-0.2, 1.0].get_markerfacecolor() == style.PAPER
     words = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert words == ["decided", "not decided"]
+    assert words == ["found here", "not found here"]
 
 
 def test_forest_panels_have_their_own_reference_and_unit(table):

@@ -142,7 +142,10 @@ def test_three_people_are_shown_without_a_movement(tmp_path):
     text = story.take_away(
         pd.DataFrame(parts), scores, plan, tmp_path, tmp_path, model=checkpoint, length=8
     )
-    assert [text.index(f"<h4>{one}") for one in ("Read well", "Read badly", "Nothing planted")]
+    assert [
+        text.index(f"<h4>{one}")
+        for one in ("Score predicted well", "Score predicted badly", "Nothing planted")
+    ]
     assert "−3.0" in text
     assert "6.0</td>" in text  # read well: 10 points, 4 of them by the smile
     assert len(list(tmp_path.glob("null_*.mp4"))) == 1 + len(anatomy.FACTORS)
@@ -164,7 +167,8 @@ def test_ledger_on_a_phone_has_no_word_on_another():
     """Claims, verdicts and numbers once stood side by side and ran into each other."""
     claims = pd.DataFrame({"claim": ["DeepLift with a zero baseline shows what the model uses"] * 3,
                            "verdict": ["does not answer this question", "equivalent", "undecided"],
-                           "found": ["−0.25 [−0.11, −0.39]"] * 2 + [""]})  # fmt: skip
+                           "found": ["−0.25 [−0.11, −0.39]"] * 2 + [""],
+                           "margin": [np.nan, 0.3, 0.3], "estimate": -0.25, "ci_low": -0.39, "ci_high": -0.11})  # fmt: skip
     figure = page.narrow(story.ledger(claims))
     figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]

@@ -84,7 +84,7 @@ def test_where_another_region_than_the_planted_one_carried_most_is_named():
     study = pd.DataFrame(rows, columns=["seed", "planted", "region", "part"])
     said = prose.recovered(study)
     assert said.startswith("In 1 of 2 cohorts")
-    assert "not always for the nose, where it was that of the mouth; regions" in said
+    assert "the others: severity in the nose, the largest part in the mouth; regions" in said
     assert said.endswith("regions without anything planted got up to 0.15 of r, on average.")
     alone = study[(study["seed"] == "0") & (study["region"] == "nose")]
     assert prose.recovered(alone).endswith("was the planted one.")
@@ -113,7 +113,7 @@ def test_trust_is_a_yes_only_above_bar_and_control(fidelity, half, control):
     above = fidelity >= 0.9 and fidelity - half > abs(control)
     assert said.startswith("Yes") == above
     assert ("the interval holds the bar" in said) == (above and fidelity - half < 0.9)
-    assert 'the strongest is "motion, no model" with' in said
+    assert '"motion, no model" has the largest correlation of either sign: ' in said
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,8 @@ def test_what_is_not_measured_is_said_in_words():
         prose.trust(empty, nothing),
         prose.black(empty, nothing),
         prose.held_still(empty, nothing),
-        prose.head_motion(empty),
+        prose.head_motion(empty, empty),
+        prose.factors(empty),
         prose.reach(3),
     ):
         assert "nan" not in said.split()
@@ -397,8 +398,8 @@ def test_an_action_unit_may_be_found_and_still_be_too_small_to_matter():
                                        simultaneous_high=[0.09, 0.05])  # fmt: skip
     said = prose.coupled(rows, 0.05)
     assert said.startswith("In these models, 1 of 2 action units go")
-    assert "For 2 (AU07, though found, among them) the family's interval" in said
-    assert "For 1 the family's" in prose.coupled(rows.assign(p_max=0.9).iloc[1:], 0.05)
+    assert "For 2 of the 2 (AU07, though found, among them) the family's interval" in said
+    assert "For 1 of the 1 the family's" in prose.coupled(rows.assign(p_max=0.9).iloc[1:], 0.05)
 
 
 @pytest.mark.parametrize("status", ["confirmatory", "exploratory"])
@@ -570,12 +571,12 @@ def test_every_region_shown_to_carry_severity_is_named_and_no_other(values):
     names = ["mouth", "nose", "left_eye", "right_eye", "left_eyebrow", "right_eyebrow"]
     parts = pd.DataFrame([line(one, half, half, simultaneous_low=one - 1.3 * half)
                           for one, half in values], index=names)  # fmt: skip
-    said = prose.carried(parts).partition(". The ")[0]
+    said = prose.carried(parts).rpartition("tested). ")[2]
     shown = parts["simultaneous_low"] > 0
-    assert ("No region" in said) == (not shown.any())
+    assert ("None of the named" in said) == (not shown.any())
     named = parts.loc[shown, "estimate"].items()
     expected = wording.listed(f"{wording.plain(name)} ({wording.say(one)})" for name, one in named)
-    assert said == f"Shown to carry severity: {expected}" or not shown.any()
+    assert said.endswith(f"shown to carry severity: {expected}.") or not shown.any()
     assert "not tested" in prose.carried(parts)
 
 
@@ -592,11 +593,14 @@ def test_a_tie_is_neither_more_nor_less():
               -0.4: "run against the score", NONE: "cannot be said"}  # fmt: skip
     for slope, words in slopes.items():
         assert words in prose.calibrated(SimpleNamespace(slope=slope, by_band=bands))
-    used = pd.DataFrame({"points": -3.0, "ci_low": -4.0, "ci_high": -2.0}, index=["effect"])
+    used = pd.DataFrame(
+        {"points": -3.0, "ci_low": -4.0, "ci_high": -2.0}, index=["effect", "own_neutral"]
+    )
     said = prose.headset(used.assign(points=0.2, ci_low=-0.1), used)
     assert "this run's model a headset is worth 0.2 [−0.1" in said
     assert "taught model reacts to it" in said
     assert "(it lowers the score)" in said
+    assert "what that reference says there, −3.0 [−4.0, −2.0] points" in said
     assert prose.twins({}) == ""
     apart = prose.twins({"before": 0.391, "after": 0.117})
     assert apart.index("39 %") < apart.index("12 %")
@@ -617,7 +621,9 @@ def test_the_rest_of_the_face_may_carry_more_than_the_largest_named_region():
     parts = pd.DataFrame([line(0.2, 0.1, 0.1, simultaneous_low=0.05),
                           line(0.3, 0.1, 0.1, simultaneous_low=0.15)],
                          index=["mouth", "face_rest"])  # fmt: skip
-    assert "The 1 named regions hold 0.20 of r = 0.50, of it the mouth 0.20" in prose.carried(parts)
+    assert "Of r = 0.50 the 1 named regions hold 0.20, of it the mouth 0.20" in prose.carried(parts)
+    whole = pd.concat([parts, parts.iloc[:1].rename({"mouth": "f(x0)"})])
+    assert "; the rest of the face has 0.30, and the neutral face, " in prose.carried(whole)
 
 
 def test_a_gain_stands_beside_the_two_errors_that_it_comes_from():
@@ -668,7 +674,7 @@ def test_the_renderer_is_no_explanation_of_a_real_recording():
                              "the head included": ["yes", "yes"]})  # fmt: skip
     said = prose.believed(verdicts)
     assert "1 for the head included" in said
-    assert said.startswith("Of 1 explanations")
+    assert "Of the 1 that a real recording allows, so many pass: " in said
     assert said.endswith("1 for where and 0 for when.")
 
 
