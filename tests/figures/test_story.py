@@ -168,7 +168,8 @@ def test_ledger_on_a_phone_has_no_word_on_another():
     claims = pd.DataFrame({"claim": ["DeepLift with a zero baseline shows what the model uses"] * 3,
                            "verdict": ["does not answer this question", "equivalent", "undecided"],
                            "found": ["−0.25 [−0.11, −0.39]"] * 2 + [""],
-                           "margin": [np.nan, 0.3, 0.3], "estimate": -0.25, "ci_low": -0.39, "ci_high": -0.11})  # fmt: skip
+                           "margin": [np.nan, 0.3, 0.3], "estimate": -0.25,
+                           "ci_low": -0.39, "ci_high": -0.11})  # fmt: skip
     figure = page.narrow(story.ledger(claims))
     figure.draw_without_rendering()
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
