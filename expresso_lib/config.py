@@ -234,10 +234,17 @@ def possible(parameters: Parameters) -> Parameters:
     Raises
     ------
     ParameterError
-        If rendered participants are too few, are to be read from tables, have faces too small
-        for chapter 2's thresholds, or recordings too short for a clip or a window.
+        If permutations are too few for alpha; if rendered participants are too few, are to be read
+        from tables, have faces too small for chapter 2's thresholds, or recordings too short for a
+        clip or a window.
     """
-    cohort, clips = parameters.cohort, parameters.clips
+    cohort, clips, tests = parameters.cohort, parameters.clips, parameters.statistics
+    if tests.alpha * (1 + tests.permutations) < 1:
+        raise ParameterError(
+            f"statistics.permutations = {tests.permutations} give no p below 1 / "
+            f"{1 + tests.permutations}, and statistics.alpha = {tests.alpha:g} is never reached; "
+            "ask for more."
+        )
     if cohort.source != "rendered" or cohort.folder:
         return parameters
     has = frames_at(clips.fps, round(cohort.seconds * cohort.fps), cohort.fps)
@@ -517,7 +524,7 @@ def parameters_cell(names: Iterable[str]) -> str:
 
     >>> print(parameters_cell(["clips_step", "run_name"]))
     clips_step = 0  # frames between windows; 0: the fewest that cover a recording (0 to 512)
-    run_name = "demo"  # the run's folder under build/
+    run_name = "demo"  # the run's folder under build/; letters, digits, . _ -
     """
     lines = []
     for full, value in flatten(Parameters(), names).items():

@@ -55,6 +55,7 @@ def test_folders_are_meant_from_where_the_command_is_typed(tmp_path, monkeypatch
         ("run.name=a/b", "run.name = 'a/b': it is the run's folder .* letters, digits"),
         ("cohort.variant=region", "it is what is planted: default, amount, null"),
         ("cohort.participants=5", "at least 6 participants .* sign-flip test"),
+        ("statistics.alpha=0.00005", "permutations = .* no p below 1 / .* is never reached"),
         ("clips.frames=200", "spans 200 frames, and the longest recording has 125"),
     ],
 )

@@ -50,6 +50,10 @@ def design(
 ) -> scores.Design:
     """Take from the parameters what a study varies around."""
     cohort, cut, fit = parameters.cohort, parameters.clips, parameters.training
+    if cut.step or cut.dilation != 1:
+        raise config.ParameterError(
+            "the study cuts clips one way; leave clips.step = 0 and clips.dilation = 1."
+        )
     shape = rendering.Shape(
         cohort.participants, cohort.recordings, cohort.seconds, cohort.fps, cut.fps, cut.size
     )

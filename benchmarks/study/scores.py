@@ -48,10 +48,11 @@ class Design:
         """Where a cohort's files lie; a colon is no part of a folder's name."""
         return self.root / f"{variant.replace(':', '-')}-s{seed}"
 
-    def study(self, variant: str, seed: int, *, inputs: Sequence[str] = ("face",),
+    def study(self, variant: str, seed: int, *, inputs: Sequence[str] = (),
               repeats: int = 0) -> experiments.Study:  # fmt: skip
         """Render a cohort and lay out its folds."""
         plan, folder = self.shape.plan(variant, seed), self.folder(variant, seed)
+        inputs = inputs or (self.recipe.input,)
         how = {"folder": folder, "executor": self.executor}
         for name in inputs:
             rendering.archives(self.shape, variant, seed, input=name, **how)
@@ -209,7 +210,8 @@ def null_table(design: Design, seeds: Sequence[int]) -> pd.DataFrame:
     for seed in seeds:
         study = design.study("default", seed)
         path = experiments.features(design.recipe, study, executor=design.executor)
-        recipe = {"draws": NULL_DRAWS, "nulls": design.nulls}
+        recipe = {"draws": NULL_DRAWS, "nulls": design.nulls} | study.facts()
+        recipe["schemes"] = study.schemes.to_dict("list")
         items = [
             store.Item(
                 f"null-{scenario.replace(' ', '-')}",

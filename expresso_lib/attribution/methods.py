@@ -146,7 +146,12 @@ def attribute_each(
     _checks.one_of(method, METHODS, "method")
     for name in options:
         _checks.one_of(name, Options.__dataclass_fields__, "option")
+    if isinstance(baselines, str) or not len(baselines):
+        raise ValueError(f"baselines {baselines!r} must be a list of one or more.")
     chosen = Options(**options)
+    for name in ("internal_batch_size", "steps", "samples", "passes", "stretches"):
+        if getattr(chosen, name) < 1:
+            raise ValueError(f"{name} is {getattr(chosen, name)}; give at least 1.")
     _check_inputs(clips, chosen.regions)
     x = clips.to(next((p.device for p in model.parameters()), clips.device))
     asked, many = _Asked(model, x, chosen), method == "ExpectedGradients"
@@ -193,7 +198,7 @@ def by_channel(
     ValueError
         For names that stand in no pair, and what `attribute` refuses.
     """
-    if any(isinstance(channel, str) for channel in channels):
+    if any(isinstance(channel, str) or len(channel) < 2 for channel in channels):
         raise ValueError(f"channels {channels!r} must be pairs of a method and a baseline, such as "
                          "[('DeepLift', 'blur')].")  # fmt: skip
     named = [(str(method), *more) for method, *more in channels]
@@ -464,7 +469,7 @@ def _blocks(asked: _Asked) -> tuple[Tensor, int, int]:
     frames, regions = asked.x.shape[2], asked.options.regions
     parts = min(asked.options.stretches, frames)
     time = (torch.arange(frames, device=asked.x.device) * parts // frames).view(1, 1, -1, 1, 1)
-    labels = torch.zeros_like(asked.x[:, 0]) if regions is None else regions
+    labels = torch.zeros_like(asked.x[:, 0]) if regions is None else torch.as_tensor(regions)
     count = int(labels.max()) + 1
     return time * count + labels.to(time)[:, None], parts, count
 

@@ -78,6 +78,8 @@ def clips_of(clips: Tensor, baseline: str | Tensor) -> Tensor:
         if baseline == "blur":
             return blurred(clips)
         return torch.zeros_like(clips[:1]).expand_as(clips)
+    if not isinstance(baseline, Tensor):
+        raise ValueError(f"baseline is a {type(baseline).__name__}; give a name or a tensor.")
     if not torch.isfinite(baseline).all():
         raise ValueError("baseline holds NaN or infinite values; take it from a frame with a face.")
     try:

@@ -61,6 +61,10 @@ def read(
     scale = _scale(score, core.numbers(rows["score"]).dropna(), low, high, source)
     if bands:
         scale = replace(scale, bands=tuple(_band(text) for text in bands))
+        first, values = min(band.low for band in scale.bands), core.numbers(rows["score"])
+        if below := values[values.between(scale.low, scale.high) & (values < first)].size:
+            raise core.CohortError(f"cohort.bands begin at {first:g}, and {below} scores lie below "
+                                   "it; add a band for these.")  # fmt: skip
     rows = _alike(rows, source)
     _two_places(rows, source)
     people = rows.filter(["participant", "age", "sex", "group"])

@@ -71,10 +71,11 @@ def items(*, participants: int, length: int, side: int, rate: float, dilation: i
     input : str
         What the model is shown: ``face`` or ``composite``.
     """
+    rate = float(np.clip(rate, *interventions.RATES))
     cohort: dict[str, Any] = {"participants": participants, "recordings": 1, "fps": 2 * rate}
     cohort |= {"seed": OTHERS + seed, "seconds": (length * dilation + 1) / rate}
     plan = rendered.plan_cohort(**cohort)
-    shown = {"size": side, "input": input}
+    shown = {"size": side, "input": input, "render_size": interventions.render_side(side)}
     recipe = {"cohort": cohort, "length": length, "dilation": dilation, "shown": shown}
     return [store.Item(name, recipe) for name in plan.recordings["recording"]]
 

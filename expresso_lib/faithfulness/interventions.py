@@ -33,6 +33,7 @@ FULL_INTENSITY, FULL_TURN = 5.0, 15.0  # of an action unit; degrees of the head
 STRETCHES = 8
 # Rendering at half the size of the cohort's pictures keeps what a 64 px crop can show.
 RENDER_SIZE = 112
+RATES = (2.5, 60.0)  # of clips, frames/s: twice as many can be rendered
 # What has a place of its own on the face.
 PLACED = tuple(name for name in anatomy.FACTORS if name != "head_motion")
 
@@ -168,9 +169,10 @@ def rendered_scenes(
     shares
         As in `stage`.
     """
+    rate = float(np.clip(rate, *RATES))
     seconds = max(4.0, 1.5 * frames / rate)
     plan = rendered.plan_cohort(participants, 1, seconds, fps=2 * rate, seed=seed)
-    side = max(RENDER_SIZE, 2 * ((size + 1) // 2))
+    side = render_side(size)
     scenes = []
     for name, participant in plan.recordings[["recording", "participant"]].itertuples(index=False):
         script = plan.script(name)
@@ -181,6 +183,15 @@ def rendered_scenes(
                   full_size=side, render_size=side, shares=shares)
         )  # fmt: skip
     return scenes
+
+
+def render_side(size: int) -> int:
+    """Side of the pictures that clips of a size are cut from: never smaller, and even.
+
+    >>> render_side(64), render_side(225)
+    (112, 226)
+    """
+    return max(RENDER_SIZE, 2 * ((size + 1) // 2))
 
 
 def archive_of(

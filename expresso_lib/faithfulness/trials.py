@@ -60,11 +60,16 @@ def examine(
         rows = faithfulness.examine(network, scenes, closer=True)
         faithfulness.trust_table(faithfulness.table(rows))
     """
-    parts = [trial(model, scene, channels, **options) for scene in scenes]
+    parts = [trial(model, scene, _known(channels, scene), **options) for scene in scenes]
     if not parts:
         raise ValueError("no scene to examine a network on; faithfulness.rendered_scenes(12) makes "
                          "a dozen.")  # fmt: skip
     return adding_up(pd.concat(parts, ignore_index=True))
+
+
+def _known(channels: Sequence[Sequence[str]], scene: Scene) -> list[Sequence[str]]:
+    """The channels that a scene allows: without a renderer there is no oracle."""
+    return [one for one in channels if one[1] != "oracle_neutral" or scene.still is not None]
 
 
 def adding_up(rows: pd.DataFrame) -> pd.DataFrame:
@@ -319,11 +324,29 @@ def trial_item(work: store.Item, path: Path) -> None:
         archive, rows, participant=recipe["participant"], recording=work.name, shares=bool(asked),
         script=rendered.plan_cohort(**cohort).script(work.name) if cohort else None,
         full_size=recipe["full_size"],
+        render_size=interventions.render_side(archive.frames.shape[1]),
     )  # fmt: skip
     main = [(recipe["method"], baseline) for baseline in BASELINES]
     channels = dict.fromkeys([*main, *(SLOW_CHANNELS if asked else ())])
-    known = [channel for channel in channels if channel[1] != "oracle_neutral" or cohort]
-    trial(model, scene, known, seed=seed, steps=STEPS, samples=STEPS, **asked).to_parquet(path)
+    how = {"seed": seed, "steps": STEPS, "samples": STEPS} | asked
+    try:
+        rows = trial(model, scene, _known([*channels], scene), **how)
+    except attribution.ModelError as error:
+        if not asked:
+            raise
+        # Not every network has what a slow channel needs (a layer for Grad-CAM).
+        possible = [one for one in SLOW_CHANNELS if _explains(model, scene, one)]
+        log.warning("some explanations are left out: %s", error)
+        rows = trial(model, scene, _known([*main, *possible], scene), **how)
+    rows.to_parquet(path)
+
+
+def _explains(model: nn.Module, scene: Scene, channel: Sequence[str]) -> bool:
+    try:
+        explain(model, scene, [channel], steps=1, samples=1, passes=1)
+    except attribution.ModelError:
+        return False
+    return True
 
 
 def read(outcomes: Iterable[store.Outcome]) -> pd.DataFrame:

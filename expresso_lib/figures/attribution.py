@@ -100,6 +100,7 @@ def raw_sums(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     mean = mean[["signed", "change"]].mean().groupby(["participant", "region"]).mean()
     table = mean.reset_index().merge(participants, on="participant")
     table = style.known(table, "signed", "change")
+    table = table.assign(band=style.named(table["band"]))
     looks, names = style.bands(participants), list(anatomy.FEATURE_REGIONS)
     figure, (left, right) = style.figure(1, 2, width_ratios=(1.7, 1))
     sns.barplot(table, x="region", y="signed", hue="band", order=names, hue_order=list(looks),
@@ -118,7 +119,9 @@ def raw_sums(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
 
 
 @style.plot
-def enrichment(regions: pd.DataFrame, participants: pd.DataFrame, tests: pd.DataFrame) -> Figure:
+def enrichment(
+    regions: pd.DataFrame, participants: pd.DataFrame, tests: pd.DataFrame, *, rounding: float
+) -> Figure:
     """Enrichment over severity, one panel per region and sign, a marker per participant.
 
     Parameters
@@ -130,8 +133,12 @@ def enrichment(regions: pd.DataFrame, participants: pd.DataFrame, tests: pd.Data
         ``participant, score, band``.
     tests : DataFrame
         Rows of `hypotheses.h3_regions`, whose partial correlation is written into the panels.
+    rounding : float
+        Score points, as there (`Plan.rounding_clip`).
     """
-    wide = statistics.participant_regions(regions)
+    wide = statistics.participant_regions(regions, rounding=rounding)
+    if wide.empty:
+        raise style.FigureError(f"nobody's regions hold {rounding:g} points or more.")
     people = participants.set_index("participant").reindex(wide.index)
     looks, rho = style.bands(people), tests.set_index(["sign", "region"])["estimate"]
     figure, panels = style.figure(2, 6, height=4.8, sharex=True, sharey=True)

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from expresso_lib import statistics
 from expresso_lib.faces import anatomy
 from expresso_lib.figures import style
+from expresso_lib.statistics import wording
 
 EFFECTS = {"coupling": "true mean z of an AU", "severity": "true correlation with severity"}
 
@@ -215,12 +216,25 @@ def band_bars(presence: pd.DataFrame, intensity: pd.DataFrame) -> Figure:
     for axes, table, title in zip(panels, (presence, intensity), ("AU presence", "AU intensity")):
         looks = style.band_looks(table["band"].drop_duplicates())
         _au_bars(axes, table, "mean", "band", [look["color"] for look in looks.values()])
-        gone = table.loc[table["mean"].isna(), "au"]
+        places = _places(table["au"]) + _dodged(table["band"], list(looks))
+        gone = places[table["mean"].isna()]
         axes.plot(gone, [0] * len(gone), "x", color=style.GREY, markersize=3)
         axes.set(title=title, ylabel="mean rho of windows")
     style.legend_below(figure, panels[0], 4)
     panels[1].legend_.remove()
     return figure
+
+
+def _places(aus: pd.Series) -> pd.Series:
+    """Where the bars of an action unit stand."""
+    order = [au for au in anatomy.AU_CODES if au in set(aus)]
+    return aus.map(dict(zip(order, range(len(order))))).astype(float)
+
+
+def _dodged(bands: pd.Series, order: list[str]) -> pd.Series:
+    """How far beside its action unit the bar of a band stands, .8 for all together."""
+    step = 0.8 / len(order)
+    return bands.astype(str).map({name: (k + 0.5) * step - 0.4 for k, name in enumerate(order)})
 
 
 def _au_bars(axes: Axes, table: pd.DataFrame, y: str, hue: str, colors: list[str]) -> None:
@@ -270,6 +284,8 @@ def single_case(
         Frames; halved until two fit.
     """
     found, aus, _ = statistics.recording_shift(frames, units, recording, window=window)
+    if au not in aus:
+        raise style.FigureError(f"{recording} has no series of {au}.")
     null, p = found.null[aus.index(au)], found.p[aus.index(au)]
     if not np.isfinite(null).any():
         raise style.FigureError(f"{au} has no correlation at any shift of {recording}.")
@@ -277,7 +293,7 @@ def single_case(
     sns.histplot(null[np.isfinite(null)], bins=40, color=style.GREY, alpha=0.5, linewidth=0,
                  label="shifted in a circle", ax=axes)  # fmt: skip
     axes.axvline(null[0], color=style.color(au), linewidth=2.2, label="as recorded")
-    axes.set(title=f"{au}: p = {p:.3f} over {len(null)} shifts", xlabel="mean z over windows",
-             ylabel="shifts")  # fmt: skip
+    axes.set(xlabel="mean z over windows", ylabel="shifts",
+             title=f"{au}: {wording.chance(p)} over {len(null)} shifts")  # fmt: skip
     style.legend_below(figure, axes, 2)
     return figure

@@ -239,8 +239,13 @@ def bands(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     >>> list(bands(pd.DataFrame({"band": ["high", "low"], "score": [9, 1]})))
     ['low', 'high']
     """
-    means = table.groupby(table["band"].astype(str))["score"].mean()
+    means = table.groupby(named(table["band"]))["score"].mean()
     return band_looks(means.sort_values().index)
+
+
+def named(bands: pd.Series) -> pd.Series:
+    """Bands as a legend names them; a score may lie in none."""
+    return bands.astype(object).where(bands.notna(), "no band").astype(str)
 
 
 def band_looks(order: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -263,7 +268,7 @@ def by_band(
     """Draw points of two columns in the colours and markers of their bands (``bands``)."""
     order = list(looks)
     sns.scatterplot(
-        table.assign(band=table["band"].astype(str)), x=x, y=y, hue="band", style="band",
+        table.assign(band=named(table["band"])), x=x, y=y, hue="band", style="band",
         hue_order=order, style_order=order, palette=[look["color"] for look in looks.values()],
         markers=[look["marker"] for look in looks.values()], s=24, alpha=0.85, linewidth=0,
         legend=False, ax=axes,

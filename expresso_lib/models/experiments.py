@@ -94,7 +94,8 @@ class Study:
     def facts(self) -> dict[str, Any]:
         """What decides every fit beside its recipe and its files."""
         whose = self.scored().to_dict("list")
-        return self.cutting() | {"whose": whose, "tuning": asdict(self.tuning)}
+        bands = self.participants.get("band", pd.Series(dtype=object)).astype(str).tolist()
+        return self.cutting() | {"whose": whose, "bands": bands, "tuning": asdict(self.tuning)}
 
     def longest(self) -> int:
         """Frames of a clip that some recording of everybody holds: longer ones lose people."""
@@ -125,7 +126,8 @@ def dealt(study: Study, number: int) -> Study:
     """The same study with the participants' scores dealt out anew: heads that learn nothing.
 
     A head fitted to such scores differs from the true one in what it was told of severity, and in
-    nothing else: what any head on this network would make of a face.
+    nothing else: what any head on this network would make of a face. Everybody gets the scores of
+    somebody; where these differ between recordings, in any order.
 
     Parameters
     ----------
@@ -133,10 +135,14 @@ def dealt(study: Study, number: int) -> Study:
     number : int
         Another number is another deal.
     """
-    score = study.participants["score"].to_numpy()
-    order = np.random.default_rng([number, 62]).permutation(len(score))
-    recordings = study.recordings.drop(columns="score", errors="ignore")
-    people = study.participants.assign(score=score[order])
+    rng, people, rows = np.random.default_rng([number, 62]), study.participants, study.scored()
+    order = rng.permutation(len(people))
+    given = dict(zip(people["participant"], people["participant"].to_numpy()[order]))
+    own = rows.groupby("participant")["score"].agg(list)
+    told = [np.resize(rng.permutation(own[given[who]]), len(own[who])) for who in own.index]
+    named = dict(zip(rows["recording"], np.concatenate(told)))
+    recordings = study.recordings.assign(score=study.recordings["recording"].map(named))
+    people = people.assign(score=people["score"].to_numpy()[order])
     return replace(study, participants=people, recordings=recordings, dealt=number)
 
 
@@ -196,7 +202,8 @@ def grid(default: Recipe, *, full: bool, longest: int | None = None) -> list[Rec
     if full:
         cells += [replace(default, fit="last")]
         cells += [] if given else [replace(unweighted(default), fit="all")]
-        cells += [replace(default, seed=default.seed + extra) for extra in (1, 2)]
+        if default.fit != "ridge" or default.weights == "none":  # else nothing is drawn
+            cells += [replace(default, seed=default.seed + extra) for extra in (1, 2)]
     return list(dict.fromkeys(cells))
 
 
@@ -339,6 +346,8 @@ def tune(item: store.Item, path: Path) -> None:
     model = study.model(recipe)
     head = models.fit_ridge(values[learn], scores[learn], people[learn])
     parts = {"last": ("last",), "all": ("last", "all")}[recipe.fit]
+    if recipe.weights == "own":  # nobody says which its last block is
+        parts = ("all",)
     options = replace(study.tuning, parts=parts, seed=recipe.seed)
     if recipe.weights == "none":  # from scratch there is no good start to stay near
         options = replace(options, parts=("all",), learning_rate=1e-3, deeper=1.0)

@@ -86,7 +86,7 @@ def finetune(
     head.write_to(model).to(options.device).eval()
     model.requires_grad_(True)  # whoever made it may have frozen its body
     known = torch.from_numpy(scores.astype(np.float32))
-    learning, stopping = _by_person(people, train), _by_person(people, stop)
+    learning, stopping = (_by_person(people, scores, rows) for rows in (train, stop))
     curves = []
     for part in options.parts:
         inputs: Any = clips
@@ -166,6 +166,8 @@ class _Part:
         return torch.segment_reduce(said.cpu() - self.scores[rows], "mean", lengths=lengths)
 
 
-def _by_person(names: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
-    """Rows of each participant."""
-    return [rows[names[rows] == name] for name in dict.fromkeys(names[rows])]
+def _by_person(names: np.ndarray, scores: np.ndarray, rows: np.ndarray) -> list[np.ndarray]:
+    """Rows of each participant; of each of a participant's scores where there are several."""
+    whose = pd.DataFrame({"name": names[rows], "score": scores[rows]})
+    number = whose.groupby(["name", "score"], sort=False).ngroup().to_numpy()
+    return [rows[number == one] for one in range(number.max(initial=-1) + 1)]

@@ -77,10 +77,11 @@ class LinearHead:
 
 
 def fit_ridge(values: np.ndarray, scores: np.ndarray, groups: Sequence[str]) -> LinearHead:
-    """Ridge regression on standardised features, its penalty by leaving one participant out.
+    """Ridge regression on standardised features, its penalty by leaving one row out.
 
-    A participant's rows of one score are averaged first: more clips of one do not make them count
-    more. Where scores vary within people (acted intensities) each of a person's scores is a row.
+    A participant's clips of one score are averaged to one row first: more clips of one do not make
+    them count more. Where scores vary within people (acted intensities) each of a person's scores
+    is a row.
 
     Parameters
     ----------

@@ -255,7 +255,9 @@ def save(path: Path | str, model: VideoRegressor, recipe: Mapping[str, Any], *,
     """
     metadata = {"model": json.dumps(model.description), "recipe": json.dumps(dict(recipe))}
     state = model.state_dict() | dict(others or {})
-    state = {key: value.detach().to("cpu", dtype).contiguous() for key, value in state.items()}
+    # Copies: a layer may stand under two names, and the file knows no shared memory.
+    state = {key: value.detach().to("cpu", dtype, copy=True).contiguous()
+             for key, value in state.items()}  # fmt: skip
     with store.atomic(path) as temporary:
         save_file(state, temporary, metadata=metadata)
         # safetensors makes the file private; a result may be read by whoever may read its folder.

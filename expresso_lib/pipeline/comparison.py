@@ -34,7 +34,7 @@ def differences(*sides: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
     yield "Parameters that differ", flat[one != two].rename_axis("parameter").reset_index()
     for name, keys, values in (
         ("model_scores", ["recipe", "level", "metric"], ["estimate", "ci_low", "ci_high"]),
-        ("results", ["hypothesis", "au", "region", "sign"], ["estimate", "p_max"]),
+        ("results", ["hypothesis", "status", "au", "region", "sign"], ["estimate", "p_max"]),
         ("claims", ["claim"], ["found", "verdict"]),
     ):
         tables = [side.table(name) for side in sides]

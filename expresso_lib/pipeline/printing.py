@@ -43,6 +43,15 @@ def write_pdf(pages: Path, target: Path) -> Path:
     if not program:
         raise PrintFailed("a PDF needs a Chromium; install one, or print the pages from a browser.")
     store.write_text(whole, in_one(pages))
+    try:
+        _printed(program, whole, target)
+    finally:
+        whole.unlink()
+    return target
+
+
+def _printed(program: str, whole: Path, target: Path) -> None:
+    """Have Chromium print a page."""
     with tempfile.TemporaryDirectory() as profile, store.atomic(target) as temporary:
         try:
             done = subprocess.run(
@@ -55,8 +64,6 @@ def write_pdf(pages: Path, target: Path) -> Path:
             raise PrintFailed(f"Chromium had not printed {whole} after {PATIENCE} s.") from error
         if not temporary.is_file() or not temporary.stat().st_size:
             raise PrintFailed(f"Chromium printed nothing; it said: {done.stderr[-500:]}")
-    whole.unlink()
-    return target
 
 
 def in_one(pages: Path) -> str:

@@ -7,6 +7,7 @@ The pages in ``book/`` are MyST Markdown; what differs from run to run stands in
 import base64
 import io
 import re
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr
@@ -17,7 +18,7 @@ import jinja2
 import nbformat
 from nbformat import NotebookNode
 
-from expresso_lib import store
+from expresso_lib import config, store
 from expresso_lib.figures import style
 from expresso_lib.pipeline import chapters, printing, project
 from expresso_lib.pipeline.facts import MISSING, ChapterFacts, Facts, raw
@@ -36,6 +37,7 @@ def read_chapter(name: str, run_folder: Path, stale: str) -> tuple[ChapterFacts,
     """Return what is known of a chapter, and its executed notebook (empty if it has not run)."""
     path = run_folder / "notebooks" / f"{name}.ipynb"
     command, title = project.command(run_folder, f"run {name}"), chapters.find(name).title
+    command = without_values(command)
     if not path.is_file():
         return ChapterFacts(name, title, "not run", command, stale), nbformat.v4.new_notebook()
     notebook = nbformat.read(path, as_version=4)
@@ -74,6 +76,19 @@ def dress(
     cells[0].source = re.sub(r"^# ", f"# {number} ", cells[0].source, count=1, flags=re.M)
     kept = {key: value for key, value in notebook.metadata.items() if key != "expresso"}
     return nbformat.v4.new_notebook(metadata=kept, cells=[cells[0], above, *cells[1:], below])
+
+
+def without_values(command: str) -> str:
+    """Return a command in which options that name places on this machine keep their value back.
+
+    >>> without_values("expresso run 3 -p cohort.folder=/home/dr_who/mine --params /home/me/a.yaml")
+    'expresso run 3 -p cohort.folder=… --params …/a.yaml'
+    """
+    places = {name.replace("_", ".", 1) for name in config.PLACES}
+    words = [word.partition("=") for word in shlex.split(command)]
+    shown = (f"{key}=…" if key in places else shlex.quote(f"{key}{equals}{value}")
+             for key, equals, value in words)  # fmt: skip
+    return without_places(" ".join(shown))
 
 
 def without_places(text: str) -> str:

@@ -382,7 +382,7 @@ def h4_bands(windows: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     Welch's analysis of variance (``p``) with Kruskal's (``p_wilcoxon``) beside it; bands with
     fewer than three participants are left out and named. A continuous score (H2) has more power.
     """
-    bands = people[["participant", "band"]].astype(str)
+    bands = people[["participant", "band"]].dropna().astype(str)
     z = cp.participant_couplings(windows).merge(bands, on="participant").dropna(subset="z")
     rows = []
     for au, table in z.groupby("au", sort=True):

@@ -256,9 +256,10 @@ def others_do(differences: Any, recipe: str, *, scale: Any) -> str:
     return tell("others_do", all=len(rows), margin=margin, **counts)
 
 
-def fitted(fit: str) -> str:
-    """Say what of a network was fitted to scores."""
-    return tell(f"fitted.{fit}")
+def fitted(recipe: Any) -> str:
+    """Say what of a recipe's network was fitted to scores."""
+    whole = recipe.fit != "ridge" and recipe.weights in ("none", "own")
+    return tell(f"fitted.{recipe.weights if whole else recipe.fit}")
 
 
 def recognised(table: Any) -> str:
@@ -312,7 +313,8 @@ def one_person(conformal: Mapping[str, float], scale: Any) -> str:
     width, span = 2 * conformal["half_width"], scale.high - scale.low
     if not np.isfinite(width):
         return tell("one_person.few")
-    said = tell("one_person.said", width=width, level=100 * conformal["level"])
+    digits = 0 if width >= 2 else 2
+    said = tell("one_person.said", width=width, digits=digits, level=100 * conformal["level"])
     if width <= span / 10:
         return said
     much = "nothing" if width > span / 4 else "little"
@@ -362,7 +364,8 @@ def densest(regions: Any) -> str:
     mean = mean.drop(["face_rest", "background"], errors="ignore").dropna()
     if mean.empty:
         return tell("densest.unknown")
-    return tell("densest.said", region=mean.idxmax(), times=np.exp(mean.max()))
+    case = "said" if mean.max() > 0 else "rest"
+    return tell(f"densest.{case}", region=mean.idxmax(), times=np.exp(mean.max()))
 
 
 def complete(sums: Any) -> str:
@@ -459,6 +462,13 @@ def _found(rows: Any, alpha: float) -> Any:
     return rows[rows["p_max"] <= alpha]
 
 
+def _largest(rows: Any) -> Any:
+    """The row of largest size, of those that were tested where any was."""
+    tested = rows[rows["p_max"].notna()]
+    some = tested if len(tested) else rows
+    return some.loc[some["estimate"].abs().idxmax()]
+
+
 def coupled(rows: Any, alpha: float) -> str:
     """Say which action units go with the attribution, once all are allowed for.
 
@@ -489,10 +499,9 @@ def coupled(rows: Any, alpha: float) -> str:
 
 def largest(rows: Any) -> str:
     """Say which mean coupling is largest, with and without head pose."""
-    sizes = rows["estimate"].abs().dropna()
-    if sizes.empty:
+    if rows["estimate"].isna().all():
         return tell("largest.none")
-    top = rows.loc[sizes.idxmax()]
+    top = _largest(rows)
     return tell("largest.said", top=top, adjusted=top.get("adjusted", np.nan))
 
 
@@ -529,13 +538,13 @@ def changes(rows: Any, participants: int, alpha: float) -> str:
     """
     if rows["p_max"].isna().all():
         return tell("changes.few")
-    found, top = _found(rows, alpha), rows.loc[rows["estimate"].abs().idxmax()]
+    found, top = _found(rows, alpha), _largest(rows)
     needed = detectable(participants, kind="severity", family=len(rows))
     some = tell("changes.names", names=list(found["au"])) if len(found) else ""
     talk = int((found["speech"] != "").sum()) if "speech" in found else 0
     some += tell("changes.talk", talk=talk) if talk else ""
     counts = {"found": len(found), "all": len(rows), "some": some}
-    return tell("changes.said", **counts, top=top, needed=needed)
+    return tell("changes.said", **counts, top=top, needed=needed, people=participants)
 
 
 def selected(errors: Any, within: float) -> str:
@@ -564,7 +573,8 @@ def tested(results: Any, alpha: float) -> str:
         Family-wise error rate.
     """
     stand = _found(results[results["status"] == "confirmatory"], alpha)
-    return tell("tested", tests=int(results["p"].notna().sum()), stand=len(stand))
+    hold = "stands" if len(stand) == 1 else "stand"
+    return tell("tested", tests=int(results["p"].notna().sum()), stand=len(stand), hold=hold)
 
 
 def absence(participants: int) -> str:
@@ -592,7 +602,7 @@ def region_changes(rows: Any, alpha: float) -> str:
     """Say which region's density changes with severity given the prediction (H3)."""
     if rows["p_max"].isna().all():
         return tell("region_changes.few")
-    top, found = rows.loc[rows["estimate"].abs().idxmax()], len(_found(rows, alpha))
+    top, found = _largest(rows), len(_found(rows, alpha))
     return tell("region_changes.said", top=top, found=found, all=len(rows))
 
 
@@ -631,7 +641,8 @@ def other_analyses(table: Any, alpha: float) -> str:
             continue
         counts = [f"{count} by {name.partition(': ')[2]}" for name, count in found.sum().items()]
         apart = found.index[found.any(axis=1) & ~found.all(axis=1)]
-        numbers = {"all": len(found), "alpha": alpha, "counts": counts, "apart": apart}
+        differ = tell("other_analyses.differ", apart=apart) if len(apart) else ""
+        numbers = {"all": len(found), "alpha": alpha, "counts": counts, "differ": differ}
         words = tell(f"other_analyses.{question}")
         said.append(tell("other_analyses.said", question=words, **numbers))
     return " ".join(said) or tell("other_analyses.none")

@@ -21,6 +21,13 @@ class Tests:
     results: pd.DataFrame
 
 
+def severest(series: pd.DataFrame, people: pd.DataFrame) -> str:
+    """Name the first recording of the most severe participant who has a series."""
+    seen = people[people["participant"].isin(series["participant"])]
+    who = seen.sort_values("score")["participant"].iloc[-1]
+    return str(series.loc[series["participant"] == who, "recording"].iloc[0])
+
+
 def test_all(
     series: pd.DataFrame,
     units: pd.DataFrame,
@@ -61,8 +68,7 @@ def test_all(
     shuffled = shuffled[shuffled["recording"].isin(others["recording"])]
     anew = hypotheses.h1_coupling(pd.concat([others, shuffled]), plan=plan)
     h2 = hypotheses.h2_severity(windows, table, plan=plan)
-    severe = people.sort_values("score")["participant"].iloc[-1]
-    recording = series.loc[series["participant"] == severe, "recording"].iloc[0]
+    recording = severest(series, people)
     # The declared row of H1 is that of models drawn anew, where they can be told apart.
     second = bool(anew["inference"].str.startswith(hypotheses.ANEW).any())
     rows = hypotheses.results(

@@ -30,8 +30,8 @@ SIDES = {-1: "below", 0: "undecided", 1: "above"}
 def tell(name: str, /, **values: Any) -> str:
     """Fill in a wording of ``assets/sentences.yaml``, whose head says how values are written.
 
-    >>> tell("planted_found", claims=3, recovered=2)
-    'Of 3 claims about a planted movement 2 recovered its sign.'
+    >>> tell("removals", clips=3, people=2)
+    '3 clips of 2 participants were looked at.'
     >>> tell("clip_spread", clips=5, mean=-0.04, spread=float("nan"))[:54]
     "The recording's 5 clips are read as 0.0 on average, wi"
     """
@@ -116,10 +116,15 @@ def interval(row: Row, digits: int = 2) -> str:
     '0.50'
     >>> interval({"estimate": 0.5, "ci_low": 0.004, "ci_high": 0.9})
     '0.50 [0.004, 0.90]'
+    >>> interval({"estimate": 0.035, "ci_low": 0.03, "ci_high": 0.04}, 1)
+    '0.04 [0.03, 0.04]'
     """
     ends = [_limit(row.get(key, np.nan), digits) for key in ENDS[1:]]
-    known = MISSING not in ends and np.isfinite(row["estimate"])
-    return say(row["estimate"], digits) + (f" [{ends[0]}, {ends[1]}]" if known else "")
+    if MISSING in ends or not np.isfinite(row["estimate"]):
+        return say(row["estimate"], digits)
+    inside = row["ci_low"] <= round(float(row["estimate"]), digits) <= row["ci_high"]
+    at = say(row["estimate"], digits) if inside else _limit(row["estimate"], digits)
+    return f"{at} [{ends[0]}, {ends[1]}]"
 
 
 def _limit(value: float, digits: int) -> str:

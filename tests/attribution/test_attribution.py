@@ -337,6 +337,12 @@ def test_attribute_refuses_lost_frames_training_mode_and_unknown_options(curved,
         attribution.attribute(Curved(), clips, "DeepLift", "zero")
     with pytest.raises(ValueError, match="option 'step' is unknown; did you mean 'steps'"):
         attribution.attribute(curved, clips, "DeepLift", "zero", step=3)
+    with pytest.raises(ValueError, match="stretches is 0; give at least 1"):
+        attribution.attribute(curved, clips, "Occlusion", "zero", stretches=0)
+    with pytest.raises(ValueError, match="baseline is a ndarray; give a name or a tensor"):
+        attribution.attribute(curved, clips, "DeepLift", clips.numpy())
+    with pytest.raises(ValueError, match="must be a list of one or more"):
+        attribution.attribute_each(curved, clips, "DeepLift", "blur")
     with pytest.raises(ValueError, match="pairs of a method and a baseline"):
         attribution.by_channel(curved, clips, ("DeepLift", "blur"), str, regions=clips[:, 0])
     with pytest.raises(ValueError, match="uint8"):

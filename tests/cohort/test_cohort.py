@@ -167,6 +167,15 @@ def test_one_person_is_one_however_the_name_is_written(tmp_path, clips):
     assert not found.public_problems["problem"].str.contains("ann").any()
 
 
+def test_bands_that_leave_scores_out_below_are_refused(tmp_path, clips):
+    """Otherwise who is below them all would be of a band called None."""
+    root = write_folder(tmp_path, clips, "participant,path,score\nann,a.mp4,3\nbob,b.mp4,20\n",
+                        ["a.mp4", "b.mp4"])  # fmt: skip
+    how = {"low": 0, "high": 63, "bands": ("mild 14-28", "severe 29-63")}
+    with pytest.raises(cohort.CohortError, match="bands begin at 14, and 1 scores lie below"):
+        cohort.read("folder", root, **how)
+
+
 def test_read_folder_leaves_out_one_video_under_two_participants(tmp_path, clips):
     """The same file under two people would stand on both sides of a split."""
     text = "participant,path,score\nann,a.mp4,1\nbob,b.mp4,2\ncid,c.mp4,3\n"

@@ -11,7 +11,7 @@ from torch import nn
 
 from expresso_lib import attribution, clips, config, faithfulness, models, rendered, store
 from expresso_lib.faces import anatomy
-from expresso_lib.faithfulness import interventions, metrics, trials
+from expresso_lib.faithfulness import headset, interventions, metrics, trials
 from expresso_lib.statistics import prose
 
 COHORT = {"participants": 4, "recordings": 1, "seconds": 1.6, "fps": 25.0, "seed": 3}
@@ -154,6 +154,39 @@ def test_trials_of_a_cohort_make_the_books_table(archive, model, tmp_path):
     model_of = dict.fromkeys(plan.participants["participant"], checkpoint)
     used = trials.time_use(plan.recordings, tmp_path / "clips", model_of, length=T)
     assert used["participant"].tolist() == ["P01", "P02"]
+
+
+def test_a_network_without_what_a_slow_channel_needs_is_tried_by_the_others(
+    script, archive, tmp_path
+):
+    """An image network has no layer for Grad-CAM of clips: one row less, and no failed chapter."""
+    image = models.build("small_image", frames=T, size=SIZE, seed=1)
+    checkpoint = models.save(tmp_path / "image.safetensors", image, {"recipe": "r"})
+    archive.save(tmp_path / "P02_R1.npz")
+    recordings = pd.DataFrame({"participant": ["P02"], "recording": ["P02_R1"]})
+    [work] = trials.items(recordings, tmp_path, {"P02": checkpoint}, length=T, cohort=COHORT,
+                          closer=1, depths=[-1], full_size=RENDER)  # fmt: skip
+    trials.trial_item(work, tmp_path / "rows.parquet")
+    methods = set(pd.read_parquet(tmp_path / "rows.parquet")["method"])
+    assert {"DeepLift", "IntegratedGradients", "InputXGradient"} <= methods
+    assert "LayerGradCam" not in methods
+
+
+def test_scenes_of_ones_own_have_no_oracle(archive, rows, model):
+    """Nothing was rendered, so what it takes a renderer to know is not asked."""
+    own = interventions.stage(archive, rows, participant="me", recording="mine")
+    found = trials.examine(model, [own])
+    references = set(found.loc[found["method"] == "DeepLift", "baseline"])
+    assert references == {"posed_neutral", "own_neutral", "blur", "zero"}
+
+
+def test_rates_that_cannot_be_rendered_twice_are_brought_to_those_that_can():
+    """Clips at 75 frames/s (every frame of a video) are audited at 60, at 2 at 2.5."""
+    for rate, rendered_at in ((75.0, 120.0), (2.0, 5.0), (12.5, 25.0)):
+        [work, *_] = headset.items(participants=2, length=T, side=SIZE, rate=rate)
+        assert work.recipe["cohort"]["fps"] == rendered_at
+    [scene] = faithfulness.rendered_scenes(1, frames=2, size=SIZE, rate=75)
+    assert scene.clip.shape[2] == 2
 
 
 class Squared(nn.Module):

@@ -51,7 +51,7 @@ def test_raw_sums_lie_on_the_diagonal_of_a_complete_method(regions, people):
 def test_enrichment_draws_every_region_and_sign(regions, people):
     """Twelve panels with the participant's own mean; the test's number stands in its panel."""
     tests = pd.DataFrame({"region": ["mouth"], "sign": ["positive"], "estimate": [0.42]})
-    figure = plots.enrichment(regions, people, tests)
+    figure = plots.enrichment(regions, people, tests, rounding=0.1)
     assert len(figure.axes) == 12
     mouth = figure.axes[5]
     assert mouth.get_title(loc="left") == "mouth\nρ = 0.42"
@@ -64,7 +64,7 @@ def test_randomised_networks_are_not_drawn_as_the_model(regions, people):
     """Rows of networks with shuffled weights change nothing."""
     other = regions.assign(model="random_1", signed=99.0, enrichment_positive=99.0)
     none = pd.DataFrame({"region": [], "sign": [], "estimate": []})
-    figure = plots.enrichment(pd.concat([regions, other]), people, none)
+    figure = plots.enrichment(pd.concat([regions, other]), people, none, rounding=0.1)
     assert figure.axes[0].collections[0].get_offsets()[:, 1].max() < 50
 
 

@@ -306,11 +306,36 @@ def test_null_model_is_the_mean_where_a_person_scores_differently() -> None:
 def test_dealt_scores_are_the_same_scores_in_other_hands(study) -> None:
     """Another number is another deal; a recording's own score goes, the features stay."""
     own = study.participants["score"].tolist()
-    daily = replace(study, recordings=study.recordings.assign(score=99.0))
-    deals = [experiments.dealt(daily, number) for number in range(6)]
+    deals = [experiments.dealt(study, number) for number in range(6)]
     for one in deals:
         assert sorted(one.participants["score"]) == sorted(own)
-        assert 99.0 not in one.scored()["score"].tolist()
+        told = one.scored().groupby("participant")["score"]
+        assert told.nunique().eq(1).all()
+        assert told.first().tolist() == one.participants.set_index("participant").loc[
+            told.first().index, "score"].tolist()  # fmt: skip
         assert one.cutting() == study.cutting()  # so that features are shared
     assert len({tuple(one.participants["score"]) for one in deals}) > 1
     assert any(one.participants["score"].tolist() != own for one in deals)
+
+
+def test_scores_that_differ_within_people_are_dealt_as_they_are(study) -> None:
+    """Everybody with 0, 1, 2 ... of their own: dealt means would leave nothing to differ."""
+    rows = study.recordings.sort_values("recording")
+    daily = replace(
+        study, recordings=rows.assign(score=rows.groupby("participant").cumcount() * 1.0)
+    )
+    before = daily.scored()
+    after = experiments.dealt(daily, 1).scored()
+    assert before["recording"].tolist() == after["recording"].tolist()
+    alike = before.groupby("participant")["score"].agg(sorted)
+    assert after.groupby("participant")["score"].agg(sorted).equals(alike)
+    assert any(experiments.dealt(daily, k).scored()["score"].tolist() != before["score"].tolist()
+               for k in range(6))  # fmt: skip
+
+
+def test_seeds_that_draw_nothing_are_no_rows_of_the_grid() -> None:
+    """A frozen, pre-trained trunk under a ridge head is the same with every seed."""
+    seeds = {fit: {one.seed for one in experiments.grid(replace(RECIPE, fit=fit), full=True)}
+             for fit in ("ridge", "all")}  # fmt: skip
+    assert len(seeds["all"]) == 3
+    assert len(seeds["ridge"]) == (3 if RECIPE.weights == "none" else 1)

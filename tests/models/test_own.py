@@ -231,6 +231,20 @@ def test_a_module_that_breaks_while_it_is_read_is_named(text, tmp_path, monkeypa
         models.build("broken:plain", frames=4, size=16)
 
 
+def twice() -> nn.Module:
+    network = Plain()
+    network.parts = nn.ModuleList([network.convolve])
+    return network
+
+
+def test_a_layer_under_two_names_is_saved(tmp_path) -> None:
+    """The file knows no shared memory: what is read gives the same scores."""
+    model = models.build(f"{HERE}:twice", frames=4, size=16)
+    again, _ = models.load(models.save(tmp_path / "m.safetensors", model, {}))
+    clips = torch.rand(2, 3, 4, 16, 16)
+    torch.testing.assert_close(again(clips), model(clips))
+
+
 def test_own_network_comes_back_from_disk(tmp_path) -> None:
     """A saved network of yours is made by its factory and filled with the saved weights."""
     model = models.build(f"{HERE}:plain", frames=4, size=16)

@@ -221,6 +221,18 @@ def test_finetune_learns_and_stops_by_other_participants(table) -> None:
     np.testing.assert_allclose(mae, last, rtol=1e-3)
 
 
+def test_finetune_learns_scores_that_vary_within_people(table) -> None:
+    """Everybody has 0, 10 and 20: to answer 10 errs by 6.7, though nobody's mean is off."""
+    table = table.assign(score=10.0 * (table.groupby("participant").cumcount() % 3))
+    model, data = models.build("small_image", frames=4, size=16), PictureClips(table)
+    train, stop = np.arange(60), np.arange(60, len(table))
+    options = models.FineTuning(parts=("all",), epochs=6, learning_rate=5e-3)
+    head = models.LinearHead(np.zeros(model.head.in_features), 10.0)
+    curves = models.finetune(model, data, train, stop, options=options, head=head)
+    assert curves["train_rmse"].iloc[0] > 5
+    assert curves["best_mae"].iloc[-1] < 5
+
+
 def test_finetune_changes_nothing_below_the_part_that_it_fits(table) -> None:
     """What lies below the last block stays as it came."""
     model = models.build("small", frames=4, size=16)

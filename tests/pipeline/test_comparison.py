@@ -2,9 +2,11 @@
 
 import json
 
+import pandas as pd
 import pytest
 
 from expresso_lib.pipeline import comparison
+from expresso_lib.pipeline.facts import Facts
 
 
 def test_comparison_lists_what_differs_and_only_that(run):
@@ -29,3 +31,13 @@ def test_comparison_with_a_run_that_is_not_there_says_how_to_make_it(run):
     """The remedy is in the message."""
     with pytest.raises(FileNotFoundError, match="expresso book --run nothing"):
         comparison.compare(run, run.parent / "nothing")
+
+
+def test_results_of_two_runs_are_paired_row_by_row(run):
+    """H1 stands twice, by these models and by those of other folds: no row meets another's."""
+    rows = [("H1", status, au, "", "", 0.1, 0.5) for au in ("AU04", "AU12")
+            for status in ("exploratory", "confirmatory")]  # fmt: skip
+    names = ["hypothesis", "status", "au", "region", "sign", "estimate", "p_max"]
+    pd.DataFrame(rows, columns=names).to_parquet(run / "tables" / "results.parquet")
+    tables = dict(comparison.differences(Facts(run), Facts(run)))
+    assert len(tables["Results"]) == len(rows)

@@ -760,7 +760,8 @@ def test_other_analyses_of_a_question_are_counted_and_their_quarrels_named():
     )
     said = prose.other_analyses(table, 0.05)
     assert "differ from zero (p ≤ 0.05): 1 by H1 and 2 by GEE; not all agree on AU04." in said
-    assert said.endswith("(p ≤ 0.05): 1 by H2; not all agree on none.")
+    assert said.endswith("(p ≤ 0.05): 1 by H2.")
+    assert "(p ≤ 0.001)" in prose.other_analyses(table, 0.001)
 
 
 def test_a_null_cohort_and_a_clean_model_speak_for_themselves():
@@ -836,3 +837,34 @@ def test_every_wording_is_asked_for_and_every_asked_for_wording_exists():
     patterns = set(asked_for())
     assert [name for name in wordings if not any(re.fullmatch(p, name) for p in patterns)] == []
     assert [p for p in patterns if not any(re.fullmatch(p, name) for name in wordings)] == []
+
+
+def test_what_was_not_tested_is_called_neither_strongest_nor_steepest():
+    """One person alone has a unit: its mean is large and says nothing."""
+    rows = pd.DataFrame({"au": ["AU04", "AU12"], "estimate": [2.3, 0.2], "ci_low": [NONE, 0.1],
+                         "ci_high": [NONE, 0.3], "p_max": [NONE, 0.01]})  # fmt: skip
+    assert "that of AU12" in prose.largest(rows)
+    assert "The steepest is AU12" in prose.changes(rows, 84, 0.05)
+    assert "that of AU04" in prose.largest(rows.assign(p_max=NONE))
+
+
+def test_the_rest_of_the_face_may_be_densest():
+    """No named region is denser than the rest: that is said first."""
+    table = pd.DataFrame({"region": ["mouth", "nose"], "enrichment_positive": [-0.4, -0.9]})
+    assert prose.densest(table).startswith(
+        "Attribution that raises the score is denser in the rest"
+    )
+    assert "0.67 times as dense as there" in prose.densest(table)
+    above = prose.densest(table.assign(enrichment_positive=[0.4, 0.1]))
+    assert "densest in the mouth: in the mean of these recordings 1.5 times" in above
+
+
+@pytest.mark.parametrize(
+    ("fit", "weights", "words"),
+    [("ridge", "none", "everything before it is frozen"),
+     ("last", "facial-actions", "The last layers"), ("last", "none", "from random weights"),
+     ("all", "own", "that it came with")],
+)  # fmt: skip
+def test_what_was_fitted_is_said_as_it_was(fit, weights, words):
+    """From scratch, and in a network of one's own, "last" fits all of it."""
+    assert words in prose.fitted(SimpleNamespace(fit=fit, weights=weights))
