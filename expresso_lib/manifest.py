@@ -345,7 +345,7 @@ def unpack(archive: Path) -> None:
             for member in members:
                 with store.atomic(root / member.filename) as path, open(path, "wb") as stream:
                     shutil.copyfileobj(bundle.open(member), stream)
-    except (zipfile.BadZipFile, EOFError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
         raise ManifestError(f"{archive} cannot be unpacked: {error}") from error
     store.write_json(_receipt(archive), {"sha256": digest, "files": sizes})
     archive.unlink()
@@ -379,7 +379,8 @@ def _bring(known: Entry, file: File, target: Path, mirror: str | None) -> None:
             if expected and not _hash_fits(temporary, expected):
                 raise ManifestError(f"{target.name} arrived with another hash than {expected}.")
     except OSError as error:  # requests' exceptions are OSErrors too
-        if file.optional and getattr(getattr(error, "response", None), "status_code", 0) == 404:
+        absent = getattr(getattr(error, "response", None), "status_code", 0) == 404
+        if file.optional and (absent or isinstance(error, FileNotFoundError)):
             return
         raise FetchError(
             f"{file.path} of {known.title} could not be fetched ({error}). Get it from "
@@ -400,6 +401,8 @@ def _learn_hash(file: File, mirror: str | None) -> str | None:
         return pointer[1]
     sums = {f.get("key"): f.get("checksum") for f in reply.json().get("files", [])}
     found = sums.get(Path(file.path).name)
+    if found is None and file.optional:
+        raise FileNotFoundError(f"{file.hash_from} lists no {file.path}")
     if not found or not re.match(HASH, found):
         raise ManifestError(f"{file.hash_from} lists no hash of {file.path}; verify it by hand.")
     return str(found)

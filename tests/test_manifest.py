@@ -249,14 +249,25 @@ def test_fetch_learns_the_hash_from_the_publisher(use, server, tmp_path):
         manifest.fetch("thing", folder=tmp_path)
 
 
-def test_fetch_passes_over_combinations_that_were_never_published(use, server, tmp_path):
+def test_fetch_passes_over_combinations_that_were_never_published(
+    use, server, tmp_path, monkeypatch
+):
     """404 of an optional file is no error; of another it is."""
     file = {"path": "absent.bin", "url": f"{server}/absent.bin"}
     use({**file, "optional": True})
     manifest.fetch("thing", folder=tmp_path)
+    use({"path": "b.bin", "url": f"{server}/b.bin", "hash_from": f"{server}/record",
+         "optional": True})  # fmt: skip
+    manifest.fetch("thing", folder=tmp_path)  # the publisher's record does not list it
     use(file)
     with pytest.raises(manifest.FetchError):
         manifest.fetch("thing", folder=tmp_path)
+    (tmp_path / "mirror").mkdir()
+    monkeypatch.setenv(manifest.ENV_MIRROR, str(tmp_path / "mirror"))
+    with pytest.raises(manifest.FetchError):
+        manifest.fetch("thing", folder=tmp_path)
+    use({**file, "optional": True})
+    manifest.fetch("thing", folder=tmp_path)
 
 
 def test_fetch_offline_says_what_to_get_and_where_to_put_it(use, tmp_path):

@@ -21,9 +21,13 @@
       const own = videos[part.dataset.case], video = film(part), source = own[box.value] || own.none;
       if (!video || !source || video.getAttribute("src") === source) return;
       // The same moment, with and without the movement.
-      const now = video.currentTime;
+      part.moment ??= video.currentTime;
       video.src = source;
-      video.addEventListener("loadedmetadata", () => { video.currentTime = now; play(video); }, {once: true});
+      video.addEventListener("loadedmetadata", () => {
+        video.currentTime = part.moment ?? 0;
+        part.moment = null;
+        play(video);
+      }, {once: true});
     }
     function open(key) {
       cases.forEach(part => {

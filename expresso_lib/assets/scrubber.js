@@ -31,9 +31,9 @@
     const data = JSON.parse(root.querySelector("script[type='application/json']").textContent);
     const pick = name => root.querySelector("[data-ex='" + name + "']");
     const video = pick("video"), slider = pick("slider"), play = pick("play"), say = pick("say");
-    const method = pick("method"), baseline = pick("baseline"), timeline = pick("timeline");
+    const method = pick("method"), baseline = pick("baseline"), timeline = pick("timeline"), film = pick("film");
     const frames = data.time.length, step = frames > 1 ? data.time[1] - data.time[0] : 1;
-    let now = data.first, channel = data.channels[0], head = null, timer = null, drawn = 0;
+    let now = data.first, channel = data.channels[0], head = null, timer = null, drawn = 0, going = false;
 
     function options(select, values, titles) {
       select.replaceChildren();
@@ -54,9 +54,20 @@
       root.querySelectorAll("[data-ex='table']").forEach(t => {
         t.hidden = t.dataset.channel !== channel.method + "/" + channel.baseline;
       });
-      const source = data.videos[channel.method + "/" + channel.baseline] || data.videos.plain;
-      if (video && source && video.getAttribute("src") !== source) video.src = source;
+      const key = channel.method + "/" + channel.baseline;
+      const shown = key in data.videos ? key : Object.keys(data.videos)[0];
+      film.textContent = video && shown !== key ? "The film shows " + shown.split("/").map(v => data.titles[v] || v).join(", ") + "." : "";
+      change(data.videos[shown]);
       draw();
+    }
+    function change(source) {
+      if (!video || !source || video.getAttribute("src") === source) return;
+      // The browser stops without saying so; the same moment goes on in the other film.
+      going = going || !video.paused;
+      cancelAnimationFrame(timer);
+      timer = null;
+      play.textContent = "Play";
+      video.src = source;
     }
     function traces() {
       const shown = [...root.querySelectorAll("[data-ex='au']:checked")].map(box => box.value);
@@ -154,7 +165,11 @@
       play.addEventListener("click", toggle);
       video.addEventListener("play", () => { play.textContent = "Pause"; if (!timer) follow(); });
       video.addEventListener("pause", () => { play.textContent = "Play"; });
-      video.addEventListener("loadeddata", () => seek(now));
+      video.addEventListener("loadeddata", () => {
+        seek(now);
+        if (going) video.play();
+        going = false;
+      });
     } else { play.hidden = true; }
     // The page's layout settles after this script: the text keeps its size whatever the width.
     new ResizeObserver(() => { if (timeline.clientWidth !== drawn) draw(); }).observe(timeline);

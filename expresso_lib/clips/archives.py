@@ -201,11 +201,11 @@ def prepare(
         )
     source = resample(info.times, rate)
     longest = float(np.diff(info.times[source]).max(initial=0.0))
-    if info.fps >= rate and longest > 2 / rate:
+    fps = min(rate, info.fps) if len(source) > 1 else info.fps
+    if longest > 2 / fps:
         log.warning("%s: up to %.2f s lie between frames that should be %.2f s apart: its rate "
                     "varies, and clips that hold such a stretch last longer than they say",
-                    path, longest, 1 / rate)  # fmt: skip
-    fps = min(rate, info.fps) if len(source) > 1 else info.fps
+                    path, longest, 1 / fps)  # fmt: skip
     pictures = ((frame.number, frame.image) for frame in video.read_frames(path, source))
     try:
         return assemble(pictures, source, track.landmarks[source], fps=fps, size=size, input=input)

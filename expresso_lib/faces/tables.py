@@ -188,7 +188,8 @@ def by_frame(
     rows = table[table["face"] == face]
     if len(known) > 1:
         log.warning("%s: face %d of %s is followed", path, face, known)
-    rows = rows.sort_values("confidence", kind="stable").drop_duplicates("frame", keep="last")
+    rows = rows.sort_values("confidence", kind="stable", na_position="first")
+    rows = rows.drop_duplicates("frame", keep="last")
     length = int(rows["frame"].max()) + 1 if n_frames is None and len(rows) else n_frames or 0
     if n_frames is None and length > 20 * len(rows) + 10_000:
         raise TableError(f"{path} has {len(rows)} rows and a frame {length - 1}; write it again.")
@@ -358,7 +359,7 @@ def _keyed(table: pd.DataFrame, path: str | Path, tool: Tool) -> pd.DataFrame:
 def _who(table: pd.DataFrame, frame: pd.Series, path: str | Path, tool: Tool) -> pd.Series:
     """Number faces that have no number (Py-Feat's): the same person keeps hers, by the points.
 
-    Without points they are counted within their frame.
+    Where no row has points they are counted within their frame.
     """
     counted = frame.groupby(frame).cumcount()
     try:
@@ -371,7 +372,10 @@ def _who(table: pd.DataFrame, frame: pd.Series, path: str | Path, tool: Tool) ->
     rows = np.argsort(frame.to_numpy(), kind="stable")
     rows = rows[np.isfinite(points[rows]).all(axis=(1, 2))]
     who = tracks.linked(frame.to_numpy()[rows], tracks.boxes_of(points[rows]))
-    return pd.Series(who, table.index[rows]).reindex(table.index)
+    named = pd.Series(who, table.index[rows]).reindex(table.index)
+    # Beside somebody who was followed, a row without points is of somebody else.
+    beside = named.isna() & frame.isin(frame.iloc[rows])
+    return named.where(~beside, counted + max([*who, 0]) + 1)
 
 
 def _listed(cell: object) -> np.ndarray:

@@ -243,6 +243,9 @@ def _scan(path: Path, modified: int, size: int) -> VideoInfo:
             raise VideoError(f"{path} holds no decodable frame; copy it again from its source.")
         rotation = int(round(first.rotation / 90) * 90) % 360
         width, height = first.width, first.height
+        if (shape := stream.sample_aspect_ratio) and shape != 1:
+            log.warning("%s has pixels %s times as wide as high: faces are measured as they are "
+                        "stored; convert it to square pixels", path, shape)  # fmt: skip
     if rotation % 180:
         width, height = height, width
     if known and first.pts is not None:

@@ -306,7 +306,7 @@ def _embedded(movies: Mapping[str, Path]) -> dict[str, str]:
         size += path.stat().st_size
         if size <= MAX_VIDEO:
             videos[key] = drawing.film(path)
-    return videos | ({"plain": next(iter(videos.values()))} if videos else {})
+    return videos
 
 
 @style.plot

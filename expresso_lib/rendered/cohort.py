@@ -203,6 +203,10 @@ def write_cohort(folder: str | Path, plan: Plan, *, size: int = 160, crf: int = 
         raise ValueError(f"size {size} px is odd; H.264 needs an even one.")
     folder = Path(folder)
     store.make_folder(folder)
+    others = [f"{name}.csv" for name in _tables(plan) if (folder / f"{name}.csv").exists()]
+    if others and not (folder / "plan.json").is_file():
+        raise FileExistsError(f"{folder} holds {', '.join(others)} of other data, which would be "
+                              "overwritten; name an empty folder.")
     people = plan.participants.set_index("participant")
     shared = {"size": size, "crf": crf, "variant": plan.variant, "seed": plan.seed}
     # The same name has another score, sex and age in a cohort of another size.
@@ -235,15 +239,19 @@ def _write_recording(item: store.Item, path: Path) -> None:
                 fps=script.fps)
 
 
-def _write_tables(folder: Path, plan: Plan) -> None:
+def _tables(plan: Plan) -> dict[str, pd.DataFrame]:
     recordings = plan.recordings.assign(path=[f"{name}.mp4" for name in plan.recordings.recording])
-    for name, table in (("participants", plan.participants), ("recordings", recordings),
-                        ("planted", plan.planted)):
+    return {"participants": plan.participants, "recordings": recordings, "planted": plan.planted}
+
+
+def _write_tables(folder: Path, plan: Plan) -> None:
+    for name, table in _tables(plan).items():
         store.write_text(folder / f"{name}.csv", table.to_csv(index=False))
     store.write_text(folder / "plan.json", json.dumps(plan.arguments) + "\n")
-    files = sorted(path for path in folder.iterdir()
-                   if (path.suffix in {".csv", ".mp4", ".npz"} or path.name == "plan.json")
-                   and not path.name.startswith("."))
+    # Of this plan: an earlier one of more people may have left theirs.
+    names = ["plan.json", *(f"{name}.csv" for name in _tables(plan)),
+             *(f"{name}{kind}" for name in plan.recordings.recording for kind in (".mp4", ".npz"))]
+    files = sorted(folder / name for name in names)
     listed = {path.name: [path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()]
               for path in files}
     lines = [f" {json.dumps(name)}: {json.dumps(what)}" for name, what in listed.items()]

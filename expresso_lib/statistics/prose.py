@@ -780,10 +780,12 @@ def factors(table: Any) -> str:
     each = fitting(table, **{name: asked[name] for name in asked if name != "factor"})
     if not len(each):
         return tell("factors.unknown")
-    each = each[~each["factor"].isin(["pooled", "pooled_all"])].dropna(subset="estimate")
+    apart = ["pooled", "pooled_all", "head_motion"]
+    each = each[~each["factor"].isin(apart)].dropna(subset="estimate")
     if len(each) < 2:
         return tell("factors.unknown")
-    ranked = each.set_index("factor").sort_values("estimate")
+    names = each["factor"].str.replace("_", " and ")
+    ranked = each.set_index(names).sort_values("estimate")
     return tell("factors.said", low=ranked.iloc[0], high=ranked.iloc[-1])
 
 

@@ -413,6 +413,19 @@ def test_a_frame_number_beyond_any_recording_is_refused(tmp_path, frame):
         tables.from_table(path, fps=25.0)
 
 
+def test_a_bystander_without_points_is_nobody_s_frame(tmp_path):
+    """Surer than the participant in two frames: neither points nor units are theirs."""
+    place = str([[float(i), 2.0 * i] for i in range(98)])
+    rows = [(f, 0.90, place, 0.1) for f in range(4)] + [(f, 0.95, "[]", 0.9) for f in (1, 2)]
+    lines = [f'{f},"[1, 2, 3, 4, {sure}]","{cell}","[[{unit}]]"'
+             for f, sure, cell, unit in sorted(rows)]  # fmt: skip
+    (tmp_path / "a.csv").write_text(
+        "\n".join(["frame_index,face_detection,landmarks,action_units", *lines])
+    )
+    track = tables.from_table(tmp_path / "a.csv", n_frames=4, fps=25.0)
+    assert np.isfinite(track.landmarks).all()
+
+
 def test_a_damaged_list_of_openface3_loses_its_frame_only(tmp_path):
     """OpenFace 3 writes lists into cells; a cell cut short is a lost frame, not a lost table."""
     cells = [f'"{[[float(i), 2.0] for i in range(98)]}"', '"[[1.0, 2"', '"[[1.0], [2, 3]]"', "7"]

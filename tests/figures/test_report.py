@@ -247,4 +247,4 @@ def test_videos_beyond_the_cap_are_left_out(case, tmp_path, monkeypatch):
     monkeypatch.setattr(report, "MAX_VIDEO", movie.stat().st_size)
     movies = {"DeepLift/own_neutral": movie, "DeepLift/blur": movie}
     assert set(payload(report.scrubber(case, movies=movies))["videos"]) == {
-        "plain", "DeepLift/own_neutral"}  # fmt: skip
+        "DeepLift/own_neutral"}  # fmt: skip

@@ -419,6 +419,23 @@ def test_a_cohort_of_another_size_is_rendered_anew(tmp_path):
         np.testing.assert_array_equal(one["landmarks"], two["landmarks"])
 
 
+def test_a_smaller_cohort_lists_its_own_files_only(tmp_path):
+    """What an earlier, larger one left in the folder is no part of it."""
+    for count in (2, 1):
+        rendered.write_cohort(tmp_path, rendered.plan_cohort(count, 1, 0.24, 25.0), size=64)
+    listed = json.loads((tmp_path / "files.json").read_text())
+    assert {name.split(".")[0] for name in listed} == {
+        "P01_R1", "participants", "recordings", "planted", "plan"}  # fmt: skip
+
+
+def test_write_cohort_overwrites_nobodys_tables(tmp_path):
+    """Somebody's own folder, typed by mistake."""
+    (tmp_path / "participants.csv").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"participants\.csv of other data"):
+        rendered.write_cohort(tmp_path, rendered.plan_cohort(1, 1, 0.24), size=64)
+    assert (tmp_path / "participants.csv").read_text() == "mine"
+
+
 def test_write_cohort_refuses_an_odd_size(tmp_path):
     """H.264 needs even sides."""
     with pytest.raises(ValueError, match="odd"):

@@ -868,3 +868,16 @@ def test_the_rest_of_the_face_may_be_densest():
 def test_what_was_fitted_is_said_as_it_was(fit, weights, words):
     """From scratch, and in a network of one's own, "last" fits all of it."""
     assert words in prose.fitted(SimpleNamespace(fit=fit, weights=weights))
+
+
+def test_the_factor_that_agrees_least_is_named_the_head_apart():
+    """All together hide the worst of them; the head has a sentence of its own."""
+    keys = {"method": "DeepLift", "baseline": "posed_neutral", "support": "changed",
+            "metric": "interventional_fidelity"}  # fmt: skip
+    rows = [("smile", 0.79), ("lids_gaze", 0.97), ("head_motion", 0.2), ("pooled", 0.95)]
+    table = pd.DataFrame(
+        [keys | {"factor": name} | dict(line(value, 0.01, 0.01)) for name, value in rows]
+    )
+    said = prose.factors(table)
+    assert "between 0.79 [0.78, 0.80] (smile) and 0.97 [0.96, 0.98] (lids and gaze)" in said
+    assert "was not measured" in prose.factors(table[table["factor"] == "pooled"])
