@@ -321,8 +321,9 @@ def too_few(people: int, parameters: Parameters) -> str:
     return f"{people}: at least {least} participants are needed, {why}."
 
 
-# Parameters that say where things lie on somebody's machine; a published book keeps them back.
+# Folders that somebody names from where a command is typed.
 FOLDERS = (("cohort", "folder"), ("cohort", "tables"), ("faces", "weights_folder"))
+# Parameters that say where things lie on somebody's machine; a published book keeps them back.
 PLACES = ("cohort_folder", "cohort_table", "cohort_tables", "faces_weights_folder", "run_scheduler")
 
 SECTIONS: dict[str, type[Section]] = {

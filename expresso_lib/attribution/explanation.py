@@ -224,8 +224,9 @@ def shape(record: Mapping[str, Any], n_frames: int | None = None) -> dict[str, i
     """``length, step, dilation`` of the clips that a checkpoint's record tells of.
 
     Of a recording of ``n_frames`` that is shorter than such a clip, the longest that it holds.
+    Records of earlier versions tell of neither step nor dilation.
     """
-    step, dilation = int(record["step"]), int(record["dilation"])
+    step, dilation = int(record.get("step", 0)), int(record.get("dilation", 1))
     length = int(record["frames"])
     if n_frames is not None:
         length = min(length, (n_frames - 1) // dilation + 1)

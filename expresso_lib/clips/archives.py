@@ -168,8 +168,9 @@ def resample(times: np.ndarray, rate: float) -> np.ndarray:
         raise ClipError(f"rate is {rate}; give frames per second above 0.")
     if len(times) < 2:
         return np.arange(len(times), dtype=np.int64)
-    rate = min(rate, (len(times) - 1) / float(times[-1] - times[0]))
-    grid = np.arange(int((times[-1] - times[0]) * rate + 1e-6) + 1) / rate + times[0]
+    span = float(times[-1] - times[0])
+    rate = min(rate, (len(times) - 1) / span) if span > 0 else rate
+    grid = np.arange(int(span * rate + 1e-6) + 1) / rate + times[0]
     after = np.clip(np.searchsorted(times, grid), 1, len(times) - 1)
     earlier = grid - times[after - 1] <= times[after] - grid
     return np.unique(after - earlier).astype(np.int64)
