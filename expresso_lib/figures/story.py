@@ -111,10 +111,8 @@ def take_away(
     whole = statistics.select(rows, metric="output").set_index("clip")["value"].astype(float)
     error = (whole - scores.reindex(whole.index)).abs().sort_values()
     tables, clip = [], {"length": length, "dilation": dilation}
-    for title, name in {
-        "Score predicted well": error.index[0],
-        "Score predicted badly": error.index[-1],
-    }.items():
+    for title, place in {"Score predicted well": 0, "Score predicted badly": -1}.items():
+        name = error.index[place]
         archive = ClipArchive.load(archives / f"{name}.npz")
         at = interventions.random_clip(archive.n_frames, name=name, seed=seed, **clip)
         own = _taken_away(archive, at, plan.script(name), statistics.select(rows, clip=name), out)
@@ -331,7 +329,7 @@ def ledger(claims: pd.DataFrame) -> Figure:
     axes.axvline(0, color=style.GREY, linewidth=0.9)
     for y, (row, (at, low, high)) in enumerate(zip(claims.itertuples(), ends.to_numpy(float))):
         color = VERDICTS.get(row.verdict, style.GREY)
-        inside = "white" if row.verdict == NO_ROW else color
+        inside = style.PAPER if row.verdict == NO_ROW else color
         axes.plot([low, high], [y, y], color=color, linewidth=2.5)
         axes.plot(at, y, "s", color=color, markerfacecolor=inside, markersize=7)
         words = f"{row.claim}\n{row.verdict}  {row.found}".strip()

@@ -346,11 +346,11 @@ def tune(item: store.Item, path: Path) -> None:
     model = study.model(recipe)
     head = models.fit_ridge(values[learn], scores[learn], people[learn])
     parts = {"last": ("last",), "all": ("last", "all")}[recipe.fit]
-    if recipe.weights == "own":  # nobody says which its last block is
+    if recipe.weights in ("none", "own"):  # no block to begin with: random, or nobody says which
         parts = ("all",)
     options = replace(study.tuning, parts=parts, seed=recipe.seed)
     if recipe.weights == "none":  # from scratch there is no good start to stay near
-        options = replace(options, parts=("all",), learning_rate=1e-3, deeper=1.0)
+        options = replace(options, learning_rate=1e-3, deeper=1.0)
     rows, known = map(np.flatnonzero, (learn, seen & stop)), start[0] if start else None
     curves = models.finetune(model, data, *rows, options=options, head=head, start=known)
     networks.save(path, model, {"curves": curves.to_dict("list")})

@@ -778,10 +778,8 @@ def factors(table: Any) -> str:
     """
     asked = {"method": wording.main_method(table), "baseline": NEUTRAL, **POOLED}
     each = fitting(table, **{name: asked[name] for name in asked if name != "factor"})
-    if not len(each):
-        return tell("factors.unknown")
-    apart = ["pooled", "pooled_all", "head_motion"]
-    each = each[~each["factor"].isin(apart)].dropna(subset="estimate")
+    each = each.reindex(columns=["factor", *wording.ENDS]).dropna(subset="estimate")
+    each = each[~each["factor"].isin(["pooled", "pooled_all", "head_motion"])]
     if len(each) < 2:
         return tell("factors.unknown")
     names = each["factor"].str.replace("_", " and ")
