@@ -245,9 +245,10 @@ def _tables(plan: Plan) -> dict[str, pd.DataFrame]:
 
 
 def _write_tables(folder: Path, plan: Plan) -> None:
+    # First, for it says that the tables are ours: a run that is killed here goes on.
+    store.write_text(folder / "plan.json", json.dumps(plan.arguments) + "\n")
     for name, table in _tables(plan).items():
         store.write_text(folder / f"{name}.csv", table.to_csv(index=False))
-    store.write_text(folder / "plan.json", json.dumps(plan.arguments) + "\n")
     # Of this plan: an earlier one of more people may have left theirs.
     names = ["plan.json", *(f"{name}.csv" for name in _tables(plan)),
              *(f"{name}{kind}" for name in plan.recordings.recording for kind in (".mp4", ".npz"))]
