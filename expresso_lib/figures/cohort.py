@@ -58,10 +58,11 @@ def tempo() -> Figure:
     time = np.arange(0, 8, 0.002)
     figure, (course, frames, changes) = style.figure(1, 3, height=2.8)
     share = np.full(len(time), 100 / len(time))
-    for name, period, role, line in (("quick", 2.0, "model", "-"), ("slow", 4.0, "paper", "--")):
+    looks = ("quick", 2.0, style.INK, "-"), ("slow", 4.0, style.GREY, "--")
+    for name, period, color, line in looks:
         smile = np.clip(3 * np.sin(2 * np.pi * time / period) + 1.5, 0, 3)
         change = np.abs(np.gradient(smile, time))
-        look: dict[str, Any] = {"color": style.color(role), "linestyle": line, "label": name}
+        look: dict[str, Any] = {"color": color, "linestyle": line, "label": name}
         course.plot(time, smile, **look)
         for axes, values, top in ((frames, smile, 3), (changes, change, 10)):
             axes.hist(values, np.linspace(0, top, 9), histtype="step", weights=share, linewidth=2,

@@ -13,7 +13,7 @@ from expresso_lib.faces import anatomy, regions
 from expresso_lib.figures import style
 from expresso_lib.figures.statistics import forest
 
-RAW, SMOOTHED = style.color("paper"), style.color("model")
+RAW, SMOOTHED, MISREAD = (style.color(role) for role in ("null", "model", "paper"))
 
 
 @style.plot
@@ -113,11 +113,11 @@ def index_error(
     style.known(errors.rename(columns={"by_flag": "distance"}), "distance", of="frames")
     figure, (left, right) = style.figure(1, 2, height=2.9, width_ratios=(1, 2.2))
     style.picture(left, face, "right and misread boxes")
-    for points, color, line in ((own, SMOOTHED, "-"), (misread, RAW, "--")):
+    for points, color, line in ((own, SMOOTHED, "-"), (misread, MISREAD, "--")):
         for x, y, width, height in regions.boxes(points).values():
             _box(left, x, y, x + width, y + height, edgecolor=color, linestyle=line, linewidth=1.3)
     time = errors["frame"] / fps
-    right.plot(time, errors["by_flag"], "--", color=RAW, label="0/1 flags used as row numbers")
+    right.plot(time, errors["by_flag"], "--", color=MISREAD, label="0/1 flags used as row numbers")
     right.plot(time, errors["by_position"], color=style.color("moderate"),
                label="lost rows dropped, read by position")  # fmt: skip
     right.bar(time[~errors["found"]], 1, 1 / fps, align="edge", color=style.PALE, linewidth=0,

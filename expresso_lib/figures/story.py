@@ -22,7 +22,7 @@ LETTERS = "abcdefgh"
 NULL_SEED = 501  # of a cohort that is no part of any study
 VERDICTS = {
     "relevant": style.ROLE_COLORS["model"], "present": "#56B4E9", "present but small": "#56B4E9",
-    "equivalent": style.ROLE_COLORS["paper"], OTHER_QUESTION: style.INK,
+    "equivalent": style.INK, OTHER_QUESTION: style.ROLE_COLORS["paper"],
 }  # fmt: skip
 
 

@@ -64,7 +64,7 @@ BAND_MARKERS = {"minimal": "o", "mild": "s", "moderate": "^", "severe": "D"}
 # Models, baselines and controls: what is ours, what it is compared with. "other" is a second model
 # beside ours: the one hue that stands for no region, factor, band or sign.
 ROLE_COLORS = {
-    "model": "#0072B2", "null": "#8C8C8C", "control": "#8C8C8C", "truth": INK, "paper": "#D55E00",
+    "model": "#0072B2", "null": "#8C8C8C", "control": "#8C8C8C", "truth": INK, "paper": "#882255",
     "other": "#B79F00",
 }  # fmt: skip
 ROLE_MARKERS = {"truth": "s", "control": "D", "null": "D"}

@@ -505,6 +505,28 @@ def largest(rows: Any) -> str:
     return tell("largest.said", top=top, adjusted=top.get("adjusted", np.nan))
 
 
+def strongest(rows: Any, alpha: float, *, planted: Any = None) -> str:
+    """Say which action unit goes most with the reasons, and whether severity is planted in it.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        H1: ``au, estimate, ci_low, ci_high, p_max``.
+    alpha : float
+        Family-wise error rate.
+    planted : DataFrame, optional
+        The demo cohort's truth: ``au, carries_signal``.
+    """
+    found = _found(rows, alpha)
+    if found.empty:
+        return tell("strongest.none")
+    top, truth = _largest(found), ""
+    if planted is not None:
+        carries = top["au"] in set(planted.loc[planted["carries_signal"], "au"])
+        truth = tell(f"strongest.{'carries' if carries else 'empty'}")
+    return tell("strongest.said", top=top, truth=truth)
+
+
 def speech(rows: Any, alpha: float) -> str:
     """Say how many findings cannot be told from talking."""
     found = _found(rows, alpha)

@@ -239,6 +239,7 @@ READING = pd.DataFrame(
         lambda: prose.region_changes(UNKNOWN, 0.05),
         lambda: prose.coupled(UNKNOWN, 0.05),
         lambda: prose.largest(UNKNOWN),
+        lambda: prose.strongest(UNKNOWN, 0.05),
         lambda: prose.anew(UNKNOWN, UNKNOWN, 0.05),
         lambda: prose.changes(UNKNOWN, 6, 0.05),
         lambda: prose.tested(UNKNOWN, 0.05),
@@ -718,6 +719,22 @@ def test_speech_is_said_of_what_was_found(found, words):
     rows = pd.DataFrame({"au": ["AU25", "AU26"], "speech": "†", "p_max": [0.5, 0.5]})
     rows.loc[: found - 1, "p_max"] = 0.01
     assert prose.speech(rows, 0.05).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("au", "p_max", "truth", "words"),
+    [("AU45", 0.01, True, "AU45 goes most with the reasons, z = 0.50 [0.10, 0.90], and nothing"),
+     ("AU12", 0.01, True, "AU12 goes most with the reasons, z = 0.50 [0.10, 0.90], and some of"),
+     ("AU45", 0.01, False, "AU45 goes most with the reasons, z = 0.50 [0.10, 0.90]"),
+     ("AU45", 0.20, True, "No action unit is shown")],
+)  # fmt: skip
+def test_the_strongest_coupling_is_held_against_what_was_planted(au, p_max, truth, words):
+    """Planted, planted elsewhere, without a truth, not found; a twin's row carries no signal."""
+    rows = pd.DataFrame([line(0.5, 0.4, 0.4, au=au, p_max=p_max)])
+    planted = pd.DataFrame({"au": ["AU12", "AU45"], "carries_signal": [True, False]})
+    said = prose.strongest(rows, 0.05, planted=planted if truth else None)
+    assert words in said
+    assert said.endswith("]") or truth
 
 
 def test_couplings_that_change_with_severity_may_be_talking():
