@@ -138,7 +138,7 @@ class TrainingSection(Section):
     repeats: int = param(1, "repeats of the folds", ge=1, le=100)
     seed: int = param(0, "seed of folds and optimiser", ge=0)
     epochs: int = param(6, "most epochs of each part of fine-tuning", ge=1, le=1000)
-    batch: int = param(8, "participants per step", ge=1, le=1024)
+    batch: int = param(8, "participants' scores per step", ge=1, le=1024)
     learning_rate: float = param(3e-4, "learning rate of the last block", gt=0, le=1)
     optimizer: Literal["adamw", "sgd"] = param("adamw", "optimiser of fine-tuning")
     bootstrap: int = param(2000, "bootstrap draws of participants", ge=100, le=100_000)

@@ -20,14 +20,13 @@
       part.querySelector(".scale i").style.left = box.dataset.at + "%";
       const own = videos[part.dataset.case], video = film(part), source = own[box.value] || own.none;
       if (!video || !source || video.getAttribute("src") === source) return;
-      // The same moment, with and without the movement.
-      part.moment ??= video.currentTime;
-      video.src = source;
-      video.addEventListener("loadedmetadata", () => {
+      // The same moment, with and without the movement, however fast one choice follows another.
+      if (video.readyState) part.moment = video.currentTime;
+      video.onloadedmetadata = () => {
         video.currentTime = part.moment ?? 0;
-        part.moment = null;
         play(video);
-      }, {once: true});
+      };
+      video.src = source;
     }
     function open(key) {
       cases.forEach(part => {

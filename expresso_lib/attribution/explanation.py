@@ -54,12 +54,6 @@ class Explanation:
     fps: float  # rows per second
     channels: tuple[Channel, ...]
 
-    @property
-    def rate(self) -> float:
-        """Rows explained per second: clips whose frames lie apart may leave others out."""
-        seen = np.unique(self.rows)
-        return self.fps * (len(seen) - 1) / max(1, int(np.ptp(seen)))
-
     def channel(self, method: str, baseline: str) -> Channel:
         """Return one channel; ValueError names those there are."""
         for channel in self.channels:

@@ -150,7 +150,7 @@ def attribute_each(
         raise ValueError(f"baselines {baselines!r} must be a list of one or more.")
     chosen = Options(**options)
     for name in ("internal_batch_size", "steps", "samples", "passes", "stretches"):
-        if getattr(chosen, name) < 1:
+        if (getattr(chosen, name) or 0) < 1:
             raise ValueError(f"{name} is {getattr(chosen, name)}; give at least 1.")
     _check_inputs(clips, chosen.regions)
     x = clips.to(next((p.device for p in model.parameters()), clips.device))
@@ -214,9 +214,10 @@ def by_channel(
 def _references(clips: Tensor, baseline: str | Tensor, many: bool) -> list[Tensor]:
     """The reference input of every clip; of each of several references where ``many`` are asked."""
     # One of a clip's own shape is each clip's own.
-    single = isinstance(baseline, str) or baseline.ndim < 5 or baseline.shape == clips.shape
-    return [references.clips_of(clips, one)
-            for one in (baseline if many and not single else [baseline])]  # fmt: skip
+    own = not isinstance(baseline, Tensor) or baseline.ndim < 5 or baseline.shape == clips.shape
+    if many and not own:
+        return [references.clips_of(clips, one) for one in baseline]
+    return [references.clips_of(clips, baseline)]
 
 
 def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> Tensor:

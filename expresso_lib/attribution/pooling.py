@@ -232,7 +232,7 @@ def locked(values: np.ndarray, events: np.ndarray, *, before: int, after: int) -
 
 
 def event_averages(
-    joined: pd.DataFrame, aus: Sequence[str], *, fps: float
+    joined: pd.DataFrame, aus: Sequence[str], *, fps: float, spacing: int = 1
 ) -> dict[str, pd.DataFrame]:
     """Attribution around each AU's onsets, a second before to two after, averaged over people.
 
@@ -241,12 +241,15 @@ def event_averages(
     Parameters
     ----------
     joined : pd.DataFrame
-        ``participant, recording, frame, attribution`` and a column per AU: its intensity in
-        multiples of what counts as present.
+        ``participant, recording, time`` (s), ``attribution`` and a column per AU: its intensity
+        in multiples of what counts as present. Events beside moments of which there is no row
+        are left out.
     aus : sequence of str
         Columns.
     fps : float
         Rows per second.
+    spacing : int
+        Rows from one frame of a clip to its next; each stands for those around it.
 
     Returns
     -------
@@ -258,7 +261,8 @@ def event_averages(
     lead, lag, found = round(fps), round(2 * fps), {}
     for au in aus:
         parts = []
-        for (person, _), table in joined.sort_values("frame").groupby(["participant", "recording"]):
+        for (person, _), rows in joined.groupby(["participant", "recording"]):
+            table = _even(rows[["attribution", au]], rows["time"], fps, spacing)
             cut = locked(table["attribution"], onsets(table[au], fps=fps), before=lead, after=lag)
             cut = cut[np.isfinite(cut).all(axis=1)]
             away = cut - cut[:, :lead].mean(axis=1, keepdims=True)
@@ -274,6 +278,14 @@ def event_averages(
             seconds = np.arange(-lead, lag + 1) / fps
             found[au] = pd.DataFrame(ends | counts).assign(seconds=seconds)
     return found
+
+
+def _even(values: pd.DataFrame, time: pd.Series, fps: float, spacing: int) -> pd.DataFrame:
+    """A row at every moment of a recording, NaN where nothing lies near."""
+    row = (time * fps).round().astype(int)
+    known = values.set_index(row)[~row.duplicated().to_numpy()].sort_index()
+    every = range(known.index[0], known.index[-1] + 1)
+    return known.reindex(every, method="nearest", tolerance=spacing // 2)
 
 
 def after_onset(averages: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

@@ -156,7 +156,7 @@ def archived(
 def resample(times: np.ndarray, rate: float) -> np.ndarray:
     """Say which frames make a series at `rate` frames/s: the nearest in time, int64 (F',).
 
-    A recording slower than `rate` keeps all its frames. Time stamps decide, so that variable
+    An evenly slower recording keeps all its frames. Time stamps decide, so that variable
     frame rates come out even.
 
     Examples

@@ -235,7 +235,7 @@ def smoothing_effect(tracks: Mapping[str, faces.FaceTrack], frames: float) -> pd
 def true_track(path: str | Path, fps: float) -> faces.FaceTrack | None:
     """The exact landmarks of a rendered recording; None where there are none."""
     truth = Path(path).with_suffix(".npz")
-    if not truth.is_file():
+    if not truths.holds(truth):
         return None
     points = truths.read(truth).landmarks
     return faces.from_landmarks(points, np.ones(len(points)), fps, "truth")

@@ -62,7 +62,8 @@ def read(
     name = name or NAMES.get(source, root.resolve().name)
     if not root.is_dir():
         raise CohortError(f"{name}: {str(root)!r} is no folder; name it with cohort.folder.")
-    if tables and not Path(tables).expanduser().is_dir():
+    tables = str(Path(tables).expanduser()) if tables else ""
+    if tables and not Path(tables).is_dir():
         raise CohortError(f"{name}: {tables!r} is no folder; correct cohort.tables.")
     if faces_may_be_shown is None or source not in ("folder", "rendered"):
         faces_may_be_shown = entry.faces_may_be_shown

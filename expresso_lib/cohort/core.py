@@ -345,7 +345,7 @@ def assemble(
     """
     rows, name = rows.copy(), source.name
     if "au_table" not in rows and not source.demo:
-        beside = Path(source.tables).expanduser() if source.tables else source.root
+        beside = Path(source.tables) if source.tables else source.root
         rows["au_table"] = tables_for(rows["path"], beside)
     rows = _scored(_single(_named(rows, source), source), scale, source)
     rows = _same_content(_playable(rows, source), source)

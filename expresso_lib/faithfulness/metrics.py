@@ -360,7 +360,6 @@ QUESTIONS = {
     "where": Question("interventional_fidelity", "region", wording.REGION_BAR),
     "when": Question("time_fidelity", "rendered", 0.8),
 }  # fmt: skip
-SLOPES = (0.8, 1.25)
 COUNTED = {"people": "interventional_fidelity", "people, shares": "share_fidelity"}
 
 
@@ -423,7 +422,8 @@ def _answer(found: pd.DataFrame, get: Callable[..., wording.Row], asked: Questio
     reached = said["estimate"] >= asked.bar and said["ci_low"] > control
     if asked.slope:
         truth = cell(found, *controls.TRUTH, asked.slope, **where)["estimate"]
-        reached &= SLOPES[0] <= get(asked.slope, **where)["estimate"] / truth <= SLOPES[1]
+        low, high = wording.SLOPES
+        reached &= low <= get(asked.slope, **where)["estimate"] / truth <= high
     return "yes" if reached else "no"
 
 

@@ -60,16 +60,20 @@ def examine(
         rows = faithfulness.examine(network, scenes, closer=True)
         faithfulness.trust_table(faithfulness.table(rows))
     """
-    parts = [trial(model, scene, _known(channels, scene), **options) for scene in scenes]
+    parts = [
+        trial(model, scene, known, **options)
+        for scene in scenes
+        if (known := _known(channels, scene))
+    ]
     if not parts:
-        raise ValueError("no scene to examine a network on; faithfulness.rendered_scenes(12) makes "
-                         "a dozen.")  # fmt: skip
+        raise ValueError("no scene to examine a network on, or no channel that its scenes allow; "
+                         "faithfulness.rendered_scenes(12) makes a dozen.")  # fmt: skip
     return adding_up(pd.concat(parts, ignore_index=True))
 
 
 def _known(channels: Sequence[Sequence[str]], scene: Scene) -> list[Sequence[str]]:
     """The channels that a scene allows: without a renderer there is no oracle."""
-    return [one for one in channels if one[1] != "oracle_neutral" or scene.still is not None]
+    return [one for one in channels if "oracle_neutral" not in one[1:2] or scene.still is not None]
 
 
 def adding_up(rows: pd.DataFrame) -> pd.DataFrame:

@@ -314,14 +314,15 @@ def timeline(case: Case, channel: Channel) -> Figure:
     """Draw predictions of the clips and attribution of the frames over time."""
     figure, (top, below) = style.figure(2, height=3.8, sharex=True)
     clips = case.clips()
-    seconds = case.explanation.rows.shape[1] / case.explanation.fps
+    rows, fps = case.explanation.rows, case.explanation.fps
+    seconds = (rows[:, -1] - rows[:, 0] + 1) / fps
     top.hlines(clips["prediction"], clips["starts_at_s"], clips["starts_at_s"] + seconds,
                color=style.color("model"), linewidth=3)  # fmt: skip
     top.axhline(case.prediction, color=style.INK, linewidth=1, linestyle="--")
     top.set_ylabel(f"{case.scale.name}, {case.scale.unit}")
     top.set_title("Prediction of each clip; dashed: the recording's")
     values = case.series(channel).sum(axis=1)
-    below.bar(case.frames["seconds"], values, 1 / case.explanation.fps, linewidth=0,
+    below.bar(case.frames["seconds"], values, np.diff(rows[0]).min() / fps, linewidth=0,
               color=style.signed(values))  # fmt: skip
     style.zero_line(below)
     against = config.REFERENCES.get(channel.baseline, channel.baseline)

@@ -283,7 +283,10 @@ def single_case(
     window : int
         Frames; halved until two fit.
     """
-    found, aus, _ = statistics.recording_shift(frames, units, recording, window=window)
+    try:
+        found, aus, _ = statistics.recording_shift(frames, units, recording, window=window)
+    except ValueError as error:
+        raise style.FigureError(str(error)) from error
     if au not in aus:
         raise style.FigureError(f"{recording} has no series of {au}.")
     null, p = found.null[aus.index(au)], found.p[aus.index(au)]

@@ -245,7 +245,7 @@ def bands(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 def named(bands: pd.Series) -> pd.Series:
     """Bands as a legend names them; a score may lie in none."""
-    return bands.astype(object).where(bands.notna(), "no band").astype(str)
+    return bands.astype(object).fillna("no band").astype(str)
 
 
 def band_looks(order: Iterable[str]) -> dict[str, dict[str, Any]]:

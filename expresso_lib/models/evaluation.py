@@ -34,9 +34,12 @@ def _metrics(sums: np.ndarray) -> np.ndarray:
     n = sums[..., 0]
     absolute, squared, x, y, xx, yy, xy = (sums[..., i] / n for i in range(1, 8))
     cov, var_x, var_y = xy - x * y, np.maximum(xx - x * x, 0), np.maximum(yy - y * y, 0)
+    # What does not vary has a variance of rounding errors, and would be said to agree.
+    constant = (var_x <= 1e-12 * xx) | (var_y <= 1e-12 * yy)
+    cov = np.where(constant, 0.0, cov)
     with np.errstate(invalid="ignore", divide="ignore"):
         ccc = 2 * cov / (var_x + var_y + (x - y) ** 2)
-        pearson = cov / np.sqrt(var_x * var_y)
+        pearson = np.where(constant, np.nan, cov / np.sqrt(var_x * var_y))
     return np.stack([absolute, np.sqrt(np.maximum(squared, 0)), ccc, pearson], axis=-1)
 
 
@@ -182,8 +185,8 @@ def errors(predictions: pd.DataFrame, participants: pd.DataFrame) -> Errors:
     """
     people = by_level(predictions, "participant")
     people["error"] = people["prediction"] - people["score"]
-    bands = participants.set_index("participant")["band"].astype(str)
-    people = people.join(bands, on="participant")
+    bands = participants.set_index("participant")["band"].astype(object)
+    people = people.join(bands.fillna("no band").astype(str), on="participant")
     slope = float("nan")  # where everybody has one score nothing can follow it
     if people["score"].nunique() > 1:
         slope = float(np.polyfit(people["score"], people["prediction"], 1)[0])

@@ -200,7 +200,8 @@ def grid(default: Recipe, *, full: bool, longest: int | None = None) -> list[Rec
     cells += [replace(default, input=kind) for kind in clips.INPUTS]
     cells += [replace(default, fit="ridge"), replace(default, fit="all")]
     if full:
-        cells += [replace(default, fit="last")]
+        last = replace(default, fit="last")
+        cells += [last] if last.parts == ("last",) else []
         cells += [] if given else [replace(unweighted(default), fit="all")]
         if default.fit != "ridge" or default.weights == "none":  # else nothing is drawn
             cells += [replace(default, seed=default.seed + extra) for extra in (1, 2)]
@@ -237,6 +238,7 @@ def labels(recipes: Sequence[Recipe]) -> dict[str, str]:
     words = {first.name: f"default: {first.model}, {first.weights}, {first.input}, {first.frames}"}
     for other in recipes[1:]:
         changed = {key: value for key, value in vars(other).items() if vars(first)[key] != value}
+        changed |= {"fit": other.parts} if "fit" in changed else {}
         words[other.name] = ", ".join(_word(key, value) for key, value in changed.items())
     return words
 
@@ -247,9 +249,10 @@ def _word(field_name: str, value: Any) -> str:
         ("model", "small_image_sd"): "image model (mean and sd)",
         ("model", "resnet18"): "image model (ResNet-18)",
         ("weights", "none"): "random weights",
-        ("fit", "ridge"): "frozen trunk, ridge head",
-        ("fit", "last"): "last block fine-tuned",
-        ("fit", "all"): "all of it fine-tuned, last block first",
+        ("fit", ()): "frozen trunk, ridge head",
+        ("fit", ("last",)): "last block fine-tuned",
+        ("fit", ("all",)): "all of it fine-tuned",
+        ("fit", ("last", "all")): "all of it fine-tuned, last block first",
     }
     units = {"frames": f"{value} frames", "input": f"{value} input", "seed": f"seed {value}"}
     return names.get((field_name, value)) or units.get(field_name) or f"{field_name} {value}"
@@ -314,7 +317,7 @@ def tuned(recipe: Recipe, study: Study, unseen: Sequence[frozenset[str]], *,
     """
     shared = asdict(recipe) | study.facts()
     inputs = [*study.inputs(recipe), features(recipe, study)]
-    if recipe.weights not in ("none", "own"):  # what the last block reads is every fold's
+    if "last" in recipe.parts:  # what the last block reads is every fold's
         inputs.append(features(recipe, study, until="last"))
     items = [
         # Dealt scores have networks of their own beside the true ones'.
@@ -345,10 +348,7 @@ def tune(item: store.Item, path: Path) -> None:
     values, *start = (read_features(one) for one in item.inputs if one.parent == study.folder)
     model = study.model(recipe)
     head = models.fit_ridge(values[learn], scores[learn], people[learn])
-    parts = {"last": ("last",), "all": ("last", "all")}[recipe.fit]
-    if recipe.weights in ("none", "own"):  # no block to begin with: random, or nobody says which
-        parts = ("all",)
-    options = replace(study.tuning, parts=parts, seed=recipe.seed)
+    options = replace(study.tuning, parts=recipe.parts, seed=recipe.seed)
     if recipe.weights == "none":  # from scratch there is no good start to stay near
         options = replace(options, learning_rate=1e-3, deeper=1.0)
     rows, known = map(np.flatnonzero, (learn, seen & stop)), start[0] if start else None

@@ -17,7 +17,7 @@ from expresso_lib import config
 from expresso_lib.models.heads import Clips, LinearHead, features
 
 PARTS = ("head", "last", "all")
-TAKEN = 2  # clips of a participant in one step where the whole network is trained
+TAKEN = 2  # clips of a participant's score in one step where the whole network is trained
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class FineTuning:
 
     parts: tuple[str, ...] = ("last", "all")  # of head, last, all
     epochs: int = 6  # per part, at most
-    batch: int = 8  # participants per step
+    batch: int = 8  # participants' scores per step
     learning_rate: float = 3e-4
     deeper: float = 0.1  # share of it for what lies below the last block
     optimizer: str = "adamw"  # or sgd
@@ -53,9 +53,9 @@ def finetune(
 ) -> pd.DataFrame:
     """Fit a model in place: one part after another, the best epoch kept, the start included.
 
-    The error that is made small is the participant's: the mean over their clips minus their
-    score, squared. Below the freeze boundary nothing changes, so features there are computed once
-    per part and every epoch starts from them. Batch norms stay as pre-trained.
+    The error that is made small is a participant's: the mean over their clips of one score minus
+    that score, squared. Below the freeze boundary nothing changes, so features there are computed
+    once per part and every epoch starts from them. Batch norms stay as pre-trained.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def finetune(
     -------
     DataFrame
         Learning curves: part, epoch, train_rmse, stop_mae, best_mae (so far), score points of a
-        participant.
+        participant's score.
 
     Raises
     ------

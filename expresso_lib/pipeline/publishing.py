@@ -86,7 +86,7 @@ def without_values(command: str) -> str:
     """
     places = {name.replace("_", ".", 1) for name in config.PLACES}
     words = [word.partition("=") for word in shlex.split(command)]
-    shown = (f"{key}=…" if key in places else shlex.quote(f"{key}{equals}{value}")
+    shown = (f"{key}=…" if key.strip() in places else shlex.quote(f"{key}{equals}{value}")
              for key, equals, value in words)  # fmt: skip
     return without_places(" ".join(shown))
 

@@ -158,15 +158,17 @@ def explain(
     archive = clips.prepare(path, track, size=size, rate=rate, input=known["input"])
     length, shape = int(known["frames"]), explanation.shape(known, archive.n_frames)
     if shape["length"] < 2:
-        raise UntrackedError(f"{path} gets no card: it has one frame, and nothing moves in it.")
+        raise UntrackedError(
+            f"{path} gets no card: it has {archive.n_frames} frames at {archive.fps:g}/s, and a "
+            f"clip needs {1 + shape['dilation']} or more."
+        )
     rows = clips.windows(archive.n_frames, **shape)
     logger.info("clips: %d, frames of each: %d", *rows.shape)
     explained = explained_by_any(archive, reader.model, rows)
     case = _case(path, reader, explained, units)
     if (has := rows.shape[1]) < length:
-        doubts.append(
-            f"the recording has {has} frames at {archive.fps:g}/s; the model's clips have {length}"
-        )
+        holds = f"{archive.n_frames} frames at {archive.fps:g}/s, clips of {has}"
+        doubts.append(f"the recording holds {holds}; the model's clips have {length}")
     case = replace(case, doubts=(*doubts, *filter(None, [case.beyond])), found=track.found)
     facts = {
         "model": f"{known['model']}, weights {known['weights']}, run {run_folder.name}",

@@ -69,7 +69,8 @@ def paper_bars(
         ``au, band, mean, everyone``: ``mean`` over windows of correct recordings, ``everyone``
         over all windows. Bands without a window are NaN, not absent.
     """
-    people = participants.assign(band=participants["band"].astype(str))
+    named = participants["band"].astype(object).fillna("no band").astype(str)
+    people = participants.assign(band=named)
     table = trained(windows).merge(people[["participant", "band"]], on="participant")
     table = table.merge(errors[["recording", "error"]], on="recording", how="left")
     order = people.groupby("band")["score"].mean().sort_values().index

@@ -214,6 +214,8 @@ def _severity_family(
 ) -> pd.DataFrame:
     """Fill a family of rank correlations with the score; wide (P, A), control (P, C)."""
     people, controlled = _of(people, wide), control.shape[1] > 0
+    scored = people["score"].notna().to_numpy()  # who has no score is nobody's rank
+    wide, people, control = wide[scored], people[scored], control[scored]
     values, score = wide.to_numpy(float), people["score"].to_numpy(float)
     folds, n = _shared_folds(people), np.isfinite(values).sum(axis=0)
 
@@ -243,7 +245,9 @@ def _severity_family(
     if controlled:
         rows["p_plain"] = family(control, plan.permutations).p_max
     freedom = n - 2 - np.linalg.matrix_rank(pm.given_rows(control, folds))
-    rows["bf10"] = [iv.bayes_factor_rho(t, k) for t, k in zip(test.statistic, freedom)]
+    # A studentised statistic is that of a correlation of another size.
+    size = np.tanh(test.statistic * np.sqrt((1 + rho**2 / 2) / np.maximum(freedom - 1, 1)))
+    rows["bf10"] = [iv.bayes_factor_rho(r, k) for r, k in zip(size, freedom)]
     return _filled(rows, test, n, plan.margin_rho)
 
 
@@ -387,10 +391,10 @@ def h4_bands(windows: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for au, table in z.groupby("au", sort=True):
         part = table.groupby("band").filter(lambda one: len(one) >= 3 and one["z"].nunique() > 1)
-        row: dict[str, Any] = {"au": au, "n_participants": len(table)}
+        row: dict[str, Any] = {"au": au, "n_participants": len(part)}
         rows.append(row)
-        if part["band"].nunique() < 2 or len(table) < MIN_PARTICIPANTS:
-            row["note"] = "fewer than two bands with three participants, or 10 people"
+        if part["band"].nunique() < 2 or len(part) < MIN_PARTICIPANTS:
+            row["note"] = "fewer than two bands with three participants, or 10 people in them"
             continue
         left = sorted(set(bands["band"]) - set(part["band"]))
         row["note"] = f"bands left out: {', '.join(left)}" if left else ""
@@ -423,6 +427,8 @@ def recording_shift(
         raise ValueError(f"recording {recording!r} is not in both tables; see column 'recording'.")
     lost = int(data.isna().any(axis=1).sum())
     data = data.sort_index().interpolate(limit_direction="both").dropna(axis=1)
+    if data.shape[1] < 2 or "attribution" not in data:
+        raise ValueError(f"recording {recording!r} has no action unit to compare with.")
     while len(data) < 2 * window and window >= 16:
         window //= 2
     attribution = data.pop("attribution").to_numpy(float)
@@ -438,14 +444,17 @@ def h5_recording(
 
     Circular shift of the whole recording (`circular_shift`), exact over all shifts; ``p_max``
     is family-wise over AUs. Lost frames are interpolated and counted in ``note``. The window is
-    halved until two fit.
+    halved until two fit. Of a recording that allows no test one row says why.
     """
-    found, aus, note = recording_shift(series, units, recording, window=window)
+    facts = {"hypothesis": "H5", "status": "exploratory", "inference": "this recording only"}
+    try:
+        found, aus, note = recording_shift(series, units, recording, window=window)
+    except ValueError as error:
+        return tidy(pd.DataFrame([facts | {"note": f"{recording}: {error}"}]))
     rows = pd.DataFrame({"au": aus, "estimate": found.z, "p": found.p, "p_max": found.p_max})
     rows = rows.assign(effect=found.z, effect_name="mean z", n_windows=found.defined.astype(int))
     rows["note"] = f"{recording}, {note}"
     rows.loc[~np.isfinite(found.z), "note"] = "constant in every window"
-    facts = {"hypothesis": "H5", "status": "exploratory", "inference": "this recording only"}
     return tidy(rows.assign(**facts, n_participants=1, n_recordings=1))
 
 

@@ -71,12 +71,11 @@ def bayes_factor_mean(t: float, n: int) -> float:
     return float(pg.bayesfactor_ttest(t, n, paired=True)) if usable else float("nan")
 
 
-def bayes_factor_rho(t: float, freedom: int) -> float:
-    """BF10 of a correlation against 0 from its t (stretched beta prior; Ly et al., 2016).
+def bayes_factor_rho(rho: float, freedom: int) -> float:
+    """BF10 of a (partial) correlation against 0 (stretched beta prior; Ly et al., 2016).
 
     ``freedom`` is P − 2 − C: each covariate costs one participant. On ranks an approximation.
     """
-    if not np.isfinite(t) or freedom < 3:
+    if not np.isfinite(rho) or freedom < 3:
         return float("nan")
-    r = float(np.clip(t / np.sqrt(t**2 + freedom), -0.999, 0.999))
-    return float(pg.bayesfactor_pearson(r, freedom + 2))
+    return float(pg.bayesfactor_pearson(float(np.clip(rho, -0.999, 0.999)), freedom + 2))

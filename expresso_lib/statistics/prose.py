@@ -80,7 +80,7 @@ def reach(n: int) -> str:
     """Say which effects so many participants find in four of five cohorts.
 
     >>> reach(3)
-    'Of 3 participants no test of this book can be asked: ten are the least.'
+    'Of 3 participants no test about people in general can be asked: ten are the least.'
     """
     if n < MIN_PARTICIPANTS:
         return tell("reach.few", n=n)
@@ -258,8 +258,14 @@ def others_do(differences: Any, recipe: str, *, scale: Any) -> str:
 
 def fitted(recipe: Any) -> str:
     """Say what of a recipe's network was fitted to scores."""
-    whole = recipe.fit != "ridge" and recipe.weights in ("none", "own")
-    return tell(f"fitted.{recipe.weights if whole else recipe.fit}")
+    if not recipe.parts:
+        return tell(f"fitted.frozen.{recipe.weights}")
+    return tell(f"fitted.{recipe.weights if recipe.parts == ('all',) else recipe.fit}")
+
+
+def staged(recipe: Any) -> str:
+    """Say in which order the parts of a recipe's network learn."""
+    return tell(f"staged.{'whole' if recipe.parts == ('all',) else 'parts'}")
 
 
 def recognised(table: Any) -> str:
@@ -333,23 +339,28 @@ def carried(parts: Any) -> str:
         `faithfulness.decomposition.parts`: indexed by region; ``estimate, ci_low, ci_high`` and
         ``simultaneous_low, simultaneous_high``, for the regions are looked at together.
     """
-    six = parts.drop(["face_rest", "background", "f(x0)"], errors="ignore")
+    others = ["face_rest", "background", "f(x0)", "not explained"]
+    six = parts.drop(others, errors="ignore")
     if six["estimate"].isna().all():
-        return tell("carried.few")
+        return tell("carried.constant")
     low, held, r = six["simultaneous_low"], six["estimate"].sum(), parts["estimate"].sum()
     found = six["estimate"][low > 0]
     case = "shown" if len(found) else "untested" if low.isna().all() else "none"
-    shown, most = tell(f"carried.{case}", regions=found), six.loc[six["estimate"].idxmax()]
-    rest, still = (parts["estimate"].get(name, np.nan) for name in ("face_rest", "f(x0)"))
+    shown, most = tell(f"carried.{case}", regions=found), six.loc[six["estimate"].abs().idxmax()]
+    against = six["estimate"][six["simultaneous_high"] < 0]
+    shown += tell("carried.against", regions=against) if len(against) else ""
+    rest, _, still, left = (parts["estimate"].get(name, np.nan) for name in others)
     both = np.isfinite([rest, still]).all()
     outside = tell("carried.outside", rest=rest, still=still) if both else ""
+    outside += tell("carried.left", left=left) if np.isfinite(left) else ""
     values = {"named": len(six), "most": most, "held": held, "r": r}
     return tell("carried.said", shown=shown, outside=outside, **values)
 
 
 def parts_sum(parts: Any) -> str:
     """Say that the parts add up."""
-    return tell("parts_sum", r=parts["estimate"].sum())
+    r = parts["estimate"].sum(min_count=1)
+    return tell(f"parts_sum.{'said' if np.isfinite(r) else 'constant'}", r=r)
 
 
 def densest(regions: Any) -> str:
@@ -360,7 +371,8 @@ def densest(regions: Any) -> str:
     regions : DataFrame
         ``attribution_regions`` of one channel.
     """
-    mean = regions.groupby("region")["enrichment_positive"].mean()
+    mean = regions.groupby(["participant", "recording", "region"])["enrichment_positive"].mean()
+    mean = mean.groupby(["participant", "region"]).mean().groupby("region").mean()
     mean = mean.drop(["face_rest", "background"], errors="ignore").dropna()
     if mean.empty:
         return tell("densest.unknown")
@@ -449,10 +461,13 @@ def locked(averages: Mapping[str, Any], after: Any) -> str:
     """
     if not averages:
         return tell("locked.none")
-    shown, names = wording.listed(averages), wording.listed(after.loc[after["clear"], "au"])
-    if after["ci_low"].isna().all():
-        return tell("locked.few", shown=shown)
-    return tell("locked.said", names=names if names == shown else f"{names} of {shown}")
+    few = after["ci_low"].isna()
+    beside = tell("locked.few", shown=list(after.loc[few, "au"])) if few.any() else ""
+    if few.all():
+        return beside
+    shown, names = (wording.listed(after.loc[one, "au"]) for one in (~few, after["clear"]))
+    said = tell("locked.said", names=names if names == shown else f"{names} of {shown}")
+    return f"{said} {beside}".strip()
 
 
 # Action units and statistics
@@ -469,6 +484,12 @@ def _largest(rows: Any) -> Any:
     return some.loc[some["estimate"].abs().idxmax()]
 
 
+def _untested(name: str, rows: Any) -> str:
+    """Say why nothing of a family was tested: its note, or else that people are too few."""
+    notes = [note for note in rows.get("note", []) if note]
+    return tell(f"{name}.untested", why=notes[0] if notes else "too few participants")
+
+
 def coupled(rows: Any, alpha: float) -> str:
     """Say which action units go with the attribution, once all are allowed for.
 
@@ -480,7 +501,7 @@ def coupled(rows: Any, alpha: float) -> str:
         Family-wise error rate.
     """
     if rows["p_max"].isna().all():
-        return tell("coupled.few")
+        return _untested("coupled", rows)
     found, tests = _found(rows, alpha)["au"], int(rows["p_max"].notna().sum())
     limits = rows[["simultaneous_low", "simultaneous_high"]].abs().max(axis=1, skipna=False)
     small = rows.loc[limits <= rows["margin"], "au"]
@@ -559,7 +580,7 @@ def changes(rows: Any, participants: int, alpha: float) -> str:
         H2: ``au, estimate, ci_low, ci_high, p_max``.
     """
     if rows["p_max"].isna().all():
-        return tell("changes.few")
+        return _untested("changes", rows)
     found, top = _found(rows, alpha), _largest(rows)
     needed = detectable(participants, kind="severity", family=len(rows))
     some = tell("changes.names", names=list(found["au"])) if len(found) else ""
@@ -594,9 +615,12 @@ def tested(results: Any, alpha: float) -> str:
     alpha : float
         Family-wise error rate.
     """
-    stand = _found(results[results["status"] == "confirmatory"], alpha)
+    declared, tests = results[results["status"] == "confirmatory"], int(results["p"].notna().sum())
+    if declared["p_max"].isna().all():
+        return tell("tested.untested", tests=tests)
+    stand = _found(declared, alpha)
     hold = "stands" if len(stand) == 1 else "stand"
-    return tell("tested", tests=int(results["p"].notna().sum()), stand=len(stand), hold=hold)
+    return tell("tested.said", tests=tests, stand=len(stand), hold=hold)
 
 
 def absence(participants: int) -> str:
@@ -623,7 +647,7 @@ def oracle(seeds: Any) -> str:
 def region_changes(rows: Any, alpha: float) -> str:
     """Say which region's density changes with severity given the prediction (H3)."""
     if rows["p_max"].isna().all():
-        return tell("region_changes.few")
+        return _untested("region_changes", rows)
     top, found = _largest(rows), len(_found(rows, alpha))
     return tell("region_changes.said", top=top, found=found, all=len(rows))
 
@@ -658,11 +682,14 @@ def other_analyses(table: Any, alpha: float) -> str:
     """
     said = []
     for question in ("mean", "severity"):
-        found = table.filter(like=f"{question}: ") <= alpha
-        if found.empty:
+        p = table.filter(like=f"{question}: ")
+        if p.empty:
             continue
+        found, missed, made = p <= alpha, p > alpha, p.notna().sum()
         counts = [f"{count} by {name.partition(': ')[2]}" for name, count in found.sum().items()]
-        apart = found.index[found.any(axis=1) & ~found.all(axis=1)]
+        counts = [text + (f" ({made[name]} tested)" if made.nunique() > 1 else "")
+                  for text, name in zip(counts, p)]  # fmt: skip
+        apart = p.index[found.any(axis=1) & missed.any(axis=1)]
         differ = tell("other_analyses.differ", apart=apart) if len(apart) else ""
         numbers = {"all": len(found), "alpha": alpha, "counts": counts, "differ": differ}
         words = tell(f"other_analyses.{question}")
@@ -688,13 +715,23 @@ def _agreement(own: Row) -> str:
     return interval(own, _digits(own["estimate"]))
 
 
-def _true(own: Row, control: float) -> str:
-    """How far a fidelity shows that explanations are true, by the rule that was declared."""
+def _slopes(table: Any) -> tuple[Row, Row]:
+    """Points said per point of effect, by the explanation and by a map that is true."""
+    asked = {"metric": "interventional_slope"}
+    return _fidelity(table, NEUTRAL, **asked), _fidelity(table, "none", method="painted", **asked)
+
+
+def _true(table: Any, own: Row, control: float) -> str:
+    """How far a fidelity shows that explanations are true, by the rules of chapter 7."""
     if not np.isfinite(own["ci_low"]):
         return "few"
     if not own["ci_low"] > abs(control):
         return "not_shown"
-    return "agrees" if own["estimate"] >= BAR else "in_part"
+    if own["estimate"] < BAR:
+        return "in_part"
+    said, truth = (one["estimate"] for one in _slopes(table))
+    low, high = wording.SLOPES
+    return "wrong_size" if said < low * truth or said > high * truth else "agrees"
 
 
 def trust(table: Any, control: Row) -> str:
@@ -710,7 +747,7 @@ def trust(table: Any, control: Row) -> str:
     own, whole = (_fidelity(table, NEUTRAL, factor=one) for one in ("pooled", "pooled_all"))
     if not np.isfinite(own["estimate"]):
         return tell("trust.unknown")
-    case, beside = _true(own, control["estimate"]), tell("trust.no_control")
+    case, beside = _true(table, own, control["estimate"]), tell("trust.no_control")
     if np.isfinite(control["estimate"]):
         name = CONTROLS.get(str(control.get("method", "")), "unnamed")
         beside = tell("trust.control", name=name, control=control)
@@ -738,7 +775,7 @@ def front(
     agreement = _agreement(own)
     if np.isfinite(whole["estimate"]):
         agreement += tell("front.whole", whole=whole, head=head)
-    case, whom = _true(own, control), tell(f"whom.{WHOM[demo]}")
+    case, whom = _true(faithfulness, own, control), tell(f"whom.{WHOM[demo]}")
     model = tell("front.reads" if side(gain) < 0 else "front.not_read", whom=whom)
     reasons = tell(f"front.{case}", agreement=agreement, bar=BAR)
     advice = tell("front.statements" if case == "agrees" else "front.questions")
@@ -812,6 +849,11 @@ def factors(table: Any) -> str:
 def removals(clips: int, rows: Any) -> str:
     """Say on how many clips of how many participants the removals rest."""
     return tell("removals", clips=clips, people=rows["participant"].nunique())
+
+
+def taught(recipe: Any) -> str:
+    """Say which network the audit teaches; only the book's own was shown twins."""
+    return tell(f"taught.{'before' if recipe.weights == 'facial-actions' else 'same'}")
 
 
 def headset(own: Any, taught: Any) -> str:
@@ -934,9 +976,8 @@ def shares(table: Any) -> str:
 
 def slopes(table: Any) -> str:
     """Say how many points are said per point of effect, by the truth and by the explanation."""
-    method, asked = wording.main_method(table), {"metric": "interventional_slope"}
-    truth = _fidelity(table, "none", method="painted", **asked)
-    return tell("slopes", method=method, said=_fidelity(table, NEUTRAL, **asked), truth=truth)
+    said, truth = _slopes(table)
+    return tell("slopes", method=wording.main_method(table), said=said, truth=truth)
 
 
 def randomised(cascade: Any, *, bar: float = 0.3) -> str:
@@ -960,7 +1001,7 @@ def randomised(cascade: Any, *, bar: float = 0.3) -> str:
     return tell("randomised.said", until=until, left=left)
 
 
-def learned(beyond: Any, models: int, *, alpha: float = 0.05) -> str:
+def learned(beyond: Any, models: int, alpha: float) -> str:
     """Say which region is denser than under label-permuted models, and whether chance does it.
 
     Parameters
@@ -969,12 +1010,16 @@ def learned(beyond: Any, models: int, *, alpha: float = 0.05) -> str:
         `faithfulness.decomposition.beyond_chance`: indexed by region; ``estimate, p``.
     models : int
         Label-permuted models.
+    alpha : float
+        Family-wise error rate.
     """
     if beyond["estimate"].isna().all():
         return tell("learned.unknown")
-    most = beyond.loc[beyond["estimate"].idxmax()]
-    shown = tell(f"learned.{'chance' if most['p'] > alpha else 'more'}")
-    return tell("learned.said", most=most, shown=shown, models=models, least=1 / (1 + models))
+    most, least = beyond.loc[beyond["estimate"].idxmax()], 1 / (1 + models)
+    case = "few" if least > alpha else "chance" if most["p"] > alpha else "more"
+    return tell(
+        "learned.said", most=most, shown=tell(f"learned.{case}"), models=models, least=least
+    )
 
 
 # Real faces
@@ -1154,7 +1199,8 @@ def planted_found(ledger: Any) -> str:
     """Say how many planted movements were recovered, of those that claims are about."""
     asked = ledger[ledger["planted"].isin(["positive", "negative"]) & (ledger["recovered"] != "")]
     found = int((asked["recovered"] == "recovered").sum())
-    return tell("planted_found", claims=len(asked), recovered=found)
+    are = "is" if len(asked) == 1 else "are"
+    return tell("planted_found", claims=len(asked), are=are, recovered=found)
 
 
 def cohorts(study: Any) -> Any:

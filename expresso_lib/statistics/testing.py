@@ -21,11 +21,13 @@ class Tests:
     results: pd.DataFrame
 
 
-def severest(series: pd.DataFrame, people: pd.DataFrame) -> str:
-    """Name the first recording of the most severe participant who has a series."""
-    seen = people[people["participant"].isin(series["participant"])]
+def severest(series: pd.DataFrame, units: pd.DataFrame, people: pd.DataFrame) -> str:
+    """Name the first recording of the most severe participant who has series of both."""
+    both = series[series["recording"].isin(units["recording"])]
+    both = both if len(both) else series
+    seen = people[people["participant"].isin(both["participant"])]
     who = seen.sort_values("score")["participant"].iloc[-1]
-    return str(series.loc[series["participant"] == who, "recording"].iloc[0])
+    return str(both.loc[both["participant"] == who, "recording"].iloc[0])
 
 
 def test_all(
@@ -64,11 +66,12 @@ def test_all(
     h1 = hypotheses.h1_coupling(windows, adjusted=turned, plan=plan)
     others = couple(repeats, units)
     # What networks with shuffled weights give for the same recordings comes off here, too.
-    shuffled = couplings.shuffled(windows)
+    shuffled, chance = couplings.shuffled(windows), couplings.shuffled(series)
     shuffled = shuffled[shuffled["recording"].isin(others["recording"])]
+    chance = chance[chance["recording"].isin(others["recording"])]
     anew = hypotheses.h1_coupling(pd.concat([others, shuffled]), plan=plan)
     h2 = hypotheses.h2_severity(windows, table, plan=plan)
-    recording = severest(series, people)
+    recording = severest(series, units, people)
     # The declared row of H1 is that of models drawn anew, where they can be told apart.
     second = bool(anew["inference"].str.startswith(hypotheses.ANEW).any())
     rows = hypotheses.results(
@@ -79,7 +82,9 @@ def test_all(
         hypotheses.h3b_two_slopes(regions, table, plan=plan),
         hypotheses.h4_bands(windows, people),
         hypotheses.h5_recording(series, units, recording, window=window),
-        hypotheses.gaze(series, frames, window=window, plan=plan),
+        hypotheses.gaze(
+            pd.concat([repeats, chance]) if second else series, frames, window=window, plan=plan
+        ),
         sensitivity(windows, people, plan=plan),
         speech=speech,
     )

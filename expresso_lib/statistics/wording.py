@@ -24,6 +24,8 @@ MISSING = "not measured"
 ENDS = ("estimate", "ci_low", "ci_high")
 # What an explanation has to reach against removals, on regions of real faces, with head motion.
 BAR, REGION_BAR, WHOLE_BAR = 0.9, 0.8, 0.8
+# Points said per point of effect, over those that a map tells that is true.
+SLOPES = (0.8, 1.25)
 SIDES = {-1: "below", 0: "undecided", 1: "above"}
 
 
@@ -84,14 +86,15 @@ def say(value: float, digits: int = 2, *, signed: bool = False) -> str:
 
 
 def chance(p: float) -> str:
-    """Write a p, which is never 0.
+    """Write a p, which is never 0; what lies above .05 is not rounded onto it.
 
-    >>> chance(0.012), chance(0.0001), chance(float("nan"))
-    ('p = 0.012', 'p < 0.001', 'p not measured')
+    >>> chance(0.012), chance(0.0001), chance(0.0504), chance(float("nan"))
+    ('p = 0.012', 'p < 0.001', 'p = 0.0504', 'p not measured')
     """
     if 0 <= p < 0.0005:
         return "p < 0.001"
-    return f"p = {say(p, 3)}" if np.isfinite(p) else f"p {MISSING}"
+    digits = next((k for k in range(3, 7) if not round(p, k) <= 0.05 < p), 7)
+    return f"p = {say(p, digits)}" if np.isfinite(p) else f"p {MISSING}"
 
 
 def percent(share: float, digits: int = 1) -> str:

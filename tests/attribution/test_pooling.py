@@ -160,7 +160,7 @@ def test_event_average_finds_a_planted_rise():
             au[start : start + 15] = 3
         attribution = 2 * (au > 0) + rng.normal(0, 0.3, 200)
         names = {"participant": f"P{person}", "recording": f"P{person}_R1"}
-        table = pd.DataFrame({"frame": np.arange(200), "AU12": au, "attribution": attribution})
+        table = pd.DataFrame({"time": np.arange(200) / 10, "AU12": au, "attribution": attribution})
         tables.append(table.assign(**names))
     found = pooling.event_averages(pd.concat(tables), ["AU12"], fps=10)["AU12"]
     after = found[(found["seconds"] > 0) & (found["seconds"] < 1)]
@@ -168,3 +168,24 @@ def test_event_average_finds_a_planted_rise():
     assert (after["ci_high"] < 3).all()
     assert found["n_events"].iloc[0] == 30
     assert pooling.event_averages(tables[0], ["AU12"], fps=10) == {}
+
+
+@pytest.mark.parametrize(
+    ("kept", "spacing", "events"),
+    [
+        (lambda row: row % 2 == 0, 2, 3),  # a clip's frames lie apart: each stands for two
+        (lambda row: (row < 55) | (row > 59), 1, 2),  # nothing was explained a second after one
+        (lambda row: row % 16 < 8, 1, 0),  # clips shorter than three seconds, none between
+    ],
+)
+def test_event_averages_keep_time_where_clips_leave_frames_out(kept, spacing, events):
+    """Seconds are the recording's; an event beside a gap is left out, not shortened."""
+    row = np.arange(200)
+    au = np.isin(row, [*range(40, 44), *range(90, 94), *range(150, 154)]) * 3.0
+    table = pd.DataFrame({"time": row / 10, "AU12": au, "attribution": au})[kept(row)]
+    people = [table.assign(participant=name, recording=name) for name in ("P1", "P2")]
+    found = pooling.event_averages(pd.concat(people), ["AU12"], fps=10, spacing=spacing)
+    assert [one["n_events"].iloc[0] for one in found.values()] == [2 * events] * bool(events)
+    for one in found.values():
+        assert_allclose(one["seconds"], np.arange(-10, 21) / 10)
+        assert one.loc[one["estimate"] > 0, "seconds"].between(-0.05, 0.35).all()

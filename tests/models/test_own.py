@@ -213,7 +213,7 @@ def test_own_network_is_tried_with_its_weights_and_at_its_length_only() -> None:
     assert default.weights == "own"
     own = [one for one in experiments.grid(default, full=True) if one.model == default.model]
     assert {(one.weights, one.frames) for one in own} == {("own", 8)}
-    assert {one.fit for one in own} == {"ridge", "last", "all"}
+    assert {one.fit for one in own} == {"ridge", "all"}
     study = experiments.Study(NOBODY, NOBODY, {"face": Path("x")}, NOBODY, Path("x"), size=16)
     assert study.model(default).description["weights"] == "own"
     assert len(study.inputs(default)) == 1  # this file; not the weights that ship

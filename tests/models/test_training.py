@@ -155,6 +155,18 @@ def test_model_scores_match_their_definitions(table, schemes, values) -> None:
     assert alone[["ci_low", "ci_high"]].isna().all(axis=None)
 
 
+@pytest.mark.parametrize("said", [36.05, 17.3, 20.123, 0.0])
+def test_a_model_that_says_one_number_agrees_with_nothing(said) -> None:
+    """No correlation, a concordance of 0: a variance of rounding errors is none."""
+    names = [f"P{i:02d}" for i in range(84)]
+    table = pd.DataFrame({"participant": names, "recording": names, "clip": names, "repeat": 0})
+    table = table.assign(recipe="m", prediction=said, score=np.arange(84) % 46)
+    scores = models.model_scores(table, draws=100)
+    found = scores[scores["level"] == "participant"].set_index("metric")
+    assert np.isnan(found.loc["pearson", "estimate"])
+    assert found.loc["ccc", "estimate"] == 0
+
+
 def test_model_differences_are_paired_and_antisymmetric(table, schemes, values) -> None:
     """a − b is −(b − a); a model against itself differs by 0; a missing recipe is named."""
     one = models.cross_validate(table, schemes, "a", models.ridge_fit(values, table))

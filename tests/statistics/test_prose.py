@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from expresso_lib.config import REFERENCES
 from expresso_lib.faithfulness import headset, metrics
+from expresso_lib.models import Recipe
 from expresso_lib.statistics import prose, wording
 
 NUMBER = st.floats(-60, 60, allow_nan=False)
@@ -198,6 +199,7 @@ def test_only_rendered_scores_are_planted():
 
 NONE = float("nan")
 EMPTY = pd.DataFrame({"metric": [], "estimate": [], "ci_low": [], "ci_high": []})
+DENSE = pd.DataFrame({"participant": "P1", "recording": "A", "region": ["mouth", "nose"]})
 UNKNOWN = pd.DataFrame([line(NONE, au="AU12", region="mouth", sign="positive", p=NONE, p_max=NONE,
                              q=NONE, margin=0.1, simultaneous_low=NONE, simultaneous_high=NONE,
                              speech="", hypothesis="H1", status="confirmatory", factor="1",
@@ -246,7 +248,7 @@ READING = pd.DataFrame(
         lambda: prose.absence(6),
         lambda: prose.single(UNKNOWN.iloc[:0], "P01_R1"),
         lambda: prose.randomised(UNKNOWN),
-        lambda: prose.learned(REGION, 19),
+        lambda: prose.learned(REGION, 19, 0.05),
         lambda: prose.carried(REGION),
         lambda: prose.carried(REGION.assign(estimate=0.1)),
         lambda: prose.parts_sum(REGION),
@@ -255,7 +257,7 @@ READING = pd.DataFrame(
         lambda: prose.model_against(EMPTY, "m", "n", "the image model", scale=BDI),
         lambda: prose.one_person({"half_width": float("inf"), "level": 0.9},
                                  SimpleNamespace(low=0.0, high=27.0)),
-        lambda: prose.densest(pd.DataFrame({"region": ["mouth"], "enrichment_positive": [NONE]})),
+        lambda: prose.densest(DENSE.assign(enrichment_positive=NONE)),
         lambda: prose.steadiness(pd.DataFrame({"before": [NONE]}), []),
         lambda: prose.index_error(pd.DataFrame(
             {"by_flag": [NONE], "by_position": [NONE], "found": [False]})),
@@ -570,14 +572,21 @@ def test_the_front_page_believes_reasons_only_above_the_controls(fidelity, half,
 def test_every_region_shown_to_carry_severity_is_named_and_no_other(values):
     """By the interval of the family, not by that of the largest; the largest is no finding."""
     names = ["mouth", "nose", "left_eye", "right_eye", "left_eyebrow", "right_eyebrow"]
-    parts = pd.DataFrame([line(one, half, half, simultaneous_low=one - 1.3 * half)
-                          for one, half in values], index=names)  # fmt: skip
-    said = prose.carried(parts).rpartition("tested). ")[2]
-    shown = parts["simultaneous_low"] > 0
+    parts = pd.DataFrame([
+        line(one, half, half, simultaneous_low=one - 1.3 * half, simultaneous_high=one + 1.3 * half)
+        for one, half in values
+    ], index=names)  # fmt: skip
+    said = prose.carried(parts).rpartition("tested). ")[2].removesuffix(".")
+    said, _, turned = said.partition("; these are shown to go against it: ")
+    shown, against = parts["simultaneous_low"] > 0, parts["simultaneous_high"] < 0
     assert ("None of the named" in said) == (not shown.any())
-    named = parts.loc[shown, "estimate"].items()
-    expected = wording.listed(f"{wording.plain(name)} ({wording.say(one)})" for name, one in named)
-    assert said.endswith(f"shown to carry severity: {expected}.") or not shown.any()
+
+    def named(rows):
+        names = parts.loc[rows, "estimate"].items()
+        return wording.listed(f"{wording.plain(name)} ({wording.say(one)})" for name, one in names)
+
+    assert said.endswith(f"shown to carry severity: {named(shown)}") or not shown.any()
+    assert turned == (named(against) if against.any() else "")
     assert "not tested" in prose.carried(parts)
 
 
@@ -590,7 +599,7 @@ def test_a_tie_is_neither_more_nor_less():
     case = {"participant": "P01", "recording": "P01_R1", "prediction": 12.5, "score": 12.5}
     assert "the score is 12.5: just that" in prose.one_case(case, pd.DataFrame([case]))
     bands = pd.DataFrame({"error": [1.0, -1.0]})
-    slopes = {0.9: "follow the score (", 0.5: "drawn to the middle", 0.0: "next to nothing",
+    slopes = {0.9: "follow the score (", 0.5: "drawn to the middle", 0.0: "hardly move with",
               -0.4: "run against the score", NONE: "cannot be said"}  # fmt: skip
     for slope, words in slopes.items():
         assert words in prose.calibrated(SimpleNamespace(slope=slope, by_band=bands))
@@ -619,12 +628,18 @@ def test_one_case_says_how_wrong_the_model_is_about_the_person_too():
 
 def test_the_rest_of_the_face_may_carry_more_than_the_largest_named_region():
     """Largest is said of the named regions only."""
-    parts = pd.DataFrame([line(0.2, 0.1, 0.1, simultaneous_low=0.05),
-                          line(0.3, 0.1, 0.1, simultaneous_low=0.15)],
+    parts = pd.DataFrame([line(0.2, 0.1, 0.1, simultaneous_low=0.05, simultaneous_high=0.4),
+                          line(0.3, 0.1, 0.1, simultaneous_low=0.15, simultaneous_high=0.5)],
                          index=["mouth", "face_rest"])  # fmt: skip
     assert "Of r = 0.50 the 1 named regions hold 0.20, of it the mouth 0.20" in prose.carried(parts)
     whole = pd.concat([parts, parts.iloc[:1].rename({"mouth": "f(x0)"})])
     assert "; the rest of the face has 0.30, and the neutral face, " in prose.carried(whole)
+    missed = pd.concat([parts, parts.iloc[:1].rename({"mouth": "not explained"})])
+    assert "the 1 named regions hold 0.20" in prose.carried(missed)
+    assert "; what the explanation leaves over has 0.20" in prose.carried(missed)
+    flat = parts.assign(estimate=NONE)
+    alike = prose.carried(flat), prose.parts_sum(flat)
+    assert all("predictions or scores do not vary" in said for said in alike)
 
 
 def test_a_gain_stands_beside_the_two_errors_that_it_comes_from():
@@ -755,6 +770,28 @@ def test_trust_needs_a_control_to_be_better_than():
     assert said.endswith("No control was measured.")
 
 
+@pytest.mark.parametrize(("slope", "true"), [(0.4, False), (0.8, True), (1.0, True), (1.4, False)])
+def test_who_says_the_wrong_size_is_not_believed_on_any_page(slope, true):
+    """Chapter 7, the front page and appendix C go by the same rule on points."""
+    own = {"method": "DeepLift", "baseline": "posed_neutral", "n_participants": 84}
+    painted = {"method": "painted", "baseline": "none", "n_participants": 84}
+    blind = {"method": "motion", "baseline": "none", "n_participants": 84}
+    where = {"factor": "pooled", "support": "changed"}
+    fidelity, points = {"metric": "interventional_fidelity"}, {"metric": "interventional_slope"}
+    table = pd.DataFrame([line(0.95, 0.02, 0.02, **own, **where, **fidelity),
+                          line(0.3, 0.1, 0.1, **blind, **where, **fidelity),
+                          line(slope, 0.1, 0.1, **own, **where, **points),
+                          line(1.0, 0.1, 0.1, **painted, **where, **points)])  # fmt: skip
+    keys = {"recipe_a": "m", "recipe_b": "null", "metric": "mae", "level": "participant"}
+    differences = pd.DataFrame([line(-2.0, 1.0, 1.0, **keys)])
+    assert prose.trust(table, {"estimate": 0.3}).startswith("Yes") == true
+    front = prose.front(EMPTY, differences, table, "m", control=0.3, demo=True)
+    assert ("You may read its reasons as statements" in front) == true
+    trusted = metrics.trust_table(table).set_index(["method", "reference"])
+    answer = trusted.loc[("DeepLift", "own neutral face"), "what taking it out does"]
+    assert answer.startswith("yes") == true
+
+
 def test_other_recipes_err_less_more_alike_or_are_undecided():
     """Alike: within a point, and the interval holds zero."""
     keys = {"level": "participant", "metric": "mae", "recipe_a": "m"}
@@ -779,6 +816,10 @@ def test_other_analyses_of_a_question_are_counted_and_their_quarrels_named():
     assert "differ from zero (p ≤ 0.05): 1 by H1 and 2 by GEE; not all agree on AU04." in said
     assert said.endswith("(p ≤ 0.05): 1 by H2.")
     assert "(p ≤ 0.001)" in prose.other_analyses(table, 0.001)
+    table.loc["AU01", "p of mean: H1"] = table.loc["AU04", "p of mean: H1"] = NONE
+    table.loc["AU12", "p of mean: H1"] = 0.03
+    said = prose.other_analyses(table, 0.05)
+    assert "1 by H1 (1 tested) and 2 by GEE (2 tested). So" in said
 
 
 def test_a_null_cohort_and_a_clean_model_speak_for_themselves():
@@ -867,24 +908,55 @@ def test_what_was_not_tested_is_called_neither_strongest_nor_steepest():
 
 def test_the_rest_of_the_face_may_be_densest():
     """No named region is denser than the rest: that is said first."""
-    table = pd.DataFrame({"region": ["mouth", "nose"], "enrichment_positive": [-0.4, -0.9]})
+    table = DENSE.assign(enrichment_positive=[-0.4, -0.9])
     assert prose.densest(table).startswith(
         "Attribution that raises the score is denser in the rest"
     )
     assert "0.67 times as dense as there" in prose.densest(table)
     above = prose.densest(table.assign(enrichment_positive=[0.4, 0.1]))
     assert "densest in the mouth: in the mean of these recordings 1.5 times" in above
+    often = pd.concat([DENSE.assign(enrichment_positive=[1.0, 0.2], clip=k) for k in range(9)])
+    once = [DENSE.assign(enrichment_positive=[0.0, 1.5], recording=name) for name in "BCD"]
+    assert "densest in the nose: in the mean of these recordings 3.2" in prose.densest(
+        pd.concat([often, *once])
+    )
 
 
 @pytest.mark.parametrize(
     ("fit", "weights", "words"),
-    [("ridge", "none", "everything before it is frozen"),
+    [("ridge", "facial-actions", "frozen as it was pre-trained. The plan was"),
+     ("ridge", "kinetics400", "frozen as it was pre-trained."),
+     ("ridge", "none", "as it was drawn."), ("ridge", "own", "as it came."),
      ("last", "facial-actions", "The last layers"), ("last", "none", "from random weights"),
      ("all", "own", "that it came with")],
 )  # fmt: skip
 def test_what_was_fitted_is_said_as_it_was(fit, weights, words):
     """From scratch, and in a network of one's own, "last" fits all of it."""
-    assert words in prose.fitted(SimpleNamespace(fit=fit, weights=weights))
+    recipe = Recipe(fit=fit, weights=weights)
+    assert words in prose.fitted(recipe)
+    assert ("Everything learns at once" in prose.staged(recipe)) == (recipe.parts == ("all",))
+
+
+def test_only_the_books_own_network_was_shown_twins():
+    """Random weights, other weights and a network of one's own were not."""
+    said = {name: prose.taught(Recipe(weights=name)) for name in ("facial-actions", "none", "own")}
+    assert [name for name, words in said.items() if "twins" in words] == ["facial-actions"]
+
+
+@pytest.mark.parametrize("said", [prose.coupled, prose.region_changes,
+                                  lambda rows, alpha: prose.changes(rows, 84, alpha)])  # fmt: skip
+def test_a_family_that_was_not_tested_says_the_reason_that_it_has(said):
+    """Too few people is one reason; scores that do not vary are another."""
+    assert "severity does not vary" in said(UNKNOWN.assign(note="severity does not vary"), 0.05)
+    assert "too few participants" in said(UNKNOWN.drop(columns="note", errors="ignore"), 0.05)
+
+
+def test_permutations_too_few_for_alpha_show_nothing():
+    """Of 19 permuted models the least p is .05: at .01 nothing can be shown."""
+    rows = REGION.assign(estimate=0.2, p=0.05)
+    assert "more than chance makes" in prose.learned(rows, 19, 0.05)
+    assert "too few permutations" in prose.learned(rows, 19, 0.01)
+    assert "not shown to be more" in prose.learned(rows.assign(p=0.06), 99, 0.05)
 
 
 def test_the_factor_that_agrees_least_is_named_the_head_apart():

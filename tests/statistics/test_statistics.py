@@ -495,7 +495,8 @@ def test_declared_h1_asks_what_the_models_at_hand_are_asked(planted):
     first = shown[shown["repeat"] == 0].drop(columns=["repeat", "fold"])
     first = pd.concat([first.assign(model=name) for name in ("trained", "random_1")])
     head = first[["participant", "recording", "frame"]].drop_duplicates()
-    head = head.assign(yaw=0.0, pitch=0.0, roll=0.0)
+    away = np.random.default_rng(0).uniform(0, 0.3, len(head))
+    head = head.assign(yaw=0.0, pitch=0.0, roll=0.0, gaze_away=away)
     people = data.participants
     said = people.assign(recording=people["participant"] + "_R1", clip="c", recipe="m", repeat=0,
                          fold=np.arange(12) % 4, prediction=people["score"] + 1.0)  # fmt: skip
@@ -508,6 +509,8 @@ def test_declared_h1_asks_what_the_models_at_hand_are_asked(planted):
         .eq("models drawn anew, less 1 randomised network of each person")
         .all()
     )
+    gaze = tests.results.query("hypothesis == 'gaze'")["inference"].item()
+    assert gaze == tests.anew["inference"].iloc[0], "asked as the action units are"
     assert tests.anew["estimate"].abs().max() < 0.3, "one of its repeats is the shuffled network"
     assert set(tests.results.loc[tests.results["status"] == "confirmatory", "hypothesis"]) > {"H1"}
     again = tests.results["hypothesis"].isin(["mixed", "gee", "mixed slope", "gee slope"])
@@ -681,6 +684,68 @@ def test_h4_equals_pingouins_welch_and_names_bands_left_out(windows, planted):
     assert_allclose(row["p"], pg.welch_anova(kept, dv="z", between="band")["p_unc"].iloc[0])
     assert all(band in row["note"] for band in small)
     assert small
+
+
+def test_h4_counts_the_people_who_are_in_the_test():
+    """Twelve people, six of them in bands that are large enough: nothing is tested."""
+    people = pd.DataFrame({"participant": [f"P{i:02d}" for i in range(12)], "score": range(12)})
+    people["band"] = [*"aaabbbccddee"]
+    z = np.where(people["score"] < 3, 0.1, 0.5) + np.linspace(0, 0.02, 12)
+    rows = people.assign(recording=people["participant"], window=0, au="AU12", z=z, rho=z)
+    found = hypotheses.h4_bands(rows.assign(n_frames=64, reason=""), people).iloc[0]
+    assert found["n_participants"] == 6
+    assert np.isnan(found["p"])
+
+
+@pytest.mark.parametrize("frames", [8, 40])
+def test_a_recording_that_allows_no_test_is_a_row_that_says_why(frames):
+    """Too short for two windows, or without a measured action unit."""
+    data = simulate_tables(participants=1, recordings=1, frames=frames)
+    units = data.action_units if frames == 8 else data.action_units.assign(intensity=np.nan)
+    [row] = hypotheses.h5_recording(data.attribution_frames, units, "P01_R1").to_dict("records")
+    assert ("no circle" if frames == 8 else "no action unit") in row["note"]
+    assert np.isnan(row["p"])
+
+
+def test_the_severest_is_chosen_among_recordings_that_have_action_units(planted):
+    """Whose tables are missing cannot be tested."""
+    people = planted.participants.sort_values("score")
+    worst, next_ = people["participant"].iloc[[-1, -2]]
+    units = planted.action_units[planted.action_units["participant"] != worst]
+    found = testing.severest(planted.attribution_frames, units, people)
+    assert found.startswith(next_)
+    assert testing.severest(planted.attribution_frames, planted.action_units, people).startswith(
+        worst
+    )
+
+
+def test_who_has_no_score_is_nobodys_rank(windows, planted):
+    """People without a score change nothing, rather than standing in the middle of the ranks."""
+    people = planted.participants
+    kept = people.iloc[:11]
+    holes = people.assign(
+        score=people["score"].where(people["participant"].isin(kept["participant"]))
+    )
+    columns = ["estimate", "n_participants", "p", "ci_low"]
+    expected = hypotheses.h2_severity(
+        windows[windows["participant"].isin(kept["participant"])], kept, plan=QUICK
+    )
+    for given_ in (holes, kept):
+        found = hypotheses.h2_severity(windows, given_, plan=QUICK)
+        assert_allclose(found[columns], expected[columns])
+
+
+@pytest.mark.parametrize(("n", "seed"), [(20, 1), (84, 2)])
+def test_bayes_factors_of_ranks_are_those_of_their_correlation(n, seed):
+    """Without a covariate pingouin's, of Spearman's rho and the number of people."""
+    rng = np.random.default_rng(seed)
+    score = rng.uniform(0, 45, n)
+    z = 0.01 * score + rng.normal(0, 0.2, n)
+    people = pd.DataFrame({"participant": [f"P{i:02d}" for i in range(n)], "score": score})
+    rows = people.assign(recording=people["participant"], window=0, au="AU12", z=z, rho=z)
+    found = hypotheses.h2_severity(rows.assign(n_frames=64, reason=""), people, plan=QUICK).iloc[0]
+    rho = scipy_stats.spearmanr(score, z).statistic
+    assert_allclose(found["bf10"], pg.bayesfactor_pearson(rho, n), rtol=1e-6)
 
 
 def test_h5_finds_the_planted_au_in_one_recording(planted):
