@@ -7,8 +7,11 @@ and read back (`collect`), so that a wrong name, type or range is refused before
 
 import ast
 import math
+import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_origin
 
@@ -17,11 +20,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from expresso_lib import _checks
 
+ASSETS = Path(__file__).parent / "assets"
 EYES = 0.28  # outer-eye distance over the side of a rendered picture, smallest of twelve recordings
 
 
 class ParameterError(ValueError):
     """A parameter has the wrong name, type or range."""
+
+
+@cache
+def asset(name: str) -> Any:
+    """One of the library's own YAML files, read once."""
+    return yaml.safe_load((ASSETS / name).read_text(encoding="utf-8"))
 
 
 def param(default: Any, meaning: str, **limits: Any) -> Any:
@@ -355,7 +365,7 @@ def load_profile(name: str, folder: Path, overrides: Iterable[str] = ()) -> Para
     if path.stat().st_size > 2**20:  # YAML of 50 MB takes minutes to read
         raise ParameterError(f"profile {name!r} is larger than 1 MB: these are no parameters.")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        values = _loaded(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ParameterError(f"profile {name!r} is not plain YAML: {error}") from error
     if not isinstance(values, dict) or any(v and not isinstance(v, dict) for v in values.values()):
@@ -366,8 +376,39 @@ def load_profile(name: str, folder: Path, overrides: Iterable[str] = ()) -> Para
         _override(values, text)
     for section, place in FOLDERS:  # chapters run in a folder of their own
         if isinstance(given := values.get(section, {}).get(place), str) and given:
-            values[section][place] = str(Path(given).expanduser().absolute())
+            try:
+                values[section][place] = str(Path(given).expanduser().absolute())
+            except RuntimeError as error:  # of somebody who has no home here
+                raise ParameterError(f"{section}.{place} {given!r}: {error}") from error
     return possible(validate(values))
+
+
+class _Plain(yaml.SafeLoader):
+    """Plain YAML without its traps: 032 and 1:30 are no numbers, no key comes twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if twice := sorted(key for key, count in Counter(keys).items() if count > 1):
+            raise yaml.YAMLError(f"{', '.join(twice)} stands there twice; keep one of them")
+        return dict(super().construct_mapping(node, deep))
+
+
+_Plain.yaml_implicit_resolvers = {
+    first: [(tag, rule) for tag, rule in rules if not tag.endswith((":int", ":float"))]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Plain.add_implicit_resolver(
+    "tag:yaml.org,2002:int", re.compile(r"[-+]?(?:0|[1-9]\d*)$"), list("-+0123456789")
+)
+_Plain.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:\d+\.\d*|\.\d+)(?:e[-+]?\d+)?$", re.I),
+    list("-+.0123456789"),
+)
+
+
+def _loaded(text: str) -> Any:
+    return yaml.load(text, Loader=_Plain)
 
 
 def _override(values: dict[str, Any], text: str) -> None:
@@ -381,7 +422,7 @@ def _override(values: dict[str, Any], text: str) -> None:
     given: Any = value
     if _field(section, name).annotation is not str:
         with suppress(yaml.YAMLError):
-            given = yaml.safe_load(value)
+            given = _loaded(value)
     values.setdefault(section, {})[name] = given
 
 

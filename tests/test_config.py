@@ -90,6 +90,24 @@ def test_load_profile_reads_numbers_in_any_notation():
     assert parameters.cohort.seconds == 4.0
 
 
+def test_load_profile_reads_numbers_as_people_write_them(tmp_path):
+    """032 is not read as 26, nor 1:30 as 90; a section given twice would lose the first."""
+    parameters = config.load_profile("demo", PROFILES, ["clips.frames=64", "clips.fps=12.50"])
+    assert (parameters.clips.frames, parameters.clips.fps) == (64, 12.5)
+    for name, text in (("clips.frames", "032"), ("statistics.window", "1:30")):
+        with pytest.raises(config.ParameterError, match=f"{name} = '{text}'"):
+            config.load_profile("demo", PROFILES, [f"{name}={text}"])
+    (tmp_path / "twice.yaml").write_text("clips:\n  frames: 16\nclips:\n  size: 96\n")
+    with pytest.raises(config.ParameterError, match="clips stands there twice"):
+        config.load_profile("twice", tmp_path)
+
+
+def test_load_profile_knows_no_home_of_a_stranger():
+    """`~nobody` is a folder of somebody whom this machine does not know."""
+    with pytest.raises(config.ParameterError, match=r"cohort\.folder '~nosuchuser/x'"):
+        config.load_profile("demo", PROFILES, ["cohort.folder=~nosuchuser/x"])
+
+
 @pytest.mark.parametrize("text", ["mild 14-19", "[mild 14-19]", '["mild 14-19"]'])
 def test_load_profile_reads_bands_in_their_documented_form(text):
     """`-p cohort.bands='mild 14-19'` is one band; commas part several."""

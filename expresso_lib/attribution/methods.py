@@ -9,6 +9,7 @@ than once; integrated (Sundararajan et al., 2017) and expected gradients (Erion 
 """
 
 import logging
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -230,6 +231,9 @@ def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> T
     name = type(model).__name__
     if any(module.training for module in model.modules()):
         raise ModelError(f"{name} is in training mode; call model.eval() before explaining it.")
+    if any(getattr(module, "running_mean", 0) is None for module in _batch_norms(model)):
+        raise ModelError(f"{name} has a batch norm without running statistics: what it says of a "
+                         "clip depends on the clips beside it.")  # fmt: skip
     try:
         found = model(clips.clone())  # it may normalise in place
     except ModelError:
@@ -246,13 +250,26 @@ def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> T
     if output is None and found.shape[1] > 1:
         raise ModelError(f"{name} gives {found.shape[1]} outputs; say which: output=0 to "
                          f"{found.shape[1] - 1}.")  # fmt: skip
-    if isinstance(output, bool) or not -found.shape[1] <= (output or 0) < found.shape[1]:
+    try:
+        place = operator.index(output or 0)
+    except TypeError:  # 1.0 or "1"
+        place = found.shape[1]
+    if isinstance(output, bool) or not -found.shape[1] <= place < found.shape[1]:
         raise ModelError(f"{name} has no output {output}; it has 0 to {found.shape[1] - 1}.")
-    score = found[:, output or 0]
+    if found.is_complex():
+        raise ModelError(f"{name} gives complex numbers; return the one that is meant.")
+    score = found[:, place]
+    score = score if score.is_floating_point() else score.float()
     if not torch.isfinite(score).all():
         raise ModelError(f"{name} gives NaN or infinity for clips in 0 to 1; check its weights and "
                          "the range and normalisation that it expects.")  # fmt: skip
     return score
+
+
+def _batch_norms(model: nn.Module) -> Iterator[nn.Module]:
+    """Layers that mix the clips of a batch where they keep no statistics of their own."""
+    kinds = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
+    return (module for module in model.modules() if isinstance(module, kinds))
 
 
 def _advice(model: nn.Module, error: Exception) -> str:
@@ -272,6 +289,10 @@ def _check_inputs(clips: Tensor, regions: Tensor | None) -> None:
     if regions is not None and tuple(regions.shape) != want:
         raise ValueError(f"regions {tuple(regions.shape)} do not fit clips; they must be "
                          f"(N, T, H, W) {want}.")  # fmt: skip
+    if regions is not None and int(regions.min()) < 0:
+        raise ValueError(
+            "regions hold numbers below 0; give what is no region a number of its own."
+        )
     if clips.ndim != 5 or not len(clips):
         raise ValueError(f"clips {tuple(clips.shape)} must be (N, C, T, H, W), at least one.")
     if clips.dtype not in (torch.float32, torch.float64):
@@ -291,11 +312,20 @@ def _slope_at(clips: Tensor, scores: Tensor, *, again: bool = False) -> Tensor:
     Raises
     ------
     ModelError
-        Where the network cuts the way from its score to its input.
+        Where the network cuts the way from its score to its input, or has no slope there.
     """
     slope = None
     if scores.requires_grad:
-        [slope] = torch.autograd.grad(scores.sum(), clips, retain_graph=again, allow_unused=True)
+        whole = scores.sum()
+        try:
+            [slope] = torch.autograd.grad(whole, clips, retain_graph=again, allow_unused=True)
+        except RuntimeError as error:
+            raise ModelError(f"the model cannot be derived ({error}); change no activation in "
+                             "place.") from error  # fmt: skip
+    if slope is not None and not torch.isfinite(slope).all():
+        raise ModelError("the model's gradient is NaN or infinite (a root or logarithm at 0, as of "
+                         "pixels that stand still?); add a small number below it, or explain by "
+                         "'Occlusion' or 'ShapleySampling'.")  # fmt: skip
     if slope is None:
         raise ModelError("the model passes no gradients on (no_grad, detach or NumPy in its "
                          "forward); explain it by 'Occlusion' or 'ShapleySampling'.")  # fmt: skip
@@ -486,7 +516,7 @@ def _laid_out(worth: Tensor, blocks: Tensor, x: Tensor, x0: Tensor) -> Tensor:
 def _occlusion(asked: _Asked, x0: Tensor) -> Explained:
     """Every block replaced by the reference alone: what the score loses."""
     blocks, parts, count = _blocks(asked)
-    worth = torch.zeros(len(x0), parts * count, device=x0.device)
+    worth = x0.new_zeros(len(x0), parts * count)
     whole = asked.scores(asked.x)
     for block in blocks.unique().tolist():
         worth[:, block] = whole - asked.scores(torch.where(blocks == block, x0, asked.x))
@@ -504,7 +534,7 @@ def _shapley(asked: _Asked, x0: Tensor) -> Explained:
     blocks, parts, count = _blocks(asked)
     rng = np.random.default_rng(asked.options.seed)
     pairs = max(1, round(asked.options.passes / (2 * parts * count))) if count > 1 else 1
-    worth = torch.zeros(len(x0), parts * count, device=x0.device)
+    worth = x0.new_zeros(len(x0), parts * count)
     start, end = asked.scores(x0), asked.scores(asked.x)
     for _ in range(pairs):
         forth = np.concatenate([part * count + rng.permutation(count) for part in range(parts)])

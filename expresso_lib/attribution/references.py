@@ -239,7 +239,11 @@ def randomised(
     depths : sequence of int, optional
         Only these numbers of layers; ``-1`` is all of them.
     """
-    changed = copy.deepcopy(model)
+    try:
+        changed = copy.deepcopy(model)
+    except RuntimeError as error:  # of torch.nn.utils.weight_norm, for one
+        why = f"{type(model).__name__} cannot be copied ({error}): keep no tensor with a gradient"
+        raise ValueError(f"{why}, take torch.nn.utils.parametrizations.") from error
     generator = torch.Generator().manual_seed(seed)
     layers = [m for m in changed.modules() if _learned(m)]
     every = range(1, len(layers) + 1)

@@ -458,7 +458,8 @@ def _participants(rows: pd.DataFrame, people: pd.DataFrame | None) -> pd.DataFra
     first = ["participant", "score", "band", "age", "sex", "n_recordings"]
     if people is not None and len(people.columns) > 1:
         # The first that is told of each: another row may leave it open.
-        known = people.astype({"participant": str}).groupby("participant").first()
+        told = people.astype({"participant": str}).mask(people == "")
+        known = told.groupby("participant").first()
         table = table.join(known.drop(columns=table.columns, errors="ignore"), on="participant")
     table = table.reindex(columns=[*first, *table.columns.difference(first, sort=False)])
     return table.fillna({"sex": ""})

@@ -3,7 +3,9 @@
 import os
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -60,11 +62,8 @@ def read(
     rows["score"] = rows[column]
     scale = _scale(score, core.numbers(rows["score"]).dropna(), low, high, source)
     if bands:
-        scale = replace(scale, bands=tuple(_band(text) for text in bands))
-        first, values = min(band.low for band in scale.bands), core.numbers(rows["score"])
-        if below := values[values.between(scale.low, scale.high) & (values < first)].size:
-            raise core.CohortError(f"cohort.bands begin at {first:g}, and {below} scores lie below "
-                                   "it; add a band for these.")  # fmt: skip
+        scores = core.numbers(rows["score"])
+        scale = replace(scale, bands=_bands(bands, scores[scores.between(scale.low, scale.high)]))
     rows = _alike(rows, source)
     _two_places(rows, source)
     people = rows.filter(["participant", "age", "sex", "group"])
@@ -127,8 +126,26 @@ def _scale(
     return scale
 
 
+def _bands(texts: Sequence[str], scores: pd.Series) -> tuple[core.Band, ...]:
+    """Bands from low to high, in whatever order they are named, that hold all scores."""
+    bands = sorted((_band(text) for text in texts), key=lambda band: band.low)
+    for one, other in pairwise(bands):
+        if other.low < one.high or other.low == one.low:
+            raise core.CohortError(f"cohort.bands {one.name!r} and {other.name!r} overlap.")
+    if len({band.name for band in bands}) < len(bands):
+        raise core.CohortError("cohort.bands name one band twice.")
+    low, high = bands[0].low, bands[-1].high
+    if outside := int((~scores.between(low, high)).sum()):
+        raise core.CohortError(f"cohort.bands reach from {low:g} to {high:g}, and {outside} scores "
+                               "lie outside; add a band for these.")  # fmt: skip
+    return tuple(bands)
+
+
 def _band(text: str) -> core.Band:
     found = re.fullmatch(r"\s*(.+?)\s+(\d+(?:\.\d+)?)\s*(?:-|–|to)\s*(\d+(?:\.\d+)?)\s*", text)
     if not found or core.SAFE_NAME.fullmatch(found[1]) is None:
         raise core.CohortError(f"band {text!r} must read like 'mild 14-19'.")
-    return core.Band(found[1], float(found[2]), float(found[3]))
+    low, high = float(found[2]), float(found[3])
+    if low > high:
+        raise core.CohortError(f"band {text!r} ends before it begins.")
+    return core.Band(found[1], low, high)

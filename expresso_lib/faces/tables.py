@@ -115,6 +115,8 @@ def read_csv(path: str | Path, *, separators: str = ",", **options: Any) -> pd.D
     # Spreadsheets end lines with a separator; to pandas that is a cell without a name.
     text = re.sub(rf"{between} *(?=\r?\n|\Z)", "", text)
     how = {"sep": between, "skipinitialspace": True, "low_memory": False} | options
+    if between != "," and re.search(r"\d,\d", text) and not re.search(r"\d\.\d", text):
+        how["decimal"] = ","  # as in half of Europe
     try:
         table = pd.read_csv(StringIO(text), **how)
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
@@ -145,7 +147,7 @@ def read_faces(path: str | Path) -> pd.DataFrame:
     TableError
         Where the table is of no known tool, or a frame is no frame number.
     """
-    table = read_csv(path)
+    table = read_csv(path, separators=",;\t")
     name = next((n for n, tool in TOOLS.items() if tool.known(set(table.columns))), None)
     if name is None:
         titles = ", ".join(tool.title for tool in TOOLS.values())
@@ -222,9 +224,11 @@ def landmarks(rows: pd.DataFrame, size: tuple[int, int] | None = None) -> np.nda
     path, tool = rows.attrs.get("path", "table"), TOOLS[rows.attrs.get("tool", "openface")]
     names = _point_names(rows, path, tool)
     points = _points(rows, [names[i] for i in SETS[len(names)]])
-    if tool.shares and not np.nanmax(np.abs(points), initial=0.0) > 3:
+    known = np.abs(points[np.isfinite(points)])
+    if tool.shares and not (len(known) and np.median(known) > 3):
         if size is None:
             raise TableError(f"{path}: {tool.title} writes shares of the picture; give its size.")
+        points[np.abs(points) > 3] = np.nan  # far outside of every picture
         points = points * np.array(size, float) - 0.5
     lost = ~np.isfinite(points).all(axis=(1, 2)) | ~rows["usable"].to_numpy(bool)
     points[lost] = np.nan

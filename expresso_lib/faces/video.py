@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import av
 import cv2
 import numpy as np
+from av.stream import Disposition
 
 from expresso_lib import store
 
@@ -202,9 +203,12 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     try:
         # A camera's own tags are not always text; nothing here reads them.
         with av.open(str(path), metadata_errors="replace") as container:
-            if not container.streams.video:
+            # A song's cover is a stream of one picture.
+            streams = [one for one in container.streams.video
+                       if not one.disposition & Disposition.attached_pic]  # fmt: skip
+            if not streams:
                 raise VideoError(f"{path} holds no video (sound only?); give the video file.")
-            stream = container.streams.video[0]
+            stream = streams[0]
             if stream.codec_context is None:
                 raise VideoError(f"{path} cannot be decoded here; convert it, e.g. to H.264.")
             # Recordings are the unit of parallel work: threads inside one would compete with it.
@@ -242,6 +246,9 @@ def _scan(path: Path, modified: int, size: int) -> VideoInfo:
         if first is None:
             raise VideoError(f"{path} holds no decodable frame; copy it again from its source.")
         rotation = int(round(first.rotation / 90) * 90) % 360
+        if _mirrored(first):
+            raise VideoError(f"{path} is to be shown mirrored, which is not read here: convert it "
+                             "(ffmpeg -i OLD NEW does) and track faces in that.")  # fmt: skip
         width, height = first.width, first.height
         if (shape := stream.sample_aspect_ratio) and shape != 1:
             log.warning("%s has pixels %s times as wide as high: faces are measured as they are "
@@ -258,6 +265,15 @@ def _scan(path: Path, modified: int, size: int) -> VideoInfo:
         times, keys = (pts - pts[0]) * base, np.union1d(keys[keys < len(pts)], [0])
     fps = _rate(path, header, times)
     return VideoInfo(width, height, fps, times, rotation, pts, keys)
+
+
+def _mirrored(picture: Any) -> bool:
+    """Whether a picture's display matrix turns it over, beyond rotating it."""
+    matrix = picture.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False
+    a, b, _, c, d, *_ = np.frombuffer(matrix, np.int32).astype(float)
+    return bool(a * d < b * c)
 
 
 def _rate(path: Path, header: float, times: np.ndarray) -> float:
@@ -287,7 +303,8 @@ def _decoded(container: Any, stream: Any, info: VideoInfo, wanted: list[int]) ->
     starts = info.keys if len(info.keys) else np.zeros(1, int)
     keys = starts[np.maximum(np.searchsorted(starts, wanted, side="right") - 1, 0)]
     exact, position, pictures = len(info.pts) > 0, -1, _pictures(container, stream)
-    picture = None
+    picture, changed = None, False
+    stored = (info.height, info.width) if info.rotation % 180 else (info.width, info.height)
     for key, frame in zip(keys.tolist(), wanted):
         if exact and key > position + 1:
             container.seek(int(info.pts[key]), stream=stream)
@@ -302,7 +319,12 @@ def _decoded(container: Any, stream: Any, info: VideoInfo, wanted: list[int]) ->
         while position < frame and (picture := next(pictures, None)) is not None:
             position = _number(picture, info.pts) if exact else position + 1
         if picture is not None and position == frame:
-            turned = np.rot90(picture.to_ndarray(format="rgb24"), info.rotation // 90)
+            if (picture.width, picture.height) != stored and not changed:
+                changed = True
+                log.warning("%s changes the size of its picture: later ones are scaled to the "
+                            "first", container.name)  # fmt: skip
+            shape = dict(zip(("width", "height"), stored))
+            turned = np.rot90(picture.to_ndarray(format="rgb24", **shape), info.rotation // 90)
             yield Frame(position, np.ascontiguousarray(turned))
 
 

@@ -21,6 +21,7 @@ from matplotlib.text import Text
 from PIL import Image
 from seaborn.utils import relative_luminance
 
+from expresso_lib import config
 from expresso_lib.figures import drawing, style
 
 # Inches: at 350 px, what a phone of 390 px leaves, 8 points come to 9 px.
@@ -49,7 +50,7 @@ DARK = {light.lower(): dark for light, dark in DARK.items() if light.lower() != 
 
 
 INKS = "".join(f"--f-{light[1:]}:{dark};" for light, dark in DARK.items())
-CSS = (style.ASSETS / "figure.css").read_text("utf-8").replace("\n", "")
+CSS = (config.ASSETS / "figure.css").read_text("utf-8").replace("\n", "")
 CSS += f"@media screen{{html[data-theme=dark]{{{INKS}}}}}"
 
 

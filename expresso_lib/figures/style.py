@@ -8,7 +8,6 @@ import functools
 import itertools
 import textwrap
 from collections.abc import Callable, Iterable, Mapping
-from importlib import resources
 from typing import Any, Final, ParamSpec
 
 import jinja2
@@ -17,7 +16,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-import yaml
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
@@ -30,9 +28,10 @@ from expresso_lib.faces import anatomy
 
 P = ParamSpec("P")
 
-ASSETS = resources.files("expresso_lib") / "assets"
 # Any, because matplotlib types every key of its own dictionary.
-SHEET = mpl.rc_params_from_file(str(ASSETS / "expresso.mplstyle"), use_default_template=False)
+SHEET = mpl.rc_params_from_file(
+    str(config.ASSETS / "expresso.mplstyle"), use_default_template=False
+)
 RC: Any = sns.axes_style("whitegrid") | dict(SHEET)
 # Type sizes in points; SMALL is the smallest that may appear (readable in print at full width).
 SMALL, BODY = RC["legend.fontsize"], RC["font.size"]
@@ -69,7 +68,7 @@ ROLE_COLORS = {
 }  # fmt: skip
 ROLE_MARKERS = {"truth": "s", "control": "D", "null": "D"}
 # By kind: references, behaviours, what an oracle reads.
-WORDS: dict[str, dict[str, str]] = yaml.safe_load((ASSETS / "titles.yaml").read_text("utf-8"))
+WORDS: dict[str, dict[str, str]] = config.asset("titles.yaml")
 # References and a control, named in full: ours, the paper's, blind.
 NAMED_COLORS = {
     config.REFERENCES[config.NEUTRAL]: ROLE_COLORS["model"],

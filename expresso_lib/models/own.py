@@ -82,6 +82,7 @@ def make(name: str, *, frames: int, size: int) -> tuple[Body, nn.Linear]:
     """
     network = _called(name).eval()
     clips = torch.rand(2, 3, frames, size, size, generator=torch.Generator().manual_seed(0))
+    clips[1] = clips[1, :, :1]  # of somebody who holds still
     return _parted(network, clips, _tried(name, network, clips))
 
 
@@ -123,6 +124,8 @@ def _called(name: str) -> nn.Module:
 
 def _tried(name: str, network: nn.Module, clips: Tensor) -> Tensor:
     remedy = "set clips.frames and clips.size to what it takes, or normalise and resize inside it."
+    if any(p.is_floating_point() and p.dtype != torch.float32 for p in network.parameters()):
+        remedy = "its weights are not float32, as clips are: return network.float()."
     with _told(f"model {name!r} cannot take clips {tuple(clips.shape)} in 0 to 1", remedy):
         asked = clips.detach().clone().requires_grad_()
         scores = network(asked.clone())  # it may normalise in place
@@ -140,6 +143,9 @@ def _tried(name: str, network: nn.Module, clips: Tensor) -> Tensor:
             [slopes] = torch.autograd.grad(scores.sum(), asked, allow_unused=True)
     if not torch.is_tensor(slopes):
         raise OwnNetworkError(f"model {name!r} keeps no gradients; drop torch.no_grad and detach.")
+    if not torch.isfinite(slopes).all():
+        raise OwnNetworkError(f"model {name!r} has no finite gradient where pixels stand still (a "
+                              "root or logarithm at 0?); add a small number below it.")  # fmt: skip
     return scores.detach().flatten()
 
 

@@ -10,8 +10,6 @@ from expresso_lib import _checks, config, manifest, store
 from expresso_lib.models import own
 from expresso_lib.pipeline import project
 
-ASSETS = Path(__file__).parents[1] / "assets"
-
 
 @dataclass(frozen=True)
 class Chapter:
@@ -126,7 +124,7 @@ def fingerprint(chapter: Chapter, parameters: config.Parameters, root: Path) -> 
         "notebook": store.text_hash([[cell.cell_type, cell.source] for cell in notebook.cells]),
         "library": library_hash(notebook),
         "packages": store.text_hash(store.versions()),
-        "assets": store.text_hash([store.file_hash(path) for path in sorted(ASSETS.glob("*.*"))]),
+        "assets": store.text_hash([*map(store.file_hash, sorted(config.ASSETS.glob("*.*")))]),
         "parameters": store.text_hash(config.flatten(parameters, names)),
         "manifest": store.file_hash(root / "data_manifest.yaml"),
         "data": data_hash(parameters),

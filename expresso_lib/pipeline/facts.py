@@ -13,12 +13,11 @@ from string import ascii_lowercase
 from typing import Any
 
 import pandas as pd
-import yaml
 from pyarrow import parquet
 
 from expresso_lib import config, faithfulness, store
 from expresso_lib.figures import style
-from expresso_lib.pipeline import chapters, project, provenance
+from expresso_lib.pipeline import project, provenance
 from expresso_lib.statistics import prose, wording
 
 ROOT = project.project_root()
@@ -191,7 +190,7 @@ class Facts:
     @cached_property
     def dictionary(self) -> pd.DataFrame:
         """What the columns of this run's tables mean: table, column, unit, meaning."""
-        known = yaml.safe_load((chapters.ASSETS / "data_dictionary.yaml").read_text("utf-8"))
+        known = config.asset("data_dictionary.yaml")
         rows = []
         for path in sorted(self.folder.glob("tables/*.parquet")):
             texts = known["keys"] | known.get(path.stem, {})

@@ -169,6 +169,8 @@ def explain(
     if (has := rows.shape[1]) < length:
         holds = f"{archive.n_frames} frames at {archive.fps:g}/s, clips of {has}"
         doubts.append(f"the recording holds {holds}; the model's clips have {length}")
+    if show_face and reader.name(path) and not reader.cohort.faces_may_be_shown:
+        doubts.append("it shows a face that may not be shown: for this machine only")
     case = replace(case, doubts=(*doubts, *filter(None, [case.beyond])), found=track.found)
     facts = {
         "model": f"{known['model']}, weights {known['weights']}, run {run_folder.name}",

@@ -11,13 +11,12 @@ its sign, in a model that is shown to beat the null model.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
+from expresso_lib import config
 from expresso_lib.statistics import hypotheses, wording
 from expresso_lib.statistics.plan import DEFAULT, Plan
 
@@ -35,8 +34,7 @@ IMAGE_MODELS = ("small_image", "resnet")
 
 def known() -> pd.DataFrame:
     """Return the claims of the ledger, a row each."""
-    file = resources.files("expresso_lib") / "assets" / "claims.yaml"
-    text = yaml.safe_load(file.read_text(encoding="utf-8"))
+    text = config.asset("claims.yaml")
     rows = pd.DataFrame([text["unsaid"] | one for one in text["claims"]])
     return rows.assign(estimand=rows["measure"].map(text["measures"]))
 

@@ -1,11 +1,11 @@
 """The plan: error rate, resampling and margins, declared before the results."""
 
 from dataclasses import dataclass, fields
-from importlib import resources
 from typing import Any, Self
 
 import pandas as pd
-import yaml
+
+from expresso_lib import config
 
 # Declared before the results: what is too small to matter (mean Fisher z; correlation; slope of
 # log enrichment per `Plan.step` score points: a tenth denser).
@@ -103,6 +103,4 @@ def plan_table(plan: Plan = DEFAULT) -> pd.DataFrame:
     DataFrame
         ``hypothesis, question, estimand, test, status``.
     """
-    file = resources.files("expresso_lib") / "assets" / "plan.yaml"
-    rows = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return pd.DataFrame(rows).map(lambda text: text.format(plan=plan))
+    return pd.DataFrame(config.asset("plan.yaml")).map(lambda text: text.format(plan=plan))

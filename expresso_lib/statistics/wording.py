@@ -7,20 +7,20 @@ is done again for it. Rows are those of a table with ``estimate, ci_low, ci_high
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache, reduce
-from importlib import resources
+from functools import reduce
 from operator import getitem
 from string import Formatter
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
+from expresso_lib import config
 from expresso_lib.config import NEUTRAL
 
 Row = Mapping[str, Any]
 MISSING = "not measured"
+SENTENCES = "sentences.yaml"
 ENDS = ("estimate", "ci_low", "ci_high")
 # What an explanation has to reach against removals, on regions of real faces, with head motion.
 BAR, REGION_BAR, WHOLE_BAR = 0.9, 0.8, 0.8
@@ -37,14 +37,8 @@ def tell(name: str, /, **values: Any) -> str:
     >>> tell("clip_spread", clips=5, mean=-0.04, spread=float("nan"))[:54]
     "The recording's 5 clips are read as 0.0 on average, wi"
     """
-    wording: Any = reduce(getitem, name.split("."), _wordings())
+    wording: Any = reduce(getitem, name.split("."), config.asset(SENTENCES))
     return _Sentence().vformat(wording, (), values)
-
-
-@cache
-def _wordings() -> dict[str, Any]:
-    file = resources.files("expresso_lib") / "assets" / "sentences.yaml"
-    return dict(yaml.safe_load(file.read_text(encoding="utf-8")))
 
 
 class _Sentence(Formatter):
@@ -52,7 +46,7 @@ class _Sentence(Formatter):
 
     def format_field(self, value: Any, spec: str) -> str:
         """Write a value by what it is and by what the head of the file says of ``spec``."""
-        if spec in _wordings()["sides"]:
+        if spec in config.asset(SENTENCES)["sides"]:
             return tell(f"sides.{spec}.{SIDES[side(value)]}")
         if spec == "words":
             return plain(value)

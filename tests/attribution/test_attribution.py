@@ -714,3 +714,77 @@ def test_baselines_together_say_what_each_says_alone():
             assert_allclose(one.values, alone.values, atol=1e-6)
             assert_allclose(one.output_baseline, alone.output_baseline, atol=1e-6)
             assert one.complete.all() or method != "DeepLift"
+
+
+class Motion(nn.Module):
+    """How far pixels move: its root has no slope where they stand still."""
+
+    def forward(self, clips):
+        return clips.diff(dim=2).pow(2).sum(dim=1).sqrt().flatten(1).sum(dim=1)
+
+
+class Overwritten(nn.Module):
+    """Changes what its derivative needs."""
+
+    def forward(self, clips):
+        warm = torch.exp(clips)
+        warm -= 1
+        return warm.flatten(1).sum(dim=1)
+
+
+class Beside(nn.Module):
+    """What it says of a clip depends on the clips beside it."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm3d(C, track_running_stats=False)
+
+    def forward(self, clips):
+        return self.norm(clips).flatten(1).max(dim=1).values
+
+
+@pytest.mark.parametrize("method", ["DeepLift", "InputXGradient", "IntegratedGradients"])
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [(Motion(), "NaN or infinite"), (Overwritten(), "no activation in place"),
+     (Beside(), "depends on the clips beside it")],
+)  # fmt: skip
+def test_networks_without_a_slope_or_with_neighbours_are_refused(clips, method, network, message):
+    """Each in one sentence, and not with NaN as a result."""
+    still = clips[:, :, :1].expand_as(clips).contiguous()
+    with pytest.raises(attribution.ModelError, match=message):
+        attribution.attribute(network.eval(), still, method, "zero")
+
+
+def test_yes_or_no_in_double_precision_is_explained_by_taking_things_away(clips):
+    """What gradients refuse, occlusion and sampling can ask."""
+
+    class Bright(nn.Module):
+        def forward(self, clips):
+            return clips.flatten(1).mean(dim=1) > 0.5
+
+    for method in ("Occlusion", "ShapleySampling"):
+        found = attribution.attribute(Bright().eval(), clips.double() + 0.2, method, "zero")
+        assert torch.isfinite(found.values).all()
+
+
+@pytest.mark.parametrize("output", [1.0, "0", [0, 1], 3])
+def test_an_output_that_is_no_number_of_one_is_refused(clips, output):
+    """Whatever it is, in the same words."""
+    with pytest.raises(attribution.ModelError, match="it has 0 to 0"):
+        attribution.attribute(Linear().eval(), clips, "Saliency", "zero", output=output)
+
+
+def test_baselines_and_regions_that_fit_nothing_are_refused(clips):
+    """No name and no tensor; a region below 0; a network that cannot be copied."""
+    for baseline in (None, [1], np.zeros(3)):
+        with pytest.raises(ValueError, match="give a name or a tensor"):
+            attribution.attribute(Linear().eval(), clips, "DeepLift", baseline)
+    regions = torch.full((N, T, H, W), -1)
+    with pytest.raises(ValueError, match="below 0"):
+        attribution.attribute(Linear().eval(), clips, "Occlusion", "zero", regions=regions)
+    torch.manual_seed(0)
+    tied = nn.utils.weight_norm(nn.Conv3d(C, 2, 1))
+    tied(clips)
+    with pytest.raises(ValueError, match="cannot be copied"):
+        list(references.randomised(tied))

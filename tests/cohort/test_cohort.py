@@ -167,13 +167,40 @@ def test_one_person_is_one_however_the_name_is_written(tmp_path, clips):
     assert not found.public_problems["problem"].str.contains("ann").any()
 
 
-def test_bands_that_leave_scores_out_below_are_refused(tmp_path, clips):
-    """Otherwise who is below them all would be of a band called None."""
+@pytest.mark.parametrize(
+    ("bands", "message"),
+    [
+        (("mild 14-28", "severe 29-63"), "bands reach from 14 to 63, and 1 scores lie outside"),
+        (("low 0-9", "mild 10-19"), "bands reach from 0 to 19, and 1 scores lie outside"),
+        (("low 0-15", "high 10-63"), "'low' and 'high' overlap"),
+        (("low 0-9", "low 10-63"), "name one band twice"),
+        (("low 9-0", "high 10-63"), "'low 9-0' ends before it begins"),
+    ],
+)
+def test_bands_that_leave_scores_out_or_contradict_are_refused(tmp_path, clips, bands, message):
+    """Otherwise who is beside them all would be of a band called None, or of another's."""
     root = write_folder(tmp_path, clips, "participant,path,score\nann,a.mp4,3\nbob,b.mp4,20\n",
                         ["a.mp4", "b.mp4"])  # fmt: skip
-    how = {"low": 0, "high": 63, "bands": ("mild 14-28", "severe 29-63")}
-    with pytest.raises(cohort.CohortError, match="bands begin at 14, and 1 scores lie below"):
-        cohort.read("folder", root, **how)
+    with pytest.raises(cohort.CohortError, match=message):
+        cohort.read("folder", root, low=0, high=63, bands=bands)
+
+
+def test_bands_may_be_named_in_any_order(tmp_path, clips):
+    """From severe to mild, as some list them: everybody is in their own."""
+    root = write_folder(tmp_path, clips, "participant,path,score\nann,a.mp4,3\nbob,b.mp4,20\n",
+                        ["a.mp4", "b.mp4"])  # fmt: skip
+    bands = ("severe 29-63", "moderate 20-28", "mild 14-19", "minimal 0-13")
+    found = cohort.read("folder", root, low=0, high=63, bands=bands)
+    assert found.recordings["band"].tolist() == ["minimal", "moderate"]
+
+
+def test_what_one_row_leaves_open_another_may_tell(tmp_path, clips):
+    """Sex and group stand in the second row of a participant only."""
+    text = ("participant,path,score,sex,group\nann,a.mp4,3,,\nann,b.mp4,3,f,x\n"
+            "bob,c.mp4,5,m,\n")  # fmt: skip
+    root = write_folder(tmp_path, [*clips, clips[0]][:3], text, ["a.mp4", "b.mp4", "c.mp4"])
+    people = cohort.read("folder", root).participants.set_index("participant")
+    assert people.loc["ann", ["sex", "group"]].tolist() == ["f", "x"]
 
 
 def test_read_folder_leaves_out_one_video_under_two_participants(tmp_path, clips):

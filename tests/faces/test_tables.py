@@ -201,7 +201,7 @@ def test_a_table_of_action_units_alone_holds_no_landmarks(tmp_path, caplog):
         (b"frame,confidence,success\n1.5,0.9,1\n", "no frame number"),
         (b"frame,confidence,success\n-3,0.9,1\n", "no frame number"),
         (b"a,b\n1,2\n", "no table of OpenFace 3"),
-        (b"frame;confidence;success;x_0\n1;0,9;1;3\n", "semicolons"),
+        (b"frame,confidence,success,x_0\n1,0,9,1,3\n", "semicolons"),
         (b"frame,frame \n1,2\n", "twice"),
         (b"\xff\xfe\x00\x01" * 9, "no table"),
     ],
@@ -395,6 +395,29 @@ def test_points_of_an_unknown_set_are_refused_naming_the_tool(tmp_path, columns)
     pd.DataFrame({"frame": [0, 1], "FaceScore": [1, 1], **columns}).to_csv(path, index=False)
     with pytest.raises(tables.TableError, match="Py-Feat with"):
         tables.from_table(path, fps=25)
+
+
+def test_one_cell_of_nonsense_makes_no_pixels_of_shares(tmp_path):
+    """That frame is lost, and the others lie where they lay."""
+    table = pd.DataFrame(WRITTEN["LibreFace"])
+    path = tmp_path / "a.csv"
+    table.to_csv(path, index=False)
+    whole = tables.from_table(path, fps=25, size=(200, 100))
+    table.loc[1, "lm_mp_0_x"] = 7.0
+    table.to_csv(path, index=False)
+    found = tables.from_table(path, fps=25, size=(200, 100))
+    np.testing.assert_array_equal(found.landmarks[0], whole.landmarks[0])
+
+
+def test_openface_saved_again_by_a_german_spreadsheet_is_read(tmp_path):
+    """Semicolons and decimal commas; semicolons and points."""
+    path = openface(tmp_path / "a.csv", [{"frame": 1}, {"frame": 2}], spaces=False)
+    whole, text = tables.from_table(path, fps=25), path.read_text()
+    for again in (text.replace(",", ";").replace(".", ","), text.replace(",", ";")):
+        (tmp_path / "b.csv").write_text(again)
+        found = tables.from_table(tmp_path / "b.csv", fps=25)
+        np.testing.assert_array_equal(found.landmarks, whole.landmarks)
+        np.testing.assert_array_equal(found.confidence, whole.confidence)
 
 
 def test_shares_of_a_picture_need_its_size(tmp_path):

@@ -150,6 +150,30 @@ def test_rotation_flag_is_honoured(recording, tmp_path, degrees, matrix):
     )
 
 
+@pytest.mark.parametrize("matrix", [(-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0)])
+def test_mirrored_pictures_are_refused(recording, tmp_path, matrix):
+    """A flip is no rotation: taken for one, it would put faces upside down."""
+    data = bytearray(recording.read_bytes())
+    place = data.index(b"tkhd") + 4 + 40
+    a, b, c, d = (value << 16 for value in matrix)
+    struct.pack_into(">9i", data, place, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    (tmp_path / "flip.mp4").write_bytes(bytes(data))
+    with pytest.raises(video.VideoError, match="mirrored"):
+        video.probe(tmp_path / "flip.mp4")
+
+
+def test_pictures_that_change_their_size_are_scaled_to_the_first(tmp_path, caplog):
+    """A call's picture grows when the line gets better; landmarks lie on one grid."""
+    small, large = (HEIGHT, WIDTH), (2 * HEIGHT, 2 * WIDTH)
+    first, second = (encode(tmp_path / f"{size[0]}.ts", codec="mpeg2video", size=size, frames=10)
+                     for size in (small, large))  # fmt: skip
+    call = tmp_path / "call.ts"
+    call.write_bytes(first.read_bytes() + second.read_bytes())
+    shapes = {frame.image.shape for frame in video.read_frames(call)}
+    assert shapes == {(*small, 3)}
+    assert caplog.text.count("changes the size of its picture") == 1
+
+
 def test_header_without_frame_rate_is_measured(tmp_path):
     """0 frames per second in the header: the time stamps say it."""
     path = encode(tmp_path / "none.mkv", pts=[40 * i for i in range(N)])
@@ -313,6 +337,20 @@ def test_missing_file_and_sound_only_are_refused(tmp_path):
         container.mux(stream.encode(None))
     with pytest.raises(video.VideoError, match="no video"):
         video.probe(sound)
+    song = tmp_path / "song.mp4"  # with a cover
+    with av.open(str(sound)) as source, av.open(str(song), "w") as target:
+        copied = target.add_stream_from_template(source.streams.audio[0])
+        cover = target.add_stream("mjpeg", width=16, height=16, pix_fmt="yuvj420p")
+        cover.disposition = av.stream.Disposition.attached_pic
+        for packet in source.demux(source.streams.audio[0]):
+            if packet.size:
+                packet.stream = copied
+                target.mux(packet)
+        picture_ = av.VideoFrame.from_ndarray(np.zeros((16, 16, 3), np.uint8), format="rgb24")
+        target.mux(cover.encode(picture_))
+        target.mux(cover.encode(None))
+    with pytest.raises(video.VideoError, match="no video"):
+        video.probe(song)
 
 
 @pytest.mark.parametrize("size", [(2, 2), (2160, 3840)])
