@@ -18,7 +18,7 @@ from pyarrow import parquet
 from expresso_lib import config, faithfulness, store
 from expresso_lib.figures import style
 from expresso_lib.pipeline import project, provenance
-from expresso_lib.statistics import prose, wording
+from expresso_lib.statistics import claims, prose, wording
 
 ROOT = project.project_root()
 BENCHMARKS = ROOT / "benchmarks" / "bench.json"
@@ -108,6 +108,13 @@ class Facts:
     def show(self, name: str, *columns: str, caption: str, digits: int = 2, **where: Any) -> str:
         """Write chosen columns and rows of a table as HTML, or that it was not measured."""
         return show_table(self.table(name, **where), columns, caption=caption, digits=digits)
+
+    @property
+    def ledger(self) -> str:
+        """The claims, what decides each, what was found and the verdict, as a table."""
+        rows = self.table("claims")
+        caption = "Claims of the paper, and what this run found"
+        return show_table(claims.in_words(rows) if len(rows) else rows, caption=caption)
 
     @property
     def standing(self) -> str:

@@ -85,6 +85,27 @@ def summary(ledger: pd.DataFrame) -> str:
     return f"Of {len(ledger)} claims: {said or 'none'}; {have}."
 
 
+def in_words(ledger: pd.DataFrame) -> pd.DataFrame:
+    """The ledger for reading: what belongs together stands in one cell.
+
+    Returns
+    -------
+    DataFrame
+        ``claim`` (with its source), ``what is compared`` (as what), ``found`` (the margin),
+        ``verdict`` (direction; rank).
+    """
+    verdicts = ledger[["verdict", "direction", "rank"]].fillna("").to_numpy(str)
+    margins = [
+        f" (margin {margin:.2f})" if np.isfinite(margin) else "" for margin in ledger["margin"]
+    ]
+    return pd.DataFrame({
+        "claim": ledger["claim"] + " Source: " + ledger["source"] + ".",
+        "what is compared": ledger["compared"] + ": " + ledger["estimand"],
+        "found": ledger["found"].fillna("") + margins,
+        "verdict": ["; ".join(filter(None, row)) for row in verdicts],
+    })  # fmt: skip
+
+
 def _judge(
     claim: Any, tables: Tables, planted: pd.DataFrame | None, reads: bool, plan: Plan
 ) -> dict[str, object]:
