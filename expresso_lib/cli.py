@@ -108,9 +108,11 @@ def _words(text: str) -> list[str]:
 
 
 def _numbers(text: str) -> list[int]:
-    wrong = [word for word in _words(text) if not word.isdigit()]
+    wrong = [word for word in _words(text) if not word.isdecimal()]
     if wrong:
         raise ValueError(f"{wrong[0]!r} is no whole number from 0 on; write e.g. 0,1,2.")
+    if text and not _words(text):
+        raise ValueError(f"{text!r} names none; write e.g. 0,1,2.")
     return [int(word) for word in _words(text)]
 
 

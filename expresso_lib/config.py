@@ -157,7 +157,8 @@ class TrainingSection(Section):
 
 NEUTRAL = "posed_neutral"  # the reference that the chapters explain against
 REFERENCES = {  # what readers call them
-    NEUTRAL: "own neutral face", "own_neutral": "own neutral frame", "blur": "blurred clip",
+    NEUTRAL: "own neutral face", "own_neutral": "own neutral face, held still",
+    "blur": "blurred clip",
     "zero": "black picture", "calm_mean": "mean of calm frames", "calm_frames": "calm frames",
     "oracle_neutral": "re-rendered neutral (oracle)",
 }  # fmt: skip
@@ -408,7 +409,11 @@ _Plain.add_implicit_resolver(
 
 
 def _loaded(text: str) -> Any:
-    return yaml.load(text, Loader=_Plain)
+    loader = _Plain(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def _override(values: dict[str, Any], text: str) -> None:

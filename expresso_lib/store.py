@@ -15,6 +15,7 @@ import os
 import sys
 import uuid
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
@@ -408,16 +409,29 @@ def read_arrays(path: str | Path, what: str = "file") -> dict[str, Any]:
 
     Raises
     ------
-    FileNotFoundError
+    FileNotFoundError, ValueError
         Naming the path and the remedy.
     """
-    with np.load(_checks.existing_file(path, what), allow_pickle=False) as file:
-        return dict(file)
+    found = _checks.existing_file(path, what)
+    try:
+        with np.load(found, allow_pickle=False) as file:
+            return dict(file)
+    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error, OSError) as error:
+        raise ValueError(f"{path} is no whole NPZ; copy it again, or make it anew.") from error
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds; an empty dict where there is none."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """Return what a JSON file holds; an empty dict where there is none.
+
+    Raises
+    ------
+    ValueError
+        Naming the file, where it is none.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise ValueError(f"{path} is no whole JSON ({error}); delete it and run again.") from error
 
 
 def make_folder(folder: Path) -> None:

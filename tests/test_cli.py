@@ -67,6 +67,9 @@ def test_help_shows_an_example(command, expresso):
         (["data", "fetch", "s3fdd"], "s3fd"),
         (["data", "render", "x", "--variant", "headsets"], "headset"),
         (["compare", "nothing", "nowhere"], "nothing"),
+        (["study", "--seeds", ","], "names none"),
+        (["study", "--seeds", "²"], "no whole number"),
+        (["pretrain", "mine.json"], "no name of a checkpoint"),
     ],
 )
 def test_a_mistake_is_one_message_and_exit_code_two(words, message, expresso):

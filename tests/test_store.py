@@ -360,3 +360,19 @@ def test_make_folder_takes_no_file_for_a_folder(tmp_path):
         with pytest.raises(NotADirectoryError, match="a file; name a folder"):
             store.make_folder(tmp_path / wanted)
     assert (tmp_path / "card").read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", b"no zip at all"])
+def test_arrays_that_are_no_whole_file_are_named(tmp_path, content):
+    """Empty, cut short, something else: the file and what to do, never advice on pickles."""
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.npz is no whole NPZ"):
+        store.read_arrays(tmp_path / "a.npz")
+
+
+def test_a_damaged_json_is_named(tmp_path):
+    """A disk that was full leaves an empty file; no file is nothing known."""
+    assert store.read_json(tmp_path / "b.json") == {}
+    (tmp_path / "b.json").write_text("")
+    with pytest.raises(ValueError, match=r"b\.json is no whole JSON"):
+        store.read_json(tmp_path / "b.json")

@@ -58,7 +58,7 @@ def read(
     rows["path"] = [on_disk.get(path, path) for path in slashed]
     unlisted = sorted(set(videos) - set(rows["path"]))
     remedy = "Add a row with its participant and score."
-    source.left_out(f"the video is not listed in {path.name}", remedy, *unlisted)
+    source.left_out("the video is not listed in the table", remedy, *unlisted)
     rows["score"] = rows[column]
     scale = _scale(score, core.numbers(rows["score"]).dropna(), low, high, source)
     if bands:

@@ -58,8 +58,9 @@ def dots(table: pd.DataFrame, *, metric: str, label: str, bars: Mapping[str, flo
     places = {"truth": 0, "paper": 1, "model": 1, "control": 2}
     rows = rows.sort_values("role", key=lambda roles: roles.map(places), kind="stable")
     reference = {supports[name]: bar for name, bar in bars.items()}
+    words = {"model": "explanation", "paper": "the paper's", "truth": "a true map"}
     return forest(rows, label="channel", group="role", panel="support", reference=reference,
-                  unit=label)  # fmt: skip
+                  unit=label, words=words)  # fmt: skip
 
 
 def by_region(estimates: pd.DataFrame, *, label: str) -> Figure:

@@ -69,7 +69,7 @@ def tempo() -> Figure:
                       **look)  # fmt: skip
     course.set(title="over time", xlabel="time (s)", ylabel="intensity of AU12")
     frames.set(title="its frames", xlabel="intensity of AU12", ylabel="share of frames (%)")
-    changes.set(title="its changes", xlabel="change of AU12 (per s)")
+    changes.set(title="its changes", xlabel="change of AU12 (per s)", ylabel="share of frames (%)")
     figure.legend(*course.get_legend_handles_labels(), ncols=2, **style.ABOVE)
     return figure
 

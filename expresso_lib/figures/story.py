@@ -323,7 +323,7 @@ def ledger(claims: pd.DataFrame) -> Figure:
         Table ``claims``.
     """
     # Words above their interval, so that nothing runs into its neighbour on a phone.
-    figure, axes = style.figure(height=1.0 + 0.6 * len(claims))
+    figure, axes = style.figure(height=1.0 + 0.66 * len(claims))
     ends = claims[["estimate", "ci_low", "ci_high"]].div(claims["margin"], axis=0)
     axes.axvspan(-1, 1, color=style.PALE, alpha=0.45, linewidth=0)
     axes.axvline(0, color=style.GREY, linewidth=0.9)
@@ -333,7 +333,7 @@ def ledger(claims: pd.DataFrame) -> Figure:
         axes.plot([low, high], [y, y], color=color, linewidth=2.5)
         axes.plot(at, y, "s", color=color, markerfacecolor=inside, markersize=7)
         words = f"{row.claim}\n{row.verdict}  {row.found}".strip()
-        above = 7 if np.isfinite(at) else -6  # where nothing is drawn the words take the place
+        above = 9 if np.isfinite(at) else -6  # where nothing is drawn the words take the place
         axes.annotate(
             words,
             (0, y),

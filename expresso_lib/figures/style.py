@@ -338,8 +338,8 @@ def note(figure: Figure, text: str) -> None:
         if engine:
             strip = max(0.04, NOTE_HEIGHT / figure.get_figheight())
             engine.set(rect=(0, strip, 1, 1 - strip))
-        label = figure.text(0.995, 0.005, text, ha="right", va="bottom", fontsize=SMALL, color=GREY)
-        label.set_gid(NOTE)
+        look: dict[str, Any] = {"ha": "right", "va": "bottom", "fontsize": SMALL, "color": GREY}
+        figure.text(0.995, 0.005, text, gid=NOTE, parse_math=False, **look)
 
 
 def number(value: Any, digits: int = 2) -> str:

@@ -59,6 +59,8 @@ def pretrain(destination: Path, *, practice: Practice, executor: Executor | None
     Path
         The checkpoint.
     """
+    if destination.suffix != ".safetensors" or destination.is_dir():
+        raise ValueError(f"{destination} is no name of a checkpoint; end it in .safetensors.")
     folder = destination.parent / "practice"
     data = Data.load(render(practice, folder, executor=executor), practice)
     model, readouts = train(data, practice, state=folder / "state.pt")

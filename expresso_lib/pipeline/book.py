@@ -133,10 +133,12 @@ def stale(chapter: chapters.Chapter, parameters: config.Parameters, root: Path) 
     done = store.read_json(chapters.outputs_path(chapter.name, run_folder))
     if "fingerprint" not in done:
         return "not finished yet"
-    for name in done["made"]:
-        place = run_folder if "/" in name else run_folder / "tables"
-        if not (place / name).is_file():
+    for name, made in done["made"].items():
+        place = (run_folder if "/" in name else run_folder / "tables") / name
+        if not place.is_file():
             return f"{name} is gone"
+        if store.file_hash(place) != made:
+            return f"{name} was changed"
     now = chapters.fingerprint(chapter, parameters, root)
     changed = [key for key, value in now.items() if done["fingerprint"].get(key) != value]
     return f"changed: {', '.join(changed)}" if changed else ""
@@ -151,6 +153,7 @@ def _build_pages(parameters: config.Parameters, root: Path, *, student: bool = F
         inputs = {str(path): store.file_hash(path) for path in publishing.inputs(root, run_folder)}
         facts = {"inputs": inputs, "library": store.rooms_hash("pipeline"), "stale": changed}
         if not index.is_file() or store.read_json(rested_on) != facts:
+            rested_on.unlink(missing_ok=True)  # until it is whole again
             publishing.build(run_folder, changed, student=student)
             store.write_json(rested_on, facts)
     return index
@@ -168,10 +171,12 @@ def export(parameters: config.Parameters, root: Path, *, pdf: bool = False) -> l
     pdf : bool
         Print the whole book as one PDF, too.
     """
-    run_folder = project.run_folder(root, parameters.run.name)
-    packed = [publishing.export(run_folder)]
-    _build_pages(parameters, root, student=True)
-    packed.append(publishing.export(run_folder, student=True))
+    run_folder, packed = project.run_folder(root, parameters.run.name), []
+    for student in (False, True):
+        if student or (run_folder / "html" / "index.html").is_file():
+            _build_pages(parameters, root, student=student)
+        with alone(run_folder):
+            packed.append(publishing.export(run_folder, student=student))
     if pdf:
         target = run_folder / f"expresso-{run_folder.name}.pdf"
         packed.append(printing.write_pdf(run_folder / "html", target))

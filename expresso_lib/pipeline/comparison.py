@@ -1,15 +1,15 @@
 """Two runs side by side: the parameters, scores and verdicts in which they differ."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from expresso_lib import store
+from expresso_lib import config, store
 from expresso_lib.figures import style
 from expresso_lib.pipeline import project, publishing
-from expresso_lib.pipeline.facts import Facts, shown
+from expresso_lib.pipeline.facts import Facts
 
 
 def compare(first: Path, second: Path) -> Path:
@@ -19,7 +19,7 @@ def compare(first: Path, second: Path) -> Path:
         if not side.run:
             command = project.command(side.folder, "book")
             raise FileNotFoundError(f"run {side.name!r} has no run.json; make it first: {command}")
-    drawn = [{path.name for path in side.folder.glob("figures/*.png")} for side in (a, b)]
+    drawn = [{path.name for path in side.folder.glob("figures/[!.]*.png")} for side in (a, b)]
     template = publishing.templates_of(publishing.ROOT / "book").get_template("parts/compare.html")
     tables = [style.table_html(table, caption=title) for title, table in differences(a, b)]
     page = template.render(a=a, b=b, tables=tables, figures=sorted(drawn[0] & drawn[1]))
@@ -28,10 +28,14 @@ def compare(first: Path, second: Path) -> Path:
 
 def differences(*sides: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
     """Return titles and tables of two runs side by side: parameters, scores, verdicts."""
-    flat = pd.DataFrame({side.name: _flat(side.run.get("parameters", {})) for side in sides})
-    names, suffixes = zip(*((side.name, f" ({side.name})") for side in sides))
-    one, two = (flat[name].fillna("") for name in names)
-    yield "Parameters that differ", flat[one != two].rename_axis("parameter").reset_index()
+    suffixes = tuple(f" ({side.name})" for side in sides)
+    flat = pd.DataFrame({side.name: pd.Series(_read(side), dtype=object) for side in sides})
+    flat = flat[flat.astype(str).nunique(axis=1) > 1]
+    # Where somebody's data lie is nobody else's business; that they lie elsewhere is.
+    places = [name for name in flat.index if name.replace(".", "_", 1) in config.PLACES]
+    flat.loc[places] = [[f"(place {number} on this machine)" for number in (1, 2)]] * len(places)
+    told = flat.map(lambda value: "" if pd.isna(value) else str(value))
+    yield "Parameters that differ", told.rename_axis("parameter").reset_index()
     for name, keys, values in (
         ("model_scores", ["recipe", "level", "metric"], ["estimate", "ci_low", "ci_high"]),
         ("results", ["hypothesis", "status", "au", "region", "sign"], ["estimate", "p_max"]),
@@ -44,10 +48,12 @@ def differences(*sides: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
             yield name.replace("_", " ").capitalize(), both
 
 
-def _flat(parameters: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _read(side: Facts) -> dict[str, Any]:
+    """The parameters that a run's chapters were executed with, as far as they declare them."""
+    stamped = [known.get("parameters", {}) for known in side.run.get("chapters", {}).values()]
     return {
-        f"{section}.{name}": shown(f"{section}_{name}", value)
-        for section, body in parameters.items()
-        for name, value in body.items()
-        if section != "run"
+        name.replace("_", ".", 1): repr(value)
+        for parameters in stamped
+        for name, value in parameters.items()
+        if not name.startswith("run_")
     }

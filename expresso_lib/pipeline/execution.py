@@ -143,7 +143,8 @@ def _stamp(source: Path, path: Path, facts: dict[str, Any]) -> None:
 
 
 def _record(folder: Path, parameters: config.Parameters, name: str, facts: dict[str, Any]) -> None:
-    kept = ("fingerprint", "started", "seconds", "cpu_seconds", "error", "device", "commit")
+    kept = ("fingerprint", "parameters", "started", "seconds", "cpu_seconds", "error", "device",
+            "commit")  # fmt: skip
     known = project.facts(folder).get("chapters", {})
     project.record(
         folder,

@@ -22,7 +22,8 @@ def project_root() -> Path:
     """
     named = os.environ.get("EXPRESSO_ROOT")
     here = Path(named) if named else Path.cwd()
-    for folder in (here, *here.parents, store.PACKAGE.parent, SHIPPED):
+    elsewhere = () if named else (store.PACKAGE.parent, SHIPPED)
+    for folder in (here, *here.parents, *elsewhere):
         if (folder / "data_manifest.yaml").is_file():
             return folder.resolve()
     raise FileNotFoundError("no data_manifest.yaml here or above; name its folder: $EXPRESSO_ROOT.")

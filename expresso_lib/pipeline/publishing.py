@@ -96,10 +96,16 @@ def without_places(text: str) -> str:
 
     >>> without_places("no video '/home/dr_who/patients/a.mp4'; see C:\\\\data\\\\b.csv")
     "no video '…/a.mp4'; see …/b.csv"
+    >>> without_places('"/home/o\'brien/p/a.mp4" is empty')
+    '"…/a.mp4" is empty'
     """
-    quoted = r"(['\"])(?:[A-Za-z]:|~)?[\\/][^'\"\n]*[\\/]([^'\"\\/\n]*)\1"
+    quoted = r"(['\"])(?:[A-Za-z]:|~)?[\\/](?:(?!\1)[^\n])*[\\/]((?:(?!\1)[^\\/\n])*)\1"
     bare = r"(?<![\w.:/…])(?:[A-Za-z]:|~)?(?:[\\/][^\s'\"\\/:;,]+)+[\\/]([^\s'\"\\/:;,]*)"
-    return re.sub(bare, r"…/\1", re.sub(quoted, r"\1…/\2\1", text))
+    text = re.sub(quoted, r"\1…/\2\1", text)
+    for place in map(str, (ROOT, Path.cwd(), Path.home())):
+        if " " in place:  # where a bare path ends nobody can tell otherwise
+            text = re.sub(re.escape(place) + r"[\\/]?", "/…/", text)
+    return re.sub(bare, r"…/\1", text)
 
 
 def folded(cells: Sequence[NotebookNode]) -> list[NotebookNode]:
@@ -139,7 +145,7 @@ def inputs(root: Path, run_folder: Path) -> list[Path]:
     """Return the files that the pages depend on."""
     ours = ("book/**/*", "notebooks/*.ipynb", "benchmarks/*.json", "benchmarks/study/*")
     found = [path for pattern in ours for path in root.glob(pattern)]
-    for pattern in ("notebooks/*.ipynb", "tables/*.parquet", "figures/*.html", "run.json"):
+    for pattern in ("notebooks/*.ipynb", "tables/[!.]*.parquet", "figures/*.html", "run.json"):
         found += run_folder.glob(pattern)
     found.append(run_folder.parent / "bench.json")
     return sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)

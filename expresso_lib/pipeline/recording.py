@@ -178,6 +178,8 @@ def explain(
         "action units": f"{units.attrs['source']}; {units.attrs['unit']}",
     }
     footage = drawing.Footage(archive, drawing.Permission(show_face), path)
+    for earlier in [out / "local-landmarks.png", *out.glob("overlay-*.mp4")]:
+        earlier.unlink(missing_ok=True)  # it may show a face that this card does not
     if show_face:
         scene = footage.scene(preprocessing.spread(archive, 6))
         drawing.write_strip(out / "local-landmarks.png", scene.with_landmarks())

@@ -132,8 +132,18 @@ class Run:
         return "Demo cohort (rendered faces)" if self.demo else self._cohort.name
 
     def study(self) -> experiments.Study:
-        """Return what every recipe shares: the cohort's people, clips and folds."""
-        who = self.cohort()
+        """Return what every recipe shares: the cohort's people, clips and folds.
+
+        Raises
+        ------
+        MissingRun
+            If clips of a recording that passed are gone: nobody drops out in silence.
+        """
+        who, folder = self.cohort(), self.data / "clips_face"
+        names = who.recordings["recording"]
+        if gone := [name for name in names if not (folder / f"{name}.npz").is_file()]:
+            again = project.command(self.folder, "run 02_faces --force")
+            raise MissingRun(f"clips of {len(gone)} recordings are gone; make them again: {again}")
         return experiments.study_of(who.participants, who.recordings, self.data, self.parameters)
 
     @property
@@ -151,7 +161,7 @@ class Run:
         """
         path = self.tables / f"{name}.parquet"
         if not path.is_file():
-            known = ", ".join(sorted(p.stem for p in self.tables.glob("*.parquet"))) or "none"
+            known = ", ".join(sorted(p.stem for p in self.tables.glob("[!.]*.parquet"))) or "none"
             raise MissingRun(
                 f"run {self.name!r} has no table {name!r}; run its chapter. There are: {known}"
             )
@@ -288,7 +298,7 @@ class Run:
         The last cell of every chapter; without the stamp the chapter counts as not run.
         """
         # Only the chapter that trains answers for the models; the others find them there.
-        models = self.models.glob("*.safetensors") if self.chapter.trains else ()
+        models = self.models.glob("[!.]*.safetensors") if self.chapter.trains else ()
         made = self._made | {f"models/{path.name}": store.file_hash(path) for path in models}
         path = chapters.outputs_path(self.chapter.name, self.folder)
         store.write_json(path, {"made": made, "unread": self.parameters.unread})

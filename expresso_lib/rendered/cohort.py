@@ -135,9 +135,9 @@ def _check(participants: int, recordings: int, seconds: float, fps: float) -> No
     if not 1 <= participants <= 999 or not 1 <= recordings <= 99:
         raise ValueError(f"{participants} participants x {recordings} recordings does not fit; "
                          "choose 1 to 999 and 1 to 99.")
-    if not 5 <= fps <= 120 or round(seconds * fps) < 1:
-        raise ValueError(f"{seconds} s at {fps} frames/s does not fit; choose 5 to 120 frames/s "
-                         "and at least one frame.")
+    if not 5 <= fps <= 120 or not 1 / fps <= seconds <= 3600:
+        raise ValueError(f"{seconds} s at {fps} frames/s does not fit; choose 5 to 120 frames/s, "
+                         "one frame to 3600 s.")
 
 
 def _recording_seed(seed: int, index: int, r: int) -> int:
@@ -207,6 +207,9 @@ def write_cohort(folder: str | Path, plan: Plan, *, size: int = 160, crf: int = 
     if others and not (folder / "plan.json").is_file():
         raise FileExistsError(f"{folder} holds {', '.join(others)} of other data, which would be "
                               "overwritten; name an empty folder.")
+    if store.read_json(folder / "plan.json") not in ({}, json.loads(json.dumps(plan.arguments))):
+        for name in _tables(plan):  # of another plan, whose recordings are now overwritten
+            (folder / f"{name}.csv").unlink(missing_ok=True)
     people = plan.participants.set_index("participant")
     shared = {"size": size, "crf": crf, "variant": plan.variant, "seed": plan.seed}
     # The same name has another score, sex and age in a cohort of another size.

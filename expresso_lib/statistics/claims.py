@@ -76,13 +76,13 @@ def summary(ledger: pd.DataFrame) -> str:
     --------
     >>> summary(pd.DataFrame({"verdict": ["undecided", "relevant", "undecided"],
     ...                       "direction": ["", "opposite", ""]}))
-    'Of 3 claims: 1 relevant, 2 undecided; 0 have an effect in the direction claimed.'
+    'Of 3 claims 0 have an effect in the direction claimed. By verdict: 1 relevant, 2 undecided.'
     """
     counts = ledger["verdict"].value_counts()
     said = ", ".join(f"{counts[name]} {name}" for name in VERDICTS if name in counts)
     agree = int((ledger["direction"] == "as claimed").sum())
     have = f"{agree} {'has' if agree == 1 else 'have'} an effect in the direction claimed"
-    return f"Of {len(ledger)} claims: {said or 'none'}; {have}."
+    return f"Of {len(ledger)} claims {have}. By verdict: {said or 'none'}."
 
 
 def in_words(ledger: pd.DataFrame) -> pd.DataFrame:

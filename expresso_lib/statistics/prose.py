@@ -100,9 +100,12 @@ def who(participants: Any, recordings: Any, *, scale: Any, demo: bool) -> str:
     demo : bool
         Whether the participants are rendered.
     """
-    counts = {"people": len(participants), "recordings": len(recordings)}
+    counts: dict[str, Any] = {"people": len(participants), "recordings": len(recordings)}
     whom, score = tell(f"whom.{WHOM[demo]}"), participants["score"].astype(float).describe()
-    said = tell("who.said", whom=whom, scale=scale.title, score=score, **counts)
+    if {"n_frames", "fps"} <= set(recordings):
+        seconds = (recordings["n_frames"] / recordings["fps"]).median()
+        counts["long"] = tell("who.long", seconds=seconds)
+    said = tell("who.said", whom=whom, scale=scale.title, score=score, **{"long": ""} | counts)
     return said if demo else f"{said} {tell('who.elsewhere')}"
 
 
@@ -442,11 +445,14 @@ def stillness(used: Any, scale: Any) -> str:
     """Say what a model predicts of frozen clips, on the scale, beside clips as recorded."""
     if used.empty:
         return tell("stillness.unknown")
-    whole, frozen = used["prediction"].mean(), (used["prediction"] - used["freeze"]).mean()
+    whole = used["prediction"].mean()
+    frozen, shuffled = (whole - used[name].mean() for name in ("freeze", "shuffle"))
     outside = "" if scale.low <= frozen <= scale.high else tell("stillness.outside")
     alike = abs(frozen - whole) < Plan.of(None, scale).point
     much = tell(f"stillness.{'same' if alike else 'more' if frozen > whole else 'less'}")
-    return tell("stillness.said", whole=whole, frozen=frozen, outside=outside, much=much)
+    beside = "" if scale.low <= shuffled <= scale.high else tell("stillness.outside")
+    said = {"outside": outside, "much": much, "shuffled": shuffled, "beside": beside}
+    return tell("stillness.said", whole=whole, frozen=frozen, **said)
 
 
 def locked(averages: Mapping[str, Any], after: Any) -> str:
@@ -970,8 +976,10 @@ def drawn_alike(study: Any) -> str:
 def shares(table: Any) -> str:
     """Say how far the explanation agrees with the factors' shares, and what misses the whole."""
     own = _fidelity(table, NEUTRAL, metric="share_fidelity")
+    region = _fidelity(table, NEUTRAL, metric="share_fidelity", support="region")
     missing = row(table, method="model", metric="beyond_pairs")
-    return tell("shares", method=wording.main_method(table), own=own, missing=missing)
+    method = wording.main_method(table)
+    return tell("shares", method=method, own=own, region=region, missing=missing)
 
 
 def slopes(table: Any) -> str:

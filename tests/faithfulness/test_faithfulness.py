@@ -172,9 +172,9 @@ def test_the_papers_reference_and_a_method_without_points_are_found_out(table):
     """Black asks another question; a gradient has no slope of 1; neither is said to hold."""
     verdicts = faithfulness.trust_table(table).set_index(["method", "reference"])
     asked = "what taking it out does"
-    assert verdicts.loc[("DeepLift", "own neutral frame"), asked] == "yes"
+    assert verdicts.loc[("DeepLift", "own neutral face, held still"), asked] == "yes"
     assert verdicts.loc[("DeepLift", "black picture"), asked] == "no"
-    assert verdicts.loc[("Saliency", "own neutral frame"), asked] == "no"
+    assert verdicts.loc[("Saliency", "own neutral face, held still"), asked] == "no"
     assert (verdicts["people"] == PEOPLE).all()
 
 
@@ -185,7 +185,10 @@ def test_points_are_held_against_those_of_the_truth(table, truth, answer):
     painted = slope & (table["method"] == controls.TRUTH[0])
     parted = table.assign(estimate=table["estimate"].mask(painted, truth))
     verdicts = faithfulness.trust_table(parted).set_index(["method", "reference"])
-    assert verdicts.loc[("DeepLift", "own neutral frame"), "what taking it out does"] == answer
+    assert (
+        verdicts.loc[("DeepLift", "own neutral face, held still"), "what taking it out does"]
+        == answer
+    )
 
 
 def test_no_interval_and_no_verdict_from_fewer_than_ten(rows):

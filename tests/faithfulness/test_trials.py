@@ -238,7 +238,7 @@ def test_any_network_is_tested_from_python_in_a_few_lines():
         network, scenes, (("DeepLift", "own_neutral"), ("DeepLift", "blur"))
     )
     found = faithfulness.trust_table(faithfulness.table(rows, draws=20))
-    assert found["reference"].tolist() == ["own neutral frame", "blurred clip"]
+    assert found["reference"].tolist() == ["own neutral face, held still", "blurred clip"]
     assert (found["what taking it out does"] == "too few people").all()
     assert isinstance(found, pd.DataFrame)
     assert np.isfinite(found["fidelity"]).all()

@@ -178,7 +178,7 @@ def test_around_word_draws_every_channel_over_time():
     seconds = np.arange(-2, 5) * 0.08
     parts = [
         pd.DataFrame({"channel": name, "seconds": seconds, "estimate": 1 + k * seconds})
-        for k, name in enumerate(("own neutral frame", "motion, no model"))
+        for k, name in enumerate(("own neutral face, held still", "motion, no model"))
     ]
     table = pd.concat(parts).assign(ci_low=lambda t: t.estimate - 0.1, ci_high=2.0)
     (axes,) = plots.around_word(table).axes

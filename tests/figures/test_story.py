@@ -37,7 +37,7 @@ def test_references_say_what_each_one_leaves_to_explain():
     still = torch.full((1, 3, T, SIZE, SIZE), 0.4)
     text = story.references(Mean().eval(), scene(still=still), method="InputXGradient")
     for said in ("black picture: f(x) − f(x0) = 50.0", "blurred clip: f(x) − f(x0) = 0.0",
-                 "own neutral frame: f(x) − f(x0) = 25.0",
+                 "own neutral face, held still: f(x) − f(x0) = 25.0",
                  "re-rendered neutral (oracle): f(x) − f(x0) = 10.0"):  # fmt: skip
         assert said in text
     assert text.count('<img src="data:image/webp') == 5

@@ -72,6 +72,14 @@ def test_statistics_tell_speed_from_spread() -> None:
     assert float(speed.min()) > 0.5
 
 
+@pytest.mark.parametrize("name", ["mine.json", "mine.v2", "folder.safetensors"])
+def test_a_destination_that_is_no_checkpoint_is_refused_first(tmp_path, name) -> None:
+    """Its recipe would overwrite it, or hours of training could not be written."""
+    (tmp_path / "folder.safetensors").mkdir()
+    with pytest.raises(ValueError, match="no name of a checkpoint"):
+        pretraining.pretrain(tmp_path / name, practice=TINY)
+
+
 def test_pretrain_writes_a_checkpoint_and_goes_on(folder, tmp_path) -> None:
     """A run cut after its first epoch and resumed equals an unbroken one."""
     two = replace(TINY, epochs=2)

@@ -116,6 +116,11 @@ def test_run_chapters_redoes_only_what_depends_on_a_change(project):
     assert make(project, alpha=0.1) == ["01", "02"]
     doubled = pd.read_parquet(project / "build" / "t" / "tables" / "doubled.parquet")
     assert doubled["n"].tolist() == [14]
+    damaged = project / "build" / "t" / "tables" / "doubled.parquet"
+    damaged.write_bytes(damaged.read_bytes() + b" ")
+    why = book.stale(chapters.CHAPTERS[1], parameters(0.1), project)
+    assert why == "doubled.parquet was changed"
+    assert make(project, alpha=0.1) == ["02"]
 
 
 @pytest.mark.slow
@@ -314,6 +319,13 @@ def test_a_wheel_works_where_it_is_called(project, monkeypatch, tmp_path):
     monkeypatch.setenv("EXPRESSO_HERE", str(tmp_path / "here"))
     assert project_.run_folder(shipped.resolve(), "mine") == tmp_path / "here" / "build" / "mine"
     assert project_.run_folder(project, "mine") == project / "build" / "mine"
+
+
+def test_a_root_that_is_named_and_holds_no_project_is_refused(monkeypatch, tmp_path):
+    """A typo must not end in another project's build folder."""
+    monkeypatch.setenv("EXPRESSO_ROOT", str(tmp_path / "typo"))
+    with pytest.raises(FileNotFoundError, match="EXPRESSO_ROOT"):
+        project_.project_root()
 
 
 def test_two_books_in_one_folder_do_not_meet(project, monkeypatch):

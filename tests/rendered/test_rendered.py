@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from expresso_lib import rendered
 from expresso_lib.faces import anatomy, video
 from expresso_lib.faces import truth as truths
-from expresso_lib.rendered import action_units, camera, dynamics, features, geometry, planting
+from expresso_lib.rendered import (
+    action_units,
+    camera,
+    cohort,
+    dynamics,
+    features,
+    geometry,
+    planting,
+)
 
 A = len(anatomy.AU_CODES)
 
@@ -434,6 +442,28 @@ def test_write_cohort_overwrites_nobodys_tables(tmp_path):
     with pytest.raises(FileExistsError, match=r"participants\.csv of other data"):
         rendered.write_cohort(tmp_path, rendered.plan_cohort(1, 1, 0.24), size=64)
     assert (tmp_path / "participants.csv").read_text() == "mine"
+
+
+def test_another_cohort_that_is_killed_leaves_no_tables_of_the_first(tmp_path, monkeypatch):
+    """Its videos replace the first's, whose scores must not stand beside them."""
+    rendered.write_cohort(tmp_path, rendered.plan_cohort(1, 1, 0.24, 25.0), size=64)
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cohort.store, "map", killed)
+    for seed, left in ((0, True), (1, False)):
+        plan = rendered.plan_cohort(1, 1, 0.24, 25.0, seed=seed)
+        with pytest.raises(KeyboardInterrupt):
+            rendered.write_cohort(tmp_path, plan, size=64)
+        assert (tmp_path / "participants.csv").is_file() == left
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 0.01, 3601.0])
+def test_plan_cohort_refuses_a_length_that_is_none(seconds):
+    """One sentence, and no overflow."""
+    with pytest.raises(ValueError, match="one frame to 3600 s"):
+        rendered.plan_cohort(1, 1, seconds, 25.0)
 
 
 def test_write_cohort_refuses_an_odd_size(tmp_path):

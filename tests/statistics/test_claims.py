@@ -59,7 +59,10 @@ def test_build_judges_every_claim_with_a_known_verdict(tables):
     assert set(ledger["verdict"]) <= set(claims.VERDICTS)
     assert ledger.loc[ledger["verdict"] != claims.NO_ROW, "estimate"].notna().all()
     assert len(ledger) == len(claims.known())
-    assert claims.summary(ledger).startswith(f"Of {len(ledger)} claims:")
+    assert claims.summary(ledger).startswith(f"Of {len(ledger)} claims ")
+    shown = claims.in_words(ledger)
+    assert list(shown) == ["claim", "what is compared", "found", "verdict"]
+    assert all(word in text for word, text in zip(ledger["verdict"], shown["verdict"]))
 
 
 def test_build_recovers_what_was_planted(tables, planted):

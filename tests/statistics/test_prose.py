@@ -195,6 +195,10 @@ def test_only_rendered_scores_are_planted():
     assert "rendered" not in prose.who(people, people, demo=False, **whom)
     assert "is the demo cohort's" in prose.who(people, people, demo=False, **whom)
     assert "2 rendered participants" in prose.who(people, people, demo=True, **whom)
+    long = people.assign(n_frames=250, fps=25.0)
+    assert "2 recordings of 10 seconds (median); their" in prose.who(
+        people, long, demo=True, **whom
+    )
 
 
 NONE = float("nan")
@@ -401,8 +405,8 @@ def test_an_action_unit_may_be_found_and_still_be_too_small_to_matter():
                                        simultaneous_high=[0.09, 0.05])  # fmt: skip
     said = prose.coupled(rows, 0.05)
     assert said.startswith("In these models, 1 of 2 action units go")
-    assert "For 2 of the 2 (AU07, though found, among them) the family's interval" in said
-    assert "For 1 of the 1 the family's" in prose.coupled(rows.assign(p_max=0.9).iloc[1:], 0.05)
+    assert "is shown of 2 of the 2, AU07 among them, though found." in said
+    assert "is shown of 1 of the 1." in prose.coupled(rows.assign(p_max=0.9).iloc[1:], 0.05)
 
 
 @pytest.mark.parametrize("status", ["confirmatory", "exploratory"])
@@ -509,7 +513,7 @@ def test_a_study_names_the_reference_that_it_asked():
     row = {"network": "N", "method": "DeepLift", "fidelity": 0.95}
     old = pd.DataFrame([row | {"baseline": "own_neutral"}])
     both = pd.concat([old, pd.DataFrame([row | {"baseline": "posed_neutral"}])])
-    assert "own neutral frame reaches" in prose.by_network(old)
+    assert "own neutral face, held still reaches" in prose.by_network(old)
     assert "own neutral face reaches" in prose.by_network(both)
     assert "limits it" not in prose.by_network(both)
     oracle = pd.DataFrame([row | {"baseline": "oracle_neutral"}])
@@ -594,10 +598,11 @@ def test_a_tie_is_neither_more_nor_less():
     """Equal errors, still faces read like moving ones, a slope below 0, no scores that vary."""
     for frozen, word in ((20.0, "as much severity as"), (20.5, "as much"), (24.0, "more severity"),
                          (12.0, "less severity")):  # fmt: skip
-        used = pd.DataFrame({"prediction": [20.0], "freeze": [20.0 - frozen]})
+        used = pd.DataFrame({"prediction": [20.0], "freeze": [20.0 - frozen], "shuffle": [21.0]})
         assert word in prose.stillness(used, BDI)
+        assert "shuffled as −1.0, which is outside the scale." in prose.stillness(used, BDI)
     case = {"participant": "P01", "recording": "P01_R1", "prediction": 12.5, "score": 12.5}
-    assert "the score is 12.5: just that" in prose.one_case(case, pd.DataFrame([case]))
+    assert "the score is 12.5, so it says just that" in prose.one_case(case, pd.DataFrame([case]))
     bands = pd.DataFrame({"error": [1.0, -1.0]})
     slopes = {0.9: "follow the score (", 0.5: "drawn to the middle", 0.0: "hardly move with",
               -0.4: "run against the score", NONE: "cannot be said"}  # fmt: skip
@@ -622,7 +627,7 @@ def test_one_case_says_how_wrong_the_model_is_about_the_person_too():
     other = {"participant": "P02", "recording": "P02_R1", "prediction": 0.0, "score": 40.0}
     others = [chosen | {"recording": "P01_R2", "prediction": 19.0}, other]
     said = prose.one_case(chosen, pd.DataFrame([chosen, *others]))
-    assert "4.0 points below it" in said
+    assert "so it says 4.0 points too little" in said
     assert "off by 6.0 points, nearest to the median of all" in said
 
 
@@ -631,12 +636,15 @@ def test_the_rest_of_the_face_may_carry_more_than_the_largest_named_region():
     parts = pd.DataFrame([line(0.2, 0.1, 0.1, simultaneous_low=0.05, simultaneous_high=0.4),
                           line(0.3, 0.1, 0.1, simultaneous_low=0.15, simultaneous_high=0.5)],
                          index=["mouth", "face_rest"])  # fmt: skip
-    assert "Of r = 0.50 the 1 named regions hold 0.20, of it the mouth 0.20" in prose.carried(parts)
+    assert "Of r = 0.50 the 1 named regions hold 0.20. The largest named" in prose.carried(parts)
     whole = pd.concat([parts, parts.iloc[:1].rename({"mouth": "f(x0)"})])
-    assert "; the rest of the face has 0.30, and the neutral face, " in prose.carried(whole)
+    assert (
+        ", the rest of the face (cheeks, chin, forehead) 0.30, and the still face "
+        in prose.carried(whole)
+    )
     missed = pd.concat([parts, parts.iloc[:1].rename({"mouth": "not explained"})])
     assert "the 1 named regions hold 0.20" in prose.carried(missed)
-    assert "; what the explanation leaves over has 0.20" in prose.carried(missed)
+    assert ", what the explanation leaves over 0.20" in prose.carried(missed)
     flat = parts.assign(estimate=NONE)
     alike = prose.carried(flat), prose.parts_sum(flat)
     assert all("predictions or scores do not vary" in said for said in alike)
@@ -701,8 +709,11 @@ def test_the_null_study_is_told_by_its_pooled_rows():
             ("all", "within folds", 200, 0.05, 0.03, 0.09)]  # fmt: skip
     columns = ["seed", "scenario", "n", "rate", "ci_low", "ci_high"]
     said = prose.null_tests(pd.DataFrame(rows, columns=columns))
-    assert said.startswith("The scores of 2 cohorts were permuted")
-    assert "4.5 [2.4, 8.3] % (any with any) and 5.0 [3.0, 9.0] % (within folds) of 200" in said
+    assert said.startswith("When the scores of 2 cohorts are dealt out at random")
+    assert (
+        "4.5 [2.4, 8.3] % (dealt to anybody) and 5.0 [3.0, 9.0] % (dealt within folds) of 200"
+        in said
+    )
 
 
 def test_what_just_misses_the_bar_is_not_rounded_onto_it():
