@@ -29,13 +29,16 @@ def compare(first: Path, second: Path) -> Path:
 def differences(*sides: Facts) -> Iterator[tuple[str, pd.DataFrame]]:
     """Return titles and tables of two runs side by side: parameters, scores, verdicts."""
     suffixes = tuple(f" ({side.name})" for side in sides)
-    flat = pd.DataFrame({side.name: pd.Series(_read(side), dtype=object) for side in sides})
-    flat = flat[flat.astype(str).nunique(axis=1) > 1]
+    first, second = map(_read, sides)
+    names = dict.fromkeys([*first, *second])
+    differ = [name for name in names if first.get(name) != second.get(name)]
     # Where somebody's data lie is nobody else's business; that they lie elsewhere is.
-    places = [name for name in flat.index if name.replace(".", "_", 1) in config.PLACES]
-    flat.loc[places] = [[f"(place {number} on this machine)" for number in (1, 2)]] * len(places)
-    told = flat.map(lambda value: "" if pd.isna(value) else str(value))
-    yield "Parameters that differ", told.rename_axis("parameter").reset_index()
+    places = {name.replace("_", ".", 1) for name in config.PLACES}
+    elsewhere = "(place 1 on this machine)", "(place 2 on this machine)"
+    known = {name: (first.get(name, ""), second.get(name, "")) for name in differ}
+    rows = [(name, *(elsewhere if name in places else known[name])) for name in differ]
+    columns = ["parameter", *(side.name for side in sides)]
+    yield "Parameters that differ", pd.DataFrame(rows, columns=columns)
     for name, keys, values in (
         ("model_scores", ["recipe", "level", "metric"], ["estimate", "ci_low", "ci_high"]),
         ("results", ["hypothesis", "status", "au", "region", "sign"], ["estimate", "p_max"]),
