@@ -229,16 +229,19 @@ def moments(
     above.bar(seconds, frames["attribution"], width, color=style.signed(frames["attribution"]))
     above.set_ylabel("points per frame")
     style.zero_line(above)
-    for letter, frame in zip(letters, sorted(pictures)):
+    places = sorted(pictures)
+    near = np.diff(places, prepend=-np.inf, append=np.inf) < fps / 4  # letters would overlap
+    for letter, frame, before, after in zip(letters, places, near, near[1:]):
         style.picture(panels[letter], pictures[frame], letter)
         above.axvline(frame / fps, color=style.GREY, linewidth=0.8, linestyle=":")
-        above.text(frame / fps, above.get_ylim()[1], letter, ha="center", va="bottom")
+        side = "right" if after else "left" if before else "center"
+        above.text(frame / fps, above.get_ylim()[1], letter, ha=side, va="bottom")
     for level, (au, values) in enumerate(units.astype(float).items()):
         height = values / max(values.max(), 1e-9) * 0.85 - level
         below.fill_between(units.index / fps, -level, height, linewidth=0, color=style.color(au),
                            alpha=0.55)  # fmt: skip
     names = [f"{au}\n{anatomy.AU_TITLES[au]}" for au in units]
-    below.set_yticks(range(0, -len(names), -1), names)
+    below.set_yticks(0.4 - np.arange(len(names)), names)
     below.set_xlabel("time (s)")
     above.sharex(below)
     below.grid(visible=False, axis="y")

@@ -172,14 +172,15 @@ def recognised(table: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         ``kind, number``, medians ``unseen, learned``, and the names of the ``best`` and the
-        ``weakest`` in people that were not learned from: three, or half of a short list.
+        ``weakest`` in people that were not learned from: three, half of a short list, none of one.
     """
     table = table.dropna(subset="unseen").sort_values("unseen", ascending=False)
     words = {"action_units": "action units", "pose": "turns of head and eyes"}
-    kinds = table.replace({"kind": words}).groupby("kind", sort=False)
+    turns = {"gaze_x": "gaze, sideways", "gaze_y": "gaze, up and down"}
+    kinds = table.replace({"kind": words, "name": turns}).groupby("kind", sort=False)
 
     def some(names: pd.Series) -> str:
-        return "; ".join(names[: max(1, min(3, len(names) // 2))])
+        return "; ".join(names[: min(3, len(names) // 2)])
 
     return kinds.agg(
         number=("name", "size"), unseen=("unseen", "median"), learned=("learned", "median"),
