@@ -78,6 +78,7 @@ def from_parameters(section: config.CohortSection) -> Cohort:
         options = {"table": section.table, "score": section.score, "bands": section.bands}
         options |= {"low": section.score_low, "high": section.score_high}
         options["faces_may_be_shown"] = section.show_faces
+        options["name"] = "own recordings"  # pages say it, and a folder may be named after people
     if section.source in ("cremad", "ravdess"):
         options["emotion"] = section.emotion
     return read(section.source, section.folder, tables=section.tables, **options)
