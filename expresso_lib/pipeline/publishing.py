@@ -96,7 +96,7 @@ def without_places(text: str) -> str:
 
     >>> without_places("no video '/home/dr_who/patients/a.mp4'; see C:\\\\data\\\\b.csv")
     "no video '…/a.mp4'; see …/b.csv"
-    >>> without_places('"/home/o\'brien/p/a.mp4" is empty')
+    >>> without_places('"/home/o\\'brien/p/a.mp4" is empty')
     '"…/a.mp4" is empty'
     """
     quoted = r"(['\"])(?:[A-Za-z]:|~)?[\\/](?:(?!\1)[^\n])*[\\/]((?:(?!\1)[^\\/\n])*)\1"
