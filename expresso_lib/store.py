@@ -416,7 +416,7 @@ def read_arrays(path: str | Path, what: str = "file") -> dict[str, Any]:
     try:
         with np.load(found, allow_pickle=False) as file:
             return dict(file)
-    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error, OSError) as error:
+    except (EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path} is no whole NPZ; copy it again, or make it anew.") from error
 
 

@@ -231,7 +231,8 @@ def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> T
     name = type(model).__name__
     if any(module.training for module in model.modules()):
         raise ModelError(f"{name} is in training mode; call model.eval() before explaining it.")
-    if any(getattr(module, "running_mean", 0) is None for module in _batch_norms(model)):
+    norms = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
+    if any(isinstance(one, norms) and one.running_mean is None for one in model.modules()):
         raise ModelError(f"{name} has a batch norm without running statistics: what it says of a "
                          "clip depends on the clips beside it.")  # fmt: skip
     try:
@@ -266,12 +267,6 @@ def score_of(model: nn.Module, clips: Tensor, *, output: int | None = None) -> T
     return score
 
 
-def _batch_norms(model: nn.Module) -> Iterator[nn.Module]:
-    """Layers that mix the clips of a batch where they keep no statistics of their own."""
-    kinds = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d | nn.SyncBatchNorm
-    return (module for module in model.modules() if isinstance(module, kinds))
-
-
 def _advice(model: nn.Module, error: Exception) -> str:
     if any(word in str(error) for word in ("CUDA", "NVIDIA")):
         return ("this machine has no such device: load it with map_location='cpu' and take .cuda() "
@@ -289,12 +284,12 @@ def _check_inputs(clips: Tensor, regions: Tensor | None) -> None:
     if regions is not None and tuple(regions.shape) != want:
         raise ValueError(f"regions {tuple(regions.shape)} do not fit clips; they must be "
                          f"(N, T, H, W) {want}.")  # fmt: skip
+    if clips.ndim != 5 or not len(clips):
+        raise ValueError(f"clips {tuple(clips.shape)} must be (N, C, T, H, W), at least one.")
     if regions is not None and int(regions.min()) < 0:
         raise ValueError(
             "regions hold numbers below 0; give what is no region a number of its own."
         )
-    if clips.ndim != 5 or not len(clips):
-        raise ValueError(f"clips {tuple(clips.shape)} must be (N, C, T, H, W), at least one.")
     if clips.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"clips are {clips.dtype}; give float32 in 0 to 1 (divide uint8 by 255).")
     lost = torch.nonzero(~torch.isfinite(clips).all(dim=4).all(dim=3).all(dim=1))

@@ -465,6 +465,11 @@ def _participants(rows: pd.DataFrame, people: pd.DataFrame | None) -> pd.DataFra
     return table.fillna({"sex": ""})
 
 
+def band_names(bands: pd.Series) -> pd.Series:
+    """Bands as tables and legends name them; a score may lie in none."""
+    return bands.astype(object).fillna("no band").astype(str)
+
+
 def files_below(root: Path, suffixes: Sequence[str]) -> list[str]:
     """Return the relative paths of files below `root`; links to folders are not followed."""
     fit = (path for path in root.rglob("[!.]*") if path.suffix.casefold() in suffixes)

@@ -7,6 +7,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from expresso_lib import config, statistics
+from expresso_lib.cohort import core
 from expresso_lib.faces import anatomy
 from expresso_lib.figures import style
 from expresso_lib.figures.statistics import forest
@@ -101,7 +102,7 @@ def raw_sums(regions: pd.DataFrame, participants: pd.DataFrame) -> Figure:
     mean = mean[["signed", "change"]].mean().groupby(["participant", "region"]).mean()
     table = mean.reset_index().merge(participants, on="participant")
     table = style.known(table, "signed", "change")
-    table = table.assign(band=style.named(table["band"]))
+    table = table.assign(band=core.band_names(table["band"]))
     looks, names = style.bands(participants), list(anatomy.FEATURE_REGIONS)
     figure, (left, right) = style.figure(1, 2, width_ratios=(1.7, 1))
     sns.barplot(table, x="region", y="signed", hue="band", order=names, hue_order=list(looks),

@@ -319,7 +319,7 @@ def timeline(case: Case, channel: Channel) -> Figure:
     top.hlines(clips["prediction"], clips["starts_at_s"], clips["starts_at_s"] + seconds,
                color=style.color("model"), linewidth=3)  # fmt: skip
     top.axhline(case.prediction, color=style.INK, linewidth=1, linestyle="--")
-    top.set_ylabel(f"{case.scale.name}, {case.scale.unit}")
+    top.set_ylabel(f"{case.scale.name}, {case.scale.unit}", parse_math=False)
     top.set_title("Prediction of each clip; dashed: the recording's")
     values = case.series(channel).sum(axis=1)
     below.bar(case.frames["seconds"], values, np.diff(rows[0]).min() / fps, linewidth=0,

@@ -24,6 +24,7 @@ from matplotlib.patches import Patch
 from pandas.api.types import is_bool, is_float, is_number, is_numeric_dtype
 
 from expresso_lib import _checks, config
+from expresso_lib.cohort import core
 from expresso_lib.faces import anatomy
 
 P = ParamSpec("P")
@@ -238,13 +239,8 @@ def bands(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     >>> list(bands(pd.DataFrame({"band": ["high", "low"], "score": [9, 1]})))
     ['low', 'high']
     """
-    means = table.groupby(named(table["band"]))["score"].mean()
+    means = table.groupby(core.band_names(table["band"]))["score"].mean()
     return band_looks(means.sort_values().index)
-
-
-def named(bands: pd.Series) -> pd.Series:
-    """Bands as a legend names them; a score may lie in none."""
-    return bands.astype(object).fillna("no band").astype(str)
 
 
 def band_looks(order: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -267,7 +263,7 @@ def by_band(
     """Draw points of two columns in the colours and markers of their bands (``bands``)."""
     order = list(looks)
     sns.scatterplot(
-        table.assign(band=named(table["band"])), x=x, y=y, hue="band", style="band",
+        table.assign(band=core.band_names(table["band"])), x=x, y=y, hue="band", style="band",
         hue_order=order, style_order=order, palette=[look["color"] for look in looks.values()],
         markers=[look["marker"] for look in looks.values()], s=24, alpha=0.85, linewidth=0,
         legend=False, ax=axes,

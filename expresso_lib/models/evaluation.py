@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from expresso_lib.cohort import core
+
 METRICS = ("mae", "rmse", "ccc", "pearson")
 LEVELS = ("clip", "participant")
 ENDS = ("estimate", "ci_low", "ci_high")
@@ -185,8 +187,8 @@ def errors(predictions: pd.DataFrame, participants: pd.DataFrame) -> Errors:
     """
     people = by_level(predictions, "participant")
     people["error"] = people["prediction"] - people["score"]
-    bands = participants.set_index("participant")["band"].astype(object)
-    people = people.join(bands.fillna("no band").astype(str), on="participant")
+    bands = core.band_names(participants.set_index("participant")["band"])
+    people = people.join(bands, on="participant")
     slope = float("nan")  # where everybody has one score nothing can follow it
     if people["score"].nunique() > 1:
         slope = float(np.polyfit(people["score"], people["prediction"], 1)[0])

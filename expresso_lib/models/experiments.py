@@ -200,8 +200,7 @@ def grid(default: Recipe, *, full: bool, longest: int | None = None) -> list[Rec
     cells += [replace(default, input=kind) for kind in clips.INPUTS]
     cells += [replace(default, fit="ridge"), replace(default, fit="all")]
     if full:
-        last = replace(default, fit="last")
-        cells += [last] if last.parts == ("last",) else []
+        cells += [] if default.whole else [replace(default, fit="last")]
         cells += [] if given else [replace(unweighted(default), fit="all")]
         if default.fit != "ridge" or default.weights == "none":  # else nothing is drawn
             cells += [replace(default, seed=default.seed + extra) for extra in (1, 2)]

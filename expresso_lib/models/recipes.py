@@ -45,21 +45,24 @@ class Recipe:
         return "-".join(parts)
 
     @property
+    def whole(self) -> bool:
+        """Whether it can only be fine-tuned as a whole.
+
+        Random weights have no last block to begin with; of a network of one's own nobody says
+        which it is.
+        """
+        return self.weights in ("none", "own")
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """Parts of the network that are fitted in turn; none where its trunk is frozen.
-
-        Random weights and a network of one's own are fitted as a whole: there is no last block
-        to begin with, or nobody says which it is.
 
         >>> Recipe(fit="all").parts, Recipe(fit="last", weights="none").parts, Recipe().parts
         (('last', 'all'), ('all',), ())
         """
-        whole = self.fit != "ridge" and self.weights in ("none", "own")
-        return (
-            ("all",)
-            if whole
-            else {"ridge": (), "last": ("last",), "all": ("last", "all")}[self.fit]
-        )
+        if self.fit != "ridge" and self.whole:
+            return ("all",)
+        return {"ridge": (), "last": ("last",), "all": ("last", "all")}[self.fit]
 
 
 def recipes_table(recipes: Sequence[Recipe]) -> pd.DataFrame:

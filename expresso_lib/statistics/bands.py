@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from expresso_lib.cohort import core
 from expresso_lib.statistics.couplings import trained
 
 
@@ -69,8 +70,7 @@ def paper_bars(
         ``au, band, mean, everyone``: ``mean`` over windows of correct recordings, ``everyone``
         over all windows. Bands without a window are NaN, not absent.
     """
-    named = participants["band"].astype(object).fillna("no band").astype(str)
-    people = participants.assign(band=named)
+    people = participants.assign(band=core.band_names(participants["band"]))
     table = trained(windows).merge(people[["participant", "band"]], on="participant")
     table = table.merge(errors[["recording", "error"]], on="recording", how="left")
     order = people.groupby("band")["score"].mean().sort_values().index

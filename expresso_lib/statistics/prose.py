@@ -267,8 +267,8 @@ def fitted(recipe: Any) -> str:
 
 
 def staged(recipe: Any) -> str:
-    """Say in which order the parts of a recipe's network learn."""
-    return tell(f"staged.{'whole' if recipe.parts == ('all',) else 'parts'}")
+    """Say in which order the parts of a recipe's network learn where all of it is fine-tuned."""
+    return tell(f"staged.{'whole' if recipe.whole else 'parts'}")
 
 
 def recognised(table: Any) -> str:

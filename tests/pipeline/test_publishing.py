@@ -207,3 +207,11 @@ def test_code_is_folded_and_neighbours_are_one():
     assert [cell.source for cell in found] == ["a = 1", "b = 2\n\nc = 3", "Text.", "d = 4"]
     assert found[0].metadata["mystnb"]["code_prompt_show"] == "Show the parameters"
     assert found[1].metadata["tags"] == ["hide-input"]
+
+
+def test_a_home_with_a_space_in_its_name_is_kept_back(monkeypatch):
+    """Where such a path ends nobody can tell; whose it is must not be told."""
+    monkeypatch.setattr(publishing.Path, "home", lambda: publishing.Path("/home/Dr Who"))
+    said = publishing.without_places("/home/Dr Who/My Study/videos has no table")
+    assert "Who" not in said
+    assert said.endswith("has no table")

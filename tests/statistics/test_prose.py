@@ -945,7 +945,7 @@ def test_what_was_fitted_is_said_as_it_was(fit, weights, words):
     """From scratch, and in a network of one's own, "last" fits all of it."""
     recipe = Recipe(fit=fit, weights=weights)
     assert words in prose.fitted(recipe)
-    assert ("Everything learns at once" in prose.staged(recipe)) == (recipe.parts == ("all",))
+    assert ("Everything learns at once" in prose.staged(recipe)) == recipe.whole
 
 
 def test_only_the_books_own_network_was_shown_twins():
